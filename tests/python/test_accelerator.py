@@ -8,13 +8,10 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from struct import Struct
 from typing import Any
 
 import plexindex
@@ -70,14 +67,6 @@ def collected_in(work: Callable[[], Any], *calls: Callable[[], object]) -> Any:
 def paths_of(server: Server, count: int) -> list[str]:
     rows = server.get("paths?library=1")
     return [row["path"] for row in rows if row["path"]][:count]
-
-
-def chosen(movies: plexindex.Library) -> plexindex.Library:
-    """The same library without what the accelerator has bound."""
-    again = movies.index.library(movies.title or "")
-    for name in ("record_match", "record_matches"):
-        again.__dict__.pop(name, None)
-    return again
 
 
 class Text(str):
@@ -335,153 +324,6 @@ def test_wrong_addresses_are_refused() -> None:
 
 
 @accelerated
-def test_it_records_as_ctypes_does(index: plexindex.Index) -> None:
-    movies = index.library("Movies")
-    movies.refresh()
-    assert "record_match" in vars(movies)
-    item = next(iter(movies))
-    odd: list[Any] = [
-        b"/host/b.mkv",
-        Path("/host/c.mkv"),
-        Text("/host/d.mkv"),
-        "/host/\u00e9.mkv",
-        "/host/\udcff.mkv",
-    ]
-    for number, path in enumerate(["/host/a.mkv", *odd]):
-        movies.record_match(path, item.key if number % 2 else item)
-        assert movies.match(path).match_kind == "confirmed"
-    movies.record_match("/host/e.mkv", key=item.rating_key)
-    many = [(f"/host/many {number} \u00e9.mkv", item.key) for number in range(3000)]
-    movies.record_matches(many)
-    movies.record_matches([(b"/host/f.mkv", 7), ("/host/g.mkv", "7")])
-    movies.record_matches(iter([("/host/h.mkv", "7")]))
-    movies.record_matches([])
-    assert index.stats().matches == 3010
-    assert movies.lookup_keys([path for path, _ in many]) == [item.key] * len(many)
-
-
-@accelerated
-def test_a_record_that_is_refused_says_why_as_ctypes_does(index: plexindex.Index) -> None:
-    movies = index.library("Movies")
-    movies.refresh()
-    refused: list[tuple[Any, Any]] = [
-        ("", "7"),
-        ("/a\0b", "7"),
-        ("/a", ""),
-        ("/a", "7\0"),
-        ("/a", None),
-        (None, "7"),
-        ("/a", "/library/elsewhere/7"),
-        ("/" * 40_000, "7"),
-        *([("\ud800", "7")] if os.name != "nt" else []),  # a name there
-    ]
-    for pair in refused:
-        for name, given in (("record_match", pair), ("record_matches", ([("/host/a.mkv", "7"), pair],))):
-            texts = []
-            for library in (movies, chosen(movies)):
-                with pytest.raises((plexindex.Error, TypeError)) as caught:
-                    getattr(library, name)(*given)
-                texts.append((type(caught.value), str(caught.value)))
-            assert texts[0] == texts[1], (name, pair)
-    with pytest.raises(TypeError, match="record_match"):
-        movies.record_match("/a")  # type: ignore[call-arg]
-    index.close()
-    with pytest.raises(plexindex.ClosedError):
-        movies.record_match("/a", "7")
-    with pytest.raises(plexindex.ClosedError):
-        movies.record_matches([("/a", "7")])
-
-
-@accelerated
-def test_a_close_waits_for_a_record_and_other_threads_go_on(index: plexindex.Index, cache: Path) -> None:
-    movies = index.library("Movies")
-    movies.refresh()
-    # Another process that writes: this one's locks would not keep itself out.
-    code = """
-import sqlite3, sys
-other = sqlite3.connect(sys.argv[1], isolation_level=None)
-other.execute("BEGIN IMMEDIATE")
-print("writes", flush=True)
-sys.stdin.read()
-"""
-    database = str(next(cache.glob("**/plexindex-1.db")))
-    other = subprocess.Popen([sys.executable, "-c", code, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert other.stdout is not None
-    assert other.stdout.readline().strip() == b"writes"
-    ended: list[str] = []
-
-    def record(name: str) -> None:
-        movies.record_match(f"/host/{name}.mkv", "7")
-        ended.append(name)
-
-    def close() -> None:
-        index.close()
-        ended.append("closed" if not index._calls else "closed too early")
-
-    threads = [threading.Thread(target=record, args=(name,)) for name in "ab"]
-    for thread in threads:
-        thread.start()
-    until = time.monotonic() + 10
-    while len(index._calls) < 2 and time.monotonic() < until:
-        time.sleep(0.001)
-    threads.append(threading.Thread(target=close))
-    threads[-1].start()
-    while index.is_open and time.monotonic() < until:
-        time.sleep(0.001)
-    assert len(index._calls) == 2
-    assert ended == []
-    other.communicate()
-    for thread in threads:
-        thread.join()
-    assert sorted(ended) == ["a", "b", "closed"]
-    assert index._calls == {}
-
-
-@accelerated
-def test_log_lines_of_a_record_arrive_with_it(cache: Path, server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG", "plexindex")
-    with plexindex.open(cache, server_url=server.url, token=server.token, log_level="debug", slow=0.001) as index:
-        movies = index.library("Movies")
-        movies.refresh()
-        caplog.clear()
-        movies.record_matches([(f"/host/{number}.mkv", "7") for number in range(20_000)])
-        assert any("record_matches" in line.getMessage() for line in caplog.records)
-
-
-@accelerated
-def test_numbers_are_read_as_struct_reads_them() -> None:
-    refused: list[str] = []
-
-    def slow(*arguments: Any) -> None:
-        refused.append(repr(arguments))
-
-    block = os.urandom(200)
-    for text in ("=6I", "=i4B6Iq2QiI", "=2I", "=i", "=B", "=12q", "="):
-        read, right = _accelerator.load().numbers(text.encode(), slow), Struct(text)
-        assert read(block) == right.unpack_from(block)
-        for at in range(len(block) - right.size + 1):
-            assert read(block, at) == read(bytearray(block), at) == right.unpack_from(block, at)
-        for odd in (
-            (block, len(block) - right.size + 1),
-            (block, -1),
-            (block, 2**70),
-            (block, None),
-            (None,),
-            (),
-            (memoryview(block),),
-        ):
-            refused.clear()
-            assert read(*odd) is None
-            assert refused == [repr(odd)]
-    for text in ("", "6I", "=x", "=4s", "<I"):
-        with pytest.raises(ValueError, match="format"):
-            _accelerator.load().numbers(text.encode(), slow)
-    match = plexindex.Match(b"")
-    with pytest.raises(Exception, match="unpack_from requires a buffer"):
-        _ = match.status
-
-
-@accelerated
 def test_a_list_may_shrink_while_its_keys_are_looked_up(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
@@ -504,24 +346,6 @@ def test_a_list_may_shrink_while_it_is_refused(index: plexindex.Index) -> None:
     pairs = [(f"/host/\udcff{number}", "7") for number in range(300)]
     assert collected_in(lambda: movies.record_matches(pairs), pairs.clear) is None
     assert (paths, pairs) == ([], [])
-
-
-@accelerated
-def test_a_block_may_shrink_while_it_is_read() -> None:
-    right = tuple(range(12))
-    refused: list[int] = []
-    read = _accelerator.load().numbers(b"=12q", lambda block, *_: refused.append(len(block)))
-    for _ in range(100):
-        block = bytearray(Struct("=12q").pack(*right))
-        kept: list[bytes] = []
-
-        def shrink() -> None:
-            block.clear()  # noqa: B023
-            kept.extend(b"\xff" * 97 for _ in range(50))  # noqa: B023
-            kept.extend(bytes([number]) * 97 for number in range(50))  # noqa: B023
-
-        assert collected_in(lambda: read(block), shrink) in (right, None)  # noqa: B023
-    assert set(refused) <= {0}
 
 
 @accelerated

@@ -10,10 +10,12 @@ from struct import Struct
 
 import plexindex
 import pytest
-from plexindex import Item, Match, Matches, _accelerator, _answers, _items
+from plexindex import Item, Match, Matches, _answers, _items
 from plexindex import _constants as c
 
 pytestmark = pytest.mark.both
+
+NUMBERS = {"kind": 1, "season": -1, "episode": -1}
 
 # A library of a later version may have larger structs: the steps in the block's head say so.
 STRETCH = pytest.mark.parametrize("stretch", [0, 8])
@@ -36,51 +38,35 @@ class Made:
 
 def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
     """A block as the library writes it."""
-    answer_size, item_size = Struct(_answers.ANSWER).size + stretch, _items.ITEM_SIZE + stretch
-    head = Struct(_answers.HEAD).size + stretch
+    answer_size, item_size, head = 64 + stretch, 104 + stretch, 24 + stretch
     items_at = head + answer_size * len(answers)
     texts_at = items_at + item_size * sum(len(answer.items) for answer in answers)
     heads, records, texts = bytearray(), bytearray(), bytearray()
 
-    def text(value: str | bytes | None) -> bytes:
+    def text(value: str | bytes | int | None) -> tuple[int, int]:
         if value is None:
-            return Struct(_accelerator.TEXT).pack(0, 0)
-        raw = value if isinstance(value, bytes) else value.encode()
+            return 0, 0
+        raw = value if isinstance(value, bytes) else str(value).encode()
         at = texts_at + len(texts)
         texts.extend(raw + b"\0")
-        return Struct(_accelerator.TEXT).pack(at, len(raw))
+        return at, len(raw)
 
     for answer in answers:
         first = items_at + len(records)
         for item in answer.items:
-            record = bytearray(item_size)
-            numbers = {"kind": 1, "season": -1, "episode": -1}
-            for name, at in _items.ITEM_FIELDS.items():
-                value = item.get(name, numbers.get(name))
-                if isinstance(value, (str, bytes)):
-                    record[at : at + 8] = text(value)
-                elif value is not None:
-                    record[at : at + 4] = Struct(_items.NUMBER).pack(value)
-            records += record
-        single = answer.status == c.OK
-        heads += Struct(_answers.ANSWER).pack(
-            answer.status,
-            answer.match_kind,
-            answer.confidence,
-            answer.reason,
-            answer.flags,
-            first if single else 0,
-            first if answer.items else 0,
-            len(answer.items),
+            fields = [part for name in _items.TEXTS for part in text(item.get(name))]
+            numbers = [item.get(name, NUMBERS.get(name, 0)) for name in _items.NUMBERS]
+            records += Struct("=20I4i2I").pack(*fields, *numbers, 0) + bytes(stretch)
+        heads += Struct("=i4B6Iq2QiI").pack(
+            *(answer.status, answer.match_kind, answer.confidence, answer.reason, answer.flags),
+            *(first if answer.status == c.OK else 0, first if answer.items else 0, len(answer.items)),
             len(answer.items) if answer.total is None else answer.total,
-            *Struct(_accelerator.TEXT).unpack(text(answer.message)),
+            *text(answer.message),
             answer.age_ms,
             *(0, 0, 0, 0),
         )
         heads += bytes(stretch)
-    begin = Struct(_answers.HEAD).pack(
-        Struct(_answers.HEAD).size, answer_size, item_size, len(answers), head, log_lines
-    )
+    begin = Struct("=6I").pack(24, answer_size, item_size, len(answers), head, log_lines)
     return begin + bytes(stretch) + heads + records + texts
 
 
@@ -91,7 +77,7 @@ MOVIE: dict[str, str | bytes | int] = {
     "guid": "plex://movie/5d77",
     "path": "/media/Big Buck Bunny (2008).mkv",
     "section": "1",
-    "library_title": "Movies",
+    "library": "Movies",
     "year": 2008,
 }
 
@@ -233,13 +219,8 @@ def test_waiting_log_lines_are_seen() -> None:
 
 
 def test_offsets_of_the_properties_are_those_of_the_struct() -> None:
-    everything: dict[str, str | bytes | int] = {
-        name: f"<{name}>" for name in _items.ITEM_FIELDS if _items.ITEM_FIELDS[name] < 80
-    }
+    everything: dict[str, str | bytes | int] = {name: f"<{name}>" for name in _items.TEXTS}
     everything |= {"kind": 10, "year": 2001, "season": 2, "episode": 3}
     item = Match(block(Made(items=[everything]))).item
     assert isinstance(item, Item)
-    for name in everything:
-        if name not in ("kind", "library_title"):
-            assert getattr(item, name) == everything[name]
-    assert (item.kind, item.library) == ("track", "<library_title>")
+    assert {name: getattr(item, name) for name in everything} == {**everything, "kind": "track"}

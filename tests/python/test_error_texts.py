@@ -54,8 +54,7 @@ def test_a_buffer_of_the_caller_s_is_read_on_any_thread(index: plexindex.Index) 
 
     def fail(number: int) -> int:
         key = f"no/such/{number}!".encode()
-        answer = _native.CBuffer()
-        status: int = native.get_item_json(library, key, len(key), ctypes.byref(answer), ctypes.byref(errors[number]))
+        status: int = native.invalidate_item(library, key, len(key), ctypes.byref(errors[number]))
         return status
 
     with ThreadPoolExecutor(16) as pool:
@@ -67,9 +66,9 @@ def test_a_buffer_of_the_caller_s_is_read_on_any_thread(index: plexindex.Index) 
     # Too small: what fits, and the whole length.
     small = ctypes.create_string_buffer(12)
     error = _native.CBuffer(ctypes.addressof(small), 12, 0)
-    native.get_item_json(library, b"a/b", 3, None, ctypes.byref(error))
+    native.invalidate_item(library, b"no/such/0!", 10, ctypes.byref(error))
     assert small.raw[-4:] == "…".encode() + b"\0"
-    assert error.length == len("out_json is NULL")
+    assert error.length == errors[0].length
 
 
 def test_another_failure_between_a_call_and_its_text_is_not_taken_for_it(
@@ -81,7 +80,7 @@ def test_another_failure_between_a_call_and_its_text_is_not_taken_for_it(
 
     class Fails:
         def __del__(self) -> None:
-            native.watch_stop(None, None)
+            native.clear(None, None)
 
     def interrupted(call: _calls.Call) -> bytes:
         Fails()

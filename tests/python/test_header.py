@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import inspect
 import re
-from struct import Struct
 from typing import Any, get_args
 
 import header
 import plexindex
 import pytest
-from plexindex import _accelerator, _answers, _constants, _errors, _items, _native, _types
+from plexindex import _answers, _constants, _errors, _items, _lazy_index, _native, _types
 from plexindex._cli import doctor_files
 
 CONSTANTS = {name: value for name, value in vars(_constants).items() if name.isupper() and isinstance(value, int)}
@@ -24,9 +23,7 @@ STRUCTS: dict[str, Any] = {
     "query": _native.CQuery,
     "progress": _native.CProgress,
     "stats": _native.CStats,
-    "walk_request": _native.CWalkRequest,
-    "edit": _native.CEdit,
-    "edit_report": _native.CEditReport,
+    "call_options": _native.CCallOptions,
     "table_op": _native.CTableOp,
 }
 
@@ -44,6 +41,7 @@ TYPES: dict[str, Any] = {
     "int64_t*": ctypes.POINTER(ctypes.c_int64),
     "char*": ctypes.c_char_p,
     "char**": ctypes.POINTER(ctypes.c_char_p),
+    "void": None,
     "void*": ctypes.c_void_p,
     "plexindex_handle*": ctypes.c_void_p,
     "plexindex_handle**": ctypes.POINTER(ctypes.c_void_p),
@@ -56,9 +54,7 @@ TYPES: dict[str, Any] = {
     "plexindex_query*": ctypes.POINTER(_native.CQuery),
     "plexindex_buffer*": ctypes.POINTER(_native.CBuffer),
     "plexindex_stats*": ctypes.POINTER(_native.CStats),
-    "plexindex_walk_request*": ctypes.POINTER(_native.CWalkRequest),
-    "plexindex_edit*": ctypes.POINTER(_native.CEdit),
-    "plexindex_edit_report*": ctypes.POINTER(_native.CEditReport),
+    "plexindex_call_options*": ctypes.POINTER(_native.CCallOptions),
     "plexindex_log_fn": _native.LOG_FN,
     "plexindex_answer*": ctypes.c_void_p,
     "plexindex_item*": ctypes.c_void_p,
@@ -160,35 +156,35 @@ def test_structs_have_the_header_s_layout() -> None:
         for member, offset in layout[name].items():
             if member:
                 assert fields[member if member in fields else SPLIT[member]] == offset, (name, member)
-    assert Struct(_answers.HEAD).size == layout["answers"][""]
-    assert Struct(_answers.ANSWER).size == layout["answer"][""]
-    assert Struct(_accelerator.TEXT).size == layout["text"][""]
-    assert layout["item"].pop("") == _items.ITEM_SIZE
-    assert layout["item"] == _items.ITEM_FIELDS
+    numbers = tuple(range(1, 14))
+    assert len(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 0, 0)) == layout["options"][""]
+    assert len(_lazy_index.packed_query(0, 0, 0, 0)) == layout["query"][""]
+    options = _native.COptions.from_buffer_copy(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 77, 2))
+    named = [*("library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms")]
+    named += ("matches_limit", "flags", "page_size", "log_level", "slow_ms", "size_limit", "shared_retry_ms")
+    assert [getattr(options, name) for name in ("size", *named)] == [layout["options"][""], *numbers]
+    query = _native.CQuery.from_buffer_copy(_lazy_index.packed_query(7, 0, 5, 3))
+    assert (query.size, query.library, query.text_length, query.flags) == (layout["query"][""], 7, 5, 3)
 
 
 def test_answer_structs_are_read_in_the_header_s_order() -> None:
-    members = {name: [field["name"] for field in fields] for name, fields in header.structs().items()}
-    assert members["answers"] == ["size", "answer_size", "item_size", "count", "first", "log_lines"]
-    assert members["answer"] == [
-        "status",
-        "match_kind",
-        "confidence",
-        "reason",
-        "flags",
-        "item",
-        "candidates",
-        "candidates_count",
-        "candidates_total",
-        "message",
-        "age_ms",
-        "items",
-        "files",
-        "kind",
-        "reserved",
+    layout = header.layout()
+    answers, answer, item = layout["answers"], layout["answer"], layout["item"]
+    assert [answers[name] // 4 for name in ("item_size", "first", "log_lines")] == [
+        *(_answers.ITEM_STEP, _answers.FIRST, _answers.LOG_LINES)
     ]
-    assert members["text"] == ["offset", "length"]
-    assert set(members) == {*STRUCTS, "answers", "answer", "text", "item"}
+    assert [answer[name] // 4 for name in ("status", "item", "candidates", "message")] == [
+        *(0, _answers.ITEM, _answers.CANDIDATES, _answers.MESSAGE)
+    ]
+    assert [answer[name] for name in ("match_kind", "age_ms")] == [_answers.KINDS, _answers.AGE]
+    assert answer["candidates_total"] - answer["candidates"] == 8
+    assert answer["flags"] - answer["match_kind"] == 3
+    fields = [name for name in item if name not in ("", "reserved")]
+    assert fields == [*_items.TEXTS[:-1], "library_title", *_items.NUMBERS]
+    assert [item[name] for name in fields] == [
+        *range(0, 8 * len(_items.TEXTS), 8),
+        *range(item["kind"], item["kind"] + 4 * len(_items.NUMBERS), 4),
+    ]
 
 
 def test_arrays_are_as_long_as_in_the_header() -> None:

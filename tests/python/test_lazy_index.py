@@ -13,7 +13,7 @@ from conftest import TOKEN, OpenIndex, Server, run_python
 from plexindex import _accelerator
 
 pytestmark = pytest.mark.skipif(
-    _accelerator.load() is None or not hasattr(_accelerator.load(), "load"), reason="there is no accelerator"
+    _accelerator.load() is None or not hasattr(_accelerator.load(), "symbol"), reason="there is no accelerator"
 )
 
 BEGIN = """

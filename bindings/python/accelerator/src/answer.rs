@@ -9,7 +9,7 @@ use pyo3_ffi::{Py_ssize_t, PyObject};
 
 use super::{Buffer, Method, OwnedRef, addresses, bind, bound, call_fallback, exactly, none, text};
 
-/// `plexindex_match_path`, or `plexindex_match_folder`.
+/// `plexindex_match_path`.
 type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
 
 /// `plexindex_query`.
@@ -38,7 +38,7 @@ const BLOCK_WORDS: usize = 2048;
 /// Offset of the number of waiting log lines in a block.
 const LOG_LINES: usize = 20;
 
-/// The state bound to `match` and `folder`.
+/// The state bound to `match`.
 struct Answers {
     function: MatchPath,
     /// Addresses of the handles of index and library; these are NULL once the index is closed. The objects below keep
@@ -65,35 +65,12 @@ static MATCH: Method = Method(py::PyMethodDef {
     ml_doc: c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nFind the item of a file in this library: see Index.match_path().".as_ptr(),
 });
 
-static FOLDER: Method = Method(py::PyMethodDef {
-    ml_name: c"folder".as_ptr(),
-    ml_meth: py::PyMethodDefPointer {
-        PyCFunctionFastWithKeywords: match_path,
-    },
-    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
-    ml_doc: c"folder(path, *, deadline=None, offline=False, progress=None)\n--\n\nFind the show, season, artist, album or item of a folder in this library: see Index.folder().".as_ptr(),
-});
-
 pub unsafe extern "C" fn bind_match(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,
     count: Py_ssize_t,
 ) -> *mut PyObject {
-    // SAFETY: Python's call.
-    unsafe { bind_to(&MATCH, arguments, count) }
-}
-
-pub unsafe extern "C" fn bind_folder(
-    _: *mut PyObject,
-    arguments: *mut *mut PyObject,
-    count: Py_ssize_t,
-) -> *mut PyObject {
-    // SAFETY: Python's call.
-    unsafe { bind_to(&FOLDER, arguments, count) }
-}
-
-unsafe fn bind_to(method: &'static Method, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
-    // SAFETY: Python's call, with the address of plexindex_match_path or plexindex_match_folder.
+    // SAFETY: Python's call, with the address of plexindex_match_path.
     unsafe {
         let Some([function, index, library, make, index_object, drain_log, fallback]) = exactly(arguments, count)
         else {
@@ -112,7 +89,7 @@ unsafe fn bind_to(method: &'static Method, arguments: *mut *mut PyObject, count:
             drain_log: OwnedRef::new(*drain_log),
             fallback: OwnedRef::new(*fallback),
         };
-        bind(answers, method)
+        bind(answers, &MATCH)
     }
 }
 
@@ -122,7 +99,7 @@ unsafe extern "C" fn match_path(
     count: Py_ssize_t,
     names: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: bound by `bind_to`; the arguments are the caller's until this returns.
+    // SAFETY: bound by `bind_match`; the arguments are the caller's until this returns.
     unsafe {
         let answers: &Answers = bound(own);
         if count != 1 || !(names.is_null() || py::PyTuple_Size(names) == 0) {

@@ -4,8 +4,7 @@
 //! Everything unusual (bytes, a path object, text without UTF-8, a closed index, a wrong argument) is passed to the
 //! equivalent function in Python. So Python defines the behaviour, and this file is only faster.
 //!
-//! Every function except those of `record` and `door` runs under Python's lock, which a close needs too. But Python may
-//! run any code, and other threads, when it allocates a container or an exception, or releases a reference. So a
+//! Every function except those of `call` runs under Python's lock, which a close needs too. But Python may run any code, and other threads, when it allocates a container or an exception, or releases a reference. So a
 //! handle, or a pointer into something mutable, is read after such a call and used before the next.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -16,11 +15,9 @@ use pyo3_ffi::{Py_ssize_t, PyObject};
 
 mod answer;
 #[cfg(unix)]
-mod door;
+mod call;
 mod keys;
 mod lower;
-mod numbers;
-mod record;
 mod table;
 
 /// The C ABI's `plexindex_lookup_key`.
@@ -34,20 +31,9 @@ struct Buffer {
     length: usize,
 }
 
-/// `plexindex_bytes`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Bytes {
-    data: *const c_char,
-    length: usize,
-}
-
 /// Capsules of bound functions have no name, which Python would compare at each call. They are only accessible to
 /// Python, which calls each function with its own.
 const UNNAMED: *const c_char = null();
-
-/// The bytes that the text of an error takes, unless it is unusual.
-const ERROR_CAPACITY: usize = 2048;
 
 /// Returns the UTF-8 of a `str` with its NUL; `None` without an exception for anything else.
 ///
@@ -194,27 +180,6 @@ unsafe fn addresses<const N: usize>(objects: [*mut PyObject; N]) -> Option<[*mut
     }
 }
 
-/// Returns the bytes of a `bytes` object or of `None`; sets an exception otherwise.
-///
-/// # Safety
-/// `object` is alive, and stays so as long as the bytes are used.
-unsafe fn bytes_of(object: *mut PyObject) -> Option<Bytes> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if object == py::Py_None() {
-            return Some(Bytes {
-                data: null(),
-                length: 0,
-            });
-        }
-        let (mut data, mut length) = (null_mut(), 0);
-        (py::PyBytes_AsStringAndSize(object, &raw mut data, &raw mut length) == 0).then(|| Bytes {
-            data: data.cast_const(),
-            length: length.unsigned_abs(),
-        })
-    }
-}
-
 /// Returns the arguments of a function with exactly `N` positional ones; sets an exception otherwise.
 ///
 /// # Safety
@@ -230,55 +195,6 @@ unsafe fn exactly<'a, const N: usize>(
     }
     // SAFETY: so many are there.
     Some(unsafe { &*arguments.cast::<[*mut PyObject; N]>() })
-}
-
-/// Makes a call while other threads have Python's lock. Returns the status and the text of the error.
-///
-/// # Safety
-/// The caller has Python's lock, and `call` does not use Python.
-unsafe fn unlocked(call: impl FnOnce(*mut Buffer) -> i32) -> (i32, Vec<u8>) {
-    let mut text = [0_u8; ERROR_CAPACITY];
-    let mut error = Buffer {
-        data: text.as_mut_ptr().cast(),
-        capacity: ERROR_CAPACITY,
-        length: 0,
-    };
-    // SAFETY: the caller's promise.
-    let thread = unsafe { py::PyEval_SaveThread() };
-    let status = call(&raw mut error);
-    // SAFETY: what the call above gave.
-    unsafe { py::PyEval_RestoreThread(thread) };
-    let text = CStr::from_bytes_until_nul(&text).unwrap_or_default();
-    (status, text.to_bytes().to_vec())
-}
-
-/// A new `bytes` object.
-///
-/// # Safety
-/// The caller has Python's lock.
-unsafe fn new_bytes(bytes: &[u8]) -> *mut PyObject {
-    // SAFETY: the caller's promise; so many bytes are there.
-    unsafe { py::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len().cast_signed()) }
-}
-
-/// Adds a log line to a list of pairs of a level and bytes. Sets an exception without memory.
-///
-/// # Safety
-/// `lines` is a list or NULL, and `text` has `length` bytes.
-unsafe fn add_line(lines: *mut PyObject, level: i32, text: *const c_char, length: usize) {
-    // SAFETY: the caller's promise, under Python's lock. A tuple takes over what it is given.
-    unsafe {
-        let text = py::PyBytes_FromStringAndSize(text, length.cast_signed());
-        let line = py::PyTuple_New(2);
-        if !lines.is_null() && !text.is_null() && !line.is_null() {
-            py::PyTuple_SetItem(line, 0, py::PyLong_FromLong(level.into()));
-            py::PyTuple_SetItem(line, 1, text);
-            py::PyList_Append(lines, line);
-        } else {
-            py::Py_XDECREF(text);
-        }
-        py::Py_XDECREF(line);
-    }
 }
 
 /// Returns `None` as a new reference.
@@ -332,8 +248,8 @@ unsafe fn call_fallback(
     }
 }
 
-/// The module's functions, which bind others.
-struct Methods([py::PyMethodDef; if cfg!(unix) { 19 } else { 9 }]);
+/// The module's functions: those that bind others, and those of `call`.
+struct Methods([py::PyMethodDef; if cfg!(unix) { 9 } else { 5 }]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -354,90 +270,34 @@ static METHODS: Methods = Methods([
         table::bind_get,
         c"get_match(function, cells, counts, fallback, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: a dict from names to pairs, the address of a variable with a handle and its owner; counts: the address of the counters of hits and misses; fallback(name, path): called for all other arguments.",
     ),
-    #[cfg(unix)]
-    fast(
-        c"load",
-        door::load,
-        c"load(path, abi, /)\n--\n\nThe library at this path, as bytes, with this ABI version; None where that cannot be loaded.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"open",
-        door::open,
-        c"open(door, texts, numbers, mappings, /)\n--\n\nplexindex_open: the status, and the handle, or the text of the error as bytes.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"library",
-        door::library,
-        c"library(door, handle, kind, selector, /)\n--\n\nplexindex_get_library: the status and the library's handle.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"match_path",
-        door::match_path,
-        c"match_path(door, handle, library, path, flags, /)\n--\n\nplexindex_match_path: the status and the block.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"close",
-        door::close,
-        c"close(door, handle, /)\n--\n\nplexindex_close: the status and the text of the error, as bytes.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"lines",
-        door::lines,
-        c"lines(door, /)\n--\n\nplexindex_drain_log: pairs of a level and a text as bytes.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"addresses",
-        door::addresses,
-        c"addresses(door, /)\n--\n\nThe addresses of plexindex_lookup_key and plexindex_lookup_keys.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"cell",
-        door::cell,
-        c"cell(pointer, /)\n--\n\nA place for a handle.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"address",
-        door::address,
-        c"address(cell, /)\n--\n\nThe address of that place.",
-    ),
-    #[cfg(unix)]
-    fast(
-        c"retire",
-        door::retire,
-        c"retire(cell, /)\n--\n\nPuts NULL there.",
-    ),
     fast(
         c"bind_match",
         answer::bind_match,
         c"bind_match(function, index, library, make, index_object, drain_log, fallback, /)\n--\n\nAnswers that need no wait. function: the address of plexindex_match_path; index, library: the addresses of variables with the handles; make(block, None, index_object, path): creates the answer; drain_log(): called when log lines wait; fallback(path, ...): called for all other answers.",
     ),
+    #[cfg(unix)]
     fast(
-        c"bind_folder",
-        answer::bind_folder,
-        c"bind_folder(function, index, library, make, index_object, drain_log, fallback, /)\n--\n\nbind_match for folders. function: the address of plexindex_match_folder.",
+        c"symbol",
+        call::symbol,
+        c"symbol(path, name, /)\n--\n\nThe address of a function of the library at this path, both as bytes; None where that cannot be loaded.",
     ),
+    #[cfg(unix)]
     fast(
-        c"bind_record",
-        record::bind_one,
-        c"bind_record(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, fallback, /)\n--\n\nRecords a match. function, drain_log: the addresses of plexindex_record_match and plexindex_drain_log; index, library: the addresses of variables with the handles; calls, inside: dicts of the calls in flight; forks.number: the number of forks; ending: the dict whose _thread is None until the interpreter ends; flight: the key of this call in the dicts; ended(status, text, lines): called after an error or with log lines; fallback(path, key, ...): called for all other arguments.",
+        c"address",
+        call::address,
+        c"address(buffer, /)\n--\n\nWhere bytes or a bytearray have their data.",
     ),
+    #[cfg(unix)]
     fast(
-        c"bind_records",
-        record::bind_many,
-        c"bind_records(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, fallback, /)\n--\n\nbind_record for a list of pairs. function: the address of plexindex_record_matches.",
+        c"call",
+        call::call,
+        c"call(function, /, *arguments)\n--\n\nCalls the function at this address: the status. Arguments: integers, bytes, bytearrays, None for NULL.",
     ),
+    #[cfg(unix)]
     fast(
-        c"numbers",
-        numbers::bind_read,
-        c"numbers(format, fallback, /)\n--\n\nReads numbers out of blocks, as struct.Struct(format).unpack_from does. format: bytes, an equals sign and some of BiIqQ with their counts; fallback(block, at): called for all other objects.",
+        c"lines",
+        call::lines,
+        c"lines(drain_log, /)\n--\n\nplexindex_drain_log, by its address: pairs of a level and a text as bytes.",
     ),
     py::PyMethodDef::zeroed(),
 ]);

@@ -12,7 +12,6 @@ from _weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 
@@ -75,26 +74,6 @@ def load() -> "Any":
     if _found is None:
         _found = (_find(),)
     return _found[0]
-
-
-# The format of a reference to a text in a block: offset, length.
-TEXT = b"=2I"
-
-
-def reader(numbers: bytes) -> "Callable[..., tuple[int, ...]]":
-    """Returns ``unpack_from`` for a format: the accelerator's if there is one, so that ``struct`` is not loaded."""
-
-    def slow(*arguments: "Any") -> "Any":
-        from _struct import Struct
-
-        return Struct(numbers).unpack_from(*arguments)
-
-    fast = load()
-    if fast is not None:
-        return fast.numbers(numbers, slow)  # type: ignore[no-any-return]
-    from _struct import Struct
-
-    return Struct(numbers).unpack_from
 
 
 def library_path() -> str:

@@ -1,38 +1,44 @@
-"""Answers: matches, read from the library's blocks at first use. :mod:`plexindex._items` has what is in them.
+"""Answers: matches, from JSON or from a block of the library, which is read at first use.
 
 A block is a run of bytes with a head, answers, items and texts that refer to each other by offset; the layout is that
 of plexindex_answers, plexindex_answer and plexindex_item in ``include/plexindex.h``.
 """
 
 import os
+from sys import byteorder
 
 from . import _constants as c
-from ._accelerator import TEXT, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Self
+
     from ._errors import Error
     from ._items import Asked, Item
     from ._light import LightItem
     from ._types import Confidence, Kind, MatchKind, PathArg, ReasonCode, Status
 
-# As `struct` writes them. size, answer_size, item_size, count, first, log_lines
-HEAD = b"=6I"
-# status, match_kind, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms,
-# items, files, kind, reserved
-ANSWER = b"=i4B6Iq2QiI"
-read_head, _fields, _text = map(reader, (HEAD, ANSWER, TEXT))
-
-_item_class: "type[Item] | None" = None
+# Where the parts of a block are, in words of four bytes: the head's step of items and place of the first answer; an
+# answer's item, candidates and message. The length of a text follows its place.
+ITEM_STEP, FIRST, LOG_LINES = 2, 4, 5
+ITEM, CANDIDATES, MESSAGE = 2, 3, 6
+# In bytes: an answer's match kind, and its age.
+KINDS, AGE = 4, 32
 
 
-def _load_item() -> "type[Item]":
-    # Loaded at first use: many processes need only a key.
-    global _item_class
-    from . import Item
+def words_of(block: "bytes | bytearray") -> "memoryview[int]":
+    """The numbers of a block. The module ``struct`` takes longer to load than an answer."""
+    return memoryview(block)[: len(block) & -4].cast("i")
 
-    _item_class = Item
-    return Item
+
+def text_at(block: "bytes | bytearray", words: "memoryview[int]", place: int) -> "str | None":
+    """Returns the text that a word of a block refers to."""
+    offset = words[place]
+    if not offset:
+        return None
+    return block[offset : offset + words[place + 1]].decode("utf-8", "surrogateescape")
 
 
 class Match:
@@ -45,7 +51,7 @@ class Match:
     keys of a dict.
     """
 
-    __slots__ = ("_answer", "_asked", "_at", "_block", "_question")
+    __slots__ = ("_asked", "_at", "_block", "_facts", "_question")
 
     def __init__(
         self,
@@ -55,13 +61,50 @@ class Match:
         question: "PathArg | None" = None,
     ) -> None:
         self._block, self._at, self._asked, self._question = block, at, asked, question
-        self._answer: tuple[int, ...] | None = None
+        self._facts: dict[str, Any] | None = None
 
-    def _read(self) -> "tuple[int, ...]":
-        # Read at first use: many callers need no field.
-        at = read_head(self._block)[4] if self._at is None else self._at
-        self._answer = _fields(self._block, at)
-        return self._answer
+    @classmethod
+    def _of(cls, facts: "dict[str, Any]", asked: "Asked", question: "PathArg") -> "Self":
+        """The answer of a method."""
+        made = cls(b"", None, asked, question)
+        if facts["status"] == "found":
+            facts["status"] = "ok"
+        made._facts = facts
+        return made
+
+    def _read(self) -> "dict[str, Any]":
+        # Read at first use: many callers need no field. The names are those that an answer has in JSON.
+        block = self._block
+        words = words_of(block)
+        at = words[FIRST] if self._at is None else self._at
+        own = words[at >> 2 :]
+        match_kind, confidence, reason, flags = block[at + KINDS : at + KINDS + 4]
+        first, count, total = own[CANDIDATES : CANDIDATES + 3]
+        age = int.from_bytes(block[at + AGE : at + AGE + 8], byteorder, signed=True)
+        step = words[ITEM_STEP]
+        self._facts = facts = {
+            "number": own[0],
+            "status": c.STATUS_NAMES.get(own[0], "unknown"),
+            "match_kind": _name(c.MATCH_KINDS, match_kind),
+            "confidence": _name(c.CONFIDENCES, confidence),
+            "reason": _name(c.REASONS, reason),
+            "message": text_at(block, own, MESSAGE),
+            "stale": bool(flags & c.ANSWER_STALE),
+            "age_ms": None if age < 0 else age,
+            "places": range(first, first + count * step, step) if first else (),
+            "total": total,
+        }
+        return facts
+
+    def _items(self) -> "list[dict[str, Any]]":
+        facts = self._facts or self._read()
+        items: list[dict[str, Any]] | None = facts.get("candidates")
+        if items is None:
+            from ._items import facts_at
+
+            words = words_of(self._block)
+            items = facts["candidates"] = [facts_at(self._block, words, at >> 2) for at in facts["places"]]
+        return items
 
     @property
     def status(self) -> "Status":
@@ -73,19 +116,19 @@ class Match:
         :meth:`Index.server` with a deadline first, which then raises TimeoutError. A server that refuses connections
         raises ConnectError.
         """
-        return c.STATUS_NAMES.get((self._answer or self._read())[0], "unknown")  # type: ignore[return-value]
+        return (self._facts or self._read())["status"]  # type: ignore[no-any-return]
 
     @property
     def match_kind(self) -> "MatchKind":
         """The match kind: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
-        return _name(c.MATCH_KINDS, (self._answer or self._read())[1])  # type: ignore[return-value]
+        return (self._facts or self._read()).get("match_kind", "none")  # type: ignore[no-any-return]
 
     @property
     def confidence(self) -> "Confidence":
         """``"high"``: this file's item, as far as anything that is known can tell. ``"low"``: verify it, or choose
         among the candidates. ``"none"``: there is none.
         """
-        return _name(c.CONFIDENCES, (self._answer or self._read())[2])  # type: ignore[return-value]
+        return (self._facts or self._read()).get("confidence", "none")  # type: ignore[no-any-return]
 
     @property
     def reason_code(self) -> "ReasonCode":
@@ -96,13 +139,12 @@ class Match:
         ``"contradicted"`` (another year, number or edition, an extra or a copy), ``"not_listed"`` (a folder of Plex's).
         ``"several_episodes"``: one file has them all; the item is the first, and :attr:`candidates` has them in order.
         """
-        return _name(c.REASONS, (self._answer or self._read())[3])  # type: ignore[return-value]
+        return (self._facts or self._read()).get("reason", "none")  # type: ignore[no-any-return]
 
     @property
     def reason(self) -> "str | None":
         """The same as a sentence for people; None when ``reason_code`` is ``"none"``."""
-        offset, length = (self._answer or self._read())[9:11]
-        return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
+        return (self._facts or self._read()).get("message")
 
     @property
     def message(self) -> str:
@@ -114,13 +156,13 @@ class Match:
         """Whether the listing that answered has expired. It was not renewed: the server did not answer, or was not to
         be asked.
         """
-        return bool((self._answer or self._read())[4] & c.ANSWER_STALE)
+        return bool((self._facts or self._read())["stale"])
 
     @property
     def age(self) -> "float | None":
         """Seconds since the listing that answered was seen to be current; None: none, or the clock was set back."""
-        milliseconds: int = (self._answer or self._read())[11]
-        return None if milliseconds < 0 else milliseconds / 1000
+        milliseconds: int | None = (self._facts or self._read()).get("age_ms")
+        return None if milliseconds is None else milliseconds / 1000
 
     @property
     def asked(self) -> "str | None":
@@ -133,29 +175,26 @@ class Match:
     @property
     def item(self) -> "Item | None":
         """The single item."""
-        offset = (self._answer or self._read())[5]
-        return (_item_class or _load_item())(self._block, offset, self._asked) if offset else None
+        return self.candidates[0] if (self._facts or self._read())["status"] == "ok" else None
 
     @property
     def candidates(self) -> "list[Item]":
         """The items that fit equally well, best first; a single item is the only candidate. Of a file with several
         episodes they are its episodes in order, and the first is the answer.
         """
-        first, count = (self._answer or self._read())[6:8]
-        step = read_head(self._block)[2]
-        item = _item_class or _load_item()
-        return [item(self._block, first + number * step, self._asked) for number in range(count)] if first else []
+        from . import Item
+
+        return [Item(facts, self._asked) for facts in self._items()]
 
     @property
     def candidates_total(self) -> int:
         """How many candidates there are in all; ``candidates`` may hold fewer."""
-        total: int = (self._answer or self._read())[8]
-        return total
+        return (self._facts or self._read())["total"]  # type: ignore[no-any-return]
 
     @property
     def error(self) -> "Error | None":
         """In a batch: what went wrong with this one path, ready to be raised."""
-        status: int = (self._answer or self._read())[0]
+        status: int = (self._facts or self._read()).get("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
         from ._errors import error_for
@@ -165,12 +204,13 @@ class Match:
     @property
     def key(self) -> "str | None":
         """The item's key, ``/library/metadata/<rating key>``."""
-        at = (self._answer or self._read())[5]
-        if not at:
-            return None
-        # The key without an Item: most callers need no more.
-        offset, length = _text(self._block, at)
-        return self._block[offset : offset + length].decode("utf-8", "surrogateescape")
+        if not self._block:
+            item = self.item
+            return None if item is None else item.key
+        # The key alone: most callers need no more.
+        words = words_of(self._block)
+        at = words[((words[FIRST] if self._at is None else self._at) >> 2) + ITEM]
+        return text_at(self._block, words, at >> 2) if at else None
 
     @property
     def rating_key(self) -> "str | None":
@@ -251,7 +291,7 @@ class Match:
         return None if item is None else item.library
 
     def __bool__(self) -> bool:
-        return bool((self._answer or self._read())[5])
+        return self.status == "ok"
 
     def to_dict(self) -> "dict[str, object]":
         """All fields by name, as JSON values."""
@@ -282,7 +322,7 @@ class Match:
         return None, {
             "_block": self._block,
             "_at": self._at,
-            "_answer": None,
+            "_facts": self._facts,
             "_asked": None,
             "_question": self._question,
         }
@@ -303,5 +343,4 @@ def _name(names: "tuple[str, ...]", number: int) -> str:
 
 def log_lines(block: "bytes | bytearray") -> int:
     """Returns the number of log lines that waited when this block was written."""
-    lines: int = read_head(block)[5]
-    return lines
+    return words_of(block)[LOG_LINES]

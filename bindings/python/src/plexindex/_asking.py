@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 from . import _aio, _convert, _log
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 _BYTES_PER_ANSWER = 400
 _BYTES_PER_KEY = 40
 _KEYS_AT_ONCE = 1024
-_ITEMS_A_PAGE = 1000
 
 
 class QuestionMethods(EditMethods):
@@ -105,8 +103,8 @@ class QuestionMethods(EditMethods):
         below the folder, which is looked for on the disk. Raises what :meth:`match` raises.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
-        block = self._block(self._native.match_folder, library, raw, deadline, offline, progress)
-        return Folder(block, asked=self, question=path)
+        asked = {"library": library, "path": raw, "offline": offline}
+        return Folder._of(self._request("match.folder", deadline, progress, **asked)[1], self, path)
 
     def items_below(
         self,
@@ -126,23 +124,34 @@ class QuestionMethods(EditMethods):
         never was.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
+        return self._pages("items.below", deadline, offline, progress, library=library, path=raw)
+
+    def _pages(
+        self, method: str, deadline: float | None, offline: bool, progress: ProgressArg, **request: Any
+    ) -> Iterator[Item]:
+        """Yields the items of a list that comes in pages."""
         try:
-            page = self._below(library, raw, b"")
+            _, page = self._request(method, **request)
         except LibraryNotFoundError:
             if offline:
                 raise
-            if not self.refresh(library, deadline=deadline, progress=progress):
+            if not self.refresh(request["library"], deadline=deadline, progress=progress):
                 raise TimeoutError("the deadline passed before the library was fetched: retry to resume") from None
-            page = self._below(library, raw, b"")
-        while page:
-            yield from page
-            page = self._below(library, raw, os.fsencode(page[-1].path or ""))
+            _, page = self._request(method, **request)
+        place: dict[str, str] = {}
+        if method == "items.list":
+            from ._feed import asked_of
 
-    def _below(self, library: LibraryArg, raw: bytes, after: bytes) -> list[Item]:
-        arguments = raw, len(raw), after, len(after), _ITEMS_A_PAGE
-        reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
-        block = self._do(self._native.list_items_below, *arguments, library=library, reserve=reserve)
-        return Match(block, asked=self).candidates
+            place = next(
+                ({"section": one.section, "library": one.title} for one in asked_of(self, request["library"])), {}
+            )
+        while True:
+            for facts in page["items"]:
+                facts.update(place)
+                yield Item(facts, self)
+            if "cursor" not in page:
+                return
+            _, page = self._request(method, **request, cursor=page["cursor"])
 
     def match_guid(
         self,
@@ -160,9 +169,8 @@ class QuestionMethods(EditMethods):
         """
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
-        raw = _convert.text_bytes("GUID", guid)
-        block = self._block(self._native.match_guid, library, raw, deadline, offline, progress)
-        return Match(block, asked=self, question=guid)
+        asked = {"library": library, "guid": _convert.text_bytes("GUID", guid), "offline": offline}
+        return Match._of(self._request("match.guid", deadline, progress, **asked)[1], self, guid)
 
     def search_title(
         self,
@@ -180,9 +188,8 @@ class QuestionMethods(EditMethods):
         """
         if not isinstance(title, str):
             raise TypeError(f"title must be str, not {type(title).__name__}")
-        raw = _convert.text_bytes("title", title)
-        block = self._block(self._native.search_title, library, raw, deadline, offline, progress)
-        return Match(block, asked=self, question=title)
+        asked = {"library": library, "title": _convert.text_bytes("title", title), "offline": offline}
+        return Match._of(self._request("match.title", deadline, progress, **asked)[1], self, title)
 
     def items(
         self,
@@ -198,24 +205,7 @@ class QuestionMethods(EditMethods):
         page at a time while you iterate. A change that happens meanwhile may be missed. Raises TimeoutError when the
         deadline came before the library was fetched, and NotFetchedError, offline, when it never was.
         """
-        cursor = ctypes.c_int64(0)
-        try:
-            page = self._items(library, cursor)
-        except LibraryNotFoundError:
-            if offline:
-                raise
-            if not self.refresh(library, deadline=deadline, progress=progress):
-                raise TimeoutError("the deadline passed before the library was fetched: retry to resume") from None
-            page = self._items(library, cursor)
-        while page:
-            yield from page
-            page = self._items(library, cursor)
-
-    def _items(self, library: str | int | Chosen, cursor: Any) -> list[Item]:
-        arguments = ctypes.byref(cursor), _ITEMS_A_PAGE
-        reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
-        page = self._do(self._native.list_items, *arguments, library=library, reserve=reserve)
-        return Match(page, asked=self).candidates
+        return self._pages("items.list", deadline, offline, progress, library=library)
 
     def compare(
         self,
@@ -255,18 +245,13 @@ class QuestionMethods(EditMethods):
         """All that the store has of one item, its files and external ids included; None when it is not listed, or its
         library was never fetched.
 
-        The names are those of ``plexindex_get_item_json()``. Sends no request.
+        The names are those of the method ``items.get``; what is not known is absent. Sends no request.
         """
-        raw = _convert.key_text(key).encode()
         try:
-            status, text = self._ask(self._native.get_item_json, raw, len(raw), library=library, reserve=4096)
+            _, answer = self._request("items.get", library=library, key=_convert.key_text(key))
         except LibraryNotFoundError:
             return None
-        if status != c.OK:
-            return None
-        import json
-
-        return json.loads(text)  # type: ignore[no-any-return]
+        return answer.get("item")  # type: ignore[no-any-return]
 
     def _library_of(self, item: Item) -> Chosen:
         kind = c.SELECT_SECTION if item.section else c.SELECT_ALL

@@ -8,7 +8,7 @@ from _thread import _local, get_ident
 
 from . import _constants as c
 from ._callbacks import Watch, progress_callback
-from ._native import CBuffer, CQuery
+from ._native import CBuffer, CCallOptions, CQuery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class Call:
 
     __slots__ = (
         *("_callback", "_data", "_error", "_error_ref", "_text", "_view"),
-        *("buffer", "buffer_ref", "query", "query_ref", "thread", "watch"),
+        *("answer_pointer", "answer_ref", "buffer", "buffer_ref", "options", "options_ref", "query", "query_ref"),
+        *("thread", "watch"),
     )
 
     def __init__(self) -> None:
@@ -37,6 +38,10 @@ class Call:
         self._callback = progress_callback(self.watch)
         self.query = CQuery(size=ctypes.sizeof(CQuery), progress=self._callback)
         self.query_ref = ctypes.byref(self.query)
+        self.options = CCallOptions(size=ctypes.sizeof(CCallOptions), progress=self._callback)
+        self.options_ref = ctypes.byref(self.options)
+        self.answer_pointer = ctypes.c_char_p()
+        self.answer_ref = ctypes.byref(self.answer_pointer)
         self.buffer = CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
         self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
@@ -68,7 +73,7 @@ class Call:
         return data
 
     def _drop_buffer(self) -> None:
-        self._view, self._data = None, bytearray()
+        self._view, self._data = b"", bytearray()
         self.buffer.data, self.buffer.capacity = None, 0
 
     def run(self, function: Any, *arguments: Any) -> int:
@@ -105,15 +110,6 @@ def _pool() -> list[Call]:
         pool: list[Call] = []
         _threads.pool = pool
         return pool
-
-
-class AcceleratorCall:
-    """Stands for a call of the accelerator among the calls in flight."""
-
-    __slots__ = ("thread",)
-
-    thread: int
-    watch = Watch()  # it never reports
 
 
 def take() -> Call:

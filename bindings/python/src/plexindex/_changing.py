@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _convert, _log
+from . import _convert
 from ._errors import Error
 from ._reporting import ReportMethods
 
@@ -62,16 +62,16 @@ class EditMethods(ReportMethods):
         """
         if library is None:
             raise TypeError("can edit items of one library at a time only: name the library")
-        from ._edits import Edit
+        from ._edits import edit_request
+        from ._report import EditReport
 
-        edit = Edit(self._library_pointer(library), keys, fields, remove, locked, deadline)
+        edit = edit_request(keys, fields, remove, locked)
         try:
-            self._do(self._native.edit_items, edit.out_report, library=edit.edit)
+            _, answer = self._request("edit", deadline, library=library, **edit)
         except Error as error:
-            error.report = edit.report()
+            error.report = EditReport(edit["keys"], **(error._answer or {"states": ["no"] * len(edit["keys"])}))
             raise
-        _log.drain(self._native)
-        return edit.report()
+        return EditReport(edit["keys"], **answer)
 
     def watch_start(self) -> None:
         """Listens to the server's events on a thread of the library's own, until :meth:`watch_stop` or :meth:`close`.
@@ -80,11 +80,11 @@ class EditMethods(ReportMethods):
         again for as long as it takes; the log says whether the server can be reached. A second call changes nothing. A
         forked child does not watch until it calls this. Raises OfflineError without a server.
         """
-        self._run_command(self._native.watch_start, library=self)
+        self._request("watch.start")
 
     def watch_stop(self) -> None:
         """Stops listening, within a second. No error if it was not listening."""
-        self._run_command(self._native.watch_stop, library=self)
+        self._request("watch.stop")
 
     def watch(self) -> Watching:
         """Listens to the server's events for the length of a block: ``with index.watch(): …``."""

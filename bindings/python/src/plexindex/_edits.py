@@ -1,92 +1,55 @@
-"""Converts the values of a batch edit for the C ABI."""
+"""Converts the values of a batch edit for the library."""
 
 from __future__ import annotations
 
-import ctypes
-
-from . import _constants as c
 from . import _convert
 from ._errors import InvalidArgumentError
-from ._native import CBytes, CEdit, CEditReport
-from ._report import EditReport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from ._types import FieldArg, KeyArg
 
 
-class Edit:
-    """An edit as a struct of the library. It keeps alive what the struct points to."""
-
-    def __init__(
-        self,
-        library: int,
-        keys: Iterable[KeyArg],
-        fields: Mapping[str, FieldArg] | None,
-        remove: Mapping[str, str | Iterable[str]] | None,
-        locked: bool | None,
-        deadline: float | None,
-    ) -> None:
-        if isinstance(keys, (str, bytes, int)):
-            raise TypeError("give a list of keys, not a single key")
-        if not hasattr(keys, "__iter__"):
-            raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
-        self.keys = [_convert.key_text(key) for key in keys]
-        changes: list[str] = []
-        for name, value in dict(fields or {}).items():
-            changes += _changes(name, value)
-        for name, tags in dict(remove or {}).items():
-            changes += _tags(name, tags, "-")
-        texts = [*self.keys, *changes]
-        if any("\0" in text for text in texts):
-            raise InvalidArgumentError("a key, a field or a value contains a NUL character: leave it out")
-        self._keys, self._changes = ("".join([f"{text}\0" for text in part]) for part in (self.keys, changes))
-        self._states = (ctypes.c_uint8 * max(1, len(self.keys)))()
-        self.edit = CEdit(
-            size=ctypes.sizeof(CEdit),
-            library=library,
-            keys=CBytes.of(_convert.text_bytes("key", self._keys)),
-            keys_count=len(self.keys),
-            changes=CBytes.of(_convert.text_bytes("value", self._changes)),
-            changes_count=len(changes) // 2,
-            deadline_ms=_convert.deadline_ms(deadline),
-            lock=_lock(locked),
-        )
-        self._report = CEditReport(
-            size=ctypes.sizeof(CEditReport),
-            states=ctypes.cast(self._states, ctypes.c_void_p),
-            states_capacity=len(self.keys),
-        )
-        self.out_report = ctypes.byref(self._report)
-
-    def report(self) -> EditReport:
-        """The report of the edit."""
-        return EditReport(self.keys, bytes(self._states), self._report.requests)
-
-
-def _lock(locked: bool | None) -> int:
-    if locked is None:
-        return c.EDIT_LEAVE
-    if not isinstance(locked, bool):
+def edit_request(
+    keys: Iterable[KeyArg],
+    fields: Mapping[str, FieldArg] | None,
+    remove: Mapping[str, str | Iterable[str]] | None,
+    locked: bool | None,
+) -> dict[str, Any]:
+    """Returns the request of the method ``edit``, without its library."""
+    if isinstance(keys, (str, bytes, int)):
+        raise TypeError("give a list of keys, not a single key")
+    if not hasattr(keys, "__iter__"):
+        raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
+    if locked is not None and not isinstance(locked, bool):
         raise TypeError(f"locked must be True, False or None, not {type(locked).__name__}")
-    return c.EDIT_LOCK if locked else c.EDIT_UNLOCK
+    changes: list[dict[str, str]] = []
+    for name, value in dict(fields or {}).items():
+        changes += _changes(name, value)
+    for name, tags in dict(remove or {}).items():
+        changes += _tags(name, tags, "remove")
+    if any("\0" in text for change in changes for text in change.values()):
+        raise InvalidArgumentError("a field or a value contains a NUL character: leave it out")
+    lock = "leave" if locked is None else "lock" if locked else "unlock"
+    return {"keys": [_convert.key_text(key) for key in keys], "changes": changes, "lock": lock}
 
 
-def _changes(name: str, value: FieldArg) -> list[str]:
-    """Returns the texts of a field change, as the library expects them: name and value in turn."""
+def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
+    """Returns a field change as the library expects it."""
     _check_name(name)
     if value is None:
-        return [f"{name}!", ""]
+        return [{"field": name}]
     if isinstance(value, str):
-        return [name, value]
+        return [{"field": name, "set": value}]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return [name, str(value)]
-    return _tags(name, value, "+")
+        return [{"field": name, "set": str(value)}]
+    return _tags(name, value, "add")
 
 
-def _tags(name: str, tags: float | str | Iterable[str], sign: str) -> list[str]:
+def _tags(name: str, tags: float | str | Iterable[str], what: str) -> list[dict[str, str]]:
     _check_name(name)
     if isinstance(tags, (bytes, int, float)) or not hasattr(tags, "__iter__"):
         raise TypeError(f"{name} must be a text, a number, a list of tags or None, not {type(tags).__name__}")
@@ -96,7 +59,7 @@ def _tags(name: str, tags: float | str | Iterable[str], sign: str) -> list[str]:
     for tag in tags:
         if not isinstance(tag, str):
             raise TypeError(f"a tag of {name} must be str, not {type(tag).__name__}")
-    return [text for tag in tags for text in (name + sign, tag)]
+    return [{"field": name, what: tag} for tag in tags]
 
 
 def _check_name(name: object) -> None:

@@ -12,6 +12,8 @@ from . import _constants as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._report import EditReport
 
 
@@ -24,6 +26,7 @@ class Error(Exception):
 
     status: int | None = None
     report: EditReport | None = None
+    _answer: Any = None
 
     @property
     def status_name(self) -> str | None:

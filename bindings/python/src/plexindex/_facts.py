@@ -27,9 +27,12 @@ class Proposal:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Proposal:
-        """From an entry of plexindex_propose_mappings_json()."""
+        """From an entry of the method ``mappings.propose``."""
         made = cls()
-        made.host, made.server, made.matched, made.of = entry["from"], entry["to"], entry["matched"], entry["of"]
+        from ._call import text_of
+
+        made.host, made.server = text_of(entry["from"]) or "", text_of(entry["to"]) or ""
+        made.matched, made.of = entry["matched"], entry["of"]
         made.gain = entry.get("gain")
         return made
 
@@ -58,9 +61,9 @@ class ServerInfo:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> ServerInfo:
-        """From plexindex_check_server_json()."""
+        """From the method ``server.check``."""
         made = cls()
-        made.machine_identifier, made.version = entry["machine_identifier"], entry["version"]
+        made.machine_identifier, made.version = entry["machine_identifier"], entry.get("version", "")
         made.answered, made.libraries = entry["answered_us"] / 1_000_000, entry["libraries"]
         return made
 
@@ -104,10 +107,13 @@ class StoreInfo:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> StoreInfo:
-        """From plexindex_get_store_json()."""
+        """From the method ``store.get``."""
         made = cls()
+        from ._call import text_of
+
         for name in cls.__slots__:
-            setattr(made, name, entry[name])
+            setattr(made, name, entry.get(name))
+        made.folder = text_of(entry["folder"]) or ""
         return made
 
     def as_dict(self) -> dict[str, object]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from struct import pack_into
-
 from . import _constants as c
 from . import _convert
-from ._accelerator import TEXT
 from ._errors import (
     ConnectError,
     ForbiddenError,
@@ -19,7 +15,7 @@ from ._errors import (
     TimeoutError,
     UnauthorizedError,
 )
-from ._items import ITEM_FIELDS, ITEM_SIZE, NUMBER, Item
+from ._items import Item
 from ._library import Chosen
 
 TYPE_CHECKING = False
@@ -38,14 +34,11 @@ if TYPE_CHECKING:
 
 # Items of a page.
 _PAGE = 1_000
-_BYTES_PER_CHANGE = 600
 # Seconds without requests after the server gave no answer.
 _PAUSE = 30.0
 # Minimum number of seconds between two requests because of expired listings.
 _BETWEEN = 1.0
 _FOREVER = float("inf")
-
-_WORDS = {word: number for number, word in c.KINDS.items()}
 
 
 class Change:
@@ -69,12 +62,11 @@ class Change:
     section: str
     """Its section id."""
 
-    def __init__(self, index: Index | None, told: tuple[str, ...]) -> None:
-        change, self.library, self.section, path, from_path, _, from_key, item = told
-        self.change = change  # type: ignore[assignment]
-        self.path, self.from_path, self.from_key = path or None, from_path or None, from_key or None
-        place = {"library_title": self.library, "section": self.section, "path": path}
-        self.item = _item({**json.loads(item), **place}, index) if item else None
+    def __init__(self, index: Index | None, told: dict[str, Any]) -> None:
+        self.change, self.library, self.section = told["change"], told["library"], told["section"]
+        self.path, self.from_path, self.from_key = told.get("path"), told.get("from"), told.get("from_key")
+        item = told.get("item")
+        self.item = None if item is None else Item(item, index)
 
     def to_dict(self) -> dict[str, object]:
         """All fields by name, as JSON values."""
@@ -97,22 +89,6 @@ class Change:
     def __repr__(self) -> str:
         what = f"library {self.library!r}" if self.item is None else f"{self.item.key} {self.item.describe()!r}"
         return f"<plexindex.Change {self.change} {what}>"
-
-
-def _item(facts: dict[str, Any], index: Index | None) -> Item:
-    """An item from plexindex_get_item_json()."""
-    block = bytearray(ITEM_SIZE)
-    for name, at in ITEM_FIELDS.items():
-        value = facts.get(name)
-        if name == "kind":
-            pack_into(NUMBER, block, at, _WORDS.get(str(value), 0))
-        elif isinstance(value, int):
-            pack_into(NUMBER, block, at, value)
-        elif value:
-            raw = value.encode("utf-8", "surrogateescape")
-            pack_into(TEXT, block, at, len(block), len(raw))
-            block += raw
-    return Item(bytes(block), 0, index)
 
 
 class Changes:
@@ -147,7 +123,7 @@ class Changes:
         What happened on the server since is not told. None: nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
-        self._page: Iterator[tuple[str, ...]] = iter(())
+        self._page: Iterator[dict[str, Any]] = iter(())
         # The first page is read now: a new cursor means this moment, and an invalid one is refused here.
         self._read()
         self.age = oldest(asked_of(index, library))
@@ -157,15 +133,11 @@ class Changes:
         self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
 
     def _read(self) -> None:
-        index = self._index
-        raw = _convert.text_bytes("cursor", self.cursor or "")
-        flags = c.QUERY_FULL if self._full and self.cursor is None else 0
-        reserve = _PAGE * _BYTES_PER_CHANGE
-        query = index._native.list_changes, self._library, raw, None, flags, None
-        _, text = index._query(*query, count=_PAGE, reserve=reserve)
-        self._next, more, *texts = bytes(text).decode("utf-8", "surrogateescape").split("\0")
-        self._page, self._more = zip(*[iter(texts)] * 8), bool(more)
-        if len(texts) < 8:
+        cursor = None if self.cursor is None else _convert.text_bytes("cursor", self.cursor)
+        asked = {"library": self._library, "cursor": cursor, "full": self._full and cursor is None, "limit": _PAGE}
+        _, page = self._index._request("changes.list", **asked)
+        self._next, self._page, self._more = page["cursor"], iter(page["changes"]), page["more"]
+        if not page["changes"]:
             self._end_page()
 
     def _end_page(self) -> None:
@@ -299,10 +271,10 @@ def wait_for(
             continue
         if match.confidence == "high" or monotonic() >= until:
             return match
-        cursor = _convert.text_bytes("cursor", Changes(index, None, library, False).cursor or "")
+        cursor = Changes(index, None, library, False).cursor
         left = max(min(check, until) - monotonic(), 0.001)
         # Ends early for what another process has fetched, and for an event: then the next match asks the server.
-        index._query(index._native.wait_for_changes, library, cursor, left, 0, progress, buffer=False)
+        index._request("changes.wait", left, progress, library=library, cursor=cursor)
         if monotonic() >= until:
             return match
         if monotonic() >= check:
@@ -334,10 +306,8 @@ def watch(
             return
         silent = offline or now < silent_until
         ends = [_FOREVER if until is None else until, silent_until if silent and not offline else _FOREVER]
-        wait = index._native.wait_for_changes
-        raw = _convert.text_bytes("cursor", cursor or "")
-        left = max(min(ends) - now, 0.001)
-        status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
+        asked = {"library": library, "cursor": cursor or "", "offline": silent}
+        status, _ = index._request("changes.wait", max(min(ends) - now, 0.001), progress, **asked)
         if status == c.OK and not silent:
             # Sends no request if nothing has expired and no event invalidated an item.
             missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)

@@ -14,7 +14,6 @@ from ._changing import EditMethods
 from ._errors import InvalidArgumentError
 from ._items import Item
 from ._library import Chosen
-from ._many import Folder
 from ._reporting import ReportMethods
 
 TYPE_CHECKING = False
@@ -302,14 +301,6 @@ class Library(Chosen):
             match = selected.match_for(index, Match, _MATCH.__get__(chosen))
             if match is not None:
                 self.__dict__["match"] = match
-        if type(self).folder is _FOLDER:
-            folder = selected.folder_for(index, Folder, _FOLDER.__get__(chosen))
-            if folder is not None:
-                self.__dict__["folder"] = folder
-        if (type(self).record_match, type(self).record_matches) == _RECORD:
-            recorders = selected.record_for(index, *(method.__get__(chosen) for method in _RECORD))
-            if recorders is not None:
-                self.__dict__["record_match"], self.__dict__["record_matches"] = recorders
 
     @property
     def index(self) -> Index:
@@ -362,17 +353,6 @@ class Library(Chosen):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _chosen_again, (self._index, self._chosen_by)
-
-    def folder(
-        self,
-        path: PathArg,
-        *,
-        deadline: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Folder:
-        """Which show, season, artist, album or item this folder is: :meth:`Index.folder` in this library."""
-        return self._index.folder(path, self, deadline=deadline, offline=offline, progress=progress)
 
     def changes(
         self,
@@ -429,6 +409,7 @@ class Library(Chosen):
 
     match = _in_library(Index.match, "match", "Which item this file is")
     match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")
+    folder = _in_library(Index.folder, "folder", "Which show, season, artist, album or item this folder is")
     match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
     search_title = _in_library(Index.search_title, "search_title", "The items with this title")
     items_below = _in_library(Index.items_below, "items_below", "The items with files below a folder")
@@ -455,9 +436,7 @@ class Library(Chosen):
         return f"<plexindex.Library {self._selector}{closed}>"
 
 
-# A derived class may override these.
+# A derived class may override it.
 _MATCH: Any = Library.match
-_FOLDER: Any = Library.folder
-_RECORD: Any = (Library.record_match, Library.record_matches)
 
 _lazy_index.replace_all(Index, Library)

@@ -1,11 +1,10 @@
-"""Items, read from the library's blocks at first use."""
+"""Items: what an answer tells of them."""
 
 from . import _constants as c
-from ._accelerator import TEXT, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from ._light import LightItem
     from ._types import Kind
@@ -17,29 +16,31 @@ if TYPE_CHECKING:
         def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
 
 
-NUMBER = b"=i"
-_text, _number = map(reader, (TEXT, NUMBER))
+# plexindex_item, in words of four bytes: place and length of each text, then numbers.
+TEXTS = ("key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section",
+         "library")  # fmt: skip
+NUMBERS = ("kind", "year", "season", "episode", "flags")
 
-# Offsets in plexindex_item.
-ITEM_FIELDS = {
-    "key": 0,
-    "rating_key": 8,
-    "title": 16,
-    "guid": 24,
-    "show_title": 32,
-    "show_rating_key": 40,
-    "show_guid": 48,
-    "path": 56,
-    "section": 64,
-    "library_title": 72,
-    "kind": 80,
-    "year": 84,
-    "season": 88,
-    "episode": 92,
-    "flags": 96,
-    "reserved": 100,
-}
-ITEM_SIZE = 104
+
+def facts_at(block: "bytes | bytearray", words: "memoryview[int]", at: int) -> "dict[str, Any]":
+    """Returns the facts of the item at this word of a block, by the names that they have in JSON."""
+    own = words[at : at + 2 * len(TEXTS) + len(NUMBERS)].tolist()
+    facts: dict[str, Any] = {
+        name: block[offset : offset + length].decode("utf-8", "surrogateescape")
+        for name, offset, length in zip(TEXTS, own[::2], own[1::2])
+        if offset
+    }
+    kind, year, season, episode, flags = own[2 * len(TEXTS) :]
+    facts["kind"] = c.KINDS.get(kind)
+    if year:
+        facts["year"] = year
+    if season >= 0:
+        facts["season"] = season
+    if episode >= 0:
+        facts["episode"] = episode
+    facts["key_only"] = bool(flags & c.ITEM_KEY_ONLY)
+    return facts
+
 
 # The keys of `to_dict`.
 _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
@@ -54,28 +55,20 @@ class Item:
     keys of a dict.
     """
 
-    __slots__ = ("_asked", "_at", "_block")
+    __slots__ = ("_asked", "_facts")
 
-    def __init__(self, block: "bytes | bytearray", at: int, asked: "Asked | None" = None) -> None:
-        self._block, self._at, self._asked = block, at, asked
-
-    def _text(self, field: int) -> "str | None":
-        offset, length = _text(self._block, self._at + field)
-        return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
-
-    def _number(self, field: int) -> int:
-        number: int = _number(self._block, self._at + field)[0]
-        return number
+    def __init__(self, facts: "dict[str, Any]", asked: "Asked | None" = None) -> None:
+        self._facts, self._asked = facts, asked
 
     @property
     def key(self) -> str:
         """Plex's address of the item, ``/library/metadata/<rating key>``."""
-        return self._text(0) or ""
+        return self._facts["key"]  # type: ignore[no-any-return]
 
     @property
     def rating_key(self) -> str:
         """Plex's rating key: an opaque string."""
-        return self._text(8) or ""
+        return self._facts["rating_key"]  # type: ignore[no-any-return]
 
     @property
     def ratingKey(self) -> "int | str":  # noqa: N802
@@ -86,27 +79,27 @@ class Item:
     @property
     def title(self) -> "str | None":
         """Title; for an episode the episode's."""
-        return self._text(16)
+        return self._facts.get("title")
 
     @property
     def guid(self) -> "str | None":
         """Scalar GUID, such as ``plex://movie/…``."""
-        return self._text(24)
+        return self._facts.get("guid")
 
     @property
     def show_title(self) -> "str | None":
         """Title of the show; for a track or album of the artist."""
-        return self._text(32)
+        return self._facts.get("show_title")
 
     @property
     def show_rating_key(self) -> "str | None":
         """Rating key of the show or artist."""
-        return self._text(40)
+        return self._facts.get("show_rating_key")
 
     @property
     def show_guid(self) -> "str | None":
         """Scalar GUID of the show or artist."""
-        return self._text(48)
+        return self._facts.get("show_guid")
 
     @property
     def path(self) -> "str | None":
@@ -114,14 +107,25 @@ class Item:
 
         Bytes that are not UTF-8 are decoded by ``surrogateescape``: ``os.fsencode`` gives them back.
         """
-        return self._text(56)
+        path = self._facts.get("path")
+        if isinstance(path, dict):
+            from ._call import text_of
+
+            path = self._facts["path"] = text_of(path)
+        elif path is None and self._facts.get("paths"):
+            path = self._facts["paths"][0]
+        return path
 
     @property
     def paths(self) -> "tuple[str, ...]":
         """The paths of all its files, every version and part, as the server spells them. Sends no request.
 
-        They are read when they are asked for: the index has to be open then, and an item that was pickled has none.
+        Those of an answer are read when they are asked for: the index has to be open then, and an item that was pickled
+        has none.
         """
+        known: list[str] | None = self._facts.get("paths")
+        if known is not None:
+            return tuple(known)
         if self._asked is None:
             from . import Error
 
@@ -138,43 +142,42 @@ class Item:
     @property
     def section(self) -> "str | None":
         """Section id of its library."""
-        return self._text(64)
+        return self._facts.get("section")
 
     @property
     def library(self) -> "str | None":
         """Title of its library."""
-        return self._text(72)
+        return self._facts.get("library")
 
     @property
     def kind(self) -> "Kind":
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
         ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
-        return c.KINDS.get(self._number(80), "unknown")  # type: ignore[return-value]
+        kind = self._facts.get("kind")
+        return "unknown" if kind in (None, "other") else kind
 
     @property
     def year(self) -> "int | None":
         """Year."""
-        return self._number(84) or None
+        return self._facts.get("year")
 
     @property
     def season(self) -> "int | None":
         """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
         episodes below it are of, where the server tells no key of it.
         """
-        number = self._number(88)
-        return None if number < 0 else number
+        return self._facts.get("season")
 
     @property
     def episode(self) -> "int | None":
         """Number of the episode or track."""
-        number = self._number(92)
-        return None if number < 0 else number
+        return self._facts.get("episode")
 
     @property
     def key_only(self) -> bool:
         """Only the key is known: a confirmed match of an item that no listing holds."""
-        return bool(self._number(96) & c.ITEM_KEY_ONLY)
+        return bool(self._facts.get("key_only"))
 
     def describe(self) -> str:
         """One line for people, or the key when no title is known.
@@ -208,7 +211,7 @@ class Item:
 
     def __getstate__(self) -> "tuple[None, dict[str, object]]":
         # The index is not pickled.
-        return None, {"_block": self._block, "_at": self._at, "_asked": None}
+        return None, {"_facts": self._facts, "_asked": None}
 
     def __repr__(self) -> str:
         return f"<plexindex.Item {self.key} {self.describe()!r}>"

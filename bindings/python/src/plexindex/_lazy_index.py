@@ -24,21 +24,62 @@ if TYPE_CHECKING:
 
     from ._callbacks import ProgressArg
 
+    # The addresses of the library's functions.
+    Native = dict[str, int]
     Texts = tuple["bytes | None", ...]
     Numbers = tuple[int, ...]
     Rules = tuple[tuple[int, bytes, bytes], ...]
 
 
-def load_fast(path: str) -> "tuple[Any, Any] | None":
-    """Loads the shared library through the accelerator. None if ctypes has to load it, or to report an error."""
+_FUNCTIONS = ("open", "close", "get_library", "match_path", "drain_log", "lookup_key", "lookup_keys")
+_TEXT_CAPACITY, _BLOCK_CAPACITY = 2048, 4096
+_WORD = 8
+
+
+def words(*numbers: int) -> bytes:
+    """Numbers and addresses of a struct, of eight bytes each. Neither ``ctypes`` nor ``struct`` is loaded."""
+    return b"".join([number.to_bytes(_WORD, sys.byteorder, signed=number < 0) for number in numbers])
+
+
+def halves(*numbers: int) -> bytes:
+    """Numbers of four bytes each."""
+    return b"".join([number.to_bytes(_WORD // 2, sys.byteorder, signed=number < 0) for number in numbers])
+
+
+def load_fast(path: str) -> "tuple[Any, Native] | None":
+    """Loads the shared library: the accelerator, and the addresses of the functions. None if ctypes has to load it, or
+    to report an error.
+    """
     fast = _accelerator.load()
-    if fast is None or not hasattr(fast, "load") or not _accelerator.is_whole(path):
+    # On a processor of 32 bits structs are laid out otherwise.
+    if fast is None or not hasattr(fast, "symbol") or sys.maxsize < 1 << 32 or not _accelerator.is_whole(path):
         return None
-    native = fast.load(os.fsencode(path), c.ABI_VERSION)
-    if native is None:
+    raw = os.fsencode(path)
+    version = fast.symbol(raw, b"plexindex_get_abi_version")
+    if version is None or fast.call(version) != c.ABI_VERSION:
+        return None
+    native = {name: fast.symbol(raw, b"plexindex_" + name.encode()) for name in _FUNCTIONS}
+    if None in native.values():
         return None
     _accelerator.loaded = path
     return fast, native
+
+
+class _Memory:
+    """A plexindex_buffer and its memory."""
+
+    def __init__(self, fast: "Any", capacity: int) -> None:
+        self.memory = bytearray(capacity)
+        self.buffer = bytearray(words(fast.address(self.memory), capacity, 0))
+
+    def text(self) -> bytes:
+        """The text of an error."""
+        return bytes(self.memory.partition(b"\0")[0])
+
+    def block(self) -> bytes:
+        """The block of an answer; empty if it did not fit."""
+        length = _number(self.buffer[2 * _WORD :])
+        return bytes(self.memory[:length]) if length <= len(self.memory) else b""
 
 
 def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
@@ -53,10 +94,19 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     if loaded is None:
         return None
     fast, native = loaded
-    status, handle = fast.open(native, texts, numbers, rules)
+
+    def text(raw: "bytes | None") -> "tuple[int, int]":
+        return (0, 0) if raw is None else (fast.address(raw), len(raw))
+
+    mappings = b"".join([halves(kind, 0) + words(*text(find), *text(to)) for kind, find, to in rules])
+    options = packed_options(numbers, [text(one) for one in texts], fast.address(mappings) if rules else 0, len(rules))
+    handle, error = bytearray(_WORD), _Memory(fast, _TEXT_CAPACITY)
+    status = fast.call(native["open"], options, handle, error.buffer)
     if status:
-        raise _failure(fast, native, status, handle)
-    index = LazyIndex(fast, native, handle, texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress)
+        raise _failure(fast, native, status, error.text())
+    index = LazyIndex(
+        fast, native, _number(handle), texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress
+    )
     _open_indexes[:] = [known for known in _open_indexes if known() is not None]
     _open_indexes.append(ref(index))
     _pass_on_log(fast, native)
@@ -64,7 +114,25 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     return full_index(index) if f"{__package__}._index" in sys.modules else index
 
 
-def _failure(fast: "Any", native: "Any", status: int, text: bytes) -> "Exception":
+def packed_options(numbers: "Numbers", texts: "Sequence[tuple[int, int]]", mappings: int, count: int) -> bytes:
+    """plexindex_options; each text is an address and a length."""
+    first = words(*(part for one in texts[:5] for part in one), *numbers[:7]) + halves(*numbers[7:10], 0)
+    # No callback: Python renews the token when a call is refused.
+    rest = words(mappings, count, *numbers[10:12], *texts[5], 0, 0, *texts[6], numbers[12])
+    return words(_WORD + len(first) + len(rest)) + first + rest
+
+
+def packed_query(library: int, text: int, length: int, flags: int) -> bytes:
+    """plexindex_query, without a deadline and progress."""
+    rest = words(library, text, length, 0) + halves(flags, 0) + words(0, 0)
+    return words(_WORD + len(rest)) + rest
+
+
+def _number(memory: "bytearray") -> int:
+    return int.from_bytes(memory, sys.byteorder)
+
+
+def _failure(fast: "Any", native: "Native", status: int, text: bytes) -> "Exception":
     from . import Error
     from ._errors import error_for
 
@@ -73,8 +141,8 @@ def _failure(fast: "Any", native: "Any", status: int, text: bytes) -> "Exception
     return failure
 
 
-def _pass_on_log(fast: "Any", native: "Any") -> None:
-    lines: Sequence[tuple[int, bytes]] = fast.lines(native)
+def _pass_on_log(fast: "Any", native: "Native") -> None:
+    lines: Sequence[tuple[int, bytes]] = fast.lines(native["drain_log"])
     if lines:
         from ._log import hand_on
 
@@ -90,7 +158,13 @@ class LazyIndex:
     """An open index that only does fast lookups. It becomes a :class:`plexindex.Index` when more is needed."""
 
     def __init__(
-        self, fast: "Any", native: "Any", handle: int, folder: bytes, hides_paths: bool, progress: "ProgressArg"
+        self,
+        fast: "Any",
+        native: "Native",
+        handle: int,
+        folder: bytes,
+        hides_paths: bool,
+        progress: "ProgressArg",
     ) -> None:
         self._native_handle = fast, native
         self._handle: int | None = handle
@@ -100,8 +174,8 @@ class LazyIndex:
         self._progress = progress
         self._closing = closing_lock()
         self._recipe: tuple[Any, ...] | None = None
-        # By title of a library: the accelerator's cell with its handle, and the handle.
-        self._found: dict[str, tuple[Any, int]] = {}
+        # By title of a library: memory with its handle, and the handle. A close clears the memory.
+        self._found: dict[str, tuple[bytearray, int]] = {}
         self._libraries: list[ref[LazyLibrary]] = []
 
     def library(self, title: "Any" = None, *, section: "Any" = None, uuid: "Any" = None) -> "Any":
@@ -129,10 +203,11 @@ class LazyIndex:
                 return None
             fast, native = self._native_handle
             if title not in self._found:
-                status, pointer = fast.library(native, self._handle, c.SELECT_ANY, raw)
-                if status:
+                cell = bytearray(_WORD)
+                arguments = self._handle, c.SELECT_ANY, raw, len(raw), cell, None
+                if fast.call(native["get_library"], *arguments):
                     return None
-                self._found[title] = fast.cell(pointer), pointer
+                self._found[title] = cell, _number(cell)
                 if not self._open:
                     # A signal handler closed the index, and may have missed this handle.
                     self._retire()
@@ -154,8 +229,10 @@ class LazyIndex:
             if type(self) is not LazyIndex or not self._open:
                 return None
             fast, native = self._native_handle
-            pointer = self._found[title][1]
-            status, block = fast.match_path(native, self._handle, pointer, raw, c.QUERY_OFFLINE)
+            query = packed_query(self._found[title][1], fast.address(raw), len(raw), c.QUERY_OFFLINE)
+            answer = _Memory(fast, _BLOCK_CAPACITY)
+            status = fast.call(native["match_path"], self._handle, query, answer.buffer, None)
+            block = answer.block()
         finally:
             self._closing.release()
         if status != c.OK or not block:
@@ -172,7 +249,7 @@ class LazyIndex:
 
     def _retire(self) -> None:
         for cell, _ in self._found.values():
-            self._native_handle[0].retire(cell)
+            cell[:] = bytes(_WORD)
 
     def close(self) -> None:
         """As :meth:`plexindex.Index.close`."""
@@ -190,9 +267,10 @@ class LazyIndex:
         # No fast lookup is running: it would hold the interpreter's lock, which this thread has.
         self._retire()
         fast, native = self._native_handle
-        status, text = fast.close(native, handle)
+        error = _Memory(fast, _TEXT_CAPACITY)
+        status = fast.call(native["close"], handle, error.buffer)
         if status:
-            raise _failure(fast, native, status, text)
+            raise _failure(fast, native, status, error.text())
         _pass_on_log(fast, native)
 
     def __enter__(self) -> "Any":
@@ -218,7 +296,7 @@ class LazyIndex:
 class LazyLibrary:
     """A library of a :class:`LazyIndex`. It becomes a :class:`plexindex.Library` with it."""
 
-    def __init__(self, index: "LazyIndex", title: str, cell: "Any") -> None:
+    def __init__(self, index: "LazyIndex", title: str, cell: bytearray) -> None:
         self._index = index
         self._title = title
         fast, native = index._native_handle
@@ -230,10 +308,10 @@ class LazyLibrary:
         def lookup_keys(paths: "Any") -> "Any":
             return full_index(index).library(title).lookup_keys(paths)
 
-        one, many = fast.addresses(native)
+        # The index keeps the memory of the handle.
         address = fast.address(cell)
-        self.lookup_key = fast.lookup_key(one, address, lookup_key)
-        self.lookup_keys = fast.lookup_keys(many, address, lookup_keys)
+        self.lookup_key = fast.lookup_key(native["lookup_key"], address, lookup_key)
+        self.lookup_keys = fast.lookup_keys(native["lookup_keys"], address, lookup_keys)
 
     def match(self, path: "Any", **options: "Any") -> "Any":
         """As :meth:`plexindex.Library.match`."""
@@ -278,7 +356,9 @@ def _replace(index: "Any", index_class: "Any", library_class: "Any") -> None:
         if type(index) is not LazyIndex:
             return
         found, libraries = index._found, index._libraries
-        selected = {(c.SELECT_ANY, title): Selected(native, pointer, cell) for title, (cell, pointer) in found.items()}
+        selected = {
+            (c.SELECT_ANY, title): Selected(native, pointer, title, cell) for title, (cell, pointer) in found.items()
+        }
         index.__dict__.update(initial_state(native, index._handle), _selected=selected)
         _set_class(index, index_class)
         for known in libraries:

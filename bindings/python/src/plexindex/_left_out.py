@@ -6,12 +6,6 @@ applies the rules while it walks a disk.
 
 from __future__ import annotations
 
-from . import _constants as c
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
 _SUPPORT = "support: 'Special Keyword File/Folder Exclusion'"
 RULES: dict[str, tuple[str, str]] = {
     "extension": (
@@ -52,8 +46,3 @@ RULES: dict[str, tuple[str, str]] = {
     ),
 }
 """Each rule: what it leaves out, and its source."""
-
-
-def rule_bits(without: Collection[str] = ()) -> int:
-    """Returns the bits of all rules except these, for the library."""
-    return sum(getattr(c, f"RULE_{name.upper()}") for name in RULES if name not in without)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _functools import partial  # type: ignore[import-not-found]
 from ctypes import addressof, c_void_p, cast
 
-from . import _accelerator, _calls, _ending
+from . import _accelerator
 from ._convert import path_bytes
 
 TYPE_CHECKING = False
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
         def _closed_error(self) -> ClosedError: ...
         def _drain_log(self) -> None: ...
-        def _end_accelerated_call(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None: ...
         def _lookup_counted(self, library: int, path: bytes) -> bytes | None: ...
 
 
 class Selected:
     """The C library's handle for a selector. It does not refer to an index, so an index may hold it without a cycle."""
 
-    __slots__ = ("cell", "folder_for", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
+    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "match_for", "named", "pointer")
 
-    def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
-        """``cell``: memory of the accelerator that holds the handle, for its fast lookups."""
-        self.pointer = pointer
+    def __init__(self, native: Native, pointer: int, named: object, cell: Any = None) -> None:
+        """``named``: the library in a request of JSON. ``cell``: memory of the accelerator that holds the handle, for
+        its fast lookups.
+        """
+        self.pointer, self.named = pointer, named
         self.cell = cell
         # A ctypes object is read when C is called. An int would be read before the call, and another thread may close
         # the index in between.
@@ -50,17 +51,10 @@ class Selected:
         """``lookup_for(index)`` returns the fast path: a function from a path to a key."""
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
         """``lookup_keys_for(slow)`` returns the same for a list of paths. It calls ``slow(paths)`` for unusual ones."""
-        self.match_for = _bind_match(native.match_path, "bind_match", self.handle)
+        self.match_for = _bind_match(native, self.handle)
         """``match_for(index, make, slow)`` returns the fast path for a full answer; None without an accelerator.
 
         It calls ``slow`` if the answer has to be waited for.
-        """
-        self.folder_for = _bind_match(native.match_folder, "bind_folder", self.handle)
-        """``folder_for(index, make, slow)``: the same for a folder."""
-        self.record_for = _bind_record(native, self.handle)
-        """``record_for(index, slow_match, slow_matches)`` returns accelerated forms of both; None if there are none.
-
-        They call the slow forms for unusual arguments.
         """
 
     def retire(self) -> None:
@@ -118,13 +112,13 @@ class LibraryInfo:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> LibraryInfo:
-        """From an entry of plexindex_list_libraries_json()."""
+        """From the method ``libraries.list``."""
         info = cls()
         info.section, info.uuid, info.title, info.kind = entry["section"], entry["uuid"], entry["title"], entry["kind"]
         info.locations = tuple(entry["locations"])
-        age = entry["age_ms"]
-        info.items, info.age = entry["items"], None if age is None or age < 0 else age / 1000
-        info.fresh, info.generation = entry["fresh"], entry["generation"]
+        age = entry.get("age_ms")
+        info.items, info.age = entry.get("items", 0), None if age is None else age / 1000
+        info.fresh, info.generation = entry["fresh"], entry.get("generation", 0)
         return info
 
     def __repr__(self) -> str:
@@ -175,46 +169,22 @@ def _bind_fast_lookups(native: Native, handle: c_void_p) -> Callable[[Lookups], 
     return lookup_keys_for
 
 
-def _bind_match(call: Any, binder: str, handle: c_void_p) -> Callable[[FastIndex, Any, Any], Any]:
+def _bind_match(native: Native, handle: c_void_p) -> Callable[[FastIndex, Any, Any], Any]:
     fast = _accelerator.load()
-    function = cast(call, c_void_p).value
+    function = cast(native.match_path, c_void_p).value
 
     def match_for(index: FastIndex, make: Any, slow: Any) -> Any:
         if fast is None:
             return None
         # `slow` keeps the handle alive, and the index its own.
         drain_log = index._drain_log
-        match = getattr(fast, binder)(function, addressof(index._cell), addressof(handle), make, index, drain_log, slow)
+        match = fast.bind_match(function, addressof(index._cell), addressof(handle), make, index, drain_log, slow)
         # A partial may have attributes: inspect, and so editors at run time, read the signature of `slow`.
         match = partial(match)
         match.__wrapped__ = slow
         return match
 
     return match_for
-
-
-def _bind_record(native: Native, handle: c_void_p) -> Callable[[FastIndex, Any, Any], Any]:
-    fast = _accelerator.load()
-    addresses = [cast(call, c_void_p).value for call in (native.record_match, native.record_matches, native.drain_log)]
-
-    def record_for(index: FastIndex, slow_match: Any, slow_matches: Any) -> Any:
-        if fast is None:
-            return None
-        record, records, drain = addresses
-
-        def accelerated(bind: Any, function: int | None, slow: Any) -> Any:
-            # The call counts as in flight: closing the index and ending the interpreter wait for it.
-            call_state = index._calls, _ending.inside, _calls.ForkCount, vars(_ending)
-            cells = addressof(index._cell), addressof(handle)
-            entry, end = _calls.AcceleratorCall(), index._end_accelerated_call
-            call = partial(bind(function, drain, *cells, *call_state, entry, end, slow))
-            call.__wrapped__ = slow
-            return call
-
-        match = accelerated(fast.bind_record, record, slow_match)
-        return match, accelerated(fast.bind_records, records, slow_matches)
-
-    return record_for
 
 
 def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[FastIndex], Lookup]:

@@ -89,7 +89,7 @@ class Facts:
     def __init__(self, facts: dict[str, Any]) -> None:
         self.all = facts
         self.key, self.rating_key, self.kind = facts["key"], facts["rating_key"], facts["kind"]
-        self.title, self.year, self.guid = facts["title"], facts["year"] or None, facts["guid"] or None
+        self.title, self.year, self.guid = facts.get("title", ""), facts.get("year"), facts.get("guid")
 
     def describe(self) -> str:
         return str(self.title or self.key)

@@ -8,20 +8,19 @@ from itertools import islice
 
 from . import _on_disk
 from ._difference import Difference
-from ._many import Folder
+from ._items import Item
 from ._places import is_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ._items import Item
     from ._library import LibraryInfo
     from ._places import Places
     from ._walked import Walk
 
-# Number of files that one call looks up, and the size of its answer buffer.
-_FILES_PER_CALL, _ANSWER_BYTES = 4096, 1 << 16
+# Number of files that one call looks up.
+_FILES_PER_CALL = 4096
 # Maximum number of files to look up in a location without visible media.
 _MAX_PROBED = 1000
 # Maximum number of stored items whose file has another spelling.
@@ -107,17 +106,15 @@ class Listing:
 
     def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[Item]:
         """Yields the items whose file was not found, items with several files, and the last one of each page."""
-        index, library, after = self._places.index, self._places.library(counts.library), b""
+        index, cursor = self._places.index, None
+        asked = {"library": self._places.library(counts.library), "path": root, "limit": _FILES_PER_CALL}
         while True:
-            arguments = root, len(root), after, len(after), _FILES_PER_CALL
-            block = index._do(index._native.list_items_not_on_disk, *arguments, library=library, reserve=_ANSWER_BYTES)
-            page = Folder(block, asked=index)
-            items = page.candidates
-            if not items:
+            _, page = index._request("items.missing", cursor=cursor, **asked)
+            counts.files += page["looked_for"]
+            yield from (Item(one["item"], index) for one in page["files"])
+            cursor = page.get("cursor")
+            if cursor is None:
                 return
-            counts.files += page.files
-            yield from items
-            after = os.fsencode(items[-1].path or "")
 
     def _is_listed_itself(self, path: bytes) -> bool:
         """Returns whether a file is listed in exactly this spelling."""

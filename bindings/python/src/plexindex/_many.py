@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from _collections_abc import Iterator, Sequence
 
-from . import _constants as c
-from ._answers import Match, read_head
+from ._answers import FIRST, Match, words_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,21 +29,20 @@ class Folder(Match):
         """What the folder is: ``"show"``, ``"season"``, ``"artist"``, ``"album"``, or what the one item is; None where
         there is no single one.
         """
-        return c.KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
+        kind = (self._facts or self._read()).get("kind")
+        return None if kind == "other" else kind
 
     @property
     def items(self) -> int:
         """How many items have a file below it; 0 where several folders fit by their end, and where one file of a
         library that was never fetched told what the folder is.
         """
-        count: int = (self._answer or self._read())[12]
-        return count
+        return (self._facts or self._read())["items"]  # type: ignore[no-any-return]
 
     @property
     def files(self) -> int:
         """How many listed files are below it; 0 as :attr:`items`."""
-        count: int = (self._answer or self._read())[13]
-        return count
+        return (self._facts or self._read())["files"]  # type: ignore[no-any-return]
 
     def _value(self) -> dict[str, object]:
         value = super()._value()
@@ -62,9 +60,11 @@ class Matches(Sequence["Match"]):
 
     __slots__ = ("_asked", "_block", "_count", "_first", "_paths", "_step")
 
+    _count: int
+
     def __init__(self, block: bytes | bytearray, asked: Asked | None, paths: Sequence[PathArg]) -> None:
         self._block, self._asked, self._paths = block, asked, paths
-        _, self._step, _, self._count, self._first, _ = read_head(block)
+        _, self._step, _, self._count, self._first, _ = words_of(block)[: FIRST + 2]
 
     def __len__(self) -> int:
         return self._count

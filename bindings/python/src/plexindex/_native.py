@@ -1,4 +1,4 @@
-"""The shared library: where it is, its structs and functions. Mirrors ``plexindex.h`` and ``plexindex_more.h``.
+"""The shared library: where it is, its structs and functions. Mirrors ``plexindex.h``.
 
 The library is loaded at the first call that needs it, so that importing the package touches no shared object.
 """
@@ -145,49 +145,10 @@ class CStats(Structure):
     ]
 
 
-class CWalkRequest(Structure):
-    """plexindex_walk_request."""
+class CCallOptions(Structure):
+    """plexindex_call_options."""
 
-    _fields_ = [
-        ("size", c_size_t),
-        ("library", c_void_p),
-        ("folders", CBytes),
-        ("folders_count", c_size_t),
-        ("limit", c_size_t),
-        ("walk", c_uint64),
-        ("files", c_uint64),
-        ("rules", c_uint32),
-        ("flags", c_uint32),
-    ]
-
-
-class CEdit(Structure):
-    """plexindex_edit."""
-
-    _fields_ = [
-        ("size", c_size_t),
-        ("library", c_void_p),
-        ("keys", CBytes),
-        ("keys_count", c_size_t),
-        ("changes", CBytes),
-        ("changes_count", c_size_t),
-        ("deadline_ms", c_int64),
-        ("lock", c_int32),
-        ("reserved", c_uint32),
-    ]
-
-
-class CEditReport(Structure):
-    """plexindex_edit_report."""
-
-    _fields_ = [
-        ("size", c_size_t),
-        ("states", c_void_p),
-        ("states_capacity", c_size_t),
-        ("done", c_uint64),
-        ("failed", c_uint64),
-        ("requests", c_uint64),
-    ]
+    _fields_ = [("size", c_size_t), ("deadline_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
 
 
 class CTableOp(Structure):
@@ -212,26 +173,11 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),
     "match_path": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "match_paths": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
-    "match_folder": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "list_items_below": (
-        c_int32,
-        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER),
-    ),
-    "list_items_not_on_disk": (
-        c_int32,
-        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER),
-    ),
-    "match_guid": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "search_title": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "count_answers": (c_size_t, (_BUFFER,)),
     "get_answer": (c_void_p, (_BUFFER, c_size_t)),
     "get_item": (c_void_p, (_BUFFER, c_void_p)),
     "get_candidate": (c_void_p, (_BUFFER, c_void_p, c_size_t)),
     "get_text": (c_char_p, (_BUFFER, c_void_p)),
-    "list_items": (c_int32, (c_void_p, POINTER(c_int64), c_size_t, _BUFFER, _BUFFER)),
-    "get_item_json": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "list_changes": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
-    "wait_for_changes": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "wake_waiting": (c_int32, (c_void_p, _BUFFER)),
     "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, _BUFFER)),
     "record_matches": (
@@ -249,23 +195,14 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "table_remove": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
     "table_write": (c_int32, (c_void_p, POINTER(CTableOp), c_size_t, c_int64, c_uint64, _BUFFER)),
     "table_get_next": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "table_count": (c_int32, (c_void_p, POINTER(c_uint64), _BUFFER)),
-    "table_clear": (c_int32, (c_void_p, _BUFFER)),
     "refresh": (c_int32, (c_void_p, _QUERY, _BUFFER)),
-    "edit_items": (c_int32, (POINTER(CEdit), POINTER(CEditReport), _BUFFER)),
-    "watch_start": (c_int32, (c_void_p, _BUFFER)),
-    "watch_stop": (c_int32, (c_void_p, _BUFFER)),
     "notify": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "list_libraries_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "get_stats": (c_int32, (c_void_p, POINTER(CStats), _BUFFER)),
-    "check_server_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "map_to_host": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "get_store_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
-    "shared": (c_int32, (c_void_p, c_int32, _BUFFER, _BUFFER)),
-    "propose_mappings_json": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),
-    "get_sqlite_version": (c_char_p, ()),
-    "walk": (c_int32, (POINTER(CWalkRequest), _BUFFER, _BUFFER)),
-    "compare_paths": (c_int32, (c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, POINTER(c_uint32), _BUFFER)),
+    "call": (
+        c_int32,
+        (c_void_p, c_char_p, c_char_p, c_size_t, POINTER(CCallOptions), POINTER(c_char_p), _BUFFER),
+    ),
+    "free": (None, (c_char_p,)),
     "drain_log": (c_int32, (LOG_FN, c_void_p, _BUFFER)),
 }
 

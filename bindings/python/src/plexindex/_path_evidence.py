@@ -6,7 +6,6 @@ host has the same folder mounted elsewhere.
 
 from __future__ import annotations
 
-from . import _constants as c
 from ._errors import Error
 from ._paths import components, folder_of, relations, same_file, shared_end
 
@@ -146,7 +145,7 @@ class PathEvidence:
             folders = [(folder, section) for section in sections for folder in _folders(section)]
             names = [folder for folder, _ in folders]
             related = [relations(path, names) for path in self._spellings] if names else []
-            found = [one for (_, one), *of in zip(folders, *related) if any(it & c.PATHS_UNDER for it in of)]
+            found = [one for (_, one), *of in zip(folders, *related) if any(it["under"] for it in of)]
             self._owners = found[:1]
         return self._owners[0] if self._owners else None
 

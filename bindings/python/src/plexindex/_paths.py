@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from . import _constants as c
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any, TypeVar
+    from typing import TypeVar
+
+    from ._methods import PathRelation
 
     T = TypeVar("T")
 
@@ -64,49 +64,31 @@ def ends_alike(path: str, file: str) -> bool:
 
 def shared_end(path: str, others: Sequence[str]) -> list[int]:
     """Returns how many components, from the name upwards, each of the others shares with the path."""
-    return [relation & c.PATHS_COMMON for relation in relations(path, others)]
+    return [relation["common"] for relation in relations(path, others)]
 
 
-# The library's function and the type of its results, once they are loaded.
-_compare: Any = None
+def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
+    """Compares a path with each of the others: the method ``paths.compare``."""
+    # Imported at first use: importing the drop-in needs only the functions above.
+    from ._call import ask_without_index
 
-
-def relations(path: str, others: Sequence[str]) -> list[int]:
-    """Compares a path with each of the others: see plexindex_compare_paths()."""
-    global _compare
-    if _compare is None:
-        # Imported at first use: importing the drop-in needs only the functions above.
-        from ctypes import c_uint32
-
-        from ._native import load
-
-        _compare = load().compare_paths, c_uint32
-    compare_paths, number = _compare
-    # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
-    raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
+    raw, *rest = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
     # Texts that are too long for a path are compared byte by byte.
     if len(raw) > LONGEST_PATH:
-        return [c.PATHS_EQUAL if text == raw else 0 for text in block]
-    joined = b"\0".join([*(b"" if len(text) > LONGEST_PATH else text for text in block), b""])
-    found = (number * len(others))()
-    given = raw, len(raw), joined, len(joined), len(others), found
-    if compare_paths(*given, None):
-        # Again, for the text of the error.
-        from . import _calls
-        from ._errors import error_for
-
-        raise error_for(*_calls.call(compare_paths, *given))
-    return list(found)
+        return [{"equal": text == raw, "under": False, "common": 0} for text in rest]
+    given = [b"" if len(text) > LONGEST_PATH else text for text in rest]
+    found: list[PathRelation] = ask_without_index("paths.compare", {"path": raw, "others": given})["relations"]
+    return found
 
 
 def same_file(path: str, others: Sequence[str]) -> bool:
     """Returns whether one of the others is this path in any spelling."""
-    return any(relation & c.PATHS_EQUAL for relation in relations(path, others))
+    return any(relation["equal"] for relation in relations(path, others))
 
 
 def lies_under(path: str, folders: Sequence[str]) -> bool:
     """Returns whether a path lies below one of the folders."""
-    return any(relation & c.PATHS_UNDER for relation in relations(path, folders))
+    return any(relation["under"] for relation in relations(path, folders))
 
 
 def mapped(path: str, host: str | None, server: str | None) -> str | None:
@@ -144,8 +126,7 @@ def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> l
     return [thing for thing, _ in found]
 
 
-def _rank(identical: bool, relation: int, level: int) -> tuple[int, int]:
-    if identical or relation & c.PATHS_EQUAL:
+def _rank(identical: bool, relation: PathRelation, level: int) -> tuple[int, int]:
+    if identical or relation["equal"]:
         return level + identical, 0
-    common = relation & c.PATHS_COMMON
-    return (1, common) if common else (0, 0)
+    return (1, relation["common"]) if relation["common"] else (0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _constants as c
+from ._call import path_of
 from ._feed import is_chosen
 from ._mapping import as_mapping
 
@@ -88,10 +89,10 @@ class Names:
 
     def host(self, path: str) -> bytes:
         """Returns the host's path for a listed path."""
-        raw, index = os.fsencode(path), self._index
+        raw = os.fsencode(path)
         if not (raw and self._are_mapped):
             return raw
-        return index._do(index._native.map_to_host, raw, len(raw), library=index, reserve=4096)  # type: ignore[no-any-return]
+        return path_of(self._index._request("mappings.to_host", path=raw)[1]["path"])
 
     def host_folder(self, folder: str) -> bytes:
         """Returns the host's path for a folder: rules match paths below it."""

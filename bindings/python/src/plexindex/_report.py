@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from . import _constants as c
-
 
 class EditReport:
     """The outcome for the items of an edit, by the given keys."""
@@ -21,12 +19,13 @@ class EditReport:
     requests: int
     """Edit requests, including the failed one, without retries."""
 
-    def __init__(self, keys: list[str], states: bytes, requests: int) -> None:
-        def of(state: int) -> list[str]:
+    def __init__(self, keys: list[str], states: list[str], requests: int = 0, **_: int) -> None:
+        """From the answer of the method ``edit``."""
+
+        def of(state: str) -> list[str]:
             return [key for key, one in zip(keys, states) if one == state]
 
-        self.done, self.failed = of(c.EDITED_DONE), of(c.EDITED_FAILED)
-        self.left, self.missing = of(c.EDITED_NO), of(c.EDITED_MISSING)
+        self.done, self.failed, self.left, self.missing = map(of, ("done", "failed", "no", "missing"))
         self.requests = requests
 
     def __repr__(self) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _aio, _convert, _log
-from . import _constants as c
+from . import _aio, _convert
 from ._library import LibraryInfo
 from ._native import CStats
 from ._session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from ._callbacks import ProgressArg
@@ -29,10 +28,24 @@ class ReportMethods(Session):
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> list[LibraryInfo]:
         """The server's libraries. Sends a request only if none is known."""
-        flags = c.QUERY_OFFLINE if offline else 0
-        _, text = self._query(self._native.list_libraries_json, None, b"", deadline, flags, progress)
-        _log.drain(self._native)
-        return [LibraryInfo.from_json(entry) for entry in _parsed(text)]
+        _, found = self._request("libraries.list", deadline, progress, offline=offline)
+        return [LibraryInfo.from_json(entry) for entry in found["libraries"]]
+
+    def call(
+        self,
+        method: str,
+        request: Mapping[str, Any] | None = None,
+        *,
+        deadline: float | None = None,
+        progress: ProgressArg = None,
+    ) -> dict[str, Any]:
+        """Calls a method of the library by its name, such as ``"items.list"``: ``docs/methods.md`` lists all of them.
+
+        The request and the answer are dicts of JSON; in the request paths may also be bytes, and the library a
+        :class:`Library`. What is not known is absent in the answer. Raises what other calls raise.
+        """
+        answer: dict[str, Any] = self._request(method, deadline, progress, **(request or {}))[1]
+        return answer
 
     def stats(self) -> Stats:
         """Counts and times of this index so far."""
@@ -57,11 +70,9 @@ class ReportMethods(Session):
         """
         from ._facts import Proposal
 
-        given = list(paths)
-        raw = _convert.join_paths(given, self._hides_paths)
-        arguments = raw, len(raw), len(given)
-        found = self._do(self._native.propose_mappings_json, *arguments, library=self, reserve=4096)
-        return [Proposal.from_json(entry) for entry in _parsed(found)]
+        given = [_convert.path_bytes(path, self._hides_paths) for path in paths]
+        _, found = self._request("mappings.propose", paths=given)
+        return [Proposal.from_json(entry) for entry in found["proposals"]]
 
     def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
         """Asks the server for its name and its libraries, even if both are known: for finding a fault.
@@ -71,15 +82,13 @@ class ReportMethods(Session):
         """
         from ._facts import ServerInfo
 
-        _, text = self._query(self._native.check_server_json, None, b"", deadline, 0, progress)
-        _log.drain(self._native)
-        return ServerInfo.from_json(_parsed(text))
+        return ServerInfo.from_json(self._request("server.check", deadline, progress)[1])
 
     def store(self) -> StoreInfo:
         """The place of the store: its file system, its size, and whether locks work there (tested now)."""
         from ._facts import StoreInfo
 
-        return StoreInfo.from_json(_parsed(self._do(self._native.get_store_json, library=self, reserve=4096)))
+        return StoreInfo.from_json(self._request("store.get")[1])
 
     def shared_status(self) -> SharedStatus | None:
         """What the shared log holds, and how far this folder is behind; None without ``shared``. Waits 0.3 s for the
@@ -88,7 +97,7 @@ class ReportMethods(Session):
         """
         from ._shared import SharedStatus
 
-        found = _parsed(self._share(c.SHARED_STATUS))
+        found = self._share("status").get("log")
         return None if found is None else SharedStatus.from_json(found)
 
     def shared_init(self) -> str:
@@ -99,8 +108,7 @@ class ReportMethods(Session):
         Raises InvalidArgumentError without ``shared``; OfflineError for an offline index; ConnectError, TimeoutError,
         ForbiddenError and ServerError of PostgreSQL.
         """
-        tables: str = _parsed(self._share(c.SHARED_INIT))["tables"]
-        return tables
+        return self._share("init")["tables"]  # type: ignore[no-any-return]
 
     def shared_deliver(self) -> None:
         """Returns once the shared log has all that this host has to tell: matches that were recorded, and
@@ -109,7 +117,7 @@ class ReportMethods(Session):
         Raises TimeoutError if the log does not have all in time: it is stored in this folder, and delivered later;
         InvalidArgumentError of an index that shares nothing.
         """
-        self._share(c.SHARED_DELIVER)
+        self._share("deliver")
 
     def follow_shared(self) -> Following:
         """Takes what other hosts tell as it comes for the length of a block: ``with index.follow_shared(): …``.
@@ -130,11 +138,10 @@ class ReportMethods(Session):
 
         Raises what :meth:`shared_init` raises.
         """
-        self._share(c.SHARED_CLEAR)
+        self._share("clear")
 
-    def _share(self, action: int) -> bytes:
-        answer = self._do(self._native.shared, action, library=self, reserve=4096)
-        _log.drain(self._native)
+    def _share(self, action: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._request("sharing", action=action)[1]
         return answer
 
     alibraries = _aio.cancellable(libraries)
@@ -143,10 +150,3 @@ class ReportMethods(Session):
     ashared_init = _aio.uncancellable(shared_init)
     ashared_deliver = _aio.uncancellable(shared_deliver)
     ashared_clear = _aio.uncancellable(shared_clear)
-
-
-def _parsed(text: bytes | bytearray) -> Any:
-    # Imported at first use: most hosts never need JSON.
-    import json
-
-    return json.loads(text)

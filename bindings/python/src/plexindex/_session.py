@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Union
 
     from ._callbacks import ProgressArg, Renewal
-    from ._calls import AcceleratorCall, Call
+    from ._calls import Call
     from ._native import COptions, Native
 
     ChosenArg = Union[str, int, Chosen, None]
@@ -41,6 +41,14 @@ def initial_state(native: Native, handle: int | None) -> dict[str, Any]:
     }
 
 
+_KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
+
+
+def named_library(kind: int, selector: str) -> object:
+    """Returns a library as a request of JSON names it; None: all of them."""
+    return {_KINDS[kind]: selector} if kind in _KINDS else selector or None
+
+
 class Session:
     """An open handle and the calls that are in flight on it.
 
@@ -52,7 +60,7 @@ class Session:
     _selected: dict[tuple[int, str], Selected]
     _tables: dict[bytes, TableHandle]
     # Calls in flight, with their fork generation. A dict: adding and removing are atomic.
-    _calls: dict[Call | AcceleratorCall, int]
+    _calls: dict[Call, int]
     _wakeup: Any
     _cell: ctypes.c_void_p
     _renewal: tuple[Renewal | None, Any]
@@ -132,29 +140,40 @@ class Session:
         """Calls a function with a plexindex_query, and perhaps a count and a buffer. Returns status and answer."""
         call = _calls.take()
         try:
-            self._calls[call] = _calls.ForkCount.number
-            _ending.inside[call] = call.thread
-            if not self._open or _ending.refused():
-                raise self._closed_error()
+            self._begin(call, progress)
             query = call.query
             query.library = self._library_pointer(library)
             query.text_data, query.text_length = text, len(text)
-            query.deadline_ms = 0 if deadline is None else _convert.deadline_ms(deadline)
+            query.deadline_ms = _convert.deadline_ms(deadline)
             query.flags = flags
-            call.watch.session = self
-            call.watch.listener = self._progress if progress is None else _convert.callback("progress", progress)
             if not buffer:
                 return self._check(call, call.run(function, self._handle, call.query_ref)), b""
-            if count is None:
-                status = self._check(call, call.run(function, self._handle, call.query_ref, call.buffer_ref))
-                return status, call.answer()
             call.reserve(reserve)
-            status = self._check(call, call.run(function, self._handle, call.query_ref, count, call.buffer_ref))
-            return status, call.detach()
+            counted = () if count is None else (count,)
+            status = self._check(call, call.run(function, self._handle, call.query_ref, *counted, call.buffer_ref))
+            return status, call.answer() if count is None else call.detach()
         finally:
-            _ending.inside.pop(call, None)
-            self._calls.pop(call, None)
             self._done(call)
+
+    def _request(
+        self, method: str, deadline: float | None = None, progress: ProgressArg = None, **request: Any
+    ) -> tuple[int, Any]:
+        """Calls a method of plexindex_call(). Returns its status and its answer, which an error has, too."""
+        # Imported at first use: most hosts need neither this module nor JSON.
+        from . import _call
+
+        call = _calls.take()
+        try:
+            self._begin(call, progress)
+            if "library" in request and not isinstance(request["library"], dict):
+                request["library"] = self._selected_of(request["library"]).named
+            status, answer = _call.ask(call, self._handle, method, request, _convert.deadline_ms(deadline))
+            if status >= c.FIRST_ERROR:
+                self._fail(status, call.error_text(), answer)
+        finally:
+            self._done(call)
+        _log.drain(self._native)
+        return status, answer
 
     def _block(
         self,
@@ -180,7 +199,7 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: ChosenArg | Session | TableHandle | ctypes.Structure,
+        library: ChosenArg | Session | TableHandle,
         reserve: int | None = None,
     ) -> bytes:
         """Makes a call and returns its answer; see :meth:`_ask`."""
@@ -195,13 +214,13 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: ChosenArg | Session | TableHandle | ctypes.Structure,
+        library: ChosenArg | Session | TableHandle,
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
         """Makes a call and returns its status and answer.
 
-        ``library``: the first argument: self for the handle, a library, a table, or a struct that has a library.
+        ``library``: the first argument: self for the handle, a library, or a table.
         ``reserve``: the call fills a buffer of at least this size. ``detach``: a large answer is not copied.
         """
         call = _calls.take()
@@ -209,14 +228,17 @@ class Session:
             self._calls[call] = _calls.ForkCount.number
             if not self._open:
                 raise self._closed_error()
-            pointer = self._handle if library is self else self._pointer(library)
+            pointer: int | None
+            if isinstance(library, Session):
+                pointer = self._handle
+            else:
+                pointer = library.pointer if isinstance(library, TableHandle) else self._library_pointer(library)
             if reserve is None:
                 return self._check(call, call.run(function, pointer, *arguments)), b""
             call.reserve(reserve)
             status = self._check(call, call.run(function, pointer, *arguments, call.buffer_ref))
             return status, call.detach() if detach else call.answer()
         finally:
-            self._calls.pop(call, None)
             self._done(call)
 
     def _lookup_counted(self, library: int, path: bytes) -> bytes | None:
@@ -228,7 +250,6 @@ class Session:
                 raise self._closed_error()
             return self._native.lookup_key(library, path)  # type: ignore[no-any-return]
         finally:
-            self._calls.pop(call, None)
             self._done(call)
 
     def _drain_log(self) -> None:
@@ -241,40 +262,41 @@ class Session:
         raw = _convert.text_bytes("library", selector)
         pointer = ctypes.c_void_p()
         self._do(self._native.get_library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
-        found = self._selected.setdefault((kind, selector), Selected(self._native, pointer.value or 0))
+        found = self._selected.setdefault(
+            (kind, selector), Selected(self._native, pointer.value or 0, named_library(kind, selector))
+        )
         if not self._open:
             # Another thread closed the index, and may have missed this handle.
             found.retire()
             raise self._closed_error()
         return found
 
-    def _pointer(self, given: Any) -> Any:
-        if isinstance(given, ctypes.Structure):
-            return given
-        return given.pointer if isinstance(given, TableHandle) else self._library_pointer(given)
-
     def _library_pointer(self, library: ChosenArg) -> int:
+        return self._selected_of(library).pointer
+
+    def _selected_of(self, library: ChosenArg) -> Selected:
         if isinstance(library, Chosen):
             if library._index is not self:
                 raise InvalidArgumentError(f"{library!r} belongs to another index")
-            return library._selected.pointer
+            return library._selected
         if library is None:
-            return self._select(c.SELECT_ALL, "").pointer
+            return self._select(c.SELECT_ALL, "")
         if isinstance(library, int) and not isinstance(library, bool):
-            return self._select(c.SELECT_SECTION, str(library)).pointer
+            return self._select(c.SELECT_SECTION, str(library))
         if not isinstance(library, str):
             raise TypeError(
                 f"library must be a title, a section id, a uuid, a Library or None, not {type(library).__name__}"
             )
-        return self._select(c.SELECT_ANY, library).pointer
+        return self._select(c.SELECT_ANY, library)
 
     def _check(self, call: Call, status: int) -> int:
         if status >= c.FIRST_ERROR:
             self._fail(status, call.error_text())
         return status
 
-    def _fail(self, status: int, text: bytes) -> None:
+    def _fail(self, status: int, text: bytes, answer: Any = None) -> None:
         failure = self._failure(status, text)
+        failure._answer = answer
         if status == c.ABORTED and not self._open:
             raise ClosedError("the index was closed during this call") from failure
         if status == c.ABORTED and _ending.refused():
@@ -293,14 +315,18 @@ class Session:
             return ClosedError("the Python interpreter is ending: only the thread that ends it may still ask")
         return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
 
-    def _end_accelerated_call(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None:
-        """Ends a call of the accelerator: wakes a waiting close, passes on log lines, and raises the error."""
-        self._wake()
-        _log.hand_on([(level, line.decode("utf-8", "replace")) for level, line in lines or ()])
-        if status >= c.FIRST_ERROR:
-            self._fail(status, text)
+    def _begin(self, call: Call, progress: ProgressArg) -> None:
+        """Registers a call that may call back; :meth:`_done` ends it."""
+        self._calls[call] = _calls.ForkCount.number
+        _ending.inside[call] = call.thread
+        if not self._open or _ending.refused():
+            raise self._closed_error()
+        call.watch.session = self
+        call.watch.listener = self._progress if progress is None else _convert.callback("progress", progress)
 
     def _done(self, call: Call) -> None:
+        _ending.inside.pop(call, None)
+        self._calls.pop(call, None)
         call.release()
         self._wake()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from . import _constants as c
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
         @property
         def is_open(self) -> bool: ...
 
-        def _share(self, action: int) -> bytes: ...
+        def _share(self, action: str) -> dict[str, Any]: ...
 
 
 class SharedView:
@@ -43,11 +41,11 @@ class SharedView:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedView:
-        """From an entry of plexindex_shared()."""
+        """From an entry of the method ``sharing``."""
         made = cls()
         for name in ("server", "user", "own", "last", "entries", "hosts", "bytes"):
             setattr(made, name, entry[name])
-        made.age = None if entry["age_ms"] is None else entry["age_ms"] / 1000
+        made.age = None if "age_ms" not in entry else entry["age_ms"] / 1000
         return made
 
     def as_dict(self) -> dict[str, object]:
@@ -85,10 +83,10 @@ class SharedStatus:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedStatus:
-        """From plexindex_shared()."""
+        """From the method ``sharing``."""
         made = cls()
         for name in cls.__slots__:
-            setattr(made, name, entry[name])
+            setattr(made, name, entry.get(name))
         made.views = [SharedView.from_json(view) for view in entry["views"]]
         return made
 
@@ -119,14 +117,12 @@ class Following:
         """How far this folder is, without asking the log: ``address``, ``taken`` (the number of the last entry that it
         has, or None) and ``undelivered`` (entries that wait, or None). Log lines of the library are passed on.
         """
-        import json
-
         # It follows already: a second time changes nothing.
-        found: dict[str, Any] = json.loads(self._index._share(c.SHARED_FOLLOW))
-        return found
+        found = self._index._share("follow")["folder"]
+        return {name: found.get(name) for name in ("address", "taken", "undelivered")}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._index.is_open:
-            self._index._share(c.SHARED_UNFOLLOW)
+            self._index._share("unfollow")

@@ -28,8 +28,6 @@ _MAX_LIMIT = 2**63 - 1
 _LONGEST_NAME = 400_000
 
 PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
-ALL = b""
-"""Selects all tables of a folder, for counting and clearing."""
 
 
 def name_of(text: object) -> bytes:
@@ -156,11 +154,11 @@ class TableStore:
         """Makes many changes, all or none."""
         self.run(_write, ops, _ttl_ms(ttl), self._limit)
 
-    def count(self, table: bytes = ALL) -> int:
-        """Returns the number of values."""
+    def count(self, table: bytes | None = None) -> int:
+        """Returns the number of values, of all tables unless one is given."""
         return self.run(_count, table)
 
-    def clear(self, table: bytes = ALL) -> None:
+    def clear(self, table: bytes | None = None) -> None:
         """Removes all values, of one table in the same time whatever their number."""
         self.run(_clear, table)
 
@@ -184,7 +182,7 @@ def _handle(index: Index, table: bytes) -> TableHandle:
 
     pointer = ctypes.c_void_p()
     flags = c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
-    index._do(index._native.get_table, table or None, len(table), flags, ctypes.byref(pointer), library=index)
+    index._do(index._native.get_table, table, len(table), flags, ctypes.byref(pointer), library=index)
     found = index._tables.setdefault(table, TableHandle(pointer.value or 0))
     if not index.is_open:
         # Another thread closed the index, and may have missed this handle.
@@ -223,17 +221,13 @@ def _write(index: Index, ops: list[Op], ttl_ms: int, limit: int) -> None:
     index._do(index._native.table_write, given, len(ops), ttl_ms, limit, library=index)
 
 
-def _count(index: Index, table: bytes) -> int:
-    import ctypes
-
-    count = ctypes.c_uint64()
-    index._do(index._native.table_count, ctypes.byref(count), library=_handle(index, table))
-    return count.value
+def _count(index: Index, table: bytes | None) -> int:
+    return index._request("tables.count", table=table)[1]["count"]  # type: ignore[no-any-return]
 
 
 def _disk_bytes(index: Index) -> int:
     return index.stats().disk_bytes
 
 
-def _clear(index: Index, table: bytes) -> None:
-    index._do(index._native.table_clear, library=_handle(index, table))
+def _clear(index: Index, table: bytes | None) -> None:
+    index._request("tables.clear", table=table, all=table is None)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from itertools import takewhile
 
-from . import _constants as c
 from . import _left_out, _on_disk
+from ._call import path_of
 from ._callbacks import Stoppable
 from ._difference import Difference, not_read
 from ._errors import AbortedError
-from ._native import CBytes, CWalkRequest
 from ._paths import components, folder_of
 from ._places import is_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from typing import Any
 
     from ._answers import Match
     from ._library import LibraryInfo
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
 
 # Match kinds of a listed path.
 LISTED = ("confirmed", "exact", "mapped")
-# Per call: names to read, folders to pass, and the size of the answer buffer. A folder whose findings do not fit is
-# read again with a larger buffer. The first folder may have all films, so its buffer is larger.
-_NAMES, _FOLDERS, _ROOM, _FIRST_ROOM = 16_384, 4096, 1 << 20, 8 << 20
+# Per call: names to read, and folders to pass.
+_NAMES, _FOLDERS = 16_384, 4096
 # Leftovers in the folder of an unmounted disk: few names, left out by these rules.
-_FEW, _LEFTOVERS = 64, (b"hidden", b"system", b"empty")
+_FEW, _LEFTOVERS = 64, ("hidden", "system", "empty")
 # Maximum number of items that a reason names.
 _NAMED = 3
 _TEXTS = {
@@ -51,7 +49,7 @@ class Walk:
 
     def __init__(self, places: Places, without: Collection[str], progress: Callable[[int], object] | None) -> None:
         self._places, self._progress = places, progress
-        self._rules = _left_out.rule_bits(without)
+        self._rules = [rule for rule in _left_out.RULES if rule not in without]
         self.files = 0
         """Media files that were found."""
         self.unreadable: set[bytes] = set()
@@ -69,65 +67,49 @@ class Walk:
 
     def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
         """Yields all media files below a folder outside every library, and differences for unreadable folders."""
-        return self._pages(top, _left_out.rule_bits(set(_left_out.RULES) - {"extension"}))
+        return self._pages(top, ["extension"])
 
-    def _pages(self, top: bytes, rules: int) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
+    def _pages(self, top: bytes, rules: list[str]) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
         """Walks a folder. Yields the findings of each call: differences, and files not listed as a single item."""
-        request = self._request(rules, _NAMES)
         # A stack: the last folder is read next. There may be as many as a library has films.
-        to_read = [top]
-        twin_folders: set[bytes] = set()
-        room = _FIRST_ROOM
+        to_read: list[dict[str, Any]] = [{"kind": "folder", "path": top}]
+        walk = None
         while True:
             if self.stop.stopped:
                 raise AbortedError("the comparison was stopped")
-            folders = to_read[-_FOLDERS:]
+            start = to_read[: -_FOLDERS - 1 : -1]
             del to_read[-_FOLDERS:]
-            folders.reverse()
-            given = [(b"twin_folder" if one in twin_folders else b"folder", one) for one in folders]
-            found = self._find(request, given, room)
-            room = _ROOM
-            self.files += request.files
-            if request.files and self._progress is not None:
+            found = self._find(start, rules, limit=_NAMES, walk=walk)
+            walk = found.get("walk")
+            if found["files"] and self._progress is not None:
                 self._progress(self.files)
             differences: list[Difference] = []
             files: list[OnDisk] = []
-            at = 0
-            for what, why, path, line in zip(found[::4], found[1::4], found[2::4], found[3::4]):
-                if what in (b"folder", b"twin_folder"):
-                    break
-                at += 4
-                if what in (b"file", b"twin_file"):
-                    files.append((path, what == b"twin_file", why.decode(), line))
-                elif what == b"unreadable":
+            findings = found["findings"]
+            folders = next((at for at, one in enumerate(findings) if one["kind"] == "folder"), len(findings))
+            to_read += reversed(findings[folders:])
+            for one in findings[:folders]:
+                path, line = path_of(one["path"]), path_of(one.get("detail"))
+                if one["kind"] == "file":
+                    files.append((path, one.get("twin", False), one["cause"], line))
+                elif one["kind"] == "unreadable":
                     # A missing folder is no difference. The files that are listed below it are.
-                    if int(why) not in _on_disk.NOT_THERE:
-                        differences.append(self.not_read(path, int(why), self._places.owners(path)))
+                    if one["errno"] not in _on_disk.NOT_THERE:
+                        differences.append(self.not_read(path, one["errno"], self._places.owners(path)))
                 else:
-                    rule = why.decode()
-                    text_of_it = _text_of_link(rule, path, line) or _text(rule, line)
+                    text = _text_of_link(one["cause"], path, line) or _text(one["cause"], line)
                     owners = self._places.owners(path)
-                    differences.append(Difference("left_out", path, None, rule, text_of_it, owners, is_folder=True))
-            kinds, rest = found[at:-1:4], found[at + 2 :: 4]
-            if b"twin_folder" in kinds:
-                twin_folders.update([path for what, path in zip(kinds, rest) if what == b"twin_folder"])
-            rest.reverse()
-            to_read += rest
-            del found, kinds, rest
+                    differences.append(Difference("left_out", path, None, one["cause"], text, owners, is_folder=True))
             yield differences, files
-            if not request.walk:
+            if walk is None:
                 return
 
-    def _request(self, rules: int, limit: int = 1, flags: int = 0) -> CWalkRequest:
-        library = self._places.index._library_pointer(self._places.asked)
-        return CWalkRequest(ctypes.sizeof(CWalkRequest), library, limit=limit, rules=rules, flags=flags)
-
-    def _find(self, request: CWalkRequest, given: list[tuple[bytes, bytes]], room: int = _ROOM) -> list[bytes]:
-        """Calls plexindex_walk(). Returns four texts for each finding, then an empty one."""
-        request.folders = CBytes.of(b"".join([b"%b\0%b\0" % pair for pair in given]))
-        request.folders_count = len(given)
-        index = self._places.index
-        return index._do(index._native.walk, library=request, reserve=room).split(b"\0")  # type: ignore[no-any-return]
+    def _find(self, start: list[Any], rules: list[str], **more: Any) -> dict[str, Any]:
+        """Calls the method ``walk.next``."""
+        asked = {"library": self._places.asked, "start": start, "rules": rules}
+        found: dict[str, Any] = self._places.index._request("walk.next", **asked, **more)[1]
+        self.files += found["files"]
+        return found
 
     def has_leftovers_only(self, place: bytes) -> bool:
         """Returns whether a location has no media and no folder that may have some."""
@@ -138,10 +120,12 @@ class Walk:
             return False
         if not is_small or any(is_in(one, place) and os.path.exists(one) for one in inner):
             return False
-        request = self._request(_left_out.rule_bits(), flags=c.WALK_ONCE)
-        found = self._find(request, [(b"folder", place)])
-        rules, files = found[1::4], [what for what in found[:-1:4] if what in (b"file", b"twin_file")]
-        return len(files) == request.files and set(rules) <= set(_LEFTOVERS)
+        counted = self.files
+        found = self._find([{"kind": "folder", "path": place}], list(_left_out.RULES), once=True, limit=1)
+        self.files = counted
+        findings = found["findings"]
+        files = [one for one in findings if one["kind"] == "file"]
+        return len(files) == found["files"] and {one.get("cause", "") for one in findings} <= set(_LEFTOVERS)
 
     def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
         """Returns the difference of an unreadable folder or link, and remembers it."""
@@ -155,12 +139,11 @@ class Walk:
     def recheck(self, files: list[OnDisk]) -> Iterator[OnDisk]:
         """Yields those of the files that are still not listed as a single item."""
         for at in range(0, len(files), _FOLDERS):
-            given = [(b"twin_file" if twin else b"file", path) for path, twin, *_ in files[at : at + _FOLDERS]]
-            request = self._request(self._rules, flags=c.WALK_ONCE)
-            found = self._find(request, given)
-            self.files += request.files - len(given)
-            for what, why, path, detail in zip(found[::4], found[1::4], found[2::4], found[3::4]):
-                yield path, what == b"twin_file", why.decode(), detail
+            given = [{"kind": "file", "path": path, "twin": twin} for path, twin, *_ in files[at : at + _FOLDERS]]
+            found = self._find(given, self._rules, once=True)
+            self.files -= len(given)
+            for one in found["findings"]:
+                yield path_of(one["path"]), one.get("twin", False), one["cause"], path_of(one.get("detail"))
 
     def recheck_differences(self, files: list[OnDisk]) -> Iterator[Difference]:
         """Yields the differences of files that were found before, if they still differ."""

@@ -1,0 +1,72 @@
+"""plexindex_call(): a method by its name, with a request and an answer in JSON.
+
+In a request a path is bytes. In an answer what is not known is absent.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+
+# The part of json that is asked for: importing it takes longer than most hosts need for their answers.
+from json import JSONEncoder, loads
+
+from ._calls import take
+from ._errors import error_for
+from ._native import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._calls import Call
+
+
+def _plain(value: object) -> object:
+    """Returns what JSON has no type for as the library reads it."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"bytes": b2a_base64(value, newline=False).decode()}
+    raise TypeError(f"a request cannot hold a value of the type {type(value).__name__}: {value!r}")
+
+
+_encode = JSONEncoder(default=_plain).encode
+
+
+def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], deadline_ms: int) -> tuple[int, Any]:
+    """Calls a method. Returns the status and the answer, which a failed call may have, too."""
+    native = load()
+    raw = _encode({name: value for name, value in request.items() if value is not None}).encode()
+    call.options.deadline_ms = deadline_ms
+    answer = call.answer_pointer
+    try:
+        status = call.run(native.call, handle, method.encode(), raw, len(raw), call.options_ref, call.answer_ref)
+        return status, None if answer.value is None else loads(answer.value)
+    finally:
+        native.free(answer)
+        answer.value = None
+
+
+def ask_without_index(method: str, request: dict[str, Any]) -> Any:
+    """Calls a method that needs no index, and returns its answer. Raises an error."""
+    call = take()
+    try:
+        status, answer = ask(call, None, method, request, 0)
+        if status:
+            raise error_for(status, call.error_text())
+        return answer
+    finally:
+        call.release()
+
+
+def path_of(value: str | dict[str, str] | None) -> bytes:
+    """Returns a path in an answer as bytes; none if it is absent."""
+    if isinstance(value, dict):
+        return a2b_base64(value["bytes"])
+    return (value or "").encode()
+
+
+def text_of(value: str | dict[str, str] | None) -> str | None:
+    """Returns a path in an answer as text: bytes that are not UTF-8 are decoded by ``surrogateescape``."""
+    return path_of(value).decode("utf-8", "surrogateescape") if isinstance(value, dict) else value
