@@ -100,10 +100,10 @@ class Match:
         facts = self._facts or self._read()
         items: list[dict[str, Any]] | None = facts.get("candidates")
         if items is None:
-            from ._items import facts_at
+            from ._items import BlockFacts
 
             words = words_of(self._block)
-            items = facts["candidates"] = [facts_at(self._block, words, at >> 2) for at in facts["places"]]
+            items = facts["candidates"] = [BlockFacts(self._block, words, at >> 2) for at in facts["places"]]
         return items
 
     @property
@@ -175,7 +175,11 @@ class Match:
     @property
     def item(self) -> "Item | None":
         """The single item."""
-        return self.candidates[0] if (self._facts or self._read())["status"] == "ok" else None
+        if (self._facts or self._read())["status"] != "ok":
+            return None
+        from . import Item
+
+        return Item(self._items()[0], self._asked)
 
     @property
     def candidates(self) -> "list[Item]":
@@ -207,10 +211,11 @@ class Match:
         if not self._block:
             item = self.item
             return None if item is None else item.key
-        # The key alone: most callers need no more.
-        words = words_of(self._block)
-        at = words[((words[FIRST] if self._at is None else self._at) >> 2) + ITEM]
-        return text_at(self._block, words, at >> 2) if at else None
+        # As words_of() and text_at(): most callers need no more than a key.
+        block = self._block
+        words = memoryview(block)[: len(block) & -4].cast("i")
+        at = words[((words[FIRST] if self._at is None else self._at) >> 2) + ITEM] >> 2
+        return block[words[at] : words[at] + words[at + 1]].decode() if at else None
 
     @property
     def rating_key(self) -> "str | None":
@@ -322,7 +327,7 @@ class Match:
         return None, {
             "_block": self._block,
             "_at": self._at,
-            "_facts": self._facts,
+            "_facts": None if self._block else self._facts,
             "_asked": None,
             "_question": self._question,
         }

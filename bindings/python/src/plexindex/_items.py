@@ -22,24 +22,36 @@ TEXTS = ("key", "rating_key", "title", "guid", "show_title", "show_rating_key", 
 NUMBERS = ("kind", "year", "season", "episode", "flags")
 
 
-def facts_at(block: "bytes | bytearray", words: "memoryview[int]", at: int) -> "dict[str, Any]":
-    """Returns the facts of the item at this word of a block, by the names that they have in JSON."""
-    own = words[at : at + 2 * len(TEXTS) + len(NUMBERS)].tolist()
-    facts: dict[str, Any] = {
-        name: block[offset : offset + length].decode("utf-8", "surrogateescape")
-        for name, offset, length in zip(TEXTS, own[::2], own[1::2])
-        if offset
-    }
-    kind, year, season, episode, flags = own[2 * len(TEXTS) :]
-    facts["kind"] = c.KINDS.get(kind)
-    if year:
-        facts["year"] = year
-    if season >= 0:
-        facts["season"] = season
-    if episode >= 0:
-        facts["episode"] = episode
-    facts["key_only"] = bool(flags & c.ITEM_KEY_ONLY)
-    return facts
+_PLACES = {**{name: 2 * at for at, name in enumerate(TEXTS)}, **dict(zip(NUMBERS, range(2 * len(TEXTS), 99)))}
+_UNKNOWN = {"year": 0, "season": -1, "episode": -1}
+
+
+class BlockFacts(dict):  # type: ignore[type-arg]
+    """The facts of an item in a block, by the names that they have in JSON. Each is read at its first use."""
+
+    __slots__ = ("_at", "_block", "_words")
+
+    def __init__(self, block: "bytes | bytearray", words: "memoryview[int]", at: int) -> None:
+        self._block, self._words, self._at = block, words, at
+
+    def __missing__(self, name: str) -> "Any":
+        place = _PLACES.get(name)
+        if place is None:
+            return None
+        value: Any = self._words[self._at + place]
+        if name in TEXTS:
+            length = self._words[self._at + place + 1]
+            value = self._block[value : value + length].decode("utf-8", "surrogateescape") if value else None
+        elif name == "kind":
+            value = c.KINDS.get(value)
+        elif value == _UNKNOWN.get(name):
+            value = None
+        self[name] = value
+        return value
+
+    def get(self, name: str, _default: "Any" = None) -> "Any":
+        """As of any dict; what the block does not have is None."""
+        return self[name]
 
 
 # The keys of `to_dict`.
@@ -177,7 +189,7 @@ class Item:
     @property
     def key_only(self) -> bool:
         """Only the key is known: a confirmed match of an item that no listing holds."""
-        return bool(self._facts.get("key_only"))
+        return bool((self._facts.get("flags") or 0) & c.ITEM_KEY_ONLY)
 
     def describe(self) -> str:
         """One line for people, or the key when no title is known.
@@ -211,7 +223,7 @@ class Item:
 
     def __getstate__(self) -> "tuple[None, dict[str, object]]":
         # The index is not pickled.
-        return None, {"_facts": self._facts, "_asked": None}
+        return None, {"_facts": {name: self._facts.get(name) for name in (*_PLACES, "paths")}, "_asked": None}
 
     def __repr__(self) -> str:
         return f"<plexindex.Item {self.key} {self.describe()!r}>"
