@@ -75,33 +75,6 @@ def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: 
         assert movies.lookup_keys([path]) == [match.key]
 
 
-@pytest.mark.both
-def test_a_path_of_64_kib(index: plexindex.Index) -> None:
-    movies = index.library("Movies")
-    movies.refresh()
-    long = "/data/movies/" + "ä" * 32 * 1024 + ".mkv"
-    for ask in (movies.match, lambda path: movies.record_match(path, "7"), movies.invalidate_path):
-        with pytest.raises(REFUSED, match=r"65553 bytes.*/data/movies/ä.*at most 32767"):
-            ask(long)
-    assert movies.lookup_key(long) is None
-    assert movies.lookup_keys([long, long]) == [None, None]
-    assert index.stats().matches == 0
-
-
-@pytest.mark.both
-def test_the_longest_path(index: plexindex.Index, server: Server) -> None:
-    movies = index.library("Movies")
-    movies.refresh()
-    long = "/data/movies/".ljust(32_767, "x")
-    assert movies.match(long).status == "not_found"
-    assert movies.lookup_key(long) is None
-    movies.record_match(long, server.paths(1)[0]["ratingKey"])
-    assert movies.match(long).path == long
-    assert movies.lookup_key(long)
-    movies.invalidate_path(long)
-    assert movies.lookup_key(long) is None
-
-
 def test_a_cache_that_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")
@@ -136,31 +109,6 @@ def test_a_library_that_does_not_exist(index: plexindex.Index) -> None:
     with pytest.raises(plexindex.LibraryNotFoundError):
         index.library(section=99).match("/x")
     assert index.library("Filme").lookup_key("/x") is None
-
-
-def test_a_title_that_two_libraries_share(index: plexindex.Index, server: Server) -> None:
-    server.post("library/set", {"library": 2, "title": "Movies"})
-    for _ in range(2):
-        with pytest.raises(plexindex.LibraryAmbiguousError) as caught:
-            index.match("/data/movies/x.mkv", "Movies")
-        assert "1" in str(caught.value)
-        assert "2" in str(caught.value)
-    with pytest.raises(plexindex.LibraryAmbiguousError):
-        index.library("Movies").refresh()
-    assert index.library(section=1).match(server.paths(1)[0]["path"]).match_kind == "exact"
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:32400", "//host:32400", "ftp://host", "http://", "not a url", ""])
-def test_a_url_without_a_scheme(cache: Path, url: str) -> None:
-    if not url:
-        # Without a URL the store answers.
-        plexindex.open(cache, server_url=url).close()
-        return
-    with pytest.raises(REFUSED) as caught:
-        plexindex.open(cache, server_url=url, token=TOKEN)
-    assert url in str(caught.value)
-    assert "http" in str(caught.value)
-    assert TOKEN not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -281,11 +229,6 @@ def test_a_server_that_is_not_there(cache: Path, server: Server) -> None:
             index.match("/x", "Movies")
         assert server.url in str(caught.value)
         assert isinstance(caught.value, ConnectionError)
-
-
-def test_no_server_at_all(cache: Path) -> None:
-    with plexindex.open(cache) as index, pytest.raises(plexindex.OfflineError):
-        index.match("/x", "Movies")
 
 
 def test_the_token_is_written_nowhere(index: plexindex.Index, cache: Path) -> None:

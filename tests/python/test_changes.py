@@ -33,16 +33,6 @@ def test_a_recorded_match_answers_first(movies: plexindex.Library, server: Serve
     assert movies.index.stats().matches == 2
 
 
-def test_a_refresh_that_checks_asks_once_however_fresh_the_listing_is(
-    movies: plexindex.Library, server: Server
-) -> None:
-    server.reset()
-    assert movies.refresh()
-    assert server.requests() == 0
-    assert movies.refresh(check=True)
-    assert server.requests() == 1
-
-
 @pytest.mark.both
 def test_many_matches_are_recorded_at_once(movies: plexindex.Library, server: Server) -> None:
     rows = server.paths(1)
@@ -53,11 +43,6 @@ def test_many_matches_are_recorded_at_once(movies: plexindex.Library, server: Se
     ]
     movies.record_matches([])
     assert movies.index.stats().matches == len(rows)
-
-
-def test_a_match_belongs_to_one_library(index: plexindex.Index) -> None:
-    with pytest.raises(plexindex.InvalidArgumentError):
-        index.record_match("/host/a.mkv", "7", None)
 
 
 def test_recording_in_an_unknown_library_ends_at_the_deadline(index: plexindex.Index, server: Server) -> None:
@@ -85,46 +70,6 @@ def test_recording_in_an_unknown_library_ends_at_the_deadline(index: plexindex.I
             movies.record_matches(pairs, deadline=deadline)
 
 
-def test_an_invalidated_path_asks_again(movies: plexindex.Library, server: Server) -> None:
-    rows = server.paths(1)
-    movies.record_match("/host/a.mkv", rows[4]["ratingKey"])
-    movies.invalidate_path("/host/a.mkv")
-    assert movies.lookup_key("/host/a.mkv") is None
-    assert movies.match("/host/a.mkv").status == "not_found"
-    listed = rows[9]["path"]
-    server.reset()
-    movies.invalidate_path(listed)
-    assert movies.lookup_key(listed) is None
-    assert server.requests() == 0
-    assert movies.match(listed).rating_key == rows[9]["ratingKey"]
-    assert server.requests() == 1
-    movies.invalidate_path("/never/heard/of.mkv")
-
-
-def test_an_invalidated_item_asks_again(movies: plexindex.Library, server: Server) -> None:
-    row = server.paths(1)[9]
-    movies.invalidate_item(row["ratingKey"])
-    assert movies.lookup_key(row["path"]) is None
-    assert movies.match(row["path"], offline=True).reason_code == "unconfirmed"
-    assert movies.match(row["path"]).rating_key == row["ratingKey"]
-
-
-def test_an_invalidated_library_is_fetched_again(movies: plexindex.Library, server: Server) -> None:
-    row = server.paths(1)[0]
-    movies.record_match("/host/a.mkv", row["ratingKey"])
-    movies.invalidate()
-    assert movies.index.stats().matches == 0
-    assert movies.match(row["path"], offline=True).stale
-    server.reset()
-    match = movies.match(row["path"])
-    assert (match.match_kind, match.stale) == ("exact", False)
-    assert server.requests() > 0
-    server.reset()
-    movies.index.invalidate_all()
-    assert server.requests() == 0
-    assert index_is_stale(movies.index, row["path"])
-
-
 def index_is_stale(index: plexindex.Index, path: str) -> bool:
     return index.match(path, "Movies", offline=True).stale
 
@@ -136,17 +81,6 @@ def test_clearing_empties_the_store(movies: plexindex.Library, server: Server) -
     assert (index.stats().items, index.stats().matches) == (0, 0)
     assert movies.lookup_key(path) is None
     assert movies.match(path).match_kind == "exact"
-
-
-def test_a_refresh_asks_little_when_nothing_changed(movies: plexindex.Library, server: Server) -> None:
-    server.reset()
-    assert movies.refresh() is True
-    assert server.requests() <= 1
-    assert movies.refresh(full=True) is True
-    assert server.get("stats")["requests"]["listing"] >= 1
-    server.reset()
-    assert movies.index.refresh() is True
-    assert movies.index.library().refresh() is True
 
 
 def test_a_refresh_that_runs_out_of_time_says_so(index: plexindex.Index, server: Server) -> None:
@@ -216,18 +150,6 @@ def test_statistics_as_a_dictionary(index: plexindex.Index) -> None:
     assert isinstance(values["answers"], dict)
     values["answers"]["exact"] = 7
     assert stats.answers["exact"] == 0
-
-
-def test_without_a_server_the_store_answers(movies: plexindex.Library, server: Server, open_index: OpenIndex) -> None:
-    path = server.paths(1)[0]["path"]
-    movies.index.close()
-    server.stop()
-    for options in ({"offline": True}, {"library_ttl": None}):
-        with open_index(**options) as index:
-            assert index.match(path, "Movies").match_kind == "exact"
-    with open_index(library_ttl=0, connect_timeout=2) as index:
-        match = index.match(path, "Movies")
-        assert (match.match_kind, match.stale) == ("exact", True)
 
 
 def test_what_the_server_did_wrong_is_in_the_statistics(open_index: OpenIndex, server: Server) -> None:

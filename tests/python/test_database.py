@@ -41,15 +41,6 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
-def test_a_cold_folder_s_items_are_listed(cli: Cli, plex: Path) -> None:
-    # What is below the folder answers at once; for its items the library is listed, whatever else was.
-    cli.good("warm", "--database", plex, "Movies")
-    said = cli.good("folder", "--items", "--json", "--database", plex, "/data/TV-Shows/The Big Bang Theory")
-    answer, *items = [json.loads(line) for line in said.splitlines()]
-    assert answer["files"] == len(items) > 0
-    assert {line["item"]["show_title"] for line in items} == {"The Big Bang Theory"}
-
-
 @pytest.mark.parametrize("named", ["folder", "file", "bytes", "its own folder"])
 def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
     ways: dict[str, Path | str | bytes] = {"folder": plex, "file": str(plex / INSIDE), "bytes": os.fsencode(plex)}
@@ -65,15 +56,6 @@ def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
         assert movies.lookup_key(BUNNY) == "/library/metadata/55"
         assert sum(index.stats().requests.values()) == 0
     assert os.listdir((plex / INSIDE).parent) == [Path(INSIDE).name]
-
-
-def test_what_is_written_is_seen(plex: Path, cache: Path) -> None:
-    with plexindex.open(cache, database=plex) as index:
-        index.library("Movies").refresh()
-        rename_sintel(plex / INSIDE)
-        found = index.match("/data/Movies/moved.mkv").item
-        assert found is not None
-        assert found.rating_key == "57"
 
 
 def rename_sintel(file: Path) -> None:
@@ -125,16 +107,6 @@ def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
         assert follower.wait(30) == 130
 
 
-def test_a_track_looks_like_no_episode(plex: Path, cache: Path) -> None:
-    with plexindex.open(cache, database=plex) as index:
-        index.library("Music").refresh()
-        tracks = [item for item in index.library("Music").items() if item.season is not None]
-        assert {item.kind for item in tracks} == {"track"}
-        for item in tracks:
-            number = f"{item.season}-{item.episode:02d}"
-            assert item.describe() == f"{item.show_title} – {number} – {item.title}"
-
-
 def test_it_is_asked_alone_though_a_server_is_named(cli: Cli, plex: Path) -> None:
     away: dict[str, Any] = {"PLEXINDEX_URL": "http://127.0.0.1:1", "PLEXINDEX_DATABASE": str(plex)}
     done = cli.run("match", BUNNY, **away)
@@ -177,17 +149,6 @@ def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
     with (
         plexindex.open(cache, database=tmp_path / "nowhere") as index,
         pytest.raises(plexindex.ServerError, match="it does not exist"),
-    ):
-        index.match(BUNNY)
-
-
-def test_what_this_process_has_open_is_left_alone(plex: Path, cache: Path) -> None:
-    if not sys.platform.startswith("linux"):
-        pytest.skip("told by Linux only")
-    with (
-        plexindex.open(cache, database=plex) as index,
-        open(plex / INSIDE, "rb"),
-        pytest.raises(plexindex.ServerError, match="is already open in this process"),
     ):
         index.match(BUNNY)
 

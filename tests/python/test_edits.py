@@ -122,21 +122,6 @@ def test_episodes_are_sent_as_plexapi_does(ready: plexindex.Index, server: Serve
     assert edits(server) == expected
 
 
-def test_items_are_edited_a_hundred_at_a_time(ready: plexindex.Index, server: Server) -> None:
-    rows = server.paths()[:250]
-    report = ready.library("Movies").edit_items([row["ratingKey"] for row in rows], {"year": 1999, "label": ("One",)})
-    assert report.done == [row["ratingKey"] for row in rows]
-    assert (report.requests, report.failed, report.left, report.missing) == (3, [], [], [])
-    assert server.requests() == 3
-    assert repr(report) == "<plexindex.EditReport: 250 done, 3 requests>"
-    server.reset()
-    # Edited items are asked for once.
-    match = ready.match(rows[0]["path"], "Movies")
-    assert (match.year, server.requests()) == (1999, 1)
-    assert ready.match(rows[0]["path"], "Movies")
-    assert server.requests() == 1
-
-
 def test_a_failure_says_what_was_done(ready: plexindex.Index, server: Server) -> None:
     keys = [row["ratingKey"] for row in server.paths()[:250]]
     server.fault(kind="edit", skip=1, action="status", status=403)

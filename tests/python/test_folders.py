@@ -70,18 +70,6 @@ def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Ser
     assert found.to_dict()["kind"] == "season"
 
 
-@pytest.mark.both
-def test_what_is_below_comes_in_order(shows: plexindex.Library, season: str, server: Server) -> None:
-    every = sorted(row["path"] for row in server.paths(2))
-    assert [item.path for item in shows.items_below("/")] == every
-    below = list(shows.items_below(season))
-    assert [item.path for item in below] == [path for path in every if path.startswith(f"{season}/")]
-    assert all(item.kind == "episode" for item in below)
-    assert list(shows.items_below("/nowhere")) == []
-    both = list(shows.index.items_below("/"))
-    assert len(both) == len(every) + len(server.paths(1))
-
-
 def test_what_was_never_fetched_is_fetched(open_index: OpenIndex, season: str) -> None:
     index = open_index()
     assert len(index.libraries()) == 2
@@ -90,53 +78,6 @@ def test_what_was_never_fetched_is_fetched(open_index: OpenIndex, season: str) -
     assert index.folder(season, "TV Shows", offline=True).status == "not_found"
     assert list(index.items_below(season, "TV Shows"))
     assert index.folder(season).kind == "season"
-
-
-def test_why_there_is_none(shows: plexindex.Library, server: Server) -> None:
-    root = os.path.commonpath([row["path"] for row in server.paths(2)])
-    several = shows.folder(root)
-    assert (several.status, several.reason_code, several.kind) == ("ambiguous", "several_items", None)
-    assert several.items == several.files == 400
-    assert several.candidates_total >= len(several.candidates) > 1
-    assert {item.kind for item in several.candidates} == {"show"}
-    for path, code in ((f"{root}/No Show", "not_listed"), ("/srv/none", "no_location")):
-        found = shows.folder(path)
-        assert (bool(found), found.reason_code) == (False, code)
-        assert found.reason
-    with pytest.raises(plexindex.InvalidArgumentError, match="full path of a folder"):
-        shows.folder("")
-    for refused in ("", "a\0b"):
-        with pytest.raises(plexindex.InvalidArgumentError):
-            shows.folder(refused)
-        with pytest.raises(plexindex.InvalidArgumentError):
-            list(shows.items_below(refused))
-
-
-def test_the_library_whose_folder_it_is_is_named(shows: plexindex.Library, season: str, tmp_path: Path) -> None:
-    movies = shows.index.library("Movies")
-    for folder in (season, f"{os.path.dirname(season)}/No Season", os.path.dirname(os.path.dirname(season))):
-        found = movies.folder(folder)
-        assert (found.status, found.reason_code) == ("not_found", "no_location")
-        assert found.reason == f"'{folder}' is in library 'TV Shows', but you asked 'Movies': ask that library, or all"
-    # Where no library has it, and of a file, nothing of the kind is said.
-    assert "a mapping may be missing" in (movies.folder("/srv/none").reason or "")
-    message = movies.match(tmp_path).message
-    assert message.endswith("; if it is a folder, ask what it is (folder), or give the path of a file in it"), message
-    assert "if it is a folder" not in movies.match(tmp_path / "New (2020).mkv").message
-
-
-def test_a_file_that_is_asked_as_a_folder(shows: plexindex.Library, server: Server, tmp_path: Path) -> None:
-    file = server.paths(2)[0]["path"]
-    server.reset()
-    found = shows.folder(file)
-    assert (bool(found), found.status, server.requests()) == (False, "not_found", 0)
-    assert found.reason == f"'{file}' is a file, not a folder: ask for its item (match)"
-    assert "(plexindex match)" in Cli(tmp_path, server).run("folder", file).stdout
-    with plexindex.open(
-        tmp_path / "mapped", server.url, server.token, mappings=[plexindex.Mapping.host_prefix("/mnt", "/data")]
-    ) as index:
-        index.refresh()
-        assert "is a file" in (index.folder(file.replace("/data", "/mnt")).reason or "")
 
 
 def test_a_deadline_before_the_libraries_are_known(open_index: OpenIndex, server: Server) -> None:

@@ -38,15 +38,6 @@ def test_the_parts_add_up(open_index: OpenIndex, server: Server) -> None:
     assert after.matching > profile.matching
 
 
-def test_waiting_before_another_try_is_no_time_of_the_server_s(open_index: OpenIndex, server: Server) -> None:
-    server.fault(kind="sections", action="status", status=503, count=1)
-    index = open_index(retry_for=30)
-    index.libraries()
-    profile = index.profile()
-    assert profile.waiting >= 0.1
-    assert profile.server < profile.waiting
-
-
 def test_a_slow_call_is_logged_with_its_parts(
     open_index: OpenIndex, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -63,23 +54,6 @@ def test_a_slow_call_is_logged_with_its_parts(
     assert path not in caplog.text
     assert index.profile().slow_calls == 1
     assert "; 1 slow" in repr(index.profile())
-
-
-def test_a_slow_call_that_fetched_nothing_is_a_warning(
-    open_index: OpenIndex, server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
-    index = open_index(slow=0.05)
-    movies = index.library("Movies")
-    movies.refresh()
-    path = server.paths(1)[0]["path"]
-    index.invalidate_path(path, "Movies")
-    server.fault(kind="metadata", action="delay", ms=100, count=1)
-    caplog.clear()
-    movies.match(path)
-    assert [record.levelname for record in caplog.records if " took " in record.getMessage()] == ["WARNING"]
-    caplog.clear()
-    movies.match_paths([path] * 3)
-    assert not caplog.records
 
 
 def test_slow_can_be_off(open_index: OpenIndex, server: Server, caplog: pytest.LogCaptureFixture) -> None:

@@ -116,32 +116,6 @@ def test_a_callable_is_called_again_after_401_and_498_and_once_for_all_threads(s
     assert server.get("stats")["requests"]["listing"] == 0
 
 
-@pytest.mark.parametrize("answer", [None, "", "the same", ValueError("with the secret in it"), 7])
-def test_without_a_new_token_old_answers_stand_in(
-    server: Server, used: Path, answer: object, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = [jwt(1)]
-    asked = []
-
-    def renew() -> Any:
-        if first:
-            return first.pop()
-        asked.append(1)
-        if isinstance(answer, BaseException):
-            raise answer
-        return jwt(1) if answer == "the same" else answer
-
-    with plexindex.open(used, server.url, renew, library_ttl=0) as index:
-        admit(server, "another", expired=(jwt(1),))
-        path = server.paths()[3]["path"]
-        for _ in range(5):
-            assert index.match(path, "Movies").item is not None
-        assert len(asked) == 1
-        with pytest.raises(plexindex.UnauthorizedError, match=r"the token expired \(498\): renew it"):
-            index.refresh("Movies", full=True)
-    assert "secret" not in caplog.text
-
-
 def test_what_a_callable_raises_is_the_cause(server: Server, tmp_path: Path) -> None:
     admit(server, "another")
     tokens: list[Callable[[], str]] = [lambda: TOKEN]

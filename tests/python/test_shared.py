@@ -127,37 +127,6 @@ def test_status_init_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
     assert cluster.sql("SELECT count(*) FROM plexindex.meta") == "1"
 
 
-def test_what_a_role_may_not_do_is_an_error_with_its_remedy(
-    open_index: OpenIndex, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PGPASSWORD", TOOL_PASSWORD)
-    with pytest.raises(plexindex.ForbiddenError, match="plexindex shared init"):
-        open_index(shared=cluster.address("tool")).shared_init()
-    monkeypatch.setenv("PGPASSWORD", OWNER_PASSWORD)
-    open_index(shared=cluster.address()).shared_init()
-    monkeypatch.setenv("PGPASSWORD", TOOL_PASSWORD)
-    status = open_index(shared=cluster.address("tool")).shared_status()
-    assert status is not None
-    assert status.error
-    assert "GRANT" in status.error
-    assert repr(status).count(status.address.partition("&")[0]) == 1
-    cluster.sql("GRANT USAGE ON SCHEMA plexindex TO tool")
-    cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO tool")
-    status = open_index(shared=cluster.address("tool")).shared_status()
-    assert "read-only" in repr(status)
-    cluster.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO tool")
-    tool = open_index(shared=cluster.address("tool"))
-    status = tool.shared_status()
-    assert status is not None
-    assert status.reachable
-    tool.shared_init()
-    monkeypatch.setenv("PGPASSWORD", "wrong")
-    wrong = open_index(shared=cluster.address("tool"))
-    with pytest.raises(plexindex.UnauthorizedError, match="passfile") as refused:
-        wrong.shared_clear()
-    assert TOOL_PASSWORD not in str(refused.value)
-
-
 # The command.
 
 
@@ -223,43 +192,6 @@ def test_the_command(tmp_path: Path, server: Server, cluster: Cluster) -> None:
 
 
 # Matches that wait for the log, and a host that follows it.
-
-
-def test_a_match_waits_for_the_log(open_index: OpenIndex, cluster: Cluster, server: Server, tmp_path: Path) -> None:
-    matches = "SELECT count(*) FROM plexindex.entries WHERE kind = 4"
-    one = open_index(tmp_path / "one", shared=cluster.address())
-    other = open_index(tmp_path / "other", shared=cluster.address(), shared_durable=True, obfuscate_paths=True)
-    one.refresh()
-    other.refresh()
-    files = server.paths(1)
-    paths = [(file["path"], str(file["ratingKey"])) for file in files[:5]]
-    one.record_match(*paths[0], "Movies", through=True)
-    assert cluster.sql(matches) == "1"
-    one.library("Movies").record_match(*paths[1], through=True)
-    one.library("Movies").record_matches(paths[1:3], through=True)
-    assert cluster.sql(matches) == "3"
-    asyncio.run(other.arecord_match(*paths[3], "Movies", through=True))
-    asyncio.run(other.arecord_matches(paths[4:5], "Movies", through=True))
-    assert cluster.sql(matches) == "5"
-    with pytest.raises(plexindex.InvalidArgumentError, match=r"cannot share a match of 'path-[0-9a-f]{10}\.mkv'"):
-        other.record_match("/own/a.mkv", paths[0][1], "Movies", through=True)
-    assert other.library("Movies").lookup_key("/own/a.mkv") is None
-    one.shared_deliver()
-    asyncio.run(one.ashared_deliver())
-    status = one.shared_status()
-    assert status is not None
-    assert (status.undelivered, status.behind is not None) == (0, True)
-
-
-def test_a_match_that_is_not_delivered_in_time(open_index: OpenIndex, server: Server) -> None:
-    index = open_index(shared=ADDRESS, shared_retry=0)
-    index.refresh()
-    file = server.paths(1)[0]
-    with pytest.raises(plexindex.TimeoutError, match="stored in this folder"):
-        index.record_match(file["path"], file["ratingKey"], "Movies", through=True)
-    assert index.match(file["path"], "Movies", offline=True).match_kind == "confirmed"
-    with pytest.raises(plexindex.TimeoutError):
-        index.shared_deliver()
 
 
 def test_a_match_of_an_index_that_shares_nothing_cannot_wait(open_index: OpenIndex) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import plexindex
 import pytest
 from cli import Cli
 from plexindex._config import size_of
@@ -19,27 +18,6 @@ if TYPE_CHECKING:
 def cli(tmp_path: Path, server: Server) -> Cli:
     """The command, with the server and an empty store."""
     return Cli(tmp_path, server)
-
-
-def test_a_limit_removes_the_library_asked_for_longest_ago(
-    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
-    with plexindex.open(tmp_path, server.url, server.token, size_limit=60_000) as index:
-        for library, title in ((1, "Movies"), (2, "TV Shows")):
-            path = server.paths(library)[0]["path"]
-            assert index.library(title).match(path).status == "ok"
-        ages = {library.title: library.age for library in index.libraries()}
-        assert ages["Movies"] is None
-        assert ages["TV Shows"] is not None
-        stats = index.stats()
-        assert (stats.size_limit, stats.evictions) == (60_000, 1)
-        assert 0 < stats.over_limit < stats.disk_bytes
-        assert stats.as_dict()["evictions"] == 1
-        assert index.library("Movies").match(server.paths(1)[0]["path"]).status == "ok"
-        assert index.stats().evictions == 2
-    assert caplog.text.count("nothing else can be evicted") == 1
-    with plexindex.open(tmp_path) as index:
-        assert index.stats().size_limit == 0
 
 
 def test_the_command_takes_a_limit_by_flag_environment_and_file(tmp_path: Path, cli: Cli) -> None:

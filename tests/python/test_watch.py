@@ -29,16 +29,6 @@ def settle(index: plexindex.Index, server: Server) -> list[dict[str, str]]:
     return rows
 
 
-def test_an_item_that_is_added_is_found(index: plexindex.Index, server: Server) -> None:
-    settle(index, server)
-    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New/New.mkv"]}]})
-    until(lambda: not is_fresh(index))
-    assert server.requests() == 0
-    assert index.match("/data/movies/New/New.mkv", "Movies").title == "New"
-    # A look at the clocks, a page, another look.
-    assert server.requests() == 3
-
-
 def test_it_stops_within_a_second_and_with_the_index(open_index: OpenIndex, server: Server) -> None:
     index = open_index()
     with index.watch() as same:
