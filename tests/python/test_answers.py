@@ -26,9 +26,9 @@ class Made:
     """An answer to be put into a block."""
 
     status: int = c.OK
-    match_kind: int = c.MATCH_EXACT
-    confidence: int = c.CONFIDENCE_HIGH
-    reason: int = c.REASON_NONE
+    match_kind: int = c.MATCH_KINDS.index("exact")
+    confidence: int = c.CONFIDENCES.index("high")
+    reason: int = c.REASONS.index("none")
     flags: int = 0
     items: list[dict[str, str | bytes | int]] = field(default_factory=list)
     total: int | None = None
@@ -125,9 +125,9 @@ def test_an_episode() -> None:
 def test_several_items(stretch: int) -> None:
     made = Made(
         status=c.AMBIGUOUS,
-        match_kind=c.MATCH_FILE_NAME,
-        confidence=c.CONFIDENCE_LOW,
-        reason=c.REASON_SEVERAL_ITEMS,
+        match_kind=c.MATCH_KINDS.index("file_name"),
+        confidence=c.CONFIDENCES.index("low"),
+        reason=c.REASONS.index("several_items"),
         items=[MOVIE, EPISODE],
         total=40,
         message="40 items have a file movie.mkv",
@@ -144,7 +144,13 @@ def test_several_items(stretch: int) -> None:
 
 
 def test_nothing_found() -> None:
-    made = Made(c.NOT_FOUND, c.MATCH_NONE, c.CONFIDENCE_NONE, c.REASON_NO_LOCATION, message="no library has it")
+    made = Made(
+        c.NOT_FOUND,
+        c.MATCH_KINDS.index("none"),
+        c.CONFIDENCES.index("none"),
+        c.REASONS.index("no_location"),
+        message="no library has it",
+    )
     match = Match(block(made))
     assert not match
     assert (match.item, match.candidates, match.candidates_total) == (None, [], 0)
@@ -185,7 +191,7 @@ def test_numbers_of_a_later_version_are_named() -> None:
 
 @STRETCH
 def test_a_batch_is_a_sequence(stretch: int) -> None:
-    failed = Made(status=c.STARTING, match_kind=c.MATCH_NONE, message="the server is starting")
+    failed = Made(status=c.STARTING, match_kind=c.MATCH_KINDS.index("none"), message="the server is starting")
     made = block(Made(items=[MOVIE]), failed, Made(items=[EPISODE]), stretch=stretch)
     matches = Matches(made, None, ["/a.mkv", b"/b.mkv", Path("/c.mkv")])
     assert [match.asked for match in matches] == ["/a.mkv", "/b.mkv", str(Path("/c.mkv"))]

@@ -714,46 +714,6 @@ def test_what_plex_leaves_out(index: plexindex.Index, tree: Tree) -> None:
         index.compare(tree.films, without=["nothing"])
 
 
-def test_plexignore_is_no_gitignore(index: plexindex.Index, tree: Tree) -> None:
-    make(tree.films / ".plexignore", b"# a comment\n\n*.AVI\n\\#odd.mkv\nLeft/*\n"
-         b"Kept/Deep/one.mkv\n!again.mkv\n/rooted.mkv\n")  # fmt: skip
-    names = {
-        "x.avi": True,
-        "Deep/er/y.avi": True,
-        "#odd.mkv": True,
-        "Left/z.mkv": True,
-        "Kept/Deep/one.mkv": True,
-        "Kept/two.mkv": False,
-        "Other/Left/z.mkv": False,
-        "again.mkv": False,
-        "rooted.mkv": False,
-    }
-    for name in names:
-        make(tree.films / name)
-    # In a folder of its own it holds for this folder only.
-    make(tree.films / "Other" / ".plexignore", b"*.ts\n")
-    make(tree.films / "Other" / "here.ts")
-    make(tree.films / "Other" / "Below" / "there.ts")
-    found = told(index, tree.films)
-    shown = {Path(path).relative_to(tree.films).as_posix(): what for what, path, _ in found}
-    for name, ignored in names.items():
-        if name in ("Left/z.mkv", "Kept/Deep/one.mkv"):
-            assert shown[os.path.dirname(name)] == "left_out"
-        else:
-            assert shown[name] == ("left_out" if ignored else "not_in_plex"), name
-    assert (shown["Other/here.ts"], shown["Other/Below/there.ts"]) == ("left_out", "not_in_plex")
-    # The reason is the line that names it.
-    lines = {Path(one.path).relative_to(tree.films).as_posix(): one.reason for one in index.compare(tree.films)}
-    root, below = tree.films / ".plexignore", tree.films / "Other" / ".plexignore"
-    assert lines["Deep/er/y.avi"] == f"'*.AVI' in {root}"
-    assert (lines["#odd.mkv"], lines["Left"]) == (f"'\\#odd.mkv' in {root}", f"'Left/*' in {root}")
-    assert lines["Other/here.ts"] == f"'*.ts' in {below}"
-    # A part of the library is under the same rules.
-    deep = {Path(path).relative_to(tree.films).as_posix(): what for what, path, _ in told(index, tree.films / "Deep")}
-    assert deep["Deep/er/y.avi"] == "left_out"
-    assert not [one for one in told(index, tree.films, without=["plexignore"]) if one[2] == "plexignore"]
-
-
 def test_a_plexignore_that_is_no_text_or_no_file(index: plexindex.Index, tree: Tree) -> None:
     news = [make(tree.films / name) for name in ("New.mkv", "New/New.mkv")]
     new = sorted(("not_in_plex", str(path), "not_scanned") for path in news)
@@ -781,38 +741,6 @@ def test_links_loops_and_names_that_are_no_text(index: plexindex.Index, tree: Tr
             ("not_in_plex", os.fsdecode(odd), "not_scanned"),
         ]
     )
-
-
-@pytest.mark.parametrize("outside", [False, True])
-def test_folders_that_link_to_each_other_are_read_once(
-    tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch, outside: bool
-) -> None:
-    films, count = tmp_path / "films", 9
-    pool = tmp_path / "pool" if outside else films
-    films.mkdir()
-    names = [f"Film {number} (2001)" for number in range(count)]
-    for name in names:
-        make(pool / name / f"{name}.mkv")
-        for other in names:
-            if other != name:
-                (pool / name / other).symlink_to(pool / other)
-        if outside:
-            (films / name).symlink_to(pool / name)
-    server = serve(tmp_path, start_server, ([films], [films / name / f"{name}.mkv" for name in names]))
-    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
-        index.refresh()
-        found = index.compare(films)
-        lines = list(found)
-        assert (found.files, found.listed) == (count, count)
-        assert len(lines) == count * (count - 1)
-        assert {(one.what, one.reason_code) for one in lines} == {("left_out", "linked")}
-        first = next(one for one in lines if one.path == str(films / names[0] / names[1]))
-        assert first.reason == f"it leads to {pool / names[1]}, which is compared already, by another path"
-        # With more calls nothing is missing or told twice.
-        monkeypatch.setattr(_walked, "_NAMES", 3)
-        again = index.compare(films)
-        assert sorted(one.path for one in again) == sorted(one.path for one in lines)
-        assert again.files == count
 
 
 def test_links_that_lead_nowhere_or_above(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
@@ -930,12 +858,6 @@ def test_what_was_never_fetched_is_not_missing(index: plexindex.Index, tree: Tre
     for folder in (tree.shows, tree.shows / "Delta", tree.media):
         with pytest.raises(plexindex.NotFetchedError, match="'Shows' was never fetched"):
             told(index, folder, offline=True)
-
-
-def test_a_name_without_a_dot_has_no_ending(index: plexindex.Index, tree: Tree) -> None:
-    make(tree.films / "mkv")
-    make(tree.films / "ts")
-    assert told(index, tree.films) == []
 
 
 def test_folders_that_are_given_twice(index: plexindex.Index, tree: Tree) -> None:
@@ -1174,19 +1096,6 @@ def test_a_file_of_many_items_names_some_of_them(index: plexindex.Index, tree: T
     (found,) = index.compare(tree.films)
     assert found.reason.startswith("6 items have this file: "), found.reason
     assert found.reason.count("(2002)") == 3 and found.reason.endswith(", and 3 more")
-
-
-def test_a_location_below_a_folder_that_is_left_out(tmp_path: Path, start_server: ServerFactory) -> None:
-    outer, inner = tmp_path / "media", tmp_path / "media" / ".mounts" / "films"
-    films = [make(outer / name / f"{name}.mkv") for name in FILMS]
-    other = make(inner / "Delta (2004)" / "Delta (2004).mkv")
-    server = serve(tmp_path, start_server, ([outer], films), ([inner], [other]))
-    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
-        new = make(inner / "New (2026).mkv")
-        assert told(index, outer) == [
-            ("left_out", str(outer / ".mounts"), "hidden"),
-            ("not_in_plex", str(new), "not_scanned"),
-        ]
 
 
 def test_a_plexignore_with_odd_patterns(index: plexindex.Index, tree: Tree) -> None:

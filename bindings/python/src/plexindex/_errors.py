@@ -198,34 +198,9 @@ class ListAgainError(Error):
 
 
 BY_STATUS: dict[int, type[Error]] = {
-    kind.status: kind
-    for kind in (
-        InvalidArgumentError,
-        NullPointerError,
-        UnsupportedError,
-        BufferTooSmallError,
-        AbortedError,
-        PanicError,
-        StoreError,
-        StoreFullError,
-        ConnectError,
-        TlsError,
-        UnauthorizedError,
-        ForbiddenError,
-        NotOnServerError,
-        NotPlexError,
-        StartingError,
-        BadAnswerError,
-        ServerError,
-        TimeoutError,
-        RedirectedError,
-        OfflineError,
-        LibraryNotFoundError,
-        LibraryAmbiguousError,
-        ListAgainError,
-        NotFetchedError,
-    )
-    if kind.status is not None
+    vars(kind)["status"]: kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and vars(kind).get("status") is not None
 }
 
 # An unknown status of a newer library becomes the parent class of its block of hundred.

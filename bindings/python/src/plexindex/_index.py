@@ -354,38 +354,6 @@ class Library(Chosen):
     def __reduce__(self) -> tuple[Any, ...]:
         return _chosen_again, (self._index, self._chosen_by)
 
-    def changes(
-        self,
-        since: str | None = None,
-        *,
-        full: bool = False,
-        check: bool = False,
-        deadline: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Changes:
-        """What changed in this library since a cursor was given: :meth:`Index.changes`."""
-        return self._index.changes(
-            since, self, full=full, check=check, deadline=deadline, offline=offline, progress=progress
-        )
-
-    def watch_changes(
-        self,
-        since: str | None = None,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Iterator[Change]:
-        """What changes in this library from now on: :meth:`Index.watch_changes`."""
-        return self._index.watch_changes(since, self, timeout=timeout, offline=offline, progress=progress)
-
-    def wait_for(
-        self, path: PathArg, *, timeout: float | None, every: float = 10.0, progress: ProgressArg = None
-    ) -> Match:
-        """Waits until Plex lists a file in this library: :meth:`Index.wait_for`."""
-        return self._index.wait_for(path, self, timeout=timeout, every=every, progress=progress)
-
     def items(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> Iterator[Item]:
@@ -412,6 +380,9 @@ class Library(Chosen):
     folder = _in_library(Index.folder, "folder", "Which show, season, artist, album or item this folder is")
     match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
     search_title = _in_library(Index.search_title, "search_title", "The items with this title")
+    changes = _in_library(Index.changes, "changes", "What changed since a cursor was given")
+    watch_changes = _in_library(Index.watch_changes, "watch_changes", "What changes from now on")
+    wait_for = _in_library(Index.wait_for, "wait_for", "Waits until Plex lists a file")
     items_below = _in_library(Index.items_below, "items_below", "The items with files below a folder")
     record_match = _in_library(Index.record_match, "record_match", "Confirms that the item with this key has this path")
     record_matches = _in_library(Index.record_matches, "record_matches", "Confirms many pairs of path and key at once")
