@@ -8,7 +8,7 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 
 # The part of json that is asked for: importing it takes longer than most hosts need for their answers.
-from json import JSONEncoder, loads
+from json import JSONDecoder, JSONEncoder
 
 from ._calls import take
 from ._errors import error_for
@@ -32,17 +32,20 @@ def _plain(value: object) -> object:
 
 
 _encode = JSONEncoder(default=_plain).encode
+# Not `json.loads`, which first looks for the encoding and for white space.
+_decode = JSONDecoder().raw_decode
 
 
 def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], deadline_ms: int) -> tuple[int, Any]:
     """Calls a method. Returns the status and the answer, which a failed call may have, too."""
     native = load()
-    raw = _encode({name: value for name, value in request.items() if value is not None}).encode()
+    given = {name: value for name, value in request.items() if value is not None}
+    raw = _encode(given).encode() if given else b""
     call.options.deadline_ms = deadline_ms
     answer = call.answer_pointer
     try:
         status = call.run(native.call, handle, method.encode(), raw, len(raw), call.options_ref, call.answer_ref)
-        return status, None if answer.value is None else loads(answer.value)
+        return status, None if answer.value is None else _decode(answer.value.decode())[0]
     finally:
         native.free(answer)
         answer.value = None

@@ -8,6 +8,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from typing_extensions import Self
+
+
+class Fields:
+    """What the library tells as JSON, by the same names; None for what is not known."""
+
+    __slots__: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Self:
+        """From an answer of the library."""
+        made = cls()
+        for name in cls.__slots__:
+            setattr(made, name, entry.get(name))
+        return made
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 class Proposal:
     """A mapping that seems to be missing, and its evidence. Made by :meth:`Index.proposals`."""
@@ -71,18 +91,11 @@ class ServerInfo:
         return f"<plexindex.ServerInfo {self.machine_identifier} {self.version}: {self.libraries} libraries>"
 
 
-class StoreInfo:
+class StoreInfo(Fields):
     """Facts about the place of a store. Made by :meth:`Index.store`."""
 
     __slots__ = (
-        "counter_page",
-        "disk_bytes",
-        "file_system",
-        "folder",
-        "free_bytes",
-        "journal",
-        "locks",
-        "locks_error",
+        *("counter_page", "disk_bytes", "file_system", "folder", "free_bytes", "journal", "locks", "locks_error"),
         "shares_memory",
     )
 
@@ -108,17 +121,9 @@ class StoreInfo:
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> StoreInfo:
         """From the method ``store.get``."""
-        made = cls()
         from ._call import text_of
 
-        for name in cls.__slots__:
-            setattr(made, name, entry.get(name))
-        made.folder = text_of(entry["folder"]) or ""
-        return made
-
-    def as_dict(self) -> dict[str, object]:
-        """All fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return super().from_json({**entry, "folder": text_of(entry["folder"])})
 
     def __repr__(self) -> str:
         locks = "locks work" if self.locks else f"locks do not work: {self.locks_error}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._facts import Fields
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
         def _share(self, action: str) -> dict[str, Any]: ...
 
 
-class SharedView:
+class SharedView(Fields):
     """What the shared log holds of one server as one user sees it. In :attr:`SharedStatus.views`."""
 
     __slots__ = ("age", "bytes", "entries", "hosts", "last", "own", "server", "user")
@@ -42,21 +44,13 @@ class SharedView:
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedView:
         """From an entry of the method ``sharing``."""
-        made = cls()
-        for name in ("server", "user", "own", "last", "entries", "hosts", "bytes"):
-            setattr(made, name, entry[name])
-        made.age = None if "age_ms" not in entry else entry["age_ms"] / 1000
-        return made
-
-    def as_dict(self) -> dict[str, object]:
-        """All fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return super().from_json({**entry, "age": entry["age_ms"] / 1000 if "age_ms" in entry else None})
 
     def __repr__(self) -> str:
         return f"<plexindex.SharedView {self.server}: {sum(self.entries.values())} entries of {self.hosts} hosts>"
 
 
-class SharedStatus:
+class SharedStatus(Fields):
     """What the shared log holds, and how far this folder is behind. Made by :meth:`Index.shared_status`."""
 
     __slots__ = ("address", "behind", "error", "error_kind", "reachable", "server", "taken", "undelivered", "views")
@@ -84,16 +78,11 @@ class SharedStatus:
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedStatus:
         """From the method ``sharing``."""
-        made = cls()
-        for name in cls.__slots__:
-            setattr(made, name, entry.get(name))
-        made.views = [SharedView.from_json(view) for view in entry["views"]]
-        return made
+        return super().from_json({**entry, "views": list(map(SharedView.from_json, entry["views"]))})
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """All fields by name."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return {**fields, "views": [view.as_dict() for view in self.views]}
+        return {**super().as_dict(), "views": [view.as_dict() for view in self.views]}
 
     def __repr__(self) -> str:
         if self.error is None:

@@ -16,35 +16,10 @@ class Stats:
     """
 
     __slots__ = (
-        "answers",
-        "bytes_received",
-        "calls",
-        "calls_seconds",
-        "disk_bytes",
-        "events",
-        "evictions",
-        "failures",
-        "hints",
-        "items",
-        "last_failure",
-        "libraries",
-        "listings",
-        "lookup_misses",
-        "match_seconds",
-        "matches",
-        "network_seconds",
-        "over_limit",
-        "parse_seconds",
-        "requests",
-        "segment_seconds",
-        "sequence",
-        "size_limit",
-        "slow_calls",
-        "stale_answers",
-        "store_answers",
-        "store_requests",
-        "store_seconds",
-        "wait_seconds",
+        *("answers", "bytes_received", "calls", "calls_seconds", "disk_bytes", "events", "evictions", "failures"),
+        *("hints", "items", "last_failure", "libraries", "listings", "lookup_misses", "match_seconds", "matches"),
+        *("network_seconds", "over_limit", "parse_seconds", "requests", "segment_seconds", "sequence", "size_limit"),
+        *("slow_calls", "stale_answers", "store_answers", "store_requests", "store_seconds", "wait_seconds"),
     )
 
     answers: dict[str, int]
@@ -107,35 +82,13 @@ class Stats:
     """The reason of the last one; None once the server answers again."""
 
     def __init__(self, raw: CStats) -> None:
+        for name in self.__slots__:
+            is_time = name.endswith("_seconds")
+            value = getattr(raw, name.replace("_seconds", "_us"))
+            setattr(self, name, value / 1_000_000 if is_time else value)
         self.answers = dict(zip(c.MATCH_KINDS, raw.answers))
-        self.lookup_misses = raw.lookup_misses
-        self.stale_answers = raw.stale_answers
         self.requests = dict(zip(c.REQUESTS, raw.requests))
-        self.bytes_received = raw.bytes_received
-        self.store_requests = raw.store_requests
-        self.store_answers = raw.store_answers
-        self.listings = raw.listings
-        self.network_seconds = raw.network_us / 1_000_000
-        self.store_seconds = raw.store_us / 1_000_000
-        self.segment_seconds = raw.segment_us / 1_000_000
-        self.items = raw.items
-        self.matches = raw.matches
-        self.libraries = raw.libraries
-        self.disk_bytes = raw.disk_bytes
-        self.size_limit = raw.size_limit
-        self.over_limit = raw.over_limit
-        self.evictions = raw.evictions
-        self.sequence = raw.sequence
-        self.events = raw.events
-        self.hints = raw.hints
-        self.failures = raw.failures
         self.last_failure = raw.last_failure.decode("utf-8", "replace") or None
-        self.parse_seconds = raw.parse_us / 1_000_000
-        self.match_seconds = raw.match_us / 1_000_000
-        self.wait_seconds = raw.wait_us / 1_000_000
-        self.calls = raw.calls
-        self.calls_seconds = raw.calls_us / 1_000_000
-        self.slow_calls = raw.slow_calls
 
     @property
     def request_count(self) -> int:
@@ -166,15 +119,7 @@ class Profile:
     """
 
     __slots__ = (
-        "calls",
-        "matching",
-        "parsing",
-        "requests",
-        "seconds",
-        "segments",
-        "server",
-        "slow_calls",
-        "store",
+        *("calls", "matching", "parsing", "requests", "seconds", "segments", "server", "slow_calls", "store"),
         "waiting",
     )
 
