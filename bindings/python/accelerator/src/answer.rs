@@ -56,15 +56,9 @@ struct Answers {
     fallback: OwnedRef,
 }
 
-static MATCH: Method = Method(py::PyMethodDef {
-    ml_name: c"match".as_ptr(),
-    ml_meth: py::PyMethodDefPointer {
-        PyCFunctionFastWithKeywords: match_path,
-    },
-    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
-    ml_doc: c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nFind the item of a file in this library: see Index.match_path().".as_ptr(),
-});
+static MATCH: Method = Method::named(c"match", match_path, c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nFind the item of a file in this library: see Index.match_path().");
 
+/// `bind_match(function, index, library, make, index_object, drain_log, fallback)`: see [`Answers`].
 pub unsafe extern "C" fn bind_match(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,

@@ -49,29 +49,25 @@ unsafe fn bind_arguments<F: Copy>(arguments: *const *mut PyObject, count: Py_ssi
     }
 }
 
-static ONE: Method = Method(py::PyMethodDef {
-    ml_name: c"lookup_key".as_ptr(),
-    ml_meth: py::PyMethodDefPointer {
-        PyCFunction: lookup_key,
-    },
-    ml_flags: py::METH_O,
-    ml_doc: c"lookup_key(path, /)\n--\n\nThe key of the item with this path, if a fast lookup knows it.".as_ptr(),
-});
+static ONE: Method = Method::one(
+    c"lookup_key",
+    lookup_key,
+    c"lookup_key(path, /)\n--\n\nThe key of the item with this path, if a fast lookup knows it.",
+);
 
-static MANY: Method = Method(py::PyMethodDef {
-    ml_name: c"lookup_keys".as_ptr(),
-    ml_meth: py::PyMethodDefPointer {
-        PyCFunction: lookup_keys,
-    },
-    ml_flags: py::METH_O,
-    ml_doc: c"lookup_keys(paths, /)\n--\n\nThe keys of a list of paths, in their order.".as_ptr(),
-});
+static MANY: Method = Method::one(
+    c"lookup_keys",
+    lookup_keys,
+    c"lookup_keys(paths, /)\n--\n\nThe keys of a list of paths, in their order.",
+);
 
+/// `lookup_key(function, cell, fallback)`: see [`BoundLookup`].
 pub unsafe extern "C" fn bind_one(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call, with the address of plexindex_lookup_key.
     unsafe { bind_arguments::<Lookup>(arguments, count).map_or(null_mut(), |one| bind(one, &ONE)) }
 }
 
+/// `lookup_keys(function, cell, fallback)`: the same for a list of paths.
 pub unsafe extern "C" fn bind_many(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,

@@ -255,62 +255,56 @@ struct Methods([py::PyMethodDef; if cfg!(unix) { 9 } else { 5 }]);
 unsafe impl Sync for Methods {}
 
 static METHODS: Methods = Methods([
-    fast(
-        c"lookup_key",
-        keys::bind_one,
-        c"lookup_key(function, cell, fallback, /)\n--\n\nA fast lookup of one path. function: the address of plexindex_lookup_key; cell: the address of a variable with the handle; fallback(path): called for all other arguments.",
-    ),
-    fast(
-        c"lookup_keys",
-        keys::bind_many,
-        c"lookup_keys(function, cell, fallback, /)\n--\n\nlookup_key for a list of paths. function: the address of plexindex_lookup_keys.",
-    ),
-    fast(
-        c"get_match",
-        table::bind_get,
-        c"get_match(function, cells, counts, fallback, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: a dict from names to pairs, the address of a variable with a handle and its owner; counts: the address of the counters of hits and misses; fallback(name, path): called for all other arguments.",
-    ),
-    fast(
-        c"bind_match",
-        answer::bind_match,
-        c"bind_match(function, index, library, make, index_object, drain_log, fallback, /)\n--\n\nAnswers that need no wait. function: the address of plexindex_match_path; index, library: the addresses of variables with the handles; make(block, None, index_object, path): creates the answer; drain_log(): called when log lines wait; fallback(path, ...): called for all other answers.",
-    ),
+    fast(c"lookup_key", keys::bind_one),
+    fast(c"lookup_keys", keys::bind_many),
+    fast(c"get_match", table::bind_get),
+    fast(c"bind_match", answer::bind_match),
     #[cfg(unix)]
-    fast(
-        c"symbol",
-        call::symbol,
-        c"symbol(path, name, /)\n--\n\nThe address of a function of the library at this path, both as bytes; None where that cannot be loaded.",
-    ),
+    fast(c"symbol", call::symbol),
     #[cfg(unix)]
-    fast(
-        c"address",
-        call::address,
-        c"address(buffer, /)\n--\n\nWhere bytes or a bytearray have their data.",
-    ),
+    fast(c"address", call::address),
     #[cfg(unix)]
-    fast(
-        c"call",
-        call::call,
-        c"call(function, /, *arguments)\n--\n\nCalls the function at this address: the status. Arguments: integers, bytes, bytearrays, None for NULL.",
-    ),
+    fast(c"call", call::call),
     #[cfg(unix)]
-    fast(
-        c"lines",
-        call::lines,
-        c"lines(drain_log, /)\n--\n\nplexindex_drain_log, by its address: pairs of a level and a text as bytes.",
-    ),
+    fast(c"lines", call::lines),
     py::PyMethodDef::zeroed(),
 ]);
 
 /// Describes a function that takes its arguments as an array.
-const fn fast(name: &'static CStr, function: py::PyCFunctionFast, about: &'static CStr) -> py::PyMethodDef {
+const fn fast(name: &'static CStr, function: py::PyCFunctionFast) -> py::PyMethodDef {
+    let function = py::PyMethodDefPointer {
+        PyCFunctionFast: function,
+    };
+    method(name, function, py::METH_FASTCALL, c"")
+}
+
+const fn method(
+    name: &'static CStr,
+    function: py::PyMethodDefPointer,
+    flags: c_int,
+    about: &'static CStr,
+) -> py::PyMethodDef {
     py::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: py::PyMethodDefPointer {
-            PyCFunctionFast: function,
-        },
-        ml_flags: py::METH_FASTCALL,
+        ml_meth: function,
+        ml_flags: flags,
         ml_doc: about.as_ptr(),
+    }
+}
+
+impl Method {
+    /// A function of one argument.
+    const fn one(name: &'static CStr, function: py::PyCFunction, about: &'static CStr) -> Self {
+        let function = py::PyMethodDefPointer { PyCFunction: function };
+        Self(method(name, function, py::METH_O, about))
+    }
+
+    /// A function that may be called with names.
+    const fn named(name: &'static CStr, function: py::PyCFunctionFastWithKeywords, about: &'static CStr) -> Self {
+        let function = py::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: function,
+        };
+        Self(method(name, function, py::METH_FASTCALL | py::METH_KEYWORDS, about))
     }
 }
 

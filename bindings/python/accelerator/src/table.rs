@@ -41,15 +41,15 @@ struct LastLibrary {
     _pair: OwnedRef,
 }
 
-static GET: Method = Method(py::PyMethodDef {
-    ml_name: c"get_match".as_ptr(),
-    ml_meth: py::PyMethodDefPointer {
-        PyCFunctionFastWithKeywords: get_match,
-    },
-    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
-    ml_doc: c"get_match(library_name, file_path)\n--\n\nThe key recorded for a path, or None.".as_ptr(),
-});
+static GET: Method = Method::named(
+    c"get_match",
+    get_match,
+    c"get_match(library_name, file_path)\n--\n\nThe key recorded for a path, or None.",
+);
 
+/// `get_match(function, cells, counts, fallback)`: a fast lookup in a host's tables. `function`: the address of
+/// `plexindex_table_lookup`; `cells`: a dict from names to pairs, the address of a variable with a handle and its owner;
+/// `counts`: the address of the counters of hits and misses; `fallback(name, path)`: called for all other arguments.
 pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call, with the address of plexindex_table_lookup.
     unsafe {
