@@ -69,9 +69,15 @@ impl Source for Hostile {
 
 /// An index of that source.
 pub fn hostile(folder: &std::path::Path) -> Index {
+    mapped(folder, Vec::new())
+}
+
+/// The same, with these mappings.
+pub fn mapped(folder: &std::path::Path, mappings: Vec<options::Mapping>) -> Index {
     let options = options::Options {
         cache_dir: folder.to_owned(),
         server_url: Some("http://127.0.0.1:9".into()),
+        mappings,
         ..options::Options::default()
     };
     Index::open_with(options, Arc::new(SystemClock), |_, _, _| Ok(Arc::new(Hostile) as _)).expect("opens")

@@ -1,8 +1,11 @@
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::*;
-use crate::for_tests::hostile;
+use crate::for_tests::{hostile, mapped};
 use crate::types::Handle;
+use plexindex::options::Mapping;
 
 /// An open index over a source of three items, whose second key holds a NUL.
 struct Scene(Opened, #[allow(dead_code)] tempfile::TempDir);
@@ -10,7 +13,11 @@ struct Scene(Opened, #[allow(dead_code)] tempfile::TempDir);
 impl Scene {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let opened = Opened::over(hostile(folder.path()));
+        Self::over(hostile(folder.path()), folder)
+    }
+
+    fn over(index: Index, folder: tempfile::TempDir) -> Self {
+        let opened = Opened::over(index);
         let _ = opened.index().refresh().expect("fetched");
         Self(opened, folder)
     }
@@ -153,6 +160,79 @@ fn paths_that_are_not_utf8_come_and_go_as_bytes() {
             { "equal": true, "under": false, "common": 2 },
             { "equal": false, "under": true, "common": 0 }
         ])
+    );
+}
+
+#[test]
+fn a_cursor_of_one_library_is_refused_for_all() {
+    let at = Scene::new();
+    let page = at.answer("changes.list", &json!({ "library": "Movies" }));
+    let refused = at.refusal("changes.list", &json!({ "cursor": page["cursor"] }));
+    assert!(refused.contains("name that library"), "{refused}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_walk_reads_links_after_all_else_and_then_ends() {
+    let at = Scene::new();
+    let disk = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(disk.path().join("below")).expect("a folder");
+    fs::write(disk.path().join("below/film.mkv"), "x").expect("a file");
+    std::os::unix::fs::symlink(disk.path().join("below"), disk.path().join("link")).expect("a link");
+    let start = json!([{ "kind": "folder", "path": disk.path() }]);
+    let told = |found: &Value| format!("{} {}", found["kind"], found["cause"]).replace('"', "");
+    let once = at.answer("walk.next", &json!({ "start": start, "once": true }));
+    let kinds: Vec<String> = once["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .map(told)
+        .collect();
+    assert!(
+        kinds.contains(&"link null".to_owned()) && once.get("walk").is_none(),
+        "{once}"
+    );
+
+    let (mut request, mut found) = (json!({ "start": start, "limit": 1 }), Vec::new());
+    loop {
+        let answer = at.answer("walk.next", &request);
+        let (folders, others): (Vec<Value>, Vec<Value>) = answer["findings"]
+            .as_array()
+            .expect("findings")
+            .iter()
+            .cloned()
+            .partition(|one| one["kind"] == "folder");
+        found.extend(others.iter().map(told));
+        if answer.get("walk").is_none() {
+            break;
+        }
+        request = json!({ "start": folders, "walk": answer["walk"] });
+    }
+    assert_eq!(found, ["file no_library", "left_out linked"]);
+    assert!(at.refusal("walk.next", &request).contains("has ended"));
+    for (request, word) in [
+        (json!({ "rules": ["no such"] }), "no such"),
+        (json!({ "limit": 1_000_001 }), "1000001"),
+        (json!({ "start": [{ "kind": "folder", "path": "films" }] }), "full path"),
+        (json!({ "walk": "0" }), "walk"),
+    ] {
+        assert!(at.refusal("walk.next", &request).contains(word), "{request}");
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_not_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a"), "x").expect("a file");
+    let root = Mapping::server_to_host("/", folder.path());
+    let index = mapped(&folder.path().join("store"), vec![root]);
+    let at = Scene::over(index, folder);
+    let page = at.answer("items.missing", &json!({ "path": "/" }));
+    let missing: Vec<_> = page["files"].as_array().expect("files").iter().collect();
+    assert_eq!((missing.len(), &page["looked_for"]), (1, &json!(2)), "{page}");
+    assert_eq!(
+        (&missing[0]["item"]["rating_key"], &missing[0]["on_disk"]),
+        (&json!("4"), &json!("missing"))
     );
 }
 

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::handles::Opened;
 use crate::query::Limits;
-use crate::strings::null;
-use plexindex::error::{Result, Status, abridged, refuse};
+use crate::strings::{LONGEST_TEXT, null};
+use plexindex::error::{Result, Status, abridged, check_length, refuse};
 use plexindex::{Index, Library, Query, Selector};
 
 /// A method.
@@ -97,6 +97,7 @@ pub fn call(caller: &Caller<'_>, method: &[u8], request: &[u8]) -> Replied {
             abridged(method)
         ));
     };
+    check_length("request", request.len(), LONGEST_REQUEST)?;
     (found.run)(caller, if request.is_empty() { b"{}" } else { request }, found.name)
 }
 
@@ -126,7 +127,12 @@ impl Caller<'_> {
 
     /// The library that a request names; all of them if it names none.
     fn library(&self, named: Option<LibraryName>) -> Result<Library> {
-        self.index()?.library(named.map_or(Selector::All, Into::into))
+        let selector = named.map_or(Selector::All, Into::into);
+        if let Selector::Any(name) | Selector::Title(name) | Selector::Section(name) | Selector::Uuid(name) = &selector
+        {
+            check_length("library", name.len(), LONGEST_TEXT)?;
+        }
+        self.index()?.library(selector)
     }
 
     /// A query with the limits of the call.
@@ -184,6 +190,9 @@ impl From<LibraryName> for Selector {
 /// An answer that holds nothing.
 #[derive(Serialize, JsonSchema)]
 struct Nothing {}
+
+/// How many bytes a request may have. What is longer could end the host when it is copied.
+const LONGEST_REQUEST: usize = 64 << 20;
 
 /// How many items a page has by default.
 const PAGE: usize = 1_000;
