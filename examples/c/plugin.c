@@ -3,18 +3,20 @@
  * A thread of the plug-in records FILE, which the host imported, as the item KEY. Then it prints the files below MEDIA
  * that Plex lacks, each with the cause. While the server is away, or refuses the token, it waits and tries again. Another
  * program puts new tokens into TOKENFILE. main() plays the host: it loads the plug-in, waits until its thread is done,
- * and unloads it. A host may unload it at any time. */
+ * and unloads it. A host may unload it at any time. The plug-in reads JSON with Jansson. */
 #define _POSIX_C_SOURCE 200809L
-#include <plexindex_more.h>
+#include <jansson.h>
+#include <plexindex.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 struct plugin {
     plexindex_handle *index;
     const plexindex_library_handle *library; /* valid as long as the index */
-    const char *media, *token_file, *file, *key;
+    const char *title, *media, *token_file, *file, *key;
     pthread_t worker;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
@@ -89,37 +91,56 @@ static void import(struct plugin *plugin)
     if (plugin->imported != PLEXINDEX_OK) fprintf(stderr, "not imported: %s\n", error.text);
 }
 
+/* Calls a method, until the host unloads the plug-in. The caller releases the answer, which is NULL after an error. */
+static int32_t call(struct plugin *plugin, const char *method, const json_t *request, json_t **answer,
+                    plexindex_buffer *error)
+{
+    plexindex_call_options options = {.size = sizeof options, .progress = is_unloading, .progress_user = plugin};
+    char *text = json_dumps(request, 0), *json = NULL;
+    size_t length = text == NULL ? 0 : strlen(text);
+    int32_t status = plexindex_call(plugin->index, method, text, length, &options, &json, error);
+    *answer = json == NULL ? NULL : json_loads(json, 0, NULL);
+    plexindex_free(json);
+    free(text);
+    return status;
+}
+
 /* Prints what Plex lacks. Each call of the walk takes 200 ms or little more, so unloading waits no longer. */
 static void walk(struct plugin *plugin)
 {
     plexindex_error error;
-    plexindex_buffer *failed = plexindex_error_init(&error), findings = {0}, folders = {0};
+    plexindex_buffer *failed = plexindex_error_init(&error);
     plexindex_query query = plexindex_query_init(NULL);
-    plexindex_walk_request request = plexindex_walk_init();
-    plexindex_finding finding;
-    char first[4096];
+    json_t *request = json_pack("{s:{s:s}, s:[{s:s, s:s}]}", "library", "title", plugin->title, "start", "kind",
+                                "folder", "path", plugin->media);
     int32_t status;
-    query.library = request.library = plugin->library;
+    int goes_on = request != NULL; /* a name that is not UTF-8 would be {"bytes": "<Base64>"} */
+    query.library = plugin->library;
     query.progress = is_unloading;
     query.progress_user = plugin;
     do status = plexindex_refresh(plugin->index, &query, failed); /* the walk sends no request */
     while (tries_again(plugin, status, &error));
-    request.rules = PLEXINDEX_RULE_ALL;
-    request.folders.data = first;
-    request.folders.length = (size_t)snprintf(first, sizeof first, "folder%c%s", '\0', plugin->media) + 1;
-    request.folders_count = 1;
-    if (request.folders.length > sizeof first) status = PLEXINDEX_INVALID_ARGUMENT; /* the name is too long */
-    while (status == PLEXINDEX_OK && !is_unloading(plugin, NULL)) {
-        size_t position = 0;
-        do status = plexindex_walk(&request, &findings, failed);
-        while (plexindex_buffer_grow(&findings, status));
-        while (plexindex_get_next_finding(&findings, &position, &finding))
-            if (strcmp(finding.kind, "file") == 0) printf("%s\t%s\n", finding.cause, finding.path);
+    while (status == PLEXINDEX_OK && goes_on && !is_unloading(plugin, NULL)) {
+        json_t *answer, *finding, *number, *start = json_array();
+        size_t i;
+        status = call(plugin, "walk.next", request, &answer, failed);
+        json_array_foreach(json_object_get(answer, "findings"), i, finding) {
+            const char *kind = json_string_value(json_object_get(finding, "kind"));
+            const char *path = json_string_value(json_object_get(finding, "path"));
+            if (strcmp(kind, "folder") == 0) /* it is read next */
+                json_array_append(start, finding);
+            else if (strcmp(kind, "file") == 0)
+                printf("%s\t%s\n", json_string_value(json_object_get(finding, "cause")), path ? path : "(not UTF-8)");
+        }
+        number = json_object_get(answer, "walk");
+        goes_on = number != NULL;
+        json_object_set_new(request, "start", start);
+        json_object_set(request, "walk", number);
+        json_decref(answer);
         plexindex_drain_log(log_line, NULL, NULL);
-        if (status == PLEXINDEX_OK && !plexindex_continue_walk(&request, &findings, &folders)) break;
     }
+    json_decref(request);
     if (status >= 100 && status != PLEXINDEX_ABORTED) fprintf(stderr, "the walk ended: %s\n", error.text);
-    plexindex_buffer_free(&findings), plexindex_buffer_free(&folders);
 }
 
 static void *work(void *user)
@@ -147,10 +168,12 @@ static int load(struct plugin *plugin, char **given)
     plexindex_error error;
     plexindex_buffer *failed = plexindex_error_init(&error);
     plexindex_options options = plexindex_options_init();
+    json_t *answer;
     int32_t status;
     memset(plugin, 0, sizeof *plugin);
     pthread_mutex_init(&plugin->lock, NULL);
     pthread_cond_init(&plugin->changed, NULL);
+    plugin->title = given[3];
     plugin->media = given[4];
     plugin->token_file = given[5];
     plugin->file = given[6];
@@ -165,7 +188,7 @@ static int load(struct plugin *plugin, char **given)
     if (status == PLEXINDEX_OK)
         status = plexindex_get_library(plugin->index, PLEXINDEX_SELECT_TITLE, given[3], strlen(given[3]),
                                        &plugin->library, failed);
-    if (status == PLEXINDEX_OK) status = plexindex_watch_start(plugin->index, failed);
+    if (status == PLEXINDEX_OK) status = call(plugin, "watch.start", NULL, &answer, failed), json_decref(answer);
     if (status == PLEXINDEX_OK && pthread_create(&plugin->worker, NULL, work, plugin) == 0) return 1;
     fprintf(stderr, "the plug-in does not work: %s\n", error.text);
     unload(plugin, 0);

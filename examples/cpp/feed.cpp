@@ -1,6 +1,7 @@
 // Keeps a map from files to rating keys by the feed of changes. `feed URL TOKEN CACHE FILE SECONDS`
-// FILE holds the cursor and the map between runs. The program goes on until nothing changes for SECONDS. Before the first
-// listing it waits as long for a server that is away.
+// FILE holds the cursor and the map between runs. The program goes on until nothing changes for SECONDS. Before the
+// first listing it waits as long for a server that is away. It reads JSON with nlohmann/json.
+#include <nlohmann/json.hpp>
 #include <plexindex.hpp>
 
 #include <algorithm>
@@ -8,55 +9,57 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <set>
+#include <map>
 #include <string>
 #include <thread>
-#include <utility>
 
 namespace {
 
-// Pairs of a file and a rating key: a file of several items has a pair for each.
+using Json = nlohmann::json;
+
 struct Map {
-    std::string cursor; // empty: all has to be listed
-    std::set<std::pair<std::string, std::string>> pairs;
+    std::string cursor; // that of the last page in the map; empty: all has to be listed
+    std::map<std::string, std::map<std::string, bool>> files; // {path: {rating key: true}}: a file may have several
 };
 
-// Applies a change. Returns false for one that the feed cannot tell item by item.
-bool apply(Map &map, const plexindex::Change &change) {
-    if (!change.item || change.kind == plexindex::ChangeKind::other) return false;
-    const std::string &key = change.item->rating_key, before = change.from_key.value_or(key);
-    if (change.path) map.pairs.erase({*change.path, before});
-    if (change.from) map.pairs.erase({*change.from, before});
-    if (change.path && change.kind != plexindex::ChangeKind::removed) map.pairs.emplace(*change.path, key);
+// Applies a change. Returns false for one that the feed cannot tell item by item. Applying it twice does no harm.
+bool apply(Map &map, const Json &change) {
+    if (!change.contains("item")) return false; // list_again
+    const std::string key = change["item"]["rating_key"], before = change.value("from_key", key);
+    for (const std::string &path : {change.value("path", ""), change.value("from", "")}) {
+        const auto file = map.files.find(path);
+        if (file != map.files.end() && file->second.erase(before) && file->second.empty()) map.files.erase(file);
+    }
+    if (change.contains("path") && change["change"] != "removed") map.files[change["path"]][key] = true;
     return true;
 }
 
-void update(const plexindex::Library &all, Map &map) {
+// Applies what changed since the cursor, page by page; without one everything that is listed.
+void update(const plexindex::Index &index, Map &map) {
     for (bool more = true; more;) try {
-        plexindex::ChangesOptions options;
-        options.full = map.cursor.empty();
-        const plexindex::ChangesPage page = all.list_changes(map.cursor, options);
-        const auto applied = [&](const plexindex::Change &change) { return apply(map, change); };
-        if (std::all_of(page.changes.begin(), page.changes.end(), applied)) map.cursor = page.cursor, more = page.more;
-        else map = Map();
+        const Json request = map.cursor.empty() ? Json{{"full", true}} : Json{{"cursor", map.cursor}};
+        const Json page = Json::parse(index.call("changes.list", request.dump()).json), &changes = page["changes"];
+        const auto applied = [&](const Json &change) { return apply(map, change); };
+        if (std::all_of(changes.begin(), changes.end(), applied)) map.cursor = page["cursor"], more = page["more"];
+        else map = {};
     } catch (const plexindex::Error &error) {
         if (error.status() != plexindex::Status::list_again) throw;
-        map = Map();
+        map = {};
     }
 }
 
 void load(Map &map, const std::string &name) {
     std::ifstream file(name, std::ios::binary);
-    std::getline(file, map.cursor, '\0');
-    for (std::string path, key; std::getline(file, path, '\0') && std::getline(file, key, '\0');) map.pairs.emplace(path, key);
+    if (!file) return;
+    const Json stored = Json::parse(file);
+    stored["cursor"].get_to(map.cursor), stored["files"].get_to(map.files);
 }
 
 // Cursor and map together: a file has both of the same time, whenever the program is killed.
 void save(const Map &map, const std::string &name) {
     std::ofstream file(name + ".new", std::ios::binary);
     file.exceptions(std::ios::failbit | std::ios::badbit);
-    file << map.cursor << '\0';
-    for (const auto &[path, key] : map.pairs) file << path << '\0' << key << '\0';
+    file << Json{{"cursor", map.cursor}, {"files", map.files}};
     file.close();
     std::filesystem::rename(name + ".new", name);
 }
@@ -70,26 +73,23 @@ int main(int argc, char **argv) try {
     options.token = argv[2];
     options.cache_dir = argv[3];
     const auto index = plexindex::Index::open(options);
-    const auto all = index.all_libraries();
     try {
-        index.watch_start(); // else a change is seen when its listing expires, after an hour
+        index.call("watch.start"); // else a change is seen when its listing expires, after an hour
     } catch (const plexindex::Error &error) {
         std::cerr << "no events: " << error.what() << '\n';
     }
-    plexindex::QueryOptions wait;
     const std::chrono::seconds time(std::stoi(argv[5]));
-    wait.deadline = time;
     Map map;
     load(map, argv[4]);
     const auto late = std::chrono::steady_clock::now() + time;
     for (bool goes_on = true; goes_on;) {
         try {
-            all.refresh(plexindex::RefreshMode::probe); // asks whether anything changed
+            index.all_libraries().refresh(plexindex::RefreshMode::probe); // asks whether anything changed
         } catch (const plexindex::Error &error) {
             std::cerr << error.what() << '\n'; // changes of other processes still come
         }
         try {
-            update(all, map);
+            update(index, map);
         } catch (const plexindex::Error &error) {
             const bool waits = std::chrono::steady_clock::now() < late;
             if (error.status() != plexindex::Status::not_fetched || !waits) throw;
@@ -97,13 +97,16 @@ int main(int argc, char **argv) try {
             continue;
         }
         save(map, argv[4]);
+        if (time.count() <= 0) break;
         try {
-            goes_on = time.count() > 0 && all.wait_for_changes(map.cursor, wait) == plexindex::Status::ok;
+            const std::string request = Json{{"cursor", map.cursor}}.dump();
+            goes_on = index.call("changes.wait", request, {time, {}}).status == plexindex::Status::ok;
         } catch (const plexindex::Error &error) { // update() sees list_again too
             if (error.status() != plexindex::Status::list_again) throw;
         }
     }
-    for (const auto &[path, key] : map.pairs) std::cout << key << '\t' << path << '\n';
+    for (const auto &[path, keys] : map.files)
+        for (const auto &[key, is_there] : keys) std::cout << key << '\t' << path << '\n';
 } catch (const std::exception &error) {
     std::cerr << error.what() << '\n';
     return 1;

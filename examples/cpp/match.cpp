@@ -16,7 +16,7 @@ int main(int argc, char **argv) try {
         std::cout << item->key() << ": " << item->title() << '\n';
     } else {
         std::cout << plexindex::status_name(match.status()) << ": " << match.message() << '\n';
-        for (const auto candidate : match.candidates()) std::cout << "  " << candidate.path() << '\n';
+        for (const auto &candidate : match.candidates()) std::cout << "  " << candidate.path() << '\n';
     }
 } catch (const plexindex::Error &error) {
     std::cerr << plexindex::status_name(error.status()) << ": " << error.what() << '\n';

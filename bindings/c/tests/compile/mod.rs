@@ -94,6 +94,19 @@ pub fn lacks(tool: Tool) -> bool {
     missing
 }
 
+/// Whether a library that an example reads JSON with is not installed; there is none for MinGW. Else as [`lacks`].
+pub fn lacks_package(name: &str) -> bool {
+    if runner().is_some() {
+        return true;
+    }
+    let found = Command::new("pkg-config").args(["--exists", name]).status();
+    let missing = !found.is_ok_and(|status| status.success());
+    if missing {
+        skipped(&format!("pkg-config finds no {name}"));
+    }
+    missing
+}
+
 /// Says why the running test skips something: past the harness, which hides what a test prints that passes.
 pub fn skipped(why: &str) {
     assert!(env::var_os("CI").is_none(), "{why}");
