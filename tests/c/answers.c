@@ -64,7 +64,6 @@ static struct answered expect(ask_fn function, const plexindex_library_handle *l
 }
 
 #define MATCH(library, path, ...) expect(plexindex_match_path, library, path, __VA_ARGS__)
-#define GUID(library, guid, ...) expect(plexindex_match_guid, library, guid, __VA_ARGS__)
 #define HIGH PLEXINDEX_CONFIDENCE_HIGH
 #define LOW PLEXINDEX_CONFIDENCE_LOW
 #define NO_CONFIDENCE PLEXINDEX_CONFIDENCE_NONE
@@ -164,23 +163,6 @@ static void suffixes(const plexindex_library_handle *movies)
     forget(&answered);
 }
 
-static const char listed[] = "/data/movies/Exact (2001)/Exact (2001).mkv";
-
-/* What the listed path is called on this machine. */
-static void host_path(const char *wanted)
-{
-    uint64_t memory[8], small[1];
-    plexindex_buffer host = {memory, sizeof memory, 0};
-    plexindex_buffer short_of = {small, sizeof small, 0};
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_map_to_host(handle, listed, sizeof listed - 1, &host, ERROR));
-    CHECK(host.length == strlen(wanted) && strcmp((const char *)memory, wanted) == 0);
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_map_to_host(handle, listed, sizeof listed - 1, &short_of, ERROR));
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_map_to_host(handle, "", 0, &host, ERROR), "path");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_map_to_host(NULL, listed, 1, &host, ERROR), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_map_to_host(handle, NULL, 1, &host, ERROR), "path");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_map_to_host(handle, listed, 1, NULL, ERROR), "host");
-}
-
 /* Rules between the host's paths and the server's, each way and each kind. */
 static void mappings(const struct setting *setting)
 {
@@ -218,42 +200,9 @@ static void mappings(const struct setting *setting)
         /* The listed path, as the server spells it. */
         text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
         forget(&answered);
-        host_path(rules[i].kind == PLEXINDEX_MAPPING_HOST_PATTERN ? listed : paths[i]);
         CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     }
     handle = first;
-}
-
-static void titles(const plexindex_library_handle *movies, const plexindex_library_handle *shows)
-{
-    static const char *const spellings[] = {"Twin A", "twin a", "Twin: A!"};
-    struct answered answered;
-    plexindex_query query;
-    size_t i;
-    for (i = 0; i < sizeof spellings / sizeof *spellings; i++) {
-        query = query_of(movies, spellings[i]);
-        answered = ask(plexindex_search_title, handle, &query);
-        CHECK_STATUS(PLEXINDEX_OK, answered.status);
-        text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900002");
-        forget(&answered);
-    }
-    /* No title is just this, but two have the word. */
-    query = query_of(movies, "twin");
-    answered = ask(plexindex_search_title, handle, &query);
-    show("twin", &answered);
-    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, answered.status);
-    CHECK(answer_of(&answered, 0)->candidates_total == 2);
-    forget(&answered);
-    query = query_of(shows, "the show");
-    answered = ask(plexindex_search_title, handle, &query);
-    show("the show", &answered);
-    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, answered.status);
-    CHECK(answer_of(&answered, 0)->candidates_total == 3);
-    forget(&answered);
-    query = query_of(movies, "not a known film");
-    answered = ask(plexindex_search_title, handle, &query);
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
-    forget(&answered);
 }
 
 static void not_found(const plexindex_library_handle *movies)
@@ -308,37 +257,6 @@ static void all_libraries(void)
     answered = MATCH(NULL, "/data/both/both.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_MATCH_EXACT, LOW,
                      PLEXINDEX_REASON_SEVERAL_LIBRARIES);
     CHECK(answer_of(&answered, 0)->candidates_count == 2);
-    forget(&answered);
-}
-
-static void guids(const plexindex_library_handle *movies, const plexindex_library_handle *shows)
-{
-    struct answered answered;
-    plexindex_query query;
-    const plexindex_answer *answer;
-    query = query_of(movies, "imdb://tt0000001");
-    answered = ask(plexindex_match_guid, handle, &query);
-    show("imdb://tt0000001", &answered);
-    CHECK_STATUS(PLEXINDEX_OK, answered.status);
-    text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900001");
-    forget(&answered);
-    query = query_of(movies, "plex://movie/000000000000000000000001");
-    answered = ask(plexindex_match_guid, handle, &query);
-    CHECK_STATUS(PLEXINDEX_OK, answered.status);
-    text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900001");
-    forget(&answered);
-    query = query_of(movies, "imdb://tt9999999");
-    answered = ask(plexindex_match_guid, handle, &query);
-    show("imdb://tt9999999", &answered);
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
-    forget(&answered);
-    /* A show's GUID gives its episodes. */
-    query = query_of(shows, harness("show_guid"));
-    answered = ask(plexindex_match_guid, handle, &query);
-    show("the GUID of The Show", &answered);
-    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, answered.status);
-    answer = answer_of(&answered, 0);
-    CHECK(answer->candidates_count == 3 && answer->candidates_total == 3);
     forget(&answered);
 }
 
@@ -405,8 +323,6 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     all_libraries();
     confirmed(movies);
-    guids(movies, shows);
-    titles(movies, shows);
     mappings(&setting);
     not_fetched_and_stale(&setting);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));

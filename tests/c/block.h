@@ -88,8 +88,7 @@ static inline void check_item(const struct answered *answered, const plexindex_i
     check_text(answered, item->section);
     check_text(answered, item->library_title);
     CHECK(item->key.offset != 0 && item->key.length != 0);
-    CHECK((item->flags & ~(uint32_t)(PLEXINDEX_ITEM_PATH_NOT_UTF8 | PLEXINDEX_ITEM_KEY_ONLY | PLEXINDEX_ITEM_FILE_MISSING |
-                                      PLEXINDEX_ITEM_FILE_UNKNOWN)) == 0);
+    CHECK((item->flags & ~(uint32_t)(PLEXINDEX_ITEM_PATH_NOT_UTF8 | PLEXINDEX_ITEM_KEY_ONLY)) == 0);
     CHECK(item->reserved == 0);
 }
 

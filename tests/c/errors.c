@@ -48,7 +48,7 @@ static void *fails(void *given)
         call->status = plexindex_record_match(movies, "/a.mkv", 6, call->name, length, 0, &call->error);
         break;
     case 3:
-        call->status = plexindex_get_item_json(movies, call->name, length, &answer, &call->error);
+        call->status = plexindex_invalidate_item(movies, call->name, length, &call->error);
         break;
     default:
         memset(&options, 0, sizeof options);
@@ -87,7 +87,7 @@ static void at_once(void)
 /* A call that fails with this name in its text. */
 static int32_t fail(plexindex_buffer *error)
 {
-    return plexindex_get_item_json(movies, "no/key", 6, NULL, error);
+    return plexindex_lookup_keys(movies, "no/key", 7, 1, NULL, error);
 }
 
 static void buffers(void)
@@ -95,11 +95,12 @@ static void buffers(void)
     alignas(16) char memory[512];
     alignas(16) char odd[sizeof(plexindex_buffer) + 1];
     plexindex_buffer error = {memory + 1, sizeof memory - 1, 0};
-    uint64_t count = 7;
+    plexindex_stats stats = plexindex_stats_init();
     size_t whole;
     size_t room;
     char all[512];
 
+    stats.items = 7;
     /* Memory that is not aligned. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, fail(&error));
     whole = error.length;
@@ -127,25 +128,25 @@ static void buffers(void)
     /* A call that does not fail leaves none behind. */
     error.data = memory;
     error.capacity = sizeof memory;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_watch_stop(handle, &error));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_wake_waiting(handle, &error));
     CHECK(error.length == 0 && memory[0] == '\0');
 
     /* None, and none that could be one: nothing is done. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, fail(NULL));
     CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_clear(handle, (void *)(odd + 1)));
     error.data = NULL;
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(NULL, &count, &error));
-    CHECK(count == 7);
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_stats(NULL, &stats, &error));
+    CHECK(stats.items == 7);
     error.data = memory;
     error.capacity = SIZE_MAX;
     CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(handle, &error));
 
     /* The same buffer for the answer and the error: it holds the one or the other. */
     error.capacity = sizeof memory;
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_store_json(NULL, &error, &error));
-    CHECK(strstr(memory, "handle") != NULL && error.length == strlen(memory));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_store_json(handle, &error, &error));
-    CHECK(memory[0] == '{' && error.length == strlen(memory));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(NULL, "/a", 3, 1, &error, &error));
+    CHECK(strstr(memory, "library") != NULL && error.length == strlen(memory));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, "/a", 3, 1, &error, &error));
+    CHECK(memory[0] == '\0' && error.length == 1);
 }
 
 int main(int argc, char **argv)

@@ -106,112 +106,54 @@ static void options(const struct setting *setting)
     CHECK(strstr(check_error.text, "secret") == NULL);
 }
 
-/* A query that is refused for its text. */
-static void refused(ask_fn function, plexindex_handle *handle, plexindex_bytes text, const char *word)
+/* A call with a text that is refused: only its beginning is shown. */
+static void refused(const plexindex_handle *handle, const char *method, const char *name, size_t length, const char *word)
 {
-    plexindex_query query = plexindex_query_init(NULL);
-    uint64_t memory[512];
-    plexindex_buffer block = {memory, sizeof memory, 0};
-    query.text = text;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &block, ERROR), word);
+    static char request[1 << 17];
+    char *json;
+    int size = snprintf(request, sizeof request, "{\"%s\":\"%.*s\"}", name, (int)length, letters(length).data);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_call(handle, method, request, (size_t)size, NULL, &json, ERROR), word);
     CHECK(strlen(check_error.text) < 300);
-}
-
-static int32_t changes(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *page,
-                       plexindex_buffer *error)
-{
-    return plexindex_list_changes(handle, query, 1, page, error);
-}
-
-static int32_t refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *none,
-                       plexindex_buffer *error)
-{
-    (void)none;
-    return plexindex_refresh(handle, query, error);
-}
-
-static int32_t wait_for(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *none,
-                        plexindex_buffer *error)
-{
-    (void)none;
-    return plexindex_wait_for_changes(handle, query, error);
-}
-
-/* A flag that a function does not know is refused, and not ignored. */
-static void flags(plexindex_handle *handle)
-{
-    const ask_fn without[] = {plexindex_match_guid, plexindex_search_title, refresh, changes, wait_for,
-                              plexindex_list_libraries_json, plexindex_check_server_json};
-    const uint32_t of_refresh[] = {PLEXINDEX_QUERY_FULL, PLEXINDEX_QUERY_PROBE};
-    plexindex_query query = plexindex_query_init("/a");
-    plexindex_buffer nothing = {NULL, 0, 0};
-    size_t i, flag;
-    for (i = 0; i < sizeof without / sizeof *without; i++) {
-        query.flags = PLEXINDEX_QUERY_AT_ONCE;
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, without[i](handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_AT_ONCE",
-                      "plexindex_match_path()");
-    }
-    for (flag = 0; flag < 2; flag++) {
-        query.flags = of_refresh[flag];
-        for (i = 4; i < sizeof without / sizeof *without; i++) {
-            CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, without[i](handle, &query, &nothing, ERROR), "plexindex_refresh()");
-        }
-    }
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, changes(handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_PROBE");
 }
 
 static void queries(plexindex_handle *handle)
 {
-    const ask_fn functions[] = {plexindex_match_guid, plexindex_search_title, plexindex_match_path, plexindex_match_folder, changes};
-    const char *const words[] = {"4096", "4096", "32767", "32767", "cursor"};
-    plexindex_bytes large = {zeros, LONG}, with_nul = {"a\0b", 3};
     plexindex_query query = plexindex_query_init(NULL);
-    plexindex_buffer nothing = {NULL, 0, 0};
-    struct answered answered;
-    size_t i;
+    uint64_t memory[512];
+    plexindex_buffer block = {memory, sizeof memory, 0};
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
-    for (i = 0; i < 5; i++) refused(functions[i], handle, large, words[i]);
-    for (i = 0; i < 2; i++) {
-        refused(functions[i], handle, letters(4097), "has 4097 bytes");
-        refused(functions[i], handle, with_nul, "NUL");
-        refused(functions[i], handle, plexindex_bytes_of("\xff\xff"), "UTF-8");
-    }
-    /* The longest one is searched for, and its beginning is shown. */
-    query.text = letters(4096);
-    answered = ask(plexindex_search_title, handle, &query);
-    CHECK(answered.status == PLEXINDEX_NOT_FOUND);
-    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "xxx…'") != NULL);
-    CHECK(answer_of(&answered, 0)->message.length < 300);
-    forget(&answered);
-    answered = ask(plexindex_match_guid, handle, &query);
-    CHECK(answered.status == PLEXINDEX_NOT_FOUND && answer_of(&answered, 0)->message.length < 300);
-    forget(&answered);
+    query.text.data = zeros;
+    query.text.length = LONG;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR), "32767");
+    CHECK(strlen(check_error.text) < 300);
+    refused(handle, "match.title", "title", 4097, "has 4097 bytes");
+    refused(handle, "match.guid", "guid", 4097, "has 4097 bytes");
+    refused(handle, "match.folder", "path", 32768, "32767");
+    refused(handle, "items.below", "path", 32768, "32767");
+    refused(handle, "mappings.to_host", "path", 32768, "32767");
+    refused(handle, "items.get", "key", 256, "255");
+    refused(handle, "changes.list", "cursor", 201, "cursor");
+    refused(handle, "changes.list", "library", 4097, "4096");
     /* Flags of other functions. */
     query.text = plexindex_bytes_of("/a");
-    for (i = 0; i < 4; i++) {
-        query.flags = PLEXINDEX_QUERY_FULL;
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, functions[i](handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_FULL",
-                      "plexindex_refresh()");
-        query.flags = PLEXINDEX_QUERY_PROBE;
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, functions[i](handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_PROBE");
-    }
-    query.text.length = 3;
+    query.flags = PLEXINDEX_QUERY_PROBE;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR), "PLEXINDEX_QUERY_PROBE");
     query.flags = PLEXINDEX_QUERY_FULL;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &nothing, ERROR), "PLEXINDEX_QUERY_FULL");
-    flags(handle);
-    query = plexindex_query_init("");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, ERROR), "the cursor is empty",
-                  "list the changes first");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR), "PLEXINDEX_QUERY_FULL",
+                  "plexindex_refresh()");
+    query.text.length = 3;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &block, ERROR), "PLEXINDEX_QUERY_FULL");
+    query.flags = PLEXINDEX_QUERY_AT_ONCE;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_refresh(handle, &query, ERROR), "PLEXINDEX_QUERY_AT_ONCE",
+                  "plexindex_match_path()");
 }
 
 static void libraries(const struct setting *setting, plexindex_handle *handle)
 {
     const plexindex_library_handle *library = library_of(handle, "Movies"), *other;
     const plexindex_table_handle *table;
-    plexindex_buffer nothing = {NULL, 0, 0};
     plexindex_table_op op;
-    uint32_t relation;
-    plexindex_edit edit;
+    char *json;
     (void)setting;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, zeros, LONG, &other, ERROR), "4096");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, zeros, LONG, ERROR), "65536");
@@ -219,14 +161,7 @@ static void libraries(const struct setting *setting, plexindex_handle *handle)
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(library, zeros, LONG, ERROR), "255");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, zeros, LONG, "1", 1, 0, ERROR), "32767");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, zeros, LONG, 0, ERROR), "255");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(library, zeros, LONG, &nothing, ERROR), "255");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_map_to_host(handle, zeros, LONG, &nothing, ERROR), "32767");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths(zeros, LONG, "/a", 3, 1, &relation, ERROR), "32767");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, letters(65536).data, 1 << 17, 1, &relation, ERROR), "NUL");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
-                  plexindex_list_items_below(library, zeros, LONG, NULL, 0, 1, &nothing, ERROR), "32767");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
-                  plexindex_list_items_below(library, "/a", 2, zeros, LONG, 1, &nothing, ERROR), "after", "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_call(handle, "items.get", zeros, LONG, NULL, &json, ERROR), "67108864");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_notify(handle, zeros, LONG, ERROR), "16 MiB");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_table(handle, zeros, LONG, 0, &table, ERROR), "bytes");
 
@@ -243,14 +178,6 @@ static void libraries(const struct setting *setting, plexindex_handle *handle)
     op.value.length = LONG;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_write(handle, &op, 1, 0, 4 * LONG, ERROR), "value");
 
-    edit = plexindex_edit_init();
-    edit.library = library;
-    edit.keys.data = "1";
-    edit.keys.length = 2;
-    edit.keys_count = edit.changes_count = 1;
-    edit.changes.data = zeros;
-    edit.changes.length = LONG;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "changes");
 }
 
 /* Without file descriptors a call says so. */

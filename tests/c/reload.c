@@ -20,9 +20,8 @@ static struct {
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t, plexindex_buffer *);
     int32_t (*drain_log)(plexindex_log_fn, void *, plexindex_buffer *);
-    int32_t (*walk)(plexindex_walk_request *, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*watch_start)(const plexindex_handle *, plexindex_buffer *);
-    int32_t (*watch_stop)(const plexindex_handle *, plexindex_buffer *);
+    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *, char **, plexindex_buffer *);
+    void (*free)(char *);
 } api;
 
 /* check.h prints this. */
@@ -43,9 +42,8 @@ static void load(const char *path)
         {"plexindex_match_path", &api.match_path},
         {"plexindex_record_match", &api.record_match},
         {"plexindex_drain_log", &api.drain_log},
-        {"plexindex_walk", &api.walk},
-        {"plexindex_watch_start", &api.watch_start},
-        {"plexindex_watch_stop", &api.watch_stop},
+        {"plexindex_call", &api.call},
+        {"plexindex_free", &api.free},
     };
     api.library = load_functions(path, functions, sizeof functions / sizeof *functions);
     CHECK(api.abi_version() == PLEXINDEX_ABI_VERSION);
@@ -67,20 +65,29 @@ static void ignore(void *user, int32_t level, const char *message, size_t length
     (void)length;
 }
 
+/* Calls a method, and throws its answer away. */
+static int32_t call(const plexindex_handle *handle, const char *method, const char *request)
+{
+    char *json = NULL;
+    int32_t status = api.call(handle, method, request, strlen(request), NULL, &json, ERROR);
+    api.free(json);
+    return status;
+}
+
 /* Watching, in one of the states that it may be in when it ends. */
 static void watch(plexindex_handle *handle, int round)
 {
     const struct timespec pause = {0, 1000000};
-    CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.start", ""));
     while (round % 2 == 0 && atol(harness("listeners")) == 0) {
         nanosleep(&pause, NULL);
     }
     if (round % 3 == 0) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, ERROR));
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.stop", ""));
+        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.start", ""));
     }
     if (round % 3 == 1) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.stop", ""));
     }
 }
 
@@ -92,9 +99,6 @@ static void use(const struct use *use)
     uint64_t memory[512];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     plexindex_query query;
-    static uint64_t room[1 << 14];
-    plexindex_buffer page = {room, sizeof room, 0};
-    plexindex_walk_request walk;
     const char *found;
     char folder[4096];
 
@@ -119,7 +123,7 @@ static void use(const struct use *use)
     CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
     query = query_of(movies, use->path);
     if (use->round % 4 == 2) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, call(handle, "watch.start", ""));
         CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer, ERROR));
         CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
         CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, ERROR));
@@ -135,16 +139,9 @@ static void use(const struct use *use)
     }
     CHECK(strcmp(found, use->key) == 0);
     /* Of two folders the second is another thread's. */
-    memset(&walk, 0, sizeof walk);
-    walk.size = sizeof walk;
-    walk.library = movies;
-    walk.folders.data = "folder\0/proc/self\0folder\0/dev";
-    walk.folders.length = 30;
-    walk.folders_count = 2;
-    walk.limit = 1;
-    walk.rules = 511;
-    walk.flags = PLEXINDEX_WALK_ONCE;
-    CHECK_STATUS(PLEXINDEX_OK, api.walk(&walk, &page, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, call(handle, "walk.next",
+                                    "{\"start\":[{\"kind\":\"folder\",\"path\":\"/proc/self\"},{\"kind\":\"folder\",\"path\":\"/dev\"}],"
+                                    "\"limit\":1,\"once\":true}"));
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
     /* Lines that are not drained stay behind: what watches may write one until it is closed. */
     CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, ERROR));

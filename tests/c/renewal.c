@@ -51,9 +51,6 @@ static void old_answers(const struct setting *setting)
         {plexindex_match_path, "/data/movies/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK},
         {plexindex_match_path, "/data/movies/N (2000)/N (2000).mkv", PLEXINDEX_NOT_FOUND},
         {match_one, "/data/movies/N (2000)/N (2000).mkv", PLEXINDEX_OK},
-        {plexindex_match_guid, "imdb://tt0000001", PLEXINDEX_OK},
-        {plexindex_search_title, "Nonesuch", PLEXINDEX_NOT_FOUND},
-        {plexindex_match_folder, "/data/movies/N (2000)", PLEXINDEX_NOT_FOUND},
     };
     size_t i;
     for (i = 0; i < sizeof asked / sizeof *asked; i++) {

@@ -17,8 +17,6 @@ struct input {
     const plexindex_library_handle *library;
     const plexindex_table_handle *table;
     const plexindex_query *query;
-    plexindex_walk_request *walk;
-    size_t limit;
 };
 
 typedef int32_t (*call)(const struct input *, plexindex_buffer *out, plexindex_buffer *error);
@@ -32,60 +30,22 @@ typedef int32_t (*call)(const struct input *, plexindex_buffer *out, plexindex_b
 
 CALL(match_path, in->handle, in->query)
 CALL(match_paths, in->handle, in->query, 1)
-CALL(match_guid, in->handle, in->query)
-CALL(search_title, in->handle, in->query)
-CALL(match_folder, in->handle, in->query)
-CALL(list_libraries_json, in->handle, in->query)
-CALL(check_server_json, in->handle, in->query)
-CALL(list_changes, in->handle, in->query, 1)
 CALL(lookup_keys, in->library, "/a", 3, 1)
-CALL(list_items_below, in->library, "/a", 2, NULL, 0, in->limit)
-CALL(list_items_not_on_disk, in->library, "/a", 2, NULL, 0, in->limit)
-CALL(get_item_json, in->library, "1", 1)
-CALL(walk, in->walk)
-CALL(map_to_host, in->handle, "/a", 2)
-CALL(get_store_json, in->handle)
-CALL(shared, in->handle, PLEXINDEX_SHARED_STATUS)
-CALL(propose_mappings_json, in->handle, NULL, 0, 0)
 CALL(table_get, in->table, "n", 1)
 CALL(table_get_next, in->table, NULL, 0)
-
-static int32_t list_items(const struct input *in, plexindex_buffer *out, plexindex_buffer *error)
-{
-    int64_t cursor = 0;
-    return plexindex_list_items(in->library, &cursor, in->limit, out, error);
-}
 
 static const struct {
     const char *name;
     call call;
-    int takes; /* HANDLE, LIBRARY, TABLE, WALK, and what else it checks. */
+    int takes; /* HANDLE, LIBRARY, TABLE, and what else it checks. */
 } calls[] = {
 #define HANDLE 1
 #define LIBRARY 2
 #define TABLE 4
-#define WALK 8
-#define QUERY 16
-#define FULL 32 /* It refuses PLEXINDEX_QUERY_FULL. */
-#define LIMIT 64
-    {"match_path", match_path, HANDLE | QUERY | FULL},
-    {"match_paths", match_paths, HANDLE | QUERY | FULL},
-    {"match_guid", match_guid, HANDLE | QUERY | FULL},
-    {"search_title", search_title, HANDLE | QUERY | FULL},
-    {"match_folder", match_folder, HANDLE | QUERY | FULL},
-    {"list_libraries_json", list_libraries_json, HANDLE | QUERY},
-    {"check_server_json", check_server_json, HANDLE | QUERY},
-    {"list_changes", list_changes, HANDLE | QUERY},
+#define QUERY 8
+    {"match_path", match_path, HANDLE | QUERY},
+    {"match_paths", match_paths, HANDLE | QUERY},
     {"lookup_keys", lookup_keys, LIBRARY},
-    {"list_items", list_items, LIBRARY | LIMIT},
-    {"list_items_below", list_items_below, LIBRARY | LIMIT},
-    {"list_items_not_on_disk", list_items_not_on_disk, LIBRARY | LIMIT},
-    {"get_item_json", get_item_json, LIBRARY},
-    {"walk", walk, WALK},
-    {"map_to_host", map_to_host, HANDLE},
-    {"get_store_json", get_store_json, HANDLE},
-    {"shared", shared, HANDLE},
-    {"propose_mappings_json", propose_mappings_json, HANDLE},
     {"table_get", table_get, TABLE},
     {"table_get_next", table_get_next, TABLE},
 };
@@ -124,19 +84,16 @@ static void refused(size_t at, const char *what, const struct input *in)
 
 static void with_query(size_t at, const char *what, const plexindex_query *query)
 {
-    struct input in = {handle, all, table, query, NULL, 1};
+    struct input in = {handle, all, table, query};
     refused(at, what, &in);
 }
 
 static void each_error(size_t at, const plexindex_library_handle *of_another)
 {
-    plexindex_walk_request walk_of = plexindex_walk_init();
     plexindex_query query = query_of(all, "/a");
-    struct input good = {handle, all, table, &query, &walk_of, 1};
+    struct input good = {handle, all, table, &query};
     struct input in = good;
     int takes = calls[at].takes;
-    walk_of.library = all;
-    walk_of.limit = 1;
     if (takes & HANDLE) {
         in.handle = NULL;
         refused(at, "NULL handle", &in);
@@ -149,22 +106,6 @@ static void each_error(size_t at, const plexindex_library_handle *of_another)
         in.table = NULL;
         refused(at, "NULL table", &in);
     }
-    in = good;
-    if (takes & LIMIT) {
-        in.limit = 0;
-        refused(at, "limit of 0", &in);
-    }
-    in = good;
-    if (takes & WALK) {
-        in.walk = NULL;
-        refused(at, "NULL walk", &in);
-        in.walk = &walk_of;
-        walk_of.limit = 1000001;
-        refused(at, "limit of 1000001", &in);
-        walk_of.limit = 1;
-        walk_of.flags = 1u << 31;
-        refused(at, "unknown flag", &in);
-    }
     if (takes & QUERY) {
         with_query(at, "NULL query", NULL);
         query.deadline_ms = -7;
@@ -176,32 +117,9 @@ static void each_error(size_t at, const plexindex_library_handle *of_another)
         query.library = of_another;
         with_query(at, "another handle", &query);
         query.library = all;
-        if (takes & FULL) {
-            query.flags = PLEXINDEX_QUERY_FULL;
-            with_query(at, "PLEXINDEX_QUERY_FULL", &query);
-        }
+        query.flags = PLEXINDEX_QUERY_FULL;
+        with_query(at, "PLEXINDEX_QUERY_FULL", &query);
     }
-}
-
-/* The path behind which a page begins may lie in the buffer of the page before. */
-static void after_in_the_page(void)
-{
-    const char *path = "/data/movies";
-    const char *after = NULL;
-    char last[2][512] = {"", ""};
-    int page;
-    answer();
-    plexindex_buffer_grow(&block, PLEXINDEX_BUFFER_TOO_SMALL);
-    for (page = 0; page < 2; page++) {
-        const plexindex_item *item;
-        size_t length = after == NULL ? 0 : strlen(after);
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_list_items_below(all, path, strlen(path), after, length, 1, &block, ERROR));
-        item = plexindex_get_candidate(&block, plexindex_get_answer(&block, 0), 0);
-        CHECK(item != NULL);
-        after = plexindex_get_text(&block, &item->path);
-        snprintf(last[page], sizeof last[page], "%s", after);
-    }
-    CHECK(strcmp(last[0], last[1]) < 0);
 }
 
 int main(int argc, char **argv)
@@ -221,7 +139,6 @@ int main(int argc, char **argv)
     for (at = 0; at < sizeof calls / sizeof *calls; at++) {
         each_error(at, of_another);
     }
-    after_in_the_page();
     plexindex_buffer_free(&block);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));

@@ -1,6 +1,5 @@
 /*
- * What a host keeps itself: values by name, without a server; and beside a server's libraries, of which one item is shown with
- * all that the store has of it.
+ * What a host keeps itself: values by name, without a server; and beside a server's libraries.
  */
 #include "block.h"
 
@@ -9,7 +8,7 @@ static const plexindex_table_handle *films;
 static const plexindex_table_handle *table_of(const plexindex_handle *handle, const char *name, uint32_t flags)
 {
     const plexindex_table_handle *table = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, name, name == NULL ? 0 : strlen(name), flags, &table, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, name, strlen(name), flags, &table, ERROR));
     return table;
 }
 
@@ -36,14 +35,15 @@ static void holds(const plexindex_table_handle *table, const char *name, const c
     CHECK(strcmp(looked_up(table, name), value) == 0);
 }
 
-static uint64_t count_of(const plexindex_table_handle *table)
+/* How many entries the table of this name has; NULL: all tables. */
+static long count_of(const plexindex_handle *handle, const char *table)
 {
-    uint64_t count = 77;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_count(table, &count, ERROR));
-    return count;
+    char request[64] = "{}";
+    if (table != NULL) snprintf(request, sizeof request, "{\"table\":\"%s\"}", table);
+    return atol(method_answer(handle, PLEXINDEX_OK, "tables.count", request) + strlen("{\"count\":"));
 }
 
-static void values(void)
+static void values(const plexindex_handle *handle)
 {
     uint64_t memory[32];
     plexindex_buffer buffer = {memory, 4, 77};
@@ -64,7 +64,7 @@ static void values(void)
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "A", 1, NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "c", 1, NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "d", 1, NULL, ERROR));
-    CHECK(count_of(films) == 3); /* what has expired goes as more is stored */
+    CHECK(count_of(handle, "Films") == 3); /* what has expired goes as more is stored */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
     CHECK(plexindex_table_lookup(films, "d", &value) == PLEXINDEX_NOT_FOUND && value == NULL);
@@ -134,12 +134,11 @@ static int32_t both(const plexindex_handle *handle, plexindex_table_op first, pl
 static void many(const plexindex_handle *handle, const plexindex_options *options)
 {
     const plexindex_table_handle *shows = table_of(handle, "Shows", 0);
-    const plexindex_table_handle *all = table_of(handle, NULL, 0);
     plexindex_table_op stored = op_of(PLEXINDEX_TABLE_PUT, shows, "x", "1");
     plexindex_table_op op = op_of(PLEXINDEX_TABLE_REMOVE, films, "b", NULL);
     CHECK_STATUS(PLEXINDEX_OK, both(handle, stored, op));
     holds(shows, "x", "1");
-    CHECK(count_of(films) == 1 && count_of(all) == 2);
+    CHECK(count_of(handle, "Films") == 1 && count_of(handle, NULL) == 2);
     /* A table of another handle, though of the same folder. */
     {
         plexindex_handle *other = opened(options);
@@ -155,64 +154,54 @@ static void many(const plexindex_handle *handle, const plexindex_options *option
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, both(handle, stored, op), "ops[1].kind", "9");
     op.kind = PLEXINDEX_TABLE_CLEAR;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, both(handle, stored, op), "ops[1]", "NULL");
-    op = op_of(PLEXINDEX_TABLE_CLEAR, all, NULL, NULL);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, both(handle, stored, op), "all tables");
     op = op_of(PLEXINDEX_TABLE_CLEAR, films, NULL, NULL);
     op.reserved = 1;
     CHECK_STATUS(PLEXINDEX_UNSUPPORTED, both(handle, stored, op));
-    CHECK(looked_up(shows, "y") == NULL && count_of(all) == 2);
+    CHECK(looked_up(shows, "y") == NULL && count_of(handle, NULL) == 2);
     op.reserved = 0;
     CHECK_STATUS(PLEXINDEX_OK, both(handle, stored, op));
-    CHECK(count_of(films) == 0 && count_of(shows) == 2);
+    CHECK(count_of(handle, "Films") == 0 && count_of(handle, "Shows") == 2);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(shows, ERROR));
-    CHECK(looked_up(shows, "x") == NULL && count_of(shows) == 0 && count_of(all) == 1);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(all, ERROR));
-    CHECK(looked_up(films, "a") == NULL && count_of(all) == 0);
+    method_answer(handle, PLEXINDEX_OK, "tables.clear", "{\"table\":\"Shows\"}");
+    CHECK(looked_up(shows, "x") == NULL && count_of(handle, "Shows") == 0 && count_of(handle, NULL) == 1);
+    method_answer(handle, PLEXINDEX_OK, "tables.clear", "{\"all\":true}");
+    CHECK(looked_up(films, "a") == NULL && count_of(handle, NULL) == 0);
 }
 
-/* An empty name is a name: only NULL stands for all tables. */
+/* An empty name is a name. */
 static void empty_name(const plexindex_handle *handle)
 {
-    const plexindex_table_handle *all = table_of(handle, NULL, 0);
     const plexindex_table_handle *empty = table_of(handle, "", 0);
-    uint64_t before;
-    CHECK(empty != all && empty == table_of(handle, "", 0));
+    plexindex_table_op clear = op_of(PLEXINDEX_TABLE_CLEAR, empty, NULL, NULL);
+    CHECK(empty == table_of(handle, "", 0));
     CHECK_STATUS(PLEXINDEX_OK, put("a", "x", 0));
-    before = count_of(all);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, ERROR));
-    CHECK(count_of(empty) == 0 && count_of(all) == before);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(empty, "a", 1, "y", 1, 0, 1000000, ERROR));
-    CHECK(count_of(empty) == 1 && count_of(all) == before + 1);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, ERROR));
-    CHECK(count_of(all) == before);
+    CHECK(count_of(handle, "") == 1 && count_of(handle, NULL) == 2);
+    CHECK_STATUS(PLEXINDEX_OK, both(handle, clear, clear));
+    CHECK(count_of(handle, "") == 0 && count_of(handle, NULL) == 1);
 }
 
 /* A limit of 0 is none: nothing is removed for it. */
 static void no_limit(const plexindex_handle *handle)
 {
     plexindex_table_op op = op_of(PLEXINDEX_TABLE_PUT, films, "second", "y");
-    const plexindex_table_handle *all = NULL;
-    uint64_t before;
+    long before;
     CHECK_STATUS(PLEXINDEX_OK, put("before", "x", 1));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, NULL, 0, 0, &all, ERROR));
-    before = count_of(all);
+    before = count_of(handle, NULL);
     CHECK(before > 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "first", 5, "x", 1, 0, 0, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, &op, 1, 0, 0, ERROR));
-    CHECK(count_of(all) == before + 2);
+    CHECK(count_of(handle, NULL) == before + 2);
     /* The least limit leaves only what the call wrote. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "third", 5, "x", 1, 0, 1, ERROR));
-    CHECK(count_of(all) == 1);
+    CHECK(count_of(handle, NULL) == 1);
 }
 
 static void misuse(const plexindex_handle *handle)
 {
-    const plexindex_table_handle *all = table_of(handle, NULL, 0);
     const plexindex_table_handle *table = films;
     plexindex_buffer buffer = {NULL, 0, 0};
     const char *value = NULL;
-    uint64_t count;
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_table(NULL, "x", 1, 0, &table, ERROR));
     CHECK(table == NULL);
     table = films;
@@ -223,31 +212,25 @@ static void misuse(const plexindex_handle *handle)
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_get_table(handle, "x", 1, 2, &table, ERROR), "0x2");
     CHECK(table == NULL);
     CHECK(looked_up(NULL, "x") == NULL && looked_up(films, NULL) == NULL);
-    CHECK(looked_up(all, "x") == NULL);
     CHECK(plexindex_table_lookup(NULL, "x", &value) == PLEXINDEX_NOT_YET);
     CHECK(plexindex_table_lookup(films, NULL, &value) == PLEXINDEX_NOT_YET);
-    CHECK(plexindex_table_lookup(all, "x", &value) == PLEXINDEX_NOT_YET);
     CHECK(plexindex_table_lookup(films, "x", NULL) == PLEXINDEX_NOT_YET);
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(NULL, "x", 1, "x", 1, 0, 1, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, NULL, 1, "x", 1, 0, 1, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, "x", 1, NULL, 1, 0, 1, ERROR));
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(films, "x", 1, "x", 1, -7, 1, ERROR), "ttl_ms", "-7");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(all, "x", 1, "x", 1, 0, 1, ERROR), "all tables");
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get(NULL, "x", 1, NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get(films, NULL, 1, NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_remove(NULL, "x", 1, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_remove(films, NULL, 1, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get_next(NULL, NULL, 0, &buffer, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_get_next(films, NULL, 0, NULL, ERROR));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(NULL, &count, ERROR));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_count(films, NULL, ERROR));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_clear(NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_write(NULL, NULL, 0, 0, 1, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_write(handle, NULL, 1, 0, 1, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, NULL, 0, 0, 1, ERROR));
 }
 
-/* With a server: what the host keeps is beside what was fetched, and an item is shown whole. */
+/* With a server: what the host keeps is beside what was fetched. */
 static void beside_a_server(const struct setting *setting)
 {
     char folder[4096];
@@ -256,9 +239,6 @@ static void beside_a_server(const struct setting *setting)
     plexindex_handle *handle;
     const plexindex_library_handle *movies;
     plexindex_query query;
-    uint64_t memory[512];
-    plexindex_buffer json = {memory, sizeof memory, 0};
-    char key[64];
     snprintf(folder, sizeof folder, "%s/server", setting->folder);
     other.folder = folder;
     options = options_of(&other);
@@ -266,26 +246,10 @@ static void beside_a_server(const struct setting *setting)
     films = table_of(handle, "Movies", 0);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
     movies = library_of(handle, "Movies");
-    json.length = 77;
-    CHECK_STATUS(PLEXINDEX_NOT_FETCHED, plexindex_get_item_json(movies, "1", 1, &json, ERROR));
-    CHECK(json.length == 0);
     query = query_of(movies, NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
-    json.length = 77;
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_get_item_json(movies, "1", 1, &json, ERROR));
-    CHECK(json.length == 0);
-    snprintf(key, sizeof key, "%s", harness("key 5"));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_item_json(movies, key, strlen(key), &json, ERROR));
-    CHECK(strstr((const char *)memory, "\"guids\":[\"imdb://") != NULL);
-    CHECK(strstr((const char *)memory, harness("path 5")) != NULL);
     holds(films, "a", "four");
     CHECK(plexindex_lookup_key(movies, "a") == NULL);
-    json.capacity = 8;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_get_item_json(movies, key, strlen(key), &json, ERROR));
-    CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(movies, "", 0, &json, ERROR));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_item_json(NULL, "1", 1, &json, ERROR));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_item_json(movies, NULL, 1, &json, ERROR));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_item_json(movies, "1", 1, NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 }
 
@@ -298,7 +262,7 @@ int main(int argc, char **argv)
     memset(&options.token, 0, sizeof options.token);
     handle = opened(&options);
     films = table_of(handle, "Films", 0);
-    values();
+    values(handle);
     folding(handle);
     names();
     many(handle, &options);

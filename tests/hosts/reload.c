@@ -22,7 +22,8 @@ static struct {
     int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **, plexindex_buffer *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t, plexindex_buffer *);
-    int32_t (*shared)(plexindex_handle *, int32_t, plexindex_buffer *, plexindex_buffer *);
+    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *, char **, plexindex_buffer *);
+    void (*free)(char *);
 } api;
 
 /* check.h prints this. */
@@ -58,7 +59,8 @@ static void load(const char *path)
         {"plexindex_get_library", &api.library_of},
         {"plexindex_match_path", &api.match_path},
         {"plexindex_record_match", &api.record_match},
-        {"plexindex_shared", &api.shared},
+        {"plexindex_call", &api.call},
+        {"plexindex_free", &api.free},
     };
     api.library = load_functions(path, functions, sizeof functions / sizeof *functions);
 }
@@ -97,6 +99,14 @@ static plexindex_handle *open_shared(const struct use *use, const char *folder, 
     return handle;
 }
 
+static int32_t sharing(const plexindex_handle *handle, const char *request)
+{
+    char *json = NULL;
+    int32_t status = api.call(handle, "sharing", request, strlen(request), NULL, &json, ERROR);
+    api.free(json);
+    return status;
+}
+
 /* Asks and records. Returns what delivering gives. */
 static int32_t exchange(plexindex_handle *handle, const struct use *use, const char *name)
 {
@@ -110,7 +120,7 @@ static int32_t exchange(plexindex_handle *handle, const struct use *use, const c
     query = query_of(movies, use->path);
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, path, strlen(path), use->key, strlen(use->key), 0, ERROR));
-    return api.shared(handle, PLEXINDEX_SHARED_DELIVER, &buffer, ERROR);
+    return sharing(handle, "{\"action\":\"deliver\"}");
 }
 
 static void unload(const struct use *use)
@@ -125,8 +135,6 @@ static void unload(const struct use *use)
 static void *one_round(void *argument)
 {
     const struct use *use = argument;
-    static uint64_t memory[1 << 10];
-    plexindex_buffer buffer = {memory, sizeof memory, 0};
     int files = entries("/proc/self/fd");
     int threads = entries("/proc/self/task");
     plexindex_handle *handle;
@@ -138,7 +146,7 @@ static void *one_round(void *argument)
     handle = open_shared(use, folder, use->address);
     CHECK_STATUS(PLEXINDEX_OK, exchange(handle, use, "parent"));
     if (use->round % 2 == 0) {
-        CHECK_STATUS(PLEXINDEX_OK, api.shared(handle, PLEXINDEX_SHARED_FOLLOW, &buffer, ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"follow\"}"));
     }
     child = fork();
     CHECK(child >= 0);
@@ -147,7 +155,7 @@ static void *one_round(void *argument)
             CHECK_STATUS(PLEXINDEX_OK, exchange(handle, use, "child"));
         }
         if (use->round % 3 > 1) {
-            CHECK_STATUS(PLEXINDEX_OK, api.shared(handle, PLEXINDEX_SHARED_FOLLOW, &buffer, ERROR));
+            CHECK_STATUS(PLEXINDEX_OK, sharing(handle, "{\"action\":\"follow\"}"));
         }
         CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
         check_threads(3, 5000);

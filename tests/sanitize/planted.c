@@ -30,9 +30,13 @@ static plexindex_handle *opened(const char *folder)
 /* The library writes where the caller says that there is room. */
 static void overflow(const char *folder)
 {
+    static const char value[] = "a value of more than 16 bytes";
     plexindex_handle *handle = opened(folder);
+    const plexindex_table_handle *table = NULL;
     plexindex_buffer buffer = {malloc(16), 4096, 0};
-    plexindex_get_store_json(handle, &buffer, NULL);
+    plexindex_get_table(handle, "t", 1, 0, &table, NULL);
+    plexindex_table_put(table, "n", 1, value, sizeof value, 0, 0, NULL);
+    plexindex_table_get(table, "n", 1, &buffer, NULL);
     free(buffer.data);
     plexindex_close(handle, NULL);
 }

@@ -59,12 +59,9 @@ programs! {
     answers,
     batch,
     blocks,
+    call,
     copies,
-    edit,
     errors,
-    feed,
-    folders,
-    items,
     limits,
     log,
     misuse,
@@ -75,8 +72,7 @@ programs! {
     renewal,
     server_gone,
     tables,
-    threads,
-    watch;
+    threads;
     an_answer_grows_its_memory,
     example,
     the_example_in_c,
@@ -166,15 +162,6 @@ impl Server {
             // Path and key of a generated movie.
             "path" => self.path(number()),
             "key" => format!("/library/metadata/{}", self.first + u64::from(number())),
-            // The GUID of the show of the episode with key 900013.
-            "show_guid" => {
-                let state = self.standin.read();
-                let episode = state.library(2).and_then(|shows| shows.get(900_013));
-                episode
-                    .and_then(|episode| episode.grandparent.clone())
-                    .expect("the episode has a show")
-                    .guid
-            }
             // Requests that carried the token where logs would show it.
             "tokens_in_urls" => {
                 let log = self.standin.log();
@@ -228,12 +215,6 @@ impl Server {
                     .change(|state| state.rename_file(key, &from, to))
                     .expect("renamed");
                 "renamed".to_owned()
-            }
-            // The target of the last edit.
-            "edited" => {
-                let log = self.standin.log();
-                let edits = log.iter().rev().find(|entry| entry.kind == Kind::Edit);
-                edits.map(|entry| entry.target.clone()).unwrap_or_default()
             }
             // The shared object.
             "library" => compile::library().display().to_string(),
