@@ -128,7 +128,7 @@ install: needs-install ## the library for C, by cargo-c, with pkg-config and CMa
 		$(CARGO) cinstall --locked --package plexindex-capi --profile dist --library-type cdylib \
 		--prefix '$(PREFIX)' --libdir '$(PREFIX)/$(LIBDIR)' $(if $(DESTDIR),--destdir '$(DESTDIR)')
 uninstall: ## remove what `make install` made with the same PREFIX and LIBDIR
-	cd '$(DESTDIR)$(PREFIX)' && rm -rf include/plexindex.h include/plexindex_more.h include/plexindex.hpp share/licenses/plexindex \
+	cd '$(DESTDIR)$(PREFIX)' && rm -rf include/plexindex.h include/plexindex.hpp share/licenses/plexindex \
 		share/cmake/plexindex '$(LIBDIR)'/libplexindex.so* '$(LIBDIR)/pkgconfig/plexindex.pc'
 header: ## renew the headers and plexindex.json in include from bindings/c/src, and the bindings' declarations
 	$(PYTHON) scripts/renew_header.py

@@ -8,52 +8,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A header and its sources, in their order.
-struct Header {
-    name: &'static str,
-    sources: &'static [&'static str],
-}
+/// The header.
+const HEADER: &str = "plexindex.h";
 
-/// What most hosts need.
-const CORE: Header = Header {
-    name: "plexindex.h",
-    sources: &[
-        "crates/matching/src/error.rs",
-        "bindings/c/src/constants.rs",
-        "bindings/c/src/types.rs",
-        "bindings/c/src/functions/open.rs",
-        "bindings/c/src/functions/library.rs",
-        "bindings/c/src/functions/lookup.rs",
-        "bindings/c/src/functions/matching.rs",
-        "bindings/c/src/functions/blocks.rs",
-        "bindings/c/src/functions/record.rs",
-        "bindings/c/src/functions/refresh.rs",
-        "bindings/c/src/functions/stats.rs",
-        "bindings/c/src/functions/log.rs",
-        "bindings/c/src/functions/call.rs",
-    ],
-};
+/// Its sources, in their order.
+const SOURCES: [&str; 15] = [
+    "crates/matching/src/error.rs",
+    "bindings/c/src/constants.rs",
+    "bindings/c/src/types.rs",
+    "bindings/c/src/functions/open.rs",
+    "bindings/c/src/functions/library.rs",
+    "bindings/c/src/functions/lookup.rs",
+    "bindings/c/src/functions/matching.rs",
+    "bindings/c/src/functions/blocks.rs",
+    "bindings/c/src/functions/record.rs",
+    "bindings/c/src/functions/refresh.rs",
+    "bindings/c/src/functions/stats.rs",
+    "bindings/c/src/functions/log.rs",
+    "bindings/c/src/functions/call.rs",
+    "bindings/c/src/functions/events.rs",
+    "bindings/c/src/functions/tables.rs",
+];
 
-/// All else.
-const MORE: Header = Header {
-    name: "plexindex_more.h",
-    sources: &[
-        "bindings/c/src/constants_more.rs",
-        "bindings/c/src/types_more.rs",
-        "bindings/c/src/functions/facts.rs",
-        "bindings/c/src/functions/items.rs",
-        "bindings/c/src/functions/paths.rs",
-        "bindings/c/src/functions/disk.rs",
-        "bindings/c/src/functions/events.rs",
-        "bindings/c/src/functions/feed.rs",
-        "bindings/c/src/functions/edit.rs",
-        "bindings/c/src/functions/tables.rs",
-        "bindings/c/src/functions/shared.rs",
-    ],
-};
-
-/// Functions that a C compiler makes of the headers themselves: of the core, of the rest.
-const HELPERS: [&str; 2] = ["bindings/c/src/helpers.h", "bindings/c/src/helpers_more.h"];
+/// Functions that a C compiler makes of the header itself.
+const HELPERS: &str = "bindings/c/src/helpers.h";
 
 #[path = "scripts/describe_header.rs"]
 mod describe_header;
@@ -112,31 +90,24 @@ fn link_unwinder() {
 fn run() -> Result<(), Box<dyn Error>> {
     let root = Path::new(ROOT);
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let sources = CORE.sources.iter().chain(MORE.sources);
-    for file in sources
-        .chain(&["build.rs", "scripts/describe_header.rs", CONFIG])
-        .chain(&HELPERS)
+    for file in SOURCES
+        .iter()
+        .chain(&["build.rs", "scripts/describe_header.rs", CONFIG, HELPERS])
     {
         println!("cargo::rerun-if-changed={ROOT}/{file}");
     }
-    match CORE
-        .generate(root, &out)
-        .and_then(|core| Ok((core, MORE.generate(root, &out)?)))
-    {
-        Ok((core, more)) => {
-            fs::write(out.join("plexindex.json"), describe(&format!("{core}{more}"))?)?;
-            for (header, text, helpers) in [(CORE, core, HELPERS[0]), (MORE, more, HELPERS[1])] {
-                let helpers = fs::read_to_string(root.join(helpers))?;
-                fs::write(out.join(header.name), with_helpers(&text, &helpers)?)?;
-            }
+    let header = out.join(HEADER);
+    match generate(root, &out) {
+        Ok(text) => {
+            fs::write(out.join("plexindex.json"), describe(&text)?)?;
+            let helpers = fs::read_to_string(root.join(HELPERS))?;
+            fs::write(header, with_helpers(&text, &helpers)?)?;
         }
         // The compiler is about to say where and why, which the parser cannot: let it come to that.
         Err(error) if error.is::<cbindgen::Error>() => {
-            println!("cargo::warning=the C headers were not generated, since bindings/c/src does not parse");
-            for header in [CORE, MORE].map(|header| out.join(header.name)) {
-                if header.exists() {
-                    fs::remove_file(header)?;
-                }
+            println!("cargo::warning=the C header was not generated, since bindings/c/src does not parse");
+            if header.exists() {
+                fs::remove_file(header)?;
             }
         }
         Err(error) => return Err(error),
@@ -144,50 +115,31 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-impl Header {
-    /// Runs cbindgen over the sources.
-    fn generate(&self, root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
-        let mut config = cbindgen::Config::from_file(root.join(CONFIG))?;
-        let is_core = self.name == CORE.name;
-        if !is_core {
-            config.include_guard = Some("PLEXINDEX_MORE_H".into());
-            config.sys_includes.clear();
-            config.includes.push(CORE.name.into());
-            config.header = Some(MORE_HEAD.trim_end().into());
-        }
-        let mut builder = cbindgen::Builder::new().with_config(config);
-        let copies = out.join("header");
-        let mut index = String::new();
-        for source in self.sources {
-            let text = fs::read_to_string(root.join(source))
-                .map_err(|error| format!("{source}, which build.rs lists, cannot be read: {error}"))?;
-            index_functions(&text, &mut index);
-            let copy = copies.join(source);
-            fs::create_dir_all(copy.parent().unwrap_or(out))?;
-            fs::write(&copy, prepare(&text))?;
-            builder = builder.with_src(copy);
-        }
-        let mut bindings = builder.generate()?;
-        // Constants that belong to a type (Status::ALL) are for Rust.
-        bindings.constants.retain(|constant| constant.associated_to.is_none());
-        let mut text = Vec::new();
-        bindings.write(&mut text);
-        Ok(finish(&String::from_utf8(text)?.replacen(
-            " */",
-            &format!("{index} */"),
-            1,
-        ))?)
+/// Runs cbindgen over the sources.
+fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+    let mut builder = cbindgen::Builder::new().with_config(cbindgen::Config::from_file(root.join(CONFIG))?);
+    let copies = out.join("header");
+    let mut index = String::new();
+    for source in SOURCES {
+        let text = fs::read_to_string(root.join(source))
+            .map_err(|error| format!("{source}, which build.rs lists, cannot be read: {error}"))?;
+        index_functions(&text, &mut index);
+        let copy = copies.join(source);
+        fs::create_dir_all(copy.parent().unwrap_or(out))?;
+        fs::write(&copy, prepare(&text))?;
+        builder = builder.with_src(copy);
     }
+    let mut bindings = builder.generate()?;
+    // Constants that belong to a type (Status::ALL) are for Rust.
+    bindings.constants.retain(|constant| constant.associated_to.is_none());
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    Ok(finish(&String::from_utf8(text)?.replacen(
+        " */",
+        &format!("{index} */"),
+        1,
+    ))?)
 }
-
-/// The first comment of `plexindex_more.h`.
-const MORE_HEAD: &str = "
-/*
- * plexindex, the rest: facts as JSON, items and folders, listings against the disk, events, the feed of changes, edits,
- * tables of the host's own values, and the log that hosts share. plexindex.h says what holds for every function.
- *
- * Generated from bindings/c/src by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
- */";
 
 /// Adds the functions of a source to the index at the top of its header.
 fn index_functions(source: &str, index: &mut String) {
@@ -373,14 +325,11 @@ fn with_comment(code: &str, comment: &str, indent: &str, text: &mut Vec<String>)
 }
 
 /// Constants that are bits, by the beginning of their names.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 5] = [
     "PLEXINDEX_OPEN_",
     "PLEXINDEX_QUERY_",
     "PLEXINDEX_ANSWER_",
     "PLEXINDEX_ITEM_",
-    "PLEXINDEX_PATHS_",
-    "PLEXINDEX_RULE_",
-    "PLEXINDEX_WALK_",
     "PLEXINDEX_TABLE_FOLD_",
 ];
 

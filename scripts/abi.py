@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = [ROOT / "include" / "plexindex.h", ROOT / "include" / "plexindex_more.h"]
+HEADERS = [ROOT / "include" / "plexindex.h"]
 FILE = ROOT / "docs" / "abi.txt"
 HEAD = """\
 # The ABI of plexindex where pointers have 64 bits. Made by `make abi`: docs/abi.md says what may change.

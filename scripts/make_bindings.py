@@ -393,8 +393,7 @@ def made() -> dict[str, str]:
         **{f"java/plexindex/{name}.java": java_enum(abi, name) for name in ENUMS},
     }
     # cgo finds no file outside of the module's folder.
-    for header in ("plexindex.h", "plexindex_more.h"):
-        files[f"go/{header}"] = (ROOT / "include" / header).read_text(encoding="utf-8")
+    files["go/plexindex.h"] = (ROOT / "include" / "plexindex.h").read_text(encoding="utf-8")
     page = BINDINGS / "README.md"
     files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
     return {f"bindings/{name}": text for name, text in files.items()} | make_methods.made()

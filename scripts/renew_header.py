@@ -13,7 +13,7 @@ from pathlib import Path
 import make_bindings
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("plexindex.h", "plexindex_more.h", "plexindex.json")
+NAMES = ("plexindex.h", "plexindex.json")
 SCHEMA = "plexindex.schema.json"
 
 

@@ -30,7 +30,8 @@ static struct {
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
     int32_t (*lookup_keys)(const plexindex_library_handle *, const char *, size_t, size_t, plexindex_buffer *, plexindex_buffer *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*match_folder)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
+    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *, char **, plexindex_buffer *);
+    void (*free)(char *);
     int32_t (*match_paths)(const plexindex_handle *, const plexindex_query *, size_t, plexindex_buffer *, plexindex_buffer *);
     int32_t (*refresh)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
 } px;
@@ -90,7 +91,8 @@ static void load(const char *file) {
         {&px.lookup_key, "plexindex_lookup_key"},
         {&px.lookup_keys, "plexindex_lookup_keys"},
         {&px.match_path, "plexindex_match_path"},
-        {&px.match_folder, "plexindex_match_folder"},
+        {&px.call, "plexindex_call"},
+        {&px.free, "plexindex_free"},
         {&px.match_paths, "plexindex_match_paths"},
         {&px.refresh, "plexindex_refresh"},
     };
@@ -218,13 +220,22 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
             path += strlen(path) + 1;
             key += strlen(key) + 1;
         }
-    } else if (strcmp(how, "match") == 0 || strcmp(how, "folder") == 0) {
-        int32_t (*call)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *) =
-            strcmp(how, "folder") == 0 ? px.match_folder : px.match_path;
+    } else if (strcmp(how, "folder") == 0) {
+        for (size_t n = 0; n < count; n++) {
+            char request[8192], wanted[512], *answer;
+            int length = snprintf(request, sizeof request, "{\"path\":\"%s\"}", path);
+            snprintf(wanted, sizeof wanted, "\"key\":\"%s\"", key);
+            if (px.call(handle, "match.folder", request, (size_t)length, NULL, &answer, &failed.buffer) >= 100) fail(how, failed.text);
+            wrong += strstr(answer, wanted) == NULL;
+            px.free(answer);
+            path += strlen(path) + 1;
+            key += strlen(key) + 1;
+        }
+    } else if (strcmp(how, "match") == 0) {
         for (size_t n = 0; n < count; n++) {
             size_t length = strlen(path);
             plexindex_query query = question(path, length);
-            if (call(handle, &query, buffer, &failed.buffer) >= 100) fail(how, failed.text);
+            if (px.match_path(handle, &query, buffer, &failed.buffer) >= 100) fail(how, failed.text);
             wrong += strcmp(key_in(buffer->data, 0), key) != 0;
             path += length + 1;
             key += strlen(key) + 1;

@@ -18,7 +18,7 @@
 #ifndef PLEXINDEX_HPP
 #define PLEXINDEX_HPP
 
-#include <plexindex_more.h>
+#include <plexindex.h>
 
 #include <algorithm>
 #include <chrono>
@@ -432,7 +432,7 @@ struct Block {
 };
 
 // What is read where there is no record.
-inline constexpr plexindex_answer no_answer = {PLEXINDEX_NULL_POINTER, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, -1, 0, 0, 0, 0};
+inline constexpr plexindex_answer no_answer = {PLEXINDEX_NULL_POINTER, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, -1};
 inline constexpr plexindex_item no_item = {{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, -1, -1, 0, 0};
 
 /// A record of a block, which it keeps. One that was moved from has none.

@@ -38,6 +38,7 @@ public static class Abi
     public const int OPEN_ACCEPT_INVALID_CERTS = 2;
     public const int OPEN_NO_MMAP = 4;
     public const int OPEN_OBFUSCATE_PATHS = 8;
+    public const int OPEN_SHARED_DURABLE = 16;
     public const int MAPPING_HOST_PREFIX = 1;
     public const int MAPPING_HOST_PATTERN = 2;
     public const int MAPPING_SERVER_PREFIX = 3;
@@ -46,6 +47,10 @@ public static class Abi
     public const int QUERY_FULL = 2;
     public const int QUERY_AT_ONCE = 4;
     public const int QUERY_PROBE = 8;
+    public const int TABLE_FOLD_ASCII = 1;
+    public const int TABLE_PUT = 1;
+    public const int TABLE_REMOVE = 2;
+    public const int TABLE_CLEAR = 3;
     public const int RECORD_THROUGH = 1;
     public const int SELECT_ANY = 0;
     public const int SELECT_TITLE = 1;
@@ -79,8 +84,6 @@ public static class Abi
     public const int ANSWER_STALE = 1;
     public const int ITEM_PATH_NOT_UTF8 = 1;
     public const int ITEM_KEY_ONLY = 2;
-    public const int ITEM_FILE_MISSING = 4;
-    public const int ITEM_FILE_UNKNOWN = 8;
     public const int KIND_OTHER = 0;
     public const int KIND_MOVIE = 1;
     public const int KIND_SHOW = 2;
@@ -104,38 +107,6 @@ public static class Abi
     public const int LOG_WARN = 2;
     public const int LOG_INFO = 3;
     public const int LOG_DEBUG = 4;
-    public const int PATHS_EQUAL = 65536;
-    public const int PATHS_UNDER = 131072;
-    public const int PATHS_COMMON = 65535;
-    public const int RULE_EXTENSION = 1;
-    public const int RULE_HIDDEN = 2;
-    public const int RULE_SYSTEM = 4;
-    public const int RULE_UNPACKING = 8;
-    public const int RULE_EMPTY = 16;
-    public const int RULE_SAMPLES = 32;
-    public const int RULE_EXTRAS = 64;
-    public const int RULE_DISCS = 128;
-    public const int RULE_PLEXIGNORE = 256;
-    public const int RULE_ALL = 511;
-    public const int WALK_ONCE = 1;
-    public const int EDIT_LOCK = 0;
-    public const int EDIT_UNLOCK = 1;
-    public const int EDIT_LEAVE = 2;
-    public const int EDITED_NO = 0;
-    public const int EDITED_DONE = 1;
-    public const int EDITED_FAILED = 2;
-    public const int EDITED_MISSING = 3;
-    public const int TABLE_FOLD_ASCII = 1;
-    public const int TABLE_PUT = 1;
-    public const int TABLE_REMOVE = 2;
-    public const int TABLE_CLEAR = 3;
-    public const int SHARED_STATUS = 0;
-    public const int SHARED_INIT = 1;
-    public const int SHARED_CLEAR = 2;
-    public const int SHARED_DELIVER = 3;
-    public const int SHARED_FOLLOW = 4;
-    public const int SHARED_UNFOLLOW = 5;
-    public const int OPEN_SHARED_DURABLE = 16;
     public const int OK = 0;
     public const int NOT_FOUND = 1;
     public const int AMBIGUOUS = 2;
@@ -268,10 +239,6 @@ public static class Abi
         public uint @candidates_total;
         public Text @message;
         public long @age_ms;
-        public ulong @items;
-        public ulong @files;
-        public int @kind;
-        public uint @reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -345,6 +312,16 @@ public static class Abi
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    public struct TableOp
+    {
+        public int @kind;
+        public uint @reserved;
+        public IntPtr @table;
+        public Bytes @name;
+        public Bytes @value;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     public struct Answers
     {
         public uint @size;
@@ -353,58 +330,6 @@ public static class Abi
         public uint @count;
         public uint @first;
         public uint @log_lines;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct WalkRequest
-    {
-        public UIntPtr @size;
-        public IntPtr @library;
-        public Bytes @folders;
-        public UIntPtr @folders_count;
-        public UIntPtr @limit;
-        public ulong @walk;
-        public ulong @files;
-        public uint @rules;
-        public uint @flags;
-        public static WalkRequest Create() => new WalkRequest { size = (UIntPtr)Marshal.SizeOf<WalkRequest>() };
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct Edit
-    {
-        public UIntPtr @size;
-        public IntPtr @library;
-        public Bytes @keys;
-        public UIntPtr @keys_count;
-        public Bytes @changes;
-        public UIntPtr @changes_count;
-        public long @deadline_ms;
-        public int @lock;
-        public uint @reserved;
-        public static Edit Create() => new Edit { size = (UIntPtr)Marshal.SizeOf<Edit>() };
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct EditReport
-    {
-        public UIntPtr @size;
-        public IntPtr @states;
-        public UIntPtr @states_capacity;
-        public ulong @done;
-        public ulong @failed;
-        public ulong @requests;
-        public static EditReport Create() => new EditReport { size = (UIntPtr)Marshal.SizeOf<EditReport>() };
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    public struct TableOp
-    {
-        public int @kind;
-        public uint @reserved;
-        public IntPtr @table;
-        public Bytes @name;
-        public Bytes @value;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
@@ -448,12 +373,6 @@ public static class Abi
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_match_paths(IntPtr handle, ref Query query, UIntPtr count, ref Buffer out_answers, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_match_guid(IntPtr handle, ref Query query, ref Buffer out_answer, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_search_title(IntPtr handle, ref Query query, ref Buffer out_answer, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern UIntPtr plexindex_count_answers(ref Buffer block);
@@ -504,64 +423,10 @@ public static class Abi
     public static extern void plexindex_free(IntPtr json);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_list_libraries_json(IntPtr handle, ref Query query, ref Buffer out_json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_check_server_json(IntPtr handle, ref Query query, ref Buffer out_json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_get_store_json(IntPtr handle, ref Buffer out_json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_propose_mappings_json(IntPtr handle, IntPtr paths, UIntPtr paths_length, UIntPtr count, ref Buffer out_json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_get_sqlite_version();
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_list_items(IntPtr library, ref long cursor, UIntPtr limit, ref Buffer out_page, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_get_item_json(IntPtr library, IntPtr key, UIntPtr key_length, ref Buffer out_json, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_match_folder(IntPtr handle, ref Query query, ref Buffer out_answer, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_list_items_below(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer out_page, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_compare_paths(IntPtr path, UIntPtr path_length, IntPtr others, UIntPtr others_length, UIntPtr count, IntPtr out_relations, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_walk(ref WalkRequest walk, ref Buffer out_findings, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_list_items_not_on_disk(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr after, UIntPtr after_length, UIntPtr limit, ref Buffer out_page, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_map_to_host(IntPtr handle, IntPtr path, UIntPtr path_length, ref Buffer out_host, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_watch_start(IntPtr handle, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_watch_stop(IntPtr handle, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_notify(IntPtr handle, IntPtr body, UIntPtr body_length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_list_changes(IntPtr handle, ref Query query, UIntPtr limit, ref Buffer out_page, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_wait_for_changes(IntPtr handle, ref Query query, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_wake_waiting(IntPtr handle, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_edit_items(ref Edit edit, ref EditReport out_report, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_get_table(IntPtr handle, IntPtr name, UIntPtr name_length, uint flags, out IntPtr out_table, ref Buffer error);
@@ -583,14 +448,5 @@ public static class Abi
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_table_get_next(IntPtr table, IntPtr after, UIntPtr after_length, ref Buffer out_name, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_table_count(IntPtr table, ref ulong out_count, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_table_clear(IntPtr table, ref Buffer error);
-
-    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_shared(IntPtr handle, int action, ref Buffer out_json, ref Buffer error);
 }
 }

@@ -1,6 +1,6 @@
 package plexindex
 
-// #include "plexindex_more.h"
+// #include "plexindex.h"
 import "C"
 
 import (

@@ -2,7 +2,7 @@ package plexindex
 
 /*
 #include <stdlib.h>
-#include "plexindex_more.h"
+#include "plexindex.h"
 
 extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
 

@@ -3,7 +3,7 @@
 // Fast lookups for cgo.
 #include <stdlib.h>
 #include <string.h>
-#include "plexindex_more.h"
+#include "plexindex.h"
 
 // The key that a fast lookup gives belongs to the thread, which another goroutine may get: so it is copied here.
 // Gives the length of the key; 0: not known to a fast lookup.

@@ -9,7 +9,7 @@ package plexindex
 /*
 #include <stdlib.h>
 #include <string.h>
-#include "plexindex_more.h"
+#include "plexindex.h"
 
 extern int32_t plexindexGoRenewToken(void *user, plexindex_buffer *token);
 extern void plexindexGoLog(void *user, int32_t level, char *message, size_t length);

@@ -3,7 +3,7 @@
  *
  * Generated from bindings/c/src by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  *
- * This is the core. plexindex_more.h has folders, events, the feed of changes, edits, tables, and facts as JSON.
+ * plexindex_call() calls by name what needs no speed: folders, GUIDs, titles, listings, the feed of changes, edits.
  *
  * Errors: a function that can fail returns a status, a value of enum plexindex_status as int32_t. 0 is success, 1 to 99
  *   are answers that are no errors, from 100 on are errors. Its last argument, `error`, receives the text of the error;
@@ -15,8 +15,8 @@
  *   texts than these are refused before they are copied: paths and mappings 32,767 bytes, tokens 65,536, keys 255,
  *   cursors 200, titles, GUIDs, names of libraries, server_url, user and shared 4,096.
  * Threads: any number of threads may use a handle at once. Callbacks run on the thread that makes the call.
- * Memory: the caller frees nothing that plexindex gives out, except the handle, with plexindex_close(). Strings and
- *   structs given to a function are read during the call only.
+ * Memory: the caller frees nothing that plexindex gives out, except the handle, with plexindex_close(), and answers of
+ *   plexindex_call(), with plexindex_free(). Strings and structs given to a function are read during the call only.
  * Compatibility: structs that begin with `size` may grow. A program compiled against an older header goes on working.
  *
  * Functions
@@ -24,7 +24,7 @@
  *     plexindex_set_token, plexindex_close
  *   Libraries: plexindex_get_library
  *   Fast lookups: plexindex_lookup_key, plexindex_lookup_keys
- *   Full answers: plexindex_match_path, plexindex_match_paths, plexindex_match_guid, plexindex_search_title
+ *   Full answers: plexindex_match_path, plexindex_match_paths
  *   Read an answer: plexindex_count_answers, plexindex_get_answer, plexindex_get_item, plexindex_get_candidate,
  *     plexindex_get_text
  *   Record and invalidate: plexindex_record_match, plexindex_record_matches, plexindex_invalidate_path,
@@ -33,6 +33,9 @@
  *   Statistics: plexindex_get_stats
  *   Log: plexindex_drain_log
  *   Everything else, by name: plexindex_call, plexindex_free
+ *   Events: plexindex_notify, plexindex_wake_waiting
+ *   Tables of the host's own values: plexindex_get_table, plexindex_table_lookup, plexindex_table_get,
+ *     plexindex_table_put, plexindex_table_remove, plexindex_table_write, plexindex_table_get_next
  */
 
 #ifndef PLEXINDEX_H
@@ -67,6 +70,9 @@
 #define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 0x2 // any certificate is accepted. Opening logs a warning.
 #define PLEXINDEX_OPEN_NO_MMAP 0x4 // index files are read into memory instead of mapped.
 #define PLEXINDEX_OPEN_OBFUSCATE_PATHS 0x8 // a short hash names media paths in log lines and errors.
+// a write for other hosts is forced to the disk before its call returns, so that a power cut takes none that was
+// acknowledged. For `shared`.
+#define PLEXINDEX_OPEN_SHARED_DURABLE 0x10
 
 // plexindex_mapping.kind:
 #define PLEXINDEX_MAPPING_HOST_PREFIX 1 // `from` is a folder as the host names it, `to` as the server names it.
@@ -79,6 +85,14 @@
 #define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing and believes it.
 #define PLEXINDEX_QUERY_AT_ONCE 0x4 // matches of paths wait for nothing; one that must is PLEXINDEX_NOT_YET.
 #define PLEXINDEX_QUERY_PROBE 0x8 // plexindex_refresh() asks the server once for changes.
+
+// plexindex_get_table():
+#define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // `A` to `Z` in names of entries count as `a` to `z`.
+
+// plexindex_table_op.kind:
+#define PLEXINDEX_TABLE_PUT 1 // stores `value` under `name`.
+#define PLEXINDEX_TABLE_REMOVE 2 // removes the entry `name`.
+#define PLEXINDEX_TABLE_CLEAR 3 // removes all entries of the table.
 
 // plexindex_record_matches().flags:
 #define PLEXINDEX_RECORD_THROUGH 1 // returns once the log that hosts share has the matches.
@@ -126,8 +140,6 @@
 // plexindex_item.flags:
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 0x1 // `path` is not valid UTF-8.
 #define PLEXINDEX_ITEM_KEY_ONLY 0x2 // only the key is known. The match was recorded, and no listing holds the item.
-#define PLEXINDEX_ITEM_FILE_MISSING 0x4 // plexindex_list_items_not_on_disk() did not find `path` on this machine.
-#define PLEXINDEX_ITEM_FILE_UNKNOWN 0x8 // plexindex_list_items_not_on_disk() could not look for it.
 
 // plexindex_item.kind:
 #define PLEXINDEX_KIND_OTHER 0 // another type.
@@ -202,6 +214,9 @@ typedef struct plexindex_handle plexindex_handle;
 // A library of an index, or all of them, from plexindex_get_library(). It belongs to the index until plexindex_close().
 typedef struct plexindex_library_handle plexindex_library_handle;
 
+// A table of the host's own values, from plexindex_get_table(). It belongs to the index until plexindex_close().
+typedef struct plexindex_table_handle plexindex_table_handle;
+
 // A text or a path: raw bytes. One that is given to plexindex is read during the call only, and 0 bytes are no text.
 typedef struct plexindex_bytes {
     const char *data; // The first byte; may be NULL when `length` is 0.
@@ -221,10 +236,10 @@ typedef struct plexindex_mapping {
 // `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
 // PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow(). After every other error it is 0.
 //
-// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
-// and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
-// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. The same
-// buffer may be given for the answer and for `error`. Texts that are given to the call must not lie in it.
+// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8, and
+// a NUL that `length` does not count; `length` is 0 after success. `data` need not be aligned. A text that does not fit
+// is cut and ends in `…`, and `length` is its whole length. One buffer may be both answer and `error`. Texts that you
+// give to the call must not lie in it.
 typedef struct plexindex_buffer {
     void *data; // The caller's memory.
     size_t capacity; // Its size in bytes.
@@ -232,14 +247,13 @@ typedef struct plexindex_buffer {
 } plexindex_buffer;
 
 // Gives a new token after the server refused the present one (401) or said that it expired (498). Write it to
-// `token->data`, which has room for `token->capacity` bytes (65,536), write its length to `token->length`, and return
-// 0. Any other result, or the same token, says that there is no new token now.
+// `token->data`, which has room for `token->capacity` bytes (65,536), and its length to `token->length`, and return 0.
+// Any other result, or the same token, means that there is no new token now: plexindex asks again after 15 seconds.
 //
-// It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
-// new token the call gives an older answer, or PLEXINDEX_UNAUTHORIZED if it has none, and the callback is not called
-// again for 15 seconds. One thread at a time is in the callback of an index. Other calls that need a new token wait
-// for it, until their deadline and for `options.read_timeout_ms` at most. The callback may make calls, and must return,
-// as plexindex_progress_fn says; the calls that it makes on this handle do not renew the token.
+// It runs on the thread of the call that the server refused, one thread at a time for each index. With a new token that
+// call runs once more. Without one it gives an older answer, or PLEXINDEX_UNAUTHORIZED. Other calls that need a token
+// wait for it, until their deadline and `options.read_timeout_ms` at most. What plexindex_progress_fn says of calls
+// holds here too; calls on this handle do not renew the token.
 typedef int32_t (*plexindex_renew_token_fn)(void *user, plexindex_buffer *token);
 
 // How to open an index. Begin with plexindex_options_init(). A zero field means its default. Negative values are
@@ -291,19 +305,19 @@ typedef struct plexindex_progress {
 } plexindex_progress;
 
 // Receives the progress of a fetch, at least every 100 ms while a call waits for the server, on the thread of that
-// call, and once more after the last page. Return 0 to go on. Anything else ends this call with PLEXINDEX_ABORTED,
-// even if all is fetched by then; what was fetched is kept.
+// call, and once more after the last page. Return 0 to continue. Anything else ends this call with PLEXINDEX_ABORTED;
+// what was fetched is kept.
 //
-// The callback may call plexindex functions; plexindex_close() of the same handle is refused. The fetch goes on
-// meanwhile, and a nested call that needs what is being fetched waits for it. The callback must return and not end its
-// thread: on Linux a thread that is ended in it (pthread_exit) sleeps for ever, with what the call holds.
+// The callback may call plexindex functions, but plexindex_close() of the same handle is refused. The fetch continues
+// meanwhile; a nested call that needs its items waits for it. The callback must return: on Linux a thread that ends in
+// it (pthread_exit) sleeps for ever, with what the call holds.
 typedef int32_t (*plexindex_progress_fn)(void *user, const plexindex_progress *progress);
 
 // A query. Begin with plexindex_query_init().
 typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
     const plexindex_library_handle *library; // A library of the call's handle, or NULL.
-    plexindex_bytes text; // The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
+    plexindex_bytes text; // The path. A path is the file system's bytes, not empty, and without NUL.
     int64_t deadline_ms; // Longest time in ms, all waits included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     uint32_t flags; // PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     uint32_t reserved; // Zero.
@@ -317,7 +331,7 @@ typedef struct plexindex_text {
     uint32_t length; // In bytes, without the NUL.
 } plexindex_text;
 
-// The answer for one path, folder, GUID or title.
+// The answer for one path.
 typedef struct plexindex_answer {
     int32_t status; // PLEXINDEX_OK, _NOT_FOUND, _AMBIGUOUS, _NOT_YET, _NEEDS_WARM; in a batch, or this query's error.
     uint8_t match_kind; // PLEXINDEX_MATCH_*: how the item was found.
@@ -331,10 +345,6 @@ typedef struct plexindex_answer {
     uint32_t candidates_total; // How many fit in all.
     plexindex_text message; // For people: the reason, or the error. None for PLEXINDEX_OK with PLEXINDEX_REASON_NONE.
     int64_t age_ms; // Milliseconds since the server was last asked about this listing; -1: that is not known.
-    uint64_t items; // plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
-    uint64_t files; // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
-    int32_t kind; // plexindex_match_folder(): what the folder is, PLEXINDEX_KIND_*; 0 for no single thing.
-    uint32_t reserved; // Zero.
 } plexindex_answer;
 
 // An item, as the index knows it. A text that the index does not know is 0, 0.
@@ -351,7 +361,7 @@ typedef struct plexindex_item {
     plexindex_text library_title; // Title of its library.
     int32_t kind; // PLEXINDEX_KIND_*: the type, with Plex's number.
     int32_t year; // Year; 0: unknown.
-    int32_t season; // Season; the disc of a track; of a show, the season of the folder that was asked for. -1: none.
+    int32_t season; // Season; the disc of a track. -1: none.
     int32_t episode; // Episode or track number; -1: none.
     uint32_t flags; // PLEXINDEX_ITEM_* flags, or'ed.
     uint32_t reserved; // Zero.
@@ -377,7 +387,7 @@ typedef struct plexindex_stats {
     uint64_t libraries; // Libraries known now.
     uint64_t disk_bytes; // Bytes that the store takes on disk, index files included.
     uint64_t sequence; // The store's change sequence.
-    uint64_t events; // Events about libraries, from the server (plexindex_watch_start()) and from plexindex_notify().
+    uint64_t events; // Events about libraries, from the server (the method `watch.start`) and from plexindex_notify().
     uint64_t hints; // Writes that stored events: fewer than events, since one write stores several.
     uint64_t parse_us; // Microseconds spent reading the server's answers: decompressing and parsing.
     uint64_t wait_us; // Microseconds spent waiting for other fetches, and before requests were tried again.
@@ -396,13 +406,22 @@ typedef struct plexindex_stats {
 // holds no token, and full paths only at PLEXINDEX_LOG_DEBUG. The callback must return: see plexindex_progress_fn.
 typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
 
-// The limits of plexindex_call(). A zero field means its default.
+// The limits of plexindex_call(). Zero means the default.
 typedef struct plexindex_call_options {
     size_t size; // sizeof(plexindex_call_options).
     int64_t deadline_ms; // Longest time in ms, all waits included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     plexindex_progress_fn progress; // Called on this thread while the call waits; may be NULL.
     void *progress_user; // Passed to `progress` unchanged.
 } plexindex_call_options;
+
+// A change of a table, for plexindex_table_write().
+typedef struct plexindex_table_op {
+    int32_t kind; // PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR.
+    uint32_t reserved; // Zero.
+    const plexindex_table_handle *table; // The table.
+    plexindex_bytes name; // The entry's name; NULL and 0 for PLEXINDEX_TABLE_CLEAR.
+    plexindex_bytes value; // Its value; NULL and 0 but for PLEXINDEX_TABLE_PUT.
+} plexindex_table_op;
 
 // The head of a block of answers, at the first byte of the buffer.
 typedef struct plexindex_answers {
@@ -435,19 +454,16 @@ int32_t plexindex_open(const plexindex_options *options, plexindex_handle **out_
 
 // Replaces the token of an open index. Sends no request. Calls under way keep the old one; a watch connects again.
 //
-// With `options.user` the index keeps all that it holds. Without it the index has nothing until the next call that may
-// send a request has found that the server accepts the new token. Then it holds again what it held for this token, or
-// for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins anew.
+// With `options.user` the index keeps all that it holds. Without it the index holds nothing until a call that may send
+// a request has found that the server accepts the new token. Then it holds what it held for this token, or for the user
+// that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins with nothing.
 //
-// `token`: as options.token; NULL and 0 for none.
-//
-// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for a text that cannot be a token; PLEXINDEX_STORE.
+// `token`: as options.token; NULL and 0 for none. Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE.
 int32_t plexindex_set_token(const plexindex_handle *handle, const char *token, size_t token_length,
                             plexindex_buffer *error);
 
-// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. The handle,
-// its library handles and its table handles are invalid from the start of this call on. The library cannot detect it if
-// another thread is in a call with them, or closes the handle too: that must not be.
+// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. No other
+// thread may be in a call with the handle, its libraries or its tables, or close it too: that cannot be detected.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written: the index is closed all the same;
 // PLEXINDEX_INVALID_ARGUMENT in a callback of this index, or for an `error` that is refused: it is not closed.
@@ -483,35 +499,20 @@ int32_t plexindex_lookup_keys(const plexindex_library_handle *library, const cha
                               size_t count, plexindex_buffer *out_keys, plexindex_buffer *error);
 
 // The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn; sends requests where needed and allowed.
-//
 // `out_answer`: a block: plexindex_answers, one plexindex_answer, and what they point to.
-//
 // Returns the answer's status, with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
 // PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Returns PLEXINDEX_BUFFER_TOO_SMALL or an error without a block. When the
 // library was never fetched and cannot be fetched now, that is the server's error.
 int32_t plexindex_match_path(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *out_answer,
                              plexindex_buffer *error);
 
-// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status.
+// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status. `query`:
+// `text` holds `count` paths, each followed by a NUL.
 //
-// `query`: `text` holds `count` paths, each followed by a NUL.
-//
-// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; an error that concerns all paths;
-// PLEXINDEX_BUFFER_TOO_SMALL, before any work if 384 bytes for each path and the length of `text` do not fit.
+// Returns PLEXINDEX_OK with the block written; an error that concerns all paths; PLEXINDEX_BUFFER_TOO_SMALL, before any
+// work if 384 bytes for each path and the length of `text` do not fit.
 int32_t plexindex_match_paths(const plexindex_handle *handle, const plexindex_query *query, size_t count,
                               plexindex_buffer *out_answers, plexindex_buffer *error);
-
-// The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. That of a
-// show or season gives its episodes, that of an artist or album its tracks. One item is PLEXINDEX_OK, several are
-// PLEXINDEX_AMBIGUOUS: at most 16 are given, with the count of all. A library that was never fetched, or whose
-// listing has expired, is fetched first. Returns what plexindex_match_path() returns.
-int32_t plexindex_match_guid(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *out_answer,
-                             plexindex_buffer *error);
-
-// The items with this title, UTF-8. Case, accents and punctuation do not count. When no item has the title, the items
-// whose titles hold all its words. The title of a show gives its episodes. Else as plexindex_match_guid().
-int32_t plexindex_search_title(const plexindex_handle *handle, const plexindex_query *query,
-                               plexindex_buffer *out_answer, plexindex_buffer *error);
 
 // How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
 //
@@ -549,7 +550,7 @@ int32_t plexindex_record_match(const plexindex_library_handle *library, const ch
 // plexindex_record_match() for many: all are recorded, or none. `paths`, `keys`: `count`, each followed by a NUL.
 //
 // `flags`: 0, or PLEXINDEX_RECORD_THROUGH: the call returns once the log that hosts share has the matches, as
-// PLEXINDEX_SHARED_DELIVER does. PLEXINDEX_TIMEOUT may then say that they are stored in this folder, and delivered
+// the method `sharing` can. PLEXINDEX_TIMEOUT may then say that they are stored in this folder, and delivered
 // later. PLEXINDEX_INVALID_ARGUMENT says that nothing is recorded, because the index does not share, or because no
 // other host could use a path: it is in no folder of the library and under no mapping.
 int32_t plexindex_record_matches(const plexindex_library_handle *library, const char *paths, size_t paths_length,
@@ -585,9 +586,8 @@ int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error)
 // PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
 // The next listing, a minute later or more, counts whatever its size. PLEXINDEX_QUERY_FULL believes it at once.
 //
-// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
-// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_TIMEOUT when no library was
-// known either; PLEXINDEX_ABORTED; the server's error.
+// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first: the next call
+// continues; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_TIMEOUT when no library was known either.
 int32_t plexindex_refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *error);
 
 // Fills in the statistics. `out_stats`: its `size` must be set.
@@ -595,30 +595,92 @@ int32_t plexindex_get_stats(const plexindex_handle *handle, plexindex_stats *out
 
 // Hands the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
 // plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
-// line says how many. A host that unloads the library calls this last, or the lines that wait are never freed.
+// line says how many. A host that unloads the library calls this last, which frees them.
 int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buffer *error);
 
-// Calls a method by its name, with a request and an answer in JSON. docs/methods.md describes each method;
-// plexindex.schema.json is the same for programs.
+// Calls a method by its name, with a request and an answer in JSON. docs/methods.md describes the methods, and
+// plexindex.schema.json describes them to programs.
 //
-// `handle`: may be NULL for `versions` and `paths.compare`. `method`: its name, NUL-terminated, such as "items.list".
-// `request`: a JSON object, UTF-8; NULL and 0 for an empty one. A field that the method does not know is refused.
-// `options`: the limits of the call; may be NULL. `out_json`: the answer, a JSON object, UTF-8 and NUL-terminated. It is
-// yours: give it to plexindex_free(). NULL after an error, but for the method `edit`, which says how far it came. Ignore
-// fields that you do not know: later versions may add some.
+// `handle`: may be NULL for `versions` and `paths.compare`. `method`: its name, NUL-terminated, such as `items.list`.
+// `request`: a JSON object, UTF-8, of 64 MiB at most; NULL and 0 for an empty one. Unknown fields are refused.
+// `options`: may be NULL. `out_json`: the answer, a JSON object, UTF-8 and NUL-terminated; release it with
+// plexindex_free(). It is NULL after an error, but not of the method `edit`, which reports how far it came.
 //
-// A field that is not known is absent. A path or a name of a table is a string, or `{"bytes": "<Base64>"}` where it is not
-// UTF-8. Keys and cursors are strings. With the cursor of a page you get the next page, as often as you ask.
-//
-// Returns PLEXINDEX_OK and other statuses as the method says; PLEXINDEX_INVALID_ARGUMENT for a method or a request that this
-// version does not know.
+// What is not known is absent. Ignore fields that you do not know. A path or the name of a table is a string, or
+// `{"bytes": "<Base64>"}` where it is not UTF-8. Keys and cursors are strings. The cursor of a page gives the next one,
+// as often as you ask. Returns what the method says; PLEXINDEX_INVALID_ARGUMENT for an unknown method or field.
 int32_t plexindex_call(const plexindex_handle *handle, const char *method, const char *request, size_t request_length,
                        const plexindex_call_options *options, char **out_json, plexindex_buffer *error);
 
-// Frees an answer of plexindex_call(). NULL is fine.
-//
-// Precondition: `json` must be NULL, or come from plexindex_call() and not be used any more.
+// Releases an answer of plexindex_call(). NULL is fine.
 void plexindex_free(char *json);
+
+// Passes on an event that the host received. The next query about what it names asks the server. Sends no request.
+// `body`: a webhook's JSON (the field `payload` of Plex's request), the whole multipart form with that field, or the
+// text of a notification from the server's WebSocket or event stream.
+//
+// Returns PLEXINDEX_OK once the event is stored, for every process. Events that name no change, that are of another
+// server (`Server.uuid` of a webhook), or that come before any library is known need no storing.
+// PLEXINDEX_NOT_FETCHED until the server has accepted a new token: the event is not stored; call plexindex_refresh()
+// with PLEXINDEX_QUERY_PROBE, then this again. PLEXINDEX_INVALID_ARGUMENT for any other body; errors of the store.
+int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_t body_length, plexindex_buffer *error);
+
+// Makes each waiting `changes.wait` of this handle call its `progress` within 50 ms. Not for signal handlers.
+int32_t plexindex_wake_waiting(const plexindex_handle *handle, plexindex_buffer *error);
+
+// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes, in the index's
+// folder, for every process that opens that. No query reads it, and no server is asked. The first
+// plexindex_table_put() creates it. The methods `tables.count` and `tables.clear` count and remove its entries.
+//
+// `name`: any bytes; an empty name is a pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
+// handle, or NULL after an error; it lasts as long as the index. The same name and flags give the same handle. An index
+// gives out 10,000 at most.
+int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, size_t name_length, uint32_t flags,
+                            const plexindex_table_handle **out_table, plexindex_buffer *error);
+
+// The fast lookup of a value. `name`: NUL-terminated; for a name that contains a NUL use plexindex_table_get().
+// `out_value`: the value, NUL-terminated, or NULL; its life is that of a key of plexindex_lookup_key().
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_NOT_YET when the value
+// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL:
+// ask plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
+int32_t plexindex_table_lookup(const plexindex_table_handle *table, const char *name, const char **out_value);
+
+// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
+// is one. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for one that has expired; PLEXINDEX_BUFFER_TOO_SMALL.
+int32_t plexindex_table_get(const plexindex_table_handle *table, const char *name, size_t name_length,
+                            plexindex_buffer *out_value, plexindex_buffer *error);
+
+// Stores a value. It replaces the value of the same name.
+// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
+// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
+// that the entries written longest ago are removed, but never what this call wrote. 0: no limit. Each call also removes
+// some entries that have expired.
+//
+// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
+// more than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
+// PLEXINDEX_STORE_FULL.
+int32_t plexindex_table_put(const plexindex_table_handle *table, const char *name, size_t name_length,
+                            const char *value, size_t value_length, int64_t ttl_ms, uint64_t limit,
+                            plexindex_buffer *error);
+
+// Removes an entry. An entry that does not exist is no error.
+int32_t plexindex_table_remove(const plexindex_table_handle *table, const char *name, size_t name_length,
+                               plexindex_buffer *error);
+
+// Makes many changes in one transaction, in order: all, or none. When the limit later removes one of the values that
+// the call stored, it removes all of them. `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`, and what
+// it returns: as for plexindex_table_put().
+int32_t plexindex_table_write(const plexindex_handle *handle, const plexindex_table_op *ops, size_t count,
+                              int64_t ttl_ms, uint64_t limit, plexindex_buffer *error);
+
+// Gives the name of a table's next entry, in the order of their bytes, without expired ones.
+//
+// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. It may lie in
+// the memory of `out_name`, which PLEXINDEX_BUFFER_TOO_SMALL leaves alone but plexindex_buffer_grow() may move.
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL.
+int32_t plexindex_table_get_next(const plexindex_table_handle *table, const char *after, size_t after_length,
+                                 plexindex_buffer *out_name, plexindex_buffer *error);
 
 // Helpers. A C compiler makes them of this header: the library does not export them.
 
@@ -676,9 +738,8 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 // Enlarges a buffer from malloc, zeroed or of an earlier call, after any function that fills one:
 //     do status = plexindex_match_path(index, &query, &block, error);
 //     while (plexindex_buffer_grow(&block, status));
-// Returns 1 if the call is to be made again; 0 otherwise, also without memory. It gives at least 8 KiB, also with
-// PLEXINDEX_BUFFER_TOO_SMALL before the first call. A call that may ask the server refuses less than 4,096 bytes before
-// it does anything.
+// Returns 1 if the call is to be made again; 0 otherwise, also without memory. It gives at least 8 KiB. A call that may
+// ask the server refuses less than 4,096 bytes before it does anything.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
     size_t needed = buffer == NULL || buffer->length < 8192 ? 8192 : buffer->length;

@@ -3,7 +3,7 @@ package plexindex
 /*
 #include <pthread.h>
 #include <string.h>
-#include "plexindex_more.h"
+#include "plexindex.h"
 
 static uintptr_t this_thread(void) { return (uintptr_t)pthread_self(); }
 */

@@ -2,7 +2,7 @@
  *
  * Needs no server. Without VALUE it prints what was kept.
  */
-#include <plexindex_more.h>
+#include <plexindex.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -10,11 +10,13 @@ use std::ptr::{null, null_mut};
 use std::sync::LazyLock;
 
 use plexindex::error::Status;
+use plexindex_abi::door::METHODS;
 use plexindex_abi::types::{
-    AnswerRecord, Answers, Buffer, Bytes, EditRecord, EditReportRecord, Handle, ItemRecord, LibraryHandle,
-    OptionsRecord, QueryRecord, StatsRecord, TableHandle, TableOp, Text,
+    AnswerRecord, Answers, Buffer, Bytes, Handle, ItemRecord, LibraryHandle, OptionsRecord, QueryRecord, StatsRecord,
+    TableHandle, TableOp, Text,
 };
 use plexindex_abi::*;
+use serde_json::json;
 
 use super::input::{Input, folder};
 use super::opening::{check_status, error, exactly, loud, size_near};
@@ -425,18 +427,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 }
                 (status, None)
             }
-            9 | 10 => {
-                let status = if function % 36 == 9 {
-                    plexindex_match_guid(handle, query, place, error())
-                } else {
-                    plexindex_search_title(handle, query, place, error())
-                };
-                let known = check_status(status);
-                if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
-                    check_block(block, 1, known, false);
-                }
-                (status, None)
-            }
+            9 | 10 | 14 | 22 | 24 | 32..=34 => by_name(handle, &one, &two, input),
             11 | 12 => {
                 let path = [&one[..], b"\0"].concat();
                 let found = plexindex_lookup_key(library, path.as_ptr().cast());
@@ -456,23 +447,6 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                     assert_eq!(keys.iter().filter(|byte| **byte == 0).count(), count);
                 }
                 (status, None)
-            }
-            14 => {
-                let wanted = two.iter().filter(|byte| **byte == 0).count();
-                let wanted = if count > 1 << 20 { count } else { wanted };
-                let mut relations = vec![u32::MAX; if wanted > 1 << 20 { 0 } else { wanted }];
-                (
-                    plexindex_compare_paths(
-                        first,
-                        first_length,
-                        second,
-                        second_length,
-                        wanted,
-                        relations.as_mut_ptr(),
-                        error(),
-                    ),
-                    None,
-                )
             }
             15 => (
                 plexindex_record_match(
@@ -521,37 +495,10 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 _ => (plexindex_invalidate_library(open.libraries[3], error()), None),
             },
             21 => (plexindex_refresh(handle, query, error()), Some(Written::Some)),
-            22 => (
-                if nulls & 1 == 0 {
-                    plexindex_watch_start(handle, error())
-                } else {
-                    plexindex_watch_stop(handle, error())
-                },
-                None,
-            ),
             23 => (
                 plexindex_notify(handle, first, first_length, error()),
                 Some(Written::Some),
             ),
-            24 => {
-                let mut edit: EditRecord = std::mem::zeroed();
-                edit.library = library;
-                (edit.keys.data, edit.keys.length) = (first, first_length);
-                (edit.changes.data, edit.changes.length) = (second, second_length);
-                edit.keys_count = count;
-                edit.changes_count = input.below(4);
-                edit.lock = i32::from(input.byte() % 4) - 1;
-                let edit = exactly(&edit, size_near(size_of::<EditRecord>(), input));
-                let mut states = vec![9_u8; input.below(4)];
-                let mut report: EditReportRecord = std::mem::zeroed();
-                report.states = states.as_mut_ptr();
-                report.states_capacity = states.len();
-                let mut report = exactly(&report, size_near(size_of::<EditReportRecord>(), input));
-                (
-                    plexindex_edit_items(edit.as_ptr().cast(), report.as_mut_ptr().cast(), error()),
-                    None,
-                )
-            }
             25 => {
                 let mut slot = null();
                 (
@@ -626,42 +573,6 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 }
                 (status, None)
             }
-            32 => {
-                let mut count = 0;
-                match nulls {
-                    0x2A => (plexindex_table_clear(table, error()), Some(Written::All)),
-                    _ => (plexindex_table_count(table, &raw mut count, error()), None),
-                }
-            }
-            33 => {
-                let mut cursor = input.number();
-                let status = plexindex_list_items(library, &raw mut cursor, input.below(40), place, error());
-                if let Some(block) = room.check(check_status(status)).filter(|_| !place.is_null()) {
-                    check_block(block, 0, Status::Ok, true);
-                }
-                (status, None)
-            }
-            34 => {
-                let status = match nulls & 7 {
-                    0 => plexindex_get_item_json(library, first, first_length, place, error()),
-                    1 => plexindex_list_libraries_json(handle, query, place, error()),
-                    2 => plexindex_check_server_json(handle, query, place, error()),
-                    3 => plexindex_get_store_json(handle, place, error()),
-                    4 => plexindex_propose_mappings_json(handle, first, first_length, count, place, error()),
-                    5 => plexindex_shared(handle, i32::from(nulls >> 3 & 7), place, error()),
-                    _ => plexindex_map_to_host(handle, first, first_length, place, error()),
-                };
-                if !place.is_null()
-                    && let Some(json) = room.check_text(check_status(status))
-                    && nulls & 7 < 6
-                {
-                    assert!(
-                        json.is_empty() || serde_json::from_slice::<serde_json::Value>(json).is_ok(),
-                        "no JSON"
-                    );
-                }
-                (status, None)
-            }
             _ => {
                 let stats: StatsRecord = std::mem::zeroed();
                 let mut stats = exactly(&stats, size_near(size_of::<StatsRecord>(), input));
@@ -671,6 +582,64 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
     };
     check_status(status);
     writes
+}
+
+/// Calls a method with a request that is no JSON, or an object of fields that methods know.
+fn by_name(handle: *const Handle, one: &[u8], two: &[u8], input: &mut Input<'_>) -> (i32, Option<Written>) {
+    const FIELDS: [&str; 16] = [
+        "library", "path", "cursor", "limit", "key", "keys", "guid", "title", "start", "walk", "changes", "table",
+        "all", "others", "offline", "action",
+    ];
+    let method = METHODS[input.below(METHODS.len())].name;
+    let values = [String::from_utf8_lossy(one), String::from_utf8_lossy(two)];
+    let request = if input.byte().is_multiple_of(4) {
+        one.to_vec()
+    } else {
+        let field = |input: &mut Input<'_>| {
+            let value = &values[input.below(2)];
+            let value = match input.byte() % 6 {
+                0 => json!(input.number()),
+                1 => json!([value]),
+                2 => json!([{ "kind": "folder", "path": value }, { "field": value, "set": value }]),
+                3 => json!({ "bytes": value }),
+                4 => json!(input.byte().is_multiple_of(2)),
+                _ => json!(value),
+            };
+            (FIELDS[input.below(FIELDS.len())].to_owned(), value)
+        };
+        let fields: serde_json::Map<_, _> = (0..input.below(4)).map(|_| field(input)).collect();
+        serde_json::Value::Object(fields).to_string().into_bytes()
+    };
+    let name = [method.as_bytes(), b"\0"].concat();
+    let mut answer = null_mut();
+    // SAFETY: as the header says; the answer is released once.
+    let status = unsafe {
+        let given = (request.as_ptr().cast(), request.len());
+        let status = plexindex_call(
+            handle,
+            name.as_ptr().cast(),
+            given.0,
+            given.1,
+            null(),
+            &raw mut answer,
+            error(),
+        );
+        if !answer.is_null() {
+            let text = std::ffi::CStr::from_ptr(answer).to_bytes();
+            assert!(serde_json::from_slice::<serde_json::Value>(text).is_ok(), "no JSON");
+        }
+        plexindex_free(answer);
+        status
+    };
+    let known = check_status(status);
+    assert!(
+        answer.is_null() == (known as i32 >= 100) || method == "edit",
+        "{method}: {known:?}"
+    );
+    (
+        status,
+        (method == "tables.clear" && known == Status::Ok).then_some(Written::All),
+    )
 }
 
 pub fn run(data: &[u8]) {

@@ -315,13 +315,13 @@ impl Library {
     /// As [`Library::items`].
     #[doc(hidden)]
     pub fn page(&self, cursor: i64, limit: usize) -> Result<(Vec<Item>, Option<i64>)> {
-        let page = self.reading.items(&self.selection, cursor, limit)?;
+        let page = self.items_page(cursor, limit)?;
         let last = page.last().map(|(cursor, _)| *cursor);
         let kind = self.reading.kind();
         Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
     }
 
-    /// A page of its items after `cursor` (0 for the first), each with its cursor.
+    /// The same page as the source gave the items, each with its cursor.
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
         self.reading.items(&self.selection, cursor, limit)
@@ -343,18 +343,17 @@ impl Library {
         queries.items_below(&self.selection, path, after, limit, which, then)
     }
 
-    /// Walks folders of this machine for a limited time, and passes the files that are not listed with certainty to
-    /// `then`. `number`: the walk to continue; 0 begins one. Sends no request.
+    /// Walks folders of this machine for a limited time: the files that are not listed with certainty. `number`: the walk to
+    /// continue; 0 begins one. Sends no request.
     #[doc(hidden)]
-    pub fn walk<R>(
+    pub fn walk(
         &self,
         number: Option<u64>,
         starts: &WalkStarts<'_>,
         (rules, most): (Rules, usize),
-        then: impl FnOnce(&WalkFindings) -> Result<R>,
-    ) -> Result<R> {
+    ) -> Result<WalkFindings> {
         let queries = &self.index.inner().queries;
-        queries.walk(&self.selection, number, starts, (rules, most), then)
+        queries.walk(&self.selection, number, starts, (rules, most))
     }
 }
 
@@ -371,7 +370,7 @@ pub struct Items {
     library: Library,
     /// The cursor after the last page; `None` at the end.
     cursor: Option<i64>,
-    page: vec::IntoIter<(i64, model::Item)>,
+    page: vec::IntoIter<Item>,
 }
 
 impl Iterator for Items {
@@ -380,14 +379,12 @@ impl Iterator for Items {
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 {
             let cursor = self.cursor.take()?;
-            match self.library.items_page(cursor, PAGE) {
-                Ok(page) => self.page = page.into_iter(),
+            match self.library.page(cursor, PAGE) {
+                Ok((page, last)) => (self.page, self.cursor) = (page.into_iter(), last),
                 Err(error) => return Some(Err(error)),
             }
         }
-        let (cursor, item) = self.page.next()?;
-        self.cursor = Some(cursor);
-        Some(Ok(Item::of(item, self.library.reading.kind())))
+        self.page.next().map(Ok)
     }
 }
 

@@ -279,37 +279,23 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::match_path`].
     pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
-        self.match_folder_with(bytes_of(&path), Folder::of)
-    }
-
-    /// Passes the borrowed answer for a folder, and its counts, to `then`.
-    #[doc(hidden)]
-    pub fn match_folder_with<R>(
-        &self,
-        path: &[u8],
-        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
-    ) -> Result<R> {
-        let queries = &self.index.inner().queries;
-        let then = match queries.match_folder_at_once(&self.call_at_once(), path, then) {
-            Ok(given) => return given,
-            Err(then) => then,
-        };
-        let mut then = Some(then);
+        let (queries, path) = (&self.index.inner().queries, bytes_of(&path));
+        if let Ok(given) = queries.match_folder_at_once(&self.call_at_once(), path, Folder::of) {
+            return given;
+        }
         self.ask_timed("match_folder", None, |call| {
-            queries.match_folder(call, path, |answer, facts| take(&mut then)?(answer, facts))
+            queries.match_folder(call, path, Folder::of)
         })
     }
 
-    /// [`Query::match_folder_with`] without waiting: see [`Query::match_path_at_once`].
+    /// [`Query::match_folder`] without waiting: see [`Query::match_path_at_once`].
     #[doc(hidden)] // for the C functions
-    pub fn match_folder_at_once_with<R>(
-        &self,
-        path: &[u8],
-        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
-    ) -> Result<R> {
+    pub fn match_folder_at_once(&self, path: impl AsRef<Path>) -> Result<Folder> {
         let inner = self.index.inner();
-        let given = inner.queries.match_folder_at_once(&self.call_at_once(), path, then);
-        given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
+        let given = inner
+            .queries
+            .match_folder_at_once(&self.call_at_once(), bytes_of(&path), Folder::of);
+        given.unwrap_or_else(|_| Folder::of(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
     }
 
     /// The items with a GUID of at most 4,096 bytes: the server's own, or an external id such as `imdb://tt1254207`. The GUID of a show,
@@ -318,16 +304,8 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::match_path`].
     pub fn match_guid(&self, guid: &str) -> Result<Match> {
-        self.match_guid_with(guid, Match::of)
-    }
-
-    #[doc(hidden)] // for the C functions
-    pub fn match_guid_with<R>(&self, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
-        let mut then = Some(then);
-        self.ask_timed("match_guid", None, |call| {
-            let queries = &self.index.inner().queries;
-            queries.match_guid(call, guid, |answer| take(&mut then)?(answer))
-        })
+        let queries = &self.index.inner().queries;
+        self.ask_timed("match_guid", None, |call| queries.match_guid(call, guid, Match::of))
     }
 
     /// The items with a title of at most 4,096 bytes: equal but for case, accents and punctuation, else with all its words. A show's title gives
@@ -336,15 +314,9 @@ impl<'q> Query<'q> {
     /// # Errors
     /// As [`Query::match_path`].
     pub fn search_title(&self, title: &str) -> Result<Match> {
-        self.search_title_with(title, Match::of)
-    }
-
-    #[doc(hidden)] // for the C functions
-    pub fn search_title_with<R>(&self, title: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
-        let mut then = Some(then);
+        let queries = &self.index.inner().queries;
         self.ask_timed("search_title", None, |call| {
-            let queries = &self.index.inner().queries;
-            queries.search_title(call, title, |answer| take(&mut then)?(answer))
+            queries.search_title(call, title, Match::of)
         })
     }
 

@@ -253,13 +253,8 @@ fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, Stri
             is_listed: &|paths, each| paths.iter().for_each(|path| each(path.ends_with(b"listed.mkv"))),
             status: &|_, _| ListedStatus::Unlisted,
         };
-        if calls % 2 == 0 {
-            let _ = walk(&question, Some(&mut progress));
-            progress.undo();
-        }
         let walked;
         (walked, is_over) = walk(&question, Some(&mut progress));
-        progress.commit();
         files += walked.files;
         let mut rest = Vec::new();
         for finding in walked.found {

@@ -28,19 +28,6 @@ pub struct WalkProgress {
     queue: Vec<Arc<Link>>,
     /// Whether the walk has begun to follow links.
     follows_links: bool,
-    undo_log: UndoLog,
-}
-
-/// Changes of the current call. They are rolled back if the caller's buffer is too small, because the caller then
-/// repeats the call.
-#[derive(Debug, Default)]
-struct UndoLog {
-    /// Folders marked as read, each with the index of its set.
-    added: Vec<(usize, FolderId)>,
-    /// Length of `WalkProgress::links` before the call.
-    links: usize,
-    /// Copies of both lists of links before the call, if links were taken from them.
-    lists: Option<[Vec<Arc<Link>>; 2]>,
 }
 
 impl WalkProgress {
@@ -62,11 +49,7 @@ impl WalkProgress {
 
     /// Marks the target of a link as read; returns `false` if it was read before.
     pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
-        let is_new = self.read[slot].1.insert(id);
-        if is_new {
-            self.undo_log.added.push((slot, id));
-        }
-        is_new
+        self.read[slot].1.insert(id)
     }
 
     /// Adds a new link.
@@ -82,7 +65,6 @@ impl WalkProgress {
     /// Returns the links to read next. If the queue is empty, the new links are sorted and passed to `mark_read` before
     /// any of them is read. So the first of two links to one folder is always the one followed.
     pub(super) fn next_links(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
-        self.undo_log.lists = Some([self.links.clone(), self.queue.clone()]);
         self.follows_links = true;
         if self.queue.is_empty() {
             let mut found = std::mem::take(&mut self.links);
@@ -100,26 +82,5 @@ impl WalkProgress {
     /// Returns whether the queue of links is empty.
     pub(super) fn has_no_links(&self) -> bool {
         self.links.is_empty() && self.queue.is_empty()
-    }
-
-    /// Commits the call: its findings reached the caller.
-    pub fn commit(&mut self) {
-        self.undo_log = UndoLog {
-            links: self.links.len(),
-            ..UndoLog::default()
-        };
-    }
-
-    /// Rolls back to the state before the call.
-    pub fn undo(&mut self) {
-        let before = std::mem::take(&mut self.undo_log);
-        for (slot, id) in before.added {
-            self.read[slot].1.remove(&id);
-        }
-        match before.lists {
-            Some([links, queue]) => (self.links, self.queue) = (links, queue),
-            None => self.links.truncate(before.links),
-        }
-        self.commit();
     }
 }

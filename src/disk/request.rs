@@ -97,7 +97,7 @@ pub struct Finding {
 }
 
 /// The result of a walk.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct WalkFindings {
     /// Findings in no order, but for folders, which come last in the order in which they are to be read.
     pub found: Vec<Finding>,

@@ -90,8 +90,8 @@ impl Queries {
         Err(super::ask::segments_lost())
     }
 
-    /// Walks local folders for a limited time. Passes files that are not listed as a single item to `then`; the files
-    /// of `starts` are checked too. If `then` fails, the next call repeats this part of the walk.
+    /// Walks local folders for a limited time. Returns the files that are not listed as a single item; the files of `starts`
+    /// are checked too.
     ///
     /// `number`: the walk to continue; 0 begins one; `None` reads the folders of `starts` only.
     /// `max_findings`: after so many findings the call returns.
@@ -99,14 +99,13 @@ impl Queries {
     /// # Errors
     /// [`Status::InvalidArgument`] for an invalid path or an unknown walk; errors of [`Queries::items_below`] and of
     /// `then`.
-    pub fn walk<R>(
+    pub fn walk(
         &self,
         library: &Selection,
         number: Option<u64>,
         starts: &WalkStarts<'_>,
         (rules, max_findings): (Rules, usize),
-        then: impl FnOnce(&WalkFindings) -> Result<R>,
-    ) -> Result<R> {
+    ) -> Result<WalkFindings> {
         let (folders, files) = (self.taken(&starts.folders)?, self.taken(&starts.files)?);
         let starts = &WalkStarts {
             folders: folders.iter().map(|(twin, path)| (*twin, &**path)).collect(),
@@ -142,25 +141,15 @@ impl Queries {
             status: &|path, twin| self.file_status(library, path, twin),
         };
         let Some(walk) = number else {
-            return then(&disk::walk(&request, None).0);
+            return Ok(disk::walk(&request, None).0);
         };
         let (number, mut progress) = self.walks.take(walk)?;
         let (mut findings, is_over) = disk::walk(&request, Some(&mut progress));
-        findings.goes_on = (!is_over).then_some(number);
-        let result = then(&findings);
-        match &result {
-            Ok(_) if is_over => {}
-            Ok(_) => {
-                progress.commit();
-                self.walks.store(number, progress);
-            }
-            Err(_) if walk == 0 => {}
-            Err(_) => {
-                progress.undo();
-                self.walks.store(number, progress);
-            }
+        if !is_over {
+            findings.goes_on = Some(number);
+            self.walks.store(number, progress);
         }
-        result
+        Ok(findings)
     }
 
     /// Returns paths of this machine as a walk takes them.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
 
 use super::answer::{Answer, FolderFacts};
 use crate::error::{Error, Result, Status};
@@ -288,29 +287,6 @@ impl Item {
             library_title: None,
         }
     }
-
-    /// All fields, with the C ABI's values for what is unknown: an empty text, 0 for the year, -1 for a number.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let number = |number: Option<u32>| number.map_or(-1, i64::from);
-        let paths = self.paths.iter().flatten().map(|path| path.to_string_lossy());
-        json!({
-            "key": self.key,
-            "rating_key": self.rating_key,
-            "kind": self.kind,
-            "title": text(self.title.as_ref()),
-            "year": self.year.unwrap_or(0),
-            "show_title": text(self.show_title.as_ref()),
-            "show_rating_key": text(self.show_rating_key.as_ref()),
-            "show_guid": text(self.show_guid.as_ref()),
-            "season": number(self.season),
-            "episode": number(self.episode),
-            "guid": text(self.guid.as_ref()),
-            "guids": self.guids.as_deref().unwrap_or_default(),
-            "paths": paths.collect::<Vec<_>>(),
-        })
-    }
 }
 
 /// Serializes a time in milliseconds.
@@ -318,10 +294,6 @@ impl Item {
 pub fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
     time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         .serialize(out)
-}
-
-fn text(text: Option<&String>) -> &str {
-    text.map_or("", String::as_str)
 }
 
 /// `None` for an empty text, which stands for an unknown value.

@@ -79,17 +79,15 @@ impl Scene {
             files: files.iter().map(|(twin, path)| (*twin, bytes(path))).collect(),
         };
         let root = slashed(format!("{}/", self.folder.path().display()));
-        let read = |found: &plexindex::inside::WalkFindings| {
-            let text = |bytes: &[u8]| slashed(String::from_utf8_lossy(bytes).into_owned()).replace(&root, "");
-            let told = found.found.iter().map(|one| {
-                let twin = if one.twin { "twin_" } else { "" };
-                let cause = one.errno.map_or(one.cause.to_owned(), |errno| errno.to_string());
-                let detail = one.detail.as_ref().map_or(String::new(), |detail| text(&detail.0));
-                (text(&one.path.0), format!("{twin}{} {cause} {detail}", one.kind))
-            });
-            Ok((told.collect(), found.files))
-        };
-        library.walk(None, &starts, (rules, 1_000_000), read).expect("a walk")
+        let found = library.walk(None, &starts, (rules, 1_000_000)).expect("a walk");
+        let text = |bytes: &[u8]| slashed(String::from_utf8_lossy(bytes).into_owned()).replace(&root, "");
+        let told = found.found.iter().map(|one| {
+            let twin = if one.twin { "twin_" } else { "" };
+            let cause = one.errno.map_or(one.cause.to_owned(), |errno| errno.to_string());
+            let detail = one.detail.as_ref().map_or(String::new(), |detail| text(&detail.0));
+            (text(&one.path.0), format!("{twin}{} {cause} {detail}", one.kind))
+        });
+        (told.collect(), found.files)
     }
 }
 
@@ -170,12 +168,7 @@ fn where_no_listing_is_there_to_compare_with_no_file_is_missing_in_plex() -> Any
     let at = Scene::new()?;
     let index = Index::open(support::options(&at.server, &at.path("another store")))?;
     let all = index.library(plexindex::Selector::All)?;
-    let nothing = all.walk(
-        None,
-        &WalkStarts::default(),
-        (Rules::of_bits(0).expect("rules"), 1),
-        |_| Ok(()),
-    );
+    let nothing = all.walk(None, &WalkStarts::default(), (Rules::of_bits(0).expect("rules"), 1));
     assert_eq!(nothing.expect_err("no library is known").kind(), ErrorKind::NotFetched);
     let _ = index.libraries()?;
     for library in [all, index.library("Films")?] {

@@ -442,7 +442,7 @@ fn a_token_that_is_refused_or_expired_is_renewed_and_the_call_made_again() {
         &|| index.match_paths_with(&library.query(), &[b"/a.mkv", b"/b.mkv"], |_| ()),
         &|| index.match_guid(&library.query(), "plex://movie/none").map(|_| ()),
         &|| index.search_title(&library.query(), "No such title").map(|_| ()),
-        &|| index.match_folder_with(&library.query(), b"/nowhere", |_, _| Ok(())),
+        &|| index.ask_folder(&library.query(), b"/nowhere").map(|_| ()),
     ];
     for (nth, call) in calls.iter().enumerate() {
         let week = i64::from(asked.load(Ordering::SeqCst)) + 1;
@@ -568,7 +568,7 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
         let calls = [
             ("all changes", index.changes(&all, "", true, 10).map(drop)),
             ("changes", index.changes(&library.query(), "", false, 10).map(drop)),
-            ("a walk", library.walk(None, &starts, (rules, 100), |_| Ok(()))),
+            ("a walk", library.walk(None, &starts, (rules, 100)).map(drop)),
         ];
         for (call, done) in calls {
             let error = done.expect_err(call);
@@ -586,7 +586,7 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     told(Status::NotFetched, "refresh");
     index.refresh(&all, false).expect("admitted");
     index.changes(&all, "", true, 10).expect("listed");
-    library.walk(None, &starts, (rules, 100), |_| Ok(())).expect("walked");
+    library.walk(None, &starts, (rules, 100)).expect("walked");
 }
 
 #[test]
@@ -702,10 +702,9 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
     let missed = (Reason::Unavailable, true);
     assert_eq!(answers, [missed, (Reason::None, false), missed]);
     at.clock.advance_ms(60_000);
-    let folder = index.match_folder_with(&films.query(), b"/data/movies/New 7 (2001)", |answer, _| {
-        Ok((answer.reason, answer.stale))
-    });
-    assert_eq!(folder.expect("an answer"), missed);
+    let folder = index.ask_folder(&films.query(), b"/data/movies/New 7 (2001)");
+    let folder = folder.expect("an answer").answer;
+    assert_eq!((folder.reason, folder.stale), (Some(Reason::Unavailable), true));
     // A listing that has expired is old for titles and GUIDs, too.
     at.clock.advance_ms(2 * HOUR_MS);
     for found in [
@@ -725,17 +724,10 @@ fn without_a_new_token_an_error_of_the_caller_is_not_reported_as_the_refusal() {
     // As a buffer that is too small for the answer.
     let too_small = || Error::new(Status::BufferTooSmall, "too small");
     let path = unlisted(1);
-    let results = [
-        index.match_path_with(&films.query(), path.as_bytes(), |_| Err(too_small())),
-        {
-            at.clock.advance_ms(60_000);
-            index.match_folder_with(&films.query(), b"/data/movies/New 7 (2001)", |_, _| Err(too_small()))
-        },
-    ];
-    for (number, result) in results.into_iter().enumerate() {
-        let error: Error = result.map(|(): ()| ()).expect_err("an error");
-        assert_eq!(error.status, Status::BufferTooSmall, "call {number}: {error}");
-    }
+    let result: plexindex::error::Result<()> =
+        index.match_path_with(&films.query(), path.as_bytes(), |_| Err(too_small()));
+    let error = result.expect_err("an error");
+    assert_eq!(error.status, Status::BufferTooSmall, "{error}");
 }
 
 /// What a host's function asks.
@@ -1375,7 +1367,7 @@ fn before_a_token_is_accepted_each_error_says_so() {
             folders: vec![(true, ROOT)],
             ..Default::default()
         };
-        library.walk(None, &starts, (rules, 100), |_| Ok(()))
+        library.walk(None, &starts, (rules, 100)).map(drop)
     };
     let all = index.select(crate::support::index::Selector::All).expect("all");
     for (what, status, done) in [

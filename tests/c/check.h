@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plexindex_more.h"
+#include "plexindex.h"
 
 /* The text of this thread's last call that was given ERROR. */
 static __thread plexindex_error check_error;

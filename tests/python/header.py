@@ -14,21 +14,9 @@ HEADER = Path(__file__).resolve().parents[2] / "include" / "plexindex.h"
 ABI: dict[str, Any] = json.loads(HEADER.with_suffix(".json").read_text(encoding="utf-8"))
 
 
-# What plexindex_call() replaces: no binding uses it, and it leaves the header with the last one that does.
-GOING = (
-    *("match_guid", "search_title", "list_libraries_json", "check_server_json", "get_store_json"),
-    *("propose_mappings_json", "get_sqlite_version", "list_items", "get_item_json", "match_folder"),
-    *("list_items_below", "compare_paths", "walk", "list_items_not_on_disk", "map_to_host", "watch_start"),
-    *("watch_stop", "list_changes", "wait_for_changes", "edit_items", "table_count", "table_clear", "shared"),
-    *("walk_request", "edit", "edit_report", "ITEM_FILE_MISSING", "ITEM_FILE_UNKNOWN"),
-)
-_GOING = re.compile("(PATHS|RULE|WALK|EDIT|EDITED|SHARED)_[A-Z]")
-
-
 def without_prefix(named: dict[str, Any]) -> dict[str, Any]:
     """The same, by names without `plexindex_`."""
-    plain = {re.sub("^plexindex_", "", name, flags=re.IGNORECASE): value for name, value in named.items()}
-    return {name: value for name, value in plain.items() if name not in GOING and not _GOING.match(name)}
+    return {re.sub("^plexindex_", "", name, flags=re.IGNORECASE): value for name, value in named.items()}
 
 
 def constants() -> dict[str, int]:

@@ -51,7 +51,7 @@ def shared(installed: Path) -> Path:
 def test_everything_is_in_its_place(installed: Path) -> None:
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if not path.is_dir()}
     assert files == {
-        *(f"include/plexindex{ending}" for ending in (".h", "_more.h", ".hpp")),
+        *(f"include/plexindex{ending}" for ending in (".h", ".hpp")),
         *(f"lib/libplexindex.so{ending}" for ending in ("", ".0", f".{version()}")),
         "lib/pkgconfig/plexindex.pc",
         *(f"share/cmake/plexindex/plexindex-config{ending}.cmake" for ending in ("", "-version")),
@@ -101,12 +101,13 @@ def test_what_is_installed_has_postgresql_and_names_no_folder_of_the_builder(ins
 def pkg_config(installed: Path, *arguments: str) -> list[str]:
     variables = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
     # It writes a space in a path as `\\ `.
-    printed = run("pkg-config", *arguments, "plexindex", env=variables)
+    printed = run("pkg-config", *arguments, env=variables)
     return [word.replace("\\ ", " ") for word in re.split(r"(?<!\\)\s+", printed.strip())]
 
 
 def flags(installed: Path) -> list[str]:
-    return [*pkg_config(installed, "--cflags", "--libs"), f"-Wl,-rpath,{installed}/lib"]
+    # The examples read JSON with jansson.
+    return [*pkg_config(installed, "--cflags", "--libs", "plexindex", "jansson"), f"-Wl,-rpath,{installed}/lib"]
 
 
 def check_examples(programs: Path, folder: Path, server: Server) -> None:
@@ -126,7 +127,7 @@ def check_examples(programs: Path, folder: Path, server: Server) -> None:
 
 
 def test_examples_build_with_pkg_config(installed: Path, tmp_path: Path, server: Server) -> None:
-    assert pkg_config(installed, "--modversion") == [version()]
+    assert pkg_config(installed, "--modversion", "plexindex") == [version()]
     for source in sorted(EXAMPLES.glob("*.c")):
         run(CC, *STRICT, source, "-o", tmp_path / source.stem, *flags(installed))
     assert "[libplexindex.so.0]" in run("readelf", "-dW", tmp_path / "match")

@@ -2,7 +2,7 @@
  * Mistakes that a sanitizer has to find before its silence means anything: `make sanitize` runs each first. As the
  * programs of tests/c, but not one of them: `planted NAME FOLDER`.
  */
-#include "plexindex_more.h"
+#include "plexindex.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{
-    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, FolderFacts, Rules, SystemClock,
-    WalkStarts,
+    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, Rules, SystemClock, WalkStarts,
 };
 use plexindex::model::{Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
@@ -316,13 +315,8 @@ impl Index {
         query.on(&self.0).match_paths_with(paths, each)
     }
 
-    pub fn match_folder_with<R>(
-        &self,
-        query: &QueryOptions<'_>,
-        path: &[u8],
-        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
-    ) -> Result<R> {
-        query.on(&self.0).match_folder_with(path, then)
+    pub fn ask_folder(&self, query: &QueryOptions<'_>, of: &[u8]) -> Result<plexindex::Folder> {
+        query.on(&self.0).match_folder(path(of))
     }
 
     pub fn match_guid(&self, query: &QueryOptions<'_>, guid: &str) -> Result<Match> {

@@ -22,7 +22,7 @@ TEN = 20
 LARGEST_DISK = 100_000
 ROUNDS = 3
 GROUP, FOLDER, COMPARE = "Folders and differences", "plexindex folder", "plexindex compare"
-NATIVE = "plexindex_match_folder"
+NATIVE = "plexindex_call, match.folder"
 
 
 def measure(run: Run, world: World) -> None:

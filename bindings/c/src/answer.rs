@@ -4,16 +4,14 @@
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
 
-use serde::Serialize;
-
 use super::constants as c;
 use super::log_ring;
 use super::types::{AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use plexindex::error::{Error, Result, Status};
+use plexindex::inside::Answer;
 use plexindex::inside::text;
-use plexindex::inside::{Answer, FolderFacts};
-use plexindex::inside::{FoundItem, GuidRef, OnDisk};
-use plexindex::model::{Item, Library};
+use plexindex::inside::{FoundItem, GuidRef};
+use plexindex::model::Library;
 
 /// A block under construction in the caller's memory. Content that does not fit is counted but not written.
 pub struct Block<'b> {
@@ -114,13 +112,8 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
 
 /// Writes a block of one answer; returns its status.
 pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
-    write_folder(buffer, answer, FolderFacts::default())
-}
-
-/// Writes a block of one answer for a folder; returns its status.
-pub fn write_folder(buffer: &mut Buffer, answer: &Answer<'_>, folder: FolderFacts) -> Result<Status> {
     write_answers(buffer, 1, |block| {
-        block.folder(answer, folder);
+        block.answer(answer);
         Ok(())
     })?;
     Ok(answer.status)
@@ -135,16 +128,6 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
         place.copy_from_slice(&log_ring::waiting().to_ne_bytes());
     }
     Ok(())
-}
-
-/// Writes text and a NUL, which `length` does not count.
-pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
-    write_bytes(buffer, text.as_bytes())
-}
-
-/// Writes a value as JSON.
-pub fn write_json(buffer: &mut Buffer, value: &impl Serialize) -> Result<Status> {
-    write_text(buffer, &serde_json::to_string(value).unwrap_or_default())
 }
 
 /// Writes bytes and a NUL, which `length` does not count.
@@ -237,11 +220,6 @@ impl Block<'_> {
         if item.key_only {
             flags |= c::PLEXINDEX_ITEM_KEY_ONLY;
         }
-        flags |= match found.on_disk {
-            OnDisk::Assumed => 0,
-            OnDisk::Missing => c::PLEXINDEX_ITEM_FILE_MISSING,
-            OnDisk::Unknown => c::PLEXINDEX_ITEM_FILE_UNKNOWN,
-        };
         let key = self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
         let record = ItemRecord {
             key,
@@ -294,31 +272,8 @@ impl Block<'_> {
         self.put(at, record);
     }
 
-    /// Adds an answer whose candidates are these items.
-    pub fn items<'i>(
-        &mut self,
-        prefix: &str,
-        library: Option<&'i Library>,
-        items: impl ExactSizeIterator<Item = &'i Item>,
-    ) {
-        let (candidates, count) = self.candidates(prefix, items.map(|item| (FoundItem::of(item), library)));
-        self.add(&AnswerRecord {
-            status: if count == 0 { Status::NotFound } else { Status::Ok } as i32,
-            candidates,
-            candidates_count: count,
-            candidates_total: count,
-            age_ms: -1,
-            ..AnswerRecord::default()
-        });
-    }
-
     /// Adds the next answer.
     pub fn answer(&mut self, answer: &Answer<'_>) {
-        self.folder(answer, FolderFacts::default());
-    }
-
-    /// Adds the next answer, of a folder.
-    fn folder(&mut self, answer: &Answer<'_>, folder: FolderFacts) {
         let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
         let (candidates, candidates_count) = self.candidates(answer.kind.key_prefix, found);
         let message = self.known(answer.message);
@@ -335,10 +290,6 @@ impl Block<'_> {
             candidates_total: truncate_u32(answer.total),
             message,
             age_ms: answer.age_ms.unwrap_or(-1),
-            items: folder.items,
-            files: folder.files,
-            kind: i32::from(folder.kind.number()),
-            reserved: 0,
         });
     }
 }

@@ -1,7 +1,5 @@
 //! The constants of the header that are no statuses. Numbers are part of the ABI.
 
-pub use super::constants_more::*;
-
 /// The version of this ABI. It changes when a program that was compiled against an older header would misbehave. A
 /// host that loads the library at run time compares it with plexindex_get_abi_version().
 pub const PLEXINDEX_ABI_VERSION: u32 = 1;
@@ -28,6 +26,9 @@ pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
 /// plexindex_options.flags: a short hash names media paths in log lines and errors.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
+/// plexindex_options.flags: a write for other hosts is forced to the disk before its call returns, so that a power cut
+/// takes none that was acknowledged. For `shared`.
+pub const PLEXINDEX_OPEN_SHARED_DURABLE: u32 = 16;
 
 /// plexindex_mapping.kind: `from` is a folder as the host names it, `to` as the server names it.
 pub const PLEXINDEX_MAPPING_HOST_PREFIX: i32 = 1;
@@ -46,6 +47,16 @@ pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
 /// plexindex_query.flags: plexindex_refresh() asks the server once for changes.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
+
+/// plexindex_get_table(): `A` to `Z` in names of entries count as `a` to `z`.
+pub const PLEXINDEX_TABLE_FOLD_ASCII: u32 = 1;
+
+/// plexindex_table_op.kind: stores `value` under `name`.
+pub const PLEXINDEX_TABLE_PUT: i32 = 1;
+/// plexindex_table_op.kind: removes the entry `name`.
+pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
+/// plexindex_table_op.kind: removes all entries of the table.
+pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
 
 /// plexindex_record_matches().flags: returns once the log that hosts share has the matches.
 pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
@@ -119,10 +130,6 @@ pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
 /// plexindex_item.flags: only the key is known. The match was recorded, and no listing holds the item.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
-/// plexindex_item.flags: plexindex_list_items_not_on_disk() did not find `path` on this machine.
-pub const PLEXINDEX_ITEM_FILE_MISSING: u32 = 4;
-/// plexindex_item.flags: plexindex_list_items_not_on_disk() could not look for it.
-pub const PLEXINDEX_ITEM_FILE_UNKNOWN: u32 = 8;
 
 /// plexindex_item.kind: another type.
 pub const PLEXINDEX_KIND_OTHER: i32 = 0;

@@ -54,9 +54,8 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 // Enlarges a buffer from malloc, zeroed or of an earlier call, after any function that fills one:
 //     do status = plexindex_match_path(index, &query, &block, error);
 //     while (plexindex_buffer_grow(&block, status));
-// Returns 1 if the call is to be made again; 0 otherwise, also without memory. It gives at least 8 KiB, also with
-// PLEXINDEX_BUFFER_TOO_SMALL before the first call. A call that may ask the server refuses less than 4,096 bytes before
-// it does anything.
+// Returns 1 if the call is to be made again; 0 otherwise, also without memory. It gives at least 8 KiB. A call that may
+// ask the server refuses less than 4,096 bytes before it does anything.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
     size_t needed = buffer == NULL || buffer->length < 8192 ? 8192 : buffer->length;

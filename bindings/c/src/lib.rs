@@ -13,9 +13,7 @@
 mod answer;
 mod callbacks;
 pub mod constants;
-mod constants_more;
 pub mod door;
-mod edit;
 #[cfg(test)]
 mod for_tests;
 mod functions;
@@ -27,6 +25,5 @@ mod query;
 mod strings;
 mod table_handles;
 pub mod types;
-mod types_more;
 
 pub use functions::*;

@@ -8,7 +8,7 @@ use super::callbacks::call_host_for;
 use super::constants as c;
 use super::handles::{Opened, opened};
 use super::options::millis;
-use super::strings::{LONGEST_TEXT, aligned, check_flags, decoded, sized, utf8};
+use super::strings::{LONGEST_TEXT, aligned, check_flags, sized, utf8};
 use super::types::{self, Bytes, Handle, ProgressFn};
 use plexindex::error::{Result, abridged, check_length, refuse};
 use plexindex::{Library, Progress, Query, Selector};
@@ -28,7 +28,7 @@ const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
     (
         c::PLEXINDEX_QUERY_AT_ONCE,
         "PLEXINDEX_QUERY_AT_ONCE",
-        "plexindex_match_path(), plexindex_match_paths() and plexindex_match_folder() do; or give PLEXINDEX_QUERY_OFFLINE",
+        "plexindex_match_path() and plexindex_match_paths() do; or give PLEXINDEX_QUERY_OFFLINE",
     ),
 ];
 
@@ -192,7 +192,7 @@ fn progress_callback(
     }
 }
 
-impl<'h> CheckedQuery<'h> {
+impl CheckedQuery<'_> {
     pub fn full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
     }
@@ -208,10 +208,6 @@ impl<'h> CheckedQuery<'h> {
 
     pub fn at_once(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
-    }
-
-    pub fn utf8(&self, what: &str) -> Result<&'h str> {
-        decoded(self.text, what)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::constants as c;
 use super::strings::required;
 use super::types::TableHandle;
-use plexindex::error::{Error, Result, Status, refuse};
+use plexindex::error::{Result, refuse};
 use plexindex::inside::lock;
 use plexindex::inside::{Forks, Release, fork};
 use plexindex::inside::{Table, Tables};
@@ -13,11 +13,9 @@ use plexindex::inside::{Table, Tables};
 /// Maximum number of table handles of an index.
 const MAX_HANDLES: usize = 10_000;
 
-/// The target of a handle: a table, or all tables.
+/// The target of a handle.
 pub struct HostTable {
-    pub tables: Arc<Tables>,
-    pub table: Option<Table>,
-    name: Option<Vec<u8>>,
+    pub table: Table,
     flags: u32,
 }
 
@@ -36,13 +34,10 @@ impl Forks for TableHandles {
 }
 
 impl TableHandles {
-    /// Returns the handle of the table with this name, or of all tables.
-    pub fn handle(&self, tables: &Arc<Tables>, name: Option<&[u8]>, flags: u32) -> Result<*const TableHandle> {
+    /// Returns the handle of the table with this name.
+    pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
         let mut given = lock(&self.given);
-        if let Some(known) = given
-            .iter()
-            .find(|one| one.name.as_deref() == name && one.flags == flags)
-        {
+        if let Some(known) = given.iter().find(|one| one.table.name() == name && one.flags == flags) {
             return Ok(std::ptr::from_ref::<HostTable>(known).cast());
         }
         if given.len() >= MAX_HANDLES {
@@ -52,9 +47,7 @@ impl TableHandles {
         }
         let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
         let made = Box::new(HostTable {
-            tables: Arc::clone(tables),
-            table: name.map(|name| tables.table(name, folds)).transpose()?,
-            name: name.map(<[u8]>::to_vec),
+            table: tables.table(name, folds)?,
             flags,
         });
         let handle = std::ptr::from_ref::<HostTable>(&made).cast();
@@ -65,19 +58,7 @@ impl TableHandles {
 
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
-pub unsafe fn host_table<'h>(table: *const TableHandle) -> Result<&'h HostTable> {
+pub unsafe fn host_table<'h>(table: *const TableHandle) -> Result<&'h Table> {
     // SAFETY: the caller's promise.
-    unsafe { required(table.cast(), "table") }
-}
-
-/// # Safety
-/// As [`host_table`].
-pub unsafe fn one<'h>(table: *const TableHandle) -> Result<&'h Table> {
-    // SAFETY: the caller's promise.
-    unsafe { host_table(table) }?.table.as_ref().ok_or_else(|| {
-        Error::new(
-            Status::InvalidArgument,
-            "this handle is for all tables, which can only be counted and cleared: use the handle of one table",
-        )
-    })
+    unsafe { required::<HostTable>(table.cast(), "table") }.map(|host_table| &host_table.table)
 }

@@ -2,8 +2,6 @@
 
 use std::ffi::{c_char, c_void};
 
-pub use super::types_more::*;
-
 /// An open index: from plexindex_open() to plexindex_close(). Any number of threads may use it at once.
 pub struct Handle {
     _private: [u8; 0],
@@ -11,6 +9,11 @@ pub struct Handle {
 
 /// A library of an index, or all of them, from plexindex_get_library(). It belongs to the index until plexindex_close().
 pub struct LibraryHandle {
+    _private: [u8; 0],
+}
+
+/// A table of the host's own values, from plexindex_get_table(). It belongs to the index until plexindex_close().
+pub struct TableHandle {
     _private: [u8; 0],
 }
 
@@ -109,7 +112,7 @@ pub struct QueryRecord {
     pub size: usize,
     /// A library of the call's handle, or NULL.
     pub library: *const LibraryHandle,
-    /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
+    /// The path. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
     /// Longest time in ms, all waits included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     pub deadline_ms: i64,
@@ -123,7 +126,7 @@ pub struct QueryRecord {
     pub progress_user: *mut c_void,
 }
 
-/// The limits of plexindex_call(). A zero field means its default.
+/// The limits of plexindex_call(). Zero means the default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct CallOptionsRecord {
@@ -154,23 +157,22 @@ pub struct ProgressRecord {
 }
 
 /// Receives the progress of a fetch, at least every 100 ms while a call waits for the server, on the thread of that
-/// call, and once more after the last page. Return 0 to go on. Anything else ends this call with PLEXINDEX_ABORTED,
-/// even if all is fetched by then; what was fetched is kept.
+/// call, and once more after the last page. Return 0 to continue. Anything else ends this call with PLEXINDEX_ABORTED;
+/// what was fetched is kept.
 ///
-/// The callback may call plexindex functions; plexindex_close() of the same handle is refused. The fetch goes on
-/// meanwhile, and a nested call that needs what is being fetched waits for it. The callback must return and not end its
-/// thread: on Linux a thread that is ended in it (pthread_exit) sleeps for ever, with what the call holds.
+/// The callback may call plexindex functions, but plexindex_close() of the same handle is refused. The fetch continues
+/// meanwhile; a nested call that needs its items waits for it. The callback must return: on Linux a thread that ends in
+/// it (pthread_exit) sleeps for ever, with what the call holds.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const ProgressRecord) -> i32;
 
 /// Gives a new token after the server refused the present one (401) or said that it expired (498). Write it to
-/// `token->data`, which has room for `token->capacity` bytes (65,536), write its length to `token->length`, and return
-/// 0. Any other result, or the same token, says that there is no new token now.
+/// `token->data`, which has room for `token->capacity` bytes (65,536), and its length to `token->length`, and return 0.
+/// Any other result, or the same token, means that there is no new token now: plexindex asks again after 15 seconds.
 ///
-/// It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
-/// new token the call gives an older answer, or PLEXINDEX_UNAUTHORIZED if it has none, and the callback is not called
-/// again for 15 seconds. One thread at a time is in the callback of an index. Other calls that need a new token wait
-/// for it, until their deadline and for `options.read_timeout_ms` at most. The callback may make calls, and must return,
-/// as plexindex_progress_fn says; the calls that it makes on this handle do not renew the token.
+/// It runs on the thread of the call that the server refused, one thread at a time for each index. With a new token that
+/// call runs once more. Without one it gives an older answer, or PLEXINDEX_UNAUTHORIZED. Other calls that need a token
+/// wait for it, until their deadline and `options.read_timeout_ms` at most. What plexindex_progress_fn says of calls
+/// holds here too; calls on this handle do not renew the token.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
 /// Receives a log line on the thread of plexindex_drain_log(). `message` is UTF-8, and valid during the call only. It
@@ -181,10 +183,10 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 /// `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
 /// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow(). After every other error it is 0.
 ///
-/// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
-/// and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
-/// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. The same
-/// buffer may be given for the answer and for `error`. Texts that are given to the call must not lie in it.
+/// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8, and
+/// a NUL that `length` does not count; `length` is 0 after success. `data` need not be aligned. A text that does not fit
+/// is cut and ends in `…`, and `length` is its whole length. One buffer may be both answer and `error`. Texts that you
+/// give to the call must not lie in it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {
@@ -224,7 +226,7 @@ pub struct Answers {
     pub log_lines: u32,
 }
 
-/// The answer for one path, folder, GUID or title.
+/// The answer for one path.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct AnswerRecord {
@@ -250,14 +252,6 @@ pub struct AnswerRecord {
     pub message: Text,
     /// Milliseconds since the server was last asked about this listing; -1: that is not known.
     pub age_ms: i64,
-    /// plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
-    pub items: u64,
-    /// plexindex_match_folder(): how many listed files are below the folder; 0 as above.
-    pub files: u64,
-    /// plexindex_match_folder(): what the folder is, PLEXINDEX_KIND_*; 0 for no single thing.
-    pub kind: i32,
-    /// Zero.
-    pub reserved: u32,
 }
 
 /// An item, as the index knows it. A text that the index does not know is 0, 0.
@@ -288,7 +282,7 @@ pub struct ItemRecord {
     pub kind: i32,
     /// Year; 0: unknown.
     pub year: i32,
-    /// Season; the disc of a track; of a show, the season of the folder that was asked for. -1: none.
+    /// Season; the disc of a track. -1: none.
     pub season: i32,
     /// Episode or track number; -1: none.
     pub episode: i32,
@@ -296,6 +290,22 @@ pub struct ItemRecord {
     pub flags: u32,
     /// Zero.
     pub reserved: u32,
+}
+
+/// A change of a table, for plexindex_table_write().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TableOp {
+    /// PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR.
+    pub kind: i32,
+    /// Zero.
+    pub reserved: u32,
+    /// The table.
+    pub table: *const TableHandle,
+    /// The entry's name; NULL and 0 for PLEXINDEX_TABLE_CLEAR.
+    pub name: Bytes,
+    /// Its value; NULL and 0 but for PLEXINDEX_TABLE_PUT.
+    pub value: Bytes,
 }
 
 /// What happened. Set `size` to sizeof(plexindex_stats); the library fills in what both sides know. A count is of this
@@ -337,7 +347,7 @@ pub struct StatsRecord {
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,
-    /// Events about libraries, from the server (plexindex_watch_start()) and from plexindex_notify().
+    /// Events about libraries, from the server (the method `watch.start`) and from plexindex_notify().
     pub events: u64,
     /// Writes that stored events: fewer than events, since one write stores several.
     pub hints: u64,

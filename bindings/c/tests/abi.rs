@@ -16,29 +16,27 @@ use crate::compile;
 
 mod accelerator;
 
-const HEADERS: [&str; 2] = ["plexindex.h", "plexindex_more.h"];
+const HEADER: &str = "plexindex.h";
 
-/// Both headers as committed, without the functions that a C compiler makes of them.
+/// The header as committed, without the functions that a C compiler makes of it.
 fn header() -> String {
-    let without_helpers = |header: String| {
-        let (before, rest) = header.split_once(HELPERS).expect("each header has helpers");
-        let (_, after) = rest.split_once("#ifdef __cplusplus").expect("it ends");
-        format!("{before}#ifdef __cplusplus{after}")
-    };
-    HEADERS.map(committed).map(without_helpers).concat()
+    let header = committed(HEADER);
+    let (before, rest) = header.split_once(HELPERS).expect("the header has helpers");
+    let (_, after) = rest.split_once("#ifdef __cplusplus").expect("it ends");
+    format!("{before}#ifdef __cplusplus{after}")
 }
 
 const HELPERS: &str = "// Helpers.";
 
 /// Names of helpers: functions and types that only C has.
 fn helpers() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for header in HEADERS.map(committed) {
-        let helpers = header.split_once(HELPERS).expect("each header has helpers").1;
-        let words = helpers.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-        names.extend(words.filter(|word| word.starts_with("plexindex_")).map(str::to_owned));
-    }
-    names
+    let header = committed(HEADER);
+    let helpers = header.split_once(HELPERS).expect("the header has helpers").1;
+    let words = helpers.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words
+        .filter(|word| word.starts_with("plexindex_"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn committed(name: &str) -> String {
@@ -81,7 +79,6 @@ impl Declared {
                 || code.starts_with("#include")
                 || code.starts_with("extern")
                 || code == "#define PLEXINDEX_H"
-                || code == "#define PLEXINDEX_MORE_H"
                 || open);
             if names_something && !above.starts_with("//") && !code.contains(" // ") {
                 declared.bare.push(code.to_owned());
@@ -137,10 +134,10 @@ impl Declared {
     }
 }
 
-/// The headers, and what bindings are made from.
+/// The header, and what bindings are made from.
 #[test]
 fn what_build_rs_makes_is_committed() {
-    for name in [HEADERS[0], HEADERS[1], "plexindex.json"] {
+    for name in [HEADER, "plexindex.json"] {
         let generated = fs::read_to_string(Path::new(env!("OUT_DIR")).join(name))
             .expect("build.rs generated no header: its warning in the output of cargo says why");
         assert!(
@@ -151,12 +148,10 @@ fn what_build_rs_makes_is_committed() {
 }
 
 #[test]
-fn no_line_of_a_header_is_longer_than_120_columns() {
-    for name in HEADERS {
-        let text = committed(name);
-        let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 120).collect();
-        assert!(long.is_empty(), "{name}: {long:#?}");
-    }
+fn no_line_of_the_header_is_longer_than_120_columns() {
+    let text = committed(HEADER);
+    let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 120).collect();
+    assert!(long.is_empty(), "{long:#?}");
 }
 
 #[test]
@@ -237,7 +232,7 @@ fn the_header_compiles_alone() {
         // Twice: the include guard.
         fs::write(
             &source,
-            "#include \"plexindex_more.h\"\n#include \"plexindex.h\"\n#include \"plexindex_more.h\"\nint not_empty;\n",
+            "#include \"plexindex.h\"\n#include \"plexindex.h\"\nint not_empty;\n",
         )
         .expect("a file");
         compile::compile(standard, &source, &folder.path().join("alone.o"), &["-c"]);
@@ -249,9 +244,8 @@ fn printed_by(statements: &str, link: bool) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("print.c");
     let program = folder.path().join("print");
-    let text = format!(
-        "#include \"plexindex_more.h\"\n#include <stdio.h>\nint main(void)\n{{\n{statements}    return 0;\n}}\n"
-    );
+    let text =
+        format!("#include \"plexindex.h\"\n#include <stdio.h>\nint main(void)\n{{\n{statements}    return 0;\n}}\n");
     fs::write(&source, text).expect("a file");
     let link = if link { compile::link_arguments() } else { Vec::new() };
     let link: Vec<&str> = link.iter().map(String::as_str).collect();
@@ -292,8 +286,7 @@ fn c_and_rust_agree_on_every_layout() {
         plexindex_answers = Answers { size, answer_size, item_size, count, first, log_lines }
         plexindex_answer = AnswerRecord {
             status, match_kind, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message,
-            age_ms, items, files,
-            kind, reserved,
+            age_ms,
         }
         plexindex_item = ItemRecord {
             key, rating_key, title, guid, show_title, show_rating_key, show_guid, path, section, library_title, kind,
@@ -305,13 +298,7 @@ fn c_and_rust_agree_on_every_layout() {
             hints, parse_us, wait_us, match_us, calls, calls_us, slow_calls, failures,
             size_limit, over_limit, evictions, last_failure,
         }
-        plexindex_walk_request = WalkRecord {
-            size, library, folders, folders_count, limit, walk, files, rules, flags,
-        }
-        plexindex_edit = EditRecord {
-            size, library, keys, keys_count, changes, changes_count, deadline_ms, lock, reserved,
-        }
-        plexindex_edit_report = EditReportRecord { size, states, states_capacity, done, failed, requests }
+        plexindex_call_options = CallOptionsRecord { size, deadline_ms, progress, progress_user }
         plexindex_table_op = TableOp { kind, reserved, table, name, value }
     };
     let mut expected = BTreeSet::new();
@@ -449,22 +436,8 @@ fn every_function_is_called_from_c() {
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .collect();
     let functions = Declared::read(&header()).functions;
-    let missing: Vec<_> = functions
-        .iter()
-        .filter(|name| !words.contains(name.as_str()) && !leaves(name))
-        .collect();
+    let missing: Vec<_> = functions.iter().filter(|name| !words.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "no program in tests/c calls these: {missing:?}");
-}
-
-/// Whether a method does what this function or constant is for, so that both go.
-fn leaves(name: &str) -> bool {
-    let name = name.trim_start_matches("plexindex_").trim_start_matches("PLEXINDEX_");
-    let functions = "match_guid search_title list_libraries_json check_server_json get_store_json propose_mappings_json \
-        get_sqlite_version list_items get_item_json match_folder list_items_below compare_paths walk \
-        list_items_not_on_disk map_to_host watch_start watch_stop list_changes wait_for_changes edit_items table_count \
-        table_clear shared";
-    let constants = ["PATHS_", "RULE_", "WALK_", "EDIT_", "EDITED_", "SHARED_", "ITEM_FILE_"];
-    functions.split(' ').any(|one| one == name) || constants.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The C++ binding has a way to each function, status and constant.
@@ -478,12 +451,11 @@ fn the_cpp_binding_reaches_everything() {
     let statuses = declared.statuses.keys().map(|name| format!("PLEXINDEX_{name}"));
     let names = declared.functions.iter().chain(&declared.constants).cloned();
     // Statistics are C's struct, and its counts have C's names.
-    let own =
-        |name: &String| !name.starts_with("PLEXINDEX_REQUEST_") && name != "PLEXINDEX_H" && name != "PLEXINDEX_MORE_H";
+    let own = |name: &String| !name.starts_with("PLEXINDEX_REQUEST_") && name != "PLEXINDEX_H";
     let missing: Vec<String> = names
         .chain(statuses)
         .filter(own)
-        .filter(|name| !words.contains(name.as_str()) && !leaves(name))
+        .filter(|name| !words.contains(name.as_str()))
         .collect();
     assert!(
         missing.is_empty(),

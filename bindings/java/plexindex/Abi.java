@@ -17,6 +17,7 @@ public interface Abi extends com.sun.jna.Library {
     int OPEN_ACCEPT_INVALID_CERTS = 2;
     int OPEN_NO_MMAP = 4;
     int OPEN_OBFUSCATE_PATHS = 8;
+    int OPEN_SHARED_DURABLE = 16;
     int MAPPING_HOST_PREFIX = 1;
     int MAPPING_HOST_PATTERN = 2;
     int MAPPING_SERVER_PREFIX = 3;
@@ -25,6 +26,10 @@ public interface Abi extends com.sun.jna.Library {
     int QUERY_FULL = 2;
     int QUERY_AT_ONCE = 4;
     int QUERY_PROBE = 8;
+    int TABLE_FOLD_ASCII = 1;
+    int TABLE_PUT = 1;
+    int TABLE_REMOVE = 2;
+    int TABLE_CLEAR = 3;
     int RECORD_THROUGH = 1;
     int SELECT_ANY = 0;
     int SELECT_TITLE = 1;
@@ -58,8 +63,6 @@ public interface Abi extends com.sun.jna.Library {
     int ANSWER_STALE = 1;
     int ITEM_PATH_NOT_UTF8 = 1;
     int ITEM_KEY_ONLY = 2;
-    int ITEM_FILE_MISSING = 4;
-    int ITEM_FILE_UNKNOWN = 8;
     int KIND_OTHER = 0;
     int KIND_MOVIE = 1;
     int KIND_SHOW = 2;
@@ -83,38 +86,6 @@ public interface Abi extends com.sun.jna.Library {
     int LOG_WARN = 2;
     int LOG_INFO = 3;
     int LOG_DEBUG = 4;
-    int PATHS_EQUAL = 65536;
-    int PATHS_UNDER = 131072;
-    int PATHS_COMMON = 65535;
-    int RULE_EXTENSION = 1;
-    int RULE_HIDDEN = 2;
-    int RULE_SYSTEM = 4;
-    int RULE_UNPACKING = 8;
-    int RULE_EMPTY = 16;
-    int RULE_SAMPLES = 32;
-    int RULE_EXTRAS = 64;
-    int RULE_DISCS = 128;
-    int RULE_PLEXIGNORE = 256;
-    int RULE_ALL = 511;
-    int WALK_ONCE = 1;
-    int EDIT_LOCK = 0;
-    int EDIT_UNLOCK = 1;
-    int EDIT_LEAVE = 2;
-    int EDITED_NO = 0;
-    int EDITED_DONE = 1;
-    int EDITED_FAILED = 2;
-    int EDITED_MISSING = 3;
-    int TABLE_FOLD_ASCII = 1;
-    int TABLE_PUT = 1;
-    int TABLE_REMOVE = 2;
-    int TABLE_CLEAR = 3;
-    int SHARED_STATUS = 0;
-    int SHARED_INIT = 1;
-    int SHARED_CLEAR = 2;
-    int SHARED_DELIVER = 3;
-    int SHARED_FOLLOW = 4;
-    int SHARED_UNFOLLOW = 5;
-    int OPEN_SHARED_DURABLE = 16;
     int OK = 0;
     int NOT_FOUND = 1;
     int AMBIGUOUS = 2;
@@ -237,7 +208,7 @@ public interface Abi extends com.sun.jna.Library {
         public Text(Pointer at) { super(at); read(); }
     }
 
-    @FieldOrder({"status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved"})
+    @FieldOrder({"status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms"})
     final class Answer extends Structure {
         public int status;
         public byte match_kind;
@@ -250,10 +221,6 @@ public interface Abi extends com.sun.jna.Library {
         public int candidates_total;
         public Text message;
         public long age_ms;
-        public long items;
-        public long files;
-        public int kind;
-        public int reserved;
         public Answer() { }
         public Answer(Pointer at) { super(at); read(); }
     }
@@ -326,6 +293,17 @@ public interface Abi extends com.sun.jna.Library {
         public CallOptions(Pointer at) { super(at); read(); }
     }
 
+    @FieldOrder({"kind", "reserved", "table", "name", "value"})
+    final class TableOp extends Structure {
+        public int kind;
+        public int reserved;
+        public Pointer table;
+        public Bytes name;
+        public Bytes value;
+        public TableOp() { }
+        public TableOp(Pointer at) { super(at); read(); }
+    }
+
     @FieldOrder({"size", "answer_size", "item_size", "count", "first", "log_lines"})
     final class Answers extends Structure {
         public int size;
@@ -336,59 +314,6 @@ public interface Abi extends com.sun.jna.Library {
         public int log_lines;
         public Answers() { size = size(); }
         public Answers(Pointer at) { super(at); read(); }
-    }
-
-    @FieldOrder({"size", "library", "folders", "folders_count", "limit", "walk", "files", "rules", "flags"})
-    final class WalkRequest extends Structure {
-        public long size;
-        public Pointer library;
-        public Bytes folders;
-        public long folders_count;
-        public long limit;
-        public long walk;
-        public long files;
-        public int rules;
-        public int flags;
-        public WalkRequest() { size = size(); }
-        public WalkRequest(Pointer at) { super(at); read(); }
-    }
-
-    @FieldOrder({"size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved"})
-    final class Edit extends Structure {
-        public long size;
-        public Pointer library;
-        public Bytes keys;
-        public long keys_count;
-        public Bytes changes;
-        public long changes_count;
-        public long deadline_ms;
-        public int lock;
-        public int reserved;
-        public Edit() { size = size(); }
-        public Edit(Pointer at) { super(at); read(); }
-    }
-
-    @FieldOrder({"size", "states", "states_capacity", "done", "failed", "requests"})
-    final class EditReport extends Structure {
-        public long size;
-        public Pointer states;
-        public long states_capacity;
-        public long done;
-        public long failed;
-        public long requests;
-        public EditReport() { size = size(); }
-        public EditReport(Pointer at) { super(at); read(); }
-    }
-
-    @FieldOrder({"kind", "reserved", "table", "name", "value"})
-    final class TableOp extends Structure {
-        public int kind;
-        public int reserved;
-        public Pointer table;
-        public Bytes name;
-        public Bytes value;
-        public TableOp() { }
-        public TableOp(Pointer at) { super(at); read(); }
     }
 
     interface RenewTokenFn extends Callback {
@@ -414,8 +339,6 @@ public interface Abi extends com.sun.jna.Library {
     int plexindex_lookup_keys(Pointer library, byte[] paths, long paths_length, long count, Buffer out_keys, Buffer error);
     int plexindex_match_path(Pointer handle, Query query, Buffer out_answer, Buffer error);
     int plexindex_match_paths(Pointer handle, Query query, long count, Buffer out_answers, Buffer error);
-    int plexindex_match_guid(Pointer handle, Query query, Buffer out_answer, Buffer error);
-    int plexindex_search_title(Pointer handle, Query query, Buffer out_answer, Buffer error);
     long plexindex_count_answers(Buffer block);
     Pointer plexindex_get_answer(Buffer block, long place);
     Pointer plexindex_get_item(Buffer block, Pointer answer);
@@ -432,26 +355,8 @@ public interface Abi extends com.sun.jna.Library {
     int plexindex_drain_log(LogFn receive, Pointer user, Buffer error);
     int plexindex_call(Pointer handle, byte[] method, byte[] request, long request_length, CallOptions options, PointerByReference out_json, Buffer error);
     void plexindex_free(Pointer json);
-    int plexindex_list_libraries_json(Pointer handle, Query query, Buffer out_json, Buffer error);
-    int plexindex_check_server_json(Pointer handle, Query query, Buffer out_json, Buffer error);
-    int plexindex_get_store_json(Pointer handle, Buffer out_json, Buffer error);
-    int plexindex_propose_mappings_json(Pointer handle, byte[] paths, long paths_length, long count, Buffer out_json, Buffer error);
-    String plexindex_get_sqlite_version();
-    int plexindex_list_items(Pointer library, LongByReference cursor, long limit, Buffer out_page, Buffer error);
-    int plexindex_get_item_json(Pointer library, byte[] key, long key_length, Buffer out_json, Buffer error);
-    int plexindex_match_folder(Pointer handle, Query query, Buffer out_answer, Buffer error);
-    int plexindex_list_items_below(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer out_page, Buffer error);
-    int plexindex_compare_paths(byte[] path, long path_length, byte[] others, long others_length, long count, Pointer out_relations, Buffer error);
-    int plexindex_walk(WalkRequest walk, Buffer out_findings, Buffer error);
-    int plexindex_list_items_not_on_disk(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer out_page, Buffer error);
-    int plexindex_map_to_host(Pointer handle, byte[] path, long path_length, Buffer out_host, Buffer error);
-    int plexindex_watch_start(Pointer handle, Buffer error);
-    int plexindex_watch_stop(Pointer handle, Buffer error);
     int plexindex_notify(Pointer handle, byte[] body, long body_length, Buffer error);
-    int plexindex_list_changes(Pointer handle, Query query, long limit, Buffer out_page, Buffer error);
-    int plexindex_wait_for_changes(Pointer handle, Query query, Buffer error);
     int plexindex_wake_waiting(Pointer handle, Buffer error);
-    int plexindex_edit_items(Edit edit, EditReport out_report, Buffer error);
     int plexindex_get_table(Pointer handle, byte[] name, long name_length, int flags, PointerByReference out_table, Buffer error);
     int plexindex_table_lookup(Pointer table, byte[] name, PointerByReference out_value);
     int plexindex_table_get(Pointer table, byte[] name, long name_length, Buffer out_value, Buffer error);
@@ -459,7 +364,4 @@ public interface Abi extends com.sun.jna.Library {
     int plexindex_table_remove(Pointer table, byte[] name, long name_length, Buffer error);
     int plexindex_table_write(Pointer handle, Pointer ops, long count, long ttl_ms, long limit, Buffer error);
     int plexindex_table_get_next(Pointer table, byte[] after, long after_length, Buffer out_name, Buffer error);
-    int plexindex_table_count(Pointer table, LongByReference out_count, Buffer error);
-    int plexindex_table_clear(Pointer table, Buffer error);
-    int plexindex_shared(Pointer handle, int action, Buffer out_json, Buffer error);
 }

@@ -22,10 +22,6 @@ final class Offsets {
     static final int ANSWER_CANDIDATES_TOTAL = 20;
     static final int ANSWER_MESSAGE = 24;
     static final int ANSWER_AGE_MS = 32;
-    static final int ANSWER_ITEMS = 40;
-    static final int ANSWER_FILES = 48;
-    static final int ANSWER_KIND = 56;
-    static final int ANSWER_RESERVED = 60;
     static final int ITEM_KEY = 0;
     static final int ITEM_RATING_KEY = 8;
     static final int ITEM_TITLE = 16;

@@ -15,11 +15,8 @@ typedef struct plexindex_answer plexindex_answer;
 typedef struct plexindex_item plexindex_item;
 typedef struct plexindex_stats plexindex_stats;
 typedef struct plexindex_call_options plexindex_call_options;
-typedef struct plexindex_answers plexindex_answers;
-typedef struct plexindex_walk_request plexindex_walk_request;
-typedef struct plexindex_edit plexindex_edit;
-typedef struct plexindex_edit_report plexindex_edit_report;
 typedef struct plexindex_table_op plexindex_table_op;
+typedef struct plexindex_answers plexindex_answers;
 typedef int32_t (*plexindex_renew_token_fn)(void * user, plexindex_buffer * token);
 typedef int32_t (*plexindex_progress_fn)(void * user, const plexindex_progress * progress);
 typedef void (*plexindex_log_fn)(void * user, int32_t level, const char * message, size_t length);
@@ -99,10 +96,6 @@ struct plexindex_answer {
   uint32_t candidates_total;
   plexindex_text message;
   int64_t age_ms;
-  uint64_t items;
-  uint64_t files;
-  int32_t kind;
-  uint32_t reserved;
 };
 struct plexindex_item {
   plexindex_text key;
@@ -160,6 +153,13 @@ struct plexindex_call_options {
   plexindex_progress_fn progress;
   void * progress_user;
 };
+struct plexindex_table_op {
+  int32_t kind;
+  uint32_t reserved;
+  const plexindex_table_handle * table;
+  plexindex_bytes name;
+  plexindex_bytes value;
+};
 struct plexindex_answers {
   uint32_t size;
   uint32_t answer_size;
@@ -167,43 +167,6 @@ struct plexindex_answers {
   uint32_t count;
   uint32_t first;
   uint32_t log_lines;
-};
-struct plexindex_walk_request {
-  size_t size;
-  const plexindex_library_handle * library;
-  plexindex_bytes folders;
-  size_t folders_count;
-  size_t limit;
-  uint64_t walk;
-  uint64_t files;
-  uint32_t rules;
-  uint32_t flags;
-};
-struct plexindex_edit {
-  size_t size;
-  const plexindex_library_handle * library;
-  plexindex_bytes keys;
-  size_t keys_count;
-  plexindex_bytes changes;
-  size_t changes_count;
-  int64_t deadline_ms;
-  int32_t lock;
-  uint32_t reserved;
-};
-struct plexindex_edit_report {
-  size_t size;
-  uint8_t * states;
-  size_t states_capacity;
-  uint64_t done;
-  uint64_t failed;
-  uint64_t requests;
-};
-struct plexindex_table_op {
-  int32_t kind;
-  uint32_t reserved;
-  const plexindex_table_handle * table;
-  plexindex_bytes name;
-  plexindex_bytes value;
 };
 uint32_t plexindex_get_abi_version(void);
 const char * plexindex_get_version(void);
@@ -216,8 +179,6 @@ const char * plexindex_lookup_key(const plexindex_library_handle * library, cons
 int32_t plexindex_lookup_keys(const plexindex_library_handle * library, const char * paths, size_t paths_length, size_t count, plexindex_buffer * out_keys, plexindex_buffer * error);
 int32_t plexindex_match_path(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
 int32_t plexindex_match_paths(const plexindex_handle * handle, const plexindex_query * query, size_t count, plexindex_buffer * out_answers, plexindex_buffer * error);
-int32_t plexindex_match_guid(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
-int32_t plexindex_search_title(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
 size_t plexindex_count_answers(const plexindex_buffer * block);
 const plexindex_answer * plexindex_get_answer(const plexindex_buffer * block, size_t place);
 const plexindex_item * plexindex_get_item(const plexindex_buffer * block, const plexindex_answer * answer);
@@ -234,26 +195,8 @@ int32_t plexindex_get_stats(const plexindex_handle * handle, plexindex_stats * o
 int32_t plexindex_drain_log(plexindex_log_fn receive, void * user, plexindex_buffer * error);
 int32_t plexindex_call(const plexindex_handle * handle, const char * method, const char * request, size_t request_length, const plexindex_call_options * options, char ** out_json, plexindex_buffer * error);
 void plexindex_free(char * json);
-int32_t plexindex_list_libraries_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_json, plexindex_buffer * error);
-int32_t plexindex_check_server_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_json, plexindex_buffer * error);
-int32_t plexindex_get_store_json(const plexindex_handle * handle, plexindex_buffer * out_json, plexindex_buffer * error);
-int32_t plexindex_propose_mappings_json(const plexindex_handle * handle, const char * paths, size_t paths_length, size_t count, plexindex_buffer * out_json, plexindex_buffer * error);
-const char * plexindex_get_sqlite_version(void);
-int32_t plexindex_list_items(const plexindex_library_handle * library, int64_t * cursor, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
-int32_t plexindex_get_item_json(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * out_json, plexindex_buffer * error);
-int32_t plexindex_match_folder(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);
-int32_t plexindex_list_items_below(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
-int32_t plexindex_compare_paths(const char * path, size_t path_length, const char * others, size_t others_length, size_t count, uint32_t * out_relations, plexindex_buffer * error);
-int32_t plexindex_walk(plexindex_walk_request * walk, plexindex_buffer * out_findings, plexindex_buffer * error);
-int32_t plexindex_list_items_not_on_disk(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
-int32_t plexindex_map_to_host(const plexindex_handle * handle, const char * path, size_t path_length, plexindex_buffer * out_host, plexindex_buffer * error);
-int32_t plexindex_watch_start(const plexindex_handle * handle, plexindex_buffer * error);
-int32_t plexindex_watch_stop(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_notify(const plexindex_handle * handle, const char * body, size_t body_length, plexindex_buffer * error);
-int32_t plexindex_list_changes(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
-int32_t plexindex_wait_for_changes(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
 int32_t plexindex_wake_waiting(const plexindex_handle * handle, plexindex_buffer * error);
-int32_t plexindex_edit_items(const plexindex_edit * edit, plexindex_edit_report * out_report, plexindex_buffer * error);
 int32_t plexindex_get_table(const plexindex_handle * handle, const char * name, size_t name_length, uint32_t flags, const plexindex_table_handle ** out_table, plexindex_buffer * error);
 int32_t plexindex_table_lookup(const plexindex_table_handle * table, const char * name, const char ** out_value);
 int32_t plexindex_table_get(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * out_value, plexindex_buffer * error);
@@ -261,9 +204,6 @@ int32_t plexindex_table_put(const plexindex_table_handle * table, const char * n
 int32_t plexindex_table_remove(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * error);
 int32_t plexindex_table_write(const plexindex_handle * handle, const plexindex_table_op * ops, size_t count, int64_t ttl_ms, uint64_t limit, plexindex_buffer * error);
 int32_t plexindex_table_get_next(const plexindex_table_handle * table, const char * after, size_t after_length, plexindex_buffer * out_name, plexindex_buffer * error);
-int32_t plexindex_table_count(const plexindex_table_handle * table, uint64_t * out_count, plexindex_buffer * error);
-int32_t plexindex_table_clear(const plexindex_table_handle * table, plexindex_buffer * error);
-int32_t plexindex_shared(const plexindex_handle * handle, int32_t action, plexindex_buffer * out_json, plexindex_buffer * error);
 ]]
 
 local abi = { constants = {}, statuses = {}, structs = {} }
@@ -277,6 +217,7 @@ abi.constants.OPEN_OFFLINE = 1
 abi.constants.OPEN_ACCEPT_INVALID_CERTS = 2
 abi.constants.OPEN_NO_MMAP = 4
 abi.constants.OPEN_OBFUSCATE_PATHS = 8
+abi.constants.OPEN_SHARED_DURABLE = 16
 abi.constants.MAPPING_HOST_PREFIX = 1
 abi.constants.MAPPING_HOST_PATTERN = 2
 abi.constants.MAPPING_SERVER_PREFIX = 3
@@ -285,6 +226,10 @@ abi.constants.QUERY_OFFLINE = 1
 abi.constants.QUERY_FULL = 2
 abi.constants.QUERY_AT_ONCE = 4
 abi.constants.QUERY_PROBE = 8
+abi.constants.TABLE_FOLD_ASCII = 1
+abi.constants.TABLE_PUT = 1
+abi.constants.TABLE_REMOVE = 2
+abi.constants.TABLE_CLEAR = 3
 abi.constants.RECORD_THROUGH = 1
 abi.constants.SELECT_ANY = 0
 abi.constants.SELECT_TITLE = 1
@@ -318,8 +263,6 @@ abi.constants.REASON_UNAVAILABLE = 14
 abi.constants.ANSWER_STALE = 1
 abi.constants.ITEM_PATH_NOT_UTF8 = 1
 abi.constants.ITEM_KEY_ONLY = 2
-abi.constants.ITEM_FILE_MISSING = 4
-abi.constants.ITEM_FILE_UNKNOWN = 8
 abi.constants.KIND_OTHER = 0
 abi.constants.KIND_MOVIE = 1
 abi.constants.KIND_SHOW = 2
@@ -343,38 +286,6 @@ abi.constants.LOG_ERROR = 1
 abi.constants.LOG_WARN = 2
 abi.constants.LOG_INFO = 3
 abi.constants.LOG_DEBUG = 4
-abi.constants.PATHS_EQUAL = 65536
-abi.constants.PATHS_UNDER = 131072
-abi.constants.PATHS_COMMON = 65535
-abi.constants.RULE_EXTENSION = 1
-abi.constants.RULE_HIDDEN = 2
-abi.constants.RULE_SYSTEM = 4
-abi.constants.RULE_UNPACKING = 8
-abi.constants.RULE_EMPTY = 16
-abi.constants.RULE_SAMPLES = 32
-abi.constants.RULE_EXTRAS = 64
-abi.constants.RULE_DISCS = 128
-abi.constants.RULE_PLEXIGNORE = 256
-abi.constants.RULE_ALL = 511
-abi.constants.WALK_ONCE = 1
-abi.constants.EDIT_LOCK = 0
-abi.constants.EDIT_UNLOCK = 1
-abi.constants.EDIT_LEAVE = 2
-abi.constants.EDITED_NO = 0
-abi.constants.EDITED_DONE = 1
-abi.constants.EDITED_FAILED = 2
-abi.constants.EDITED_MISSING = 3
-abi.constants.TABLE_FOLD_ASCII = 1
-abi.constants.TABLE_PUT = 1
-abi.constants.TABLE_REMOVE = 2
-abi.constants.TABLE_CLEAR = 3
-abi.constants.SHARED_STATUS = 0
-abi.constants.SHARED_INIT = 1
-abi.constants.SHARED_CLEAR = 2
-abi.constants.SHARED_DELIVER = 3
-abi.constants.SHARED_FOLLOW = 4
-abi.constants.SHARED_UNFOLLOW = 5
-abi.constants.OPEN_SHARED_DURABLE = 16
 abi.statuses.OK = 0
 abi.statuses.NOT_FOUND = 1
 abi.statuses.AMBIGUOUS = 2
@@ -412,13 +323,10 @@ abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "u
 abi.structs.plexindex_progress = { "size", "library", "items", "total", "elapsed_ms" }
 abi.structs.plexindex_query = { "size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user" }
 abi.structs.plexindex_text = { "offset", "length" }
-abi.structs.plexindex_answer = { "status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved" }
+abi.structs.plexindex_answer = { "status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms" }
 abi.structs.plexindex_item = { "key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section", "library_title", "kind", "year", "season", "episode", "flags", "reserved" }
 abi.structs.plexindex_stats = { "size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "segment_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions", "last_failure" }
 abi.structs.plexindex_call_options = { "size", "deadline_ms", "progress", "progress_user" }
-abi.structs.plexindex_answers = { "size", "answer_size", "item_size", "count", "first", "log_lines" }
-abi.structs.plexindex_walk_request = { "size", "library", "folders", "folders_count", "limit", "walk", "files", "rules", "flags" }
-abi.structs.plexindex_edit = { "size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved" }
-abi.structs.plexindex_edit_report = { "size", "states", "states_capacity", "done", "failed", "requests" }
 abi.structs.plexindex_table_op = { "kind", "reserved", "table", "name", "value" }
+abi.structs.plexindex_answers = { "size", "answer_size", "item_size", "count", "first", "log_lines" }
 return abi

@@ -280,8 +280,8 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     };
     let late = index.match_path(&hurried, b"/data/movies/x.mkv").expect("an answer");
     assert_eq!((late.status, late.reason), (Status::NeedsWarm, Reason::NotFetched));
-    let folder = index.match_folder_with(&hurried, b"/data/movies", |found, _| Ok(found.reason));
-    assert_eq!(folder.expect("an answer"), Reason::NotFetched);
+    let folder = index.ask_folder(&hurried, b"/data/movies").expect("an answer");
+    assert_eq!(folder.answer.reason, Some(Reason::NotFetched));
     at.server.clear_faults();
     index.libraries_json(&QueryOptions::default()).expect("libraries");
     at.server
@@ -690,9 +690,7 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
         ] {
             library.invalidate_path(told.as_bytes()).expect("invalidated");
             server.reset();
-            index
-                .match_folder_with(&library.query(), asked.as_bytes(), |_, _| Ok(()))
-                .expect("an answer");
+            index.ask_folder(&library.query(), asked.as_bytes()).expect("an answer");
             assert_eq!(requests(&server)[4], 1, "{kind}: {told}, {asked}");
         }
     }

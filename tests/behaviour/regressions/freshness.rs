@@ -220,8 +220,8 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
         "no deadline ran out"
     );
     let folder = b"/data/movies/Nowhere (2020)";
-    let told = index.match_folder_with(&library.query(), folder, |answer, _| Ok((answer.reason, answer.stale)));
-    assert_eq!(told.expect("an answer"), (Reason::Unavailable, true));
+    let told = index.ask_folder(&library.query(), folder).expect("an answer").answer;
+    assert_eq!((told.reason, told.stale), (Some(Reason::Unavailable), true));
     let other = at.open();
     let same = other.library("Movies").expect("a handle");
     assert_eq!(missed(&other, &same, 2, true), Status::NotYet);

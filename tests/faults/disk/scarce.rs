@@ -4,10 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
 use plexindex::error::Status;
-use plexindex_abi::types::{
-    Buffer, Bytes, EditRecord, EditReportRecord, Handle, LibraryHandle, OptionsRecord, QueryRecord, TableHandle,
-    TableOp,
-};
+use plexindex_abi::types::{Buffer, Bytes, Handle, LibraryHandle, OptionsRecord, QueryRecord, TableHandle, TableOp};
 
 use super::broken::answer;
 use super::full::try_open;
@@ -266,7 +263,6 @@ unsafe extern "C" {
         deadline_ms: i64,
         error: *mut Buffer,
     ) -> i32;
-    fn plexindex_edit_items(edit: *const EditRecord, report: *mut EditReportRecord, error: *mut Buffer) -> i32;
 }
 
 /// A call that may write answers.
@@ -320,24 +316,13 @@ pub fn short_of_memory(words: &[&str]) {
             ..std::mem::zeroed()
         };
         let mut answers: Buffer = std::mem::zeroed();
-        let edit = EditRecord {
-            size: size_of::<EditRecord>(),
-            library,
-            keys: given(&many),
-            keys_count: COUNT,
-            changes: given(b"title\0x\0"),
-            changes_count: 1,
-            lock: plexindex_abi::constants::PLEXINDEX_EDIT_LOCK,
-            ..std::mem::zeroed()
-        };
-        let calls: [(&str, &Call<'_>); 4] = [
+        let calls: [(&str, &Call<'_>); 3] = [
             ("match", &|answers| {
                 plexindex_match_paths(handle, &raw const query, COUNT, answers, error)
             }),
             ("record", &|_| {
                 plexindex_record_matches(library, data, length, data, length, COUNT, 0, 0, error)
             }),
-            ("edit", &|_| plexindex_edit_items(&raw const edit, null_mut(), error)),
             ("write", &|_| {
                 plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0, error)
             }),
@@ -367,7 +352,7 @@ fn without_memory_for_a_batch_there_is_a_status() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut worker = Worker::start("short of memory", [&*folder.path().display().to_string()]);
     assert_eq!(worker.hear(), "ready");
-    for what in ["match", "record", "edit", "write"] {
+    for what in ["match", "record", "write"] {
         let said = worker.hear();
         let refused = format!("{what}: {}: not enough memory for ", Status::InvalidArgument as i32);
         assert!(said.starts_with(&refused), "{said}");

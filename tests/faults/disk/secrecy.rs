@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use crate::support::index::QueryOptions;
 use plexindex::model::Token;
@@ -347,7 +347,16 @@ unsafe extern "C" {
     ) -> i32;
     fn plexindex_refresh(handle: *const capi::Handle, query: *const capi::QueryRecord, error: *mut capi::Buffer)
     -> i32;
-    fn plexindex_watch_start(handle: *const capi::Handle, error: *mut capi::Buffer) -> i32;
+    fn plexindex_call(
+        handle: *const capi::Handle,
+        method: *const std::ffi::c_char,
+        request: *const std::ffi::c_char,
+        request_length: usize,
+        options: *const capi::CallOptionsRecord,
+        json: *mut *mut std::ffi::c_char,
+        error: *mut capi::Buffer,
+    ) -> i32;
+    fn plexindex_free(json: *mut std::ffi::c_char);
     fn plexindex_close(handle: *mut capi::Handle, error: *mut capi::Buffer) -> i32;
 }
 
@@ -375,7 +384,10 @@ pub fn remembered(words: &[&str]) {
             ..std::mem::zeroed()
         };
         assert_eq!(plexindex_refresh(handle, &raw const all, null_mut()), 0);
-        assert_eq!(plexindex_watch_start(handle, null_mut()), 0);
+        let (watch, mut json) = (c"watch.start".as_ptr(), null_mut());
+        let status = plexindex_call(handle, watch, null(), 0, null(), &raw mut json, null_mut());
+        assert_eq!(status, 0);
+        plexindex_free(json);
         say("open");
         told();
         assert_eq!(plexindex_close(handle, null_mut()), 0);

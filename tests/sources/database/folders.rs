@@ -1,7 +1,7 @@
 //! A folder of a library that was never fetched: what is below it is read by the index of paths, and answers as after a listing.
 
 use crate::support::index::{Index, QueryOptions};
-use plexindex::error::Status;
+use plexindex::MatchStatus;
 use plexindex::model::{Confidence, ItemType, MatchKind};
 use plexindex::options::{Mapping, Options};
 use rusqlite::Connection;
@@ -54,7 +54,7 @@ fn server() -> (tempfile::TempDir, Server) {
 /// What an answer says, but for when that was found out.
 #[derive(Debug, PartialEq)]
 struct Said {
-    status: Status,
+    status: MatchStatus,
     match_kind: MatchKind,
     confidence: Confidence,
     stale: bool,
@@ -65,19 +65,20 @@ struct Said {
 }
 
 fn asked(index: &Index, folder: &str) -> Said {
-    let said = index.match_folder_with(&QueryOptions::default(), folder.as_bytes(), |answer, facts| {
-        Ok(Said {
-            status: answer.status,
-            match_kind: answer.match_kind,
-            confidence: answer.confidence,
-            stale: answer.stale,
-            kind: facts.kind,
-            items: facts.items,
-            files: facts.files,
-            found: format!("{} {:?}", answer.total, answer.candidates()),
-        })
-    });
-    said.expect("an answer")
+    let said = index
+        .ask_folder(&QueryOptions::default(), folder.as_bytes())
+        .expect("an answer");
+    let answer = &said.answer;
+    Said {
+        status: answer.status,
+        match_kind: answer.match_kind.unwrap_or(MatchKind::None),
+        confidence: answer.confidence.unwrap_or(Confidence::None),
+        stale: answer.stale,
+        kind: said.kind.unwrap_or_default(),
+        items: said.items,
+        files: said.files,
+        found: format!("{} {:?}", answer.total, answer.candidates),
+    }
 }
 
 fn listings(index: &Index) -> u64 {
@@ -111,7 +112,7 @@ fn a_cold_folder_is_answered_as_after_a_listing() {
         assert_eq!((found.kind, found.items), (kind, items), "{wanted}");
         assert_eq!(
             (found.status, found.match_kind, found.confidence, found.stale),
-            (Status::Ok, MatchKind::Exact, Confidence::High, false),
+            (MatchStatus::Found, MatchKind::Exact, Confidence::High, false),
             "{wanted}"
         );
         assert_eq!(found, asked(&listed, wanted), "{wanted}");

@@ -178,9 +178,8 @@ fn read_page<A>(
     then: impl FnOnce(&Answer<'_>, Option<String>, u64) -> Result<A>,
 ) -> Answered<A> {
     check_page_limit(request.limit)?;
-    let after = match request.cursor.map(|cursor| STANDARD.decode(cursor)).transpose() {
-        Ok(after) => after,
-        Err(_) => return refuse("cursor: give what the last page gave, or none for the first page"),
+    let Ok(after) = request.cursor.map(|cursor| STANDARD.decode(cursor)).transpose() else {
+        return refuse("cursor: give what the last page gave, or none for the first page");
     };
     let library = caller.library(request.library)?;
     let answer = library.items_below_with(

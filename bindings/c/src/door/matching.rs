@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{Answered, Caller, LibraryName};
 use plexindex::error::Status;
-use plexindex::inside::ByteString;
+use plexindex::inside::{ByteString, named};
 use plexindex::{Folder, Match, MatchStatus};
 
 /// Answers which show, season, artist, album or item a folder is: the deepest one that all listed files below it share.
@@ -41,11 +41,11 @@ pub struct MatchFolder {
 pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> Answered<Folder> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;
-    let path = &request.path.0;
+    let path = named(request.path.0);
     let folder = if request.at_once {
-        query.match_folder_at_once_with(path, Folder::of)?
+        query.match_folder_at_once(path)?
     } else {
-        query.match_folder_with(path, Folder::of)?
+        query.match_folder(path)?
     };
     let status = status_of(&folder.answer);
     Ok((folder, Ok(status)))

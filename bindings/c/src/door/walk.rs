@@ -114,12 +114,7 @@ pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> Answered<Walked> {
         };
         list.push((start.twin, start.path.0.as_slice()));
     }
-    let found = library.walk(
-        (!request.once).then_some(number),
-        &starts,
-        (rules, request.limit),
-        |found| Ok(found.clone()),
-    )?;
+    let found = library.walk((!request.once).then_some(number), &starts, (rules, request.limit))?;
     done(Walked {
         findings: found.found,
         files: found.files,

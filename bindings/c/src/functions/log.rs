@@ -10,7 +10,7 @@ use plexindex::inside::call_host;
 
 /// Hands the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
 /// plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
-/// line says how many. A host that unloads the library calls this last, or the lines that wait are never freed.
+/// line says how many. A host that unloads the library calls this last, which frees them.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.

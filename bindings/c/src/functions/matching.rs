@@ -10,9 +10,7 @@ use plexindex::error::Status;
 use plexindex::inside::Answer;
 
 /// The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn; sends requests where needed and allowed.
-///
 /// `out_answer`: a block: plexindex_answers, one plexindex_answer, and what they point to.
-///
 /// Returns the answer's status, with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
 /// PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Returns PLEXINDEX_BUFFER_TOO_SMALL or an error without a block. When the
 /// library was never fetched and cannot be fetched now, that is the server's error.
@@ -40,12 +38,11 @@ pub unsafe extern "C" fn plexindex_match_path(
     })
 }
 
-/// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status.
+/// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status. `query`:
+/// `text` holds `count` paths, each followed by a NUL.
 ///
-/// `query`: `text` holds `count` paths, each followed by a NUL.
-///
-/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; an error that concerns all paths;
-/// PLEXINDEX_BUFFER_TOO_SMALL, before any work if 384 bytes for each path and the length of `text` do not fit.
+/// Returns PLEXINDEX_OK with the block written; an error that concerns all paths; PLEXINDEX_BUFFER_TOO_SMALL, before any
+/// work if 384 bytes for each path and the length of `text` do not fit.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -78,57 +75,5 @@ pub unsafe extern "C" fn plexindex_match_paths(
         })?;
         recount_log_lines(answers)?;
         Ok(Status::Ok)
-    })
-}
-
-/// The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. That of a
-/// show or season gives its episodes, that of an artist or album its tracks. One item is PLEXINDEX_OK, several are
-/// PLEXINDEX_AMBIGUOUS: at most 16 are given, with the count of all. A library that was never fetched, or whose
-/// listing has expired, is fetched first. Returns what plexindex_match_path() returns.
-///
-/// # Safety
-/// As plexindex_match_path().
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_match_guid(
-    handle: *const Handle,
-    query: *const QueryRecord,
-    out_answer: *mut Buffer,
-    error: *mut Buffer,
-) -> i32 {
-    guard_into(error, out_answer, "out_answer", |answer| {
-        // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query, 0) }?;
-        let guid = checked.utf8("the GUID")?;
-        check_memory(answer)?;
-        let status = checked
-            .query
-            .match_guid_with(guid, |found| write_answer(answer, found))?;
-        recount_log_lines(answer)?;
-        Ok(status)
-    })
-}
-
-/// The items with this title, UTF-8. Case, accents and punctuation do not count. When no item has the title, the items
-/// whose titles hold all its words. The title of a show gives its episodes. Else as plexindex_match_guid().
-///
-/// # Safety
-/// As plexindex_match_path().
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_search_title(
-    handle: *const Handle,
-    query: *const QueryRecord,
-    out_answer: *mut Buffer,
-    error: *mut Buffer,
-) -> i32 {
-    guard_into(error, out_answer, "out_answer", |answer| {
-        // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query, 0) }?;
-        let title = checked.utf8("the title")?;
-        check_memory(answer)?;
-        let status = checked
-            .query
-            .search_title_with(title, |found| write_answer(answer, found))?;
-        recount_log_lines(answer)?;
-        Ok(status)
     })
 }

@@ -68,13 +68,11 @@ pub unsafe extern "C" fn plexindex_open(
 
 /// Replaces the token of an open index. Sends no request. Calls under way keep the old one; a watch connects again.
 ///
-/// With `options.user` the index keeps all that it holds. Without it the index has nothing until the next call that may
-/// send a request has found that the server accepts the new token. Then it holds again what it held for this token, or
-/// for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins anew.
+/// With `options.user` the index keeps all that it holds. Without it the index holds nothing until a call that may send
+/// a request has found that the server accepts the new token. Then it holds what it held for this token, or for the user
+/// that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins with nothing.
 ///
-/// `token`: as options.token; NULL and 0 for none.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for a text that cannot be a token; PLEXINDEX_STORE.
+/// `token`: as options.token; NULL and 0 for none. Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -94,9 +92,8 @@ pub unsafe extern "C" fn plexindex_set_token(
     })
 }
 
-/// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. The handle,
-/// its library handles and its table handles are invalid from the start of this call on. The library cannot detect it if
-/// another thread is in a call with them, or closes the handle too: that must not be.
+/// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. No other
+/// thread may be in a call with the handle, its libraries or its tables, or close it too: that cannot be detected.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written: the index is closed all the same;
 /// PLEXINDEX_INVALID_ARGUMENT in a callback of this index, or for an `error` that is refused: it is not closed.

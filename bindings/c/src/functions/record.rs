@@ -50,7 +50,7 @@ pub unsafe extern "C" fn plexindex_record_match(
 /// plexindex_record_match() for many: all are recorded, or none. `paths`, `keys`: `count`, each followed by a NUL.
 ///
 /// `flags`: 0, or PLEXINDEX_RECORD_THROUGH: the call returns once the log that hosts share has the matches, as
-/// PLEXINDEX_SHARED_DELIVER does. PLEXINDEX_TIMEOUT may then say that they are stored in this folder, and delivered
+/// the method `sharing` can. PLEXINDEX_TIMEOUT may then say that they are stored in this folder, and delivered
 /// later. PLEXINDEX_INVALID_ARGUMENT says that nothing is recorded, because the index does not share, or because no
 /// other host could use a path: it is in no folder of the library and under no mapping.
 ///

@@ -15,9 +15,8 @@ use plexindex::inside::RefreshReason;
 /// PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
 /// The next listing, a minute later or more, counts whatever its size. PLEXINDEX_QUERY_FULL believes it at once.
 ///
-/// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
-/// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_TIMEOUT when no library was
-/// known either; PLEXINDEX_ABORTED; the server's error.
+/// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first: the next call
+/// continues; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_TIMEOUT when no library was known either.
 ///
 /// # Safety
 /// As plexindex_match_path().

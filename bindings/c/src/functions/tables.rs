@@ -9,21 +9,18 @@ use crate::guard::{guard, guard_into, guard_output, guard_value, keep_text};
 use crate::handles::opened;
 use crate::options::ttl;
 use crate::strings::{aligned, bytes, check_reserved, null, out, unsupported};
-use crate::table_handles::{HostTable, host_table, one};
+use crate::table_handles::{HostTable, host_table};
 use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, refuse, room};
 use plexindex::inside::{Op, Tables, Terms};
 
 /// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes, in the index's
 /// folder, for every process that opens that. No query reads it, and no server is asked. The first
-/// plexindex_table_put() makes it.
+/// plexindex_table_put() creates it. The methods `tables.count` and `tables.clear` count and remove its entries.
 ///
-/// `name`: the table's name, any bytes. An empty name is a pointer and 0. NULL and 0 is all tables, for
-/// plexindex_table_count() and plexindex_table_clear(). `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
-/// handle, or NULL after an error. It lasts as long as the index. The same name and flags give the same handle. An
-/// index gives out 10,000 at most.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags.
+/// `name`: any bytes; an empty name is a pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
+/// handle, or NULL after an error; it lasts as long as the index. The same name and flags give the same handle. An index
+/// gives out 10,000 at most.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -42,14 +39,15 @@ pub unsafe extern "C" fn plexindex_get_table(
         *slot = std::ptr::null();
         // SAFETY: the caller's promise.
         let (opened, given) = unsafe { (opened(handle)?, bytes(name, name_length, "name")?) };
-        // An empty name is a name: one that a host computed must not clear all its tables.
-        let name = (!name.is_null()).then_some(given);
+        if name.is_null() {
+            return Err(null("name"));
+        }
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
             return unsupported(format!(
                 "flags is {flags:#x}: this version knows only PLEXINDEX_TABLE_FOLD_ASCII"
             ));
         }
-        *slot = opened.tables().handle(opened.index().tables(), name, flags)?;
+        *slot = opened.tables().handle(opened.index().tables(), given, flags)?;
         Ok(Status::Ok)
     })
 }
@@ -62,8 +60,7 @@ pub unsafe extern "C" fn plexindex_get_table(
 /// ask plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
 ///
 /// # Safety
-/// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated; `out_value` NULL or
-/// valid.
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_lookup(
     table: *const TableHandle,
@@ -94,7 +91,7 @@ unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *co
         return not_yet;
     }
     // SAFETY: the caller's promise.
-    let Some(HostTable { table: Some(table), .. }) = (unsafe { table.as_ref() }) else {
+    let Some(HostTable { table, .. }) = (unsafe { table.as_ref() }) else {
         return not_yet;
     };
     // SAFETY: the caller's promise.
@@ -107,10 +104,7 @@ unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *co
 }
 
 /// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
-/// is one.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
-/// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+/// is one. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for one that has expired; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -125,7 +119,13 @@ pub unsafe extern "C" fn plexindex_table_get(
     guard_output(error, out_value, || {
         aligned(out_value, "out_value")?;
         // SAFETY: the caller's promise.
-        let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, out_value.as_mut()) };
+        let (table, name, value) = unsafe {
+            (
+                host_table(table)?,
+                bytes(name, name_length, "name")?,
+                out_value.as_mut(),
+            )
+        };
         let Some(buffer) = value else {
             let there = table.get(name, 0, &mut |_| {})?;
             return Ok(there.map_or(Status::NotFound, |_| Status::Ok));
@@ -142,7 +142,6 @@ pub unsafe extern "C" fn plexindex_table_get(
 }
 
 /// Stores a value. It replaces the value of the same name.
-///
 /// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
 /// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
 /// that the entries written longest ago are removed, but never what this call wrote. 0: no limit. Each call also removes
@@ -169,7 +168,7 @@ pub unsafe extern "C" fn plexindex_table_put(
         // SAFETY: the caller's promise.
         let (table, name, value) = unsafe {
             (
-                one(table)?,
+                host_table(table)?,
                 bytes(name, name_length, "name")?,
                 bytes(value, value_length, "value")?,
             )
@@ -191,20 +190,17 @@ pub unsafe extern "C" fn plexindex_table_remove(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (table, name) = unsafe { (one(table)?, bytes(name, name_length, "name")?) };
+        let (table, name) = unsafe { (host_table(table)?, bytes(name, name_length, "name")?) };
         table.remove(name)
     })
 }
 
-/// Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the
-/// values that the call stored, it removes all of them.
-///
-/// `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
-///
-/// Returns what plexindex_table_put() returns.
+/// Makes many changes in one transaction, in order: all, or none. When the limit later removes one of the values that
+/// the call stored, it removes all of them. `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`, and what
+/// it returns: as for plexindex_table_put().
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `handle` must be open, and the tables handles of it.
+/// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_write(
     handle: *const Handle,
@@ -249,13 +245,14 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
     } = given;
     check_reserved(reserved, &format!("ops[{place}]"))?;
     // SAFETY: the caller's promise.
-    if unsafe { host_table(table) }.is_ok_and(|known| !Arc::ptr_eq(&known.tables, tables)) {
+    let table = unsafe { host_table(table) }?;
+    if !Arc::ptr_eq(table.tables(), tables) {
         return refuse(format!(
             "ops[{place}].table belongs to another handle: get it from plexindex_get_table() with this handle"
         ));
     }
     // SAFETY: as above.
-    let (table, name, value) = unsafe { (one(table)?, name.get("ops.name")?, value.get("ops.value")?) };
+    let (name, value) = unsafe { (name.get("ops.name")?, value.get("ops.value")?) };
     match kind {
         c::PLEXINDEX_TABLE_PUT => Ok(Op::Put(table, name, value)),
         c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
@@ -269,14 +266,11 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
     }
 }
 
-/// Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
+/// Gives the name of a table's next entry, in the order of their bytes, without expired ones.
 ///
-/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. The name may
-/// stay in the memory of `out_name`. PLEXINDEX_BUFFER_TOO_SMALL does not change that memory, but plexindex_buffer_grow()
-/// may move it. `out_name`: the next name.
-///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
-/// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. It may lie in
+/// the memory of `out_name`, which PLEXINDEX_BUFFER_TOO_SMALL leaves alone but plexindex_buffer_grow() may move.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -291,47 +285,10 @@ pub unsafe extern "C" fn plexindex_table_get_next(
     guard_into(error, out_name, "out_name", |name| {
         let first = after.is_null();
         // SAFETY: the caller's promise.
-        let (table, after) = unsafe { (one(table)?, bytes(after, after_length, "after")?) };
+        let (table, after) = unsafe { (host_table(table)?, bytes(after, after_length, "after")?) };
         match table.next((!first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
             None => Ok(Status::NotFound),
-        }
-    })
-}
-
-/// How many entries a table has, or all tables together. Entries that have expired and are still stored count too.
-///
-/// # Safety
-/// Pointers must be NULL or valid; `table` must be a handle of an open index.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table_count(
-    table: *const TableHandle,
-    out_count: *mut u64,
-    error: *mut Buffer,
-) -> i32 {
-    guard(error, || {
-        // SAFETY: the caller's promise.
-        let (host_table, count) = unsafe { (host_table(table)?, out(out_count, "out_count")?) };
-        *count = match &host_table.table {
-            Some(table) => table.count()?,
-            None => host_table.tables.count()?,
-        };
-        Ok(Status::Ok)
-    })
-}
-
-/// Removes all entries of a table, or of all tables. A table of any size takes the same time.
-///
-/// # Safety
-/// `table` must be NULL or a handle of an open index.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table_clear(table: *const TableHandle, error: *mut Buffer) -> i32 {
-    guard(error, || {
-        // SAFETY: the caller's promise.
-        let host_table = unsafe { host_table(table) }?;
-        match &host_table.table {
-            Some(table) => table.clear(),
-            None => host_table.tables.clear(),
         }
     })
 }
