@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::{ItemRows, LibraryRow, LibraryRows, Store};
+use crate::engine::{LibraryRow, LibraryRows, Store};
 use crate::error::{Error, Result, Status, check_length, no_room, refuse, room};
 use crate::events::Events;
 use crate::model::{IdentityId, ItemType};
@@ -182,10 +182,16 @@ impl Editing {
         targets: &mut [EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
-        for target in targets.iter_mut().filter(|_| row.generation.is_fetched()) {
-            let item = ItemRows(&self.store).item(row.id, row.generation, target.rating_key)?;
+        let snapshot = self.reading.snapshot();
+        let index = snapshot
+            .rows
+            .iter()
+            .position(|own| own.id == row.id && own.generation.is_fetched());
+        for target in targets.iter_mut() {
+            let item = index.and_then(|index| snapshot.views[index].stored_item(target.rating_key));
             target.kind = item.map(|item| item.kind);
         }
+        drop(snapshot);
         self.fetch_kinds(call, row, targets)?;
         check_kinds(row, targets, report)
     }

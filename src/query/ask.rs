@@ -14,6 +14,7 @@ use crate::model::{IdentityId, Sequence};
 use crate::platform::swap::Guard;
 use crate::sync::{
     BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RefreshReason, RequestCounts, SHORTLY, SearchTarget,
+    segments_lost,
 };
 
 /// Attempts to rebuild segments for one question.
@@ -79,7 +80,7 @@ impl Queries {
                 // What is read or fetched next must not be evicted.
                 look.each_library(question, &found, &mut |index| pin.pin(snapshot.rows[index].id));
                 concerned.libraries.iter().for_each(|row| pin.pin(row.id));
-            } else if !(look.was_evicted(question, &found, seen, &asked) && asked.restart()) {
+            } else if !(look.was_evicted(question, &found, &asked) && asked.restart()) {
                 return question.answer(&look, &found, asked, then);
             }
             let identity = snapshot.identity.unwrap_or_default();
@@ -356,15 +357,6 @@ impl Asked {
         }
         true
     }
-}
-
-/// The error for segments that are damaged again after each rebuild.
-pub(super) fn segments_lost() -> Error {
-    Error::new(
-        Status::Store,
-        "a segment is missing or damaged after each repair: see the log, and look for the program that removes or \
-         overwrites files in cache_dir",
-    )
 }
 
 #[cfg(test)]

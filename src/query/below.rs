@@ -17,7 +17,7 @@ use crate::platform::files::{is_gone, named};
 use crate::platform::local_path;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
-use crate::sync::{Call, Resolved, Selection, Selector};
+use crate::sync::{Call, Resolved, Selection, Selector, segments_lost};
 
 /// Attempts to rebuild damaged segments for one page.
 const REBUILDS: u32 = 3;
@@ -87,7 +87,7 @@ impl Queries {
             }
             return then(&answer, facts);
         }
-        Err(super::ask::segments_lost())
+        Err(segments_lost())
     }
 
     /// Walks local folders for a limited time. Returns the files that are not listed as a single item; the files of `starts`

@@ -146,7 +146,6 @@ impl Question for FolderQuestion<'_> {
         let is_known = matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped);
         Seen {
             lost: found.outcome.broken || look.snapshot.incomplete,
-            evicted: false, // segments do not change while they are read
             // No file below it is listed: the folder may be new.
             missed: !found.is_file && !is_known,
             plain: false,

@@ -1,4 +1,4 @@
-//! Answers for GUIDs and titles, from the store's indexes. Stale libraries in scope are refreshed first.
+//! Answers for GUIDs and titles. Stale libraries in scope are refreshed first.
 
 use std::time::Instant;
 
@@ -6,9 +6,9 @@ use super::answer::Answer;
 use super::explain::{explain_deadline, explain_failure, fetch_once};
 use super::queries::Queries;
 use super::question::{Asked, Look, Question, Seen};
-use crate::engine::{ItemRows, places};
+use crate::engine::places;
 use crate::error::{Result, Status, abridged, check_length, refuse};
-use crate::matching::{FoundItem, MAX_CANDIDATES, Normal};
+use crate::matching::{FoundItem, MAX_CANDIDATES, Normal, View};
 use crate::model::{Confidence, Item, ItemType, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::Kind;
@@ -30,8 +30,8 @@ struct FoundItems {
     total: usize,
     /// The items have all words of the title; none has the title itself.
     by_words: bool,
-    /// A fetched library was evicted or listed anew after the snapshot, so its items may be missing.
-    was_evicted: bool,
+    /// A segment is missing or damaged.
+    lost: bool,
 }
 
 impl Queries {
@@ -114,26 +114,26 @@ impl Question for ItemCriterion<'_> {
     type Found<'t> = FoundItems;
     const VERIFIES_FIRST: bool = false;
 
-    /// Reads the store, for all libraries that were fetched.
+    /// Searches all libraries that were fetched.
     fn find(&self, look: &Look<'_>, found: &mut FoundItems) -> Result<()> {
-        let queries = look.queries;
+        let (rows, counters) = (look.snapshot.rows_in(look.scope), &look.queries.counters);
         found.by_words = true;
-        for (index, row) in look.snapshot.rows_in(look.scope).iter().enumerate() {
-            if !row.generation.is_fetched() {
+        for (index, view) in look.snapshot.views_in(look.scope).iter().enumerate() {
+            if !rows[index].generation.is_fetched() {
+                continue;
+            }
+            if view.segment.is_none() {
+                found.lost = true;
                 continue;
             }
             let reading = Instant::now();
             let hits = match self {
-                ItemCriterion::Guid(guid) => {
-                    ItemRows(&queries.store).items_with_guid(row, guid, MAX_CANDIDATES, look.call.deadline)?
-                }
-                ItemCriterion::Title(title) => {
-                    ItemRows(&queries.store).items_with_title(row, title, MAX_CANDIDATES, look.call.deadline)?
-                }
+                ItemCriterion::Guid(guid) => view.items_with_guid(guid, MAX_CANDIDATES)?,
+                ItemCriterion::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
             };
-            queries.counters.add_time(Spent::Store, reading.elapsed());
-            queries.counters.add_time(Spent::Away, reading.elapsed());
-            found.was_evicted |= !hits.is_current;
+            counters.add_time(Spent::Store, reading.elapsed());
+            counters.add_time(Spent::Away, reading.elapsed());
+            found.lost |= view.broken();
             // An exact title in one library is better than matching words in all others.
             match (found.by_words, hits.by_words) {
                 (false, true) => continue,
@@ -150,7 +150,7 @@ impl Question for ItemCriterion<'_> {
     /// Nothing is missed: nothing shows which library should list a GUID or title.
     fn seen(&self, _: &Look<'_>, found: &FoundItems) -> Seen {
         Seen {
-            evicted: found.was_evicted,
+            lost: found.lost,
             ..Seen::default()
         }
     }

@@ -184,7 +184,6 @@ impl Question for PathQuestion<'_> {
         };
         Seen {
             lost,
-            evicted: false, // segments do not change while they are read
             missed: is_uncertain && !outcome.unverified,
             plain: is_known && outcome.total == 1 && !outcome.unverified && !lost,
             exact: is_known || tidy(self.path.raw()).is_none(),

@@ -72,8 +72,6 @@ pub trait Question {
 pub struct Seen {
     /// A segment that the question needs is missing or damaged.
     pub lost: bool,
-    /// A library was removed from the store after the snapshot, so that items may be missing.
-    pub evicted: bool,
     /// Its owners should list the item, but do not.
     pub missed: bool,
     /// The result is final unless its library is stale.
@@ -237,8 +235,8 @@ impl<'t> Look<'t> {
     }
 
     /// Returns whether a library was removed from the store meanwhile, so that the answer would lack its items.
-    pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, seen: Seen, asked: &Asked) -> bool {
-        let mut is_evicted = seen.evicted;
+    pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, asked: &Asked) -> bool {
+        let mut is_evicted = false;
         if asked.refreshed.is_some() && asked.failure.is_none() && asked.timeout_status.is_none() {
             let rows = &self.snapshot.rows;
             self.each_library(question, found, &mut |index| {

@@ -23,6 +23,7 @@ pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::{Syncing, TICK};
 pub use reading::{
     EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, SharedEntries, cleared_again, nothing_known,
+    segments_lost,
 };
 pub use refresh::RefreshReason;
 pub use verify::Unverified;

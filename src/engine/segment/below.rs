@@ -40,7 +40,7 @@ impl ListingSegment {
                 each(&entry);
             }
             let (_, rest) = record::item(&self.file, self.item_at(&entry)?)?;
-            let (mut left, mut end) = (rest.more, rest.end);
+            let (mut left, mut end) = (rest.more, rest.ids(&self.file)?.1);
             loop {
                 let at = end.next_multiple_of(4);
                 // After the item's own entries come its mapped entries, else a show, another item, or the end.

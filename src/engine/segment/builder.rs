@@ -136,7 +136,7 @@ impl ListingBuilder {
             .map_err(|_| failed("", &no_memory(items)))
     }
 
-    /// Adds an item with all its files. Rating keys must differ; external ids are not kept.
+    /// Adds an item with all its files. Rating keys must differ.
     pub fn push(&mut self, item: &Item) {
         self.push_single(item, 0);
     }
@@ -144,7 +144,13 @@ impl ListingBuilder {
     /// Adds an item. `added_sequence`: the change sequence at which it was added after the listing; 0 if it came with
     /// the listing.
     pub fn push_single(&mut self, item: &Item, added_sequence: u64) {
-        let bytes = item.texts().into_iter().chain(&item.parts).map(String::len).sum();
+        let bytes = item
+            .texts()
+            .into_iter()
+            .chain(&item.parts)
+            .chain(&item.guids)
+            .map(String::len)
+            .sum();
         self.attempt(|segment| segment.put_item(item, added_sequence, bytes));
     }
 
@@ -406,7 +412,7 @@ impl ListingBuilder {
 
     /// Returns the record of the item's season or album. Writes it if it is new.
     fn season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
-        if item.season_rating_key.is_empty() {
+        if item.season_title.is_empty() && item.season_rating_key.is_empty() && item.season_guid.is_empty() {
             return Ok(None);
         }
         self.put_shared(|out| record::put_season(out, item, show.unwrap_or(0)))

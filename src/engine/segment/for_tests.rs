@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::bytes::{Damaged, Read};
+use super::bytes::Damaged;
 use super::read::{ListingSegment, refuse};
-use super::record::{self, BARE, EntryHead, SHOW};
 use crate::error::Result;
 use crate::matching::ItemRef;
 use crate::platform::map::FileBytes;
@@ -50,56 +49,17 @@ impl ListingSegment {
 
     /// Passes the paths of the item that begins with this entry to `each`, in the server's order.
     pub fn files(&self, first: u32, mut each: impl FnMut(&[u8])) {
-        let _damage_is_marked: Read<()> = (|| {
-            let first = self.entry(first)?;
-            if first.flags & BARE == 0 {
-                each(first.path);
-            }
-            let (_, rest) = record::item(&self.file, self.item_at(&first)?)?;
-            let mut at = rest.end;
-            for _ in 0..rest.more {
-                let entry = self.entry_behind(at)?;
-                each(entry.path);
-                at = entry.end;
-            }
-            Ok(())
-        })();
+        let item = self.whole_item(first);
+        item.iter()
+            .flat_map(|item| &item.parts)
+            .for_each(|path| each(path.as_bytes()));
     }
 
     /// All items with their first entries, in the order in which they were pushed.
     pub fn items(&self) -> impl Iterator<Item = (u32, ItemRef<'_>)> {
-        let records = self.head.records;
-        let mut at = records.byte(0, 1);
-        let end = records.byte(records.len(), 1);
-        std::iter::from_fn(move || {
-            while at < end {
-                let (next, found) = self.step(at).ok()?;
-                at = next;
-                if found.is_some() {
-                    return found;
-                }
-            }
-            None
-        })
-    }
-
-    /// Returns the item at `at`, if one begins there, and the next offset.
-    fn step(&self, at: usize) -> Read<(usize, Option<(u32, ItemRef<'_>)>)> {
-        let at = at.next_multiple_of(4);
-        if self.file.up_to(at, 1)?.first().is_some_and(|flags| flags & SHOW != 0) {
-            return Ok((record::behind_show(&self.file, at)?.next_multiple_of(4), None));
-        }
-        let entry = self.entry_behind(at)?;
-        if !entry.is_first() {
-            return Ok((entry.end.next_multiple_of(4), None));
-        }
-        let (item, rest) = record::item(&self.file, entry.end)?;
-        Ok((rest.end.next_multiple_of(4), Some((entry.number, item))))
-    }
-
-    fn entry_behind(&self, at: usize) -> Read<EntryHead<'_>> {
-        let number = u32::try_from(at.div_ceil(4)).map_err(|_| self.file.fail())?;
-        EntryHead::read(&self.file, number)
+        let mut firsts = Vec::new();
+        let _damage_is_marked = self.for_each_first(|first| firsts.push(first.number));
+        firsts.into_iter().map(|first| (first, self.item(first)))
     }
 
     /// Reads and verifies the whole segment.

@@ -12,13 +12,15 @@ pub enum FileKind {
     Listing,
     /// Records of hosts: confirmed matches and tables.
     Records,
+    /// The index of a listing by GUID and title.
+    Index,
 }
 
 /// The bytes under one checksum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// Version of the layout. A segment of another version is rebuilt.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 /// Offset of the head's checksum, which covers all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
@@ -102,6 +104,7 @@ impl SegmentHead {
         let kind = match self.kind {
             FileKind::Listing => 0,
             FileKind::Records => 1,
+            FileKind::Index => 2,
         };
         out[AT_KIND] = kind;
         let uuid = self.uuid.as_bytes();
@@ -127,10 +130,10 @@ impl SegmentHead {
         }
         let uuid = head[AT_UUID + 1..AT_SUM].get(..usize::from(head[AT_UUID]));
         let mut decoded = Self {
-            kind: if head[AT_KIND] == 0 {
-                FileKind::Listing
-            } else {
-                FileKind::Records
+            kind: match head[AT_KIND] {
+                0 => FileKind::Listing,
+                1 => FileKind::Records,
+                _ => FileKind::Index,
             },
             form: u32_at(head, 12),
             uuid: uuid

@@ -16,15 +16,19 @@
 //! Damage never leads to a wrong answer: head and table of checksums are verified at opening, every other block on its
 //! first read ([`bytes`]), and all offsets are checked against the file's bounds. A failed check marks the segment as
 //! broken. It is then rebuilt from the database.
+//!
+//! Beside a listing's segment lies the index of its items by GUID and title, once a question needed it: [`item_index`].
 
 mod below;
 mod body;
 mod builder;
 mod bytes;
+mod external_ids;
 mod fields;
 mod filter;
 #[cfg(test)]
 mod for_tests;
+mod item_index;
 mod layout;
 mod matches;
 mod names;
@@ -39,8 +43,11 @@ mod sorter;
 mod spool;
 mod suffix_groups;
 mod table;
+mod whole_items;
 
 pub use builder::{ListingBuilder, ListingMeta};
+pub use external_ids::{PackedReader, put_id};
+pub use fields::put_bytes;
 pub use layout::{match_of, match_value, put_varint, varint};
 pub use matches::{Matches, RecordPlace, SingleMatch};
 pub use names::name_hash;
@@ -48,6 +55,7 @@ pub use read::ListingSegment;
 pub use record_builder::RecordSegmentBuilder;
 pub use record_segment::{FirstRecord, Record, RecordCursor, RecordSegment, Stored, record_hash};
 pub use record_segments::{RecordSegments, SegmentsLost};
+pub use whole_items::{cursor_of, folds_of, guids_of};
 
 use std::path::Path;
 

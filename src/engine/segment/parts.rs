@@ -66,7 +66,7 @@ pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWrit
 }
 
 /// Writes a hash table, and calls `each` with its entries in order.
-fn put_table(
+pub fn put_table(
     pairs: PairSorter,
     body: &mut SegmentWriter,
     mut each: impl FnMut(u64, u32) -> io::Result<()>,

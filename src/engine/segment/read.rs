@@ -1,11 +1,13 @@
 //! Reads the segment of a listing.
 
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::{CheckedBytes, Read};
+use super::item_index::ItemIndex;
 use super::layout::{SegmentHead, offset_of};
 use super::names::NameTable;
 use super::order::FolderOrder;
@@ -21,9 +23,13 @@ pub struct ListingSegment {
     pub(super) head: SegmentHead,
     pub(super) file: CheckedBytes,
     paths: HashTable,
-    keys: HashTable,
+    pub(super) keys: HashTable,
     names: NameTable,
     pub(super) order: FolderOrder,
+    /// Where it was opened, and how.
+    pub(super) place: (PathBuf, MapMode),
+    /// The index of its items, opened or built at the first question.
+    pub(super) index: OnceBox<ItemIndex>,
 }
 
 impl ListingSegment {
@@ -35,7 +41,8 @@ impl ListingSegment {
     /// then.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
-        let segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
+        let mut segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
+        segment.place = (path.to_path_buf(), mode);
         if segment.head.name_mac != name_mac {
             return Err(refuse(path, "it belongs to another name or to another store"));
         }
@@ -53,6 +60,8 @@ impl ListingSegment {
             keys: HashTable::new(head.keys, head.key_homes),
             names: NameTable::new(&head),
             order: FolderOrder::new(&head),
+            place: Default::default(),
+            index: OnceBox::new(),
             head,
             file,
         })
@@ -195,7 +204,7 @@ impl ListingSegment {
         at < self.head.records.byte(self.head.records.len(), 1)
     }
 
-    fn key_of<'i>(&'i self, entry: &EntryHead<'i>) -> Read<&'i str> {
+    pub(super) fn key_of<'i>(&'i self, entry: &EntryHead<'i>) -> Read<&'i str> {
         record::rating_key(&self.file, self.item_at(entry)?)
     }
 

@@ -12,15 +12,16 @@
 //! | the item | first |
 //!
 //! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, title, then the fields that the flags name: year,
-//! season and episode, GUID, show, number of further entries, change sequence. Numbers are varints. A title that is
-//! part of the path is stored as its length and its distance before the item. A GUID of Plex's own
-//! (`plex://movie/<24 digits>`) takes 12 bytes. Shows and seasons are records of their own. A season points to its
-//! show; an episode points to its season, else to its show.
+//! season and episode, GUID, show, number of further entries, change sequence, external ids. Numbers are varints. A
+//! title that is part of the path is stored as its length and its distance before the item. A GUID of Plex's own
+//! (`plex://movie/<24 digits>`) takes 12 bytes; external ids follow their length in bytes ([`put_id`]). Shows and
+//! seasons are records of their own. A season points to its show; an episode points to its season, else to its show.
 
 use std::io;
 
 use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
+use super::external_ids::put_id;
 use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
 use super::layout::{LONGEST_VARINT, offset_of, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
@@ -59,6 +60,8 @@ const WITH_MORE: u8 = 64;
 const ADDED_LATER: u8 = 64;
 /// With the type: the title is part of the path.
 const TITLE_ABOVE: u8 = 32;
+/// With the type: external ids follow the other fields.
+const WITH_IDS: u8 = 128;
 
 /// The head of an entry, borrowed from the segment.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +214,8 @@ pub fn put_item(
         | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag(item.year != 0, WITH_YEAR)
         | flag(more > 0, WITH_MORE);
-    out.push(item.kind.number() | flag(added_sequence > 0, ADDED_LATER) | flag(title.is_some(), TITLE_ABOVE));
+    let with = flag(added_sequence > 0, ADDED_LATER) | flag(title.is_some(), TITLE_ABOVE);
+    out.push(item.kind.number() | with | flag(!item.guids.is_empty(), WITH_IDS));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
     if let Some(before) = title {
@@ -236,6 +240,13 @@ pub fn put_item(
     }
     if added_sequence > 0 {
         put_varint(out, added_sequence);
+    }
+    if !item.guids.is_empty() {
+        let begin = out.len();
+        item.guids.iter().for_each(|id| put_id(out, id));
+        let end = out.len();
+        put_varint(out, (end - begin) as u64);
+        out[begin..].rotate_left(end - begin); // the length comes first
     }
 }
 
@@ -326,11 +337,22 @@ pub struct ItemExtras {
     pub added_sequence: u64,
     /// Its season, else its show; 0 without either.
     pub above: u32,
-    /// The offset after it.
+    /// Whether it has external ids.
+    with_ids: bool,
+    /// The offset after it, or of its external ids.
     pub end: usize,
 }
 
-/// Reads a whole item.
+impl ItemExtras {
+    /// Its external ids, packed, and the offset after the item.
+    pub fn ids<'i>(&self, file: &'i CheckedBytes) -> Read<(&'i [u8], usize)> {
+        let mut cursor = RecordReader::new(file, self.end);
+        let ids = if self.with_ids { cursor.bytes()? } else { b"" };
+        Ok((ids, cursor.at))
+    }
+}
+
+/// Reads a whole item, except its external ids.
 pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let extras = fill(file, at, &mut item)?;
@@ -370,7 +392,7 @@ pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) 
 fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
-    let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE));
+    let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE | WITH_IDS));
     let flags = cursor.byte()?;
     *item = ItemRef::key_only(cursor.text()?);
     item.key_only = false;
@@ -414,6 +436,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<I
         more,
         added_sequence,
         above,
+        with_ids: first & WITH_IDS != 0,
         end: cursor.at,
     })
 }
@@ -448,7 +471,6 @@ pub fn show_key(file: &CheckedBytes, show: u32) -> Read<&str> {
 }
 
 /// The byte behind the show or season at `at`.
-#[cfg(test)]
 pub fn behind_show(file: &CheckedBytes, at: usize) -> Read<usize> {
     let mut cursor = RecordReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);

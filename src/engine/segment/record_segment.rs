@@ -166,8 +166,11 @@ impl RecordSegment {
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
-    pub fn for_each_upper(&self, each: impl FnMut(u32)) -> Read<()> {
-        self.names.for_each_upper(&self.file, each)
+    pub fn for_each_upper(&self, mut each: impl FnMut(u32)) -> Read<()> {
+        self.names.for_each_from(&self.file, 0, |upper, _| {
+            each(upper);
+            Ok(false)
+        })
     }
 
     /// Finds the first record of this hash, and prefetches it.

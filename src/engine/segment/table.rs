@@ -95,17 +95,23 @@ impl HashTable {
         self.part.byte(home_slot(hash, self.homes), 8)
     }
 
-    /// Calls `each` with the upper half of each hash.
-    pub fn for_each_upper(&self, file: &CheckedBytes, mut each: impl FnMut(u32)) -> Read<()> {
+    /// Calls `each` with the upper halves of the hashes from this one on, in their order, and their entries, until it
+    /// returns `true`.
+    pub fn for_each_from(
+        &self,
+        file: &CheckedBytes,
+        hash: u64,
+        mut each: impl FnMut(u32, u32) -> Read<bool>,
+    ) -> Read<()> {
         let slots = self.part.len();
-        let mut slot = 0;
+        let mut slot = home_slot(hash, self.homes);
         while slot < slots {
             let at = self.part.byte(slot, 8);
             let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
             for bytes in file.slice(at, here * 8)?.as_chunks().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
-                if entry != 0 {
-                    each(upper_hash);
+                if entry != 0 && upper_hash >= upper(hash) && each(upper_hash, entry)? {
+                    return Ok(());
                 }
             }
             slot += here;

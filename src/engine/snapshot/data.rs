@@ -62,6 +62,11 @@ impl Snapshot {
         &self.rows[places(scope, self.rows.len())]
     }
 
+    /// The views of the libraries of a scope.
+    pub fn views_in(&self, scope: Scope) -> &[Arc<LibraryView>] {
+        &self.views[places(scope, self.views.len())]
+    }
+
     /// Returns whether an item of a library, or the path by which it was found, is invalidated.
     pub fn is_unverified(&self, place: usize, queried: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[place].is_unverified(queried, path, rating_key)

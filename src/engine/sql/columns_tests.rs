@@ -201,8 +201,8 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
             .merge_items(&row, std::slice::from_ref(item), None, Deadline::NONE)
             .expect("merged");
         let stored = ItemRows(&store)
-            .item(row.id, row.generation, &item.rating_key)
+            .items_after(row.id, row.generation, 0, 1_000)
             .expect("read");
-        assert_eq!(stored.as_ref(), Some(item));
+        assert!(stored.iter().any(|(_, stored)| stored == item), "{item:?}");
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::cached::CachedStatements;
 use super::folder::NAME;
 use super::history::restart_history;
-use super::libraries::{LibraryRow, LibraryRows, is_current};
+use super::libraries::LibraryRows;
 use super::seen;
 use super::sweeping::Sweeper;
 use crate::error::Result;
@@ -83,22 +83,6 @@ impl LibraryRows<'_> {
         })?;
         libraries.pop(); // the call that listed it reads it
         Ok(libraries)
-    }
-
-    /// Returns whether all these listings are still current: not evicted, replaced or cleared. If one is not, a read of
-    /// it may have missed rows.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn are_current<'r>(&self, rows: &(impl Iterator<Item = &'r LibraryRow> + Clone)) -> Result<bool> {
-        self.0.read(|connection| {
-            for row in rows.clone() {
-                if !is_current(connection, row)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        })
     }
 
     /// Evicts a library in one short transaction: from then on it counts as never fetched. Confirmed matches and

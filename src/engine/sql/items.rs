@@ -109,11 +109,6 @@ impl ItemRows<'_> {
         Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
     }
 
-    /// The item with this rating key in the current generation.
-    pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
-        Ok(self.items_of(library, generation, &[rating_key], true)?.pop().flatten())
-    }
-
     /// The items with these rating keys in the current generation, in the keys' order. Fails if not `patient` and the
     /// database is locked.
     pub fn items_of(

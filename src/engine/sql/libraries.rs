@@ -168,14 +168,6 @@ impl Tx<'_> {
     }
 }
 
-/// Returns whether `row` still has the current generation of its library.
-pub fn is_current(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bool> {
-    connection.has(
-        "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2",
-        params![row.id, row.generation],
-    )
-}
-
 /// A store's rows of servers, users and libraries.
 pub struct LibraryRows<'s>(pub &'s Store);
 

@@ -38,12 +38,10 @@ mod confirmed_matches;
 mod endpoints;
 mod evicting;
 mod feed;
-mod guids;
 mod hints;
 mod history;
 mod identities;
 mod ids;
-mod indexing;
 mod invalidation;
 mod items;
 mod known;
@@ -61,7 +59,6 @@ mod state;
 mod sweeping;
 mod texts;
 mod timelines;
-mod titles;
 mod totals;
 mod unverified;
 
@@ -75,8 +72,6 @@ mod feed_tests;
 mod for_tests;
 #[cfg(test)]
 mod history_tests;
-#[cfg(test)]
-mod indexing_tests;
 #[cfg(test)]
 mod listing_tests;
 #[cfg(test)]

@@ -57,14 +57,9 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SCAN changes",
         "the last row and no other",
     ),
-    // Pages and indexes of items.
+    // Pages of items.
     ("LIMIT ?4 + 0", "SEARCH i USING INDEX items_key (library=?)", SPARSE),
     ("LIMIT ?4 + 0", SORT, SPARSE),
-    (
-        "SELECT DISTINCT fold FROM titles",
-        "SEARCH titles USING PRIMARY KEY (library=?)",
-        "no title is the one that was asked for: words may stand anywhere in one",
-    ),
     // Listings.
     (
         "SELECT id FROM items WHERE library = ?1",

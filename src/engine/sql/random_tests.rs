@@ -416,15 +416,6 @@ impl World {
                     .expect("invalidated");
                 self.expected(user, uuid).matches.remove(&path);
             }
-            17 => {
-                let row = self.row(user, uuid);
-                ItemRows(&self.store)
-                    .items_with_guid(&row, "imdb://1", 16, Deadline::NONE)
-                    .expect("found");
-                ItemRows(&self.store)
-                    .items_with_title(&row, "title 1", 16, Deadline::NONE)
-                    .expect("found");
-            }
             19 | 20 => self.read_feed(user),
             21 if self.dice.roll(2) == 0 => {
                 FeedRows(&self.store).forget_history(Deadline::NONE).expect("forgotten");
@@ -546,8 +537,6 @@ impl World {
             "SELECT count(*) FROM parents WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM parents WHERE above IS NOT NULL AND above NOT IN (SELECT id FROM parents)",
             "SELECT count(*) FROM items WHERE parent IS NOT NULL AND parent NOT IN (SELECT id FROM parents)",
-            "SELECT count(*) FROM guids WHERE item NOT IN (SELECT id FROM items)",
-            "SELECT count(*) FROM titles WHERE item NOT IN (SELECT id FROM items)",
             "SELECT count(*) FROM unverified WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM seen WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM listings WHERE library NOT IN (SELECT id FROM libraries)",

@@ -10,10 +10,7 @@ CREATE TABLE store (
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
-    last_item INTEGER NOT NULL DEFAULT 0,  -- the last reserved row number of items. Numbers are never reused, since the
-                                           -- two columns below refer to them
-    guids_upto INTEGER NOT NULL DEFAULT 0, -- items up to this number are in the GUID index
-    titles_upto INTEGER NOT NULL DEFAULT 0, -- items up to this number are in the title index
+    last_item INTEGER NOT NULL DEFAULT 0,  -- the last reserved row number of items. Numbers are never reused
     segments  TEXT    NOT NULL DEFAULT '', -- segments of records, the newest first: name, and number of records
     merged    INTEGER NOT NULL DEFAULT 0,  -- records up to this change sequence are in segments
     manifest  INTEGER NOT NULL DEFAULT 0   -- change sequence at which segments or tables last changed
@@ -113,19 +110,6 @@ CREATE TABLE items (         -- a row is visible in generations from `born` on, 
 CREATE INDEX items_key ON items (library, rating_key);
 CREATE INDEX items_dead ON items (library, died) WHERE died IS NOT NULL;
 CREATE INDEX items_born ON items (library, born) WHERE born > 1; -- rows of later listings, for the feed
-
-CREATE TABLE guids (         -- filled at the first search for a GUID; hits are candidates, rows are compared
-    hash INTEGER NOT NULL,
-    item INTEGER NOT NULL,
-    PRIMARY KEY (hash, item)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE titles (        -- filled at the first search for a title
-    library INTEGER NOT NULL,
-    fold    TEXT    NOT NULL,              -- title of the item or its show, without case, accents and punctuation
-    item    INTEGER NOT NULL,
-    PRIMARY KEY (library, fold, item)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE listings (      -- a full listing under way
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),

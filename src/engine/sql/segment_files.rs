@@ -79,6 +79,11 @@ impl StoreFolder {
     }
 }
 
+/// The name of the segment that a file is, or of which it is the index.
+fn name_of(file: &str) -> Option<&str> {
+    file.strip_suffix(".index").unwrap_or(file).strip_suffix(SUFFIX)
+}
+
 /// A file in the folder. `age_s`: seconds since its last change; `None` if that is unknown or in the future.
 struct SegmentFile {
     name: String,
@@ -91,7 +96,7 @@ pub struct NamedSegments(HashSet<String>);
 impl NamedSegments {
     /// Returns whether a file is a segment that the database does not refer to.
     pub fn lack(&self, file: &str) -> bool {
-        let stem = file.strip_suffix(SUFFIX).and_then(|name| name.rsplit_once('-'));
+        let stem = name_of(file).and_then(|name| name.rsplit_once('-'));
         stem.is_some_and(|(stem, _)| !self.0.contains(stem))
     }
 }
@@ -119,7 +124,7 @@ impl Sweeper<'_> {
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
         let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
         for file in self.0.folder.segment_files() {
-            if own.iter().any(|own| file.name.starts_with(own)) && file.name.ends_with(SUFFIX) {
+            if own.iter().any(|own| file.name.starts_with(own)) && name_of(&file.name).is_some() {
                 let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }

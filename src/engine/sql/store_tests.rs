@@ -382,31 +382,6 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
 }
 
 #[test]
-fn an_evicted_and_relisted_library_is_not_current() {
-    let (_folder, store) = opened();
-    let mine = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    let read = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    assert!(LibraryRows(&store).are_current(&[&read].into_iter()).expect("asked"));
-    assert!(
-        LibraryRows(&store)
-            .evict(read.id, NOW_MS + DAY_MS, Deadline::NONE)
-            .expect("evicted")
-    );
-    assert!(!LibraryRows(&store).are_current(&[&read].into_iter()).expect("asked"));
-    // Nothing could be read in between.
-    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    let again = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    assert!(again.generation.is_fetched());
-    assert!(!LibraryRows(&store).are_current(&[&read].into_iter()).expect("asked"));
-    assert!(LibraryRows(&store).are_current(&[&again].into_iter()).expect("asked"));
-    LibraryRows(&store).clear(mine, Deadline::NONE).expect("cleared");
-    assert!(!LibraryRows(&store).are_current(&[&again].into_iter()).expect("asked"));
-}
-
-#[test]
 fn items_added_singly_between_two_evictions_are_swept() {
     let (_folder, store) = opened();
     let mine = LibraryRows(&store)

@@ -5,12 +5,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::columns::{FromCells, RowCells, list, read};
-use super::guids::GuidItem;
-use super::indexing::{Indexed, forget};
-use super::items::ABOVE;
 use super::store::Store;
-use super::titles::TitledItem;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::TableId;
@@ -75,23 +70,6 @@ pub struct Swept {
     pub of_shows: bool,
 }
 
-/// A row of `items` to delete, with its entries in the indexes.
-struct DeadItem {
-    guids: GuidItem,
-    titles: TitledItem,
-    of_show: bool,
-}
-
-impl FromCells for DeadItem {
-    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            guids: GuidItem::from_cells(cells)?,
-            titles: TitledItem::from_cells(cells)?,
-            of_show: cells.get("i.parent IS NOT NULL")?,
-        })
-    }
-}
-
 /// Condition for rows of evicted listings, and of items added one by one before the eviction. Eviction negates
 /// `generation`. Rows of a listing that began later have a higher `born`. Items added one by one since the eviction
 /// have `born` = `generation`, which is negative.
@@ -107,7 +85,7 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     // A row is dead for one of three reasons: its library has no identity; its listing was evicted; or it ended, and
     // neither the current generation nor the feed needs it. An ended row stays while a page requested before its end
     // may still arrive. There is one statement per reason, because one with OR would read every item.
-    let mut dead: Vec<DeadItem> = Vec::new();
+    let mut dead: Vec<(i64, bool)> = Vec::new(); // row numbers, and whether they are of episodes
     let mut evicted = 0;
     for whose in [
         "l.identity < 0",
@@ -117,28 +95,26 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
          AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
     ] {
         let mut rows = c.prepare_cached(&format!(
-            "SELECT {} FROM libraries l JOIN items i ON i.library = l.id {ABOVE} WHERE {whose} LIMIT ?1 + 0",
-            list::<DeadItem>()
+            "SELECT i.id, i.parent IS NOT NULL FROM libraries l JOIN items i ON i.library = l.id WHERE {whose} \
+             LIMIT ?1 + 0"
         ))?;
         let before = dead.len();
-        for row in rows.query_map([slice], read)? {
+        for row in rows.query_map([slice], |row| Ok((row.get(0)?, row.get(1)?)))? {
             dead.push(row?);
         }
         if whose == EVICTED {
             evicted = dead.len() - before;
         }
     }
-    for row in &dead {
-        forget(tx, &row.guids)?;
-        forget(tx, &row.titles)?;
-        c.run("DELETE FROM items WHERE id = ?1", [row.guids.item().1])?;
+    for (id, _) in &dead {
+        c.run("DELETE FROM items WHERE id = ?1", [id])?;
     }
     if evicted == 0 && slice > 0 {
         c.execute("UPDATE libraries SET dead_items = 0 WHERE dead_items", [])?;
     }
     Ok(Swept {
         rows: dead.len(),
-        of_shows: dead.iter().any(|row| row.of_show),
+        of_shows: dead.iter().any(|(_, of_show)| *of_show),
     })
 }
 

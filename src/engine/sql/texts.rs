@@ -13,51 +13,17 @@
 //! | external ids | their number (varint), ids |
 //! | paths | their number (varint), each: length (varint), pieces |
 //!
-//! An id starts with a byte: the number of a prefix in [`PREFIXES`], and the form of the rest ([`TEXT`] …). A piece
-//! starts with a varint: the lowest bit is 1 for a copy and 0 for new bytes, and the other bits are the length. New
-//! bytes follow it. For a copy, its offset in the title and paths decoded so far follows. A copy has at least
+//! A piece starts with a varint: the lowest bit is 1 for a copy and 0 for new bytes, and the other bits are the length.
+//! New bytes follow it. For a copy, its offset in the title and paths decoded so far follows. A copy has at least
 //! [`SHORTEST_COPY`] bytes; its length is stored less these.
-
-use std::fmt::Write;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
-use crate::engine::segment::{put_varint, varint};
+use crate::engine::segment::{PackedReader, put_bytes, put_id, put_varint};
 use crate::model::Item;
-use crate::platform::bytes::from_hex;
-
-/// Prefixes of known ids. The order is part of the format: new ones come last.
-const PREFIXES: [&str; 11] = [
-    "",
-    "plex://movie/",
-    "plex://episode/",
-    "plex://track/",
-    "plex://show/",
-    "plex://artist/",
-    "plex://clip/",
-    "imdb://tt",
-    "tmdb://",
-    "tvdb://",
-    "mbid://",
-];
-
-/// The forms of an id after its prefix, part of the format. `TEXT`: a text. `NUMBER`: the count of decimal digits, and
-/// a varint. `PLEX`: 24 hexadecimal digits in 12 bytes. `UUID`: 16 bytes.
-const TEXT: usize = 0;
-const NUMBER: usize = 1;
-const PLEX: usize = 2;
-const UUID: usize = 3;
-const KINDS: usize = 4;
-/// Most decimal digits that always fit into a `u64`.
-const DIGITS: usize = 19;
-/// Positions of the dashes in a UUID.
-const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 /// The shortest copy.
 const SHORTEST_COPY: usize = 4;
-/// Maximum length of a decoded text. Texts of servers are shorter. The limit prevents large allocations if a length is
-/// damaged.
-const MAX_TEXT: usize = 32 << 20;
 
 /// The texts of an item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +36,7 @@ pub struct ItemTexts {
 
 impl FromSql for ItemTexts {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Reader(value.as_blob()?)
+        PackedReader(value.as_blob()?)
             .texts()
             .ok_or_else(|| FromSqlError::Other("the texts of an item are damaged".into()))
     }
@@ -93,7 +59,7 @@ impl Packer {
     pub fn pack(&mut self, item: &Item) -> &[u8] {
         self.out.clear();
         self.decoded.clear();
-        put_text(&mut self.out, &item.title);
+        put_bytes(&mut self.out, item.title.as_bytes());
         put_id(&mut self.out, &item.guid);
         put_varint(&mut self.out, item.guids.len() as u64);
         for guid in &item.guids {
@@ -175,59 +141,7 @@ fn common(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_varint(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Encodes an id in the shortest form that decodes to the same text.
-fn put_id(out: &mut Vec<u8>, id: &str) {
-    let mut known = PREFIXES.iter().enumerate().skip(1);
-    let known = known.find_map(|(at, prefix)| Some((at, id.strip_prefix(prefix)?)));
-    let (prefix, rest) = known.unwrap_or((0, id));
-    let mut kind = |kind: usize| out.push(u8::try_from(prefix * KINDS + kind).unwrap_or(0));
-    if let Some(number) = number(rest) {
-        kind(NUMBER);
-        out.push(u8::try_from(rest.len()).unwrap_or(0));
-        put_varint(out, number);
-    } else if let Some(bytes) = from_hex::<12>(rest.as_bytes()) {
-        kind(PLEX);
-        out.extend_from_slice(&bytes);
-    } else if let Some(bytes) = uuid(rest) {
-        kind(UUID);
-        out.extend_from_slice(&bytes);
-    } else {
-        kind(TEXT);
-        put_text(out, rest);
-    }
-}
-
-/// The value of a text of decimal digits; `None` for other texts.
-fn number(text: &str) -> Option<u64> {
-    if !(1..=DIGITS).contains(&text.len()) {
-        return None;
-    }
-    // No overflow: the length was checked.
-    text.bytes().try_fold(0, |number, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (digit < 10).then(|| number * 10 + u64::from(digit))
-    })
-}
-
-fn uuid(text: &str) -> Option<[u8; 16]> {
-    let dashes = text.match_indices('-').map(|(at, _)| at);
-    (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
-}
-
-/// The number in big-endian bytes.
-fn big(bytes: &[u8]) -> u128 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
-}
-
-/// The part of a cell that is not decoded yet.
-struct Reader<'c>(&'c [u8]);
-
-impl<'c> Reader<'c> {
+impl PackedReader<'_> {
     fn texts(mut self) -> Option<ItemTexts> {
         let title = self.text()?;
         let guid = self.id()?;
@@ -242,52 +156,6 @@ impl<'c> Reader<'c> {
             guids,
             parts,
         })
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let (value, used) = varint(self.0)?;
-        self.0 = &self.0[used..];
-        Some(value)
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        usize::try_from(self.varint()?)
-            .ok()
-            .filter(|length| *length <= MAX_TEXT)
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'c [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = self.length()?;
-        String::from_utf8(self.take(length)?.to_vec()).ok()
-    }
-
-    fn id(&mut self) -> Option<String> {
-        let kind = usize::from(self.take(1)?[0]);
-        let mut id = (*PREFIXES.get(kind / KINDS)?).to_owned();
-        match kind % KINDS {
-            NUMBER => {
-                let digits = usize::from(self.take(1)?[0]);
-                let number = self.varint()?.to_string();
-                id.extend(std::iter::repeat_n('0', digits.checked_sub(number.len())?));
-                id.push_str(&number);
-            }
-            PLEX => write!(id, "{:024x}", big(self.take(12)?)).ok()?,
-            UUID => {
-                let mut digits = format!("{:032x}", big(self.take(16)?));
-                for at in DASHES {
-                    digits.insert(at, '-');
-                }
-                id += &digits;
-            }
-            _ => id.push_str(&self.text()?),
-        }
-        Some(id)
     }
 
     /// Decodes a path of literal pieces and copies of earlier bytes, as in LZ77, and appends it to `decoded`.

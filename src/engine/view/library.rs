@@ -133,7 +133,7 @@ impl LibraryView {
         })
     }
 
-    fn hides(&self, rating_key: &str) -> bool {
+    pub(super) fn hides(&self, rating_key: &str) -> bool {
         !self.memtable.is_empty() && self.overridden(rating_key).is_some()
     }
 

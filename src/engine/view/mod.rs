@@ -2,6 +2,7 @@
 
 mod folders;
 mod library;
+mod stored_items;
 
 pub use library::{LibraryView, ViewFacts};
 

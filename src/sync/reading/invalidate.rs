@@ -1,5 +1,6 @@
 //! Invalidation of paths, items and libraries. It has no deadline: a wrong answer is worse than a wait.
 
+use super::items::segments_lost;
 use super::selection::{Resolved, Selection, Selector};
 use super::shared_entries::SharedEntries;
 use super::state::Reading;
@@ -69,14 +70,16 @@ impl Reading {
 
     /// Reads a snapshot whose segments are whole. A match in a segment that cannot be read would not be removed, and would
     /// reappear.
-    fn read_whole<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
-        self.rebuild_broken(Deadline::NONE)?;
-        let found = read(&self.snapshot())?;
-        if !self.snapshot().views.iter().any(|view| view.broken()) {
-            return Ok(found);
+    pub(super) fn read_whole<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
+        for _ in 0..2 {
+            self.rebuild_broken(Deadline::NONE)?;
+            let snapshot = self.snapshot();
+            let found = read(&snapshot)?;
+            if !snapshot.views.iter().any(|view| view.broken()) {
+                return Ok(found);
+            }
         }
-        self.rebuild_broken(Deadline::NONE)?;
-        read(&self.snapshot())
+        Err(segments_lost())
     }
 
     /// Removes the confirmed matches of the paths, and marks the paths as unverified. Other hosts are told of `told`; if it is

@@ -11,6 +11,7 @@ mod viewpoint;
 
 pub use eviction_pin::EvictionPin;
 pub use invalidate::{MAX_RETRIES, cleared_again};
+pub use items::segments_lost;
 pub use selection::{Resolved, Selection, Selector, nothing_known};
 pub use shared_entries::SharedEntries;
 pub use state::Reading;

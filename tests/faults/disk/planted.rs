@@ -52,6 +52,7 @@ fn use_it(server: &Standin, folder: &Path) -> Result<(), Error> {
     assert_eq!(answer(&library, &path)?, key);
     library.record_matches(&[(b"/host/a.mkv", &key)])?;
     assert_eq!(answer(&library, "/host/a.mkv")?, key);
+    index.match_guid(&library.query(), "imdb://tt0000001")?;
     index.store_json()?;
     index.close()
 }

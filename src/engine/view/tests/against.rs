@@ -82,7 +82,7 @@ fn listing_segment(items: &[Item], mappings: &Mappings) -> ListingSegment {
 }
 
 /// Writes the file of a listing's segment, of generation 1.
-fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
+pub fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
     let meta = ListingMeta {
         library: "uuid".into(),
         generation: 1,

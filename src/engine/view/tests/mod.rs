@@ -11,6 +11,7 @@ mod page;
 mod random;
 mod resolution;
 mod right;
+mod stored_items;
 mod swap;
 
 use std::sync::Arc;

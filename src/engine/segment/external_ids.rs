@@ -1,0 +1,139 @@
+//! External ids and GUIDs, packed. An id of a known kind is its kind and number.
+//!
+//! An id starts with a byte: the number of a prefix in [`PREFIXES`], and the form of the rest ([`TEXT`] …).
+
+use std::fmt::Write;
+
+use super::fields::put_bytes;
+use super::layout::{put_varint, varint};
+use crate::platform::bytes::from_hex;
+
+/// Prefixes of known ids. The order is part of the format: new ones come last.
+const PREFIXES: [&str; 11] = [
+    "",
+    "plex://movie/",
+    "plex://episode/",
+    "plex://track/",
+    "plex://show/",
+    "plex://artist/",
+    "plex://clip/",
+    "imdb://tt",
+    "tmdb://",
+    "tvdb://",
+    "mbid://",
+];
+
+/// The forms of an id after its prefix, part of the format. `TEXT`: a text. `NUMBER`: the count of decimal digits, and
+/// a varint. `PLEX`: 24 hexadecimal digits in 12 bytes. `UUID`: 16 bytes.
+const TEXT: usize = 0;
+const NUMBER: usize = 1;
+const PLEX: usize = 2;
+const UUID: usize = 3;
+const KINDS: usize = 4;
+/// Most decimal digits that always fit into a `u64`.
+const DIGITS: usize = 19;
+/// Positions of the dashes in a UUID.
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+
+/// Maximum length of a decoded text. Texts of servers are shorter. The limit prevents large allocations if a length is
+/// damaged.
+const MAX_TEXT: usize = 32 << 20;
+
+/// Encodes an id in the shortest form that decodes to the same text.
+pub fn put_id(out: &mut Vec<u8>, id: &str) {
+    let mut known = PREFIXES.iter().enumerate().skip(1);
+    let known = known.find_map(|(at, prefix)| Some((at, id.strip_prefix(prefix)?)));
+    let (prefix, rest) = known.unwrap_or((0, id));
+    let mut kind = |kind: usize| out.push(u8::try_from(prefix * KINDS + kind).unwrap_or(0));
+    if let Some(number) = number(rest) {
+        kind(NUMBER);
+        out.push(u8::try_from(rest.len()).unwrap_or(0));
+        put_varint(out, number);
+    } else if let Some(bytes) = from_hex::<12>(rest.as_bytes()) {
+        kind(PLEX);
+        out.extend_from_slice(&bytes);
+    } else if let Some(bytes) = uuid(rest) {
+        kind(UUID);
+        out.extend_from_slice(&bytes);
+    } else {
+        kind(TEXT);
+        put_bytes(out, rest.as_bytes());
+    }
+}
+
+/// The value of a text of decimal digits; `None` for other texts.
+fn number(text: &str) -> Option<u64> {
+    if !(1..=DIGITS).contains(&text.len()) {
+        return None;
+    }
+    // No overflow: the length was checked.
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u64::from(digit))
+    })
+}
+
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let dashes = text.match_indices('-').map(|(at, _)| at);
+    (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
+}
+
+/// The number in big-endian bytes.
+fn big(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+/// Packed texts and ids that are not decoded yet.
+pub struct PackedReader<'c>(pub &'c [u8]);
+
+impl<'c> PackedReader<'c> {
+    pub fn varint(&mut self) -> Option<u64> {
+        let (value, used) = varint(self.0)?;
+        self.0 = &self.0[used..];
+        Some(value)
+    }
+
+    pub fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.varint()?)
+            .ok()
+            .filter(|length| *length <= MAX_TEXT)
+    }
+
+    pub fn take(&mut self, length: usize) -> Option<&'c [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub fn text(&mut self) -> Option<String> {
+        let length = self.length()?;
+        String::from_utf8(self.take(length)?.to_vec()).ok()
+    }
+
+    pub fn id(&mut self) -> Option<String> {
+        let kind = usize::from(self.take(1)?[0]);
+        let mut id = (*PREFIXES.get(kind / KINDS)?).to_owned();
+        match kind % KINDS {
+            NUMBER => {
+                let digits = usize::from(self.take(1)?[0]);
+                let number = self.varint()?.to_string();
+                id.extend(std::iter::repeat_n('0', digits.checked_sub(number.len())?));
+                id.push_str(&number);
+            }
+            PLEX => write!(id, "{:024x}", big(self.take(12)?)).ok()?,
+            UUID => {
+                let mut digits = format!("{:032x}", big(self.take(16)?));
+                for at in DASHES {
+                    digits.insert(at, '-');
+                }
+                id += &digits;
+            }
+            _ => id.push_str(&self.text()?),
+        }
+        Some(id)
+    }
+}
+
+#[cfg(test)]
+#[path = "external_ids_tests.rs"]
+mod tests;

@@ -1,0 +1,68 @@
+//! The index of a listing's items by GUID and title: a file beside the segment, built at the first such question, since
+//! most hosts never ask. It is a hash table over GUIDs and folded titles. Hits are candidates; the items are compared.
+
+use std::io;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::body::SegmentWriter;
+use super::bytes::{CheckedBytes, Read};
+use super::layout::{FileKind, SegmentHead};
+use super::parts::put_keys;
+use super::sorter::PairSorter;
+use super::table::HashTable;
+use crate::platform::files;
+use crate::platform::map::{FileBytes, MapMode};
+
+/// An open index.
+pub struct ItemIndex {
+    file: CheckedBytes,
+    table: HashTable,
+}
+
+impl ItemIndex {
+    /// Opens the index at `path`. `None` if it is damaged, or was made with another `name_mac`.
+    pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Option<Self>> {
+        let bytes = FileBytes::open(path, mode)?;
+        let head = SegmentHead::decode(&bytes).ok();
+        let ours = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
+        Ok(ours.and_then(|head| {
+            Some(Self {
+                table: HashTable::new(head.keys, head.key_homes),
+                file: CheckedBytes::new(bytes, &head).ok()?,
+            })
+        }))
+    }
+
+    /// Writes an index of these texts' hashes, with the entries of their items.
+    pub fn write(hashes: PairSorter, path: &Path, name_mac: u64) -> io::Result<()> {
+        let mut body = SegmentWriter::new(path);
+        let mut head = SegmentHead {
+            kind: FileKind::Index,
+            name_mac,
+            ..SegmentHead::default()
+        };
+        put_keys(hashes, &mut head, &mut body)?;
+        let written = body.finish(&mut head)?;
+        let _ = files::remove(path); // it is damaged, or of an earlier segment
+        written.persist(path)
+    }
+
+    /// The first entries of the items that may have this text, in the order in which they were listed.
+    pub fn find(&self, text: &str) -> Read<Vec<u32>> {
+        let mut firsts = Vec::new();
+        self.table.find(&self.file, Self::hash(text), |first| {
+            firsts.push(first);
+            Ok(false)
+        })?;
+        firsts.sort_unstable();
+        firsts.dedup();
+        Ok(firsts)
+    }
+
+    /// The hash of a GUID or of a folded title.
+    pub fn hash(text: &str) -> u64 {
+        xxh3_64(text.as_bytes())
+    }
+}

@@ -1,0 +1,179 @@
+//! Whole items of a segment, with all files and external ids: by entry, in pages, by GUID and title.
+
+use std::io;
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::body::cannot_write;
+use super::bytes::Read;
+use super::external_ids::PackedReader;
+use super::item_index::ItemIndex;
+use super::read::ListingSegment;
+use super::record::{self, BARE, EntryHead, SHOW};
+use super::sorter::PairSorter;
+use crate::error::Result;
+use crate::matching::Season;
+use crate::matching::text::fold_title;
+use crate::model::Item;
+use crate::platform::bytes;
+
+/// The cursor of an item: a position in the order of the hashes of rating keys, which no listing changes. From 1 on.
+pub fn cursor_of(rating_key: &str) -> i64 {
+    (xxh3_64(rating_key.as_bytes()) >> 1).cast_signed().max(1)
+}
+
+/// All GUIDs of an item: its own, and those of its season and show.
+pub fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
+    let own = [&item.guid, &item.season_guid, &item.show_guid];
+    own.into_iter().chain(&item.guids).filter(|guid| !guid.is_empty())
+}
+
+/// The folded titles of an item and its show.
+pub fn folds_of(item: &Item) -> impl Iterator<Item = String> {
+    let folds = [&item.title, &item.show_title].map(|title| fold_title(title));
+    folds.into_iter().filter(|fold| !fold.is_empty())
+}
+
+impl ListingSegment {
+    /// The item that begins with this entry; `None` if the segment is broken there.
+    pub fn whole_item(&self, first: u32) -> Option<Item> {
+        self.entry(first).and_then(|entry| self.whole(&entry)).ok()
+    }
+
+    fn whole(&self, entry: &EntryHead<'_>) -> Read<Item> {
+        let file = &self.file;
+        let (item, extras) = record::item(file, self.item_at(entry)?)?;
+        let season = record::season(file, extras.above)?.unwrap_or(Season::NONE);
+        let (packed, mut end) = extras.ids(file)?;
+        let mut ids = PackedReader(packed);
+        let mut guids = Vec::new();
+        while !ids.0.is_empty() {
+            guids.push(ids.id().ok_or_else(|| file.fail())?);
+        }
+        let mut parts = Vec::new();
+        let mut part = |path| {
+            bytes::text(path)
+                .map(|path| parts.push(path.to_owned()))
+                .ok_or_else(|| file.fail())
+        };
+        if entry.flags & BARE == 0 {
+            part(entry.path)?;
+        }
+        for _ in 0..extras.more {
+            let further = EntryHead::read(file, self.number_at(end)?)?;
+            part(further.path)?;
+            end = further.end;
+        }
+        Ok(Item {
+            rating_key: item.rating_key.to_owned(),
+            kind: item.kind,
+            title: item.title.to_owned(),
+            year: item.year,
+            show_title: item.show_title.to_owned(),
+            show_rating_key: item.show_rating_key.to_owned(),
+            show_guid: item.show_guid.to_string(),
+            season_title: season.title.to_owned(),
+            season_rating_key: season.rating_key.to_owned(),
+            season_guid: season.guid.to_string(),
+            season: item.season,
+            episode: item.episode,
+            guid: item.guid.to_string(),
+            guids,
+            parts,
+        })
+    }
+
+    /// Passes the items after a cursor to `each`, with their cursors and in their order, until it returns `true`.
+    pub fn items_after(&self, cursor: i64, mut each: impl FnMut(i64, Item) -> bool) {
+        let hash = cursor.cast_unsigned() << 1;
+        let _damage_is_marked: Read<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
+            let entry = self.entry(first)?;
+            let at = cursor_of(self.key_of(&entry)?);
+            Ok(at > cursor && each(at, self.whole(&entry)?))
+        });
+    }
+
+    /// Passes first entry, rating key, title and show's title of all items to `each`, in the order in which they were
+    /// listed.
+    pub fn titles<'i>(&'i self, mut each: impl FnMut(u32, &'i str, [&'i str; 2])) {
+        let _damage_is_marked = self.for_each_first(|entry| {
+            if let Ok((item, _)) = record::item(&self.file, entry.end) {
+                each(entry.number, item.rating_key, [item.title, item.show_title]);
+            }
+        });
+    }
+
+    /// Calls `each` with the first entries of all items, in the order in which they were listed.
+    pub fn for_each_first<'i>(&'i self, mut each: impl FnMut(&EntryHead<'i>)) -> Read<()> {
+        let mut at = self.head.records.byte(0, 1);
+        while self.has_records(at) {
+            if self.file.slice(at, 1)?[0] & SHOW != 0 {
+                at = record::behind_show(&self.file, at)?.next_multiple_of(4);
+                continue;
+            }
+            let entry = EntryHead::read(&self.file, self.number_at(at)?)?;
+            let mut end = entry.end;
+            if entry.is_first() {
+                each(&entry);
+                end = record::item(&self.file, end)?.1.ids(&self.file)?.1;
+            }
+            at = end.next_multiple_of(4);
+        }
+        Ok(())
+    }
+
+    /// Passes the items that may have this GUID or folded title to `each`, in the order in which they were listed.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`] if the index cannot be built.
+    pub fn items_with(&self, text: &str, each: impl FnMut(Item)) -> Result<()> {
+        let index = match self.index.get_or_try_init(|| self.open_index().map(Box::new)) {
+            Err(error) if !self.is_broken() => return Err(error),
+            Err(_) => return Ok(()),
+            Ok(index) => index,
+        };
+        let found = index.find(text);
+        // If the index is damaged, the segment is built again under another name, and then the index.
+        let firsts = found.map_err(|_| self.file.fail()).unwrap_or_default();
+        firsts
+            .into_iter()
+            .filter_map(|first| self.whole_item(first))
+            .for_each(each);
+        Ok(())
+    }
+
+    /// Opens the index, or builds it.
+    fn open_index(&self) -> Result<ItemIndex> {
+        let (place, mode) = &self.place;
+        let mut path = place.clone().into_os_string();
+        path.push(".index");
+        let path = Path::new(&path);
+        // A missing segment is built again under its name, with other entries.
+        let name_mac = self.head.name_mac ^ self.head.sums_sum;
+        if let Ok(Some(index)) = ItemIndex::open(path, *mode, name_mac) {
+            return Ok(index);
+        }
+        let build = || {
+            let (mut hashes, mut pushed) = (PairSorter::new(path), Ok(()));
+            let read = self.for_each_first(|entry| {
+                if pushed.is_ok()
+                    && let Ok(item) = self.whole(entry)
+                {
+                    let mut texts = guids_of(&item).cloned().chain(folds_of(&item));
+                    pushed = texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry.number));
+                }
+            });
+            pushed?;
+            read.map_err(|_| io::ErrorKind::InvalidData)?;
+            ItemIndex::write(hashes, path, name_mac)?;
+            ItemIndex::open(path, *mode, name_mac)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        };
+        cannot_write(build(), path)
+    }
+
+    /// The number of the entry behind this offset.
+    fn number_at(&self, offset: usize) -> Read<u32> {
+        u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.fail())
+    }
+}

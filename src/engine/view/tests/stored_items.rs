@@ -1,0 +1,269 @@
+//! Whole items: by key, in pages, by GUID and by title, each compared with a search through all items.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::against::{host_rule, movie, write_listing};
+use crate::engine::memtable::MemtableChange;
+use crate::engine::segment::ListingSegment;
+use crate::engine::view::{LibraryView, ViewFacts};
+use crate::matching::text::{fold_title, has_all_words};
+use crate::matching::{Mappings, View};
+use crate::model::{Item, ItemType};
+use crate::platform::map::MapMode;
+
+/// An episode: ten of them are a season, two seasons are a show.
+fn episode(number: usize) -> Item {
+    let (show, season) = (number / 20, number / 10);
+    Item {
+        kind: ItemType::Episode,
+        title: format!("Part {number}"),
+        guid: format!("plex://episode/{number}"),
+        guids: vec![format!("tvdb://{number}")],
+        show_title: format!("Show {show}"),
+        show_rating_key: format!("s{show}"),
+        show_guid: format!("plex://show/{show}"),
+        season_title: format!("Season {season}"),
+        season_rating_key: format!("e{season}"),
+        season_guid: format!("plex://season/{season}"),
+        ..movie(&number.to_string(), &[&format!("/data/{number}.mkv")])
+    }
+}
+
+/// A view of these items, in a segment at this path.
+fn view(path: &Path, items: &[Item]) -> LibraryView {
+    let mappings = host_rule();
+    write_listing(items, &mappings, path);
+    let segment = ListingSegment::open(path, MapMode::Read, 0).expect("opens");
+    let facts = ViewFacts {
+        uuid: "uuid".into(),
+        fetched: true,
+        ..ViewFacts::default()
+    };
+    LibraryView::new(facts, &mappings, Some(Arc::new(segment)), None, Arc::default())
+}
+
+fn change(view: &LibraryView, change: MemtableChange) {
+    view.memtable.push(change, &Mappings::default()).expect("there is room");
+}
+
+fn add(view: &LibraryView, item: Item) {
+    let item = Arc::new(item);
+    change(view, MemtableChange::Added { item, sequence: 9 });
+}
+
+/// Sixty listed episodes, of which two changed and one was removed; then fifteen added ones.
+fn mixed(path: &Path) -> LibraryView {
+    let view = view(path, &(0..60).map(episode).collect::<Vec<_>>());
+    for number in [3, 4] {
+        add(
+            &view,
+            Item {
+                title: format!("Other {number}"),
+                ..episode(number)
+            },
+        );
+    }
+    change(&view, MemtableChange::Removed { rating_key: "5".into() });
+    (60..75).for_each(|number| add(&view, episode(number)));
+    view
+}
+
+fn sorted_keys<'i>(items: impl IntoIterator<Item = &'i Item>) -> Vec<&'i str> {
+    let mut keys: Vec<&str> = items.into_iter().map(|item| item.rating_key.as_str()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn an_index_finds_the_same_items_as_a_scan() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let view = mixed(&folder.path().join("a.segment"));
+    let all: Vec<Item> = view
+        .items_after(0, usize::MAX)
+        .into_iter()
+        .map(|(_, item)| item)
+        .collect();
+    assert_eq!(all.len(), 74);
+    let scan = |is_hit: &dyn Fn(&Item) -> bool| sorted_keys(all.iter().filter(|item| is_hit(item)));
+    for (guid, count) in [
+        ("plex://episode/62", 1),
+        ("tvdb://3", 1),
+        ("tvdb://5", 0),
+        ("plex://season/0", 9),
+        ("plex://show/0", 19),
+        ("plex://show/3", 15),
+        ("plex://season/7", 5),
+        ("plex://show/9", 0),
+    ] {
+        let found = view.items_with_guid(guid, 1_000).expect("found");
+        let expected = scan(&|item| {
+            let own = [&item.guid, &item.season_guid, &item.show_guid];
+            own.into_iter().chain(&item.guids).any(|one| one == guid)
+        });
+        assert_eq!((sorted_keys(&found.items), found.total), (expected, count), "{guid}");
+        let some = view.items_with_guid(guid, 4).expect("found");
+        assert_eq!((some.items.len(), some.total), (count.min(4), count), "{guid}");
+    }
+    for title in [
+        "part 7", "PART 70", "part 3", "other 3", "show 3", "part", "OTHER", "3 part", "nothing", "!",
+    ] {
+        let found = view.items_with_title(title, 1_000).expect("found");
+        let wanted = fold_title(title);
+        let folds = |item: &Item| [&item.title, &item.show_title].map(|title| fold_title(title));
+        let exact = scan(&|item| folds(item).contains(&wanted));
+        let by_words = scan(&|item| folds(item).iter().any(|fold| has_all_words(fold, &wanted)));
+        assert_eq!(found.by_words, exact.is_empty(), "{title}");
+        let expected = if found.by_words { by_words } else { exact };
+        assert_eq!(
+            (sorted_keys(&found.items), found.total),
+            (expected.clone(), expected.len()),
+            "{title}"
+        );
+    }
+}
+
+#[test]
+fn words_are_found_in_titles_with_marks_and_apostrophes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let titles = [
+        "Don't Look Now",
+        "Amélie & Co",
+        "L’Été",
+        "STRASSE, die",
+        "...",
+        "Look Who's There",
+    ];
+    let items: Vec<Item> = titles.iter().enumerate().map(|(n, title)| titled(n, title)).collect();
+    let view = view(&folder.path().join("a.segment"), &items);
+    for (words, expected) in [
+        ("dont", vec!["0"]),
+        ("look", vec!["0", "5"]),
+        ("whos", vec!["5"]),
+        ("amelie", vec!["1"]),
+        ("lete", vec!["2"]),
+        ("straße", vec!["3"]),
+        ("...", vec!["4"]),
+    ] {
+        let found = view.items_with_title(words, 9).expect("found");
+        assert_eq!(sorted_keys(&found.items), expected, "{words}");
+    }
+}
+
+fn titled(number: usize, title: &str) -> Item {
+    Item {
+        title: title.into(),
+        ..movie(&number.to_string(), &[])
+    }
+}
+
+#[test]
+fn pages_have_each_item_once_also_when_the_library_is_listed_again_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = mixed(&folder.path().join("a.segment"));
+    let all = first.items_after(0, usize::MAX);
+    assert!(all.is_sorted_by_key(|(cursor, _)| *cursor) && all[0].0 > 0);
+    // The next listing has them in another order, and all changes.
+    let mut items: Vec<Item> = all.iter().map(|(_, item)| item.clone()).collect();
+    items.sort_by(|one, other| other.rating_key.cmp(&one.rating_key));
+    let second = view(&folder.path().join("b.segment"), &items);
+    for limit in [1, 2, 7, 64] {
+        let (mut cursor, mut paged) = (0, Vec::new());
+        loop {
+            let view = if paged.len() < 30 { &first } else { &second };
+            let page = view.items_after(cursor, limit);
+            assert!(page.len() <= limit);
+            let Some((last, _)) = page.last() else { break };
+            cursor = *last;
+            paged.extend(page);
+        }
+        assert_eq!(paged, all, "{limit} a page");
+    }
+}
+
+#[test]
+fn an_item_is_stored_with_every_field() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = Item {
+        rating_key: "key \u{e9}".into(),
+        season: 2,
+        episode: -7,
+        parts: vec!["/mnt/Part 1/a.mkv".into(), r"C:\b".into(), "/mnt/\u{e9}.mkv".into()],
+        guids: vec![
+            "imdb://tt007".into(),
+            String::new(),
+            "x".into(),
+            "mbid://0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9".into(),
+        ],
+        ..episode(1)
+    };
+    let many: Vec<String> = (0..400).map(|n| format!("tvdb://{n}")).collect();
+    let items = [
+        // A hidden season has no key, a show may lack anything.
+        Item {
+            season_rating_key: String::new(),
+            rating_key: "2".into(),
+            ..whole.clone()
+        },
+        Item {
+            show_title: String::new(),
+            show_guid: String::new(),
+            rating_key: "3".into(),
+            ..whole.clone()
+        },
+        Item {
+            show_rating_key: String::new(),
+            rating_key: "4".into(),
+            guid: String::new(),
+            ..whole.clone()
+        },
+        Item {
+            rating_key: "5".into(),
+            parts: Vec::new(),
+            ..whole.clone()
+        },
+        Item {
+            rating_key: "6".into(),
+            guids: many,
+            ..whole.clone()
+        },
+        Item {
+            rating_key: "7".into(),
+            ..Item::default()
+        },
+        whole,
+    ];
+    let view = view(&folder.path().join("a.segment"), &items);
+    for item in &items {
+        assert_eq!(view.stored_item(&item.rating_key).as_ref(), Some(item));
+    }
+    assert_eq!(view.stored_item("8"), None);
+    assert!(!view.broken());
+}
+
+#[test]
+fn a_damaged_index_hides_nothing_and_an_old_one_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, index) = (folder.path().join("a.segment"), folder.path().join("a.segment.index"));
+    let items: Vec<Item> = (0..60).map(episode).collect();
+    let total = |view: &LibraryView| view.items_with_guid("plex://show/1", 4).expect("found").total;
+    assert_eq!(total(&view(&path, &items)), 20);
+    let sound = fs::read(&index).expect("a file");
+    // In every block; the last bytes are the check sums.
+    for at in [9, 500, 4096, 4100, sound.len() - 1] {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1;
+        fs::write(&index, damaged).expect("written");
+        let view = view(&path, &items);
+        assert!(total(&view) == 20 || view.broken(), "{at}");
+    }
+    fs::write(&index, &sound[..100]).expect("written");
+    assert_eq!(total(&view(&path, &items)), 20);
+    fs::remove_file(&path).expect("removed");
+    assert_eq!(
+        total(&view(&path, &items[25..])),
+        15,
+        "the index is of another segment of that name"
+    );
+}
