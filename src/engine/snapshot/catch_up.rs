@@ -1,10 +1,9 @@
 //! Keeps the snapshot current: adds newer commits in place, or reads the whole state again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::data::{AddedItems, Snapshot};
+use super::data::Snapshot;
 use super::live::LiveSnapshot;
 use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::sql::{Incarnation, LibraryRows, LoggedChange, LoggedKind, RecordRows, StoreStates};
@@ -54,8 +53,9 @@ impl LiveSnapshot {
                 path: path.to_vec(),
                 rating_key: (*rating_key).to_owned(),
                 sequence,
+                ..LoggedChange::default()
             };
-            if !self.apply(&snapshot, &change, &HashMap::new()) {
+            if !self.apply(&snapshot, &change) {
                 return; // the memtable is full: the next catch-up adds all of them again, without effect
             }
         }
@@ -73,7 +73,7 @@ impl LiveSnapshot {
         let must_reload =
             |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
         if let Some(changes) = changes.filter(|changes| !must_reload(changes))
-            && self.apply_all(&snapshot, &changes, can_wait)?
+            && self.apply_all(&snapshot, &changes, can_wait)
         {
             snapshot.advance_to(sequence);
             return Ok(());
@@ -83,17 +83,16 @@ impl LiveSnapshot {
     }
 
     /// Adds changes to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
-    fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> Result<bool> {
-        let added = self.added_items(snapshot, changes, None, can_wait)?;
+    fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> bool {
         let mut applied = true;
         for change in changes {
             if change.kind == LoggedKind::Freshness {
                 snapshot.set_outdated();
                 continue;
             }
-            applied = applied && self.apply(snapshot, change, &added);
+            applied = applied && self.apply(snapshot, change);
         }
-        Ok(applied && !(can_wait && snapshot.is_outdated()))
+        applied && !(can_wait && snapshot.is_outdated())
     }
 
     /// Reads the whole state again.
@@ -135,8 +134,7 @@ impl LiveSnapshot {
     }
 
     /// Adds a change to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
-    /// `added`: the items that the changes added.
-    pub(super) fn apply(&self, snapshot: &Snapshot, change: &LoggedChange, added: &AddedItems<'_>) -> bool {
+    pub(super) fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> bool {
         let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
             // The library is not in the snapshot.
             return !matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness);
@@ -157,12 +155,10 @@ impl LiveSnapshot {
             LoggedKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
             LoggedKind::Removed => MemtableChange::Removed { rating_key },
             LoggedKind::Added => {
-                let item = added.get(&(change.library, rating_key.as_str())).cloned().flatten();
+                // A later change, or the segment, has what replaced it.
+                let Some(item) = change.item.clone() else { return true };
                 let sequence = change.sequence.0;
-                item.map_or(MemtableChange::Removed { rating_key }, |item| MemtableChange::Added {
-                    item,
-                    sequence,
-                })
+                MemtableChange::Added { item, sequence }
             }
         };
         snapshot.views[index]

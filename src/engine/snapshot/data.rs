@@ -1,16 +1,14 @@
 //! A snapshot: the libraries of one user's view with their segments and memtables.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::current::Shown;
-use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::ListingSegment;
-use crate::engine::sql::{LibraryRow, LoggedChange, LoggedKind};
+use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibraryView;
 use crate::freshness::Age;
 use crate::matching::{Mappings, Normal, Scope, View};
-use crate::model::{IdentityId, Item, LibraryId};
+use crate::model::IdentityId;
 
 /// The state that lookups read. Changes of single matches and items are added in place; any other change replaces the
 /// snapshot. It is outdated if the freshness in the rows is: a call that can wait reads the rows again, fast lookups
@@ -72,38 +70,6 @@ impl Snapshot {
         self.views[place].is_unverified(queried, path, rating_key)
     }
 
-    /// Returns the item that this change added, if this snapshot has it and a later one has the same item. Reading it
-    /// from the store takes as long as the rest of the change.
-    pub fn item_of(&self, change: &LoggedChange, later: &Self) -> Option<Arc<Item>> {
-        if change.kind != LoggedKind::Added
-            || change.sequence > self.sequence()
-            || self.open.incarnation != later.open.incarnation
-        {
-            return None;
-        }
-        let generation = |snapshot: &Self| {
-            let row = snapshot.rows.iter().position(|row| row.id == change.library)?;
-            Some((row, snapshot.rows[row].generation))
-        };
-        let (index, own_generation) = generation(self)?;
-        if generation(later)?.1 != own_generation {
-            return None;
-        }
-        let newest = self.views[index]
-            .memtable
-            .about_item(&change.rating_key)
-            .find(|record| {
-                matches!(
-                    record.change,
-                    MemtableChange::Added { .. } | MemtableChange::Removed { .. }
-                )
-            })?;
-        match &newest.change {
-            MemtableChange::Added { item, sequence } if *sequence == change.sequence.0 => Some(Arc::clone(item)),
-            _ => None,
-        }
-    }
-
     /// Returns for each library whether the path, as given or mapped, lies in one of its folders.
     pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
         self.views
@@ -149,23 +115,3 @@ pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
         Scope::All => 0..count,
     }
 }
-
-/// Added items, by library and rating key; `None` if the item was removed again.
-pub type AddedItems<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
-
-/// Returns the changes, without changes of single items that a later change replaces.
-pub fn without_replaced(changes: &[LoggedChange]) -> impl Iterator<Item = &LoggedChange> {
-    let is_single = |change: &LoggedChange| matches!(change.kind, LoggedKind::Added | LoggedKind::Removed);
-    let mut last = HashMap::new();
-    for (at, change) in changes.iter().enumerate().filter(|(_, change)| is_single(change)) {
-        last.insert((change.library, change.rating_key.as_str()), at);
-    }
-    changes.iter().enumerate().filter_map(move |(at, change)| {
-        let is_last = !is_single(change) || last.get(&(change.library, change.rating_key.as_str())) == Some(&at);
-        is_last.then_some(change)
-    })
-}
-
-#[cfg(test)]
-#[path = "data_tests.rs"]
-mod tests;

@@ -1,14 +1,13 @@
 //! Loads snapshots, reusing parts of the previous one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::data::{AddedItems, Libraries, Snapshot, usable, without_replaced};
+use super::data::{Libraries, Snapshot, usable};
 use super::live::LiveSnapshot;
 use crate::engine::current::{OpenSegments, Shown};
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::segment::Matches;
-use crate::engine::sql::{ItemRows, LibraryRow, LoggedChange, LoggedKind, Manifest, StoreState, StoreStates};
+use crate::engine::sql::{LibraryRow, LoggedChange, Manifest, StoreState, StoreStates};
 use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
@@ -76,23 +75,16 @@ impl LiveSnapshot {
             views,
         };
         let snapshot = Shown::after(&before, sequence, open, part);
-        let full = self.add_changes(&snapshot, &changes, &before, patient)?;
+        let full = self.add_changes(&snapshot, &changes);
         Ok((snapshot, full))
     }
 
     /// Adds changes to a new snapshot. Returns the libraries whose changes must be compacted: those whose memtable is
     /// full, and those with more changes than a memtable holds.
-    fn add_changes(
-        &self,
-        snapshot: &Snapshot,
-        changes: &[LoggedChange],
-        before: &Snapshot,
-        patient: bool,
-    ) -> Result<Vec<LibraryRow>> {
+    fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange]) -> Vec<LibraryRow> {
         let mut full: Vec<LibraryRow> = Vec::new();
-        let added = self.added_items(snapshot, changes, Some(before), patient)?;
-        for change in without_replaced(changes) {
-            if !self.apply(snapshot, change, &added)
+        for change in changes {
+            if !self.apply(snapshot, change)
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)
             {
@@ -107,7 +99,7 @@ impl LiveSnapshot {
                 .cloned()
                 .collect::<Vec<_>>(),
         );
-        Ok(full)
+        full
     }
 
     /// Creates the view of a library. Reuses the segment of `known`, the library in the last snapshot, if it is the
@@ -135,33 +127,5 @@ impl LiveSnapshot {
             fetched: row.generation.is_fetched(),
         };
         LibraryView::new(facts, &self.mappings, segment, matches, Arc::default())
-    }
-
-    /// The items that these changes added, from an earlier snapshot or the store.
-    pub(super) fn added_items<'c>(
-        &self,
-        snapshot: &Snapshot,
-        changes: &'c [LoggedChange],
-        before: Option<&Snapshot>,
-        patient: bool,
-    ) -> Result<AddedItems<'c>> {
-        let mut added = HashMap::new();
-        let mut unknown = vec![Vec::new(); snapshot.rows.len()];
-        for change in without_replaced(changes).filter(|change| change.kind == LoggedKind::Added) {
-            let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-                continue;
-            };
-            let key = change.rating_key.as_str();
-            match before.and_then(|before| before.item_of(change, snapshot)) {
-                Some(item) => drop(added.insert((change.library, key), Some(item))),
-                None => unknown[index].push(key),
-            }
-        }
-        for (row, keys) in snapshot.rows.iter().zip(unknown).filter(|(_, keys)| !keys.is_empty()) {
-            let items = ItemRows(&self.store).items_of(row.id, row.generation, &keys, patient)?;
-            let keys = keys.into_iter().map(|key| (row.id, key));
-            added.extend(keys.zip(items.into_iter().map(|item| item.map(Arc::new))));
-        }
-        Ok(added)
     }
 }

@@ -1,5 +1,7 @@
 //! The change log: changes for other processes, written in the transaction that makes them, and trimmed later.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
@@ -10,10 +12,10 @@ use super::last_write::LibraryState;
 use super::places::{end_of, place_of};
 use super::tx::Tx;
 
-use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
 /// A change of one library, for processes that have an earlier snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedChange {
     /// The library's number; 0: all.
     pub library: LibraryId,
@@ -25,6 +27,10 @@ pub struct LoggedChange {
     pub rating_key: String,
     /// The change sequence when it happened.
     pub sequence: Sequence,
+    /// The row of the item that it added; 0 for none.
+    pub row: i64,
+    /// That item; `None` for other changes, and if a later change or listing replaced it.
+    pub item: Option<Arc<Item>>,
 }
 
 /// Kinds of change. The numbers are on disk.
@@ -93,6 +99,8 @@ impl FromCells for LoggedChange {
             path: cells.get("path")?,
             rating_key: cells.get("rating_key")?,
             sequence: cells.get("sequence")?,
+            row: cells.get("now")?,
+            item: None,
         })
     }
 }
@@ -111,7 +119,8 @@ impl Tx<'_> {
         self.log(identity, library, kind, (path, rating_key), (0, 0))
     }
 
-    /// Logs a change of an item or a listing, which the feed reports too. `rows`: `was` and `now` of `schema.sql`.
+    /// Logs a change of an item or a listing, which the feed reports too if the library is fetched. `rows`: `was` and
+    /// `now` of `schema.sql`.
     pub fn change_of_items(
         &self,
         library: &LibraryState,
@@ -119,8 +128,6 @@ impl Tx<'_> {
         rating_key: &str,
         rows: (i64, i64),
     ) -> rusqlite::Result<()> {
-        // The feed reports nothing of a library that was never fetched.
-        let rows = if library.generation.is_fetched() { rows } else { (0, 0) };
         self.log(library.identity, library.id, kind, (b"", rating_key), rows)
     }
 

@@ -56,7 +56,7 @@ fn each_column_is_read_or_listed_as_internal() {
     }
     assert_eq!(
         read::<LoggedChange>(""),
-        columns(&store, "changes", &["id", "identity", "was", "now"])
+        columns(&store, "changes", &["id", "identity", "was"])
     );
     let own = [
         "identity",

@@ -2,7 +2,7 @@
 //!
 //! A row of `items` is visible in the generations from `born` on and before `died`.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cached::CachedStatements;
@@ -109,25 +109,6 @@ impl ItemRows<'_> {
         Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
     }
 
-    /// The items with these rating keys in the current generation, in the keys' order. Fails if not `patient` and the
-    /// database is locked.
-    pub fn items_of(
-        &self,
-        library: LibraryId,
-        generation: Generation,
-        rating_keys: &[&str],
-        patient: bool,
-    ) -> Result<Vec<Option<Item>>> {
-        self.0.read_if(patient, |connection| {
-            let mut find = connection.prepare_cached(&item_by_key())?;
-            let find = |key: &&str| {
-                let row = find.query_row(params![library, generation, *key], read::<ItemRow>);
-                row.optional().map(|row| row.map(|row| row.item))
-            };
-            rating_keys.iter().map(find).collect()
-        })
-    }
-
     /// Returns whether the current generation has exactly this item, with equal content.
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
         let known = self.0.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
@@ -164,13 +145,24 @@ impl ItemRows<'_> {
     }
 }
 
-/// The statement that finds an item by library, generation and rating key.
-fn item_by_key() -> String {
-    format!(
-        "SELECT {} FROM items i {ABOVE} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
-         AND (i.died IS NULL OR i.died > ?2)",
-        list::<ItemRow>()
-    )
+/// The item of a row, if the current generation of its library shows it.
+pub fn live_item(connection: &Connection, id: i64) -> rusqlite::Result<Option<Item>> {
+    let is_live = "i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation)";
+    let row = connection.find(
+        &format!(
+            "SELECT {} FROM items i JOIN libraries l ON l.id = i.library {ABOVE} WHERE i.id = ?1 AND {is_live}",
+            list::<ItemRow>()
+        ),
+        [id],
+        read::<ItemRow>,
+    )?;
+    Ok(row.map(|row| row.item))
+}
+
+/// Returns whether the current generation of a library has an item with this key.
+pub fn is_shown(connection: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<bool> {
+    let generation = connection.value("SELECT generation FROM libraries WHERE id = ?1", [library])?;
+    Ok(visible(connection, library, generation, rating_key)?.is_some())
 }
 
 /// Fails if rows of this generation may have been swept: a later generation is current, or the library was removed. A

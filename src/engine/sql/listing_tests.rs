@@ -1,6 +1,6 @@
 //! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
-use super::change_log::trim;
+use super::change_log::{LoggedKind, trim};
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::for_tests::{
     NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
@@ -259,4 +259,35 @@ fn an_item_merged_with_an_older_generation_counts_once() {
     let row = LibraryRows(&store).library_row(row.id).expect("a row");
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/new.mkv"]);
     assert_eq!(row.items, 2);
+}
+
+#[test]
+fn an_item_that_a_later_page_lists_again_is_not_hidden_by_its_removal() {
+    let (_folder, store) = opened();
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let items = ["1", "2"].map(|key| movie(key, &format!("/data/{key}.mkv")));
+    let row = listed(&store, identity, &row, &items);
+    let mut listing = ListingRows(&store)
+        .begin_listing(&row, NOW_MS, Deadline::NONE)
+        .expect("begun");
+    for item in &items {
+        ItemRows(&store)
+            .remove_item(&row, &item.rating_key, &[], Deadline::NONE)
+            .expect("removed");
+    }
+    let asked = sequence(&store);
+    ListingRows(&store)
+        .store_page(&mut listing, &items[..1], asked, Deadline::NONE)
+        .expect("stored");
+    let removed = || {
+        let changes = StoreStates(&store).state(Some(identity)).expect("read").changes;
+        let removed = changes.into_iter().filter(|change| change.kind == LoggedKind::Removed);
+        removed.map(|change| change.rating_key).collect::<Vec<String>>()
+    };
+    assert_eq!(removed(), ["1", "2"], "the listing is not published yet");
+    finish(&store, identity, &mut listing);
+    assert_eq!(removed(), ["2"]);
 }

@@ -1,8 +1,9 @@
 //! The whole state of the store at one moment, and the changes since.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{Connection, Params, params};
 use serde::{Deserialize, Serialize};
 
 use super::cached::CachedStatements;
@@ -11,6 +12,7 @@ use super::columns::{list, names, read};
 use super::endpoints::{Endpoint, identity_of, one_of_several};
 use super::incarnation::Incarnation;
 use super::incarnation::is_fresh;
+use super::items::{is_shown, live_item};
 use super::libraries::{LibraryRow, libraries};
 use super::places::end_of;
 use super::record_log::{Manifest, manifest};
@@ -98,12 +100,12 @@ fn state(
             && trimmed_of(connection)? <= since
         {
             changes.retain(|(position, one)| one.library != row.id || *position > end_of(since));
-            let all = "id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9)";
+            let all = "id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) ORDER BY id";
             changes.extend(logged(connection, all, params![end_of(since), row.id])?);
             continued.push(row.id);
         } else {
             let since = row.segment_sequence;
-            let single_items = "id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2";
+            let single_items = "id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2 ORDER BY id";
             changes.extend(logged(connection, single_items, params![row.id, since, end_of(since)])?);
         }
     }
@@ -120,25 +122,26 @@ fn state(
     })
 }
 
-/// Returns the changes in the log that satisfy a condition, with their positions.
-fn logged(
-    connection: &Connection,
-    condition: &str,
-    arguments: impl Params,
-) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
+/// Returns the changes in the log that satisfy a condition, with their positions and the items that they added.
+fn logged(c: &Connection, condition: &str, arguments: impl Params) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
     let listed = list::<LoggedChange>();
-    let statement = format!("SELECT {listed}, id FROM changes WHERE {condition} ORDER BY id");
-    connection.rows(&statement, arguments, with_position)
+    let statement = format!("SELECT {listed}, id FROM changes WHERE {condition}");
+    let position = names::<LoggedChange>().len();
+    let mut changes: Vec<(i64, LoggedChange)> =
+        c.rows(&statement, arguments, |row| Ok((row.get(position)?, read(row)?)))?;
+    for (_, change) in &mut changes {
+        if change.kind == LoggedKind::Added {
+            change.item = live_item(c, change.row)?.map(Arc::new);
+        } else if change.kind == LoggedKind::Removed && is_shown(c, change.library, &change.rating_key)? {
+            change.kind = LoggedKind::Listed; // a later change or listing added it again
+        }
+    }
+    Ok(changes)
 }
 
 /// Returns the change sequence up to which the logs are incomplete, because they were trimmed or merged into segments.
 fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value("SELECT max(trimmed, merged) FROM store", [])
-}
-
-/// Reads a change, with its position in the log.
-fn with_position(row: &Row<'_>) -> rusqlite::Result<(i64, LoggedChange)> {
-    Ok((row.get(names::<LoggedChange>().len())?, read(row)?))
 }
 
 fn in_order(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
@@ -168,6 +171,7 @@ fn recorded_since(
                 path: row.get(2)?,
                 rating_key: recorded.map_or_else(String::new, |(key, _)| key.to_owned()),
                 sequence: recorded.map_or(now, |(_, recorded_at)| recorded_at),
+                ..LoggedChange::default()
             };
             Ok((row.get(0)?, change))
         },
@@ -231,15 +235,8 @@ impl StoreStates<'_> {
             if trimmed_of(connection)? > since || now < since {
                 return Ok((now, None));
             }
-            let mut found: Vec<(i64, LoggedChange)> = connection.rows(
-                &format!(
-                    "SELECT {}, id FROM changes WHERE id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) \
-                     ORDER BY id LIMIT ?3",
-                    list::<LoggedChange>()
-                ),
-                params![end_of(since), identity, MAX_CHANGES],
-                with_position,
-            )?;
+            let newer = "id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3";
+            let mut found = logged(connection, newer, params![end_of(since), identity, MAX_CHANGES])?;
             let recorded = recorded_since(connection, identity, since, now, MAX_CHANGES)?;
             let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
             let must_reload = reaches_limit(&found)
@@ -313,10 +310,7 @@ impl StoreStates<'_> {
                 return Ok(None);
             }
             let state = state_of(connection, incarnation, Some(identity))?;
-            // An added item is read from its row, so such a state needs the database.
-            let needs_row = |change: &LoggedChange| change.kind == LoggedKind::Added;
-            if state.sequence != now || state.changes.len() > MAX_CACHED_CHANGES || state.changes.iter().any(needs_row)
-            {
+            if state.sequence != now || state.changes.len() > MAX_CACHED_CHANGES {
                 return Ok(None);
             }
             let state = postcard::to_stdvec(&(columns(), state)).ok();

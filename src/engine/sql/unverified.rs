@@ -93,6 +93,7 @@ pub fn unverified_of(
                 path,
                 rating_key: row.get(2)?,
                 sequence: now,
+                ..LoggedChange::default()
             })
         },
     )

@@ -71,7 +71,7 @@ impl FeedQuery<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.c.rows(
             "SELECT c.sequence, (c.id & ?6) + 1, c.library, c.kind, c.was, c.now FROM changes c \
-             JOIN libraries l ON l.id = c.library AND l.present AND c.sequence > l.feed_from \
+             JOIN libraries l ON l.id = c.library AND l.present AND l.generation > 0 AND c.sequence > l.feed_from \
              WHERE c.id >= ?4 AND c.sequence BETWEEN ?3 AND ?7 AND c.identity = ?1 AND (?2 IS NULL OR c.library = ?2) \
              AND c.kind IN (8, 9, 11) AND (c.was <> 0 OR c.now <> 0) ORDER BY c.id LIMIT ?5",
             params![self.identity, self.library, place.sequence, first, limit, NUMBER, end],
