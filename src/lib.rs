@@ -51,8 +51,8 @@
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
-//! `shared`: one listing for several hosts, through a database in `PostgreSQL`: [`Options::shared`]. The library is 1 MB larger
-//! with it.
+//! One listing for several hosts, through a database in `PostgreSQL`, is the crate `plexindex-sharing`, whose `open` opens an
+//! index with [`Options::shared`].
 //!
 //! `unstable-source`: a source of items of your own, with `Index::open_with_source`. It may change in any release.
 //!
@@ -147,10 +147,10 @@ pub mod inside {
     pub use crate::platform::bytes::text;
     pub use crate::platform::clock::{Clock, SystemClock};
     pub use crate::platform::deadline::Deadline;
-    pub use crate::platform::files::named;
+    pub use crate::platform::files::{given, named};
     pub use crate::platform::fork::{self, Forks, Release};
-    pub use crate::platform::mutex::{lock, try_lock};
-    pub use crate::platform::thread::call_host;
+    pub use crate::platform::mutex::{lock, lock_by, try_lock};
+    pub use crate::platform::thread::{Worker, call_host, on_worker};
     pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
     pub use crate::sync::RefreshReason;
 }

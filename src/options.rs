@@ -179,7 +179,7 @@ pub struct Options {
     /// The address of a database in `PostgreSQL` that several hosts of one server share, such as
     /// `postgresql://user@host/database?sslmode=verify-full`; the password is taken from `PGPASSWORD` or a passfile. One host
     /// fetches for all, and what one confirms or invalidates the others know; each answers from its own folder. None by
-    /// default. Needs the cargo feature `shared`, and cannot be given with `database`. Without `server_url` nothing is
+    /// default. Needs the crate `plexindex-sharing`, and cannot be given with `database`. Without `server_url` nothing is
     /// exchanged: the database can be looked at, prepared and emptied.
     pub shared: Option<String>,
     /// How long the host waits for the shared log to come back before it asks the server itself for listings. 60 s by
@@ -295,8 +295,9 @@ impl Options {
         Ok(())
     }
 
-    /// Checks the option `shared` beside the others; [`crate::shared::check`] checks the address.
-    pub(crate) fn check_shared(&self) -> Result<()> {
+    /// Checks the option `shared` beside the others; who opens the log checks the address.
+    #[doc(hidden)]
+    pub fn check_shared(&self) -> Result<()> {
         let Some(address) = &self.shared else {
             return Ok(());
         };

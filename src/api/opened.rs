@@ -4,13 +4,11 @@ use std::sync::{Arc, Weak};
 
 use super::inner::Inner;
 use crate::engine::Store;
-use crate::error::Result;
-#[cfg(feature = "unstable-source")]
-use crate::error::refuse;
+use crate::error::{Result, refuse};
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::deadline::Deadline;
-use crate::shared::{self, SharedLog};
+use crate::shared::SharedLog;
 use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
 use crate::sync::{Reading, Selection, Selector};
@@ -72,11 +70,13 @@ impl Index {
     #[allow(clippy::needless_pass_by_value)] // by value, as an index owns its options
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         options.check_shared()?;
-        let log = (options.shared.as_deref().filter(|_| !options.offline))
-            .map(shared::open)
-            .transpose()?
-            .map(|log| (log, true));
-        Self::open_with_log(&options, clock, log)
+        if options.shared.is_some() {
+            return refuse(
+                "the option 'shared' needs sharing, which this build does not have: open the index with \
+                 plexindex_sharing::open, or use a C library that has the cargo feature `shared`",
+            );
+        }
+        Self::open_with_log(&options, clock, None)
     }
 
     /// [`Index::open_with_clock`] with a log that hosts share, and whether a thread exchanges news: for tests.

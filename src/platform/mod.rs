@@ -28,8 +28,6 @@ pub mod map;
 pub mod mutex;
 pub mod names;
 pub mod open_files;
-#[cfg(feature = "shared")]
-pub mod secret_file;
 pub mod stamp;
 #[cfg(test)]
 pub mod statements;
@@ -37,8 +35,6 @@ pub mod swap;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod thread;
-#[cfg(feature = "shared")]
-pub mod wake;
 pub mod write_out;
 
 // The one place where a system is chosen. What a function promises is said in the modules above; the module of a system has

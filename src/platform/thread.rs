@@ -83,14 +83,12 @@ impl Worker {
     }
 
     /// Returns whether this process has the thread: the child of a fork does not.
-    #[cfg(feature = "shared")]
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.0.is_here()
     }
 
     /// Leaves the thread to itself: nobody waits for it. Its code is in this library, which stays in memory from now on.
-    #[cfg(feature = "shared")]
     pub fn leave(mut self) {
         self.0.leave();
     }

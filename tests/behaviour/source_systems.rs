@@ -1,9 +1,10 @@
-//! The system is chosen in one place, src/platform/mod.rs, so that a port finds it; and its code has a limit.
+//! The system is chosen in one place, src/platform/mod.rs, so that a port finds it; and its code has a limit. The crate for
+//! sharing chooses in src/system/mod.rs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Words of `cfg` for systems: in src/platform/mod.rs alone.
+/// Words of `cfg` for systems: in src/platform/mod.rs and crates/sharing/src/system/mod.rs alone.
 const SYSTEMS: [&str; 6] = [
     "target_os",
     "target_vendor",
@@ -64,7 +65,8 @@ fn choices_elsewhere(source: &Path) -> Vec<String> {
     for (place, text) in files(source) {
         for condition in conditions(&text) {
             let words = || condition.split(|c: char| !c.is_alphanumeric() && c != '_');
-            let system = place != "platform/mod.rs" && words().any(|word| SYSTEMS.contains(&word));
+            let system =
+                !["platform/mod.rs", "system/mod.rs"].contains(&&*place) && words().any(|word| SYSTEMS.contains(&word));
             let processor = !place.starts_with("platform/") && words().any(|word| PROCESSORS.contains(&word));
             if system || processor {
                 found.push(format!("{place}: {condition}"));
@@ -76,11 +78,11 @@ fn choices_elsewhere(source: &Path) -> Vec<String> {
 
 #[test]
 fn systems_are_chosen_in_one_place() {
-    for source in [source(), plexindex_tests::repository("crates/matching/src")] {
+    for source in ["src", "crates/matching/src", "crates/sharing/src"].map(plexindex_tests::repository) {
         assert_eq!(
             choices_elsewhere(&source),
             [""; 0],
-            "only src/platform/mod.rs chooses a system, and only src/platform a processor"
+            "only src/platform/mod.rs and crates/sharing/src/system/mod.rs choose a system, and only src/platform a processor"
         );
     }
 }
@@ -105,7 +107,7 @@ fn a_choice_elsewhere_is_found() {
         ("low/one.rs", "fn f() -> bool { cfg!(windows) }", true),
         (
             "low.rs",
-            "#[cfg(all(\n    feature = \"shared\",\n    unix,\n))]\nfn f() {}",
+            "#[cfg(all(\n    feature = \"tls\",\n    unix,\n))]\nfn f() {}",
             true,
         ),
         ("low.rs", "#![cfg_attr(not(unix), allow(dead_code))]", true),

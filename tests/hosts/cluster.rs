@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use plexindex::shared::postgres::{Postgres, parse};
+use plexindex_sharing::postgres::{Postgres, parse};
 use tempfile::TempDir;
 
 /// `nobody`, since `PostgreSQL` refuses to run as root.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
 use plexindex::shared::SharedLog;
-use plexindex::shared::postgres::{Postgres, parse};
+use plexindex_sharing::postgres::{Postgres, parse};
 use plexindex_standin::Standin;
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use plexindex::model::{MatchKind, Token};
 use plexindex::options::Options;
 use plexindex::shared::SharedLog;
-use plexindex::shared::postgres::{Postgres, parse};
+use plexindex_sharing::postgres::{Postgres, parse};
 
 use crate::cluster::{Database, shared};
 use crate::support::index::{Index, QueryOptions, SystemClock};
@@ -25,7 +25,7 @@ fn open(address: &str, server: &str, token: &str, folder: &std::path::Path) -> I
         shared: Some(address.into()),
         ..Options::default()
     };
-    let patience = plexindex::shared::postgres::Patience {
+    let patience = plexindex_sharing::postgres::Patience {
         connect: Duration::from_secs(30),
         silence: Duration::from_secs(30),
     };

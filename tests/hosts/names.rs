@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
 use plexindex::shared::SharedLog;
-use plexindex::shared::postgres::{Postgres, parse};
+use plexindex_sharing::postgres::{Postgres, parse};
 
 use crate::cluster::shared;
 use crate::host::{Host, SHORT};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::{Error, Status};
 use plexindex::inside::Deadline;
-use plexindex::shared::postgres::{Postgres, parse};
 use plexindex::shared::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, SharedTables, ViewNumber};
+use plexindex_sharing::postgres::{Postgres, parse};
 
 use crate::cluster::{self, Cluster, Database, log};
 

@@ -254,11 +254,11 @@ impl AsRef<Path> for Index {
 
 impl Index {
     pub fn open(options: Options) -> Result<Self> {
-        plexindex::Index::open(options).map(Self)
+        plexindex_sharing::open(options).map(Self)
     }
 
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
-        plexindex::Index::open_with_clock(options, clock).map(Self)
+        plexindex_sharing::open_with_clock(options, clock).map(Self)
     }
 
     pub fn open_with(

@@ -40,7 +40,11 @@ impl Opened {
     pub fn open(chosen: CheckedOptions) -> Result<Self> {
         guard::quiet_panics();
         log_ring::install(log_ring::level(chosen.log_level)?);
-        Ok(Self::over(Index::open(chosen.options)?))
+        #[cfg(feature = "shared")]
+        let index = plexindex_sharing::open(chosen.options)?;
+        #[cfg(not(feature = "shared"))]
+        let index = Index::open(chosen.options)?;
+        Ok(Self::over(index))
     }
 
     pub fn over(index: Index) -> Self {

@@ -7,8 +7,6 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use super::file_facts::Inode;
-#[cfg(feature = "shared")]
-pub use super::unix::socket;
 pub use super::unix::{fork, local_path, sqlite};
 
 pub mod clock;

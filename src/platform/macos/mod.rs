@@ -7,8 +7,6 @@ use std::path::Path;
 
 use super::file_facts::Inode;
 pub(super) use super::polled as futex;
-#[cfg(feature = "shared")]
-pub use super::unix::socket;
 pub use super::unix::{fork, local_path, sqlite};
 
 pub mod clock;

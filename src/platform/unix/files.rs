@@ -186,9 +186,3 @@ pub fn may_read(path: &Path) -> bool {
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
-
-/// Returns whether users besides the owner have rights to a file.
-#[cfg(feature = "shared")]
-pub fn is_open_to_others(file: &File) -> io::Result<bool> {
-    Ok(file.metadata()?.mode() & 0o077 != 0)
-}

@@ -4,7 +4,5 @@ pub mod clock;
 pub mod files;
 pub mod fork;
 pub mod local_path;
-#[cfg(feature = "shared")]
-pub mod socket;
 pub mod sqlite;
 pub mod thread;

@@ -59,7 +59,6 @@ impl Thread {
     }
 
     /// Gives the thread up. The library stays in memory, as the thread runs its code.
-    #[cfg(feature = "shared")]
     pub fn leave(&mut self) {
         if self.is_here() {
             keep_library();
@@ -71,7 +70,6 @@ impl Thread {
 }
 
 /// Keeps this library in memory until the process ends, whoever unloads it.
-#[cfg(feature = "shared")]
 fn keep_library() {
     // SAFETY: the structure is plain data, which `dladdr` fills; the name is that of a loaded object, and lives as long.
     unsafe {

@@ -339,13 +339,6 @@ pub fn expect_writable(folder: &Path) -> io::Result<()> {
     options.open(folder).map(drop)
 }
 
-/// Not looked at: files inherit the rights of their folder.
-#[cfg(feature = "shared")]
-#[allow(clippy::unnecessary_wraps)] // other systems have errors
-pub fn is_open_to_others(_: &File) -> io::Result<bool> {
-    Ok(false)
-}
-
 pub fn disk(directory: &Path) -> Disk {
     volume(directory).unwrap_or_default()
 }

@@ -19,8 +19,6 @@ pub mod fork;
 mod host_call;
 pub mod local_path;
 mod owner;
-#[cfg(feature = "shared")]
-pub mod socket;
 pub mod sqlite;
 pub mod thread;
 

@@ -4,7 +4,6 @@
 use std::ffi::c_void;
 use std::thread::{Builder, JoinHandle};
 
-#[cfg(feature = "shared")]
 use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
 };
@@ -38,13 +37,11 @@ impl Thread {
         Some(Self(Some(thread)))
     }
 
-    #[cfg(feature = "shared")]
     pub fn is_here(&self) -> bool {
         self.0.is_some()
     }
 
     /// Gives the thread up. The library stays in memory, as the thread runs its code.
-    #[cfg(feature = "shared")]
     pub fn leave(&mut self) {
         keep_library();
         self.0 = None;
@@ -59,7 +56,6 @@ impl Thread {
 }
 
 /// Keeps this library in memory until the process ends, whoever unloads it.
-#[cfg(feature = "shared")]
 fn keep_library() {
     let code: fn() = keep_library;
     let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;

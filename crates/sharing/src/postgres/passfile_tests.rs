@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::shared::postgres::parse;
+use crate::postgres::parse;
 
 fn address(text: &str) -> Address {
     parse(text, |_| None).expect("valid")

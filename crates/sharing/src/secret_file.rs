@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use plexindex::inside::given;
 use zeroize::Zeroizing;
 
-use super::files;
-use super::system::files as system;
+use crate::system;
 
 /// What a file with secrets holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub enum SecretFile {
 /// Reads a file with secrets.
 ///
 /// # Errors
-/// As [`files::given`].
+/// As [`given`].
 pub fn read(path: &Path) -> io::Result<SecretFile> {
-    let mut file = files::given(path)?;
+    let mut file = given(path)?;
     if system::is_open_to_others(&file)? {
         return Ok(SecretFile::OpenToOthers);
     }

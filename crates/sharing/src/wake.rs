@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::sync::Mutex;
 
-use super::mutex::lock;
-use super::system::socket;
+use plexindex::inside::lock;
+
+use crate::system;
 
 /// A request to end a wait: the one under way, or else the next. It may be made on any thread, also on one of the host,
 /// where it leaves nothing behind.
@@ -12,12 +13,12 @@ use super::system::socket;
 pub struct Wake(Mutex<WakeState>);
 
 /// What a request makes readable.
-pub type WakeSocket = socket::Socket;
+pub type WakeSocket = system::Socket;
 
 /// The same for the runtime of a call.
-pub type AsyncWakeSocket = socket::AsyncSocket;
+pub type AsyncWakeSocket = system::AsyncSocket;
 
-pub use socket::connect as connect_local;
+pub use system::connect as connect_local;
 
 /// The state of a [`Wake`].
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ impl Wake {
         if std::mem::take(&mut state.is_requested) {
             return Ok(None);
         }
-        let (sender, receiver) = socket::pair()?;
+        let (sender, receiver) = system::pair()?;
         sender.set_nonblocking(true)?;
         receiver.set_nonblocking(true)?;
         state.sender = Some(sender);

@@ -10,10 +10,10 @@ use tokio_postgres::{Client, Row};
 use super::failure::Failure;
 use super::rights;
 use super::{Postgres, out_of_range};
-use crate::error::Result;
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::Release;
-use crate::shared::contract::{
+use plexindex::error::Result;
+use plexindex::inside::Deadline;
+use plexindex::inside::Release;
+use plexindex::shared::{
     Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary, NewEntry,
     News, Position, SharedLog, SharedTables, ViewNumber,
 };

@@ -1,5 +1,6 @@
-//! A connection of a process to itself, over its own network: there is no pair of sockets.
+//! Sockets and rights of files on Windows.
 
+use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 pub use std::net::TcpStream as Socket;
@@ -7,6 +8,10 @@ use std::path::PathBuf;
 
 pub use tokio::net::TcpStream as AsyncSocket;
 
+/// A connection of this process to itself, over its own network: there is no pair of sockets.
+///
+/// # Errors
+/// Errors of the operating system.
 pub fn pair() -> io::Result<(Socket, Socket)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let one = Socket::connect(listener.local_addr()?)?;
@@ -19,9 +24,17 @@ pub fn pair() -> io::Result<(Socket, Socket)> {
     }
 }
 
+/// Connects to a socket that has a name.
+///
 /// # Errors
 /// Always: `PostgreSQL` has no such sockets there that this library can use.
 pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
     let text = format!("{}: there are no Unix sockets on Windows: name a host", path.display());
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+/// Not looked at: files inherit the rights of their folder.
+#[allow(clippy::unnecessary_wraps)] // other systems have errors
+pub fn is_open_to_others(_: &File) -> io::Result<bool> {
+    Ok(false)
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::address::{Address, Endpoint, Password};
-use crate::platform::secret_file::{self, SecretFile};
+use crate::secret_file::{self, SecretFile};
 
 /// Folders of sockets that a passfile calls `localhost`.
 const DEFAULT_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];

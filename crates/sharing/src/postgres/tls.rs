@@ -20,8 +20,8 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
 use super::address::{Address, SslMode};
-use crate::error::{Error, Result, Status};
-use crate::platform::files;
+use plexindex::error::{Error, Result, Status};
+use plexindex::inside::given;
 
 /// The TLS configuration for an address.
 ///
@@ -71,7 +71,7 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         Error::new(Status::InvalidArgument, text)
     };
     let mut pem = Vec::new();
-    files::given(path)
+    given(path)
         .and_then(|mut file| file.read_to_end(&mut pem))
         .map_err(|error| refused(format!("cannot be read ({error})")).because_io(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)

@@ -2,9 +2,9 @@
 
 use super::connection::Link;
 use super::failure::{Failure, REFUSED};
-use crate::error::{Error, Status};
-use crate::platform::deadline::Deadline;
-use crate::shared::contract::SharedTables;
+use plexindex::error::{Error, Status};
+use plexindex::inside::Deadline;
+use plexindex::shared::SharedTables;
 
 /// The version of the tables. A log with a greater one is refused.
 const VERSION: i32 = 1;
