@@ -71,10 +71,10 @@ LANGUAGES = languages '$(PYTHON) scripts/languages.py'
 SOURCES = bindings/python tests/python demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
-	examples '$(CARGO) test --doc --package=plexindex --package=plexindex-matching' \
+	examples '$(CARGO) test --doc --package=plexindex --package=plexindex-matching --package=plexindex-sharing' \
 	$(foreach target,$(shell for target in $(OTHERS); do \
 		[ -d "$$(rustc --print=sysroot)/lib/rustlib/$$target" ] && echo $$target; done),$(target) \
-		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --target=$(target) -- -D warnings') \
+		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --package=plexindex-sharing --target=$(target) -- -D warnings') \
 	ruff 'build/venv/bin/ruff check $(SOURCES) && build/venv/bin/ruff format --check $(SOURCES)' \
 	mypy 'build/venv/bin/mypy --strict && build/venv/bin/mypy --strict --config-file=bench/mypy.ini && cd bindings/python && ../../build/venv/bin/mypy --strict' \
 	documents '$(MAKE) --no-print-directory docs'
@@ -90,7 +90,7 @@ lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
 ci: needs-test needs-lint ## what .ci/run runs: lint, test, test-languages
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
 
-DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching' \
+DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching --package plexindex-sharing' \
 	faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
@@ -99,7 +99,7 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 check-deep: needs-test needs-test-install ## long fault tests, valgrind, all compilers, other processors, Windows, packages: an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
-CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-matching --package plexindex-tests
+CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-matching --package plexindex-sharing --package plexindex-tests
 # Left out: what measures or runs other programs, and in the emulator what starts itself again or takes long there.
 ARM = i686 '$(CROSS) --target i686-unknown-linux-gnu -E "not binary(/hosts|simulation|allocations/)"' \
 	armv7 '$(CROSS) --target armv7-unknown-linux-gnueabihf \

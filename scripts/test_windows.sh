@@ -21,7 +21,8 @@ if [ ! -e "$WINEPREFIX/made" ]; then
 fi
 
 run() {
-    ${CARGO:-cargo} test --no-fail-fast --target=$target --package=plexindex --package=plexindex-matching --package=plexindex-tests \
+    ${CARGO:-cargo} test --no-fail-fast --target=$target --package=plexindex --package=plexindex-matching \
+        --package=plexindex-sharing --package=plexindex-tests \
         --lib --test=behaviour --test=sources -- "$@" || failed=1
 }
 failed=0

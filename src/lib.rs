@@ -88,6 +88,7 @@ extern crate plexindex_matching as matching;
 mod api;
 mod disk;
 mod edit;
+#[allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)] // public in `peers` only
 mod engine;
 mod entries;
 mod events;
@@ -98,11 +99,10 @@ pub mod options;
 mod platform;
 mod query;
 #[doc(hidden)]
-pub mod shared;
-#[doc(hidden)]
 pub mod source;
 #[doc(hidden)]
 pub mod stats;
+#[allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)] // as engine
 mod sync;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
@@ -147,12 +147,44 @@ pub mod inside {
     pub use crate::platform::bytes::text;
     pub use crate::platform::clock::{Clock, SystemClock};
     pub use crate::platform::deadline::Deadline;
-    pub use crate::platform::files::{given, named};
+    pub use crate::platform::files::named;
     pub use crate::platform::fork::{self, Forks, Release};
-    pub use crate::platform::mutex::{lock, lock_by, try_lock};
-    pub use crate::platform::thread::{Worker, call_host, on_worker};
+    pub use crate::platform::mutex::{lock, try_lock};
+    pub use crate::platform::thread::call_host;
     pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
     pub use crate::sync::RefreshReason;
+}
+
+/// What the crate `plexindex-sharing` needs: only it joins an index with other hosts.
+#[doc(hidden)]
+pub mod peers {
+    pub mod engine {
+        pub use crate::engine::{
+            ItemRows, LibraryHint, LibraryRow, LibraryRows, Maintenance, Outbox, OutboxRow, RecordRows, SharedPlace,
+            Store, Totals, WAITS, age,
+        };
+    }
+    pub mod entries {
+        pub use crate::entries::*;
+    }
+    pub mod freshness {
+        pub use crate::freshness::{Need, Policy, is_current, may_ask_again};
+    }
+    pub mod platform {
+        pub use crate::platform::clock::{Clock, SystemClock};
+        pub use crate::platform::deadline::Deadline;
+        pub use crate::platform::files::given;
+        pub use crate::platform::fork::{Release, hold};
+        pub use crate::platform::lock::FileLock;
+        pub use crate::platform::mutex::{lock, lock_by};
+        pub use crate::platform::thread::{Worker, on_worker};
+    }
+    pub mod sync {
+        pub use crate::sync::{
+            AcceptedProbe, MergedDelta, PeerComponents, Peers, Reading, RefreshReason, Selection, Selector,
+            SharedEntries, SyncJob, TICK, not_shared,
+        };
+    }
 }
 
 pub use api::*;

@@ -16,7 +16,7 @@ use crate::events::{DebounceIntervals, Notified};
 use crate::model::Token;
 use crate::query::{Folder, LibraryInfo, Match};
 use crate::stats::Stats;
-use crate::sync::Selector;
+use crate::sync::{Peers, Selector};
 
 impl Index {
     /// The folder that it was opened in.
@@ -212,7 +212,7 @@ impl Index {
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if no thread can be started.
     pub fn watch(&self) -> Result<Watch> {
         self.inner().events.watch_join(DebounceIntervals::default())?;
-        self.inner().sync.listen_to_others(true);
+        self.inner().sync.peers.listen(true);
         Ok(Watch(self.clone()))
     }
 
@@ -220,21 +220,22 @@ impl Index {
     #[doc(hidden)]
     pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
         self.inner().events.watch_start(intervals)?;
-        self.inner().sync.listen_to_others(true);
+        self.inner().sync.peers.listen(true);
         Ok(())
     }
 
-    /// Exchanges news with the hosts that share this index, now: for tests. Returns `false` if the log is away.
+    /// The other hosts.
     #[doc(hidden)]
-    pub fn exchange(&self) -> Result<bool> {
-        self.inner().sync.exchange_now()
+    #[must_use]
+    pub fn peers(&self) -> &dyn Peers {
+        &*self.inner().sync.peers
     }
 
     /// Ends watching within a second, and returns after its threads have ended. Does nothing without a watch.
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
-        self.inner().sync.listen_to_others(false);
+        self.inner().sync.peers.listen(false);
     }
 
     /// Stores the hints of a webhook (its JSON, or the whole form) or a notification that the host received: the next
@@ -420,6 +421,6 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let inner = self.0.inner();
         inner.events.watch_leave();
-        inner.sync.listen_to_others(inner.events.is_watching());
+        inner.sync.peers.listen(inner.events.is_watching());
     }
 }

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::renewing::Renewing;
-use super::sharing::Sharing;
 use super::timing::Timed;
 use crate::edit::Editing;
-use crate::engine::{LibraryRows, ListingSegments, Maintenance, Outbox, Records, Store, StoreStates, Tables, Totals};
+use crate::engine::{LibraryRows, ListingSegments, Maintenance, Records, Store, StoreStates, Tables, Totals};
 use crate::error::{Result, Status};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -19,10 +18,9 @@ use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
-use crate::shared::SharedLog;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
-use crate::sync::{AllowedView, Call, Exchange, Reading, Selector, Syncing};
+use crate::sync::{AllowedView, Call, NoPeers, PeerComponents, Peers, Reading, Selector, Syncing};
 
 /// How long a call for statistics waits until the folder is within its limit.
 const TIDIED: Duration = Duration::from_secs(2);
@@ -42,7 +40,6 @@ pub(crate) struct Inner {
     pub editing: Editing,
     pub queries: Arc<Queries>,
     pub renewing: Renewing,
-    pub sharing: Option<Sharing>,
     closed: AtomicBool,
 }
 
@@ -52,7 +49,7 @@ impl Inner {
         options: &Options,
         store: Store,
         source: Option<Arc<dyn Source>>,
-        log: Option<(Arc<dyn SharedLog>, bool)>,
+        peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Result<Arc<Self>> {
@@ -87,7 +84,14 @@ impl Inner {
             options,
         ));
         reading.reload(Deadline::NONE)?;
-        let mut sync = Syncing::new(
+        let peers = peers(PeerComponents {
+            store: Arc::clone(&store),
+            reading: Arc::clone(&reading),
+            maintenance: Arc::clone(&maintenance),
+            counters: Arc::clone(&counters),
+            clock: Arc::clone(&clock),
+        });
+        let sync = Arc::new(Syncing::new(
             Arc::clone(&store),
             source.clone(),
             Arc::clone(&listings),
@@ -95,26 +99,9 @@ impl Inner {
             Arc::clone(&reading),
             Arc::clone(&clock),
             Arc::clone(&counters),
+            peers.unwrap_or_else(|| Arc::new(NoPeers)),
             options,
-        );
-        let sharing = Sharing::new(options, log.as_ref().map(|(log, _)| Arc::clone(log)));
-        if options.shared_durable {
-            Outbox(&store).sync_told();
-        }
-        // Without a server there is nothing to tell others, and nothing of theirs to take.
-        if let Some((log, has_thread)) = log.filter(|_| options.server_url.is_some()) {
-            sync.share(Exchange::new(
-                log,
-                Arc::clone(&store),
-                Arc::clone(&reading),
-                Arc::clone(&maintenance),
-                Arc::clone(&counters),
-                Arc::clone(&clock),
-                options,
-                has_thread,
-            ));
-        }
-        let sync = Arc::new(sync);
+        ));
         let events = Arc::new(Events::new(
             Arc::clone(&store),
             source,
@@ -132,7 +119,6 @@ impl Inner {
             )),
             closed: AtomicBool::new(false),
             renewing: Renewing::new(options),
-            sharing,
             editing: Editing::new(
                 Arc::clone(&store),
                 Arc::clone(&reading),
@@ -150,7 +136,7 @@ impl Inner {
             counters,
         });
         fork::watch(&inner);
-        inner.sync.begin_exchange();
+        inner.sync.peers.begin();
         Ok(inner)
     }
 
@@ -256,7 +242,7 @@ impl Inner {
             return Ok(());
         }
         self.events.watch_stop();
-        self.sync.end_exchange();
+        self.sync.peers.end();
         let flushed = self.maintenance.flush_at_the_end();
         StoreStates(&self.store).close_and_keep(self.reading.viewpoint.endpoint().as_ref());
         flushed
@@ -324,10 +310,6 @@ impl Forks for Inner {
         locks.push(self.maintenance.hold());
         locks.extend(self.queries.hold());
         locks.extend(self.sync.hold());
-        // The exchange holds it otherwise.
-        if !self.sync.is_shared() {
-            locks.extend(self.sharing.iter().flat_map(Sharing::hold));
-        }
         locks
     }
 

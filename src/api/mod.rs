@@ -12,8 +12,6 @@ mod paths;
 mod query;
 mod recording;
 mod renewing;
-mod shared;
-mod sharing;
 mod table;
 mod timing;
 
@@ -27,7 +25,6 @@ pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Tok
 #[doc(inline)]
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::query::{Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus};
-pub use crate::shared::SharedTables;
 pub use crate::source::{FieldChange, Lock, RequestKind};
 pub use crate::stats::Stats;
 pub use crate::sync::Progress;
@@ -39,5 +36,4 @@ pub use index::Watch;
 pub use library::{Items, ItemsBelow};
 pub use opened::{Index, Library, WeakIndex};
 pub use query::{Query, Refreshed, Waited};
-pub use shared::{SharedFollower, SharedStatus, SharedView};
 pub use table::{Names, Table, TableChange, Terms};

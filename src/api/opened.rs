@@ -8,10 +8,9 @@ use crate::error::{Result, refuse};
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::deadline::Deadline;
-use crate::shared::SharedLog;
 use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
-use crate::sync::{Reading, Selection, Selector};
+use crate::sync::{PeerComponents, Peers, Reading, Selection, Selector};
 
 /// An open index: a cheap handle, to clone and to use from any thread.
 ///
@@ -76,19 +75,19 @@ impl Index {
                  plexindex_sharing::open, or use a C library that has the cargo feature `shared`",
             );
         }
-        Self::open_with_log(&options, clock, None)
+        Self::open_with_peers(&options, clock, |_| None)
     }
 
-    /// [`Index::open_with_clock`] with a log that hosts share, and whether a thread exchanges news: for tests.
+    /// [`Index::open_with_clock`] with other hosts, made from these components: for the crate `plexindex-sharing`.
     #[doc(hidden)]
-    pub fn open_with_log(
+    pub fn open_with_peers(
         options: &Options,
         clock: Arc<dyn Clock>,
-        log: Option<(Arc<dyn SharedLog>, bool)>,
+        peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
     ) -> Result<Self> {
         let checked = source::check(options)?;
         let its_clock = Arc::clone(&clock);
-        Self::over(options, log, clock, |store, meter| {
+        Self::over(options, peers, clock, |store, meter| {
             let identifier = || store.folder().client_identifier();
             source::open(options, checked, identifier, meter, &its_clock)
         })
@@ -110,7 +109,7 @@ impl Index {
             database: None,
             ..options
         };
-        Self::over(&options, None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
+        Self::over(&options, |_| None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
     }
 
     /// Opens an index over another source, with another clock: for tests, and for sources to come. The source counts its
@@ -122,15 +121,20 @@ impl Index {
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
-        Self::over(&options, None, clock, |store, meter| {
-            let id = store.folder().client_identifier()?;
-            source(&options, &id, meter).map(Some)
-        })
+        Self::over(
+            &options,
+            |_| None,
+            clock,
+            |store, meter| {
+                let id = store.folder().client_identifier()?;
+                source(&options, &id, meter).map(Some)
+            },
+        )
     }
 
     fn over(
         options: &Options,
-        log: Option<(Arc<dyn SharedLog>, bool)>,
+        peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
     ) -> Result<Self> {
@@ -138,7 +142,7 @@ impl Index {
         let store = Store::open(&options.cache_dir, !options.no_mmap)?;
         let counters = Arc::new(Counters::default());
         let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
-        let inner = Inner::new(options, store, source, log, clock, counters)?;
+        let inner = Inner::new(options, store, source, peers, clock, counters)?;
         Ok(Self(Arc::new(OpenIndex(inner))))
     }
 

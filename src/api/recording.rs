@@ -95,7 +95,7 @@ impl Query<'_> {
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.timed("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {
-            inner.sync.expect_shared()?; // before anything is written
+            inner.sync.peers.expect_shared()?; // before anything is written
         }
         let mut checked = room(pairs.len(), "matches")?;
         for (path, key) in pairs {
@@ -110,7 +110,7 @@ impl Query<'_> {
                 let (identity, row) = inner.asking(call, find)?;
                 // The call's deadline applies to the server only: a match that the host records is worth waiting for.
                 let deadline = Deadline::NONE;
-                let is_own = |(path, _): &&(&[u8], &str)| SharedEntries(reading).server_spelling(&row, path).is_none();
+                let is_own = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row, path);
                 if self.through
                     && let Some((path, _)) = pairs.iter().find(is_own)
                 {
@@ -136,7 +136,7 @@ impl Query<'_> {
                     // building one.
                     reading.rebuild_lost(deadline)?;
                     return if self.through {
-                        inner.sync.deliver_now(call.deadline)
+                        inner.sync.peers.deliver(call.deadline)
                     } else {
                         Ok(())
                     };

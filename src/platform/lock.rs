@@ -48,6 +48,7 @@ impl FileLock {
     }
 
     /// Returns whether the file system has no locks.
+    #[must_use]
     pub fn are_missing(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::Unsupported || system::files::has_no_locks(error)
     }

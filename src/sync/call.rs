@@ -27,6 +27,21 @@ pub enum AllowedView {
     Unknown,
 }
 
+/// The reason for a refresh of a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshReason {
+    /// Its listing has expired.
+    Due,
+    /// A path that should be listed is not: something may have changed before the listing expired.
+    Missing,
+    /// The host wants a check, whether the listing has expired or not.
+    Now,
+    /// Items were invalidated, and the source cannot fetch single items: a full listing is made.
+    Unverified,
+    /// The host wants a new listing, and accepts it without a second one.
+    Full,
+}
+
 /// A call: its library, its deadline, and whether it may send requests.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {

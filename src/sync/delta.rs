@@ -4,7 +4,6 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::exchange::Merged;
 use super::job::{SyncJob, Syncing};
 use crate::engine::{ItemRows, LibraryRow, LibraryRows, Listing, ListingRows, Totals};
 use crate::error::Result;
@@ -14,6 +13,15 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Delta, KnownItems, SourceChanges};
 use crate::stats::Spent;
+
+/// The changes that a delta merged.
+#[derive(Default)]
+pub struct MergedDelta {
+    /// Added and changed items, if the caller keeps them.
+    pub added: Vec<Item>,
+    /// Rating keys of items that are gone.
+    pub gone: Vec<String>,
+}
 
 /// The items of a library that the index has: the base of a delta.
 struct IndexedLibrary<'o> {
@@ -28,7 +36,7 @@ struct IndexedLibrary<'o> {
     /// Whether it may lose any number of items at once.
     may_shrink: bool,
     deadline: Deadline,
-    /// The items added so far, if other hosts are told.
+    /// The items added so far, if the caller keeps them.
     added: Option<Mutex<Vec<Item>>>,
 }
 
@@ -83,8 +91,8 @@ impl SyncJob<'_> {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges the changes of a library. Returns `None` if a full listing is needed.
-    pub fn delta(&self, row: &LibraryRow) -> Result<Option<Merged>> {
+    /// Merges the changes of a library. Returns `None` if a full listing is needed. `keeps`: the caller needs the items.
+    pub fn delta(&self, row: &LibraryRow, keeps: bool) -> Result<Option<MergedDelta>> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(None);
@@ -97,7 +105,7 @@ impl SyncJob<'_> {
             begun: Totals::of(&sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
-            added: sync.exchange.is_some().then(Mutex::default),
+            added: keeps.then(Mutex::default),
         };
         let Some((items, gone)) = self.merge_changes(&row.library, &known)? else {
             return Ok(None);
@@ -108,7 +116,7 @@ impl SyncJob<'_> {
         let added = known
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
-        Ok(Some(Merged { added, gone }))
+        Ok(Some(MergedDelta { added, gone }))
     }
 
     /// Merges changes made while a library was listed, after all pages were stored. Returns the new number of items;

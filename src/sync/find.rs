@@ -11,9 +11,8 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BACK_OFF_MS;
-use super::call::Call;
+use super::call::{Call, RefreshReason};
 use super::job::{SyncJob, Syncing};
-use super::refresh::RefreshReason;
 use crate::engine::{ItemRows, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, ASK_AWAY_AGAIN_MS, SEARCHES_UNFETCHED};
@@ -350,29 +349,24 @@ impl SyncJob<'_> {
             name,
             title: title.as_deref(),
         };
-        let mappings = self.sync.reading.mappings();
-        let mut told = Vec::new();
         let mut merge = |mut items: Vec<Item>| {
-            items.retain(|item| {
-                let mut parts = item.parts.iter();
-                item.has_key() && parts.any(|part| is_same_file(mappings, path.raw(), part.as_bytes()))
-            });
+            items.retain(|item| self.is_found(&wanted, item));
             if items.is_empty() {
                 return Ok(false);
             }
             ItemRows(&self.sync.store).merge_items(row, &items, None, self.bounds.deadline)?;
-            told.extend(items);
             Ok(true)
         };
-        // Other hosts with the same mappings search for the same.
-        let key = xxh3_64(&spellings.join(&0)).to_le_bytes();
-        let missing_ms = match self.shared_search(&row.library.uuid, &key)? {
-            Ok(items) => return merge(items),
-            Err(missing_ms) => missing_ms,
+        self.sync.peers.find_path(self, &row.library, &wanted, &mut merge)
+    }
+
+    /// Returns whether an item has the file that is searched for.
+    pub fn is_found(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
+        let is_file = |part: &String| {
+            let path = wanted.spellings.first();
+            path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
         };
-        let found = self.source.find_path(&row.library, &wanted, self.bounds, &mut merge)?;
-        self.tell_search(&row.library.uuid, &key, told, missing_ms)?;
-        Ok(found)
+        item.has_key() && item.parts.iter().any(is_file)
     }
 
     /// Merges all items that the server has below a folder. Returns `false` if there are none, or not all are known.

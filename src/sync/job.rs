@@ -1,6 +1,7 @@
 //! Sync jobs: requests to the server, on a thread of the library (`platform::thread`), while the caller's thread
 //! reports progress.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,23 +9,22 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BackOff;
-use super::call::{AllowedView, Call, Progress, aborted};
-use super::exchange::Exchange;
+use super::call::{AllowedView, Call, Progress, RefreshReason, aborted};
 use super::flight::SingleFlight;
 use super::reading::Reading;
 use crate::engine::{
     Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, SearchRows, Snapshot, Store, age,
 };
 use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::{Age, Policy};
-use crate::model::IdentityId;
+use crate::freshness::{ASK_AGAIN_MS, Age, Need, Policy};
+use crate::model::{IdentityId, Item, Library};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
-use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source};
+use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source, WantedPath};
 use crate::stats::{Counters, Spent};
 
 /// Interval between progress reports to the host.
@@ -60,8 +60,8 @@ pub struct Syncing {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     pub(super) flights: SingleFlight,
-    /// The exchange with other hosts; `None`: this index is shared with none.
-    pub(super) exchange: Option<Arc<Exchange>>,
+    /// Other hosts.
+    pub peers: Arc<dyn Peers>,
     /// When a refresh last requested invalidated items without a reply.
     pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
@@ -76,10 +76,114 @@ pub struct SyncJob<'a> {
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
-    /// When the state was that of the listing that this job takes from the shared log, Unix ms; `None`: the job asks the
-    /// server.
-    pub from_log: Option<i64>,
+    /// When the listing was made that the source has a copy of, Unix ms; `None`: the source is the server.
+    pub copied_ms: Option<i64>,
 }
+
+/// Which probe of another host is as good as an own one.
+#[derive(Clone, Copy)]
+pub struct AcceptedProbe<'p> {
+    /// How old it may be. One that was made since the call began is always accepted.
+    pub oldest: Duration,
+    /// It must be newer than what events and hosts last told of this library.
+    pub library: Option<&'p str>,
+}
+
+impl AcceptedProbe<'_> {
+    /// How old a probe of another host may be where this one would not ask for a path again itself.
+    pub const RECENT: Duration = Duration::from_millis(ASK_AGAIN_MS.unsigned_abs());
+}
+
+/// Other hosts of the server, who share what each is given by it: jobs ask them before they ask the source. The
+/// defaults are for a host without others ([`NoPeers`]).
+pub trait Peers: Any + Send + Sync {
+    /// Starts sharing, once the index is open.
+    fn begin(&self) {}
+
+    /// Ends sharing, before the index closes.
+    fn end(&self) {}
+
+    /// Notes that the index is used.
+    fn note_use(&self) {}
+
+    /// Called before a library is brought up to date. Returns whether it need not be yet: what others know is awaited,
+    /// and its listing answers meanwhile, marked as stale.
+    fn holds_back(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// A probe by this host or another one. Returns the rows.
+    fn probe(&self, job: &SyncJob<'_>, _accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+        Ok(job.probe()?.1)
+    }
+
+    /// Brings a library up to date, from the source or from another host.
+    fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
+        job.fetch(row, need, why, false).map(drop)
+    }
+
+    /// [`Source::find_path`], by this host or another one.
+    fn find_path(
+        &self,
+        job: &SyncJob<'_>,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        job.source.find_path(library, wanted, job.bounds, is_it)
+    }
+
+    /// Notes items that the server was asked for by their keys. `gone`: it has these no more.
+    fn note_verified(&self, _library: &str, _items: &[Item], _gone: &[&str]) {}
+
+    /// Takes what others tell as it comes from now on, or only now and then: for a watch of the server.
+    fn listen(&self, _listens: bool) {}
+
+    /// Fails if nothing can be delivered to others.
+    fn expect_shared(&self) -> Result<()> {
+        Err(not_shared())
+    }
+
+    /// Returns whether others can be told of a path: it is a file of theirs too.
+    fn can_tell(&self, _row: &LibraryRow, _path: &[u8]) -> bool {
+        true
+    }
+
+    /// Delivers what this host has written, and returns once others can have it.
+    fn deliver(&self, _deadline: Deadline) -> Result<()> {
+        self.expect_shared()
+    }
+
+    /// Its locks, to hold them through a fork.
+    fn hold(&self) -> Vec<Box<dyn Release>> {
+        Vec::new()
+    }
+
+    /// Resets the state in the child of a fork.
+    fn after_fork(&self) {}
+}
+
+/// What [`Peers`] are made from: the components of an open index.
+pub struct PeerComponents {
+    pub store: Arc<Store>,
+    pub reading: Arc<Reading>,
+    pub maintenance: Arc<Maintenance>,
+    pub counters: Arc<Counters>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The error of a call that needs other hosts.
+pub fn not_shared() -> Error {
+    Error::new(
+        Status::InvalidArgument,
+        "the index is not shared: open it with the option 'shared' and a server_url, and not offline",
+    )
+}
+
+/// No other hosts.
+pub struct NoPeers;
+
+impl Peers for NoPeers {}
 
 impl Syncing {
     #[allow(clippy::too_many_arguments)] // the components below it
@@ -91,6 +195,7 @@ impl Syncing {
         reading: Arc<Reading>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        peers: Arc<dyn Peers>,
         options: &Options,
     ) -> Self {
         Self {
@@ -103,7 +208,7 @@ impl Syncing {
             policy: Policy::new(options),
             page_size: options.page_size,
             flights: SingleFlight::default(),
-            exchange: None,
+            peers,
             failed_ms: AtomicI64::new(i64::MIN / 2),
             clock,
             counters,
@@ -112,7 +217,7 @@ impl Syncing {
 
     /// Takes its locks and those of the source, to hold them through a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
-        let mut locks = self.hold_exchange();
+        let mut locks = self.peers.hold();
         locks.push(BackOff::hold(self, |sync| &sync.back_off));
         locks.push(SingleFlight::hold(self, |sync| &sync.flights));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
@@ -122,7 +227,7 @@ impl Syncing {
     /// Resets the state in the child of a fork.
     pub fn after_fork(&self) {
         self.flights.reset_after_fork();
-        self.reset_exchange();
+        self.peers.after_fork();
         if let Some(source) = &self.source {
             source.after_fork();
         }
@@ -269,7 +374,7 @@ impl Syncing {
             session: &session,
             bounds,
             report: &report,
-            from_log: None,
+            copied_ms: None,
         };
         let requests = self.request_counts();
         let work = || {

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::call::RefreshReason;
 use super::job::{SyncJob, cleared};
-use super::refresh::RefreshReason;
 use crate::engine::{LibraryRow, Listing, ListingBuilder, ListingResult, ListingRows, RecordRows, StoreFolder};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
@@ -99,7 +99,7 @@ impl SyncJob<'_> {
         let deadline = self.bounds.deadline;
         let (identity, shown) = self.probe_again(row)?;
         let storing = Instant::now();
-        let now_ms = self.from_log.unwrap_or_else(|| sync.clock.now_ms());
+        let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
         let items = ListingRows(&sync.store).distinct(&listing)?;
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
         let is_settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.change);
@@ -171,7 +171,7 @@ impl SyncJob<'_> {
 
     /// Probes the library again after it was listed.
     fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
-        if self.from_log.is_some() {
+        if self.copied_ms.is_some() {
             // Another host did, and published the listing afterwards.
             let identity = self.identity()?.ok_or_else(|| cleared(row))?;
             return Ok((identity, row.library.clone()));

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::exchange::{AcceptedProbe, RECENT};
-use super::job::{SyncJob, Syncing};
+use super::job::{AcceptedProbe, SyncJob, Syncing};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_again, nothing_known};
 use crate::engine::{LibraryRow, LibraryRows, Snapshot, Totals, age};
 use crate::error::{Error, Result, Status};
@@ -19,7 +18,7 @@ impl Syncing {
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
             let accepts = AcceptedProbe {
-                oldest: RECENT,
+                oldest: AcceptedProbe::RECENT,
                 library: None,
             };
             let rows = job.probe_once(since, &accepts)?;
@@ -173,7 +172,7 @@ impl SyncJob<'_> {
                     return Ok(rows);
                 }
             }
-            self.shared_probe(accepts)
+            sync.peers.probe(self, accepts)
         })?
         .ok_or_else(|| self.deadline_error())
     }

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::call::Call;
-use super::exchange::{AcceptedProbe, RECENT};
-use super::job::{SyncJob, Syncing, cleared};
+use super::call::{Call, RefreshReason};
+use super::delta::MergedDelta;
+use super::job::{AcceptedProbe, SyncJob, Syncing, cleared};
 use crate::engine::{LibraryRow, LibraryRows, Sweeper};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
@@ -18,21 +18,6 @@ use crate::source::{Bounds, Delta};
 const CLEAR_RETRIES: u32 = 8;
 /// Number of locks for fetching; two libraries that share one wait for each other.
 const LOCKS: i64 = 64;
-
-/// The reason for a refresh of a library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshReason {
-    /// Its listing has expired.
-    Due,
-    /// A path that should be listed is not: something may have changed before the listing expired.
-    Missing,
-    /// The host wants a check, whether the listing has expired or not.
-    Now,
-    /// Items were invalidated, and the source cannot fetch single items: a full listing is made.
-    Unverified,
-    /// The host wants a new listing, and accepts it without a second one.
-    Full,
-}
 
 impl Syncing {
     /// Brings libraries up to date. Returns [`Status::Ok`], or the status for a deadline that passed first.
@@ -64,9 +49,7 @@ impl Syncing {
             retry_for: None,
             ..*call
         };
-        if let Some(exchange) = &self.exchange {
-            exchange.note_use();
-        }
+        self.peers.note_use();
         let done = match self.refresh_listings(call, why)? {
             Status::Ok => self.verify_invalidated(call)?,
             other => other,
@@ -199,7 +182,7 @@ impl SyncJob<'_> {
             {
                 return Ok(None);
             }
-            if self.waits_for_log(wanted, why)? {
+            if self.sync.peers.holds_back(self, wanted, why)? {
                 return Ok(None);
             }
             let rows = self.probe_once(since, &self.accepted_probe(wanted, why))?;
@@ -207,7 +190,7 @@ impl SyncJob<'_> {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
                 Some(row) => match self.need(row, why) {
                     Need::Nothing | Need::Probe => {}
-                    need => self.fetch(row, need, why)?,
+                    need => self.sync.peers.fetch(self, row, need, why)?,
                 },
                 None => {} // the server does not show it any more
             }
@@ -219,13 +202,34 @@ impl SyncJob<'_> {
         }
     }
 
+    /// Brings a library up to date from the source. Returns the changes, if these are all; without the items that were
+    /// added, unless `keeps` them.
+    pub fn fetch(&self, row: &LibraryRow, need: Need, why: RefreshReason, keeps: bool) -> Result<Option<MergedDelta>> {
+        let merged = match need {
+            Need::Delta => self.delta(row, keeps)?,
+            _ => None,
+        };
+        if merged.is_none() {
+            let row = match need {
+                // The delta may have merged items; the new listing must not seem to shrink by them.
+                Need::Delta => LibraryRow {
+                    items: row.items,
+                    ..LibraryRows(&self.sync.store).library_row(row.id)?
+                },
+                _ => row.clone(),
+            };
+            self.list(&row, why)?;
+        }
+        Ok(merged)
+    }
+
     /// Which probe of another host is as good as an own one.
     fn accepted_probe<'r>(&self, row: &'r LibraryRow, why: RefreshReason) -> AcceptedProbe<'r> {
         AcceptedProbe {
             oldest: match why {
                 // As old as a listing that needs none.
                 RefreshReason::Due => self.sync.policy.oldest_probe(),
-                RefreshReason::Missing => RECENT,
+                RefreshReason::Missing => AcceptedProbe::RECENT,
                 RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
             },
             library: Some(&row.library.uuid),

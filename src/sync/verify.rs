@@ -2,9 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::call::Call;
+use super::call::{Call, RefreshReason};
 use super::job::Syncing;
-use super::refresh::RefreshReason;
 use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, Totals, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
@@ -136,14 +135,14 @@ impl Syncing {
                 // Rows from the server are valid whether or not the path changed: a changed item is merged.
                 let item = std::slice::from_ref(&located.item);
                 ItemRows(&self.store).merge_items(row, item, None, call.deadline)?;
-                self.tell_verified(&row.library.uuid, item, &[]);
+                self.peers.note_verified(&row.library.uuid, item, &[]);
             } else {
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
                 let confirmed = self.reading.matches_of_item(&[row.id], rating_key)?;
                 ItemRows(&self.store).remove_item(row, rating_key, &confirmed, call.deadline)?;
-                self.tell_verified(&row.library.uuid, &[], &[rating_key]);
+                self.peers.note_verified(&row.library.uuid, &[], &[rating_key]);
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {whence}; it is no longer returned");
             }

@@ -386,7 +386,7 @@ fn the_sources_keep_their_layers() {
     let [source, ..] = &*MAPS;
     let (plan, code): (Arrows, _) = (plan().into_iter().collect(), source.between_folders());
     assert_eq!(plan, code, "the arrows of docs/design.md, and those of src/");
-    for other in ["source", "shared", "sync", "query"] {
+    for other in ["source", "sync", "query"] {
         assert!(!plan["engine"].contains(other), "engine uses {other}");
     }
     for map in &*MAPS {

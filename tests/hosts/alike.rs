@@ -2,7 +2,7 @@
 //!
 //! `PLEXINDEX_SEED` and `PLEXINDEX_SEEDS` choose the histories.
 
-use plexindex::shared::{EntryKind, HostId, LEASE, Lease, NewEntry, News, Position};
+use plexindex_sharing::{EntryKind, HostId, LEASE, Lease, NewEntry, News, Position};
 
 use crate::fixture::{Fixture, NONE, entry, memory, postgres};
 use crate::support::number;
@@ -127,8 +127,8 @@ impl Both {
             _ => {
                 let names: Vec<_> = self.entries().into_iter().map(|entry| entry.name).collect();
                 let call = |log: &Fixture, _| log.log.find(log.view, &names, NONE).expect("read");
-                let said = |found: &Vec<plexindex::shared::Entry>| {
-                    let fact = |entry: &plexindex::shared::Entry| (entry.number, entry.host, entry.body.clone());
+                let said = |found: &Vec<plexindex_sharing::Entry>| {
+                    let fact = |entry: &plexindex_sharing::Entry| (entry.number, entry.host, entry.body.clone());
                     let mut facts: Vec<_> = found.iter().map(fact).collect();
                     facts.sort();
                     facts.dedup();
@@ -177,13 +177,13 @@ impl Both {
         let call = |log: &Fixture, _| log.log.read(log.view, Position::default(), 1_000, NONE).expect("read");
         let said = |news: &News| {
             let fact =
-                |entry: &plexindex::shared::Entry| (entry.number, entry.host, entry.name.clone(), entry.body.clone());
+                |entry: &plexindex_sharing::Entry| (entry.number, entry.host, entry.name.clone(), entry.body.clone());
             news.entries.iter().map(fact).collect::<Vec<_>>()
         };
         self.ask("read all".into(), call, said);
         let call = |log: &Fixture, _| log.log.summary(NONE).expect("read");
         self.ask("summary".into(), call, |found| {
-            let facts = |view: &plexindex::shared::LogSummary| (view.last, view.hosts, view.entries.clone());
+            let facts = |view: &plexindex_sharing::LogSummary| (view.last, view.hosts, view.entries.clone());
             // One of them has a view already that nothing was written to.
             let written = found.iter().filter(|view| view.last > 0);
             written.map(facts).collect::<Vec<_>>()

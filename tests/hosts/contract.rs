@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plexindex::shared::{EntryKind, LEASE, Lease, NewEntry, News, Position};
+use plexindex_sharing::{EntryKind, LEASE, Lease, NewEntry, News, Position};
 
 use crate::fixture::{A, B, Fixture, NONE, SHORT, entry, fact, facts, item, memory, name, postgres};
 

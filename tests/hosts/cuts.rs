@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::shared::{EntryKind, Position, SharedLog};
+use plexindex_sharing::{EntryKind, Position, SharedIndex, SharedLog};
 
 use crate::cluster::{as_nobody, shared};
 use crate::host::{Host, timed};

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use plexindex::options::{Mapping, Options};
+use plexindex_sharing::SharedIndex;
 use plexindex_standin::Standin;
 use tempfile::TempDir;
 

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plexindex::inside::{Clock, Deadline};
-use plexindex::shared::{Entry, EntryKind, EntryName, HostId, Lease, NewEntry, News, Position, SharedLog, ViewNumber};
 use plexindex_sharing::postgres::{Patience, Postgres, parse};
+use plexindex_sharing::{Entry, EntryKind, EntryName, HostId, Lease, NewEntry, News, Position, SharedLog, ViewNumber};
 use plexindex_tests::index::ManualClock;
 use plexindex_tests::memory_log::MemoryLog;
 

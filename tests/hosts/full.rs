@@ -1,7 +1,7 @@
 //! The disk of the engine is full: that of its tables, and that of its own log.
 
 use plexindex::error::Status;
-use plexindex::shared::{EntryKind, Position, SharedLog};
+use plexindex_sharing::{EntryKind, Position, SharedIndex, SharedLog};
 
 use crate::cluster::{Cluster, Database};
 use crate::disk::Disk;
@@ -63,7 +63,7 @@ fn expect_recovery(hosts: [&Host; 2], pause: impl Fn(), rounds: usize, key: &str
     let (mut from, mut found) = (Position::default(), 0);
     loop {
         let news = one.log.read(view, from, 1_000, NONE).expect("read");
-        let is_match = |entry: &&plexindex::shared::Entry| entry.name.kind == EntryKind::Match;
+        let is_match = |entry: &&plexindex_sharing::Entry| entry.name.kind == EntryKind::Match;
         found += news.entries.iter().filter(is_match).count();
         from = news.position;
         if !news.more {
@@ -109,7 +109,7 @@ fn a_full_disk_of_the_tables_loses_nothing() {
     let big = |number: u32| {
         let mut entry = item(&format!("big {number}"));
         entry.body = vec![7; 1 << 19];
-        one.log.append(view, plexindex::shared::HostId(7), &[entry], None, NONE)
+        one.log.append(view, plexindex_sharing::HostId(7), &[entry], None, NONE)
     };
     let refused = (0..20).map(big).find(Result::is_err).expect("there is no room");
     expect_error(refused, Status::ServerError, "free some space on the server's disk");

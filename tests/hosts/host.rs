@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
-use plexindex::shared::SharedLog;
+use plexindex_sharing::SharedLog;
 use plexindex_sharing::postgres::{Postgres, parse};
 use plexindex_standin::Standin;
 use tempfile::TempDir;

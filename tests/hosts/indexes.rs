@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
+use plexindex_sharing::SharedIndex;
 use plexindex_standin::Standin;
 use tempfile::TempDir;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::model::{MatchKind, Token};
 use plexindex::options::Options;
-use plexindex::shared::SharedLog;
+use plexindex_sharing::SharedLog;
 use plexindex_sharing::postgres::{Postgres, parse};
 
 use crate::cluster::{Database, shared};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::inside::Deadline;
-use plexindex::shared::{HostId, Position, SharedLog};
+use plexindex_sharing::{HostId, Position, SharedLog};
 use plexindex_tests::index::ManualClock;
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::shared::SharedLog;
 use plexindex_sharing::postgres::{Postgres, parse};
+use plexindex_sharing::{SharedIndex, SharedLog};
 
 use crate::cluster::shared;
 use crate::host::{Host, SHORT};

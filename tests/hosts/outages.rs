@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
 use plexindex::inside::Deadline;
-use plexindex::shared::{HostId, Position, SharedLog};
 use plexindex_sharing::postgres::{Patience, Postgres, parse};
+use plexindex_sharing::{HostId, Position, SharedLog};
 
 use crate::cluster::{self, Cluster, Database};
 use crate::postgres::{NONE, append, expect_error, item, keys, view, wait_for_sessions};

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use plexindex::shared::{EntryKind, Position, SharedLog};
+use plexindex_sharing::{EntryKind, Position, SharedIndex, SharedLog};
 
 use crate::cluster::Cluster;
 use crate::host::{Host, SHORT};
@@ -237,7 +237,7 @@ fn the_hosts() {
         let view = two.log.summary(NONE).expect("read")[0].view;
         let news = two.log.read(view, Position::default(), 1_000, NONE).expect("read");
         let name = format!("/media/{nth}/odd.mkv").into_bytes();
-        let is_told = |entry: &&plexindex::shared::Entry| entry.name.kind == EntryKind::Match && entry.name.key == name;
+        let is_told = |entry: &&plexindex_sharing::Entry| entry.name.kind == EntryKind::Match && entry.name.key == name;
         assert_eq!(news.entries.iter().filter(is_told).count(), 1);
     }
 }

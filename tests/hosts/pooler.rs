@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plexindex::inside::Deadline;
+use plexindex_sharing::SharedIndex;
 
 use crate::cluster::{self, Cluster, as_nobody};
 use crate::contract;

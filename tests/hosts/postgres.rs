@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::{Error, Status};
 use plexindex::inside::Deadline;
-use plexindex::shared::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, SharedTables, ViewNumber};
 use plexindex_sharing::postgres::{Postgres, parse};
+use plexindex_sharing::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, SharedTables, ViewNumber};
 
 use crate::cluster::{self, Cluster, Database, log};
 
@@ -35,7 +35,7 @@ pub fn append(log: &Postgres, view: ViewNumber, key: &str) -> Result<bool, Error
 
 pub fn keys(log: &Postgres, view: ViewNumber) -> Vec<String> {
     let news = log.read(view, Position::default(), 1000, NONE).expect("read");
-    let key = |entry: &plexindex::shared::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
+    let key = |entry: &plexindex_sharing::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
     news.entries.iter().map(key).collect()
 }
 

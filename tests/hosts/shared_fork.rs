@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::support::index::{Index, QueryOptions};
 use crate::support::{clock, movies, options, path_of};
 use plexindex::options::{Mapping, Options};
-use plexindex::shared::SharedLog;
+use plexindex_sharing::{SharedIndex, SharedLog};
 use plexindex_tests::memory_log::MemoryLog;
 
 fn record_and_fork() {

@@ -14,7 +14,7 @@ use crate::support::{HOUR_MS, add, clock, movies, number, offline, options, remo
 use plexindex::inside::Deadline;
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
-use plexindex::shared::{EntryKind, Position, SharedLog};
+use plexindex_sharing::{EntryKind, Position, SharedLog};
 use plexindex_standin::Standin;
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use tempfile::TempDir;

@@ -10,7 +10,7 @@ use crate::support::index::{Index, Library, ManualClock, QueryOptions};
 use crate::support::{HOUR_MS, add, clock, movies, offline, options, path_of, remove, requests};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options, Ttl};
-use plexindex::shared::SharedLog;
+use plexindex_sharing::{SharedIndex, SharedLog};
 use plexindex_standin::Standin;
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use tempfile::TempDir;

@@ -1,6 +1,6 @@
 //! Entries and chunks that are larger than any host writes: of a role that was broken into.
 
-use plexindex::shared::{EntryKind, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, NewEntry, Position, SharedLog};
+use plexindex_sharing::{EntryKind, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, NewEntry, Position, SharedLog};
 
 use crate::fixture::{A, Fixture, NONE, item, memory, name, postgres};
 
@@ -16,8 +16,8 @@ fn too_large_entries_are_passed_over(fixture: &Fixture) {
     of_key.name.key = vec![b'k'; LARGEST_ENTRY + 1];
     assert!(!large.fits() && !of_key.fits());
     fixture.append(&[item("1", "a"), large.clone(), of_size("full", LARGEST_ENTRY), of_key]);
-    let keys = |news: &plexindex::shared::News| {
-        let key = |entry: &plexindex::shared::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
+    let keys = |news: &plexindex_sharing::News| {
+        let key = |entry: &plexindex_sharing::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
         news.entries.iter().map(key).collect::<Vec<_>>()
     };
     let news = fixture.read(Position::default(), 100);

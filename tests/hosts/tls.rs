@@ -2,7 +2,7 @@
 
 use plexindex::error::Status;
 use plexindex::inside::Deadline;
-use plexindex::shared::SharedLog;
+use plexindex_sharing::SharedLog;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::cluster::{self, Cluster, log};

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.packaging
 SAID = {
     "CHANGELOG.md": r"^## (\S+)",
     "Cargo.toml": r'^plexindex-matching = .* version = "([\d.]+)"',
+    "crates/sharing/Cargo.toml": r'^plexindex = .* version = "([\d.]+)"',
     "bindings/csharp/Plexindex.csproj": r"^    <Version>(.+)</Version>",
     "bindings/java/pom.xml": r"^  <version>(.+)</version>",
     "bindings/lua/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',

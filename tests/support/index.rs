@@ -16,11 +16,11 @@ pub use plexindex::inside::{
 };
 use plexindex::model::{Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
-use plexindex::shared::SharedLog;
 use plexindex::source::{Meter, Source};
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
 pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
 use plexindex::{Query, Refreshed};
+use plexindex_sharing::{SharedIndex, SharedLog};
 
 /// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
 #[derive(Debug)]
@@ -270,12 +270,12 @@ impl Index {
     }
 
     pub fn open_with_log(options: &Options, clock: Arc<dyn Clock>, log: (Arc<dyn SharedLog>, bool)) -> Result<Self> {
-        plexindex::Index::open_with_log(options, clock, Some(log)).map(Self)
+        plexindex_sharing::open_with_log(options, clock, Some(log)).map(Self)
     }
 
     /// Exchanges news with other hosts; `false` if the log is away.
     pub fn exchange(&self) -> bool {
-        self.0.exchange().expect("the store works")
+        SharedIndex::exchange(&self.0).expect("the store works")
     }
 
     pub fn close(self) -> Result<()> {

@@ -1,7 +1,9 @@
-//! One index for several hosts, through a log in `PostgreSQL`: [`open`] opens an index with [`Options::shared`].
+//! One index for several hosts, through a log in `PostgreSQL`: [`open`] opens an index with
+//! [`Options::shared`](plexindex::Options::shared), and [`SharedIndex`] says how it shares.
 //!
 //! ```no_run
 //! use plexindex::{Options, Token};
+//! use plexindex_sharing::SharedIndex;
 //!
 //! # let folder = tempfile::tempdir()?;
 //! let index = plexindex_sharing::open(Options {
@@ -10,50 +12,39 @@
 //!     shared: Some("postgresql://plexindex@db.example/plexindex".into()),
 //!     ..Options::new(folder.path())
 //! })?;
-//! # drop(index);
+//! println!("{:?}", index.shared_status()?);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![deny(missing_docs)]
 
+// For maintainers: `docs/design/sharing.md`. The log is a table of named entries: an entry replaces the one of its name,
+// and gets the next number of its view. A host reads the entries behind the number that it read last.
+
+#[doc(hidden)]
+pub mod bodies;
+#[doc(hidden)]
+mod contract;
+mod exchange;
 #[doc(hidden)]
 pub mod postgres;
 mod secret_file;
+mod sharing;
+mod status;
 mod system;
 mod wake;
 
-use std::sync::Arc;
+// What the index has for this crate, by the names that it has there.
+use plexindex::peers::{engine, freshness, platform, sync};
+use plexindex::{error, model, options, source, stats};
 
-use plexindex::error::Result;
-use plexindex::inside::{Clock, SystemClock};
-use plexindex::shared::SharedLog;
-use plexindex::{Index, Options};
-
-/// Opens an index, with the log that [`Options::shared`] names. Connects to nothing: the first query that needs the
-/// server or the log does.
-///
-/// # Errors
-/// As [`Index::open`]; [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an address that cannot
-/// be one.
-pub fn open(options: Options) -> Result<Index> {
-    open_with_clock(options, Arc::new(SystemClock))
-}
-
-/// [`open`] with another clock: for tests.
-///
-/// # Errors
-/// As [`open`].
+#[doc(inline)]
+pub use contract::SharedTables;
 #[doc(hidden)]
-#[allow(clippy::needless_pass_by_value)] // as Index::open
-pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index> {
-    options.check_shared()?;
-    let log = (options.shared.as_deref().filter(|_| !options.offline))
-        .map(log_at)
-        .transpose()?;
-    Index::open_with_log(&options, clock, log.map(|log| (log, true)))
-}
-
-/// The log at an address such as `postgresql://user@host/database`. Connects at its first call.
-fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
-    let address = postgres::parse(address, |name| std::env::var(name).ok())?;
-    Ok(Arc::new(postgres::Postgres::new(address)))
-}
+pub use contract::{
+    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease, LogSummary,
+    NewEntry, News, Position, SharedLog, ViewNumber,
+};
+pub use sharing::open;
+#[doc(hidden)]
+pub use sharing::{open_with_clock, open_with_log};
+pub use status::{SharedFollower, SharedIndex, SharedStatus, SharedView};

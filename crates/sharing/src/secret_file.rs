@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use plexindex::inside::given;
+use crate::platform::given;
 use zeroize::Zeroizing;
 
 use crate::system;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Mutex;
 
-use plexindex::inside::lock;
+use crate::platform::lock;
 
 use crate::system;
 

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
 use super::libraries::{LibraryRow, LibraryRows, libraries};
-use super::shared::tell;
+use super::outbox::tell;
 use super::tx::Tx;
 use crate::entries::NewEntry;
 use crate::error::Result;

@@ -7,7 +7,7 @@ use super::confirmed_matches::{drop_matches, forget};
 use super::incarnation::Incarnation;
 use super::items::visible;
 use super::libraries::{LibraryRow, LibraryRows, one_library};
-use super::shared::tell;
+use super::outbox::tell;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::entries::NewEntry;

@@ -49,12 +49,12 @@ mod last_write;
 mod libraries;
 mod listings;
 mod merging;
+mod outbox;
 mod path_searches;
 mod places;
 mod probes;
 mod record_log;
 mod seen;
-mod shared;
 mod state;
 mod sweeping;
 mod texts;
@@ -95,12 +95,12 @@ pub use incarnation::Incarnation;
 pub use items::ItemRows;
 pub use libraries::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
+pub use outbox::{Outbox, OutboxRow, SharedPlace, WAITS};
 pub use path_searches::{ProbeOutcome, SearchRows};
 pub use record_log::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, RecordsState, TableRow, last_row,
     write_of,
 };
-pub use shared::{Outbox, OutboxRow, SharedPlace, WAITS};
 pub use state::{StoreState, StoreStates};
 pub use store::Store;
 pub use sweeping::Sweeper;

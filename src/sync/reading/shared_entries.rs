@@ -7,11 +7,10 @@ use std::borrow::Cow;
 
 use super::state::Reading;
 use crate::engine::{LibraryHint, LibraryRow, places};
-use crate::entries::{EntryKind, NewEntry};
+use crate::entries::{EntryKind, EntryName, NewEntry};
 use crate::matching::normal::normal_form;
 use crate::matching::{Normal, Resolver, Scope, lies_under};
 use crate::model::{Hint, LibraryId, MatchKind};
-use crate::shared::bodies::entry;
 
 /// The body of an invalidated item whose matches are removed too.
 const WITH_MATCHES: &[u8] = b"1";
@@ -107,6 +106,17 @@ impl SharedEntries<'_> {
             .filter(|row| library.is_none_or(|library| library == row.id))
             .map(|row| entry(EntryKind::InvalidLibrary, &row.library.uuid, b"", Vec::new()))
             .collect()
+    }
+}
+
+fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEntry {
+    NewEntry {
+        name: EntryName {
+            kind,
+            library: library.to_owned(),
+            key: key.to_vec(),
+        },
+        body,
     }
 }
 

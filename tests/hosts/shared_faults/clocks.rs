@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use plexindex::shared::{EntryKind, HostId, Position, SharedLog};
+use plexindex_sharing::{EntryKind, HostId, Position, SharedLog};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};

@@ -1,8 +1,8 @@
 //! Entries are applied once: also when a host reads its own, or the log from its beginning.
 
 use plexindex::options::Mapping;
-use plexindex::shared::bodies::{ProbeBody, decode, encode, entry};
-use plexindex::shared::{EntryKind, Position, SharedLog};
+use plexindex_sharing::bodies::{ProbeBody, decode, encode, entry};
+use plexindex_sharing::{EntryKind, Position, SharedLog};
 
 use crate::shared_faults::hosts::{Host, NONE, World, exchange};
 use crate::support::{offline, path_of};

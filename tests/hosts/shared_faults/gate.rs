@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plexindex::error::{Error, Result, Status};
 use plexindex::inside::{Deadline, Release};
-use plexindex::shared::{Entry, EntryName, HostId, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber};
+use plexindex_sharing::{Entry, EntryName, HostId, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber};
 
 /// Called with the call's name, and whether it was made already. An error is that of the call.
 pub type Hook = Box<dyn FnMut(&'static str, bool) -> Result<()> + Send>;

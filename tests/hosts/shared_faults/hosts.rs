@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options, Ttl};
-use plexindex::shared::{EntryKind, HostId, NewEntry, Position, SharedLog, ViewNumber};
+use plexindex_sharing::{EntryKind, HostId, NewEntry, Position, SharedLog, ViewNumber};
 use plexindex_standin::Standin;
 use plexindex_tests::memory_log::MemoryLog;
 use tempfile::TempDir;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
-use plexindex::shared::EntryKind;
-use plexindex::shared::bodies::entry;
+use plexindex_sharing::bodies::entry;
+use plexindex_sharing::{EntryKind, SharedIndex};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 use crate::shared_faults::hosts::{Host, World, exchange};

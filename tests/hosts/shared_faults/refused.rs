@@ -1,5 +1,7 @@
 //! The log answers, and takes nothing from a host: a replica, a full disk, a role that may only read.
 
+use plexindex_sharing::SharedIndex;
+
 use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, World, exchange};

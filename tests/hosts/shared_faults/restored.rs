@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use plexindex::model::Item;
-use plexindex::shared::bodies::{ItemBody, encode, entry};
-use plexindex::shared::{EntryKind, SharedLog as _};
+use plexindex_sharing::bodies::{ItemBody, encode, entry};
+use plexindex_sharing::{EntryKind, SharedLog as _};
 use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, NONE, World, copied, exchange, put};
@@ -98,7 +98,7 @@ fn an_emptied_log_is_filled_again() {
     let (_, key) = path_of(&world.server, 1, 3);
     one.record("/mnt/odd.mkv", &key);
     exchange(&[&one, &two]);
-    plexindex::shared::SharedLog::clear(&*world.log, crate::shared_faults::hosts::NONE).expect("cleared");
+    plexindex_sharing::SharedLog::clear(&*world.log, crate::shared_faults::hosts::NONE).expect("cleared");
     exchange(&[&one, &two]);
     assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(key.clone()));
     let three = world.host();

@@ -1,8 +1,8 @@
 //! Items and entries that are too large for the log.
 
 use plexindex::model::Item;
-use plexindex::shared::bodies::{Chunk, ItemBody, encode, entry, unpack};
-use plexindex::shared::{EntryKind, LARGEST_ENTRY, Position, SharedLog};
+use plexindex_sharing::bodies::{Chunk, ItemBody, encode, entry, unpack};
+use plexindex_sharing::{EntryKind, LARGEST_ENTRY, Position, SharedLog};
 use plexindex_standin::{ItemSpec, MediaSpec};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};
@@ -41,7 +41,7 @@ fn an_item_that_is_too_large_for_an_entry_is_in_the_listing() {
         .log
         .read(world.view(), Position::default(), usize::MAX, NONE)
         .expect("read");
-    let size = |entry: &plexindex::shared::Entry| entry.name.key.len() + entry.body.len();
+    let size = |entry: &plexindex_sharing::Entry| entry.name.key.len() + entry.body.len();
     assert!(news.entries.iter().all(|entry| size(entry) < LARGEST_ENTRY));
 }
 

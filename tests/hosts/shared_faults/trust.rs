@@ -1,8 +1,8 @@
 //! A host that was broken into writes what it likes. The others go on.
 
 use plexindex::model::{Item, Library};
-use plexindex::shared::bodies::{ItemBody, ListingBody, ProbeBody, encode, entry, pack};
-use plexindex::shared::{EntryKind, NewEntry, SharedLog};
+use plexindex_sharing::bodies::{ItemBody, ListingBody, ProbeBody, encode, entry, pack};
+use plexindex_sharing::{EntryKind, NewEntry, SharedLog};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};
 use crate::support::{HOUR_MS, path_of};
@@ -182,7 +182,7 @@ fn a_broken_listing_is_replaced() {
         let head = entry(EntryKind::Listing, &library, b"", encode(&head));
         let published = world
             .log
-            .publish_listing(&lease, plexindex::shared::HostId(666), &head, 0, NONE);
+            .publish_listing(&lease, plexindex_sharing::HostId(666), &head, 0, NONE);
         assert_eq!(published, Ok(true));
         world.log.release(&lease, NONE).expect("released");
         let new = world.new_host(|_| {});

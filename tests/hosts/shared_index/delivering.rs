@@ -6,7 +6,7 @@ use plexindex::error::Status;
 use plexindex::inside::Deadline;
 use plexindex::model::MatchKind;
 use plexindex::options::Options;
-use plexindex::shared::{EntryKind, SharedLog};
+use plexindex_sharing::{EntryKind, SharedIndex, SharedLog};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use super::support::{self, path_of, requests};

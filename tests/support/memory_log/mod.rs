@@ -12,7 +12,7 @@ use self::view::{MemoryView, Stored, age, entry, size};
 use plexindex::error::{Error, Result, Status};
 use plexindex::inside::fork::hold;
 use plexindex::inside::{Clock, Deadline, Release};
-use plexindex::shared::{
+use plexindex_sharing::{
     Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry, News,
     Position, SharedLog, ViewNumber,
 };

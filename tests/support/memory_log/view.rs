@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plexindex::shared::{Entry, EntryKind, EntryName, HostId, LARGEST_ENTRY, Lease, NewEntry};
+use plexindex_sharing::{Entry, EntryKind, EntryName, HostId, LARGEST_ENTRY, Lease, NewEntry};
 
 /// A view.
 #[derive(Clone, Default)]

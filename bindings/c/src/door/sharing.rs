@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, done};
-use plexindex::shared::SharedTables;
-use plexindex::{Index, SharedStatus};
+#[cfg(feature = "shared")]
+use plexindex::Index;
+#[cfg(feature = "shared")]
+use plexindex_sharing::{SharedIndex, SharedStatus, SharedTables};
 
 /// Looks at the shared log of `options.shared`, prepares it, empties it, or exchanges news. Waits for the log, for
 /// `options.deadline_ms` at most, and for some seconds without one; `follow` and `unfollow` do not wait.
@@ -42,6 +44,7 @@ pub enum Action {
 }
 
 /// The log, and this folder's place in it.
+#[cfg(feature = "shared")]
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {
     /// What the log holds; absent without `options.shared`, and after `deliver`, `follow` and `unfollow`.
@@ -56,6 +59,7 @@ pub struct Shared {
 }
 
 /// What this folder knows of its own place in the log.
+#[cfg(feature = "shared")]
 #[derive(Serialize, JsonSchema)]
 pub struct Place {
     /// The log's address, without a password.
@@ -68,6 +72,21 @@ pub struct Place {
     undelivered: Option<u64>,
 }
 
+/// Nothing: no index of this build is shared.
+#[cfg(not(feature = "shared"))]
+#[derive(Serialize, JsonSchema)]
+pub struct Shared {}
+
+#[cfg(not(feature = "shared"))]
+pub fn sharing(caller: &Caller<'_>, request: Share) -> Answered<Shared> {
+    let index = caller.index()?;
+    if !matches!(request.action, Action::Status) {
+        index.peers().expect_shared()?;
+    }
+    done(Shared {})
+}
+
+#[cfg(feature = "shared")]
 pub fn sharing(caller: &Caller<'_>, request: Share) -> Answered<Shared> {
     let index = caller.index()?;
     let mut tables = None;
@@ -94,6 +113,7 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> Answered<Shared> {
     done(Shared { log, tables, folder })
 }
 
+#[cfg(feature = "shared")]
 fn place(index: &Index) -> Option<Place> {
     let (address, taken, undelivered) = index.shared_progress()?;
     Some(Place {

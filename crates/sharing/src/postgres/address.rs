@@ -9,7 +9,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use plexindex::error::{Error, Result, Status, refuse};
+use crate::error::{Error, Result, Status, refuse};
 
 /// A valid address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
                 return refuse(format!(
                     "the shared log has no parameter {:?}: there are host, port, sslmode, sslrootcert, passfile, \
                      connect_timeout and application_name",
-                    plexindex::error::abridged(name.as_bytes())
+                    crate::error::abridged(name.as_bytes())
                 ));
             }
         }

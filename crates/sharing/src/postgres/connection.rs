@@ -23,8 +23,8 @@ use super::address::{Address, Endpoint, SslMode};
 use super::failure::Failure;
 use super::resolver::NameResolver;
 use super::tls::{Encrypted, Handshake};
+use crate::platform::Deadline;
 use crate::wake::{AsyncWakeSocket, WakeSocket, connect_local};
-use plexindex::inside::Deadline;
 
 /// How long things may take if a call has no deadline.
 #[derive(Clone, Copy, Debug)]

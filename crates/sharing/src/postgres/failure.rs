@@ -6,7 +6,7 @@ use std::io;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::address::Address;
-use plexindex::error::{Error, Status};
+use crate::error::{Error, Status};
 
 /// The code with which `PostgreSQL` refuses what a role may not do.
 pub const REFUSED: &str = "42501";

@@ -30,13 +30,13 @@ use self::connection::{Link, Silence, Woken};
 use self::failure::Failure;
 use self::resolver::NameResolver;
 pub use self::resolver::{Found, Lookup};
+use crate::contract::{LEASE, SharedLog, SharedTables, ViewNumber};
+use crate::error::{Error, Result, Status};
+use crate::platform::Deadline;
+use crate::platform::on_worker;
+use crate::platform::{Release, hold};
+use crate::platform::{lock, lock_by};
 use crate::wake::{Wake, WakeSocket};
-use plexindex::error::{Error, Result, Status};
-use plexindex::inside::Deadline;
-use plexindex::inside::on_worker;
-use plexindex::inside::{Release, fork::hold};
-use plexindex::inside::{lock, lock_by};
-use plexindex::shared::{LEASE, SharedLog, SharedTables, ViewNumber};
 
 /// How long a server may be silent while somebody waits for calls to end.
 const HURRIED: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ pub struct Postgres {
     /// How many wait for calls to end: who closes the index, or forks.
     hurries: Arc<AtomicUsize>,
     calls: Mutex<Calls>,
-    /// The connection that [`wait`](plexindex::shared::SharedLog::wait) listens on.
+    /// The connection that [`wait`](crate::contract::SharedLog::wait) listens on.
     listener: Mutex<Option<Link>>,
     wake: Wake,
     /// Set before a fork, until locks are released: no wait begins.

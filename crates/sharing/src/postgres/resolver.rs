@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::failure::Failure;
-use plexindex::inside::Worker;
-use plexindex::inside::lock;
+use crate::platform::Worker;
+use crate::platform::lock;
 
 /// The addresses of a name and port, or why it has none.
 pub type Found = Result<Vec<SocketAddr>, String>;

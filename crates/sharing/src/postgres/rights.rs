@@ -5,7 +5,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::Link;
 use super::failure::{Failure, REFUSED};
-use plexindex::inside::Deadline;
+use crate::platform::Deadline;
 
 /// What a host's role needs: on the schema, and on its tables.
 pub const OF_HOSTS: &[&str] = &["USAGE", "SELECT", "INSERT", "UPDATE", "DELETE"];

@@ -2,9 +2,9 @@
 
 use super::connection::Link;
 use super::failure::{Failure, REFUSED};
-use plexindex::error::{Error, Status};
-use plexindex::inside::Deadline;
-use plexindex::shared::SharedTables;
+use crate::contract::SharedTables;
+use crate::error::{Error, Status};
+use crate::platform::Deadline;
 
 /// The version of the tables. A log with a greater one is refused.
 const VERSION: i32 = 1;

@@ -10,13 +10,13 @@ use tokio_postgres::{Client, Row};
 use super::failure::Failure;
 use super::rights;
 use super::{Postgres, out_of_range};
-use plexindex::error::Result;
-use plexindex::inside::Deadline;
-use plexindex::inside::Release;
-use plexindex::shared::{
+use crate::contract::{
     Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary, NewEntry,
     News, Position, SharedLog, SharedTables, ViewNumber,
 };
+use crate::error::Result;
+use crate::platform::Deadline;
+use crate::platform::Release;
 
 /// Reads one page, the last number, where reading begins, and the mark of the position that this page ends at. All of
 /// that is of one moment. Of an entry that is too large only the number is read: whoever may write may write anything.

@@ -20,8 +20,8 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
 use super::address::{Address, SslMode};
-use plexindex::error::{Error, Result, Status};
-use plexindex::inside::given;
+use crate::error::{Error, Result, Status};
+use crate::platform::given;
 
 /// The TLS configuration for an address.
 ///

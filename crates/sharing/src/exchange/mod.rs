@@ -1,4 +1,4 @@
-//! The exchange with other hosts of the server, by a log that all share (`crate::shared`).
+//! The exchange with other hosts of the server, by a log that all share.
 //!
 //! The folder is the truth of this host, and the log holds copies. A thread of the library delivers what this host
 //! wrote, and takes what others wrote. Jobs that would ask the server look into the log first, and ask under a lease of
@@ -9,14 +9,12 @@ mod applied;
 mod chunks;
 mod core;
 mod incoming;
+mod jobs;
 mod leases;
 mod outgoing;
 mod publish;
 mod running;
+mod searches;
 mod waiting;
 
-pub use chunks::LogSource;
-pub use core::{Away, Exchange, STEP, SharedView, set_patient};
-pub use incoming::BATCH;
-pub use leases::{AcceptedProbe, HeldLease, RECENT};
-pub use publish::{Merged, item_entries};
+pub use core::{Exchange, STEP, set_patient};

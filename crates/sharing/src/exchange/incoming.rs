@@ -7,19 +7,19 @@ use std::time::Instant;
 use super::applied::Applied;
 use super::core::{Exchange, STEP, SharedView, is_patient};
 use super::waiting::{self, Waiting};
+use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
+use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::engine::{
     ItemRows, LibraryHint, LibraryRow, LibraryRows, Outbox, RecordRows, SharedPlace, Totals, WAITS, age,
 };
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Hint, IdentityId, Library, LibraryId};
-use crate::platform::deadline::Deadline;
-use crate::platform::lock::FileLock;
-use crate::platform::mutex::lock;
-use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
-use crate::shared::{Entry, EntryKind, EntryName, NewEntry, Position};
+use crate::platform::Deadline;
+use crate::platform::FileLock;
+use crate::platform::lock;
 use crate::stats::Spent;
-use crate::sync::reading::{Selection, Selector, SharedEntries};
+use crate::sync::{Selection, Selector, SharedEntries};
 
 /// Most entries of one request.
 pub const BATCH: usize = 1_000;

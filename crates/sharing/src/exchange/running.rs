@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::core::{Away, Exchange, Listeners, set_patient};
 use super::incoming::Exchanged;
 use crate::error::Result;
-use crate::platform::deadline::Deadline;
-use crate::platform::lock::FileLock;
-use crate::platform::mutex::lock;
-use crate::platform::thread::Worker;
+use crate::platform::Deadline;
+use crate::platform::FileLock;
+use crate::platform::Worker;
+use crate::platform::lock;
 
 /// Interval between two looks for news, if nothing tells of them.
 const LOOK: Duration = Duration::from_secs(5);
@@ -107,7 +107,7 @@ impl Exchange {
                 if !self.gather(looked) {
                     continue; // closing waits for this thread
                 }
-                let done = self.turn(looked.is_none()).unwrap_or_else(|error| {
+                let done = self.run_once(looked.is_none()).unwrap_or_else(|error| {
                     log::debug!("sharing with other hosts will be retried: {error}");
                     Exchanged::default()
                 });
@@ -132,9 +132,9 @@ impl Exchange {
 
     /// One exchange. `first`: the first of this thread, which another process may have made a moment ago. A slow log,
     /// which calls leave alone, has more time here.
-    fn turn(&self, first: bool) -> Result<Exchanged> {
+    fn run_once(&self, first: bool) -> Result<Exchanged> {
         if self.away_ms().is_none() {
-            return self.try_turn(first);
+            return self.try_once(first);
         }
         if self.is_away() {
             return Ok(Exchanged::default());
@@ -142,7 +142,7 @@ impl Exchange {
         set_patient(true);
         // Before anything is locked that calls wait for.
         let done = self.trying(|| match self.ask(|log, limit| log.secret(limit.at_most(FIRST))) {
-            Ok(_) => self.try_turn(first),
+            Ok(_) => self.try_once(first),
             Err(Away) => Ok(Exchanged::default()),
         });
         set_patient(false);
@@ -152,7 +152,7 @@ impl Exchange {
         done
     }
 
-    fn try_turn(&self, first: bool) -> Result<Exchanged> {
+    fn try_once(&self, first: bool) -> Result<Exchanged> {
         let Some(view) = self.view()? else {
             return Ok(Exchanged::default());
         };

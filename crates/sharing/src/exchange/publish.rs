@@ -1,26 +1,19 @@
 //! Publishes what this host was given by the server.
 
 use super::core::{Exchange, SharedView};
+use crate::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, entry};
+use crate::contract::{EntryKind, LARGEST_BATCH, Lease, NewEntry, Position};
 use crate::engine::{ItemRows, LibraryRow, Outbox};
 use crate::error::Result;
 use crate::model::{Item, Library};
-use crate::platform::deadline::Deadline;
-use crate::shared::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, entry};
-use crate::shared::{EntryKind, LARGEST_BATCH, Lease, NewEntry, Position};
+use crate::platform::Deadline;
+use crate::sync::MergedDelta;
 
 /// Items since a listing up to which no new one is published for their number alone, and the part of the listing.
 const FEW_ITEMS: u64 = 2_000;
 const PART: u64 = 4;
 /// Chunks after which the lease is renewed.
 const RENEWED: u32 = 50;
-
-/// The changes that a delta merged.
-#[derive(Default)]
-pub struct Merged {
-    pub added: Vec<Item>,
-    /// Rating keys of items that are gone.
-    pub gone: Vec<String>,
-}
 
 impl Exchange {
     /// Publishes a probe under a lease. `asked_ms`: when the server was asked for it. It is as old as that for others, and a
@@ -49,7 +42,7 @@ impl Exchange {
         view: &SharedView,
         lease: &Lease,
         rows: (&LibraryRow, &LibraryRow),
-        merged: Option<Merged>,
+        merged: Option<MergedDelta>,
         included: Position,
     ) {
         if let Err(error) = self.try_publish(view, lease, rows, merged, included) {
@@ -62,7 +55,7 @@ impl Exchange {
         view: &SharedView,
         lease: &Lease,
         (before, after): (&LibraryRow, &LibraryRow),
-        merged: Option<Merged>,
+        merged: Option<MergedDelta>,
         included: Position,
     ) -> Result<()> {
         let uuid = &after.library.uuid;

@@ -3,15 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Away, Exchange, SharedView};
+use crate::bodies::{ListingBody, ProbeBody, decode, name};
+use crate::contract::{Entry, EntryKind, Lease, Position, SharedLog};
 use crate::engine::LibraryRow;
-use crate::freshness::ASK_AGAIN_MS;
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
-use crate::shared::bodies::{ListingBody, ProbeBody, decode, name};
-use crate::shared::{Entry, EntryKind, Lease, Position, SharedLog};
-
-/// How old a probe of another host may be where a host would not ask for a path again itself.
-pub const RECENT: Duration = Duration::from_millis(ASK_AGAIN_MS.unsigned_abs());
+use crate::platform::Deadline;
+use crate::platform::lock;
+use crate::sync::AcceptedProbe;
 
 /// A lease while its work is done.
 pub struct HeldLease<'x> {
@@ -25,15 +22,6 @@ impl Drop for HeldLease<'_> {
         let release = |log: &dyn SharedLog, limit| log.release(&self.lease, limit);
         let _ = self.exchange.ask_to_take(Deadline::NONE, release);
     }
-}
-
-/// Which probe of another host is as good as an own one.
-#[derive(Clone, Copy)]
-pub struct AcceptedProbe<'p> {
-    /// How old it may be. One that was made since the call began is always accepted.
-    pub oldest: Duration,
-    /// It must be newer than what events and hosts last told of this library.
-    pub library: Option<&'p str>,
 }
 
 impl Exchange {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::error::Status;
+use crate::open;
 use crate::options::Options;
 
 fn view(number: i64, last: u64) -> LogSummary {
@@ -36,7 +37,7 @@ fn a_view_is_json() {
 #[test]
 fn an_index_without_the_option_has_no_log() {
     let folder = tempfile::tempdir().expect("a folder");
-    let index = Index::open(Options::new(folder.path())).expect("it opens");
+    let index = open(Options::new(folder.path())).expect("it opens");
     assert_eq!(index.shared_status(), Ok(None));
     for refused in [
         index.shared_init().map(drop),
@@ -57,7 +58,7 @@ fn an_address_that_cannot_be_used_leaves_no_folder() {
         shared: Some("mysql://ann:secret@db/x".into()),
         ..Options::new(folder.path().join("new"))
     };
-    let error = Index::open(options).expect_err("it is no address of PostgreSQL");
+    let error = open(options).expect_err("it is no address of PostgreSQL");
     assert_eq!(error.status, Status::InvalidArgument);
     assert!(error.to_string().contains("shared"), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");

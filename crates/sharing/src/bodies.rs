@@ -9,7 +9,7 @@ use flate2::write::ZlibEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{EntryKind, EntryName, LARGEST_CHUNK, NewEntry, Position};
+use crate::contract::{EntryKind, EntryName, LARGEST_CHUNK, NewEntry, Position};
 use crate::model::{Change, Item, Library};
 
 /// Most items of a chunk.

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use crate::contract::{Entry, EntryKind, HostId};
 use crate::engine::OutboxRow;
-use crate::shared::{Entry, EntryKind, HostId};
 
 /// The matches and invalidations of this host that wait to be delivered.
 #[derive(Default)]

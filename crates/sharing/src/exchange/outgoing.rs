@@ -2,11 +2,11 @@
 
 use super::applied::numbered;
 use super::core::{AWAY_MS, Exchange, SharedView};
+use crate::contract::{NewEntry, SharedLog};
 use crate::engine::{Outbox, OutboxRow};
 use crate::error::Result;
-use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
-use crate::shared::{NewEntry, SharedLog};
+use crate::platform::Deadline;
+use crate::platform::lock;
 
 /// Most entries in one request.
 const BATCH: usize = 500;

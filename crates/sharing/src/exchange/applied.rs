@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use super::core::{Exchange, SharedView};
+use crate::contract::{Entry, EntryKind, NewEntry};
 use crate::engine::{LibraryRow, LibraryRows, Outbox, RecordRows, WAITS};
 use crate::error::Result;
-use crate::platform::deadline::Deadline;
-use crate::shared::{Entry, EntryKind, NewEntry};
-use crate::sync::reading::SharedEntries;
+use crate::platform::Deadline;
+use crate::sync::SharedEntries;
 
 /// Whether this folder has applied an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::inner::Inner;
-use super::opened::Index;
-use super::sharing::Sharing;
-use crate::engine::LibraryRows;
-use crate::error::{Error, ErrorKind, Result, refuse};
-use crate::platform::deadline::Deadline;
-use crate::shared::{EntryKind, LogSummary, SharedTables, ViewNumber};
+use plexindex::Index;
 
-/// What the shared log holds, and how far this folder is behind: [`Index::shared_status`].
+use crate::contract::{EntryKind, LogSummary, SharedTables, ViewNumber};
+use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::exchange::Exchange;
+use crate::sharing::Sharing;
+use crate::sync::{Peers, not_shared};
+
+/// What the shared log holds, and how far this folder is behind: [`SharedIndex::shared_status`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -53,7 +54,7 @@ pub struct SharedStatus {
 pub struct SharedView {
     /// The server's machine identifier.
     pub server: String,
-    /// The user's name, if the hosts set [`Options::user`](crate::Options::user); otherwise `#` and the beginning of a hash,
+    /// The user's name, if the hosts set [`Options::user`](plexindex::Options::user); otherwise `#` and the beginning of a hash,
     /// which tells users apart.
     pub user: String,
     /// Whether it is the view of this index.
@@ -121,15 +122,21 @@ fn name(kind: EntryKind) -> &'static str {
     }
 }
 
-impl Index {
+/// An open index that may be shared.
+pub trait SharedIndex {
+    /// The index.
+    #[doc(hidden)]
+    fn index(&self) -> &Index;
+
     /// What the shared log holds, and how far this folder is behind; `None` without the option
-    /// [`shared`](crate::Options::shared). Waits 0.3 s for the log to say something, or `connect_timeout` of its address, and
-    /// then at most for [`Options::deadline`](crate::Options::deadline), or some seconds without one. A log that does not
+    /// [`shared`](plexindex::Options::shared). Waits 0.3 s for the log to say something, or `connect_timeout` of its address, and
+    /// then at most for [`Options::deadline`](plexindex::Options::deadline), or some seconds without one. A log that does not
     /// answer is no error: [`SharedStatus::error`] says why.
     ///
     /// ```
+    /// # use plexindex_sharing::SharedIndex;
     /// # let folder = tempfile::tempdir()?;
-    /// # let index = plexindex::Index::open(plexindex::Options::new(folder.path()))?;
+    /// # let index = plexindex_sharing::open(plexindex::Options::new(folder.path()))?;
     /// if let Some(status) = index.shared_status()? {
     ///     println!("{} answers: {}, {:?} entries behind", status.address, status.reachable, status.behind);
     /// }
@@ -138,21 +145,16 @@ impl Index {
     ///
     /// # Errors
     /// Errors of the store.
-    pub fn shared_status(&self) -> Result<Option<SharedStatus>> {
-        let inner = self.inner();
-        let Some(sharing) = &inner.sharing else {
+    fn shared_status(&self) -> Result<Option<SharedStatus>> {
+        let Some(sharing) = Sharing::of(self.index()) else {
             return Ok(None);
         };
-        let server = match inner.reading.identity() {
-            Some(identity) => Some(LibraryRows(&inner.store).machine_identifier(identity)?),
-            None => None,
-        };
-        let progress = inner.sync.shared_progress();
+        let (server, progress) = (sharing.server()?, sharing.progress());
         let found = sharing.run(|log| {
-            let deadline = inner.sharing_deadline();
+            let deadline = sharing.deadline();
             log.secret(deadline.at_most(log.patience()))?; // counting takes its time
             let views = log.summary(deadline)?;
-            let own = inner.sync.shared_view();
+            let own = sharing.view();
             let behind = match (own, progress) {
                 (Some((view, host)), Some(progress)) => Some(log.behind(view, host, progress.taken, deadline)?),
                 _ => None,
@@ -168,10 +170,10 @@ impl Index {
         let (own, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
         if progress.is_some_and(|progress| progress.undelivered > 0) {
             // The role may write, and the log has no room, for example.
-            error = error.or_else(|| inner.sync.shared_refusal());
+            error = error.or_else(|| sharing.refusal());
         }
         Ok(Some(SharedStatus {
-            address: sharing.address().to_owned(),
+            address: sharing.address.clone(),
             reachable,
             error_kind: error.as_ref().map(Error::kind),
             error: error.map(|error| error.to_string()),
@@ -187,28 +189,28 @@ impl Index {
     /// does the same; this call is for a role that may create tables, where the hosts' roles may not. Returns what it did.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) without the option [`shared`](crate::Options::shared);
-    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) for an offline index;
-    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) if the database cannot be reached,
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if it is silent,
-    /// [`ErrorKind::Forbidden`](crate::ErrorKind::Forbidden) if the role may not create tables.
-    pub fn shared_init(&self) -> Result<SharedTables> {
-        let inner = self.inner();
-        inner.sharing()?.run(|log| log.init(inner.sharing_deadline()))
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option [`shared`](plexindex::Options::shared);
+    /// [`ErrorKind::Offline`](plexindex::ErrorKind::Offline) for an offline index;
+    /// [`ErrorKind::Connect`](plexindex::ErrorKind::Connect) if the database cannot be reached,
+    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if it is silent,
+    /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role may not create tables.
+    fn shared_init(&self) -> Result<SharedTables> {
+        let sharing = sharing(self.index())?;
+        sharing.run(|log| log.init(sharing.deadline()))
     }
 
     /// Returns once the shared log has all that this host has to tell: matches that were recorded, and invalidations. They are
     /// delivered a moment later without this call. It waits for the log at most for
-    /// [`Options::deadline`](crate::Options::deadline), and some seconds without one. [`Query::through`](crate::Query::through)
+    /// [`Options::deadline`](plexindex::Options::deadline), and some seconds without one. [`Query::through`](plexindex::Query::through)
     /// does it for one call.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an index that shares nothing;
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if the log does not have it in time: it is stored in this folder, and
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index that shares nothing;
+    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not have it in time: it is stored in this folder, and
     /// delivered later; errors of the store.
-    pub fn shared_deliver(&self) -> Result<()> {
-        let inner = self.inner();
-        inner.sync.deliver_now(inner.sharing_deadline())
+    fn shared_deliver(&self) -> Result<()> {
+        let sharing = Sharing::of(self.index()).ok_or_else(not_shared)?;
+        sharing.deliver(sharing.deadline())
     }
 
     /// Takes what other hosts tell as it comes, and delivers what this folder has to tell, until the last [`SharedFollower`] is
@@ -219,44 +221,71 @@ impl Index {
     /// Nothing is taken before the server has accepted the token, at the first question that asks it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an index that shares nothing.
-    pub fn follow_shared(&self) -> Result<SharedFollower> {
-        self.inner().sync.follow_join()?;
-        Ok(SharedFollower(self.clone()))
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index that shares nothing.
+    fn follow_shared(&self) -> Result<SharedFollower> {
+        let index = self.index();
+        exchange(index)?.listen(|listeners| listeners.followers += 1);
+        Ok(SharedFollower(index.clone()))
     }
 
     /// Follows until it is told otherwise. A second call changes nothing.
     #[doc(hidden)]
-    pub fn follow_shared_until(&self, ends: bool) -> Result<()> {
-        self.inner().sync.follow(!ends)
+    fn follow_shared_until(&self, ends: bool) -> Result<()> {
+        exchange(self.index())?.listen(|listeners| listeners.follows = !ends);
+        Ok(())
     }
 
     /// The address of the shared log, the number of the last entry that this folder has taken, and the number of its entries
     /// that wait. Does not ask the log.
     #[doc(hidden)]
     #[must_use]
-    pub fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
-        let inner = self.inner();
-        let progress = inner.sync.shared_progress();
+    fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
+        let sharing = Sharing::of(self.index())?;
+        let progress = sharing.progress();
         let taken = progress.map(|progress| progress.taken);
         let undelivered = progress.map(|progress| progress.undelivered);
-        Some((inner.sharing.as_ref()?.address(), taken, undelivered))
+        Some((&sharing.address, taken, undelivered))
     }
 
     /// Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its folder,
     /// and answers from it. Confirmed matches and invalidations that no other host has taken yet are lost to the others.
     ///
     /// # Errors
-    /// As [`Index::shared_init`].
-    pub fn shared_clear(&self) -> Result<()> {
-        let inner = self.inner();
-        inner.sharing()?.run(|log| log.clear(inner.sharing_deadline()))?;
+    /// As [`SharedIndex::shared_init`].
+    fn shared_clear(&self) -> Result<()> {
+        let sharing = sharing(self.index())?;
+        sharing.run(|log| log.clear(sharing.deadline()))?;
         log::info!("the shared log was emptied");
         Ok(())
     }
+
+    /// Exchanges news with the hosts that share this index, now: for tests. Returns `false` if the log is away.
+    #[doc(hidden)]
+    fn exchange(&self) -> Result<bool> {
+        Sharing::of(self.index()).map_or(Ok(false), Sharing::exchange_now)
+    }
 }
 
-/// Follows the shared log until it is dropped: [`Index::follow_shared`]. Keeps the index open.
+impl SharedIndex for Index {
+    fn index(&self) -> &Index {
+        self
+    }
+}
+
+/// The log that an index shares.
+fn sharing(index: &Index) -> Result<&Sharing> {
+    Sharing::of(index).map_or_else(
+        || refuse("the index has no shared log: open it with the option 'shared', an address of PostgreSQL"),
+        Ok,
+    )
+}
+
+/// The exchange of an index with others.
+fn exchange(index: &Index) -> Result<&Arc<Exchange>> {
+    Sharing::of(index).ok_or_else(not_shared)?.exchange()
+}
+
+/// Follows the shared log until it is dropped: [`SharedIndex::follow_shared`]. Keeps the index open.
 #[must_use = "dropping it stops following"]
 pub struct SharedFollower(Index);
 
@@ -268,23 +297,13 @@ impl std::fmt::Debug for SharedFollower {
 
 impl Drop for SharedFollower {
     fn drop(&mut self) {
-        self.0.inner().sync.follow_leave();
-    }
-}
-
-impl Inner {
-    fn sharing(&self) -> Result<&Sharing> {
-        self.sharing.as_ref().map_or_else(
-            || refuse("the index has no shared log: open it with the option 'shared', an address of PostgreSQL"),
-            Ok,
-        )
-    }
-
-    fn sharing_deadline(&self) -> Deadline {
-        self.deadline.map_or(Deadline::NONE, Deadline::after)
+        if let Ok(exchange) = exchange(&self.0) {
+            // The child of a fork begins with none.
+            exchange.listen(|listeners| listeners.followers = listeners.followers.saturating_sub(1));
+        }
     }
 }
 
 #[cfg(test)]
-#[path = "shared_tests.rs"]
+#[path = "status_tests.rs"]
 mod tests;

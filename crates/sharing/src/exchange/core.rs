@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::contract::{HostId, Lease, NewEntry, SharedLog, ViewNumber};
 use crate::engine::{LibraryRows, Maintenance, Outbox, Store};
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
 use crate::model::IdentityId;
 use crate::options::Options;
-use crate::platform::clock::Clock;
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::{Release, hold};
-use crate::platform::mutex::lock;
-use crate::platform::thread::Worker;
-use crate::shared::{HostId, Lease, NewEntry, SharedLog, ViewNumber};
+use crate::platform::Clock;
+use crate::platform::Deadline;
+use crate::platform::Worker;
+use crate::platform::lock;
+use crate::platform::{Release, hold};
 use crate::stats::Counters;
-use crate::sync::reading::Reading;
+use crate::sync::{PeerComponents, Reading};
 
 /// Pause after the log could not be reached.
 pub const AWAY_MS: i64 = 5_000;
@@ -132,25 +132,14 @@ impl State {
 
 impl Exchange {
     /// The exchange by this log. Asks nothing yet.
-    #[must_use]
-    #[allow(clippy::too_many_arguments)] // the components below it
-    pub fn new(
-        log: Arc<dyn SharedLog>,
-        store: Arc<Store>,
-        reading: Arc<Reading>,
-        maintenance: Arc<Maintenance>,
-        counters: Arc<Counters>,
-        clock: Arc<dyn Clock>,
-        options: &Options,
-        has_thread: bool,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(log: Arc<dyn SharedLog>, components: PeerComponents, options: &Options, has_thread: bool) -> Arc<Self> {
+        let exchange = Arc::new(Self {
             log,
-            store,
-            reading,
-            maintenance,
-            counters,
-            clock,
+            store: components.store,
+            reading: components.reading,
+            maintenance: components.maintenance,
+            counters: components.counters,
+            clock: components.clock,
             patience_ms: i64::try_from(options.shared_retry.as_millis()).unwrap_or(i64::MAX),
             mappings: xxh3_64(format!("{:?}", options.mappings).as_bytes()),
             policy: Policy::new(options),
@@ -158,7 +147,14 @@ impl Exchange {
             changed: Condvar::new(),
             thread: Mutex::new(None),
             has_thread,
-        })
+        });
+        let teller = Arc::downgrade(&exchange);
+        Outbox(&exchange.store).on_told(move || {
+            if let Some(exchange) = teller.upgrade() {
+                exchange.tell();
+            }
+        });
+        exchange
     }
 
     /// Asks the log, unless it was away a moment ago.

@@ -1,9 +1,9 @@
 //! A listing that another host published, as a source: its chunks are the pages.
 
 use super::core::{Away, Exchange, SharedView};
+use crate::bodies::{ListingBody, unpack};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
-use crate::shared::bodies::{ListingBody, unpack};
 use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source};
 
 /// The chunks of one listing.

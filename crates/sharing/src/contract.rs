@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::entries::{EntryKind, EntryName, HostId, LARGEST_ENTRY, NewEntry, Position};
 use crate::error::Result;
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::Release;
+use crate::platform::Deadline;
+use crate::platform::Release;
+pub use plexindex::peers::entries::{EntryKind, EntryName, HostId, LARGEST_ENTRY, NewEntry, Position};
 
 /// The number of a view in the log: one server as one user sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ pub const LEASE: Duration = Duration::from_secs(20);
 /// How long a call that needs something else waits for a log that is slow or silent.
 pub const PATIENCE: Duration = Duration::from_millis(300);
 
-/// What [`Index::shared_init`](crate::Index::shared_init) did with the tables of the log.
+/// What [`SharedIndex::shared_init`](crate::SharedIndex::shared_init) did with the tables of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
