@@ -149,7 +149,7 @@ release: ## wheels, the sources and the crates in build/release, all that this m
 	rm -rf build/release build/wheels $(PACKED)/*.crate
 	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
 	$(MAKE) dist
-	$(CARGO) package --locked --package plexindex-matching --package plexindex
+	$(CARGO) package --locked --package plexindex-matching --package plexindex --package plexindex-sharing
 	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(PACKED)/*.crate build/release
 clean: ## remove all output
 	$(CARGO) clean

@@ -76,7 +76,8 @@ pub struct EntryName {
     pub key: Vec<u8>,
 }
 
-/// The largest entry, with its name, in bytes. Nobody writes a larger one, and readers pass it over without fetching it.
+/// The largest entry, with its name, in bytes. Nobody writes a larger one, and readers pass it over without fetching
+/// it.
 pub const LARGEST_ENTRY: usize = 1 << 20;
 
 /// An entry to write.

@@ -88,7 +88,12 @@ extern crate plexindex_matching as matching;
 mod api;
 mod disk;
 mod edit;
-#[allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)] // public in `peers` only
+#[allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate
+)] // public in `peers` only
 mod engine;
 mod entries;
 mod events;
@@ -160,8 +165,8 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            ItemRows, LibraryHint, LibraryRow, LibraryRows, Maintenance, Outbox, OutboxRow, RecordRows, SharedPlace,
-            Store, Totals, WAITS, age,
+            ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Maintenance, Outbox, OutboxRow, RecordRows,
+            SharedPlace, Store, Totals, WAITS, WriteObserver, age,
         };
     }
     pub mod entries {
@@ -169,6 +174,10 @@ pub mod peers {
     }
     pub mod freshness {
         pub use crate::freshness::{Need, Policy, is_current, may_ask_again};
+    }
+    pub mod matching {
+        pub use crate::matching::normal::normal_form;
+        pub use crate::matching::{Normal, Resolver, Scope, lies_under};
     }
     pub mod platform {
         pub use crate::platform::clock::{Clock, SystemClock};
@@ -181,8 +190,8 @@ pub mod peers {
     }
     pub mod sync {
         pub use crate::sync::{
-            AcceptedProbe, MergedDelta, PeerComponents, Peers, Reading, RefreshReason, Selection, Selector,
-            SharedEntries, SyncJob, TICK, not_shared,
+            AcceptedProbe, MergedDelta, PeerComponents, Peers, Reading, RefreshReason, Selection, Selector, SyncJob,
+            TICK, not_shared,
         };
     }
 }

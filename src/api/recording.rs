@@ -7,7 +7,7 @@ use super::query::Query;
 use crate::engine::LoggedKind;
 use crate::error::{Result, refuse, room};
 use crate::platform::deadline::Deadline;
-use crate::sync::{Call, MAX_RETRIES, SharedEntries, cleared_again};
+use crate::sync::{Call, MAX_RETRIES, cleared_again};
 
 impl Query<'_> {
     /// Makes [`Query::record_match`] return only once the shared log has the match, for an index that hosts share
@@ -110,7 +110,7 @@ impl Query<'_> {
                 let (identity, row) = inner.asking(call, find)?;
                 // The call's deadline applies to the server only: a match that the host records is worth waiting for.
                 let deadline = Deadline::NONE;
-                let is_own = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row, path);
+                let is_own = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row.library, path);
                 if self.through
                     && let Some((path, _)) = pairs.iter().find(is_own)
                 {
@@ -121,8 +121,7 @@ impl Query<'_> {
                         library.selector().name()
                     ));
                 }
-                let told = SharedEntries(reading).of_matches(&row, &pairs);
-                if let Some(written) = inner.maintenance.record_matches(&row, &pairs, &told, deadline)? {
+                if let Some(written) = inner.maintenance.record_matches(&row, &pairs, deadline)? {
                     // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
                     // segment, it may have evicted other matches, so the snapshot is read again.
                     if !written.has_segment {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Status, check_length, no_room, refuse, room};
 use crate::events::Events;
 use crate::model::{IdentityId, ItemType};
 use crate::source::{Deadline, EditRequest, FieldChange, Kind, Lock};
-use crate::sync::{Call, Reading, SharedEntries, Syncing};
+use crate::sync::{Call, Reading, Syncing};
 
 /// Number of items per request. Servers refuse thousands, because of the length of the address; other clients use 100.
 const BATCH: usize = 100;
@@ -159,8 +159,7 @@ impl Editing {
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&indexes, state);
         // Also after a failure, since the edit may have been applied.
-        let told = SharedEntries(&self.reading).of_items(&[row.id], &ids, false);
-        let invalidated = LibraryRows(&self.store).invalidate_items(identity, row.id, &ids, &told, Deadline::NONE);
+        let invalidated = LibraryRows(&self.store).invalidate_items(identity, row.id, &ids, Deadline::NONE);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(

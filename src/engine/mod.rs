@@ -22,8 +22,9 @@ pub use segment::ListingBuilder;
 pub use snapshot::{LiveSnapshot, Snapshot, age, places};
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow, LibraryRows,
-    Listing, ListingResult, ListingRows, LoggedKind, Outbox, OutboxRow, ProbeOutcome, RecordRows, SameUser, SearchRows,
-    SharedPlace, Store, StoreFolder, StoreInfo, StoreStates, Sweeper, Totals, WAITS, unverified_kind,
+    Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, Outbox, OutboxRow, ProbeOutcome, RecordRows, SameUser,
+    SearchRows, SharedPlace, Store, StoreFolder, StoreInfo, StoreStates, Sweeper, Totals, WAITS, WriteObserver,
+    unverified_kind,
 };
 
 /// Further exports for tests, fuzz targets and benchmarks.

@@ -17,7 +17,7 @@ use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
-use crate::sync::{Reading, SharedEntries};
+use crate::sync::Reading;
 
 /// What [`Index::notify`](crate::Index::notify) did with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -308,8 +308,7 @@ impl Events {
             // Nothing is stored, so nothing can be stale; but the token may not be accepted yet.
             return self.reading.check_accepted().map(|()| false);
         };
-        let told = SharedEntries(&self.reading).of_hints(hints);
-        LibraryRows(&self.store).mark(identity, hints, &told, deadline)?;
+        LibraryRows(&self.store).mark(identity, hints, deadline)?;
         self.counters.count_hint_write();
         self.reading.catch_up(deadline).map(|()| true)
     }

@@ -91,7 +91,8 @@ impl SyncJob<'_> {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges the changes of a library. Returns `None` if a full listing is needed. `keeps`: the caller needs the items.
+    /// Merges the changes of a library. Returns `None` if a full listing is needed. `keeps`: the caller needs the
+    /// items.
     pub fn delta(&self, row: &LibraryRow, keeps: bool) -> Result<Option<MergedDelta>> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
@@ -146,8 +147,8 @@ impl SyncJob<'_> {
         Ok(self.merge_changes(shown, &known)?.map(|(items, _)| items))
     }
 
-    /// Merges the changes that the source reports. Returns the number of items left, and the keys of those gone; `None` if
-    /// a full listing is needed.
+    /// Merges the changes that the source reports. Returns the number of items left, and the keys of those gone; `None`
+    /// if a full listing is needed.
     fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
         let changes = self.source.changes(library, known, self.bounds);
         let SourceChanges::Known { gone } = changes? else {

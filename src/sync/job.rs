@@ -145,7 +145,7 @@ pub trait Peers: Any + Send + Sync {
     }
 
     /// Returns whether others can be told of a path: it is a file of theirs too.
-    fn can_tell(&self, _row: &LibraryRow, _path: &[u8]) -> bool {
+    fn can_tell(&self, _library: &Library, _path: &[u8]) -> bool {
         true
     }
 

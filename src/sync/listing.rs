@@ -250,7 +250,7 @@ impl SyncJob<'_> {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
                 .maintenance
-                .record_matches(row, &pairs, &[], self.bounds.deadline)?;
+                .record_matches(row, &pairs, self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(

@@ -19,7 +19,6 @@ pub use delta::MergedDelta;
 pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::{AcceptedProbe, NoPeers, PeerComponents, Peers, SyncJob, Syncing, TICK, not_shared};
 pub use reading::{
-    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, SharedEntries, cleared_again, nothing_known,
-    segments_lost,
+    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, cleared_again, nothing_known, segments_lost,
 };
 pub use verify::Unverified;

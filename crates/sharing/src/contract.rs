@@ -127,8 +127,8 @@ pub trait SharedLog: Send + Sync {
     /// The number of a view, which is created if it is new. `viewer` is a hash, or the name of a user.
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber>;
 
-    /// Reads up to `limit` entries behind a position, and fewer if they have more than [`LARGEST_BATCH`]. Entries that are
-    /// larger than [`LARGEST_ENTRY`] are passed over, and larger chunks than [`LARGEST_CHUNK`] are none.
+    /// Reads up to `limit` entries behind a position, and fewer if they have more than [`LARGEST_BATCH`]. Entries that
+    /// are larger than [`LARGEST_ENTRY`] are passed over, and larger chunks than [`LARGEST_CHUNK`] are none.
     fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News>;
 
     /// Reads the entries of these names, in any order; missing ones are left out.
@@ -137,8 +137,8 @@ pub trait SharedLog: Send + Sync {
     /// Writes entries, all or none, with ascending numbers; of two with the same name the later counts. Returns `false`
     /// and writes nothing if `lease` is given and has ended, or another host has a newer one.
     ///
-    /// Invalidations void older matches, which no host records any more: [`EntryKind::InvalidLibrary`] removes the matches,
-    /// invalidations and searches of its library, [`EntryKind::InvalidPath`] the match of its path.
+    /// Invalidations void older matches, which no host records any more: [`EntryKind::InvalidLibrary`] removes the
+    /// matches, invalidations and searches of its library, [`EntryKind::InvalidPath`] the match of its path.
     /// [`EntryKind::InvalidItem`] with a body empties the bodies of the matches of its key, which keep their numbers: a
     /// host may have an earlier match of the same path.
     fn append(
@@ -153,8 +153,8 @@ pub trait SharedLog: Send + Sync {
     /// Writes entries that a host numbered, each exactly once: those up to the number that this host delivered last are
     /// passed over. Returns the number that is delivered last now. `entries` ascend; without any this is a question.
     /// `known`: what the host knows to have delivered before. Nothing is written if the log knows less, since it was
-    /// restored; or if it has a number between `known` and the last entry that is none of these, since the host's folder
-    /// was restored.
+    /// restored; or if it has a number between `known` and the last entry that is none of these, since the host's
+    /// folder was restored.
     fn deliver(
         &self,
         view: ViewNumber,

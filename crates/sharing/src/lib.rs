@@ -17,13 +17,14 @@
 //! ```
 #![deny(missing_docs)]
 
-// For maintainers: `docs/design/sharing.md`. The log is a table of named entries: an entry replaces the one of its name,
-// and gets the next number of its view. A host reads the entries behind the number that it read last.
+// For maintainers: `docs/design/sharing.md`. The log is a table of named entries: an entry replaces the one of its
+// name, and gets the next number of its view. A host reads the entries behind the number that it read last.
 
 #[doc(hidden)]
 pub mod bodies;
 #[doc(hidden)]
 mod contract;
+mod entries;
 mod exchange;
 #[doc(hidden)]
 pub mod postgres;
@@ -34,7 +35,7 @@ mod system;
 mod wake;
 
 // What the index has for this crate, by the names that it has there.
-use plexindex::peers::{engine, freshness, platform, sync};
+use plexindex::peers::{engine, freshness, matching, platform, sync};
 use plexindex::{error, model, options, source, stats};
 
 #[doc(inline)]

@@ -1,24 +1,23 @@
 //! Sharing of an open index: its log, and the exchange with other hosts through it.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use plexindex::Index;
 
-use crate::contract::{HostId, SharedLog, ViewNumber};
-use crate::engine::{LibraryRow, LibraryRows, Outbox, Store};
+use crate::contract::{HostId, NewEntry, SharedLog, ViewNumber};
+use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, Store, WriteObserver};
+use crate::entries::SharedEntries;
 use crate::error::{Error, Result, Status};
-use crate::exchange::{Exchange, STEP, set_patient};
+use crate::exchange::{Exchange, STEP, is_quiet, set_patient};
 use crate::freshness::Need;
-use crate::model::{Item, Library};
+use crate::model::{Item, Library, LibraryId};
 use crate::options::{Options, without_password};
 use crate::platform::{Clock, Deadline, Release, SystemClock, on_worker};
 use crate::postgres;
 use crate::source::WantedPath;
-use crate::sync::{
-    AcceptedProbe, PeerComponents, Peers, Reading, RefreshReason, SharedEntries, SyncJob, TICK, not_shared,
-};
+use crate::sync::{AcceptedProbe, PeerComponents, Peers, Reading, RefreshReason, SyncJob, TICK, not_shared};
 
 /// Opens an index, with the log that [`Options::shared`] names. Connects to nothing: the first query that needs the
 /// server or the log does.
@@ -57,7 +56,10 @@ pub fn open_with_log(
     let name = log.as_ref().map(|(log, _)| log.name().to_owned());
     let address = options.shared.as_deref().or(name.as_deref()).map(without_password);
     Index::open_with_peers(options, clock, |components| {
-        address.map(|address| Arc::new(Sharing::new(address, log, options, components)) as _)
+        let sharing = Arc::new(Sharing::new(address?, log, options, components));
+        let observer: Weak<Sharing> = Arc::downgrade(&sharing);
+        Outbox(&sharing.store).observe(observer);
+        Some(sharing as _)
     })
 }
 
@@ -82,7 +84,8 @@ pub struct Sharing {
     pub address: String,
     /// `None` for an offline index.
     log: Option<Arc<dyn SharedLog>>,
-    /// `None` for an offline index, and without a server: there is nothing to tell others, and nothing of theirs to take.
+    /// `None` for an offline index, and without a server: there is nothing to tell others, and nothing of theirs to
+    /// take.
     exchange: Option<Arc<Exchange>>,
     store: Arc<Store>,
     reading: Arc<Reading>,
@@ -97,7 +100,7 @@ impl Sharing {
         components: PeerComponents,
     ) -> Self {
         if options.shared_durable {
-            Outbox(&components.store).sync_told();
+            Outbox(&components.store).sync_each();
         }
         Self {
             address,
@@ -179,12 +182,28 @@ impl Sharing {
         self.exchange.as_ref()?.refusal()
     }
 
-    /// The number of this host's own view in the shared log, which may be asked, and the host that it is there. `None` if
-    /// that is not known: nothing is shared, the server has not accepted the token yet, or the log is away. Call it on a
-    /// thread of the library.
+    /// The number of this host's own view in the shared log, which may be asked, and the host that it is there. `None`
+    /// if that is not known: nothing is shared, the server has not accepted the token yet, or the log is away. Call it
+    /// on a thread of the library.
     pub fn view(&self) -> Option<(ViewNumber, HostId)> {
         let view = self.exchange.as_ref()?.view();
         view.ok()?.map(|view| (view.number, view.host))
+    }
+}
+
+impl WriteObserver for Sharing {
+    fn observes(&self) -> bool {
+        !is_quiet()
+    }
+
+    fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
+        SharedEntries(&self.reading).of(libraries, write)
+    }
+
+    fn committed(&self) {
+        if let Some(exchange) = &self.exchange {
+            exchange.tell();
+        }
     }
 }
 
@@ -246,8 +265,8 @@ impl Peers for Sharing {
         self.exchange().map(drop)
     }
 
-    fn can_tell(&self, row: &LibraryRow, path: &[u8]) -> bool {
-        SharedEntries(&self.reading).server_spelling(row, path).is_some()
+    fn can_tell(&self, library: &Library, path: &[u8]) -> bool {
+        SharedEntries(&self.reading).server_spelling(library, path).is_some()
     }
 
     fn deliver(&self, deadline: Deadline) -> Result<()> {

@@ -39,8 +39,8 @@ pub struct SharedStatus {
     /// Entries of this folder that wait to be delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<u64>,
-    /// Entries of other hosts of its server and user that this folder has not taken yet. `None` where that is not known, as
-    /// before the server has accepted the token.
+    /// Entries of other hosts of its server and user that this folder has not taken yet. `None` where that is not
+    /// known, as before the server has accepted the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<u64>,
     /// What the log holds, for each view: one server as one user sees it. Empty if it did not answer.
@@ -54,8 +54,8 @@ pub struct SharedStatus {
 pub struct SharedView {
     /// The server's machine identifier.
     pub server: String,
-    /// The user's name, if the hosts set [`Options::user`](plexindex::Options::user); otherwise `#` and the beginning of a hash,
-    /// which tells users apart.
+    /// The user's name, if the hosts set [`Options::user`](plexindex::Options::user); otherwise `#` and the beginning
+    /// of a hash, which tells users apart.
     pub user: String,
     /// Whether it is the view of this index.
     pub own: bool,
@@ -69,8 +69,8 @@ pub struct SharedView {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
-    /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`, `invalid_library`,
-    /// `hint` and `search`. Kinds without entries are missing.
+    /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`,
+    /// `invalid_library`, `hint` and `search`. Kinds without entries are missing.
     pub entries: BTreeMap<&'static str, u64>,
     /// Hosts that wrote something that is there. A folder that was moved counts as another host.
     pub hosts: u64,
@@ -129,9 +129,9 @@ pub trait SharedIndex {
     fn index(&self) -> &Index;
 
     /// What the shared log holds, and how far this folder is behind; `None` without the option
-    /// [`shared`](plexindex::Options::shared). Waits 0.3 s for the log to say something, or `connect_timeout` of its address, and
-    /// then at most for [`Options::deadline`](plexindex::Options::deadline), or some seconds without one. A log that does not
-    /// answer is no error: [`SharedStatus::error`] says why.
+    /// [`shared`](plexindex::Options::shared). Waits 0.3 s for the log to say something, or `connect_timeout` of its
+    /// address, and then at most for [`Options::deadline`](plexindex::Options::deadline), or some seconds without one.
+    /// A log that does not answer is no error: [`SharedStatus::error`] says why.
     ///
     /// ```
     /// # use plexindex_sharing::SharedIndex;
@@ -185,13 +185,14 @@ pub trait SharedIndex {
         }))
     }
 
-    /// Prepares the database for sharing: creates the tables of the log, or upgrades them. The first host that uses the log
-    /// does the same; this call is for a role that may create tables, where the hosts' roles may not. Returns what it did.
+    /// Prepares the database for sharing: creates the tables of the log, or upgrades them. The first host that uses the
+    /// log does the same; this call is for a role that may create tables, where the hosts' roles may not. Returns what
+    /// it did.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option [`shared`](plexindex::Options::shared);
-    /// [`ErrorKind::Offline`](plexindex::ErrorKind::Offline) for an offline index;
-    /// [`ErrorKind::Connect`](plexindex::ErrorKind::Connect) if the database cannot be reached,
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option
+    /// [`shared`](plexindex::Options::shared); [`ErrorKind::Offline`](plexindex::ErrorKind::Offline) for an offline
+    /// index; [`ErrorKind::Connect`](plexindex::ErrorKind::Connect) if the database cannot be reached,
     /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if it is silent,
     /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role may not create tables.
     fn shared_init(&self) -> Result<SharedTables> {
@@ -199,24 +200,24 @@ pub trait SharedIndex {
         sharing.run(|log| log.init(sharing.deadline()))
     }
 
-    /// Returns once the shared log has all that this host has to tell: matches that were recorded, and invalidations. They are
-    /// delivered a moment later without this call. It waits for the log at most for
-    /// [`Options::deadline`](plexindex::Options::deadline), and some seconds without one. [`Query::through`](plexindex::Query::through)
-    /// does it for one call.
+    /// Returns once the shared log has all that this host has to tell: matches that were recorded, and invalidations.
+    /// They are delivered a moment later without this call. It waits for the log at most for
+    /// [`Options::deadline`](plexindex::Options::deadline), and some seconds without one.
+    /// [`Query::through`](plexindex::Query::through) does it for one call.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index that shares nothing;
-    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not have it in time: it is stored in this folder, and
-    /// delivered later; errors of the store.
+    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not have it in time: it is stored in this
+    /// folder, and delivered later; errors of the store.
     fn shared_deliver(&self) -> Result<()> {
         let sharing = Sharing::of(self.index()).ok_or_else(not_shared)?;
         sharing.deliver(sharing.deadline())
     }
 
-    /// Takes what other hosts tell as it comes, and delivers what this folder has to tell, until the last [`SharedFollower`] is
-    /// dropped: on a host whose tools run for moments only. Otherwise news is taken every few seconds while the index is used.
-    /// [`Index::watch`] does it, too, and listens to the server besides. Of several processes of a folder one listens. The
-    /// child of a fork does not follow until it calls this itself.
+    /// Takes what other hosts tell as it comes, and delivers what this folder has to tell, until the last
+    /// [`SharedFollower`] is dropped: on a host whose tools run for moments only. Otherwise news is taken every few
+    /// seconds while the index is used. [`Index::watch`] does it, too, and listens to the server besides. Of several
+    /// processes of a folder one listens. The child of a fork does not follow until it calls this itself.
     ///
     /// Nothing is taken before the server has accepted the token, at the first question that asks it.
     ///
@@ -235,8 +236,8 @@ pub trait SharedIndex {
         Ok(())
     }
 
-    /// The address of the shared log, the number of the last entry that this folder has taken, and the number of its entries
-    /// that wait. Does not ask the log.
+    /// The address of the shared log, the number of the last entry that this folder has taken, and the number of its
+    /// entries that wait. Does not ask the log.
     #[doc(hidden)]
     #[must_use]
     fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
@@ -247,8 +248,9 @@ pub trait SharedIndex {
         Some((&sharing.address, taken, undelivered))
     }
 
-    /// Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its folder,
-    /// and answers from it. Confirmed matches and invalidations that no other host has taken yet are lost to the others.
+    /// Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its
+    /// folder, and answers from it. Confirmed matches and invalidations that no other host has taken yet are lost to
+    /// the others.
     ///
     /// # Errors
     /// As [`SharedIndex::shared_init`].

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
 use crate::engine::sql::{Incarnation, LibraryRow, RecordRows, RecordedMatches, Store, Sweeper, Totals};
-use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -104,19 +103,16 @@ impl Maintenance {
         self.store.settle();
     }
 
-    /// Records matches; `None` if the library was cleared meanwhile and must be looked up again. `told`: what other hosts
-    /// are told of it.
+    /// Records matches; `None` if the library was cleared meanwhile and must be looked up again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
-        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let begun = Instant::now();
-        let stored = RecordRows(&self.store).record_matches(row, pairs, told, deadline, |tx| {
-            self.records.flush_when_many(tx, pairs.len())
-        });
+        let stored = RecordRows(&self.store)
+            .record_matches(row, pairs, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
         self.counters.add_time(Spent::Store, begun.elapsed());
         self.counters.add_time(Spent::Away, begun.elapsed());
         let Some(RecordedMatches { at, then: has_segment }) = stored? else {

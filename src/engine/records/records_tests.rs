@@ -8,7 +8,8 @@ use super::{Records, Tables, Terms};
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{
-    Endpoint, LibraryRow, LibraryRows, LoggedKind, RecordLog, RecordRows, Store, StoreStates, Sweeper, Totals,
+    Endpoint, LibraryRow, LibraryRows, LocalWrite, LoggedKind, RecordLog, RecordRows, Store, StoreStates, Sweeper,
+    Totals,
 };
 use crate::matching::Normal;
 use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
@@ -124,7 +125,7 @@ impl World {
 
     /// Records matches as a host does; returns whether a segment was written.
     fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
-        let recorded = RecordRows(&self.store).record_matches(&self.row(0), pairs, &[], Deadline::NONE, |tx| {
+        let recorded = RecordRows(&self.store).record_matches(&self.row(0), pairs, Deadline::NONE, |tx| {
             self.records.flush_when_many(tx, pairs.len())
         });
         let merged = recorded.expect("recorded").expect("a library").then;
@@ -156,7 +157,7 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded = RecordRows(&self.store).record_matches(&row, &given, &[], Deadline::NONE, |tx| {
+                let recorded = RecordRows(&self.store).record_matches(&row, &given, Deadline::NONE, |tx| {
                     self.records.flush_when_many(tx, given.len())
                 });
                 let merged = recorded.expect("recorded").expect("a library").then;
@@ -168,7 +169,7 @@ impl World {
                 let some: Vec<Vec<u8>> = self.expected[at].keys().step_by(7).take(3).cloned().collect();
                 let gone: Vec<(LibraryId, Vec<u8>)> = some.iter().map(|path| (row.id, path.clone())).collect();
                 LibraryRows(&self.store)
-                    .invalidate(self.identity, &[], &gone, &[], Deadline::NONE)
+                    .invalidate(self.identity, &LocalWrite::NONE, &[], &gone, Deadline::NONE)
                     .expect("invalidated");
                 for path in some {
                     self.expected[at].remove(&path);
@@ -181,7 +182,7 @@ impl World {
             }
             31 => {
                 LibraryRows(&self.store)
-                    .invalidate_libraries(self.identity, Some(row.id), &[], Deadline::NONE)
+                    .invalidate_libraries(self.identity, Some(row.id), Deadline::NONE)
                     .expect("invalidated");
                 self.expected[at].clear();
             }
@@ -389,7 +390,13 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
     for path in &paths[..1_500] {
         world.record(&[(path, "8")]);
         LibraryRows(&world.store)
-            .invalidate(world.identity, &[(row.id, b"/x", "")], &[], &[], Deadline::NONE)
+            .invalidate(
+                world.identity,
+                &LocalWrite::NONE,
+                &[(row.id, b"/x", "")],
+                &[],
+                Deadline::NONE,
+            )
             .expect("invalidated");
     }
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());

@@ -11,12 +11,11 @@ use super::incarnation::Incarnation;
 use super::last_write::LibraryState;
 use super::libraries::LibraryRow;
 use super::listings::Listing;
-use super::outbox::tell;
+use super::local_write::LocalWrite;
 use super::record_log::{RecordRows, RecordTx};
 use super::tx::{Tx, sequence_of};
 use super::unverified::{mark_unverified, verify};
 use crate::engine::segment::{match_of, match_value};
-use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 use crate::platform::deadline::Deadline;
@@ -33,13 +32,12 @@ pub struct RecordedMatches<T> {
 type Match = (String, Sequence);
 
 impl RecordRows<'_> {
-    /// Stores confirmed matches and runs `then` in one transaction, which also puts `told` into the outbox. Returns
-    /// `None` if the library was cleared, and thus has another id now.
+    /// Stores confirmed matches and runs `then` in one transaction. Returns `None` if the library was cleared, and thus has
+    /// another id now.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
-        told: &[NewEntry],
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
@@ -58,7 +56,8 @@ impl RecordRows<'_> {
                 verify(tx, library.identity, row.id, b"", key, tx.sequence)?;
             }
             let table = table_of(tx, &mut library)?;
-            tell(tx, library.identity, told)?;
+            self.0
+                .observe(tx, library.identity, &LocalWrite::Matches(&row.library, pairs))?;
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);
             for (path, key) in pairs {
@@ -127,7 +126,13 @@ impl RecordRows<'_> {
             .map(|(path, _)| (library, path))
             .collect();
         super::libraries::LibraryRows(self.0)
-            .invalidate(identity, &[(library, b"", rating_key)], &confirmed, &[], Deadline::NONE)
+            .invalidate(
+                identity,
+                &LocalWrite::NONE,
+                &[(library, b"", rating_key)],
+                &confirmed,
+                Deadline::NONE,
+            )
             .expect("invalidated");
     }
 

@@ -102,7 +102,7 @@ pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)>
 /// Records matches, without making a segment of them.
 pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
     RecordRows(store)
-        .record_matches(row, pairs, &[], Deadline::NONE, |_| Ok(()))
+        .record_matches(row, pairs, Deadline::NONE, |_| Ok(()))
         .expect("recorded")
 }
 

@@ -5,36 +5,18 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
 use super::libraries::{LibraryRow, LibraryRows, libraries};
-use super::outbox::tell;
+use super::local_write::{LibraryHint, LocalWrite};
 use super::tx::Tx;
-use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// Reports of events about one library, or about all: whether to probe it, and which items were deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LibraryHint {
-    /// Its section id; `None` for every library.
-    pub section: Option<String>,
-    /// Whether to probe it, and why.
-    pub hint: Hint,
-    /// Items that events reported as deleted. Each must be verified before it is returned again.
-    pub deleted: Vec<String>,
-}
-
 impl LibraryRows<'_> {
     /// Stores reports of events, in one transaction. If a report names an unknown library, all libraries will be
-    /// probed. `told` goes into the outbox.
-    pub fn mark(
-        &self,
-        identity: IdentityId,
-        marks: &[LibraryHint],
-        told: &[NewEntry],
-        deadline: Deadline,
-    ) -> Result<()> {
+    /// probed.
+    pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            tell(tx, identity, told)?;
+            self.0.observe(tx, identity, &LocalWrite::Hints(marks))?;
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
             for mark in marks {

@@ -7,30 +7,30 @@ use super::confirmed_matches::{drop_matches, forget};
 use super::incarnation::Incarnation;
 use super::items::visible;
 use super::libraries::{LibraryRow, LibraryRows, one_library};
-use super::outbox::tell;
+use super::local_write::LocalWrite;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
-use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a path
-    /// or an item, must be verified before they are returned again; the matches in `confirmed` are removed, and their paths
-    /// are unverified too. `told` goes into the outbox. Returns the incarnation and the change sequence of the write.
+    /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a
+    /// path or an item, must be verified before they are returned again; the matches in `confirmed` are removed, and
+    /// their paths are unverified too. `asked`: what hosts asked for. Returns the incarnation and the change sequence
+    /// of the write.
     pub fn invalidate(
         &self,
         identity: IdentityId,
+        asked: &LocalWrite<'_>,
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
-        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<(Incarnation, Sequence)> {
         // Read before the write, which may go to another database than the one that was read.
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
-            tell(tx, identity, told)?;
+            self.0.observe(tx, identity, asked)?;
             forget(tx, identity, confirmed)?;
             for (library, path, rating_key) in unverified {
                 mark_unverified(tx, identity, *library, path, rating_key)?;
@@ -39,18 +39,21 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Marks items as unverified: a request must confirm them before they are returned. Recorded matches stay. `told`
-    /// goes into the outbox.
+    /// Marks items as unverified: a request must confirm them before they are returned. Recorded matches stay.
     pub fn invalidate_items(
         &self,
         identity: IdentityId,
         library: LibraryId,
         rating_keys: &[&str],
-        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
-            tell(tx, identity, told)?;
+            let asked = LocalWrite::Items {
+                libraries: &[library],
+                rating_keys,
+                with_matches: false,
+            };
+            self.0.observe(tx, identity, &asked)?;
             let row = one_library(tx.connection, library)?;
             for rating_key in rating_keys {
                 mark_item_unverified(tx, identity, &row, rating_key)?;
@@ -73,16 +76,15 @@ impl LibraryRows<'_> {
     }
 
     /// Makes a full listing of a library due, and drops all its confirmed matches. Without a library, does so for all
-    /// libraries of the identity. `told` goes into the outbox.
+    /// libraries of the identity.
     pub fn invalidate_libraries(
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
-            tell(tx, identity, told)?;
+            self.0.observe(tx, identity, &LocalWrite::Library(library))?;
             let libraries: Vec<LibraryId> = tx.values(
                 "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
                 params![identity, library, tx.sequence],

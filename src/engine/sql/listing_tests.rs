@@ -25,7 +25,7 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
     LibraryRows(&store)
-        .invalidate_libraries(identity, None, &[], Deadline::NONE)
+        .invalidate_libraries(identity, None, Deadline::NONE)
         .expect("invalidated");
     listed(
         &store,

@@ -4,17 +4,20 @@
 //! entries are kept for a while: an invalidation that is read again must not void what was told after it.
 
 use std::collections::HashMap;
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
 use rusqlite::params;
 
 use super::cached::CachedStatements;
+use super::libraries::libraries;
+use super::local_write::{LocalWrite, WriteObserver};
 use super::store::Store;
 use super::timelines::{begin_timeline, timeline};
 use super::tx::Tx;
 use crate::entries::{EntryKind, EntryName, HostId, NewEntry, Position};
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId};
+use crate::model::{IdentityId, Library, LibraryId};
 use crate::platform::deadline::Deadline;
 
 /// Number of delivered entries that are kept, of each server and user.
@@ -49,14 +52,14 @@ pub struct SharedPlace {
 pub struct Outbox<'s>(pub &'s Store);
 
 impl Outbox<'_> {
-    /// Sets what is called after each write that put entries into the outbox, on the thread that wrote.
-    pub fn on_told(&self, tell: impl Fn() + Send + Sync + 'static) {
-        let _ = self.0.on_told.set(Box::new(tell));
+    /// Sets who sees each write of hosts and events from now on.
+    pub fn observe(&self, observer: Weak<dyn WriteObserver>) {
+        let _ = self.0.observer.set(observer);
     }
 
     /// Forces each write that puts entries into the outbox to the disk before it returns, from now on.
-    pub fn sync_told(&self) {
-        self.0.syncs_told.store(true, Ordering::Relaxed);
+    pub fn sync_each(&self) {
+        self.0.syncs_outbox.store(true, Ordering::Relaxed);
     }
 
     /// The host that this folder is for the log.
@@ -115,8 +118,8 @@ impl Outbox<'_> {
     }
 
     /// Puts entries into the outbox, about what was written before.
-    pub fn tell(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| tell(tx, identity, entries))
+    pub fn enqueue(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| enqueue(tx, identity, entries))
     }
 
     /// The entries that the log may not have, the oldest first.
@@ -192,8 +195,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Makes this folder another host, which tells what waits: the log or the folder was restored from a backup, so the log
-    /// and this folder differ in what the earlier host delivered.
+    /// Makes this folder another host, which tells what waits: the log or the folder was restored from a backup, so the
+    /// log and this folder differ in what the earlier host delivered.
     pub fn become_another_host(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let new = begin_timeline(tx)?;
@@ -208,8 +211,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// The last numbers of a host up to which this folder has applied invalidations: those that it wrote itself, when it
-    /// was this host, and those that it took.
+    /// The last numbers of a host up to which this folder has applied invalidations: those that it wrote itself, when
+    /// it was this host, and those that it took.
     pub fn applied(&self, host: HostId) -> Result<(u64, u64)> {
         self.0.read(|c| {
             let own: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
@@ -282,12 +285,39 @@ impl Outbox<'_> {
     }
 }
 
+impl Store {
+    /// Shows a write of hosts or events to who sees them, and puts their entries into the outbox.
+    pub(super) fn observe(&self, tx: &Tx<'_>, identity: IdentityId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
+        let Some(observer) = self.observer.get().and_then(Weak::upgrade).filter(|it| it.observes()) else {
+            return Ok(());
+        };
+        let named: Vec<(LibraryId, Library)> = match write {
+            LocalWrite::Matches(..) => Vec::new(),
+            _ => libraries(tx.connection, identity)?
+                .into_iter()
+                .map(|row| (row.id, row.library))
+                .collect(),
+        };
+        enqueue(tx, identity, &observer.entries(&named, write))
+    }
+
+    /// Says that the outbox got entries, if it did. The caller holds no connection: the exchange has locks that a fork
+    /// takes before those of connections.
+    pub(super) fn tell_observer(&self) {
+        if self.has_enqueued.swap(false, Ordering::Relaxed)
+            && let Some(observer) = self.observer.get().and_then(Weak::upgrade)
+        {
+            observer.committed();
+        }
+    }
+}
+
 /// Puts entries into the outbox.
-pub fn tell(tx: &Tx<'_>, identity: IdentityId, entries: &[NewEntry]) -> rusqlite::Result<()> {
+fn enqueue(tx: &Tx<'_>, identity: IdentityId, entries: &[NewEntry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
-    tx.tells.set(true);
+    tx.enqueues.set(true);
     let host = timeline(tx.connection)?;
     for NewEntry { name, body } in entries {
         tx.run(

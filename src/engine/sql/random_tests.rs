@@ -387,7 +387,7 @@ impl World {
             14 => {
                 let row = self.row(user, uuid);
                 LibraryRows(&self.store)
-                    .invalidate_libraries(identity, Some(row.id), &[], Deadline::NONE)
+                    .invalidate_libraries(identity, Some(row.id), Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.clear();
             }
@@ -412,7 +412,13 @@ impl World {
                 let row = self.row(user, uuid);
                 let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
                 LibraryRows(&self.store)
-                    .invalidate(identity, &[], &[(row.id, path.clone())], &[], Deadline::NONE)
+                    .invalidate(
+                        identity,
+                        &LocalWrite::NONE,
+                        &[],
+                        &[(row.id, path.clone())],
+                        Deadline::NONE,
+                    )
                     .expect("invalidated");
                 self.expected(user, uuid).matches.remove(&path);
             }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use super::cached::CachedStatements;
@@ -12,6 +12,7 @@ use super::explain::{explain, is_broken};
 use super::folder::StoreFolder;
 use super::incarnation::Incarnation;
 use super::incarnation::{OpenFiles, is_fresh, repair, warn_of_page};
+use super::local_write::WriteObserver;
 use super::state_file::{CachedEndpoint, CachedState, find};
 use super::store_key::StoreKey;
 use super::tx::sequence_of;
@@ -44,11 +45,11 @@ pub struct Store {
     /// Number of wake-ups of commit waiters without a commit.
     pub(super) wakeups: AtomicU64,
     /// Called after a write put entries into the outbox.
-    pub(super) on_told: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    pub(super) observer: OnceLock<Weak<dyn WriteObserver>>,
     /// Whether such a write is forced to the disk before it returns.
-    pub(super) syncs_told: AtomicBool,
-    /// The outbox got entries of which [`Self::on_told`] does not know yet.
-    pub(super) has_told: AtomicBool,
+    pub(super) syncs_outbox: AtomicBool,
+    /// The outbox got entries of which the observer was not told yet.
+    pub(super) has_enqueued: AtomicBool,
     /// How long lookups wait for other threads and processes.
     pub short_wait: ShortWait,
 }
@@ -79,9 +80,9 @@ impl Store {
             on_timeline: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),
             wakeups: AtomicU64::new(0),
-            on_told: OnceLock::new(),
-            syncs_told: AtomicBool::new(false),
-            has_told: AtomicBool::new(false),
+            observer: OnceLock::new(),
+            syncs_outbox: AtomicBool::new(false),
+            has_enqueued: AtomicBool::new(false),
             short_wait: ShortWait::default(),
             diff_cache: DiffCache::default(),
         };

@@ -11,7 +11,7 @@ use super::record_log::RecordRows;
 use super::state::StoreStates;
 use super::sweeping::Sweeper;
 use super::totals::Totals;
-use super::{Endpoint, LoggedKind, Store};
+use super::{Endpoint, LocalWrite, LoggedKind, Store};
 use crate::model::{Generation, Sequence};
 use crate::platform::deadline::Deadline;
 
@@ -110,12 +110,12 @@ fn writes_between_two_matches_are_read() {
         (rows[0].id, b"", "2"),
     ];
     LibraryRows(&store)
-        .invalidate(identity, &invalid, &[], &[], Deadline::NONE)
+        .invalidate(identity, &LocalWrite::NONE, &invalid, &[], Deadline::NONE)
         .expect("invalidated");
     assert_eq!(unverified_after(b"/h/6.mkv"), 2, "its item is confirmed");
     assert_eq!(unverified_after(b"/H/5.MKV"), 1, "and a path in another spelling");
     LibraryRows(&store)
-        .invalidate_libraries(identity, Some(rows[0].id), &[], Deadline::NONE)
+        .invalidate_libraries(identity, Some(rows[0].id), Deadline::NONE)
         .expect("invalidated");
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
@@ -180,7 +180,13 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
             store = Store::open(folder.path(), true).expect("the store opens");
         }
         LibraryRows(&store)
-            .invalidate(identity, &[(row.id, b"/h/1.mkv", "")], &[], &[], Deadline::NONE)
+            .invalidate(
+                identity,
+                &LocalWrite::NONE,
+                &[(row.id, b"/h/1.mkv", "")],
+                &[],
+                Deadline::NONE,
+            )
             .expect("invalidated");
     }
     let kept = count(&store, "SELECT count(*) FROM changes");

@@ -94,7 +94,7 @@ impl Store {
             || lock_by(deadline, &self.connections.writer),
             |connection| self.transaction(connection, deadline.wait(BUSY), &mut work),
         );
-        self.tell_exchange();
+        self.tell_observer();
         done
     }
 
@@ -111,18 +111,8 @@ impl Store {
                 done => done.map(Some),
             },
         );
-        self.tell_exchange();
+        self.tell_observer();
         done
-    }
-
-    /// Passes on that the outbox got entries. The caller holds no connection: the exchange has locks that a fork takes
-    /// before those of connections.
-    fn tell_exchange(&self) {
-        if self.has_told.swap(false, Ordering::Relaxed)
-            && let Some(tell) = self.on_told.get()
-        {
-            tell();
-        }
     }
 
     /// Runs `work` as a write transaction with the next change sequence. Announces it on the version page before, and
@@ -176,9 +166,9 @@ impl Store {
             }
         }
         drop(undo);
-        if done.is_ok() && tx.tells.get() {
-            self.has_told.store(true, Ordering::Relaxed);
-            if self.syncs_told.load(Ordering::Relaxed) {
+        if done.is_ok() && tx.enqueues.get() {
+            self.has_enqueued.store(true, Ordering::Relaxed);
+            if self.syncs_outbox.load(Ordering::Relaxed) {
                 connection.sync_log()?;
             }
         }

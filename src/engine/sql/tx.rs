@@ -27,7 +27,7 @@ pub struct Tx<'c> {
     /// The new segment of records. Its file is removed if the transaction fails.
     pub new_segments: Cell<Option<SegmentName>>,
     /// Whether it puts entries into the outbox.
-    pub tells: Cell<bool>,
+    pub enqueues: Cell<bool>,
     /// Whether more writes of a listing follow, so that the checkpoint may wait longer.
     pub lists: Cell<bool>,
 }
@@ -50,7 +50,7 @@ impl<'c> Tx<'c> {
             last_library: None,
             next_library: Cell::default(),
             new_segments: Cell::default(),
-            tells: Cell::default(),
+            enqueues: Cell::default(),
             lists: Cell::default(),
         }
     }

@@ -2,10 +2,8 @@
 
 use super::items::segments_lost;
 use super::selection::{Resolved, Selection, Selector};
-use super::shared_entries::SharedEntries;
 use super::state::Reading;
-use crate::engine::{LibraryRow, LibraryRows, ListingRows, LoggedKind, Snapshot, places, unverified_kind};
-use crate::entries::NewEntry;
+use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, LoggedKind, Snapshot, places, unverified_kind};
 use crate::error::{Error, Result, Status};
 use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, MatchKind};
@@ -57,14 +55,14 @@ impl Reading {
 
     /// Invalidates the paths of one file: all its spellings.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, paths, paths))?;
+        self.retry(|| self.forget_paths(library, paths, paths.len()))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Invalidates a path that another host told. `own` is this host's spelling. The server's may be another file here, so
-    /// a match of that stays.
-    pub fn invalidate_told_path(&self, library: &Selection, own: &[u8], server: &[u8]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, &[own, server], &[]))?;
+    /// Invalidates a path by this host's spelling and by the server's. That may be another file here, so a match of it
+    /// stays.
+    pub fn invalidate_spellings(&self, library: &Selection, own: &[u8], server: &[u8]) -> Result<()> {
+        self.retry(|| self.forget_paths(library, &[own, server], 1))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
@@ -82,17 +80,14 @@ impl Reading {
         Err(segments_lost())
     }
 
-    /// Removes the confirmed matches of the paths, and marks the paths as unverified. Other hosts are told of `told`; if it is
-    /// empty, only the matches of the first path are removed.
-    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], told: &[&[u8]]) -> Result<Option<WriteTarget>> {
-        let removed = if told.is_empty() { 1 } else { paths.len() };
+    /// Marks the paths as unverified, and removes the confirmed matches of the first `removed` of them.
+    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
         let read = self.read_whole(|snapshot| {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
                 return Ok(None); // nothing is known, so nothing has to be invalidated
             };
             let mut confirmed = Vec::new();
             let mut listed = Vec::new();
-            let mut entries = Vec::new();
             for index in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
                 // In a library that was never listed, only items from searches, or from a listing under way, can be
@@ -112,27 +107,28 @@ impl Reading {
                         listed.push((row.id, *path, ""));
                     }
                 }
-                entries.extend(SharedEntries(self).of_paths(row, told));
             }
             let ids = ids_of(&snapshot.rows, scope);
-            Ok(Some((identity, ids, listed, confirmed, entries)))
+            Ok(Some((identity, ids, listed, confirmed)))
         })?;
-        let Some((identity, ids, listed, confirmed, told)) = read else {
+        let Some((identity, ids, listed, confirmed)) = read else {
             return Ok(None);
         };
-        self.invalidate_both(identity, &listed, &confirmed, &told)?;
+        let asked = LocalWrite::Paths(&ids, &paths[..removed]);
+        self.invalidate_both(identity, &asked, &listed, &confirmed)?;
         Ok(Some((identity, ids)))
     }
 
-    /// Marks what is `unverified`, removes the matches in `confirmed`, and shows it in the snapshot.
+    /// Marks what is `unverified`, removes the matches in `confirmed`, and shows it in the snapshot. `asked`: what the
+    /// host asked for.
     fn invalidate_both(
         &self,
         identity: IdentityId,
+        asked: &LocalWrite<'_>,
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
-        told: &[NewEntry],
     ) -> Result<()> {
-        let at = LibraryRows(&self.store).invalidate(identity, unverified, confirmed, told, Deadline::NONE)?;
+        let at = LibraryRows(&self.store).invalidate(identity, asked, unverified, confirmed, Deadline::NONE)?;
         let forgotten = confirmed
             .iter()
             .flat_map(|(id, path)| FORGOTTEN.map(|kind| (*id, kind, &path[..], "")));
@@ -161,9 +157,13 @@ impl Reading {
                 return Ok(None);
             };
             let confirmed = self.matches_of_item(&ids, rating_key)?;
-            let told = SharedEntries(self).of_items(&ids, &[rating_key], true);
+            let asked = LocalWrite::Items {
+                libraries: &ids,
+                rating_keys: &[rating_key],
+                with_matches: true,
+            };
             let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
-            self.invalidate_both(identity, &unverified, &confirmed, &told)?;
+            self.invalidate_both(identity, &asked, &unverified, &confirmed)?;
             Ok(Some((identity, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)
@@ -177,16 +177,14 @@ impl Reading {
                 let Some(identity) = self.identity() else {
                     return Ok(None);
                 };
-                let told = SharedEntries(self).of_libraries(None);
-                LibraryRows(&self.store).invalidate_libraries(identity, None, &told, Deadline::NONE)?;
+                LibraryRows(&self.store).invalidate_libraries(identity, None, Deadline::NONE)?;
                 return Ok(Some((identity, Vec::new())));
             };
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             for id in &ids {
-                let told = SharedEntries(self).of_libraries(Some(*id));
-                LibraryRows(&self.store).invalidate_libraries(identity, Some(*id), &told, Deadline::NONE)?;
+                LibraryRows(&self.store).invalidate_libraries(identity, Some(*id), Deadline::NONE)?;
             }
             Ok(Some((identity, ids)))
         })?;

@@ -27,7 +27,8 @@ impl Reading {
         })
     }
 
-    /// The item with this rating key. An error if no library of the selection was fetched: what is not stored may exist.
+    /// The item with this rating key. An error if no library of the selection was fetched: what is not stored may
+    /// exist.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         self.catch_up(Deadline::NONE)?;
         self.read_whole(|snapshot| {

@@ -5,7 +5,6 @@ mod invalidate;
 mod items;
 mod lookup;
 mod selection;
-mod shared_entries;
 mod state;
 mod viewpoint;
 
@@ -13,5 +12,4 @@ pub use eviction_pin::EvictionPin;
 pub use invalidate::{MAX_RETRIES, cleared_again};
 pub use items::segments_lost;
 pub use selection::{Resolved, Selection, Selector, nothing_known};
-pub use shared_entries::SharedEntries;
 pub use state::Reading;

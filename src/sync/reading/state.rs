@@ -25,8 +25,6 @@ pub struct Reading {
     pub tokens: Arc<Tokens>,
     /// Whether the handle was opened offline. Then no server can accept the token.
     is_offline: bool,
-    /// Whether what is written goes to other hosts too.
-    pub(super) shares: bool,
     /// Libraries that calls under way use.
     pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
@@ -70,7 +68,6 @@ impl Reading {
             viewpoint,
             tokens,
             is_offline: options.offline,
-            shares: options.shared.is_some(),
             wanted: Mutex::default(),
         }
     }

@@ -1,17 +1,17 @@
 //! Which entries this folder has applied, and which of its own the log has kept.
 //!
-//! A host reads entries again when its mappings change, when the log was restored or emptied, and when it slept too long.
-//! An invalidation removes matches of paths that only this host has, which no log brings back. So each is applied once: it
-//! carries the number that its host gave it, and those of a host ascend.
+//! A host reads entries again when its mappings change, when the log was restored or emptied, and when it slept too
+//! long. An invalidation removes matches of paths that only this host has, which no log brings back. So each is applied
+//! once: it carries the number that its host gave it, and those of a host ascend.
 
 use std::collections::HashMap;
 
 use super::core::{Exchange, SharedView};
 use crate::contract::{Entry, EntryKind, NewEntry};
-use crate::engine::{LibraryRow, LibraryRows, Outbox, RecordRows, WAITS};
+use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, WAITS};
+use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::platform::Deadline;
-use crate::sync::SharedEntries;
 
 /// Whether this folder has applied an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,8 @@ impl Exchange {
         })
     }
 
-    /// Removes the matches that the log has too, and that these entries of one kind void: those of a path, of an item, or
-    /// all. The log brings back what other hosts recorded since; what this host told later stays.
+    /// Removes the matches that the log has too, and that these entries of one kind void: those of a path, of an item,
+    /// or all. The log brings back what other hosts recorded since; what this host told later stays.
     pub fn forget_shared(&self, view: &SharedView, row: &LibraryRow, entries: &[(&Entry, Applied)]) -> Result<()> {
         let Some((first, _)) = entries.first() else {
             return Ok(());
@@ -80,7 +80,7 @@ impl Exchange {
         let told_at = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
         let mut removed = Vec::new();
         for (path, known) in RecordRows(&self.store).confirmed_matches(row.id)? {
-            let told = SharedEntries(&self.reading).of_matches(row, &[(&path, &known)]);
+            let told = SharedEntries(&self.reading).of_matches(&row.library, &[(&path, &known)]);
             let upto = told.iter().filter_map(|told| match first.name.kind {
                 EntryKind::InvalidPath => void.get(&*told.name.key),
                 EntryKind::InvalidItem => void.get(known.as_bytes()),
@@ -95,7 +95,7 @@ impl Exchange {
             return Ok(());
         }
         LibraryRows(&self.store)
-            .invalidate(view.identity, &[], &removed, &[], Deadline::NONE)
+            .invalidate(view.identity, &LocalWrite::NONE, &[], &removed, Deadline::NONE)
             .map(drop)
     }
 }

@@ -41,6 +41,28 @@ pub fn set_patient(is_patient: bool) {
     IS_PATIENT.set(is_patient);
 }
 
+thread_local! {
+    /// Whether this thread writes to the folder what the log has already, or need not have.
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether other hosts are not told of what this thread writes.
+pub fn is_quiet() -> bool {
+    IS_QUIET.get()
+}
+
+/// Runs `work`, of whose writes other hosts are not told.
+pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            IS_QUIET.set(self.0);
+        }
+    }
+    let _restore = Restore(IS_QUIET.replace(true));
+    work()
+}
+
 /// A view of the log, and the identity that it is in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedView {
@@ -99,7 +121,8 @@ pub struct State {
     pub trying: usize,
     /// Leases that this process holds.
     pub leases: Vec<Lease>,
-    /// Verified items that others are told of, once the invalidations before are delivered, and when they were verified.
+    /// Verified items that others are told of, once the invalidations before are delivered, and when they were
+    /// verified.
     pub verified: Vec<(i64, NewEntry)>,
     /// The last delivery that the log was seen to have kept.
     pub kept: Option<(HostId, u64)>,
@@ -133,7 +156,7 @@ impl State {
 impl Exchange {
     /// The exchange by this log. Asks nothing yet.
     pub fn new(log: Arc<dyn SharedLog>, components: PeerComponents, options: &Options, has_thread: bool) -> Arc<Self> {
-        let exchange = Arc::new(Self {
+        Arc::new(Self {
             log,
             store: components.store,
             reading: components.reading,
@@ -147,14 +170,7 @@ impl Exchange {
             changed: Condvar::new(),
             thread: Mutex::new(None),
             has_thread,
-        });
-        let teller = Arc::downgrade(&exchange);
-        Outbox(&exchange.store).on_told(move || {
-            if let Some(exchange) = teller.upgrade() {
-                exchange.tell();
-            }
-        });
-        exchange
+        })
     }
 
     /// Asks the log, unless it was away a moment ago.
@@ -190,8 +206,8 @@ impl Exchange {
         }
     }
 
-    /// Asks the log to take something, unless it refused to a moment ago. A log that refuses can still be read: it is not
-    /// away.
+    /// Asks the log to take something, unless it refused to a moment ago. A log that refuses can still be read: it is
+    /// not away.
     pub fn ask_to_take<T>(
         &self,
         until: Deadline,

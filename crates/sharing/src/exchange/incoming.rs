@@ -5,13 +5,14 @@
 use std::time::Instant;
 
 use super::applied::Applied;
-use super::core::{Exchange, STEP, SharedView, is_patient};
+use super::core::{Exchange, STEP, SharedView, is_patient, quietly};
 use super::waiting::{self, Waiting};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::engine::{
-    ItemRows, LibraryHint, LibraryRow, LibraryRows, Outbox, RecordRows, SharedPlace, Totals, WAITS, age,
+    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedPlace, Totals, WAITS, age,
 };
+use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Hint, IdentityId, Library, LibraryId};
@@ -19,7 +20,7 @@ use crate::platform::Deadline;
 use crate::platform::FileLock;
 use crate::platform::lock;
 use crate::stats::Spent;
-use crate::sync::{Selection, Selector, SharedEntries};
+use crate::sync::{Selection, Selector};
 
 /// Most entries of one request.
 pub const BATCH: usize = 1_000;
@@ -48,14 +49,14 @@ impl Exchange {
         Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
 
-    /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it by
-    /// the deadline.
+    /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it
+    /// by the deadline.
     pub fn deliver_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         self.alone(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
-    /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and does
-    /// nothing then.
+    /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and
+    /// does nothing then.
     pub fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         self.alone(until, || self.exchange(view, until))
     }
@@ -79,8 +80,8 @@ impl Exchange {
         }
     }
 
-    /// Delivers what waits, then takes all that is new; also of a log that takes no writes. The next exchange goes on where
-    /// the deadline ended this one.
+    /// Delivers what waits, then takes all that is new; also of a log that takes no writes. The next exchange goes on
+    /// where the deadline ended this one.
     fn exchange(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         let begun = Instant::now();
         let done = self.exchange_untimed(view, until);
@@ -196,8 +197,8 @@ impl Exchange {
         Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
-    /// Tells a log that this folder never read before of the matches that it lacks. Returns `false` if the log is away, or
-    /// the deadline came first.
+    /// Tells a log that this folder never read before of the matches that it lacks. Returns `false` if the log is away,
+    /// or the deadline came first.
     fn join(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         self.tell_matches(view, |told| {
             let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
@@ -209,8 +210,8 @@ impl Exchange {
         })
     }
 
-    /// Puts all confirmed matches that do not wait already into the outbox, some at a time, unless `lacks` removes them.
-    /// Returns `false` if `lacks` does.
+    /// Puts all confirmed matches that do not wait already into the outbox, some at a time, unless `lacks` removes
+    /// them. Returns `false` if `lacks` does.
     pub fn tell_matches(&self, view: &SharedView, lacks: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in LibraryRows(&self.store).libraries(view.identity)? {
@@ -219,19 +220,23 @@ impl Exchange {
             for some in known.chunks(FEW) {
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
-                let mut told = SharedEntries(&self.reading).of_matches(&row, &pairs);
+                let mut told = SharedEntries(&self.reading).of_matches(&row.library, &pairs);
                 told.retain(|entry| told_at.get(&entry.name.key) != Some(&WAITS));
                 if !lacks(&mut told)? {
                     return Ok(false);
                 }
-                Outbox(&self.store).tell(view.identity, &told, Deadline::NONE)?;
+                Outbox(&self.store).enqueue(view.identity, &told, Deadline::NONE)?;
             }
         }
         Ok(true)
     }
 
-    /// Applies entries in their order.
-    pub fn apply(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
+    /// Applies entries in their order. Other hosts have them.
+    fn apply(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
+        quietly(|| self.apply_each(view, entries))
+    }
+
+    fn apply_each(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
         let (mut rest, mut has_probed) = (entries, false);
         while let Some(first) = rest.first() {
             // Neighbours of one kind and library are written together.
@@ -272,7 +277,6 @@ impl Exchange {
                                 LibraryRows(&self.store).invalidate_libraries(
                                     view.identity,
                                     Some(row.id),
-                                    &[],
                                     Deadline::NONE,
                                 )?;
                                 self.note_applied(entry)?;
@@ -389,7 +393,7 @@ impl Exchange {
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
         let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
         for entry in entries {
-            let own = SharedEntries(&self.reading).own_spelling(row, &entry.name.key);
+            let own = SharedEntries(&self.reading).own_spelling(&row.library, &entry.name.key);
             let (Some(own), Ok(key)) = (own, std::str::from_utf8(&entry.body)) else {
                 continue;
             };
@@ -410,7 +414,7 @@ impl Exchange {
             }
         }
         if !removed.is_empty() {
-            LibraryRows(&self.store).invalidate(view.identity, &[], &removed, &[], Deadline::NONE)?;
+            LibraryRows(&self.store).invalidate(view.identity, &LocalWrite::NONE, &[], &removed, Deadline::NONE)?;
         }
         if pairs.is_empty() {
             return Ok(());
@@ -419,7 +423,7 @@ impl Exchange {
             .iter()
             .map(|(path, key)| (path.as_slice(), key.as_str()))
             .collect();
-        self.maintenance.record_matches(row, &pairs, &[], Deadline::NONE)?;
+        self.maintenance.record_matches(row, &pairs, Deadline::NONE)?;
         Ok(())
     }
 
@@ -429,7 +433,7 @@ impl Exchange {
             hint: Hint::from_number(entry.body.first().copied().unwrap_or(0).into()),
             deleted: Vec::new(),
         };
-        LibraryRows(&self.store).mark(view.identity, &[hint], &[], Deadline::NONE)
+        LibraryRows(&self.store).mark(view.identity, &[hint], Deadline::NONE)
     }
 
     fn take_invalid_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
@@ -443,9 +447,9 @@ impl Exchange {
                     let confirmed = self.reading.matches_of_item(&[row.id], &key)?;
                     LibraryRows(&self.store).invalidate(
                         view.identity,
+                        &LocalWrite::NONE,
                         &[(row.id, b"", &*key)],
                         &confirmed,
-                        &[],
                         Deadline::NONE,
                     )?;
                     self.note_applied(entry)?;
@@ -454,7 +458,7 @@ impl Exchange {
                 before.push((entry, applied));
             }
             // Also if it is applied already: an older item may have ended it.
-            LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], &[], Deadline::NONE)?;
+            LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], Deadline::NONE)?;
         }
         self.forget_shared(view, row, &before)
     }
@@ -465,8 +469,8 @@ impl Exchange {
         for entry in entries {
             if self.is_applied(entry)? == Applied::Own {
                 before.push((entry, Applied::Own));
-            } else if let Some(own) = SharedEntries(&self.reading).own_spelling(row, &entry.name.key) {
-                self.reading.invalidate_told_path(&library, &own, &entry.name.key)?;
+            } else if let Some(own) = SharedEntries(&self.reading).own_spelling(&row.library, &entry.name.key) {
+                self.reading.invalidate_spellings(&library, &own, &entry.name.key)?;
             }
         }
         self.forget_shared(view, row, &before)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::chunks::LogSource;
-use super::core::{Away, Exchange, SharedView};
+use super::core::{Away, Exchange, SharedView, quietly};
 use super::incoming::BATCH;
 use super::leases::HeldLease;
 use crate::bodies::{ListingBody, ProbeBody, decode};
@@ -59,8 +59,8 @@ impl Exchange {
         }
     }
 
-    /// Exchanges news before a library is brought up to date: the log is to know first what this host has to tell. Returns
-    /// whether the library waits for the log, which is away: its listing answers meanwhile, marked as stale.
+    /// Exchanges news before a library is brought up to date: the log is to know first what this host has to tell.
+    /// Returns whether the library waits for the log, which is away: its listing answers meanwhile, marked as stale.
     pub fn waits_for_log(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         if let Some(view) = self.view()? {
             self.exchange_once(&view, job.bounds.deadline)?;
@@ -74,7 +74,8 @@ impl Exchange {
         let Some(view) = self.view()? else {
             let asked_ms = self.clock.now_ms();
             let (_, rows) = job.probe()?;
-            // The first probe names the view. News comes before the probe is published, since a log may refuse to be written.
+            // The first probe names the view. News comes before the probe is published, since a log may refuse to be
+            // written.
             if let Some(view) = self.view()? {
                 self.exchange_once(&view, job.bounds.deadline)?;
                 // Others need not repeat it.
@@ -178,7 +179,8 @@ impl Exchange {
         why: RefreshReason,
     ) -> Result<Option<MergedDelta>> {
         let begun_ms = self.clock.now_ms();
-        let merged = job.fetch(row, need, why, true)?;
+        // A new listing may copy matches of another token: the log has those that were told.
+        let merged = quietly(|| job.fetch(row, need, why, true))?;
         // Since then this host knows better than what others told before. Changes were merged into the listing that was
         // there; a full listing is another one.
         let listing = match merged {
@@ -211,7 +213,7 @@ impl Exchange {
             copied_ms: Some(at_ms),
             ..*job
         };
-        copying.list(&row, RefreshReason::Due)?;
+        quietly(|| copying.list(&row, RefreshReason::Due))?;
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
         Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;

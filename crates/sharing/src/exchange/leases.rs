@@ -66,7 +66,8 @@ impl Exchange {
         Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
     }
 
-    /// Renews a lease before something is written under it. Returns `false` if another host took over, or the log is away.
+    /// Renews a lease before something is written under it. Returns `false` if another host took over, or the log is
+    /// away.
     pub fn keep_lease(&self, lease: &Lease) -> bool {
         self.ask_to_take(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
     }

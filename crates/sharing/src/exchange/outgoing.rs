@@ -67,8 +67,8 @@ impl Exchange {
         }
     }
 
-    /// Returns whether the log lacks what was delivered to it last: it was restored, or a replica took its place. Asks once
-    /// after each delivery.
+    /// Returns whether the log lacks what was delivered to it last: it was restored, or a replica took its place. Asks
+    /// once after each delivery.
     pub fn has_lost(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         let last = Outbox(&self.store).last_delivered(view.identity)?;
         let Some((host, number)) = last.filter(|_| lock(&self.state).kept != last) else {

@@ -16,8 +16,8 @@ const PART: u64 = 4;
 const RENEWED: u32 = 50;
 
 impl Exchange {
-    /// Publishes a probe under a lease. `asked_ms`: when the server was asked for it. It is as old as that for others, and a
-    /// lease that has ended writes nothing: a host may sleep at any time.
+    /// Publishes a probe under a lease. `asked_ms`: when the server was asked for it. It is as old as that for others,
+    /// and a lease that has ended writes nothing: a host may sleep at any time.
     pub fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
         if !self.keep_lease(lease) {
             return;
@@ -34,9 +34,9 @@ impl Exchange {
         });
     }
 
-    /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`: what
-    /// changed, if it is known. `included`: how far the log was read before. A failure is none of the call: the library
-    /// is published after its next refresh.
+    /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`:
+    /// what changed, if it is known. `included`: how far the log was read before. A failure is none of the call: the
+    /// library is published after its next refresh.
     pub fn publish(
         &self,
         view: &SharedView,

@@ -176,8 +176,8 @@ impl Exchange {
         }
     }
 
-    /// Waits until [`GATHER`] has passed since the last exchange, and takes what was told. Returns `false` if the thread is
-    /// to stop.
+    /// Waits until [`GATHER`] has passed since the last exchange, and takes what was told. Returns `false` if the
+    /// thread is to stop.
     fn gather(&self, last: Option<Instant>) -> bool {
         let rest = last.map_or(Duration::ZERO, |at| GATHER.saturating_sub(at.elapsed()));
         let waited = self

@@ -42,7 +42,8 @@ impl Exchange {
     }
 
     /// What another host found when it searched a library for this, if the server is not searched again yet: the pause
-    /// after searches that find nothing is that of one host. Otherwise returns for how long they have found nothing, ms.
+    /// after searches that find nothing is that of one host. Otherwise returns for how long they have found nothing,
+    /// ms.
     fn shared_search(&self, library: &str, key: &[u8]) -> Result<std::result::Result<Vec<Item>, i64>> {
         let Some(view) = self.view()? else {
             return Ok(Err(0));
@@ -86,8 +87,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Tells other hosts of items that the server was asked for by their keys. `gone`: it has these no more. A kill loses
-    /// it: then they ask the server too.
+    /// Tells other hosts of items that the server was asked for by their keys. `gone`: it has these no more. A kill
+    /// loses it: then they ask the server too.
     pub fn tell_verified(self: &Arc<Self>, library: &str, items: &[Item], gone: &[&str]) {
         let mut state = lock(&self.state);
         if state.away.is_some() {

@@ -1,4 +1,5 @@
-//! What this host has told, and the log refuses to take for now. It will be behind everything that the log has, so it decides.
+//! What this host has told, and the log refuses to take for now. It will be behind everything that the log has, so it
+//! decides.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Resolves host names. The system's resolver has no deadline and cannot be ended, so it runs on a thread of its own, one
-//! at a time, however many calls ask meanwhile.
+//! Resolves host names. The system's resolver has no deadline and cannot be ended, so it runs on a thread of its own,
+//! one at a time, however many calls ask meanwhile.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

@@ -1,0 +1,55 @@
+//! What hosts and events write to this folder, for who sees each such write in its transaction.
+
+use crate::entries::NewEntry;
+use crate::model::{Hint, Library, LibraryId};
+
+/// Reports of events about one library, or about all: whether to probe it, and which items were deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LibraryHint {
+    /// Its section id; `None` for every library.
+    pub section: Option<String>,
+    /// Whether to probe it, and why.
+    pub hint: Hint,
+    /// Items that events reported as deleted. Each must be verified before it is returned again.
+    pub deleted: Vec<String>,
+}
+
+/// A write of hosts or events. It says what they asked for, which may be more than what changes here: a path that this
+/// folder does not know may be known to another host.
+#[derive(Clone, Copy, Debug)]
+pub enum LocalWrite<'w> {
+    /// These matches of a library are confirmed: paths and rating keys.
+    Matches(&'w Library, &'w [(&'w [u8], &'w str)]),
+    /// These paths of libraries are invalidated.
+    Paths(&'w [LibraryId], &'w [&'w [u8]]),
+    /// These items of libraries are invalidated.
+    Items {
+        /// The libraries.
+        libraries: &'w [LibraryId],
+        /// Rating keys of the items.
+        rating_keys: &'w [&'w str],
+        /// Whether their matches are removed too.
+        with_matches: bool,
+    },
+    /// A library is invalidated; `None`: all of them.
+    Library(Option<LibraryId>),
+    /// Events reported this.
+    Hints(&'w [LibraryHint]),
+}
+
+impl LocalWrite<'_> {
+    /// Nothing that anybody asked for.
+    pub const NONE: Self = LocalWrite::Paths(&[], &[]);
+}
+
+/// Sees each write of hosts and events before it is committed.
+pub trait WriteObserver: Send + Sync {
+    /// Returns whether it sees what this thread writes.
+    fn observes(&self) -> bool;
+
+    /// The entries that a write puts into the outbox. `libraries`: those that it may name by their number.
+    fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry>;
+
+    /// Called after a commit with entries, on the thread that wrote, which holds no connection.
+    fn committed(&self);
+}
