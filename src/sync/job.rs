@@ -2,16 +2,17 @@
 //! reports progress.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BackOff;
-use super::call::{AllowedView, Call, Progress, RefreshReason, aborted};
+use super::call::{AllowedView, Call, RefreshReason, aborted};
 use super::flight::SingleFlight;
 use super::reading::Reading;
+use super::report::{JobMonitor, Report, TICK};
 use crate::engine::{
     Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, SearchRows, Snapshot, Store, age,
 };
@@ -22,31 +23,9 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
-use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source, WantedPath};
 use crate::stats::{Counters, Spent};
-
-/// Interval between progress reports to the host.
-pub const TICK: Duration = Duration::from_millis(100);
-
-/// Progress that the fetching thread shares with the waiting one.
-#[derive(Default)]
-pub struct Report {
-    pub library: Mutex<String>,
-    pub items: AtomicU64,
-    pub total: AtomicU64,
-    /// Rows arrived in this job. `items` also counts those of an interrupted listing.
-    pub rows_arrived: AtomicBool,
-    pub fetching: AtomicBool,
-    abort: AtomicBool,
-}
-
-impl Report {
-    fn is_aborted(&self) -> bool {
-        self.abort.load(Ordering::Relaxed)
-    }
-}
 
 /// Brings the store of one handle up to date.
 pub struct Syncing {
@@ -355,12 +334,7 @@ impl Syncing {
         };
         let report = Report::default();
         let is_aborted = || report.is_aborted();
-        let mut monitor = JobMonitor {
-            source,
-            call,
-            report: &report,
-            begun: Instant::now(),
-        };
+        let mut monitor = JobMonitor::new(source, call, &report);
         let bounds = Bounds {
             deadline: call.deadline,
             silence: call.silence,
@@ -403,42 +377,6 @@ impl Syncing {
         }
         // The host can stop the call even after the work was done.
         if report.is_aborted() { Err(aborted()) } else { done }
-    }
-}
-
-/// Monitors a running job on the calling thread.
-struct JobMonitor<'m> {
-    source: &'m dyn Source,
-    call: &'m Call<'m>,
-    report: &'m Report,
-    begun: Instant,
-}
-
-impl JobMonitor<'_> {
-    /// Interrupts what overruns its bounds, and reports progress, by which the host may stop the job at any time.
-    fn tick(&mut self, is_working: bool) {
-        let (source, report) = (self.source, self.report);
-        source.interrupt_overrun();
-        let Some(progress) = self.call.progress.filter(|_| !report.is_aborted()) else {
-            return;
-        };
-        let mut library = String::new();
-        let (mut items, mut total) = (0, 0);
-        if report.fetching.load(Ordering::Relaxed) {
-            library.clone_from(&lock(&report.library));
-            items = report.items.load(Ordering::Relaxed);
-            total = report.total.load(Ordering::Relaxed);
-        }
-        let goes_on = progress(&Progress {
-            library: Some(&*library).filter(|title| !title.is_empty()),
-            items,
-            total: Some(total).filter(|total| *total > 0),
-            elapsed: self.begun.elapsed(),
-        });
-        report.abort.store(!goes_on, Ordering::Relaxed);
-        if !goes_on && is_working {
-            source.interrupt(); // it may be waiting for an answer
-        }
     }
 }
 
