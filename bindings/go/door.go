@@ -152,14 +152,18 @@ func (i *Index) wait(ctx context.Context, subject string, ask Ask, work func(C.i
 	defer user.Delete()
 	// A wait for changes tells of no progress until it is woken.
 	over, left := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(left)
-		select {
-		case <-ctx.Done():
-			i.wakeWaiting()
-		case <-over:
-		}
-	}()
+	if ctx.Done() == nil {
+		close(left)
+	} else {
+		go func() {
+			defer close(left)
+			select {
+			case <-ctx.Done():
+				i.wakeWaiting()
+			case <-over:
+			}
+		}()
+	}
 	renewal, renewed := i.callbacks.call(ctx, i)
 	status, err := work(milliseconds(limit.within), C.uintptr_t(user))
 	renewed()
@@ -207,15 +211,18 @@ func failedAnswer(answer *Answer, err error) error {
 	return err
 }
 
+func (a Ask) flags() C.uint32_t {
+	return flag(a.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(a.AtOnce, C.PLEXINDEX_QUERY_AT_ONCE) |
+		flag(a.Full, C.PLEXINDEX_QUERY_FULL) | flag(a.Check, C.PLEXINDEX_QUERY_PROBE)
+}
+
 // paths asks for one path, or for many with a NUL behind each.
 func (l *Library) paths(ctx context.Context, all string, count int, ask Ask) (answers []Answer, err error) {
 	l = l.some()
 	given, length := text(all)
-	flags := flag(ask.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(ask.AtOnce, C.PLEXINDEX_QUERY_AT_ONCE) |
-		flag(ask.Full, C.PLEXINDEX_QUERY_FULL) | flag(ask.Check, C.PLEXINDEX_QUERY_PROBE)
 	_, err = l.index.wait(ctx, asked(all), ask, func(within C.int64_t, user C.uintptr_t) (Status, error) {
 		status, err := fill(16384+4*len(all), func(out, failed *C.plexindex_buffer) C.int32_t {
-			return C.ask(l.index.handle, l.handle, given, length, C.size_t(count), within, flags, user, out, failed)
+			return C.ask(l.index.handle, l.handle, given, length, C.size_t(count), within, ask.flags(), user, out, failed)
 		}, func(out *C.plexindex_buffer) { answers = readBlock(out) })
 		for _, answer := range answers { // of many the status is OK
 			if answer.Status == NotYet || answer.Status == NeedsWarm {
@@ -232,11 +239,9 @@ func (l *Library) paths(ctx context.Context, all string, count int, ask Ask) (an
 func (l *Library) Refresh(ctx context.Context, ask ...Ask) (bool, error) {
 	l = l.some()
 	one := first(ask)
-	flags := flag(one.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(one.AtOnce, C.PLEXINDEX_QUERY_AT_ONCE) |
-		flag(one.Full, C.PLEXINDEX_QUERY_FULL) | flag(one.Check, C.PLEXINDEX_QUERY_PROBE)
 	status, err := l.index.wait(ctx, "", one, func(within C.int64_t, user C.uintptr_t) (Status, error) {
 		return call(func(failed *C.plexindex_buffer) C.int32_t {
-			return C.ask(l.index.handle, l.handle, nil, 0, 0, within, flags, user, nil, failed)
+			return C.ask(l.index.handle, l.handle, nil, 0, 0, within, one.flags(), user, nil, failed)
 		})
 	})
 	return status == OK && err == nil, err

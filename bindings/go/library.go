@@ -94,22 +94,28 @@ func (l *Library) SearchTitle(ctx context.Context, title string, ask ...Ask) (An
 
 var found = sync.Pool{New: func() any { return new([1024]byte) }}
 
+// lookup makes a fast lookup: "" where there is nothing.
+func lookup(index *Index, name string, work func(data *C.char, length C.size_t, room *C.char, capacity C.size_t) C.size_t) string {
+	if name == "" || index.begin() != nil {
+		return ""
+	}
+	defer index.end()
+	room := found.Get().(*[1024]byte)
+	defer found.Put(room)
+	data, length := text(name)
+	if size := work(data, length, (*C.char)(unsafe.Pointer(room)), C.size_t(len(room))); size > 0 {
+		return string(room[:size-1])
+	}
+	return ""
+}
+
 // LookupKey gives the key of the item with this path, where the index has it at hand; else "". It never waits. A path
 // with a NUL has none.
 func (l *Library) LookupKey(path string) string {
 	l = l.some()
-	if path == "" || l.index.begin() != nil {
-		return ""
-	}
-	defer l.index.end()
-	room := found.Get().(*[1024]byte)
-	defer found.Put(room)
-	data, length := text(path)
-	size := C.lookup_key(l.handle, data, length, (*C.char)(unsafe.Pointer(room)), C.size_t(len(room)))
-	if size == 0 {
-		return ""
-	}
-	return string(room[:size-1])
+	return lookup(l.index, path, func(data *C.char, length C.size_t, room *C.char, capacity C.size_t) C.size_t {
+		return C.lookup_key(l.handle, data, length, room, capacity)
+	})
 }
 
 // LookupKeys is LookupKey for many paths: a key or "" for each, in order.

@@ -54,18 +54,9 @@ func (i *Index) Table(name string, foldASCII bool) (*Table, error) {
 // Lookup gives a value where the index has it at hand; else "". It never waits.
 func (t *Table) Lookup(name string) string {
 	t = t.some()
-	if name == "" || t.index.begin() != nil {
-		return ""
-	}
-	defer t.index.end()
-	room := found.Get().(*[1024]byte)
-	defer found.Put(room)
-	data, length := text(name)
-	size := C.table_lookup(t.handle, data, length, (*C.char)(unsafe.Pointer(room)), C.size_t(len(room)))
-	if size == 0 {
-		return ""
-	}
-	return string(room[:size-1])
+	return lookup(t.index, name, func(data *C.char, length C.size_t, room *C.char, capacity C.size_t) C.size_t {
+		return C.table_lookup(t.handle, data, length, room, capacity)
+	})
 }
 
 // Get gives the value of this name, and whether there is one.
