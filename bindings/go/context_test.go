@@ -97,6 +97,8 @@ func TestACallThatFailsByTimeNamesItsContext(t *testing.T) {
 		err := limit{ctx, time.Millisecond, end, "again"}.outcome(status, &Error{Status: status, Message: "mine"})
 		same(t, []any{errors.Is(err, context.DeadlineExceeded), errors.Is(err, status)}, []any{is, true})
 	}
+	err := limit{ctx: always}.outcome(Connect, &Error{Status: Connect}) // no deadline's
+	same(t, []any{errors.Is(err, Connect), errors.Is(err, context.DeadlineExceeded)}, []any{true, false})
 	same(t, asked("/a\x00/b\x00"), "'/a'…")
 }
 

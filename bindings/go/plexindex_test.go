@@ -332,6 +332,20 @@ func TestWhatIsWrongIsRefused(t *testing.T) {
 	}
 }
 
+// The address of the repository is written in Cargo.toml when there is one.
+func TestTheModuleHasAnAddressThatGoGetAccepts(t *testing.T) {
+	module, err := os.ReadFile("go.mod")
+	must(t, err)
+	manifest, err := os.ReadFile("../../Cargo.toml")
+	must(t, err)
+	line, _, _ := strings.Cut(string(module), "\n")
+	address := strings.TrimSuffix(strings.TrimPrefix(line, "module "), "/bindings/go")
+	same(t, []any{line, strings.Contains(address, ".")}, []any{"module " + address + "/bindings/go", true})
+	if strings.Contains(string(manifest), "\nrepository = ") {
+		same(t, strings.Contains(string(manifest), `repository = "https://`+address+`"`), true)
+	}
+}
+
 func TestABuildWithoutCgoNamesIt(t *testing.T) {
 	made := exec.Command("go", "build", "-o", os.DevNull, "./examples/match")
 	made.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -244,7 +244,7 @@ function renew(user, at) {
     const most = Number(koffi.decode(at, capacity.offset, 'size_t'));
     if (bytes.length > most || bytes.some((one) => one <= 0x20 || one > 0x7e)) {
       const expected = `give ASCII without spaces and ends of lines, ${most} bytes at most`;
-      throw new PlexindexError('INVALID_ARGUMENT', `what renewToken returns is no token: ${expected}`, statuses.INVALID_ARGUMENT);
+      throw new PlexindexError('INVALID_ARGUMENT', `what renewToken returns is no token: ${expected}`, 100);
     }
     // No view: the memory is the library's, and goes with the call.
     koffi.encode(koffi.decode(at, data.offset, 'void *'), 'uint8_t', [...bytes], bytes.length);

@@ -3,7 +3,8 @@ import type * as methods from './methods.js';
 import type { Confidence, EditChange, LockChange, MatchKind, Methods, Reason } from './methods.js';
 import type { AnswerStatus, ErrorStatus, LogLevel, OptionFields, RequestKind, Stats } from './names.js';
 
-export type { AnswerStatus, Confidence, EditChange, ErrorStatus, LogLevel, MatchKind, Methods, Reason, RequestKind, Stats };
+export type { AnswerStatus, Confidence, EditChange, ErrorStatus, LogLevel, MatchKind, Methods, Reason };
+export type { RequestKind, Stats };
 
 // What `lib` has from ES2026 on, so that `await using` compiles with an older one.
 declare global {
@@ -124,7 +125,9 @@ export class Index {
    * Calls a method by its name: docs/methods.md describes all methods, with the fields of their requests and answers.
    * A path that is no UTF-8 is given as a Uint8Array and comes as a Buffer.
    */
-  call<M extends keyof Methods>(method: M, request?: Methods[M]['request'], options?: Limits): Promise<Methods[M]['answer']>;
+  call<M extends keyof Methods>(
+    method: M, request?: Methods[M]['request'], options?: Limits,
+  ): Promise<Methods[M]['answer']>;
   /**
    * A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
    * library that does not exist fails with the code 'LIBRARY_NOT_FOUND'.

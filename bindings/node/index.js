@@ -3,7 +3,9 @@
 
 const { isMainThread } = require('node:worker_threads');
 const check = require('./arguments.js');
-const { NAMES, closedError, nativeDeadline, call, callNow, fill, ask, endCalls, renewals, addRenewal } = require('./calls.js');
+const {
+  NAMES, closedError, nativeDeadline, call, callNow, fill, ask, endCalls, renewals, addRenewal,
+} = require('./calls.js');
 const { constants: c, statuses, words, layout, callbacks, load, Struct, Room, koffi } = require('./native.js');
 
 const { PlexindexError } = check;
@@ -58,28 +60,19 @@ function textAt(block, at) {
 const known = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 
 function readItem(block, at) {
-  const text = (name) => textAt(block, at + ITEM[name].offset)?.toString();
+  const item = {};
+  for (const { name, type, offset } of Object.values(ITEM)) {
+    if (type === 'plexindex_text') item[camel(name)] = textAt(block, at + offset)?.toString();
+  }
+  const { libraryTitle: library, ...texts } = item;
   const number = (name, none) => {
     const value = block.readInt32LE(at + ITEM[name].offset);
     return value === none ? undefined : value;
   };
   const isBytes = block.readUInt32LE(at + ITEM.flags.offset) & c.ITEM_PATH_NOT_UTF8;
-  return known({
-    key: text('key'),
-    ratingKey: text('rating_key'),
-    kind: KINDS[number('kind')] ?? 'other',
-    title: text('title'),
-    year: number('year', 0),
-    showTitle: text('show_title'),
-    showRatingKey: text('show_rating_key'),
-    showGuid: text('show_guid'),
-    season: number('season', -1),
-    episode: number('episode', -1),
-    guid: text('guid'),
-    path: isBytes ? Buffer.from(textAt(block, at + ITEM.path.offset)) : text('path'),
-    section: text('section'),
-    library: text('library_title'),
-  });
+  if (isBytes) texts.path = Buffer.from(textAt(block, at + ITEM.path.offset));
+  const [season, episode] = [number('season', -1), number('episode', -1)];
+  return known({ ...texts, library, kind: KINDS[number('kind')] ?? 'other', year: number('year', 0), season, episode });
 }
 
 function readBlock(block) {
@@ -253,7 +246,8 @@ class Index {
     await this._call('get_stats', this._handle, filled.memory);
     const { size, answers, requests, lastFailure, ...counts } = camelNames('', filled.read());
     const byWord = (all, names) => Object.fromEntries(names.map((name, at) => [name, all[at]]));
-    return { ...counts, answers: byWord(answers, MATCH_KINDS), requests: byWord(requests, REQUESTS), lastFailure: lastFailure || null };
+    const named = { answers: byWord(answers, MATCH_KINDS), requests: byWord(requests, REQUESTS) };
+    return { ...counts, ...named, lastFailure: lastFailure || null };
   }
 
   async store() {
@@ -472,8 +466,10 @@ class Table {
   }
 
   async put(name, value, options) {
-    const { ttlMs = 0, limit = 100_000_000 } = check.options(options, { ttlMs: check.integer(-2), limit: check.integer(0) });
-    await this._index._call('table_put', this._handle, ...check.sized(name, 'name'), ...check.sized(value, 'value'), ttlMs, limit);
+    const checks = { ttlMs: check.integer(-2), limit: check.integer(0) };
+    const { ttlMs = 0, limit = 100_000_000 } = check.options(options, checks);
+    const given = [...check.sized(name, 'name'), ...check.sized(value, 'value'), ttlMs, limit];
+    await this._index._call('table_put', this._handle, ...given);
   }
 
   async remove(name) {

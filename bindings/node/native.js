@@ -69,7 +69,8 @@ function load() {
   native.call = bind('plexindex_call', 'int32_t', ['void *', 'str', 'void *', 'size_t', 'void *', json, 'void *']);
   if (native.get_abi_version() !== constants.ABI_VERSION) {
     const found = `${file} (plexindex ${native.get_version()}) has ABI version ${native.get_abi_version()}`;
-    throw refused(`${found}, this package was written for ${constants.ABI_VERSION}: install version ${version} of the library`);
+    const wanted = `this package was written for ${constants.ABI_VERSION}`;
+    throw refused(`${found}, ${wanted}: install version ${version} of the library`);
   }
   keep(file);
   loaded = native;

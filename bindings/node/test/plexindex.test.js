@@ -89,7 +89,7 @@ test('what changes the store is called with its arguments', async (t) => {
     assert.deepStrictEqual([code, report.states], ['NOT_ON_SERVER', ['no', 'missing']]);
     return true;
   });
-  const table = index.table('notes', { foldAscii: true });
+  const table = index.table(new TextEncoder().encode('notes'), { foldAscii: true });
   await table.put('One', 'first', { ttlMs: -2 });
   await table.put('', Buffer.from([0, 255]));
   assert.deepStrictEqual([table.lookup('one'), await table.get('ONE'), await table.get('two')], ['first', Buffer.from('first'), null]);
@@ -136,6 +136,8 @@ test('progress is reported, ends a call, and what it throws comes out', async (t
     await assert.rejects(library.refresh({ full: true, progress }), is);
     await assert.rejects(index.call('changes.wait', { library: 'Movies', cursor, offline: true }, { progress }), is);
   }
+  // A quick fetch tells of its progress once, when all is fetched.
+  await assert.rejects((await opened(t)).library().match(movies[0].path, { progress: raise }), is);
   const stopped = new AbortController();
   const aborting = library.refresh({ full: true, signal: stopped.signal, progress: () => stopped.abort() });
   await assert.rejects(aborting, { name: 'AbortError' });
