@@ -236,9 +236,11 @@ class Index {
   table(name, options) {
     this._checkOpen();
     const { foldAscii } = check.options(options, { foldAscii: check.flag });
-    const out = Buffer.alloc(8);
-    callNow('get_table', [this._handle, ...check.sized(name, 'name'), foldAscii ? c.TABLE_FOLD_ASCII : 0, out]);
-    return new Table(this, out.readBigUInt64LE(), typeof name === 'string' ? name : Buffer.from(name));
+    const [bytes, out] = [check.text(name, 'name'), Buffer.alloc(8)];
+    // The empty name is a pointer and 0.
+    const at = bytes.length === 0 ? Buffer.alloc(1) : bytes;
+    callNow('get_table', [this._handle, at, bytes.length, foldAscii ? c.TABLE_FOLD_ASCII : 0, out]);
+    return new Table(this, out.readBigUInt64LE(), typeof name === 'string' ? name : bytes);
   }
 
   async stats() {

@@ -96,6 +96,8 @@ test('what changes the store is called with its arguments', async (t) => {
   const names = [];
   for await (const name of table.names()) names.push(name.toString());
   assert.deepStrictEqual([names, await table.count()], [['', 'one'], 2]);
+  await index.table('').put('a', 'b');
+  assert.strictEqual(await index.table('').count(), 1);
   await table.remove('one');
   await table.clear();
   assert.strictEqual(await table.get(''), null);
