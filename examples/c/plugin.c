@@ -91,20 +91,6 @@ static void import(struct plugin *plugin)
     if (plugin->imported != PLEXINDEX_OK) fprintf(stderr, "not imported: %s\n", error.text);
 }
 
-/* Calls a method, until the host unloads the plug-in. The caller releases the answer, which is NULL after an error. */
-static int32_t call(struct plugin *plugin, const char *method, const json_t *request, json_t **answer,
-                    plexindex_buffer *error)
-{
-    plexindex_call_options options = {.size = sizeof options, .progress = is_unloading, .progress_user = plugin};
-    char *text = json_dumps(request, 0), *json = NULL;
-    size_t length = text == NULL ? 0 : strlen(text);
-    int32_t status = plexindex_call(plugin->index, method, text, length, &options, &json, error);
-    *answer = json == NULL ? NULL : json_loads(json, 0, NULL);
-    plexindex_free(json);
-    free(text);
-    return status;
-}
-
 /* Prints what Plex lacks. Each call of the walk takes 200 ms or little more, so unloading waits no longer. */
 static void walk(struct plugin *plugin)
 {
@@ -121,9 +107,12 @@ static void walk(struct plugin *plugin)
     do status = plexindex_refresh(plugin->index, &query, failed); /* the walk sends no request */
     while (tries_again(plugin, status, &error));
     while (status == PLEXINDEX_OK && goes_on && !is_unloading(plugin, NULL)) {
+        char *text = json_dumps(request, 0), *json = NULL;
         json_t *answer, *finding, *number, *start = json_array();
         size_t i;
-        status = call(plugin, "walk.next", request, &answer, failed);
+        status = plexindex_call(plugin->index, "walk.next", text, strlen(text), NULL, &json, failed);
+        answer = json == NULL ? NULL : json_loads(json, 0, NULL);
+        plexindex_free(json), free(text);
         json_array_foreach(json_object_get(answer, "findings"), i, finding) {
             const char *kind = json_string_value(json_object_get(finding, "kind"));
             const char *path = json_string_value(json_object_get(finding, "path"));
@@ -168,7 +157,7 @@ static int load(struct plugin *plugin, char **given)
     plexindex_error error;
     plexindex_buffer *failed = plexindex_error_init(&error);
     plexindex_options options = plexindex_options_init();
-    json_t *answer;
+    char *json = NULL;
     int32_t status;
     memset(plugin, 0, sizeof *plugin);
     pthread_mutex_init(&plugin->lock, NULL);
@@ -188,7 +177,8 @@ static int load(struct plugin *plugin, char **given)
     if (status == PLEXINDEX_OK)
         status = plexindex_get_library(plugin->index, PLEXINDEX_SELECT_TITLE, given[3], strlen(given[3]),
                                        &plugin->library, failed);
-    if (status == PLEXINDEX_OK) status = call(plugin, "watch.start", NULL, &answer, failed), json_decref(answer);
+    if (status == PLEXINDEX_OK) status = plexindex_call(plugin->index, "watch.start", NULL, 0, NULL, &json, failed);
+    plexindex_free(json);
     if (status == PLEXINDEX_OK && pthread_create(&plugin->worker, NULL, work, plugin) == 0) return 1;
     fprintf(stderr, "the plug-in does not work: %s\n", error.text);
     unload(plugin, 0);
