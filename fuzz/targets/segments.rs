@@ -199,7 +199,8 @@ impl Original {
         if let Some(segment) = &listing {
             for (at, key) in in_range(&self.keys, which) {
                 let number = segment.find(key);
-                let item = number.map(|at| (segment.item(at), segment.facts(at), segment.added_sequence(at)));
+                let whole = number.and_then(|at| segment.whole_item(at));
+                let item = number.map(|at| (segment.item(at), segment.facts(at), segment.added_sequence(at), &whole));
                 answers.push((3 * at + 2, format!("{key}: {item:?}")));
             }
         }
