@@ -505,6 +505,10 @@ type WaitForChangesRequest struct {
 	Offline bool        `json:"offline,omitempty"`
 }
 
+type Waited struct {
+	Ready bool `json:"ready"`
+}
+
 type WalkStart struct {
 	Kind StartKind  `json:"kind"`
 	Path ByteString `json:"path"`

@@ -305,6 +305,9 @@ export interface WaitForChanges {
   library?: LibraryName;
   offline?: boolean;
 }
+export interface Waited {
+  ready: boolean;
+}
 export interface WalkStart {
   kind: StartKind;
   path: ByteString;
@@ -319,7 +322,7 @@ export interface Walked {
 /** Each method, with its request and its answer: docs/methods.md. */
 export interface Methods {
   'changes.list': { request: ListChanges; answer: ChangePage };
-  'changes.wait': { request: WaitForChanges; answer: Nothing };
+  'changes.wait': { request: WaitForChanges; answer: Waited };
   'edit': { request: EditItems; answer: EditedItems };
   'items.below': { request: ItemsBelow; answer: FilesPage };
   'items.get': { request: GetItem; answer: OneItem };

@@ -1,10 +1,11 @@
 //! The feed of changes, and the watch.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, LibraryName, Nothing, done, page};
 use crate::strings::check_page_limit;
+use plexindex::error::Status;
 use plexindex::inside::{ChangePage, DebounceIntervals};
 
 /// Lists the items that were added, removed, changed or moved after a cursor, oldest first, whichever process learned of it.
@@ -74,12 +75,20 @@ pub struct WaitForChanges {
     offline: bool,
 }
 
-pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> Answered<Nothing> {
+/// What ended the wait.
+#[derive(Serialize, JsonSchema)]
+pub struct Waited {
+    /// There is a change, or a refresh is due. Otherwise the deadline came first: the status is NOT_YET.
+    ready: bool,
+}
+
+pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> Answered<Waited> {
     let library = caller.library(request.library)?;
     let status = caller
         .query(library.query(), request.offline)?
         .wait_status(&request.cursor)?;
-    Ok((Nothing {}, Ok(status)))
+    let ready = status != Status::NotYet;
+    Ok((Waited { ready }, Ok(status)))
 }
 
 /// Listens to the server's events on a thread of the library, until `watch.stop` or plexindex_close(). An event makes the next

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::handles::Opened;
 use crate::query::Limits;
 use crate::strings::{LONGEST_TEXT, null};
-use plexindex::error::{Result, Status, abridged, check_length, refuse};
+use plexindex::error::{Error, Result, Status, abridged, check_length, refuse};
 use plexindex::{Index, Library, Query, Selector};
 
 /// A method.
@@ -112,7 +112,9 @@ fn replied<R: DeserializeOwned, A: Serialize>(
         Err(error) => return refuse(format!("{name}: the request is refused: {error}")),
     };
     let (answer, status) = run(caller, request)?;
-    Ok((serde_json::to_vec(&answer).unwrap_or_default(), status))
+    let answer = serde_json::to_vec(&answer)
+        .map_err(|error| Error::new(Status::Panic, format!("bug in plexindex: {name} has no JSON: {error}")))?;
+    Ok((answer, status))
 }
 
 /// An answer of a call that succeeded.

@@ -241,6 +241,8 @@ class WaitForChanges(TypedDict, total=False):
     cursor: str
     library: LibraryName
     offline: bool
+class Waited(TypedDict):
+    ready: bool
 class WalkStart(TypedDict, total=False):
     kind: StartKind
     path: ByteString
