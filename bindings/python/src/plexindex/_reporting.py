@@ -145,6 +145,7 @@ class ReportMethods(Session):
         return answer
 
     alibraries = _aio.cancellable(libraries)
+    acall = _aio.cancellable(call)
     astats = _aio.uncancellable(stats)
     ashared_status = _aio.uncancellable(shared_status)
     ashared_init = _aio.uncancellable(shared_init)

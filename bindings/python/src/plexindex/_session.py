@@ -156,7 +156,7 @@ class Session:
             self._done(call)
 
     def _request(
-        self, method: str, deadline: float | None = None, progress: ProgressArg = None, **request: Any
+        self, method: str, deadline: float | None = None, progress: ProgressArg = None, /, **request: Any
     ) -> tuple[int, Any]:
         """Calls a method of plexindex_call(). Returns its status and its answer, which an error has, too."""
         # Imported at first use: most hosts need neither this module nor JSON.

@@ -134,21 +134,33 @@ class TableStore:
         """Returns the handle of a table, valid until the index is closed."""
         return self.run(_handle, table)
 
+    def _ask(
+        self, function: str, table: bytes, *arguments: Any, reserve: int | None = None
+    ) -> tuple[int, bytes | bytearray]:
+        """Calls a function with the handle of a table."""
+
+        def work(index: Index) -> tuple[int, bytes | bytearray]:
+            handle, call = _handle(index, table), getattr(index._native, function)
+            return index._ask(call, *arguments, library=handle, reserve=reserve, detach=reserve is not None)
+
+        return self.run(work)
+
     def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
         """Returns a value that has not expired."""
-        return self.run(_get, table, name)
+        status, value = self._ask("table_get", table, name, len(name), reserve=0)
+        return value if status == c.OK else None
 
     def has(self, table: bytes, name: bytes) -> bool:
         """Returns whether there is a value, without reading it."""
-        return self.run(_has, table, name)
+        return self._ask("table_get", table, name, len(name), None)[0] == c.OK
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
         """Stores a value. ``ttl``: seconds until it expires; 0 or less: at once; None: never."""
-        self.run(_put, table, name, value, _ttl_ms(ttl), self._limit)
+        self._ask("table_put", table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
         """Removes a value. A missing one is no error."""
-        self.run(_remove, table, name)
+        self._ask("table_remove", table, name, len(name))
 
     def write(self, ops: list[Op], ttl: float | None) -> None:
         """Makes many changes, all or none."""
@@ -156,15 +168,17 @@ class TableStore:
 
     def count(self, table: bytes | None = None) -> int:
         """Returns the number of values, of all tables unless one is given."""
-        return self.run(_count, table)
+        found: int = self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
+        return found
 
     def clear(self, table: bytes | None = None) -> None:
         """Removes all values, of one table in the same time whatever their number."""
-        self.run(_clear, table)
+        self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
 
     def disk_bytes(self) -> int:
         """Returns the size of the folder on disk in bytes."""
-        return self.run(_disk_bytes)
+        found: int = self.run(lambda index: index.stats().disk_bytes)
+        return found
 
 
 # In tables with this prefix the library lower-cases A to Z: see MatchCache.
@@ -191,26 +205,6 @@ def _handle(index: Index, table: bytes) -> TableHandle:
     return found
 
 
-def _get(index: Index, table: bytes, name: bytes) -> bytes | bytearray | None:
-    call, handle = index._native.table_get, _handle(index, table)
-    status, value = index._ask(call, name, len(name), library=handle, reserve=0, detach=True)
-    return value if status == c.OK else None
-
-
-def _has(index: Index, table: bytes, name: bytes) -> bool:
-    status, _ = index._ask(index._native.table_get, name, len(name), None, library=_handle(index, table))
-    return status == c.OK
-
-
-def _put(index: Index, table: bytes, name: bytes, value: bytes, ttl_ms: int, limit: int) -> None:
-    call, handle = index._native.table_put, _handle(index, table)
-    index._do(call, name, len(name), value, len(value), ttl_ms, limit, library=handle)
-
-
-def _remove(index: Index, table: bytes, name: bytes) -> None:
-    index._do(index._native.table_remove, name, len(name), library=_handle(index, table))
-
-
 def _write(index: Index, ops: list[Op], ttl_ms: int, limit: int) -> None:
     from ._native import CBytes, CTableOp
 
@@ -219,15 +213,3 @@ def _write(index: Index, ops: list[Op], ttl_ms: int, limit: int) -> None:
         slot.kind, slot.table = kind, _handle(index, table).pointer
         slot.name, slot.value = CBytes.of(name), CBytes.of(value)
     index._do(index._native.table_write, given, len(ops), ttl_ms, limit, library=index)
-
-
-def _count(index: Index, table: bytes | None) -> int:
-    return index._request("tables.count", table=table)[1]["count"]  # type: ignore[no-any-return]
-
-
-def _disk_bytes(index: Index) -> int:
-    return index.stats().disk_bytes
-
-
-def _clear(index: Index, table: bytes | None) -> None:
-    index._request("tables.clear", table=table, all=table is None)
