@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._index import Index
     from ._library import TableHandle
     from ._mapping import MappingArg
+    from ._native import Native
 
     T = TypeVar("T")
     Op = tuple[int, bytes, bytes, bytes]
@@ -135,32 +136,32 @@ class TableStore:
         return self.run(_handle, table)
 
     def _ask(
-        self, function: str, table: bytes, *arguments: Any, reserve: int | None = None
+        self, function: Callable[[Native], Any], table: bytes, *arguments: Any, reserve: int | None = None
     ) -> tuple[int, bytes | bytearray]:
         """Calls a function with the handle of a table."""
 
         def work(index: Index) -> tuple[int, bytes | bytearray]:
-            handle, call = _handle(index, table), getattr(index._native, function)
+            handle, call = _handle(index, table), function(index._native)
             return index._ask(call, *arguments, library=handle, reserve=reserve, detach=reserve is not None)
 
         return self.run(work)
 
     def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
         """Returns a value that has not expired."""
-        status, value = self._ask("table_get", table, name, len(name), reserve=0)
+        status, value = self._ask(lambda native: native.table_get, table, name, len(name), reserve=0)
         return value if status == c.OK else None
 
     def has(self, table: bytes, name: bytes) -> bool:
         """Returns whether there is a value, without reading it."""
-        return self._ask("table_get", table, name, len(name), None)[0] == c.OK
+        return self._ask(lambda native: native.table_get, table, name, len(name), None)[0] == c.OK
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
         """Stores a value. ``ttl``: seconds until it expires; 0 or less: at once; None: never."""
-        self._ask("table_put", table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
+        self._ask(lambda native: native.table_put, table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
         """Removes a value. A missing one is no error."""
-        self._ask("table_remove", table, name, len(name))
+        self._ask(lambda native: native.table_remove, table, name, len(name))
 
     def write(self, ops: list[Op], ttl: float | None) -> None:
         """Makes many changes, all or none."""
