@@ -83,7 +83,7 @@ test: needs-test ## the tests of Rust, C and Python, and formatting
 	@$(SUITES) $(FORMAT) $(PREPARE) $(RUST) $(PYTHONS)
 test-python: needs-test ## the tests of the Python package only
 	@$(SUITES) $(PREPARE) $(PYTHONS)
-test-languages: needs-test ## the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if their toolchains are installed
+test-languages: needs-test ## the bindings for Node.js and Go, if their toolchains are installed
 	@$(SUITES) $(PREPARE) $(LANGUAGES)
 lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
 	@$(SUITES) $(PREPARE) $(LINT)

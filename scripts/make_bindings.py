@@ -1,8 +1,8 @@
-"""Generates the ABI declarations of bindings from include/plexindex.json, which build.rs writes: part of `make header`.
+"""Makes parts of the bindings from include/plexindex.json, which build.rs writes: part of `make header`.
 
-Node.js and Ruby read a copy of the description when they are loaded. LuaJIT, C# and Java get declarations, Go copies of
-the headers, and packages copies of the licences. tests/python/test_header.py compares Python's mirror with the
-description. bindings/README.md says which functions each binding uses.
+Node.js reads a copy of the description when it is loaded, and gets types; Go gets a copy of the header, and names.
+tests/python/test_header.py compares Python's mirror with the description. bindings/README.md says which functions each
+binding uses. make_methods.py makes the types of what plexindex_call() takes and gives.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ LANGUAGES = {
     "Python": ["python/src/plexindex/**/*.py"],
     "Node.js": ["node/index.js", "node/calls.js", "node/native.js"],
     "Go": ["go/*.go", "go/lookup.h"],
-    "LuaJIT": ["lua/plexindex.lua"],
-    "Ruby": ["ruby/lib/plexindex.rb", "ruby/lib/plexindex/*.rb"],
 }
 # How each calls `plexindex_open`; in Python as a method of the loaded library, in C++ by its name.
 PATTERNS = {
@@ -34,53 +32,10 @@ PATTERNS = {
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
     "Node.js": r"(?:call\w*|fill|_paths|_record)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\b",
     "Go": r"\bplexindex_(\w+)\b",
-    "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|\"(\w+)\"",
-    "Ruby": r":(\w+)\b",
 }
 BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"
 
-SCALARS = {
-    "char": ("byte", "byte"),
-    "uint8_t": ("byte", "byte"),
-    "int32_t": ("int", "int"),
-    "uint32_t": ("uint", "int"),
-    "int64_t": ("long", "long"),
-    "uint64_t": ("ulong", "long"),
-    "size_t": ("UIntPtr", "long"),
-    "void": ("void", "void"),
-}
 MADE = "Made from include/plexindex.json by `make header`"
-
-
-def camel(name: str) -> str:
-    """`plexindex_edit_report` as `EditReport`."""
-    return "".join(part.title() for part in name.removeprefix("plexindex_").split("_"))
-
-
-def lua(abi: dict[str, Any]) -> str:
-    """Declarations for LuaJIT's ffi, and the numbers."""
-    lines = [f"-- {MADE}.", 'local ffi = require("ffi")', "ffi.cdef[["]
-
-    def arguments(one: dict[str, Any]) -> str:
-        return ", ".join(f"{a['type']} {a['name']}" for a in one["arguments"]) or "void"
-
-    lines += [f"typedef struct {name} {name};" for name in (*abi["opaque"], *abi["structs"])]
-    lines += [f"typedef {one['result']} (*{name})({arguments(one)});" for name, one in abi["callbacks"].items()]
-    for name, struct in abi["structs"].items():
-        fields = "".join(
-            f"  {field['type']} {field['name']}" + (f"[{field['count']}];\n" if "count" in field else ";\n")
-            for field in struct["fields"]
-        )
-        lines.append(f"struct {name} {{\n{fields}}};")
-    lines += [f"{one['result']} {name}({arguments(one)});" for name, one in abi["functions"].items()]
-    lines += ["]]", "", "local abi = { constants = {}, statuses = {}, structs = {} }"]
-    for part in ("constants", "statuses"):
-        lines += [f"abi.{part}.{name.removeprefix('PLEXINDEX_')} = {value}" for name, value in abi[part].items()]
-    lines.append("-- The fields of each struct, in order.")
-    for name, struct in abi["structs"].items():
-        fields = ", ".join(f'"{field["name"]}"' for field in struct["fields"])
-        lines.append(f"abi.structs.{name} = {{ {fields} }}")
-    return "\n".join([*lines, "return abi", ""])
 
 
 def node_names(abi: dict[str, Any]) -> str:
@@ -166,197 +121,6 @@ def go_names(abi: dict[str, Any]) -> str:
     return "\n".join([*lines, "\t}", "}", ""])
 
 
-# Enumerations of C# and Java, with the prefix of their constants.
-ENUMS = {
-    "Status": "",
-    "MatchKind": "PLEXINDEX_MATCH_",
-    "Confidence": "PLEXINDEX_CONFIDENCE_",
-    "Reason": "PLEXINDEX_REASON_",
-    "Kind": "PLEXINDEX_KIND_",
-    "MappingKind": "PLEXINDEX_MAPPING_",
-    "LogLevel": "PLEXINDEX_LOG_",
-}
-# Failures of the Java package itself, as members of Status; C# has exceptions of the system for them.
-OWN_STATUSES = {"CLOSED": -1, "NOT_INSTALLED": -2}
-
-
-def members(abi: dict[str, Any], name: str) -> dict[str, int]:
-    """The members of an enumeration, with their numbers."""
-    prefix = ENUMS[name] or "PLEXINDEX_"
-    numbers = abi["constants"] if ENUMS[name] else abi["statuses"]
-    return {one.removeprefix(prefix): value for one, value in numbers.items() if one.startswith(prefix)}
-
-
-def csharp_enums(abi: dict[str, Any]) -> list[str]:
-    """Enumerations of C#: a number that is none of them stays a number."""
-    lines = []
-    for name in ENUMS:
-        every = ", ".join(f"{camel('_' + one)} = {value}" for one, value in members(abi, name).items())
-        lines += [f"/// <summary>plexindex.h says what each is.</summary>\npublic enum {name} {{ {every} }}", ""]
-    return lines
-
-
-def java_enum(abi: dict[str, Any], name: str) -> str:
-    """An enumeration of Java."""
-    numbers = members(abi, name) | (OWN_STATUSES if name == "Status" else {})
-    every = ",\n    ".join(f"{one}({value})" for one, value in numbers.items())
-    own = " CLOSED and NOT_INSTALLED are of this package." if name == "Status" else ""
-    return f"""// {MADE}.
-package plexindex;
-
-/** plexindex.h says what each is. UNKNOWN is of a library that is newer than this class.{own} */
-public enum {name} {{
-    {every},
-    UNKNOWN(Integer.MIN_VALUE);
-
-    /** The number in the C ABI. */
-    public final int number;
-
-    {name}(int number) {{ this.number = number; }}
-
-    static {name} of(int number) {{
-        for ({name} one : values()) if (one.number == number) return one;
-        return UNKNOWN;
-    }}
-}}
-"""
-
-
-def pointed(kind: str, abi: dict[str, Any]) -> str | None:
-    """The struct that a pointer leads to."""
-    name = kind.removeprefix("const ").removesuffix(" *")
-    return name if kind.endswith(" *") and name in abi["structs"] else None
-
-
-def initial_values(struct: dict[str, Any], size: str, progress: str) -> str:
-    """Sets the size of a new struct, and what ends a query."""
-    names = [field["name"] for field in struct["fields"]]
-    values = {"size": size, "progress": progress}
-    return "".join(f"{name} = {value}; " for name, value in values.items() if name in names)
-
-
-def csharp(abi: dict[str, Any]) -> str:
-    """Declarations for P/Invoke."""
-
-    def of(kind: str) -> str:
-        if kind in abi["structs"]:
-            return camel(kind)
-        return "IntPtr" if "*" in kind or kind in abi["callbacks"] else SCALARS[kind][0]
-
-    def argument(one: dict[str, str]) -> str:
-        kind = of(one["type"])
-        struct = pointed(one["type"], abi)
-        if struct and struct not in ("plexindex_answer", "plexindex_item", "plexindex_text", "plexindex_table_op"):
-            kind = f"ref {camel(struct)}"
-        elif one["type"].endswith("**"):
-            kind = "out IntPtr"
-        elif one["type"] in ("int64_t *", "uint64_t *"):
-            kind = f"ref {SCALARS[one['type'][:-2]][0]}"
-        elif one["type"] in abi["callbacks"]:
-            kind = camel(one["type"])
-        return f"{kind} {one['name']}"
-
-    lines = [
-        f"// {MADE}, for 64 bits.",
-        "using System;",
-        "using System.Runtime.InteropServices;",
-        "",
-        "namespace Plexindex",
-        "{",
-    ]
-    lines += csharp_enums(abi)
-    lines += ["/// <summary>The C ABI of plexindex, as it is. Native.Load() comes first.</summary>"]
-    lines += ["public static class Abi", "{"]
-    for part in ("constants", "statuses"):
-        lines += [
-            f"    public const int {name.removeprefix('PLEXINDEX_')} = {value};" for name, value in abi[part].items()
-        ]
-    for name, struct in abi["structs"].items():
-        lines += ["", "    [StructLayout(LayoutKind.Sequential)]", f"    public struct {camel(name)}", "    {"]
-        for field in struct["fields"]:
-            if "count" in field:
-                lines.append(f"        [MarshalAs(UnmanagedType.ByValArray, SizeConst = {field['count']})]")
-            array = "[]" if "count" in field else ""
-            # `lock` is a word of the language.
-            lines.append(f"        public {of(field['type'])}{array} @{field['name']};")
-        # `size` in 32 bits is of what the library makes.
-        if struct["fields"][0] | {"type": "size_t", "name": "size"} == struct["fields"][0]:
-            one = camel(name)
-            values = initial_values(struct, f"(UIntPtr)Marshal.SizeOf<{one}>()", "CurrentCall.Progress").replace(
-                "; ", ", "
-            )
-            lines.append(f"        public static {one} Create() => new {one} {{ {values.rstrip(', ')} }};")
-        lines.append("    }")
-    for name, one in abi["callbacks"].items():
-        arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])
-        lines += ["", "    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]"]
-        lines.append(f"    public delegate {of(one['result'])} {camel(name)}({arguments});")
-    for name, one in abi["functions"].items():
-        arguments = ", ".join(argument(a) for a in one["arguments"])
-        lines += ["", '    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]']
-        lines.append(f"    public static extern {of(one['result'])} {name}({arguments});")
-    return "\n".join([*lines, "}", "}", ""])
-
-
-def java(abi: dict[str, Any]) -> str:
-    """Declarations for JNA."""
-
-    def of(kind: str) -> str:
-        if kind in abi["structs"]:
-            return camel(kind)
-        return "Pointer" if "*" in kind else camel(kind) if kind in abi["callbacks"] else SCALARS[kind][1]
-
-    def argument(one: dict[str, str]) -> str:
-        kind = of(one["type"])
-        struct = pointed(one["type"], abi)
-        if struct and struct not in ("plexindex_answer", "plexindex_item", "plexindex_text", "plexindex_table_op"):
-            kind = camel(struct)
-        elif one["type"].endswith("**"):
-            kind = "PointerByReference"
-        elif one["type"] in ("int64_t *", "uint64_t *"):
-            kind = "LongByReference"
-        elif one["type"] == "const char *":
-            kind = "byte[]"
-        return f"{kind} {one['name']}"
-
-    lines = [f"// {MADE}, for 64 bits.", "package plexindex;", ""]
-    lines += ["import com.sun.jna.*;", "import com.sun.jna.Structure.FieldOrder;"]
-    lines += ["import com.sun.jna.ptr.*;", "", "/** The C ABI of plexindex, as it is. */"]
-    lines += ["public interface Abi extends com.sun.jna.Library {"]
-    for part in ("constants", "statuses"):
-        lines += [f"    int {name.removeprefix('PLEXINDEX_')} = {value};" for name, value in abi[part].items()]
-    for name, struct in abi["structs"].items():
-        order = ", ".join(f'"{field["name"]}"' for field in struct["fields"])
-        lines += ["", f"    @FieldOrder({{{order}}})", f"    final class {camel(name)} extends Structure {{"]
-        for field in struct["fields"]:
-            kind = of(field["type"])
-            array = f"[] {field['name']} = new {kind}[{field['count']}]" if "count" in field else f" {field['name']}"
-            lines.append(f"        public {kind}{array};")
-        lines += [f"        public {camel(name)}() {{ {initial_values(struct, 'size()', 'CurrentCall.PROGRESS')}}}"]
-        lines += [f"        public {camel(name)}(Pointer at) {{ super(at); read(); }}", "    }"]
-    for name, one in abi["callbacks"].items():
-        arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])
-        lines += ["", f"    interface {camel(name)} extends Callback {{"]
-        lines += [f"        {of(one['result'])} call({arguments});", "    }"]
-    lines.append("")
-    for name, one in abi["functions"].items():
-        arguments = ", ".join(argument(a) for a in one["arguments"])
-        result = "String" if one["result"] == "const char *" else of(one["result"])
-        lines.append(f"    {result} {name}({arguments});")
-    return "\n".join([*lines, "}", ""])
-
-
-def java_offsets(abi: dict[str, Any]) -> str:
-    """Where the fields of a block lie, for Java."""
-    lines = [f"// {MADE}, for 64 bits.", "package plexindex;", ""]
-    lines += ["/** Where the fields of a block lie: JNA takes ten times as long to read them as structs. */"]
-    lines += ["final class Offsets {", "    private Offsets() { }", ""]
-    for struct in ("answers", "answer", "item"):
-        fields = abi["structs"][f"plexindex_{struct}"]["fields"]
-        lines += [f"    static final int {struct.upper()}_{one['name'].upper()} = {one['offset']};" for one in fields]
-    return "\n".join([*lines, "}", ""])
-
-
 def used(language: str, names: set[str]) -> set[str]:
     """The functions that a binding calls."""
     found: set[str] = set()
@@ -386,11 +150,6 @@ def made() -> dict[str, str]:
     files = {
         "node/names.d.ts": node_names(abi),
         "go/names.go": go_names(abi),
-        "lua/plexindex/abi.lua": lua(abi),
-        "csharp/Abi.cs": csharp(abi),
-        "java/plexindex/Abi.java": java(abi),
-        "java/plexindex/Offsets.java": java_offsets(abi),
-        **{f"java/plexindex/{name}.java": java_enum(abi, name) for name in ENUMS},
     }
     # cgo finds no file outside of the module's folder.
     files["go/plexindex.h"] = (ROOT / "include" / "plexindex.h").read_text(encoding="utf-8")

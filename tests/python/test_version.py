@@ -15,13 +15,8 @@ SAID = {
     "CHANGELOG.md": r"^## (\S+)",
     "Cargo.toml": r'^plexindex-matching = .* version = "([\d.]+)"',
     "crates/sharing/Cargo.toml": r'^plexindex = .* version = "([\d.]+)"',
-    "bindings/csharp/Plexindex.csproj": r"^    <Version>(.+)</Version>",
-    "bindings/java/pom.xml": r"^  <version>(.+)</version>",
-    "bindings/lua/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',
-    "bindings/lua/plexindex.lua": r'^local VERSION = "(.+)"',
     "bindings/node/package.json": r'^  "version": "(.+)"',
     "bindings/python/src/plexindex/__init__.py": r'^__version__ = "(.+)"',
-    "bindings/ruby/lib/plexindex/version.rb": r'^  VERSION = "(.+)"',
     "packaging/plexindex-config-version.cmake": r'PACKAGE_VERSION "(.+)"\)',
     "packaging/debian/changelog": r"^plexindex \((.+)-1\)",
 }

@@ -63,14 +63,6 @@ def _node(_: Run, __: Path) -> tuple[list[str], dict[str, str]]:
     return ["node", str(PROGRAMS / "lookup.js")], {}
 
 
-def _luajit(_: Run, __: Path) -> tuple[list[str], dict[str, str]]:
-    return ["luajit", str(PROGRAMS / "lookup.lua")], {"LUA_PATH": f"{BINDINGS / 'lua'}/?.lua;;"}
-
-
-def _ruby(_: Run, __: Path) -> tuple[list[str], dict[str, str]]:
-    return ["ruby", f"-I{BINDINGS / 'ruby' / 'lib'}", str(PROGRAMS / "lookup.rb")], {}
-
-
 def _python(_: Run, __: Path) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-I", str(PROGRAMS / "lookup.py")], {}
 
@@ -78,8 +70,6 @@ def _python(_: Run, __: Path) -> tuple[list[str], dict[str, str]]:
 VERSIONS = {
     "Node.js": ["node", "--version"],
     "Go": ["go", "version"],
-    "LuaJIT": ["luajit", "-v"],
-    "Ruby": ["ruby", "--version"],
 }
 LANGUAGES = {
     "Rust": _rust,
@@ -87,8 +77,6 @@ LANGUAGES = {
     "Python": _python,
     "Node.js": _node,
     "Go": _go,
-    "LuaJIT": _luajit,
-    "Ruby": _ruby,
 }
 
 
