@@ -1,4 +1,4 @@
-//! Counters and times for the host.
+//! Counters and durations for the host.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -37,7 +37,7 @@ impl Library {
         self.reading.kind().key_prefix
     }
 
-    /// The stored description of the library; `None` for all libraries, and for an unknown one.
+    /// The stored description of the library; `None` if this handle is for all libraries, or for one that is not known.
     #[doc(hidden)]
     #[must_use]
     pub fn known(&self) -> Option<model::Library> {

@@ -297,7 +297,7 @@ impl Debouncer {
         hints
     }
 
-    /// Returns hints that could not be written; they are due again later.
+    /// Takes back hints that could not be written; they are due again later.
     pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
         for hint in hints {
             let library = self.section(hint.section);

@@ -28,7 +28,7 @@ pub enum Compared {
 pub struct FileStamp {
     /// Identity of the file.
     pub file: Inode,
-    /// Equal for the same file with the same content, if settled.
+    /// Changes with the content, once the last change is settled.
     pub bytes: Vec<u8>,
     /// Whether the last change was long enough ago that the next one will change the stamp.
     pub is_settled: bool,

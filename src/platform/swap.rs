@@ -144,7 +144,7 @@ fn lock<T>(mutex: &Mutex<T>) -> loom::sync::MutexGuard<'_, T> {
     mutex.lock().expect("models do not poison")
 }
 
-/// Returns a number that usually differs between threads.
+/// Returns a slot, 0 to 63, that usually differs between threads, so that they seldom write the same cache line.
 #[inline]
 fn this_thread() -> usize {
     thread_local! {

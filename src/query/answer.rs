@@ -7,7 +7,7 @@ use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
 use crate::source::Kind;
 
-/// The answer for a path or GUID; valid while it is borrowed.
+/// The answer for a path or GUID. It borrows from the snapshot: copy what must outlive that.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     /// [`Status::Ok`] for one item, else why not; an error in a batch.

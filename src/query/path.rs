@@ -33,7 +33,7 @@ impl Queries {
         };
         let view = scope.only().map(|index| &snapshot.views[index]);
         let first = |hash, length: usize| view.map(|view| view.first(hash, 2 * length));
-        // The form depends on the spelling only, so that of a stale segment serves as well.
+        // The form of a path depends on its spelling only: the one stored in a stale segment is right too.
         let known_form = |spelling: &Spelling<'_>, buffer: &mut [u8]| {
             let form = view?.form_of(spelling, first(spelling.hash(), spelling.raw().len())?)?;
             buffer.get_mut(..form.len())?.copy_from_slice(form);

@@ -25,7 +25,7 @@ const SMALL_PAGE: u32 = 100;
 /// One page, or its rows before a failure.
 struct FetchedPage {
     partition: usize,
-    /// Number of rows that the server returned, also of an incomplete page.
+    /// Number of rows that the server returned, fewer than asked for if the page is incomplete.
     rows: u64,
     /// The position of the next page.
     next: u64,
@@ -40,7 +40,8 @@ struct FetchedPage {
 }
 
 impl FetchedPage {
-    /// Appends the next page. The older request time stays: single items added since then are newer than both pages.
+    /// Appends the next page. The older request time stays: an item that was fetched singly after it is newer than both
+    /// pages.
     fn join(&mut self, next: Self) {
         self.rows += next.rows;
         self.next = next.next;

@@ -264,13 +264,13 @@ pub struct ItemRecord {
     pub rating_key: Text,
     /// Title; for an episode the episode's.
     pub title: Text,
-    /// Scalar GUID.
+    /// Its own GUID, not those of other sites.
     pub guid: Text,
     /// Title of the show, for a track or album of the artist.
     pub show_title: Text,
     /// Rating key of the show or artist.
     pub show_rating_key: Text,
-    /// Scalar GUID of the show or artist.
+    /// GUID of the show or artist.
     pub show_guid: Text,
     /// The listed path that fits, as the server spells it; for a recorded match the recorded path.
     pub path: Text,
@@ -278,7 +278,7 @@ pub struct ItemRecord {
     pub section: Text,
     /// Title of its library.
     pub library_title: Text,
-    /// PLEXINDEX_KIND_*: the type, with Plex's number.
+    /// PLEXINDEX_KIND_*: its type, by Plex's number.
     pub kind: i32,
     /// Year; 0: unknown.
     pub year: i32,

@@ -25,7 +25,7 @@ const LARGEST_TEXT: usize = 64 << 20;
 pub struct ProbeBody {
     /// The libraries that the user may see, in the server's order.
     pub libraries: Vec<Library>,
-    /// How old it was when it was written, ms.
+    /// The age of this list when it was written to the log, ms.
     pub age_ms: u64,
 }
 

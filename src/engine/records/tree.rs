@@ -52,8 +52,8 @@ impl Records {
 
     /// Opens the segments of a manifest.
     ///
-    /// Takes no lock. A write would take such a lock after the writer's lock, a fork before it, and both could wait for
-    /// ever.
+    /// No mutex keeps two threads from opening the same segments: a write would take it after the writer's lock, a fork
+    /// before that, and both could wait for ever.
     #[must_use]
     pub fn open(&self, incarnation: Incarnation, manifest: Manifest) -> Arc<OpenSegments> {
         let before = self.open.read();

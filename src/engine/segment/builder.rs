@@ -182,7 +182,7 @@ impl ListingBuilder {
             if item.parts.len() > 1 { first } else { 0 },
             parents.show_owner,
             match parents.season_owner {
-                // An item without a key gets a number from the end, where no record begins.
+                // A season without a key gets a number from the end, where no record begins.
                 0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
                 season => season,
             },
@@ -370,7 +370,8 @@ impl ListingBuilder {
         })
     }
 
-    /// The first show or season with this rating key; 0 without one.
+    /// The number of the first record of the show or season with this rating key; `record` becomes it if it is the first. 0
+    /// without a key or a record.
     fn owner(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
         match record {
             Some(record) if !rating_key.is_empty() => {

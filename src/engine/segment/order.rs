@@ -337,7 +337,7 @@ impl FolderOrder {
         bisect(within, |at| Ok(self.form(file, at)?.compare(form, 0).is_le()))
     }
 
-    /// Returns the place of an entry with this form.
+    /// Returns where `entry`, whose form is `form`, stands in this order; `None` if it is not in `within`.
     pub fn place_of(
         &self,
         file: &CheckedBytes,

@@ -158,7 +158,7 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
     at
 }
 
-/// The normal form of an entry of a segment that is being built.
+/// Reads the normal form of the path of an entry into `form`, while its segment is being written.
 pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
     let at = offset_of(entry);
     let mut bytes = Vec::new();

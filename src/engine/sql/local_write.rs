@@ -38,7 +38,7 @@ pub enum LocalWrite<'w> {
 }
 
 impl LocalWrite<'_> {
-    /// Nothing that anybody asked for.
+    /// A write that concerns no path, item or library.
     pub const NONE: Self = LocalWrite::Paths(&[], &[]);
 }
 

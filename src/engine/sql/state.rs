@@ -1,4 +1,4 @@
-//! The whole state of the store at one moment, and the changes since.
+//! Reads all that a snapshot needs in one transaction, and later the changes after it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -55,7 +55,7 @@ pub struct Packer {
 const POSITIONS: usize = 256;
 
 impl Packer {
-    /// The cell of an item.
+    /// Packs the texts of an item for the cell of its row.
     pub fn pack(&mut self, item: &Item) -> &[u8] {
         self.out.clear();
         self.decoded.clear();

@@ -41,10 +41,10 @@ pub fn write_out(file: &fs::File) {
     unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
-/// The end of a connection wakes them.
+/// Nothing to do: the end of a connection wakes its readers.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// They get an end or an error of their own.
+/// Never: a reader that wakes gets the end or an ordinary error.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

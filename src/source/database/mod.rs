@@ -54,7 +54,7 @@ pub static KIND: Kind = Kind {
 impl PlexDatabase {
     /// Returns the identity of the file without opening it.
     pub(super) fn identity(&self) -> Result<String> {
-        let state = self.place.state()?; // first, since it finds the file that is displayed
+        let state = self.place.state()?; // first, since it finds the path that errors name
         Ok(format!("{} {:x}", self.place.display(), state.file))
     }
 

@@ -13,7 +13,7 @@ use super::items::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Reads the libraries, without their versions.
+/// Reads the libraries, without what tells whether they changed.
 pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
     let mut sections =
         connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;

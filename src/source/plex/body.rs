@@ -35,7 +35,7 @@ pub(super) enum BodyError {
     Compression(String),
     /// The body is larger than this many bytes.
     TooLarge(u64),
-    /// The body has more rows than this, or takes more memory than any page.
+    /// The body has more rows than this, or needs more memory than a page may take.
     TooManyRows(u64),
     /// The body is empty.
     Empty,

@@ -111,9 +111,9 @@ pub struct Exchange {
 pub struct State {
     /// The key of the hashes of tokens.
     pub secret: Option<[u8; 32]>,
-    /// Views by identity and viewer.
+    /// Views by server and user.
     pub views: HashMap<(IdentityId, Vec<u8>), ViewNumber>,
-    /// When the log was first found to be away, and when it is asked again, Unix ms.
+    /// Since when the log does not answer, and when to ask it again, Unix ms.
     pub away: Option<(i64, i64)>,
     /// The last write was refused.
     pub refusal: Option<Refusal>,
@@ -126,9 +126,9 @@ pub struct State {
     pub verified: Vec<(i64, NewEntry)>,
     /// The last delivery that the log was seen to have kept.
     pub kept: Option<(HostId, u64)>,
-    /// There is something to deliver.
+    /// Entries wait to be delivered.
     pub is_told: bool,
-    /// The index was used by a call that is not counted: it found all listings fresh.
+    /// A call used the index without being counted, since all listings were fresh.
     pub is_used: bool,
     /// Why news is taken as it comes.
     pub listeners: Listeners,

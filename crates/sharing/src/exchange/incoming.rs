@@ -30,9 +30,9 @@ const FEW: usize = 100;
 /// What an exchange has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exchanged {
-    /// The log has all that this host told.
+    /// The log has all that this host wrote.
     pub has_delivered: bool,
-    /// This host has all that the log had. Otherwise the log is away.
+    /// This host has all that the log had. Otherwise the log did not answer in time.
     pub has_taken: bool,
 }
 

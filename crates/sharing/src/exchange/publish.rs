@@ -62,7 +62,7 @@ impl Exchange {
         let Ok(head) = self.head(view, uuid) else {
             return Ok(()); // the log is away
         };
-        // A listing that waits for a second one is not told.
+        // A listing that is held back until a second one confirms it is not for other hosts.
         if after.held_back || !after.generation.is_fetched() {
             return Ok(());
         }

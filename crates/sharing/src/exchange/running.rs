@@ -130,8 +130,8 @@ impl Exchange {
         self.undelivered().is_ok_and(|waiting| waiting > 0)
     }
 
-    /// One exchange. `first`: the first of this thread, which another process may have made a moment ago. A slow log,
-    /// which calls leave alone, has more time here.
+    /// One exchange. `first`: this thread made none yet; another process may just have made one, which serves as well.
+    /// Calls skip a slow log; this thread waits longer for it.
     fn run_once(&self, first: bool) -> Result<Exchanged> {
         if self.away_ms().is_none() {
             return self.try_once(first);
@@ -140,7 +140,7 @@ impl Exchange {
             return Ok(Exchanged::default());
         }
         set_patient(true);
-        // Before anything is locked that calls wait for.
+        // Tries the log before it takes a lock that calls wait for.
         let done = self.trying(|| match self.ask(|log, limit| log.secret(limit.at_most(FIRST))) {
             Ok(_) => self.try_once(first),
             Err(Away) => Ok(Exchanged::default()),

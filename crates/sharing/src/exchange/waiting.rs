@@ -73,7 +73,7 @@ impl Waiting {
     }
 }
 
-/// Returns whether an entry may void matches.
+/// Returns whether an entry can make a match of this host wrong: an invalidation, or another match of its path.
 pub fn voids(entry: &Entry) -> bool {
     use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
     match entry.name.kind {
