@@ -148,11 +148,7 @@ impl Open {
                     null(),
                     table(b"kept", 0),
                     table(b"kept", constants::PLEXINDEX_TABLE_FOLD_ASCII),
-                    {
-                        let mut all = null();
-                        assert_eq!(plexindex_get_table(handle, null(), 0, 0, &raw mut all, error()), 0);
-                        all
-                    },
+                    table(b"other", 0),
                 ],
             }
         }

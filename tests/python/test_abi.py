@@ -43,7 +43,7 @@ def test_what_moves_is_noticed() -> None:
         header.replace(field, f"    size_t more;\n{field}"),
         header.replace("#define PLEXINDEX_TTL_NEVER (-2)", "#define PLEXINDEX_TTL_NEVER (-3)"),
         header.replace("PLEXINDEX_TIMEOUT = 309", "PLEXINDEX_TIMEOUT = 319"),
-        header.replace("int32_t plexindex_watch_stop(const ", "int64_t plexindex_watch_stop(const "),
+        header.replace("int32_t plexindex_clear(const ", "int64_t plexindex_clear(const "),
     ):
         assert changed != header
         assert abi.described(changed) != RECORDED
