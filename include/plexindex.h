@@ -352,14 +352,14 @@ typedef struct plexindex_item {
     plexindex_text key; // Plex's address of the item, `/library/metadata/<rating key>`.
     plexindex_text rating_key; // Plex's rating key.
     plexindex_text title; // Title; for an episode the episode's.
-    plexindex_text guid; // Scalar GUID.
+    plexindex_text guid; // Its own GUID, not those of other sites.
     plexindex_text show_title; // Title of the show, for a track or album of the artist.
     plexindex_text show_rating_key; // Rating key of the show or artist.
-    plexindex_text show_guid; // Scalar GUID of the show or artist.
+    plexindex_text show_guid; // GUID of the show or artist.
     plexindex_text path; // The listed path that fits, as the server spells it; for a recorded match the recorded path.
     plexindex_text section; // Section id of its library.
     plexindex_text library_title; // Title of its library.
-    int32_t kind; // PLEXINDEX_KIND_*: the type, with Plex's number.
+    int32_t kind; // PLEXINDEX_KIND_*: its type, by Plex's number.
     int32_t year; // Year; 0: unknown.
     int32_t season; // Season; the disc of a track. -1: none.
     int32_t episode; // Episode or track number; -1: none.
