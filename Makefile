@@ -145,11 +145,13 @@ wheel: needs-wheel ## wheels in build/wheels, for this platform; PLATFORMS="many
 	sh scripts/make_wheel.sh
 dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSION.tar.xz builds offline
 	sh scripts/make_dist.sh
+# While `publish = false` stands there, cargo looks for these in the registry.
+PATCH = --config 'patch.crates-io.plexindex-matching.path="crates/matching"' --config 'patch.crates-io.plexindex.path="."'
 release: ## wheels, the sources and the crates in build/release, all that this machine can make; PLATFORMS as for wheel
 	rm -rf build/release build/wheels $(PACKED)/*.crate
 	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
 	$(MAKE) dist
-	$(CARGO) package --locked --package plexindex-matching --package plexindex --package plexindex-sharing
+	$(CARGO) package --locked --package plexindex-matching --package plexindex --package plexindex-sharing $(PATCH)
 	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(PACKED)/*.crate build/release
 clean: ## remove all output
 	$(CARGO) clean
