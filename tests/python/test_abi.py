@@ -99,8 +99,8 @@ def test_bindings_are_made_from_the_description() -> None:
 @pytest.mark.parametrize("make", [make_bindings.node_names, make_bindings.go_names])
 def test_a_struct_that_differs_makes_another_binding(make: Callable[[dict[str, Any]], str]) -> None:
     changed = copy.deepcopy(DESCRIPTION)
-    fields = changed["structs"]["plexindex_query"]["fields"]
-    fields[4], fields[5] = fields[5], fields[4]
+    fields = changed["structs"]["plexindex_stats"]["fields"]
+    fields[6], fields[7] = fields[7], fields[6]
     assert make(changed) != make(DESCRIPTION)
 
 
