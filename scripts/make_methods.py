@@ -111,8 +111,8 @@ def typescript(schema: Shape) -> str:
     for name, shape in schema["definitions"].items():
         if not is_object(shape):
             # The package has bytes for what is not UTF-8.
-            of = "string | Uint8Array" if name == "ByteString" else TYPESCRIPT.of(shape)
-            lines.append(f"export type {name} = {of};")
+            known = "string | Uint8Array" if name == "ByteString" else TYPESCRIPT.of(shape)
+            lines.append(f"export type {name} = {known};")
             continue
         lines.append(f"export interface {name} {{")
         for field, of, always in fields(shape):

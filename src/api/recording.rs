@@ -15,7 +15,7 @@ impl Query<'_> {
     /// have it by the deadline, and without a deadline within some seconds, the call fails with
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later. It refuses a path
     /// that only this host has, and records nothing.
-    /// [`Index::shared_deliver`](crate::Index::shared_deliver) does the same for all that was written before.
+    /// `SharedIndex::shared_deliver` of the crate `plexindex-sharing` does the same for all that was written before.
     pub fn through(mut self) -> Self {
         self.through = true;
         self

@@ -74,7 +74,7 @@ impl AcceptedProbe<'_> {
 }
 
 /// Other hosts of the server, who share what each is given by it: jobs ask them before they ask the source. The
-/// defaults are for a host without others ([`NoPeers`]).
+/// defaults are for a host without others (`NoPeers`).
 pub trait Peers: Any + Send + Sync {
     /// Starts sharing, once the index is open.
     fn begin(&self) {}
