@@ -21,10 +21,17 @@ Shape = dict[str, Any]
 
 def english(text: str) -> str:
     """A description without what only rustdoc knows."""
+
+    def word(found: re.Match[str]) -> str:
+        """A variant by its name in JSON; a method without its type."""
+        of, _, name = found[1].rpartition("::")
+        return f"`{re.sub('(?<=[a-z])(?=[A-Z])', '_', name).lower() if of else name}`"
+
     text = re.sub(r"\n*```.*?```\n*", "\n\n", text, flags=re.DOTALL)
-    text = re.sub(r"\n*Its JSON has [^.]*\.( A path that is not UTF-8 is [^.]*\.)?", "", text)
-    text = re.sub(r"\[`([^`]*)`\](\([^)]*\)|\[[^]]*\])?", lambda found: f"`{found[1].rpartition('::')[2]}`", text)
-    text = text.replace("`None` if", "Absent if").replace("`None` while", "Absent while").replace("`None`", "absent")
+    text = re.sub(r"^\[`.*?`\]: \S+$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n*Its JSON has [^.]*\.", "", text)
+    text = re.sub(r"\[`([^`]*)`\](\([^)]*\)|\[[^]]*\])?", word, text)
+    text = re.sub(r"(^|[.] )`None`", r"\1Absent", text).replace("`None`", "absent")
     return re.sub(r"(?<!\n)\n(?![\n-])", " ", text).strip()
 
 
