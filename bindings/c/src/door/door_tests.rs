@@ -110,6 +110,8 @@ fn pages_go_on_with_their_cursor_and_repeat() {
     };
     let all = keys(&at.answer("items.list", &json!({ "library": { "title": "movies" } })));
     assert_eq!(all.len(), 2);
+    let first = &at.answer("items.list", &json!({ "library": "Movies" }))["items"][0];
+    assert_eq!((&first["section"], &first["library"]), (&json!("1"), &json!("Movies")));
     let first = at.answer("items.list", &json!({ "library": { "section": "1" }, "limit": 1 }));
     let next = json!({ "library": { "uuid": "u" }, "limit": 1, "cursor": first["cursor"] });
     let [second, again] = [at.answer("items.list", &next), at.answer("items.list", &next)];

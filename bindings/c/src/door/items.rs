@@ -44,7 +44,13 @@ pub fn list(caller: &Caller<'_>, request: ListItems) -> Answered<ItemsPage> {
         Some(_) => return refuse("cursor: give what the last page gave, or none for the first page"),
     };
     let library = caller.library(Some(request.library))?;
-    let (items, last) = library.page(after, request.limit)?;
+    let (mut items, last) = library.page(after, request.limit)?;
+    if let Some(known) = library.known() {
+        for item in &mut items {
+            item.section = Some(known.section.clone());
+            item.library_title = Some(known.title.clone());
+        }
+    }
     let is_full = items.len() == request.limit;
     done(ItemsPage {
         items,

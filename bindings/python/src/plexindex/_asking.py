@@ -138,16 +138,8 @@ class QuestionMethods(EditMethods):
             if not self.refresh(request["library"], deadline=deadline, progress=progress):
                 raise TimeoutError("the deadline passed before the library was fetched: retry to resume") from None
             _, page = self._request(method, **request)
-        place: dict[str, str] = {}
-        if method == "items.list":
-            from ._feed import asked_of
-
-            place = next(
-                ({"section": one.section, "library": one.title} for one in asked_of(self, request["library"])), {}
-            )
         while True:
             for facts in page["items"]:
-                facts.update(place)
                 yield Item(facts, self)
             if "cursor" not in page:
                 return
