@@ -61,8 +61,6 @@ class Language:
         kind = next(one for one in kind if one != "null") if isinstance(kind, list) else kind
         if "enum" in shape:
             return self.names(shape["enum"])
-        if kind == "object" and "properties" in shape and self.union == " | " and self is TYPESCRIPT:
-            return "{ " + "; ".join(f"{name}: {self.of(of)}" for name, of, _ in fields(shape)) + " }"
         if kind == "array":
             return self.array.format(self.of(shape["items"]))
         if kind == "object" and isinstance(shape.get("additionalProperties"), dict):
@@ -109,7 +107,7 @@ ENGLISH = Language({**SCALARS, "boolean": "true or false", "object": "object"}, 
 
 def is_object(shape: Shape) -> bool:
     """Whether a definition is an object of fields, and not a choice or a word."""
-    return shape.get("type") == "object" and "additionalProperties" not in str(shape.get("anyOf", ""))
+    return shape.get("type") == "object"
 
 
 def typescript(schema: Shape) -> str:

@@ -142,11 +142,11 @@ pub mod unstable_source {
 /// What the C functions and tests of behaviour need besides.
 #[doc(hidden)]
 pub mod inside {
-    pub use crate::disk::{Finding, Rules, WalkFindings, WalkStarts};
+    pub use crate::disk::{Finding, Rules, WalkStarts};
     pub use crate::edit::Edit;
     pub use crate::engine::{Op, Table, Tables, Terms};
     pub use crate::events::DebounceIntervals;
-    pub use crate::matching::byte_string::{self, ByteString};
+    pub use crate::matching::byte_string::ByteString;
     pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, Normal, OnDisk, Relation};
     pub use crate::platform::SQLITE_VERSION;
     pub use crate::platform::bytes::text;

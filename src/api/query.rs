@@ -396,15 +396,11 @@ impl<'q> Query<'q> {
     /// # Errors
     /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); else as [`Index::changes`](crate::Index::changes).
     pub fn wait_for_changes(&self, cursor: &str) -> Result<Waited> {
-        Ok(match self.wait_status(cursor)? {
+        let status = self.run(|call| self.index.inner().queries.wait_for_changes(call, cursor))?;
+        Ok(match status {
             Status::NotYet => Waited::NotYet,
             _ => Waited::Something,
         })
-    }
-
-    #[doc(hidden)] // for the C functions
-    pub fn wait_status(&self, cursor: &str) -> Result<Status> {
-        self.run(|call| self.index.inner().queries.wait_for_changes(call, cursor))
     }
 
     /// A page of the feed: at most about `limit` items after the cursor; an empty cursor begins.

@@ -21,7 +21,7 @@ use crate::platform::files::{bytes_of, named};
 use crate::platform::local_path::{shown, taken};
 
 fn all() -> Rules {
-    Rules::of_bits((1 << Rule::ALL.len()) - 1).expect("each bit is of a rule")
+    Rules::ALL
 }
 
 fn movies() -> Kinds {
@@ -29,15 +29,16 @@ fn movies() -> Kinds {
 }
 
 #[test]
-fn bits_are_of_rules() {
-    for (at, rule) in Rule::ALL.into_iter().enumerate() {
-        let one = Rules::of_bits(1 << at).expect("a rule");
+fn names_are_of_rules() {
+    for rule in Rule::ALL {
+        let one = Rules::named(&[rule.name()]).expect("a rule");
         assert!(
             Rule::ALL.into_iter().all(|other| one.has(other) == (other == rule)),
             "{rule:?}"
         );
     }
-    assert_eq!(Rules::of_bits(1 << Rule::ALL.len()), None);
+    assert_eq!(Rules::named(&Rule::ALL.map(Rule::name)), Ok(all()));
+    assert!(Rules::named(&["no such rule"]).is_err());
     assert!(!all().everywhere().has(Rule::Extras) && all().everywhere().has(Rule::Hidden));
 }
 
@@ -116,7 +117,7 @@ fn folders_are_left_out_by_their_names() {
     assert_eq!(rule_for_folder(b"$RECYCLE.BIN", all(), movies(), true), system);
     assert_eq!(rule_for_folder(b"Extras", all(), movies(), true), None);
     assert_eq!(
-        rule_for_folder(b".x", Rules::of_bits(0).expect("none"), movies(), true),
+        rule_for_folder(b".x", Rules::named::<&str>(&[]).expect("none"), movies(), true),
         None
     );
 }

@@ -9,7 +9,7 @@ use crate::matching::LowerName;
 use crate::model::LibraryKind;
 use crate::platform::files::may_read;
 
-/// A rule. The order is that of the bits in the C ABI.
+/// A rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Files without an extension of the library's media. They are never reported.
@@ -73,12 +73,6 @@ impl Rule {
 pub struct Rules(u32);
 
 impl Rules {
-    /// Creates a set from its bits; `None` if a bit is unknown.
-    #[must_use]
-    pub fn of_bits(bits: u32) -> Option<Self> {
-        (bits >> Rule::ALL.len() == 0).then_some(Self(bits))
-    }
-
     /// The set of all rules.
     pub const ALL: Self = Self((1 << Rule::ALL.len()) - 1);
 

@@ -71,7 +71,7 @@ impl Scene {
 
     /// What one call says of folders and files: by path below the disk its kind, cause and detail; and how many files it saw.
     fn walked(&self, library: &Library, folders: &[&str], files: &[(bool, &str)]) -> (BTreeMap<String, String>, u64) {
-        let rules = Rules::of_bits(511).expect("rules");
+        let rules = Rules::ALL;
         let folders: Vec<PathBuf> = folders.iter().map(|name| self.path(name)).collect();
         let files: Vec<(bool, PathBuf)> = files.iter().map(|(twin, name)| (*twin, self.path(name))).collect();
         let starts = WalkStarts {
@@ -168,7 +168,11 @@ fn where_no_listing_is_there_to_compare_with_no_file_is_missing_in_plex() -> Any
     let at = Scene::new()?;
     let index = Index::open(support::options(&at.server, &at.path("another store")))?;
     let all = index.library(plexindex::Selector::All)?;
-    let nothing = all.walk(None, &WalkStarts::default(), (Rules::of_bits(0).expect("rules"), 1));
+    let nothing = all.walk(
+        None,
+        &WalkStarts::default(),
+        (Rules::named::<&str>(&[]).expect("none"), 1),
+    );
     assert_eq!(nothing.expect_err("no library is known").kind(), ErrorKind::NotFetched);
     let _ = index.libraries()?;
     for library in [all, index.library("Films")?] {

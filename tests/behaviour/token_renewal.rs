@@ -559,7 +559,7 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     let index = open(at.options.clone(), &at.clock);
     let library = index.library("Movies").expect("a handle");
     let all = QueryOptions::default();
-    let rules = support::index::Rules::of_bits(0).expect("rules");
+    let rules = support::index::Rules::named::<&str>(&[]).expect("none");
     let starts = support::index::WalkStarts {
         folders: vec![(true, ROOT)],
         ..Default::default()
@@ -1362,7 +1362,7 @@ fn before_a_token_is_accepted_each_error_says_so() {
     let (index, library, key) = used(&at);
     set(&index, &anns(1));
     let walk = |library: &Library| {
-        let rules = crate::support::index::Rules::of_bits(0).expect("rules");
+        let rules = crate::support::index::Rules::named::<&str>(&[]).expect("none");
         let starts = crate::support::index::WalkStarts {
             folders: vec![(true, ROOT)],
             ..Default::default()

@@ -110,29 +110,23 @@ impl Limits {
     /// # Safety
     /// `given` must be NULL or valid.
     pub unsafe fn of_call(handle: *const Handle, given: *const types::CallOptionsRecord) -> Result<Self> {
-        let what = "options.deadline_ms";
-        if given.is_null() {
-            return Ok(Self {
-                handle,
-                deadline_ms: 0,
-                progress: None,
-                progress_user: std::ptr::null_mut(),
-                what,
-            });
-        }
-        // SAFETY: the caller's promise.
         let types::CallOptionsRecord {
             size: _,
             deadline_ms,
             progress,
             progress_user,
-        } = unsafe { sized(given, size_of::<usize>(), "options") }?;
+        } = if given.is_null() {
+            types::CallOptionsRecord::NONE
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { sized(given, size_of::<usize>(), "options") }?
+        };
         Ok(Self {
             handle,
             deadline_ms,
             progress,
             progress_user,
-            what,
+            what: "options.deadline_ms",
         })
     }
 

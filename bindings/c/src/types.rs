@@ -140,6 +140,16 @@ pub struct CallOptionsRecord {
     pub progress_user: *mut c_void,
 }
 
+impl CallOptionsRecord {
+    /// What NULL stands for.
+    pub const NONE: Self = Self {
+        size: size_of::<Self>(),
+        deadline_ms: 0,
+        progress: None,
+        progress_user: std::ptr::null_mut(),
+    };
+}
+
 /// How far a fetch has come. Valid during the callback only.
 #[repr(C)]
 #[derive(Clone, Copy)]

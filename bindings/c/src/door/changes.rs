@@ -84,10 +84,9 @@ pub struct Waited {
 
 pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> Answered<Waited> {
     let library = caller.library(request.library)?;
-    let status = caller
-        .query(library.query(), request.offline)?
-        .wait_status(&request.cursor)?;
-    let ready = status != Status::NotYet;
+    let query = caller.query(library.query(), request.offline)?;
+    let ready = query.wait_for_changes(&request.cursor)? == plexindex::Waited::Something;
+    let status = if ready { Status::Ok } else { Status::NotYet };
     Ok((Waited { ready }, Ok(status)))
 }
 

@@ -68,11 +68,11 @@ pub struct MatchGuid {
 
 pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> Answered<Match> {
     let library = caller.library(request.library)?;
-    let found = caller
-        .query(library.query(), request.offline)?
-        .match_guid(&request.guid)?;
-    let status = status_of(&found);
-    Ok((found, Ok(status)))
+    found(
+        caller
+            .query(library.query(), request.offline)?
+            .match_guid(&request.guid)?,
+    )
 }
 
 /// Finds the items with a title. Case, accents and punctuation do not count. When no item has the title, those whose titles
@@ -91,9 +91,15 @@ pub struct MatchTitle {
 
 pub fn title(caller: &Caller<'_>, request: MatchTitle) -> Answered<Match> {
     let library = caller.library(request.library)?;
-    let found = caller
-        .query(library.query(), request.offline)?
-        .search_title(&request.title)?;
+    found(
+        caller
+            .query(library.query(), request.offline)?
+            .search_title(&request.title)?,
+    )
+}
+
+/// The answer of a call that found, or did not find, items.
+fn found(found: Match) -> Answered<Match> {
     let status = status_of(&found);
     Ok((found, Ok(status)))
 }

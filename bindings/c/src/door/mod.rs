@@ -197,10 +197,8 @@ struct Nothing {}
 const LONGEST_REQUEST: usize = 64 << 20;
 
 /// How many items a page has by default.
-const PAGE: usize = 1_000;
-
 fn page() -> usize {
-    PAGE
+    1_000
 }
 
 #[cfg(test)]
