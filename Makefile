@@ -120,7 +120,7 @@ fuzz: ## the fuzz targets, by cargo-fuzz: TIME=60 seconds each, or RUNS=1000000;
 	sh scripts/fuzz.sh
 sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan, ThreadSanitizer, Miri: ONLY="address python thread miri"
 	sh scripts/sanitize.sh
-bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
+bench: ## side by side with peers, at most 40 minutes: bench/README.md; SIZES="10000 100000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 # Panics name files of the sources, and no folder of the builder.
 install: needs-install ## the library for C, by cargo-c, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
@@ -138,7 +138,7 @@ api: ## list what the crate offers to Rust, by cargo-public-api and a nightly co
 	$(CARGO) public-api --package plexindex --simplified --simplified
 docs: build/venv/made ## the site of documents, by mkdocs, with pdoc's reference of Python: build/docs/index.html
 	rm -rf build/pages && mkdir -p build/pages
-	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|bench/results/.*json|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
+	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
 	PYTHONPATH=bindings/python/src build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 wheel: needs-wheel ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all

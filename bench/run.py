@@ -1,9 +1,9 @@
 """Builds all that is measured, installs the peers, and measures: `make bench`.
 
-    bench/run.py [--sizes 10000 100000 1000000] [--quick] [--only lookups processes …] [--no-divan]
+    bench/run.py [--sizes 10000 100000 1000000] [--quick] [--only lookups processes …]
 
-PLEXINDEX_STANDIN names a stand-in server that was built elsewhere, PLEXINDEX_PREBUILT a library (the Rust benchmarks
-are left out then, as they would measure another). CC, CARGO and PYTHON are taken from the environment.
+PLEXINDEX_STANDIN names a stand-in server that was built elsewhere, PLEXINDEX_PREBUILT a library. CC and CARGO name
+the C compiler and cargo.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 CARGO = os.environ.get("CARGO", "cargo")
 REQUIREMENTS = ROOT / "bench" / "requirements.txt"
-RUST_BENCHMARKS = [CARGO, "bench", "--quiet", "--package=plexindex", "--bench=lookup"]
 DAY = [CARGO, "test", "--quiet", "--package=plexindex-tests", "--test=hosts"]
 """Its counts are the same in every profile, and CI has built this one."""
 PROFILE = "dist"
@@ -34,9 +33,8 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="+")
-    parser.add_argument("--no-divan", action="store_true")
     arguments = parser.parse_args()
-    sizes = arguments.sizes or ([10_000] if arguments.quick else [10_000, 100_000])
+    sizes = arguments.sizes or ([10_000] if arguments.quick else [10_000, 100_000, 1_000_000])
     profile = "release" if arguments.quick else PROFILE
 
     standin = build(profile)
@@ -50,17 +48,11 @@ def main() -> int:
     command += ["--profile", profile, "--absent", str(absent), "--sizes", *map(str, sizes)]
     command += ["--quick"] if arguments.quick else []
     command += ["--only", *arguments.only] if arguments.only else []
-    if not (arguments.no_divan or os.environ.get("PLEXINDEX_PREBUILT") or arguments.only):
-        # Compiled now: later nothing else may run.
-        if subprocess.run([*RUST_BENCHMARKS, f"--profile={profile}", "--no-run"], cwd=ROOT, check=False).returncode:
-            sys.exit("the Rust benchmarks could not be built: the messages above say why; --no-divan leaves them out")
-        command += ["--divan", divan(profile, sizes, quick=arguments.quick)]
-    if shutil.which(CARGO) and (not arguments.only or "hosts" in arguments.only):
+    if shutil.which(CARGO) and (not arguments.only or "requests" in arguments.only):
         if subprocess.run([*DAY, "--no-run"], cwd=ROOT, check=False).returncode:
             sys.exit("the tests of several hosts could not be built: the messages above say why")
         command += ["--day", shlex.join([*DAY, "--", "a_day_costs", "--ignored", "--nocapture"])]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
-    return subprocess.run(command, cwd=ROOT / "bench", env=variables, check=False).returncode
+    return subprocess.run(command, cwd=ROOT / "bench", check=False).returncode
 
 
 def build(profile: str) -> Path:
@@ -147,14 +139,6 @@ def install_peers(python: Path) -> Path:
     if not absent:
         stamp.write_text(wanted)
     return reasons
-
-
-def divan(profile: str, sizes: list[int], *, quick: bool) -> str:
-    """The command of the Rust benchmarks."""
-    limit = "--sample-count=20 --max-time=0.3" if quick else "--sample-count=100 --max-time=3"
-    chosen = " ".join(map(str, sizes))
-    command = f"{shlex.join(RUST_BENCHMARKS)} --profile={profile} -- {limit}"
-    return f"PLEXINDEX_BENCH_SIZES={shlex.quote(chosen)} {command}"
 
 
 if __name__ == "__main__":

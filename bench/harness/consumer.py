@@ -1,10 +1,10 @@
-"""What the consumer does today, written anew from a description of its behaviour: titles, searches, scans, pickles."""
+"""What Stash2Plex does today, written anew from a description: its cache of matches, its searches and scans."""
 
 from __future__ import annotations
 
 import os
 import re
-from contextlib import AbstractContextManager
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,28 @@ YEAR = re.compile(r"[ ._(\[]+(?:19|20)\d\d[)\]]?.*$")
 QUALITY = re.compile(r"[ ._-]*\b(?:2160p|1080p|720p|480p|4k|web-?dl|bluray|x26[45]|hevc)\b.*$", re.IGNORECASE)
 
 
-class MatchCache:
-    """Recorded matches: a diskcache with library and lower-cased path joined as the key."""
+def match_cache(folder: str) -> Any:
+    """The match cache of the checkout that STASH2PLEX names, or the one below."""
+    checkout = os.environ.get("STASH2PLEX")
+    if not checkout:
+        return MatchCache(folder)
+    sys.path.insert(0, checkout)
+    from plex.cache import MatchCache as Original
 
-    def __init__(self, folder: Path, size_limit: int = 52_428_800) -> None:
+    return Original(folder, 1 << 40)
+
+
+class MatchCache:
+    """Recorded matches: a diskcache whose key joins the library and the lower-cased path."""
+
+    def __init__(self, folder: str, size_limit: int = 1 << 40) -> None:
         import diskcache
 
-        self._cache: Any = diskcache.Cache(str(folder), size_limit=size_limit)
+        self._cache: Any = diskcache.Cache(folder, size_limit=size_limit)
         self.hits = self.misses = 0
 
     def get_match(self, library: str, path: str) -> str | None:
-        """The key of a path."""
+        """Returns the key of a path."""
         key: str | None = self._cache.get(f"match:{library}:{path.lower()}")
         if key is None:
             self.misses += 1
@@ -31,67 +42,43 @@ class MatchCache:
         return key
 
     def set_match(self, library: str, path: str, key: str) -> None:
-        """Records one."""
+        """Stores one match."""
         self._cache.set(f"match:{library}:{path.lower()}", key)
 
-    def invalidate_library(self, library: str) -> int:
+    def invalidate_library(self, library: str) -> None:
         """Walks every key."""
         prefix = f"match:{library}:"
-        gone = [key for key in self._cache if key.startswith(prefix)]
-        for key in gone:
+        for key in [key for key in self._cache if key.startswith(prefix)]:
             self._cache.delete(key)
-        return len(gone)
-
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._cache)
-
-    def transaction(self) -> AbstractContextManager[Any]:
-        """Many at once."""
-        transaction: AbstractContextManager[Any] = self._cache.transact()
-        return transaction
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Closes the cache."""
         self._cache.close()
 
 
 class LibraryCache:
-    """Listings and searches: pickled lists of dictionaries in a diskcache."""
+    """Listings and search results: pickled lists of dictionaries in a diskcache."""
 
-    def __init__(self, folder: Path, ttl: float = 3600, size_limit: int = 1 << 40) -> None:
+    def __init__(self, folder: Path) -> None:
         import diskcache
 
-        self._cache: Any = diskcache.Cache(str(folder), size_limit=size_limit)
-        self._ttl = ttl
+        self._cache: Any = diskcache.Cache(str(folder), size_limit=1 << 40)
 
     def get(self, key: str) -> list[dict[str, Any]] | None:
-        """The list, read from its pickle."""
+        """Reads the list from its pickle."""
         found: list[dict[str, Any]] | None = self._cache.get(key)
         return found
 
     def set(self, key: str, items: list[Any]) -> None:
-        """Keeps what it needs of plexapi's objects."""
-        self._cache.set(key, [row for row in map(extract, items) if row], expire=self._ttl)
+        """Keeps what Stash2Plex needs of plexapi's objects."""
+        self.put(key, [row for row in map(extract, items) if row])
 
     def put(self, key: str, rows: list[dict[str, Any]]) -> None:
-        """Stores a list that was made elsewhere."""
-        self._cache.set(key, rows, expire=self._ttl)
-
-    def get_library_items(self, library: str) -> list[dict[str, Any]] | None:
-        """A listing."""
-        return self.get(f"library:{library}")
-
-    def set_library_items(self, library: str, items: list[Any]) -> None:
-        """Keeps a listing."""
-        self.set(f"library:{library}", items)
-
-    def clear(self) -> None:
-        """Forgets all."""
-        self._cache.clear()
+        """Stores a list."""
+        self._cache.set(key, rows, expire=3600)
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Closes the cache."""
         self._cache.close()
 
 
@@ -105,7 +92,7 @@ def extract(item: Any) -> dict[str, Any] | None:
 
 
 def titles(path: str) -> list[str]:
-    """Up to three titles that the file's name and its folder suggest."""
+    """Up to three titles that the names of the file and its folder suggest."""
     folder, name = os.path.split(path)
     found: list[str] = []
     for text in (os.path.splitext(name)[0], os.path.basename(folder)):
@@ -117,7 +104,7 @@ def titles(path: str) -> list[str]:
 
 
 def find(section: Any, path: str, cache: LibraryCache) -> list[str]:
-    """Keys of the items that have this file name: title searches, then a scan of the whole stored library."""
+    """Keys of the items with this file name: title searches, then a scan of the whole stored library."""
     name = os.path.basename(path).lower()
     for title in titles(path):
         results = cache.get(f"search:{section.title}:{title}")

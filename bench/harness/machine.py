@@ -11,9 +11,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .timing import CPU_TIME
-
-PACKAGES = ("plexindex", "diskcache", "diskcache_rs", "cachetools", "lmdb", "plexapi")
+PACKAGES = ("plexindex", "diskcache", "diskcache_rs", "lmdb", "plexapi")
 
 
 def describe(profile: str) -> dict[str, str]:
@@ -31,8 +29,6 @@ def describe(profile: str) -> dict[str, str]:
         "C compiler": version(["cc", "--version"]),
         "sqlite3 of Python": sqlite3.sqlite_version,
     }
-    if CPU_TIME:
-        facts["clock of warm lookups"] = "CPU TIME of the thread, not time that passed: for development only"
     for name in PACKAGES:
         try:
             facts[name] = importlib.metadata.version(name)

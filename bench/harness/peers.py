@@ -1,86 +1,78 @@
-"""The peers: stores of path and key, each used as its documentation says, for reads as fast as it can."""
+"""The contenders: stores of path and key, each used as its documentation says. A new peer is one class here.
 
+`children/first.py` imports this module before its clock starts, so it imports nothing itself.
+"""
+
+# The base class describes the methods.
+# ruff: noqa: D102
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+import os
 
-from .consumer import MatchCache
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-Pairs = list[tuple[str, str]]
 LIBRARY = "Movies"
+SERVER_FOLDER, HOST_FOLDER = "/data", "/host"
 
 
-class Peer:
-    """A store of path and key."""
+class Contender:
+    """A store of path and key in a folder."""
 
     name: str
     module = ""
-    """What it needs to be importable."""
-    persistent = True
-    """Whether another process finds there what this one stored."""
-    limit: int | None = None
-    """So many questions a round; None for all. For those that would take minutes."""
-    get: Callable[[str], object]
-    """The key of a path, or None."""
+    """What it imports."""
+    is_persistent = True
+    """Whether another process finds what this one stored."""
+    most_entries = 10**9
+    """It is left out at larger sizes, where filling it takes too long."""
+    before_path = ""
+    """What `get` takes before the path, if anything: a function around it would add to its time."""
+    get: Callable[..., object]
+    """Returns the key of a path, or None."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str) -> None:
+        os.makedirs(folder, exist_ok=True)
 
-    def fill(self, pairs: Pairs) -> None:
-        """Stores all of it, in the fastest way that it has."""
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
+        """Stores all pairs in the fastest way that the store has."""
         raise NotImplementedError
 
     def put(self, path: str, key: str) -> None:
-        """Stores one, so that a process that starts afterwards finds it."""
+        """Stores one pair. A process that starts afterwards finds it."""
+        raise NotImplementedError
+
+    def forget_library(self) -> None:
+        """Removes all pairs of the library."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Lets go of it."""
-
-    def bytes_on_disk(self) -> int:
-        """What it takes there."""
-        return sum(file.stat().st_blocks * 512 for file in self.folder.rglob("*") if file.is_file())
+        """Closes the store."""
 
 
-class Dict(Peer):
-    """Python's own."""
+class Dict(Contender):
+    """Python's dict: in the memory of one process."""
 
     name = "dict"
-    persistent = False
+    is_persistent = False
 
-    def fill(self, pairs: Pairs) -> None:
-        """All at once."""
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
         self.get = dict(pairs).get
 
 
-class CacheTools(Peer):
-    """cachetools: a cache in memory that forgets what was not used for long."""
-
-    name = "cachetools"
-    module = "cachetools"
-    persistent = False
-
-    def fill(self, pairs: Pairs) -> None:
-        """Large enough to forget nothing."""
-        import cachetools
-
-        cache: Any = cachetools.LRUCache(maxsize=len(pairs) + 1)
-        cache.update(pairs)
-        self.get = cache.get
-
-
-class SQLite(Peer):
-    """Python's sqlite3 with a table of paths, set up as diskcache and plexindex set theirs."""
+class SQLite(Contender):
+    """Python's sqlite3: a table with a primary key of library and path, in WAL mode without syncs."""
 
     name = "sqlite3"
+    module = "sqlite3"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         super().__init__(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(folder / "paths.db", isolation_level=None)
+        import sqlite3
+
+        self._connection = sqlite3.connect(f"{folder}/paths.db", isolation_level=None)
         self._connection.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA mmap_size = 1073741824;"
             "CREATE TABLE IF NOT EXISTS matches"
@@ -95,39 +87,34 @@ class SQLite(Peer):
 
         self.get = get
 
-    def fill(self, pairs: Pairs) -> None:
-        """In one transaction."""
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
         rows = ((LIBRARY, path, key) for path, key in pairs)
         self._connection.execute("BEGIN")
         self._connection.executemany("INSERT OR REPLACE INTO matches VALUES (?, ?, ?)", rows)
         self._connection.execute("COMMIT")
 
     def put(self, path: str, key: str) -> None:
-        """In a transaction of its own."""
         self._connection.execute("INSERT OR REPLACE INTO matches VALUES (?, ?, ?)", (LIBRARY, path, key))
 
     def forget_library(self) -> None:
-        """All of a library."""
         self._connection.execute("DELETE FROM matches WHERE library = ?", (LIBRARY,))
 
     def close(self) -> None:
-        """The connection."""
         self._connection.close()
 
 
-class Lmdb(Peer):
-    """lmdb, a mapped B-tree. A read transaction for each question, as one that is to see what others commit needs."""
+class Lmdb(Contender):
+    """lmdb, a mapped B-tree. Each lookup begins a read transaction, as it must to see what others commit."""
 
     name = "lmdb"
     module = "lmdb"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         super().__init__(folder)
         import lmdb
 
-        folder.mkdir(parents=True, exist_ok=True)
-        # Without a sync a commit survives the end of the process, as with the others, and not that of the machine.
-        self._environment = lmdb.open(str(folder), map_size=4 << 30, sync=False, lock=True)
+        # Without a sync a commit outlives the process, as with the others, but not a power cut.
+        self._environment = lmdb.open(folder, map_size=4 << 30, sync=False)
         begin = self._environment.begin
 
         def get(path: str) -> object:
@@ -137,136 +124,180 @@ class Lmdb(Peer):
 
         self.get = get
 
-    def fill(self, pairs: Pairs) -> None:
-        """In one transaction."""
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
         with self._environment.begin(write=True) as transaction, transaction.cursor() as cursor:
             cursor.putmulti([(path.encode(), key.encode()) for path, key in pairs])
 
     def put(self, path: str, key: str) -> None:
-        """In a transaction of its own."""
         with self._environment.begin(write=True) as transaction:
             transaction.put(path.encode(), key.encode())
 
     def close(self) -> None:
-        """The environment."""
         self._environment.close()
 
 
-class LmdbHeld(Lmdb):
-    """lmdb with one read transaction that is never renewed: the fastest it can do, blind to later commits."""
-
-    name = "lmdb, one transaction"
-
-    def fill(self, pairs: Pairs) -> None:
-        """As above; then begins the transaction."""
-        super().fill(pairs)
-        read = self._environment.begin().get
-
-        def get(path: str) -> object:
-            key = read(path.encode())
-            return None if key is None else key.decode()
-
-        self.get = get
-
-
-class DiskCache(Peer):
-    """diskcache: pickles in SQLite, what the consumer uses."""
+class DiskCache(Contender):
+    """diskcache: pickles in SQLite, which Stash2Plex uses."""
 
     name = "diskcache"
     module = "diskcache"
-    limit = 20_000
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         super().__init__(folder)
         import diskcache
 
-        self._cache = diskcache.Cache(str(folder), size_limit=1 << 40)
+        self._cache = diskcache.Cache(folder, size_limit=1 << 40)
         self.get = self._cache.get
 
-    def fill(self, pairs: Pairs) -> None:
-        """In one transaction."""
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
         with self._cache.transact():
             for path, key in pairs:
                 self._cache.set(path, key)
 
     def put(self, path: str, key: str) -> None:
-        """One."""
         self._cache.set(path, key)
 
     def close(self) -> None:
-        """The cache."""
         self._cache.close()
 
 
-class DiskCacheRs(Peer):
-    """diskcache_rs: diskcache's interface over Rust; told to keep more than the 100,000 entries of its default."""
+class DiskCacheRs(Contender):
+    """diskcache_rs: the interface of diskcache, written in Rust."""
 
     name = "diskcache_rs"
     module = "diskcache_rs"
-    limit = 2_000
+    most_entries = 20_000
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         super().__init__(folder)
         import diskcache_rs
 
-        self._cache = diskcache_rs.Cache(str(folder), max_size=1 << 40, max_entries=10_000_000)
+        self._cache = diskcache_rs.Cache(folder, max_size=1 << 40, max_entries=10_000_000)
         self.get = self._cache.get
 
-    def fill(self, pairs: Pairs) -> None:
-        """By its call for many."""
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
         stored = self._cache.set_many(pairs)
         if stored != len(pairs):
             raise RuntimeError(f"diskcache_rs stored {stored} of {len(pairs)} entries and does not say why")
 
     def put(self, path: str, key: str) -> None:
-        """One."""
         self._cache.set(path, key)
 
     def close(self) -> None:
-        """The cache."""
         self._cache.close()
 
 
-class ConsumerMatches(Peer):
-    """The consumer's cache of matches, written anew."""
+class Stash2Plex(Contender):
+    """Stash2Plex's own class where STASH2PLEX names a checkout, else the same over diskcache, written anew."""
 
-    name = "consumer's match cache"
+    name = "Stash2Plex"
     module = "diskcache"
-    limit = 20_000
+    before_path = LIBRARY
+    most_entries = 20_000
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str) -> None:
         super().__init__(folder)
-        self.cache = MatchCache(folder, size_limit=1 << 40)
+        from .consumer import match_cache
 
-        def get(path: str) -> object:
-            return self.cache.get_match(LIBRARY, path)
+        self._cache = match_cache(folder)
+        self.get = self._cache.get_match
 
-        self.get = get
-
-    def fill(self, pairs: Pairs) -> None:
-        """In one transaction, which the consumer does not do."""
-        with self.cache.transaction():
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
+        with self._cache._cache.transact():
             for path, key in pairs:
-                self.cache.set_match(LIBRARY, path, key)
+                self._cache.set_match(LIBRARY, path, key)
 
     def put(self, path: str, key: str) -> None:
-        """One."""
-        self.cache.set_match(LIBRARY, path, key)
+        self._cache.set_match(LIBRARY, path, key)
 
     def forget_library(self) -> None:
-        """By walking every key, as the consumer does."""
-        self.cache.invalidate_library(LIBRARY)
+        self._cache.invalidate_library(LIBRARY)
 
     def close(self) -> None:
-        """The cache."""
-        self.cache.close()
+        self._cache.close()
 
 
-ALL: tuple[type[Peer], ...] = (Dict, CacheTools, SQLite, Lmdb, LmdbHeld, DiskCache, DiskCacheRs, ConsumerMatches)
+class DropIn(Contender):
+    """Our drop-in for Stash2Plex's class."""
+
+    name = "plexindex"
+    module = "plexindex"
+    before_path = LIBRARY
+
+    def __init__(self, folder: str) -> None:
+        from plexindex.compat import MatchCache
+
+        self._cache = MatchCache(folder, size_limit=1 << 40)
+        self.get = self._cache.get_match
+
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
+        for path, key in pairs:
+            self._cache.set_match(LIBRARY, path, key)
+
+    def put(self, path: str, key: str) -> None:
+        self._cache.set_match(LIBRARY, path, key)
+
+    def forget_library(self) -> None:
+        self._cache.invalidate_library(LIBRARY)
+
+    def close(self) -> None:
+        self._cache.close()
 
 
-def present(peers: Iterable[type[Peer]], absent: dict[str, str]) -> list[type[Peer]]:
-    """Those that can be imported; notes the reason for the others, unless it is known."""
+class Plexindex(Contender):
+    """plexindex with the library that PLEX_URL serves. Its get is the fast lookup."""
+
+    name = "plexindex"
+    module = "plexindex"
+
+    def __init__(self, folder: str) -> None:
+        self.index = open_index(folder)
+        self.library = self.index.library(LIBRARY)
+        self.get = self.library.lookup_key
+
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
+        self.library.record_matches(pairs)
+
+    def put(self, path: str, key: str) -> None:
+        self.library.record_match(path, key)
+
+    def forget_library(self) -> None:
+        self.library.invalidate()
+
+    def close(self) -> None:
+        self.index.close()
+
+
+class PlexindexMatch(Plexindex):
+    """The same, with the full answer."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        match = self.library.match
+        self.get = lambda path: match(path).key
+
+
+def open_index(folder: str) -> Any:
+    """Opens plexindex as a host does that never asks whether the library changed."""
+    import plexindex
+
+    return plexindex.open(
+        folder,
+        os.environ["PLEX_URL"],
+        os.environ["PLEX_TOKEN"],
+        library_ttl=None,
+        mappings=[(HOST_FOLDER, SERVER_FOLDER)],
+        # A million recorded matches exceed the default limit, and peers keep all of theirs.
+        matches_limit=1 << 40,
+    )
+
+
+PEERS: tuple[type[Contender], ...] = (SQLite, Lmdb, DiskCache, DiskCacheRs, Stash2Plex)
+"""What keeps path and key on disk."""
+
+
+def usable(peers: tuple[type[Contender], ...], entries: int, absent: dict[str, str]) -> list[type[Contender]]:
+    """The peers that can be imported and filled at this size. Notes in `absent` why one cannot be imported."""
     found = []
     for peer in peers:
         try:
@@ -275,5 +306,6 @@ def present(peers: Iterable[type[Peer]], absent: dict[str, str]) -> list[type[Pe
         except Exception as error:
             absent.setdefault(peer.module, f"cannot be imported: {type(error).__name__}: {error}")
         else:
-            found.append(peer)
+            if entries <= peer.most_entries:
+                found.append(peer)
     return found

@@ -1,124 +1,110 @@
-"""What came out: rows of values, and how they stand against the best peer."""
+"""The rows of the page: what was measured for each contender, and the goals that a row has."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from .timing import Spread
+from .timing import Figure
 
 OURS = "plexindex"
 
 
-@dataclass
-class Value:
-    """What one contender needed."""
+@dataclass(frozen=True)
+class Goal:
+    """What a row has to reach."""
 
-    who: str
-    spread: Spread
-    ours: bool = False
-    ranked: bool = True
-    """Whether it does the same job: what lives in the memory of one process, say, is shown and not ranked."""
-    note: str = ""
+    text: str
+    is_reached: Callable[[Row], bool]
+
+
+def at_most(limit: float, unit: str = "s") -> Goal:
+    """Our mean is at most this."""
+    return Goal(f"≤ {show(limit, unit)}", lambda row: row.ours.mean <= limit)
+
+
+def longest(limit: float) -> Goal:
+    """Our longest call takes at most this."""
+    return Goal(f"longest ≤ {show(limit, 's')}", lambda row: (row.ours.longest or 0) <= limit)
+
+
+def below(peer: str, factor: float = 1.0) -> Goal:
+    """Our mean is at most so many times a peer's. Reached if the peer is absent."""
+    part = "" if factor == 1 else f"1/{1 / factor:g} of " if factor < 0.5 else f"{factor:g} × "
+    return Goal(f"≤ {part}{peer}", lambda row: peer not in row.peers or row.ours.mean <= factor * row.peers[peer].mean)
 
 
 @dataclass
 class Row:
-    """One thing measured, for all contenders."""
+    """One thing that a user does, at one size."""
 
-    name: str
-    """Unique together with the size: what goals refer to."""
+    what: str
     group: str
     size: int
-    unit: str
-    """``s``, ``B`` or what is counted; less is better."""
-    values: list[Value] = field(default_factory=list)
+    unit: str = "s"
+    """``s``, ``B``, or what is counted. Less is better."""
+    goals: tuple[Goal, ...] = ()
+    limit: str = ""
+    """Shown where a goal is missed: what takes the time, and what was tried."""
     note: str = ""
+    contenders: dict[str, Figure] = field(default_factory=dict)
+    unranked: set[str] = field(default_factory=set)
+    """Contenders that do less, such as a dict in memory: shown, but never 'ahead'."""
 
-    def add(self, who: str, spread: Spread, *, ours: bool = False, ranked: bool = True, note: str = "") -> None:
+    @property
+    def ours(self) -> Figure:
+        """What plexindex needed."""
+        return self.contenders[OURS]
+
+    @property
+    def peers(self) -> dict[str, Figure]:
+        """What the others needed, the fastest first."""
+        others = [(name, figure) for name, figure in self.contenders.items() if name != OURS]
+        return dict(sorted(others, key=lambda one: one[1].mean))
+
+    @property
+    def ahead(self) -> list[str]:
+        """The ranked peers that need less than plexindex."""
+        ranked = {name: figure for name, figure in self.peers.items() if name not in self.unranked}
+        return [name for name, figure in ranked.items() if figure.mean < self.ours.mean]
+
+    @property
+    def missed(self) -> list[str]:
+        """The goals that this row does not reach."""
+        return [goal.text for goal in self.goals if not goal.is_reached(self)]
+
+    def add(self, who: str, figure: Figure, *, ranked: bool = True) -> None:
         """Adds a contender."""
-        self.values.append(Value(who, spread, ours, ranked, note))
-
-    @property
-    def best_of_ours(self) -> Value | None:
-        """The fastest of ours."""
-        return min((value for value in self.values if value.ours), key=lambda value: value.spread.median, default=None)
-
-    @property
-    def best_peer(self) -> Value | None:
-        """The best of those that do the same job."""
-        peers = (value for value in self.values if value.ranked and not value.ours)
-        return min(peers, key=lambda value: value.spread.median, default=None)
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times less plexindex needs than the best peer."""
-        ours, peer = self.best_of_ours, self.best_peer
-        return peer.spread.median / ours.spread.median if ours and peer and ours.spread.median else None
-
-    def value(self, who: str) -> Spread | None:
-        """What a contender needed."""
-        return next((value.spread for value in self.values if value.who == who), None)
+        self.contenders[who] = figure
+        if not ranked:
+            self.unranked.add(who)
 
 
 @dataclass
 class Results:
-    """All of a run."""
+    """All rows of a run."""
 
     machine: dict[str, str]
     sizes: list[int]
     quick: bool
     rows: list[Row] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
-    """Peers that are not here, and why."""
-    facts: dict[str, float] = field(default_factory=dict)
-    """Counts that are no times: requests, say."""
-    right: list[dict[str, Any]] = field(default_factory=list)
-    """How often answers are right, and how often wrong: a row for each naming scheme, view and contender."""
+    """Peers that could not be used, and why."""
     load: tuple[float, float] = (0.0, 0.0)
     """How busy the machine was before and after."""
     seconds: float = 0.0
 
-    def row(self, name: str, group: str, size: int, unit: str = "s", note: str = "") -> Row:
-        """A new row."""
-        row = Row(name, group, size, unit, note=note)
-        self.rows.append(row)
-        return row
 
-    def find(self, name: str, size: int) -> tuple[Row | None, bool]:
-        """The row of that size, and whether it is of that size: else it is the largest there is."""
-        rows = [row for row in self.rows if row.name == name]
-        exact = [row for row in rows if row.size == size]
-        if exact:
-            return exact[0], True
-        return max(rows, key=lambda row: row.size, default=None), False
+def show(value: float, unit: str) -> str:
+    """Three digits, in a unit that suits."""
+    if unit not in ("s", "B"):
+        return f"{_digits(value)} {unit}"
+    steps = ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+    if unit == "B":
+        steps = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+    size, name = next((step for step in steps if value >= step[0]), steps[-1])
+    return f"{_digits(value / size)} {name}"
 
-    @classmethod
-    def from_dict(cls, read: dict[str, Any]) -> Results:
-        """What :meth:`as_dict` gave."""
-        results = cls(read["machine"], read["sizes"], read["quick"], absent=read["absent"], facts=read["facts"])
-        results.load, results.seconds = tuple(read["load"]), read["seconds"]
-        for one in read["rows"]:
-            row = results.row(one["name"], one["group"], one["size"], one["unit"], one["note"])
-            row.values = [Value(**{**value, "spread": Spread(**value["spread"])}) for value in one["values"]]
-        return results
 
-    def as_dict(self, goals: list[dict[str, Any]]) -> dict[str, Any]:
-        """For JSON."""
-        rows = []
-        for row in self.rows:
-            entry = asdict(row)
-            peer = row.best_peer
-            entry["best_peer"], entry["ratio"] = peer.who if peer else None, row.ratio
-            rows.append(entry)
-        return {
-            "machine": self.machine,
-            "sizes": self.sizes,
-            "quick": self.quick,
-            "load": self.load,
-            "seconds": round(self.seconds, 1),
-            "absent": self.absent,
-            "goals": goals,
-            "facts": self.facts,
-            "rows": rows,
-        }
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

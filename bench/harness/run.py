@@ -1,29 +1,25 @@
-"""A run: where things are, how much is measured, and how other programs are started."""
+"""A run: where things are, how often things are measured, and how other programs are started."""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
-from .results import Results
-from .timing import WrongAnswerError
-from .world import HOST, SERVER, Standin
+from .peers import HOST_FOLDER, SERVER_FOLDER
+from .results import OURS, Goal, Results, Row
+from .timing import MOST_TIMED, Figure, WrongAnswerError, check, each_call, in_turns, mean_of_calls
+from .world import Questions
 
 BENCH = Path(__file__).resolve().parent.parent
-
-
-class Served(Protocol):
-    """What has a server: a world, or less."""
-
-    @property
-    def server(self) -> Standin:
-        """The server."""
+Get = Callable[..., object]
 
 
 @dataclass
@@ -32,10 +28,11 @@ class Run:
 
     results: Results
     folder: Path
-    """For what is made and thrown away."""
+    """For temporary files."""
     standin: Path
+    """The program of the stand-in server."""
     native: Path
-    """The C program of ``native/``."""
+    """The C program of `native/`."""
     library: Path
     """The shared library that was installed."""
     rounds: int
@@ -43,44 +40,75 @@ class Run:
     """The command that counts the requests of a day of ten hosts."""
 
     @property
-    def quick(self) -> bool:
-        """Few rounds."""
+    def is_quick(self) -> bool:
+        """Whether this run only shows that the benchmark works."""
         return self.results.quick
 
     def say(self, text: str) -> None:
-        """Progress of a long run."""
+        """Reports progress."""
         print(f"bench: {text}", flush=True)
 
-    def python(self, script: str, *arguments: object, world: Served) -> tuple[float, Any]:
-        """Runs a script of ``children/`` in a new interpreter: seconds of the whole process, and what it printed."""
-        command = [sys.executable, "-I", str(BENCH / "children" / script)]
-        return self._child(command, arguments, world)
+    def row(
+        self, what: str, group: str, size: int, *goals: Goal, unit: str = "s", note: str = "", limit: str = ""
+    ) -> Row:
+        """Adds a row to the page."""
+        self.say(f"{size:,}: {what}")
+        row = Row(what, group, size, unit, goals, limit, note)
+        self.results.rows.append(row)
+        return row
 
-    def c(self, *arguments: object, world: Served) -> tuple[float, Any]:
-        """Runs the C program."""
-        return self._child([str(self.native)], arguments, world)
+    def find(self, what: str, size: int) -> Row | None:
+        """A row that was measured before."""
+        return next((row for row in self.results.rows if (row.what, row.size) == (what, size)), None)
 
-    def c_arguments(self, what: str, store: Path, pairs: Path, *rest: object) -> list[object]:
-        """Its arguments."""
-        return [what, self.library, store, HOST, SERVER, pairs, *rest]
+    def race(self, row: Row, asked: Questions, contenders: dict[str, tuple[Get, str]], most: int = MOST_TIMED) -> None:
+        """Asks each contender the same questions, in turns, and adds their figures to the row.
 
-    def program(self, command: list[str], *arguments: object, variables: dict[str, str]) -> tuple[float, Any]:
-        """Runs a program of another language."""
-        return self._run([*command], arguments, variables)
+        A contender is its function and what that takes before the path. Each round makes new strings in random order,
+        so that no hash is cached, and checks every answer. The mean is that of the median round, without a clock
+        between the calls; median and tail are of one more round, in which each call is timed.
+        """
+        asked_of: dict[str, Callable[[int], float]] = {}
+        for name, (get, library) in contenders.items():
 
-    def _child(self, command: list[str], arguments: tuple[object, ...], world: Served) -> tuple[float, Any]:
-        return self._run(command, arguments, environment(world))
+            def measure(number: int, name: str = name, get: Get = get, library: str = library) -> float:
+                paths, expected = asked.fresh(number, most)
+                seconds, answers = mean_of_calls(get, paths, library)
+                check(name, paths, answers, expected)
+                return seconds
+
+            asked_of[name] = measure
+        means = in_turns(self.rounds, asked_of)
+        for name, (get, library) in contenders.items():
+            paths = asked.fresh(self.rounds, most)[0]
+            calls = Figure.of(each_call(get, ((library, path) if library else (path,) for path in paths)))
+            row.add(name, Figure(statistics.median(means[name]), calls.median, calls.tail), ranked=name != "dict")
+
+    def python(self, script: str, *arguments: object, **variables: str) -> tuple[float, Any]:
+        """Runs a script of `children/` in a new interpreter: seconds of the whole process, and what it printed."""
+        return self._run([sys.executable, "-I", str(BENCH / "children" / script)], arguments, variables)
+
+    def c(self, what: str, store: Path, pairs: Path, *rest: object) -> tuple[float, Any]:
+        """Runs the C program in the same way."""
+        return self._run([str(self.native)], self.c_arguments(what, store, pairs, *rest), {})
+
+    def c_arguments(self, what: str, store: Path, pairs: Path, *rest: object) -> tuple[object, ...]:
+        """The arguments of the C program."""
+        return (what, self.library, store, HOST_FOLDER, SERVER_FOLDER, pairs, *rest)
 
     def _run(self, command: list[str], arguments: tuple[object, ...], variables: dict[str, str]) -> tuple[float, Any]:
-        command += map(str, arguments)
         begun = perf_counter()
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, *map(str, arguments)],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         seconds = perf_counter() - begun
         if done.returncode:
-            raise WrongAnswerError(f"{Path(command[-len(arguments) - 1]).name}: {done.stderr.strip()}")
+            raise WrongAnswerError(f"{Path(command[-1]).name}: {done.stderr.strip()}")
         return seconds, json.loads(done.stdout)
 
 
-def environment(world: Served) -> dict[str, str]:
-    """Of children: which server, and its token."""
-    return {**os.environ, "PLEX_URL": world.server.url, "PLEX_TOKEN": world.server.token}
+__all__ = ["OURS", "Run"]

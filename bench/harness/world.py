@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -11,15 +12,13 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
-import plexindex
+from .peers import LIBRARY, open_index
+from .peers import SERVER_FOLDER as SERVER
 
-LIBRARY = "Movies"
 PREFIX = "/library/metadata/"
-HOST, SERVER = "/host", "/data"
 FOREIGN = "/mnt/other"
 NAMED_OTHERWISE = 40
 """Films of which no file name tells the title."""
@@ -111,44 +110,26 @@ def fold(text: str) -> str:
 
 
 class World:
-    """A size, its server, its store and its questions."""
+    """A size, its server, its store and its questions. Children and this process find the server by PLEX_URL."""
 
     def __init__(self, size: int, standin: Path, folder: Path, sample: int) -> None:
         self.size, self.folder = size, folder
         self.server = Standin(standin, "--movies", str(size - NAMED_OTHERWISE))
         self.server.post("items/add", {"library": 1, "items": [_named_otherwise(n) for n in range(NAMED_OTHERWISE)]})
+        os.environ["PLEX_URL"], os.environ["PLEX_TOKEN"] = self.server.url, self.server.token
         self.store = folder / "store"
-        begun = perf_counter()
-        with self.open() as index:
+        with open_index(str(self.store)) as index:
             index.refresh(LIBRARY)
             self.items = index.stats().items
-        self.first_fetch = perf_counter() - begun
-        self._confirmed: Path | None = None
         self.pairs = self.server.listed()
         self.questions = self._ask(sample)
 
-    def open(self, store: Path | None = None, *, server: bool = True) -> plexindex.Index:
-        """The store, opened as a host does."""
-        given = {"server_url": self.server.url, "token": self.server.token} if server else {}
-        # No limit for recorded matches: a million take more than the default, and peers keep all of theirs.
-        return plexindex.open(
-            store or self.store,
-            library_ttl=None,
-            mappings=[(HOST, SERVER)],
-            matches_limit=1 << 40,
-            **given,  # type: ignore[arg-type]
-        )
-
-    def confirmed_store(self) -> Path:
-        """A copy of the store in which the exact questions' answers were recorded as true."""
-        if self._confirmed is None:
-            self._confirmed = self.folder / "confirmed"
-            shutil.copytree(self.store, self._confirmed)
-            exact = self.questions["exact"]
-            with self.open(self._confirmed) as index:
-                pairs = zip((path.decode() for path in exact.paths), exact.answers)
-                index.record_matches([(path, key or "") for path, key in pairs], LIBRARY)
-        return self._confirmed
+    def copy(self, name: str) -> Path:
+        """A copy of the store, for what writes to it."""
+        target = self.folder / name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(self.store, target)
+        return target
 
     def stop(self) -> None:
         """Ends the server and removes the files."""
@@ -173,20 +154,14 @@ class World:
         clear = clear[:sample]
         keys: list[str | None] = [key for _, key in clear]
 
-        def rewritten(rewrite: Any) -> Questions:
-            return Questions([rewrite(path).encode() for path, _ in clear], keys)
-
-        named = [(path, key) for path, key in self.pairs if "/xq-" in path]
+        hidden = [(path, key) for path, key in self.pairs if "/xq-" in path]
         nothing: list[str | None] = [None] * len(clear)
         return {
-            "exact": rewritten(lambda path: path),
-            "mapped": rewritten(lambda path: HOST + path[len(SERVER) :]),
-            "suffix": rewritten(lambda path: f"{FOREIGN}/{'/'.join(path.rsplit('/', 2)[1:])}"),
-            "file name": rewritten(lambda path: f"{FOREIGN}/unsorted/{path.rsplit('/', 1)[1]}"),
-            "miss": Questions([_unknown(n).encode() for n in range(len(clear))], nothing),
-            "named otherwise": Questions(
-                [f"{FOREIGN}/unsorted/{path.rsplit('/', 1)[1]}".encode() for path, _ in named],
-                [key for _, key in named],
+            "listed": Questions([path.encode() for path, _ in clear], keys),
+            "unknown": Questions([_unknown(n).encode() for n in range(len(clear))], nothing),
+            "never seen": Questions(
+                [f"{FOREIGN}/unsorted/{path.rsplit('/', 1)[1]}".encode() for path, _ in hidden],
+                [key for _, key in hidden],
             ),
         }
 

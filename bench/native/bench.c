@@ -1,20 +1,17 @@
 /*
- * A C host, measured: loads the library at run time, opens a store, asks. Every answer is compared with the right one.
+ * A C program that loads the library at run time, opens a store, and compares every answer with the right one.
  *
- *   bench first   LIB STORE HOST SERVER PAIRS match|lookup
- *   bench many    LIB STORE HOST SERVER PAIRS match|lookup|batch
- *   bench warm    LIB STORE HOST SERVER PAIRS match|lookup|batch|folder ROUNDS SEED
- *   bench reader  LIB STORE HOST SERVER PAIRS idle|other|URL
+ *   bench first   LIB STORE HOST SERVER PAIRS match|lookup          a new process: one answer
+ *   bench warm    LIB STORE HOST SERVER PAIRS match|lookup|batch SEED
+ *   bench reader  LIB STORE HOST SERVER PAIRS other                 looks up until standard input ends
  *
- * HOST and SERVER: a mapping of folders. PAIRS: lines of path, tabulator, key, and for `reader` another key that is right
- * too. `reader` looks up until standard input ends; `other`: another process refreshes meanwhile; a URL: a thread of this
- * one does, with PLEX_TOKEN. The library is 'Movies', or that of PLEXINDEX_BENCH_LIBRARY. Prints one JSON object; exits with 1 after a wrong answer.
+ * HOST and SERVER are a mapping of folders. PAIRS has lines of path, tabulator, key; for `reader` also another key that
+ * is right too. PLEX_URL and PLEX_TOKEN name the server. Prints nanoseconds as one JSON object; exits with 1 after a
+ * wrong answer.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <dlfcn.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +27,6 @@ static struct {
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
     int32_t (*lookup_keys)(const plexindex_library_handle *, const char *, size_t, size_t, plexindex_buffer *, plexindex_buffer *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *, char **, plexindex_buffer *);
-    void (*free)(char *);
-    int32_t (*match_paths)(const plexindex_handle *, const plexindex_query *, size_t, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*refresh)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
 } px;
 
 static plexindex_error failed; /* the text of the last call that did */
@@ -50,15 +43,6 @@ static size_t count;
 static int64_t now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* The same, or with PLEXINDEX_BENCH_CLOCK=cpu what this thread ran: for work on a busy machine. */
-static int64_t warm_now(void) {
-    const char *named = getenv("PLEXINDEX_BENCH_CLOCK");
-    if (named == NULL || strcmp(named, "cpu") != 0) return now();
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
@@ -91,10 +75,6 @@ static void load(const char *file) {
         {&px.lookup_key, "plexindex_lookup_key"},
         {&px.lookup_keys, "plexindex_lookup_keys"},
         {&px.match_path, "plexindex_match_path"},
-        {&px.call, "plexindex_call"},
-        {&px.free, "plexindex_free"},
-        {&px.match_paths, "plexindex_match_paths"},
-        {&px.refresh, "plexindex_refresh"},
     };
     for (size_t at = 0; at < sizeof functions / sizeof functions[0]; at++) {
         void *found = symbol(so, functions[at].name);
@@ -102,7 +82,7 @@ static void load(const char *file) {
     }
 }
 
-static void open_store(const char *so, const char *store, const char *host, const char *server, const char *url) {
+static void open_store(const char *so, const char *store, const char *host, const char *server) {
     int64_t begun = now();
     load(so);
     loaded_ns = now() - begun;
@@ -117,19 +97,14 @@ static void open_store(const char *so, const char *store, const char *host, cons
     options.mappings = &mapping;
     options.mappings_count = 1;
     /* Whose view it is follows from the server and the token, so both are named though no server is asked. */
-    const char *token = getenv("PLEX_TOKEN"), *named = getenv("PLEX_URL");
-    if (url == NULL) url = named;
+    const char *token = getenv("PLEX_TOKEN"), *url = getenv("PLEX_URL");
     if (url != NULL) options.server_url = plexindex_bytes_of(url);
     if (token != NULL) options.token = plexindex_bytes_of(token);
-    const char *shared = getenv("PLEXINDEX_BENCH_SHARED");
-    if (shared != NULL && *shared != '\0') options.shared = plexindex_bytes_of(shared);
     begun = now();
     if (px.open(&options, &handle, &failed.buffer) != PLEXINDEX_OK) fail("open", failed.text);
     opened_ns = now() - begun;
     begun = now();
-    const char *title = getenv("PLEXINDEX_BENCH_LIBRARY");
-    if (title == NULL) title = "Movies";
-    if (px.library(handle, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library, &failed.buffer) != PLEXINDEX_OK) fail("library", failed.text);
+    if (px.library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library, &failed.buffer) != PLEXINDEX_OK) fail("library", failed.text);
     selected_ns = now() - begun;
 }
 
@@ -220,17 +195,6 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
             path += strlen(path) + 1;
             key += strlen(key) + 1;
         }
-    } else if (strcmp(how, "folder") == 0) {
-        for (size_t n = 0; n < count; n++) {
-            char request[8192], wanted[512], *answer;
-            int length = snprintf(request, sizeof request, "{\"path\":\"%s\"}", path);
-            snprintf(wanted, sizeof wanted, "\"key\":\"%s\"", key);
-            if (px.call(handle, "match.folder", request, (size_t)length, NULL, &answer, &failed.buffer) >= 100) fail(how, failed.text);
-            wrong += strstr(answer, wanted) == NULL;
-            px.free(answer);
-            path += strlen(path) + 1;
-            key += strlen(key) + 1;
-        }
     } else if (strcmp(how, "match") == 0) {
         for (size_t n = 0; n < count; n++) {
             size_t length = strlen(path);
@@ -240,16 +204,9 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
             path += length + 1;
             key += strlen(key) + 1;
         }
-    } else if (strcmp(how, "batch") == 0) {
+    } else {
         if (px.lookup_keys(library, path, sheet->paths_length, count, buffer, &failed.buffer) != PLEXINDEX_OK) fail("batch", failed.text);
         wrong = buffer->length != sheet->keys_length || memcmp(buffer->data, sheet->keys, buffer->length) != 0;
-    } else {
-        plexindex_query query = question(path, sheet->paths_length);
-        if (px.match_paths(handle, &query, count, buffer, &failed.buffer) != PLEXINDEX_OK) fail("batch", failed.text);
-        for (size_t n = 0; n < count; n++) {
-            wrong += strcmp(key_in(buffer->data, n), key) != 0;
-            key += strlen(key) + 1;
-        }
     }
     return wrong;
 }
@@ -261,17 +218,16 @@ static void verdict(size_t wrong) {
     }
 }
 
-static void ask_once(const char *how, size_t limit) {
-    if (count > limit) count = limit;
+static void ask_once(const char *how) {
+    count = 1;
     struct sheet sheet = lay_out(NULL);
     plexindex_buffer buffer = room(count, sheet.paths_length);
     int64_t begun = now();
     verdict(ask(how, &sheet, &buffer));
     int64_t asked = now() - begun;
-    begun = now();
     px.close(handle, &failed.buffer);
-    printf("{\"load\":%lld,\"open\":%lld,\"library\":%lld,\"ask\":%lld,\"close\":%lld}\n", (long long)loaded_ns,
-           (long long)opened_ns, (long long)selected_ns, (long long)asked, (long long)(now() - begun));
+    printf("{\"load\":%lld,\"open\":%lld,\"library\":%lld,\"ask\":%lld}\n", (long long)loaded_ns, (long long)opened_ns,
+           (long long)selected_ns, (long long)asked);
 }
 
 static uint64_t state;
@@ -282,33 +238,6 @@ static uint64_t random_number(void) {
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
-}
-
-static void ask_warm(const char *how, int rounds) {
-    size_t *order = must(malloc(count * sizeof *order));
-    for (size_t n = 0; n < count; n++)
-        order[n] = n;
-    printf("[");
-    for (int round = -1; round < rounds; round++) {
-        for (size_t n = count; n > 1; n--) {
-            size_t other = random_number() % n, kept = order[n - 1];
-            order[n - 1] = order[other];
-            order[other] = kept;
-        }
-        struct sheet sheet = lay_out(order);
-        plexindex_buffer buffer = room(strcmp(how, "batch") ? count : count / 8, sheet.paths_length);
-        int64_t begun = warm_now();
-        size_t wrong = ask(how, &sheet, &buffer);
-        double each = (double)(warm_now() - begun) / (double)count;
-        verdict(wrong);
-        /* The first round brings the file into memory. */
-        if (round >= 0) printf("%s%.2f", round > 0 ? "," : "", each);
-        free(sheet.paths);
-        free(sheet.keys);
-        free(buffer.data);
-    }
-    printf("]\n");
-    px.close(handle, &failed.buffer);
 }
 
 /* Steps of 16 ns, to 67 ms. */
@@ -322,17 +251,56 @@ static double share(uint64_t total, double part) {
     return (double)STEPS * 16;
 }
 
-/* How long the refresh took; 0 before its end. */
-static _Atomic int64_t refreshed_ns;
+static void note_time(int64_t took) {
+    int64_t step = took / 16;
+    steps[step < 0 ? 0 : step < STEPS ? step : STEPS - 1]++;
+}
 
-static void *refresh(void *result) {
-    plexindex_query query = question(NULL, 0);
-    query.flags = PLEXINDEX_QUERY_FULL;
-    query.deadline_ms = PLEXINDEX_NO_DEADLINE;
-    int64_t begun = now();
-    *(int32_t *)result = px.refresh(handle, &query, &failed.buffer);
-    atomic_store(&refreshed_ns, now() - begun);
-    return NULL;
+/* The mean of all calls without a clock between them, and then median and tail of calls that are timed one by one. */
+static void ask_warm(const char *how) {
+    size_t *order = must(malloc(count * sizeof *order));
+    for (size_t n = 0; n < count; n++)
+        order[n] = n;
+    double mean = 0;
+    /* The first round brings the files into memory. */
+    for (int round = 0; round < 2; round++) {
+        for (size_t n = count; n > 1; n--) {
+            size_t other = random_number() % n, kept = order[n - 1];
+            order[n - 1] = order[other];
+            order[other] = kept;
+        }
+        struct sheet sheet = lay_out(order);
+        plexindex_buffer buffer = room(strcmp(how, "batch") ? count : count / 8, sheet.paths_length);
+        int64_t begun = now();
+        size_t wrong = ask(how, &sheet, &buffer);
+        mean = (double)(now() - begun) / (double)count;
+        verdict(wrong);
+        free(sheet.paths);
+        free(sheet.keys);
+        free(buffer.data);
+    }
+    if (strcmp(how, "batch") == 0) {
+        printf("{\"mean\":%.2f,\"median\":null,\"tail\":null}\n", mean);
+        return;
+    }
+    int64_t clock = now();
+    for (int n = 0; n < 1000; n++)
+        now();
+    clock = (now() - clock) / 1001;
+    plexindex_buffer buffer = room(1, 4096);
+    uint64_t calls = 0;
+    for (; calls < 100000; calls++) {
+        const struct pair *pair = &pairs[random_number() % count];
+        struct sheet one = {(char *)pair->path, (char *)pair->key, strlen(pair->path) + 1, strlen(pair->key) + 1};
+        size_t all = count;
+        count = 1;
+        int64_t begun = now();
+        size_t wrong = ask(how, &one, &buffer);
+        note_time(now() - begun - clock);
+        count = all;
+        verdict(wrong);
+    }
+    printf("{\"mean\":%.2f,\"median\":%.0f,\"tail\":%.0f}\n", mean, share(calls, 0.5), share(calls, 0.999));
 }
 
 /* The key of the full answer, from what the store has. */
@@ -343,51 +311,37 @@ static const char *match(const char *path, plexindex_buffer *buffer) {
     return key_in(buffer->data, 0);
 }
 
-static void read_meanwhile(int refreshes) {
-    pthread_t thread;
-    int32_t status = PLEXINDEX_OK;
-    uint64_t asked = 0, none = 0;
-    int64_t worst = 0;
+static void read_meanwhile(void) {
+    uint64_t asked = 0;
+    int64_t worst = 0, total = 0;
     struct pollfd input = {0, POLLIN, 0};
     struct sheet fresh = lay_out(NULL);
     plexindex_buffer buffer = room(1, 4096);
     verdict(ask("lookup", &fresh, NULL));
     printf("ready\n");
     fflush(stdout);
-    if (refreshes && pthread_create(&thread, NULL, refresh, &status) != 0) fail("thread", "cannot be made");
-    for (;;) {
-        if (asked % 1024 == 0 && poll(&input, 1, 0) != 0) break;
+    while (asked % 1024 != 0 || poll(&input, 1, 0) == 0) {
         const struct pair *pair = &pairs[random_number() % count];
         int64_t begun = now();
         const char *found = px.lookup_key(library, pair->path);
-        if (found == NULL) {
-            none++; /* not known to a fast lookup: what a host does then is part of the time */
-            found = match(pair->path, &buffer);
-        }
+        /* A fast lookup may not know it: the time of the full answer counts too. */
+        if (found == NULL) found = match(pair->path, &buffer);
         int64_t took = now() - begun;
         asked++;
+        total += took;
         if (strcmp(found, pair->key) != 0 && strcmp(found, pair->other) != 0)
             fail(pair->path, "was answered wrong");
         if (took > worst) worst = took;
-        int64_t step = took / 16;
-        steps[step < STEPS ? step : STEPS - 1]++;
-        if (refreshes && asked % 1024 == 0 && atomic_load(&refreshed_ns) > 0) break;
+        note_time(took);
     }
-    if (refreshes) {
-        pthread_join(thread, NULL);
-        if (status != PLEXINDEX_OK) fail("refresh", "has failed");
-    }
-    size_t old = 0, wrong = 0;
+    size_t wrong = 0;
     for (size_t n = 0; n < count; n++) {
         const char *found = px.lookup_key(library, pairs[n].path);
         if (found == NULL) found = match(pairs[n].path, &buffer);
-        old += strcmp(found, pairs[n].key) == 0;
         wrong += strcmp(found, pairs[n].other) != 0;
     }
-    printf("{\"asked\":%llu,\"none\":%llu,\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f,\"p9999\":%.0f,\"max\":%lld,"
-           "\"refresh\":%lld,\"old\":%zu,\"not_new\":%zu}\n",
-           (unsigned long long)asked, (unsigned long long)none, share(asked, 0.5), share(asked, 0.99), share(asked, 0.999),
-           share(asked, 0.9999), (long long)worst, (long long)atomic_load(&refreshed_ns), old, wrong);
+    printf("{\"mean\":%.0f,\"p50\":%.0f,\"p999\":%.0f,\"max\":%lld,\"not_new\":%zu}\n",
+           (double)total / (double)(asked + !asked), share(asked, 0.5), share(asked, 0.999), (long long)worst, wrong);
     px.close(handle, &failed.buffer);
 }
 
@@ -395,17 +349,14 @@ int main(int argc, char **argv) {
     if (argc < 8) fail("usage", "see the head of the source");
     const char *what = argv[1], *how = argv[7];
     read_pairs(argv[6]);
-    int refreshes = strncmp(how, "http", 4) == 0;
-    open_store(argv[2], argv[3], argv[4], argv[5], refreshes ? how : NULL);
+    open_store(argv[2], argv[3], argv[4], argv[5]);
     if (strcmp(what, "first") == 0) {
-        ask_once(how, 1);
-    } else if (strcmp(what, "many") == 0) {
-        ask_once(how, (size_t)-1);
-    } else if (strcmp(what, "warm") == 0 && argc > 9) {
-        state = strtoull(argv[9], NULL, 10);
-        ask_warm(how, atoi(argv[8]));
+        ask_once(how);
+    } else if (strcmp(what, "warm") == 0 && argc > 8) {
+        state = strtoull(argv[8], NULL, 10);
+        ask_warm(how);
     } else if (strcmp(what, "reader") == 0) {
-        read_meanwhile(refreshes);
+        read_meanwhile();
     } else {
         fail(what, "is no command");
     }

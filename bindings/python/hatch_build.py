@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # What a source distribution takes along, from the repository's root to `rust/`: what cargo needs to build the library.
-# The stand-in server is a member of the workspace, and some tests and benches are named in the manifest: cargo wants to
+# The stand-in server is a member of the workspace, and some tests are named in the manifest: cargo wants to
 # see them even where it builds none of them.
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml",
@@ -32,7 +32,7 @@ RUST_SOURCES = (
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
     "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
     "bindings/python/accelerator/src",
-    "benches/*.rs", "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
+    "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
     "LICENSE-*", "docs/plexindex.1",
 )  # fmt: skip
 

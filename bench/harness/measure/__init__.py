@@ -1,1 +1,1 @@
-"""What is measured: a module for each kind of question. Each takes a Run and a World and adds rows to the results."""
+"""What is measured: a module for each kind of work. A row, its goals and its contenders stand in one place."""

@@ -1,99 +1,102 @@
-"""A reader's lookups while a refresh is stored in which every item has a new key: the worst case for those who read."""
+"""Refreshing a library, reading its changes, and lookups while another process refreshes."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from ..run import BENCH, Run, environment
-from ..timing import Spread, WrongAnswerError
+from ..peers import LIBRARY, Plexindex
+from ..results import OURS
+from ..run import BENCH, Run
+from ..timing import Figure, WrongAnswerError, seconds_of
 from ..world import World
 
-KINDS = ("p50", "p99", "p999", "p9999", "max")
+GROUP = "Refreshing"
+CHANGED = 100
 
 
 def measure(run: Run, world: World) -> None:
-    """A C program looks up, and matches what has no answer by a fast lookup, without a pause:
-    alone, while another process refreshes, while a thread of its own does.
+    """Last of a size: the items of the server have other keys afterwards."""
+    store = world.copy("refreshed")
+    ours = Plexindex(str(store))
+    row = run.row("refresh, nothing changed", GROUP, world.size)
+    row.note = requests_of(world, lambda: row.add(OURS, Figure.of(refreshes(ours, run.rounds))))
+    changed(run, world, ours)
+    row = run.row("the whole listing again, nothing changed", GROUP, world.size)
+    row.add(OURS, Figure(seconds_of(lambda: ours.library.refresh(full=True))))
+    ours.close()
+    meanwhile(run, world)
 
-    Last of a world: the server's items have other keys afterwards.
-    """
-    run.say(f"{world.size:,}: lookups during a refresh")
-    stores = {how: world.folder / f"refresh-{how}" for how in ("idle", "other process", "own thread")}
-    for store in stores.values():
-        shutil.copytree(world.store, store)
-    asked = world.questions["exact"]
-    listed = [(path.decode(), key or "") for path, key in zip(asked.paths, asked.answers)]
+
+def refreshes(ours: Plexindex, rounds: int) -> list[float]:
+    """Seconds of each refresh."""
+    return [seconds_of(lambda: ours.library.refresh(check=True)) for _ in range(rounds)]
+
+
+def requests_of(world: World, action: Any) -> str:
+    """How many requests an action caused."""
+    before = world.server.requests()
+    action()
+    return f"{world.server.requests() - before} requests in all"
+
+
+def changed(run: Run, world: World, ours: Plexindex) -> None:
+    """100 films have other files; then the changes are read from the feed."""
+    cursor = list_changes(ours, None)[1]
+    for path, key in world.pairs[:: world.size // CHANGED][:CHANGED]:
+        name = path.rsplit(".", 1)[0] + " - 2160p.mkv"
+        world.server.post("items/files", {"ratingKey": int(key.rsplit("/", 1)[1]), "files": [name], "touch": True})
+    row = run.row(f"refresh, {CHANGED} items changed", GROUP, world.size)
+    row.note = requests_of(world, lambda: row.add(OURS, Figure(seconds_of(lambda: ours.library.refresh(check=True)))))
+    found: list[Any] = []
+    seconds = seconds_of(lambda: found.extend(list_changes(ours, cursor)[0]))
+    if len(found) < CHANGED:
+        raise WrongAnswerError(f"the feed has {len(found)} of {CHANGED} changes")
+    run.row("feed, a change", GROUP, world.size).add(OURS, Figure(seconds / len(found)))
+
+
+def list_changes(ours: Plexindex, cursor: str | None) -> tuple[list[Any], str]:
+    """The changes since a cursor, and the next cursor."""
+    changes = ours.index.changes(cursor, LIBRARY, offline=True)
+    return list(changes), changes.cursor
+
+
+def meanwhile(run: Run, world: World) -> None:
+    """A C program looks up paths while another process stores a listing in which every item has a new key."""
+    store = world.copy("meanwhile")
+    asked = world.questions["listed"]
     world.server.post("library/rekey", {"library": 1})
     renewed = dict(world.server.listed())
     pairs = world.folder / "rekeyed"
-    pairs.write_text("".join(f"{path}\t{key}\t{renewed[path]}\n" for path, key in listed), encoding="utf-8")
-    other, seconds = reader(run, world, stores["other process"], pairs, "other")
-    idle, _ = reader(run, world, stores["idle"], pairs, "idle", max(1.0, seconds))
-    own, _ = reader(run, world, stores["own thread"], pairs, world.server.url)
-    for who, found in (("another process", other), ("a thread of its own", own)):
-        if found["not_new"]:
-            raise WrongAnswerError(f"{found['not_new']} lookups still had old keys after {who} had refreshed")
-    for kind in KINDS:
-        row = run.results.row(
-            f"during refresh, {kind}", "Lookups while a refresh is stored", world.size, note="C, clock included"
-        )
-        for who, found in (
-            ("plexindex, nothing else happens", idle),
-            ("plexindex, another process refreshes", other),
-            ("plexindex, a thread of its own refreshes", own),
-        ):
-            row.add(who, Spread.of([found[kind] * 1e-9]), ours=True, note=f"{found['asked']:,} lookups")
-    facts, size = run.results.facts, f"{world.size:,}"
-    for who, found in (("no refresh", idle), ("another process", other), ("a thread of its own", own)):
-        facts[f"lookups with no answer by a fast lookup, so matched: {who}, {size}"] = found["none"]
-    facts[f"seconds of the refresh by another process, {size}"] = round(seconds, 3)
-    facts[f"seconds of the refresh by a thread of the reader, {size}"] = round(own["refresh"] / 1e9, 3)
-
-
-def reader(
-    run: Run, world: World, store: Path, pairs: Path, how: str, idle: float = 0.0
-) -> tuple[dict[str, Any], float]:
-    """What the reader saw, and the seconds of the refresh."""
-    command = [str(run.native), *map(str, run.c_arguments("reader", store, pairs, how))]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment(world), errors="replace"
+    listed = ((path.decode(), key) for path, key in zip(asked.paths, asked.answers))
+    lines = (f"{path}\t{key}\t{renewed[path]}\n" for path, key in listed if path in renewed)
+    pairs.write_text("".join(lines), encoding="utf-8")
+    row = run.row("a listed path, C, while another process refreshes", GROUP, world.size)
+    reader = subprocess.Popen(
+        [str(run.native), *map(str, run.c_arguments("reader", store, pairs, "other"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    assert process.stdin
-    assert process.stdout
-    seconds = 0.0
-    if process.stdout.readline().strip() == "ready":
-        if how == "other":
-            script = BENCH / "children" / "refresh.py"
-            done = subprocess.run(
-                [sys.executable, "-I", str(script), str(store)],
-                env=environment(world),
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            )
-            seconds = float(done.stdout)
-        elif how == "idle":
-            time.sleep(idle)
-        else:
-            # It ends by itself.
-            text = process.stdout.read()
-            process.wait()
-            return _result(process, text), 0.0
-    process.stdin.close()
-    text = process.stdout.read()
-    process.wait()
-    return _result(process, text), seconds
+    assert reader.stdin
+    assert reader.stdout
+    reader.stdout.readline()
+    refresh_elsewhere(store)
+    reader.stdin.close()
+    text = reader.stdout.read()
+    if reader.wait():
+        raise WrongAnswerError("a lookup during a refresh was wrong: the message above says which")
+    found = json.loads(text)
+    if found["not_new"]:
+        raise WrongAnswerError(f"{found['not_new']} lookups still had old keys after the refresh")
+    row.add(OURS, Figure(*(found[name] * 1e-9 for name in ("mean", "p50", "p999", "max"))))
+    row.note = f"longest {found['max'] / 1e6:.2g} ms"
 
 
-def _result(process: subprocess.Popen[str], text: str) -> dict[str, Any]:
-    if process.returncode:
-        raise WrongAnswerError(f"the reader: {process.stderr.read().strip() if process.stderr else ''}")
-    found: dict[str, Any] = json.loads(text)
-    return found
+def refresh_elsewhere(store: Path) -> None:
+    """Refreshes a store in a new process."""
+    code = f"from harness.peers import Plexindex; Plexindex({str(store)!r}).library.refresh(full=True)"
+    subprocess.run([sys.executable, "-c", code], cwd=BENCH, check=True)

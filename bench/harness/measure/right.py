@@ -1,10 +1,9 @@
-"""Being right: what share of the listed files is found, high, and how often another file's item is answered, high."""
+"""How often an answer of high confidence is another file's item, and how many files are found: see `harness/right`."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,81 +11,48 @@ from typing import Any
 import plexindex
 
 from .. import consumer
+from ..results import OURS, at_most
 from ..right import judge
-from ..right.collection import Collection, Question
 from ..right.judge import Answer, Tally
 from ..run import Run
-from ..timing import each
+from ..timing import Figure
 from ..world import Standin
 
 SEEDS = {"small": 3, "large": 1}
-CONSUMER, NAME, MATCH, LOOKUP = "the consumer's algorithm", "the same file name", "match", "lookup_key"
+WITHOUT = "no mapping"
+NAME, STASH = "same file name", "Stash2Plex, a sample"
 SAMPLE = 20
-"""Paths of a row that the consumer is asked: it takes milliseconds for each."""
-
-
-@dataclass
-class Line:
-    """A contender's answers to the questions of a row."""
-
-    size: str
-    view: str
-    kind: str
-    scheme: str
-    who: str
-    well_named: bool
-    numbered: bool
-    tally: Tally
-    seconds: float = 0.0
-    asked: int = 0
-
-    def add(self, asked: list[Question], seconds: float, answers: list[Answer]) -> None:
-        """The answers of one collection, and what each took."""
-        for question, answer in zip(asked, answers):
-            self.tally.add(question, answer)
-        self.seconds += seconds * len(asked)
-        self.asked += len(asked)
-
-    @property
-    def each(self) -> float:
-        """Seconds for a path."""
-        return self.seconds / self.asked if self.asked else 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        tally = self.tally.as_dict()
-        about = {name: getattr(self, name) for name in ("size", "view", "kind", "scheme", "who")}
-        return {**about, "well_named": self.well_named, "numbered": self.numbered, **tally, "seconds": self.each}
-
-
-class Lines:
-    """All rows."""
-
-    def __init__(self) -> None:
-        self.all: dict[tuple[str, ...], Line] = {}
-
-    def line(self, who: str, view: str, collection: Collection | None, size: str) -> Line:
-        """The row of a contender; without a collection that of all libraries at once."""
-        scheme = collection.scheme if collection else None
-        kind, name = (scheme.kind, scheme.name) if scheme else ("all", "all libraries at once")
-        named, numbered = (scheme.well_named, scheme.numbered) if scheme else (False, False)
-        key = (size, view, kind, name, who)
-        return self.all.setdefault(key, Line(size, view, kind, name, who, named, numbered, Tally()))
+"""Paths of a collection that Stash2Plex's algorithm is asked: each takes it milliseconds."""
 
 
 def measure(run: Run) -> None:
-    """Small collections and large ones; quick: one of each small."""
-    lines = Lines()
+    """Asks for every file of every collection, in each view of a host."""
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    well_named: list[Tally] = []
     for size, seeds in SEEDS.items():
-        for seed in range(1, (1 if run.quick else seeds) + 1):
-            if not (run.quick and size == "large"):
-                one_world(run, lines, size, seed)
-    run.results.right = [line.as_dict() for line in lines.all.values()]
+        for seed in range(1, (1 if run.is_quick else seeds) + 1):
+            if not (run.is_quick and size == "large"):
+                run.say(f"right or wrong: {size} collections, {seed}")
+                one_world(run, size, seed, tallies, well_named)
+    ours = tallies[OURS]
+    files = ours.listed + ours.absent
+    row = run.row(
+        "answers of high confidence with another file's item", "Right answers", files, at_most(0, "files"), unit="files"
+    )
+    row.note = f"{len(judge.VIEWS)} ways to see the files; " + "; ".join(ours.examples)
+    row.note = row.note.removesuffix("; ")
+    for who, tally in tallies.items():
+        asked = tally.listed + tally.absent
+        row.add(who if who == OURS else f"{who} ({asked:,} asked)", Figure(tally.wrong))
+    row = run.row(
+        "well-named listed files that are not found, worst scheme", "Right answers", files, at_most(1, "%"), unit="%"
+    )
+    row.note = "without a mapping"
+    row.add(OURS, Figure(100 * (1 - min(tally.share for tally in well_named))))
 
 
-def one_world(run: Run, lines: Lines, size: str, seed: int) -> None:
-    """A server with a library for each scheme."""
-    run.say(f"right or not: {size} collections, {seed}")
+def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tally], well_named: list[Tally]) -> None:
+    """A server with a library for each naming scheme."""
     collections = judge.make(seed, size)
     server = Standin(run.standin)
     try:
@@ -102,50 +68,41 @@ def one_world(run: Run, lines: Lines, size: str, seed: int) -> None:
             with opened(store, []) as index:
                 index.refresh()
             for case in judge.judged(store, opened, collections):
-                ask(lines, case.library, case.questions, case.view.name, case.collection, size)
+                tally = judge.judge(case.questions, judge.by_match(case.library))
+                tallies[OURS].join(tally)
+                tallies[OURS].join(judge.judge(case.questions, judge.by_lookup(case.library)))
+                scheme = case.collection.scheme
+                if case.view.name == WITHOUT and (scheme.well_named or scheme.numbered):
+                    well_named.append(tally)
             with opened(store, []) as index:
                 for view in judge.VIEWS:
                     if not view.needs_mapping:
-                        ask(lines, index.library(), judge.everywhere(collections, view), view.name, None, size)
-            if "diskcache" not in run.results.absent and "plexapi" not in run.results.absent:
-                others(lines, server, Path(folder), collections, size)
+                        questions = judge.everywhere(collections, view)
+                        tallies[OURS].join(judge.judge(questions, judge.by_match(index.library())))
+            others(run, server, Path(folder), collections, tallies)
     finally:
         server.stop()
 
 
-def ask(
-    lines: Lines, library: plexindex.Library, asked: list[Question], view: str, collection: Collection | None, size: str
-) -> None:
-    """Both calls, one path at a time."""
-    paths = [question.path for question in asked]
-    seconds, answers = each(lambda path: library.match(path, offline=True), paths)
-    lines.line(MATCH, view, collection, size).add(asked, seconds, list(map(judge.of_match, answers)))  # type: ignore[arg-type]
-    seconds, answers = each(library.lookup_key, paths)
-    lines.line(LOOKUP, view, collection, size).add(asked, seconds, list(map(Answer, answers)))  # type: ignore[arg-type]
-
-
-def others(lines: Lines, server: Standin, folder: Path, collections: list[Collection], size: str) -> None:
-    """What compares file names, by which no mapping matters: asked in one view."""
+def others(run: Run, server: Standin, folder: Path, collections: list[Any], tallies: dict[str, Tally]) -> None:
+    """What compares file names, so that no mapping matters."""
+    view = next(view for view in judge.VIEWS if view.name == WITHOUT)
+    asked = [(one, judge.asked(one, view)) for one in collections]
+    for collection, questions in asked:
+        tallies[NAME].join(judge.judge(questions, judge.by_name([collection])))
+    if {"diskcache", "plexapi"} & run.results.absent.keys():
+        return
     from plexapi.server import PlexServer
 
     plex: Any = PlexServer(server.url, server.token)
-    view = next(view for view in judge.VIEWS if view.name == "no mapping")
     cache = consumer.LibraryCache(folder / "consumer")
-    for collection, asked in _asked(collections, view):
-        lines.line(NAME, view.name, collection, size).tally.join(judge.judge(asked, judge.by_name([collection])))
-        some = random.Random(1).sample(asked, min(SAMPLE, len(asked)))  # noqa: S311
+    for collection, questions in asked:
         section = plex.library.section(collection.title)
 
-        def find(path: str, section: Any = section) -> Answer:
-            keys = consumer.find(section, path, cache)
-            return Answer(keys[0] if len(keys) == 1 else None, keys[0] if keys else None)
+        def find(paths: list[str], section: Any = section) -> list[Answer]:
+            found = [consumer.find(section, path, cache) for path in paths]
+            return [Answer(keys[0] if len(keys) == 1 else None, keys[0] if keys else None) for keys in found]
 
-        seconds, answered = each(find, [question.path for question in some])
-        lines.line(CONSUMER, view.name, collection, size).add(some, seconds, answered)  # type: ignore[arg-type]
+        some = random.Random(1).sample(questions, min(SAMPLE, len(questions)))  # noqa: S311
+        tallies[STASH].join(judge.judge(some, find))
     cache.close()
-
-
-def _asked(collections: list[Collection], view: judge.View) -> Iterator[tuple[Collection, list[Question]]]:
-    for collection in collections:
-        if asked := judge.asked(collection, view):
-            yield collection, asked

@@ -1,0 +1,185 @@
+"""Recording matches and reading them back, through the library and through the drop-in: right after a load, and later.
+
+What a write puts off counts as soon as a later call does it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..peers import PEERS, Contender, DropIn, Plexindex, SQLite, Stash2Plex, usable
+from ..results import OURS, at_most, below, longest
+from ..run import Run
+from ..timing import Figure, WrongAnswerError, each_call, in_turns, seconds_of
+from ..world import Questions, World
+
+GROUP, DROP_IN = "Recording", "The drop-in"
+SINGLES, TURNS = 10_000, 10
+BATCHES, BATCH = 100, 500
+MORE = 100_000
+"""Matches that are recorded between the first and the second measurement."""
+OF_DISKCACHE = {10_000: 1 / 20, 100_000: 1 / 12, 1_000_000: 1 / 10}
+
+
+def measure(run: Run, world: World) -> None:
+    """Measures all of this module."""
+    kinds = usable(PEERS, world.size, run.results.absent)
+    for ours, name, group in ((Plexindex, "record_match", GROUP), (DropIn, "drop-in `set_match`", DROP_IN)):
+        stored = opened(run, world, ours, kinds)
+        try:
+            if ours is DropIn:
+                gets(run, world, stored, "hit, right after the load", 0)
+            singles(run, world, stored, f"{name}, right after a load", group, world.size)
+            if ours is DropIn:
+                child_writes(run, world)
+                gets(run, world, stored, "hit, after another process wrote", 0)
+            else:
+                batches(run, world, stored)
+            begin = 2 * world.size + SINGLES
+            more = MORE // 100 if run.is_quick else MORE
+            for contender in stored.values():
+                for path, key in matches(world, begin, more):
+                    contender.put(path, key)
+            singles(run, world, stored, f"{name}, after {MORE:,} more", group, begin + more)
+        finally:
+            for contender in stored.values():
+                contender.close()
+        if ours is DropIn:
+            reopened = {
+                OURS: DropIn(place(world, OURS)),
+                **{kind.name: kind(place(world, kind.name)) for kind in kinds},
+            }
+            gets(run, world, reopened, "hit, after a rest", 0)
+            gets(run, world, reopened, "miss, after a rest", -1)
+            for contender in reopened.values():
+                contender.close()
+        if ours is Plexindex:
+            shutil.rmtree(world.folder / "recorded")
+    if world.size <= 100_000:
+        invalidate(run, world, [kind for kind in kinds if kind in (SQLite, Stash2Plex)])
+
+
+def place(world: World, name: str) -> str:
+    """The folder of a contender."""
+    return str(world.folder / "recorded" / name)
+
+
+def opened(run: Run, world: World, ours: type[Contender], kinds: list[type[Contender]]) -> dict[str, Contender]:
+    """All contenders, each with as many matches as the library has items, loaded in batches of 50,000."""
+    if ours is Plexindex:
+        world.copy("recorded/plexindex")
+    found: dict[str, Contender] = {}
+    for kind in (ours, *kinds):
+        contender = kind(place(world, kind.name))
+        pairs = matches(world, 0, world.size)
+        while some := [pair for _, pair in zip(range(50_000), pairs)]:
+            contender.fill(some)
+        found[kind.name] = contender
+    run.say(f"{world.size:,}: matches are loaded")
+    return found
+
+
+def matches(world: World, begin: int, count: int) -> Iterator[tuple[str, str]]:
+    """Files that no library lists, each with the key of an item."""
+    for number in range(begin, begin + count):
+        yield path_of(number), world.pairs[number % len(world.pairs)][1]
+
+
+def path_of(number: int) -> str:
+    """The path of a match."""
+    name = f"A Film That Is Recorded {number} ({1950 + number % 70})"
+    return f"/mnt/recorded/{name}/{name} - 1080p.mkv"
+
+
+def singles(run: Run, world: World, stored: dict[str, Contender], what: str, group: str, begin: int) -> None:
+    """One match a call; the contenders take turns every 1,000 calls."""
+    count = SINGLES // TURNS // (10 if run.is_quick else 1)
+
+    def calls(contender: Contender) -> Callable[[int], list[float]]:
+        return lambda turn: each_call(contender.put, matches(world, begin + turn * count, count))
+
+    limit = "A call is a transaction that other processes see: some 20 system calls, and the pages that go to the log."
+    row = run.row(what, group, world.size, below("sqlite3"), longest(10e-3), limit=limit)
+    times = in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()})
+    for name, found in times.items():
+        row.add(name, Figure.of([seconds for turn in found for seconds in turn]))
+        if stored[name].get(*before(stored[name]), path_of(begin)) is None and name != OURS:
+            raise WrongAnswerError(f"{name} did not keep a match")
+    growth(run, what, world.size)
+
+
+def before(contender: Contender) -> tuple[str, ...]:
+    """What a contender takes before the path."""
+    return (contender.before_path,) if contender.before_path else ()
+
+
+def growth(run: Run, what: str, size: int) -> None:
+    """How many times longer our mean is than with 10,000 matches."""
+    first, now = run.find(what, 10_000), run.find(what, size)
+    if size > 10_000 and first and now:
+        row = run.row(f"{what}: mean beside that at 10,000", now.group, size, at_most(1.5, "×"), unit="×")
+        row.add(OURS, Figure(now.ours.mean / first.ours.mean))
+
+
+def batches(run: Run, world: World, stored: dict[str, Contender]) -> None:
+    """500 matches a call."""
+    count = BATCHES // TURNS // (5 if run.is_quick else 1)
+    begin = 10 * world.size + 10 * MORE
+
+    def calls(contender: Contender) -> Callable[[int], list[float]]:
+        def one_turn(turn: int) -> list[float]:
+            starts = (begin + (turn * count + number) * BATCH for number in range(count))
+            several = [(list(matches(world, start, BATCH)),) for start in starts]
+            return [seconds / BATCH for seconds in each_call(contender.fill, several)]
+
+        return one_turn
+
+    row = run.row(f"{BATCH} matches a call, each", GROUP, world.size, below("sqlite3", 1.5))
+    for name, found in in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()}).items():
+        row.add(name, Figure.of([seconds for turn in found for seconds in turn]))
+
+
+def gets(run: Run, world: World, stored: dict[str, Contender], what: str, begin: int) -> None:
+    """The drop-in's `get_match`. With a negative `begin` no path was recorded."""
+    count = min(world.size, 100_000)
+    step = world.size // count
+    if begin < 0:
+        asked = Questions([f"{path_of(number)}.no".encode() for number in range(count)], [None] * count)
+        goals = [below("lmdb")]
+        hit = run.find("drop-in `get_match`, hit, after a rest", world.size)
+        if hit:
+            goals.append(at_most(hit.ours.mean))
+    else:
+        numbers = range(0, world.size, step)
+        keys: list[Any] = [world.pairs[number % len(world.pairs)][1] for number in numbers]
+        asked = Questions([path_of(number).encode() for number in numbers], keys)
+        goals = [below("diskcache", OF_DISKCACHE.get(world.size, 1 / 12)), below("lmdb")]
+        if world.size > 10_000:
+            goals.append(at_most(450e-9 if world.size == 100_000 else 600e-9))
+    limit = "Reads of memory that wait for each other: the filter, the slot and the entry of a segment."
+    row = run.row(f"drop-in `get_match`, {what}", DROP_IN, world.size, *goals, limit=limit)
+    run.race(row, asked, {name: (contender.get, contender.before_path) for name, contender in stored.items()})
+
+
+def child_writes(run: Run, world: World) -> None:
+    """Another process records 1,000 matches in each store."""
+    run.say(f"{world.size:,}: another process records")
+    for folder in (world.folder / "recorded").iterdir():
+        kind = "DropIn" if folder.name == OURS else next(peer.__name__ for peer in PEERS if peer.name == folder.name)
+        run.python("write.py", kind, folder, 1_000)
+
+
+def invalidate(run: Run, world: World, kinds: list[type[Contender]]) -> None:
+    """Forgets all matches of a library."""
+    row = run.row("invalidate a library, as many matches as items", GROUP, world.size, at_most(1e-3))
+    world.copy("forgotten/plexindex")
+    everyone: list[type[Contender]] = [Plexindex, *kinds]
+    for kind in everyone:
+        contender = kind(str(world.folder / "forgotten" / kind.name))
+        contender.fill(list(matches(world, 0, world.size)))
+        row.add(kind.name, Figure(seconds_of(contender.forget_library)))
+        if contender.get(*before(contender), path_of(0)) is not None:
+            raise WrongAnswerError(f"{kind.name} still has matches of a library that was invalidated")
+        contender.close()

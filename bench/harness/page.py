@@ -1,0 +1,123 @@
+"""The page `results/latest.md`, and its chart."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from .results import OURS, Results, Row, show
+from .timing import Figure
+
+HEAD = ["| what | entries | plexindex | peers | goal | reached |", "|---" * 6 + "|"]
+
+
+def render(results: Results) -> str:
+    """The whole page: rows where a peer is ahead come first."""
+    ahead = [row for row in results.rows if row.ahead]
+    rest = [row for row in results.rows if not row.ahead]
+    sizes = ", ".join(f"{size:,}" for size in results.sizes)
+    lines = [
+        "# plexindex beside its peers",
+        "",
+        f"`make bench` made this page in {results.seconds / 60:.0f} minutes, with {sizes} items"
+        + (", QUICK: too few rounds for any claim." if results.quick else "."),
+        "A value is the mean; in brackets stand the median and what one call in a thousand exceeds.",
+        "All contenders of a row took turns in the same run. `bench/README.md` explains the method.",
+        "",
+        f"Load before and after: {results.load[0]:.1f}, {results.load[1]:.1f}{_busy(results)}. "
+        + "; ".join(f"{name}: {value}" for name, value in results.machine.items())
+        + "".join(f"; absent: {name}: {why}" for name, why in results.absent.items()),
+        "",
+        "## A peer is ahead",
+        "",
+        *_table(ahead),
+        *_limits(results),
+    ]
+    for group in dict.fromkeys(row.group for row in rest):
+        lines += [f"## {group}", "", *_table([row for row in rest if row.group == group])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _busy(results: Results) -> str:
+    cores = int(results.machine.get("cores", "1"))
+    return " (**the machine was busy: these times are too long**)" if results.load[0] > cores / 2 else ""
+
+
+def _table(rows: list[Row]) -> list[str]:
+    return [*HEAD, *map(_line, rows), ""] if rows else ["None.", ""]
+
+
+def _line(row: Row) -> str:
+    peers = ", ".join(
+        f"{name} {_value(figure, row.unit)}" + (" (not ranked)" if name in row.unranked else "")
+        for name, figure in row.peers.items()
+    )
+    what = f"{row.what} ({row.note})" if row.note else row.what
+    goal = ", ".join(goal.text for goal in row.goals)
+    reached = "" if not row.goals else "**no**" if row.missed else "yes"
+    cells = (what, f"{row.size:,}", f"**{_value(row.ours, row.unit)}**", peers, goal, reached)
+    return f"| {' | '.join(cells)} |"
+
+
+def _value(figure: Figure, unit: str) -> str:
+    text = show(figure.mean, unit)
+    if figure.median is not None and figure.tail is not None:
+        text += f" ({show(figure.median, unit)}, {show(figure.tail, unit)})"
+    return text
+
+
+def _limits(results: Results) -> list[str]:
+    missed = [row for row in results.rows if row.missed]
+    lines = [
+        f"- {row.what}, {row.size:,}: {' and '.join(row.missed)}" + (f". {row.limit}" if row.limit else "")
+        for row in missed
+    ]
+    return ["## Goals that were missed", "", *(lines or ["None."]), ""]
+
+
+WIDTH, LEFT, RIGHT = 860, 200, 110
+BAR, STEP = 16, 24
+STYLE = (
+    ".page{fill:#ffffff}.text{fill:#0f172a}.small{fill:#64748b}.ours{fill:#d97706}.peer{fill:#94a3b8}"
+    "@media(prefers-color-scheme:dark){.page{fill:#0d1117}.text{fill:#e6edf3}.small{fill:#9198a1}"
+    ".ours{fill:#f0a132}.peer{fill:#6e7681}}"
+)
+PANELS = ("a listed path, Python", "drop-in `get_match`, hit, after a rest", "new process, Python", "fetch and store")
+AT = 100_000
+"""The size that the chart shows."""
+
+
+def chart(results: Results) -> str:
+    """A panel of bars for each row of PANELS, each with a logarithmic scale of its own, as SVG."""
+    parts: list[str] = []
+    top = 12.0
+    for row in results.rows:
+        if row.what not in PANELS or row.size != AT:
+            continue
+        parts.append(_text(12, top + 16, f"{row.what.replace('`', '')}, {row.size:,} entries", 14, "text"))
+        top += 30
+        bars = sorted(row.contenders.items(), key=lambda one: one[1].mean)
+        low = math.log10(bars[0][1].mean) - 0.3
+        scale = (WIDTH - LEFT - RIGHT) / max(0.5, math.log10(bars[-1][1].mean) - low)
+        for name, figure in bars:
+            length = (math.log10(figure.mean) - low) * scale
+            kind = "ours" if name == OURS else "peer"
+            parts.append(_text(LEFT - 8, top + BAR - 4, name, 12, "text", "end"))
+            parts.append(f'<rect class="{kind}" x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="2"/>')
+            parts.append(_text(LEFT + length + 6, top + BAR - 4, show(figure.mean, row.unit), 12, "text"))
+            top += STEP
+        top += 12
+    parts.append(_text(12, top + 4, "Means on logarithmic scales; less is better.", 10, "small"))
+    height = top + 16
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        'aria-label="plexindex and its peers" font-family="system-ui, sans-serif">\n'
+        f'<style>{STYLE}</style><rect class="page" width="{WIDTH}" height="{height:.0f}" rx="6"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def _text(x: float, y: float, text: str, size: int, kind: str, anchor: str = "start") -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
+    return f'<text class="{kind}" {place}>{escape(text)}</text>'
