@@ -82,7 +82,7 @@ def described(header: str) -> str:
 
 
 def main() -> int:
-    """Renews the file and lists what existing programs would miss."""
+    """Renews the file and lists the lines that changed or went."""
     old = FILE.read_text(encoding="utf-8")
     new = described(headers())
     FILE.write_text(new, encoding="utf-8")
@@ -90,9 +90,9 @@ def main() -> int:
     gone = [line for line in old.splitlines() if line and line not in kept]
     print(f"docs/abi.txt is {'up to date' if old == new else 'renewed'}")
     for line in gone:
-        print(f"  no longer so: {line.strip()}")
+        print(f"  changed or removed: {line.strip()}")
     if gone:
-        print("docs/abi.md says whether programs that were compiled before may miss that")
+        print("docs/abi.md says which of these changes break compiled programs")
     return 0
 
 
