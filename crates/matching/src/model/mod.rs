@@ -1,6 +1,6 @@
 //! The data types of plexindex, independent of storage, network and search.
 //!
-//! Terms are those of `docs/design.md`, 'Concepts'. All types are plain data.
+//! Terms are those of `docs/design.md`, 'Glossary'. All types are plain data.
 
 mod ids;
 mod scrub;
