@@ -1,7 +1,7 @@
-"""Reads the ABI from the headers and renews docs/abi.txt: `make abi`.
+"""Updates docs/abi.txt from the headers: `make abi`.
 
-The functions, and the sizes, alignments and offsets that a C compiler gives the structs, and the
-numbers. tests/python/test_abi.py compares the file with header and library. docs/abi.md says what may change.
+The file records functions, numbers, and the layout that a C compiler gives each struct. tests/python/test_abi.py compares the
+file with the header and the library. docs/abi.md says what may change.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ HEAD = """\
 
 
 class Declared:
-    """The declarations of the header, in order."""
+    """The declarations of a header, in order."""
 
     def __init__(self, header: str) -> None:
-        # Helpers are no part of the ABI: the host's compiler makes them.
+        # Helper functions are not part of the ABI: the host's compiler compiles them.
         header = re.sub(r"// Helpers\..*?#ifdef __cplusplus", "#ifdef __cplusplus", header, flags=re.DOTALL)
         code = re.sub(r"/\*.*?\*/|//[^\n]*", "", header, flags=re.DOTALL)
         self.constants = re.findall(r"^#define (PLEXINDEX_(?!VERSION_NUMBER)\w+) +\S", code, re.MULTILINE)
@@ -44,7 +44,7 @@ class Declared:
         }
 
     def program(self) -> str:
-        """A C program that prints the lines of structs and numbers."""
+        """Returns a C program that prints the structs and the numbers."""
         lines = ["#include <abi.h>", "#include <stdio.h>", "int main(void) {"]
         for name, fields in self.structs.items():
             lines.append(f'printf("struct {name} %zu %zu\\n", sizeof({name}), _Alignof({name}));')
@@ -57,18 +57,18 @@ class Declared:
 
 
 def headers() -> str:
-    """Both headers as one, which includes no other."""
+    """Returns all headers as one text."""
     texts = [header.read_text(encoding="utf-8") for header in HEADERS]
     return "\n".join(texts).replace('#include "plexindex.h"', "")
 
 
 def functions() -> list[str]:
-    """The functions of both headers."""
+    """Returns the names of all functions."""
     return sorted(Declared(headers()).functions)
 
 
 def described(header: str) -> str:
-    """The file's text."""
+    """Returns the text of docs/abi.txt for this header."""
     declared = Declared(header)
     with tempfile.TemporaryDirectory() as folder:
         program, source = Path(folder, "abi"), Path(folder, "abi.c")
@@ -82,13 +82,13 @@ def described(header: str) -> str:
 
 
 def main() -> int:
-    """Renews the file and lists the lines that changed or went."""
+    """Updates the file and lists the lines that changed or went."""
     old = FILE.read_text(encoding="utf-8")
     new = described(headers())
     FILE.write_text(new, encoding="utf-8")
     kept = set(new.splitlines())
     gone = [line for line in old.splitlines() if line and line not in kept]
-    print(f"docs/abi.txt is {'up to date' if old == new else 'renewed'}")
+    print(f"docs/abi.txt is {'up to date' if old == new else 'updated'}")
     for line in gone:
         print(f"  changed or removed: {line.strip()}")
     if gone:

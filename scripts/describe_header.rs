@@ -1,11 +1,11 @@
-//! The C headers as JSON, for bindings: `build.rs` calls [`describe`].
+//! Describes the C header as JSON, for bindings. `build.rs` calls [`describe`].
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// The header as JSON: every function with its types, every struct with the offsets of its fields where pointers have 64
-/// bits, every number. A line each, so that changes of two branches merge.
+/// Returns the header as JSON: the types of every function, the offsets of every struct's fields where pointers have 64 bits,
+/// and every number. Each has its own line, so that branches merge.
 pub fn describe(header: &str) -> Result<String, Box<dyn Error>> {
     let mut numbers = Vec::new();
     let mut code = String::new();
@@ -14,7 +14,7 @@ pub fn describe(header: &str) -> Result<String, Box<dyn Error>> {
         let line = line.split("//").next().unwrap_or_default().trim();
         in_comment = in_comment || line.starts_with("/*");
         if let Some(define) = line.strip_prefix("#define ") {
-            // Bindings have the version of their package.
+            // Bindings use the version of their package.
             if let Some((name, value)) = define.split_once(' ')
                 && name != "PLEXINDEX_VERSION_NUMBER"
             {
@@ -89,7 +89,7 @@ pub fn describe(header: &str) -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// What stands before the next `;` that is in no braces, and the rest.
+/// Splits the text at the next `;` outside of braces.
 fn split_statement(code: &str) -> Option<(String, String)> {
     let mut depth = 0;
     for (at, letter) in code.char_indices() {
@@ -117,14 +117,14 @@ fn number(name: &str, value: &str) -> Result<String, String> {
     Ok(format!("    {}: {value}", quoted(name)))
 }
 
-/// The type and the name of `const char *data`.
+/// Returns the type and the name of a declaration such as `const char *data`.
 fn split_name(declared: &str) -> (String, String) {
     let declared = declared.trim();
     let at = declared.rfind([' ', '*']).map_or(0, |at| at + 1);
     (declared[..at].trim().to_owned(), declared[at..].to_owned())
 }
 
-/// A struct with the offsets that a C compiler gives it: docs/abi.txt has what one said, and a test compares.
+/// Describes a struct with the offsets that a C compiler gives it. A test compares them with docs/abi.txt.
 fn layout(name: &str, body: &str, sizes: &mut BTreeMap<String, (usize, usize)>) -> Result<String, String> {
     let (mut end, mut widest, mut fields) = (0_usize, 1, Vec::new());
     for field in body.split(';').filter(|field| !field.trim().is_empty()) {
@@ -165,7 +165,7 @@ fn layout(name: &str, body: &str, sizes: &mut BTreeMap<String, (usize, usize)>) 
     ))
 }
 
-/// A function or a type of callback.
+/// Describes a function or a callback type.
 fn callable(name: &str, result: &str, arguments: &str) -> Result<String, String> {
     let arguments = arguments.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
     let arguments = arguments.ok_or_else(|| format!("the arguments of {name}"))?;

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The fuzz targets, by cargo-fuzz, under AddressSanitizer: `make fuzz`. Each runs for TIME seconds, 60 unless told, or RUNS times;
-# TARGETS="paths calls" names some. What a run learns stays in build/fuzz/NAME/corpus; an input that fails lies in
-# build/fuzz/NAME/found, and PLEXINDEX_FUZZ=NAME RUSTC_BOOTSTRAP=1 cargo fuzz run plexindex-fuzz FILE runs it again.
+# Runs the fuzz targets with cargo-fuzz, under AddressSanitizer: `make fuzz`. Each target runs for TIME seconds (60 by
+# default) or RUNS times. TARGETS="paths calls" selects targets. New inputs stay in build/fuzz/NAME/corpus, failing ones
+# in build/fuzz/NAME/found. To repeat a failure, run PLEXINDEX_FUZZ=NAME RUSTC_BOOTSTRAP=1 cargo fuzz run plexindex-fuzz FILE.
 set -eu
 cd "$(dirname "$0")/.."
-# cargo-fuzz wants a nightly compiler. SQLite has one array under two names.
+# RUSTC_BOOTSTRAP replaces a nightly compiler. SQLite defines one array under two names, which is no error.
 export RUSTC_BOOTSTRAP=1 ASAN_OPTIONS=detect_odr_violation=0:allocator_may_return_null=1
-# Some targets write files with each input: in memory if possible.
+# Some targets write files for each input, so keep these in memory if possible.
 PLEXINDEX_FUZZ_FOLDER=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export PLEXINDEX_FUZZ_FOLDER
 trap 'rm -rf "$PLEXINDEX_FUZZ_FOLDER"' EXIT

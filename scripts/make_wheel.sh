@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes wheels in build/wheels: `make wheel`. PLATFORMS="musllinux_x86_64 …" names some, or all; unless told, this machine's.
-# zig compiles and links for each of them, so nothing is taken from this machine's C library. zig and its tools come from PyPI.
+# Builds wheels in build/wheels: `make wheel`. The default is a wheel for this machine; PLATFORMS="musllinux_x86_64 …" or all
+# selects others. zig from PyPI compiles and links, so wheels do not depend on this machine's C library.
 set -eu
 cd "$(dirname "$0")/.."
 all='manylinux_x86_64 musllinux_x86_64 manylinux_aarch64 musllinux_aarch64 manylinux_armv7l'
@@ -15,7 +15,7 @@ fi
 mkdir -p "$wheels"
 PATH=$tools/bin:$PATH
 
-licences() { # target: the texts for the crates in both libraries, each once; most licences demand that
+licences() { # target. Prints each licence of the crates in both libraries once, as most licences demand.
     cat <<'TEXT'
 The libraries of plexindex hold code of the crates below, each under its own licence, and SQLite, which is in the public domain.
 Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library under Apache-2.0 with its exception.
@@ -28,7 +28,7 @@ TEXT
             \( -iname 'licen*' -o -iname 'copying*' -o -iname 'notice*' \) | sort >"$wheels.files"
         while read -r file; do
             sum=$(cksum <"$file" | tr ' ' -)
-            case $seen in *" $sum "*) echo "its ${file##*/} is one of the texts above" ;; *) cat "$file" ;; esac
+            case $seen in *" $sum "*) echo "its ${file##*/} equals a text above" ;; *) cat "$file" ;; esac
             seen="$seen$sum "
         done <"$wheels.files"
     done
@@ -39,14 +39,14 @@ for platform in $platforms; do
     case $platform in
     manylinux_x86_64 | manylinux_aarch64) target=$cpu-unknown-linux-gnu glibc=.2.17 tag=manylinux_2_17_$cpu ;;
     manylinux_armv7l) target=armv7-unknown-linux-gnueabihf glibc=.2.17 tag=manylinux_2_17_$cpu ;;
-    # By default musl's targets link the C library into each file.
+    # By default, musl's targets link the C library statically.
     musllinux_x86_64 | musllinux_aarch64) target=$cpu-unknown-linux-musl flags=-Ctarget-feature=-crt-static tag=musllinux_1_2_$cpu ;;
-    *) echo "no wheel is made for $platform: there are $all; elsewhere use pip wheel ./bindings/python" >&2 && exit 1 ;;
+    *) echo "make wheel cannot build for $platform: use one of $all, or run pip wheel ./bindings/python there" >&2 && exit 1 ;;
     esac
     [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
     licences "$target" >"$wheels.licences"
     for package in capi accelerator; do
-        # Panics name files of the sources, and no folder of this machine.
+        # Panic messages name source files, but no folder of this machine.
         RUSTFLAGS="$flags --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
             cargo-zigbuild rustc --locked --package "plexindex-$package" --lib --crate-type cdylib --profile dist --target "$target$glibc"
     done
@@ -56,7 +56,7 @@ for platform in $platforms; do
         export PLEXINDEX_PREBUILT_ACCELERATOR="$built/$target/dist/libplexindex_accelerator.so" PLEXINDEX_LICENCES="$wheels.licences"
         python -m hatchling build -t wheel -d "$wheels"
     )
-    # It must not look at libraries of this machine: glibc's `libc.so`, a linker script, stops it for musl's wheels.
+    # auditwheel must not search this machine's libraries: it fails for musl if it finds glibc's linker script `libc.so`.
     said=$(auditwheel show --ldpaths=/nowhere "$wheels"/plexindex-*-"$tag.whl" | tr -s ' \n' ' ')
     case $said in
     *"following platform tag: \"$tag\""* | *"'$tag' the following "*"eliminated: libc.so"*) ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks what a command needs before anything is built: scripts/needs.sh demo|test|lint|build|…
-# One message names all that is missing, and how to install it. CARGO, CC and PYTHON name other programs.
+# Checks what a command of the Makefile needs, before it builds anything: scripts/needs.sh demo|test|lint|build|…
+# One message names everything that is missing, and how to install it. CARGO, CC and PYTHON select other programs.
 command=${1:?name a command, such as demo or test}
 missing='' packages='' remedies=''
 break='
@@ -12,7 +12,7 @@ lacks() { # what, its packages in Debian, another remedy
     remedies="$remedies${3:+$break$3}"
 }
 
-# A compiler alone cannot link this program: the C library's headers and start files are in a package of their own.
+# Tries to link a program: a compiler alone cannot, because the C library's headers are in another package.
 links() {
     folder=$(mktemp -d)
     printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' >"$folder/one.c"
@@ -81,7 +81,7 @@ if [ -n "$packages" ] && command -v apt-get >/dev/null; then
     [ "$(id -u)" = 0 ] || sudo='sudo '
     remedies="$break${sudo}apt-get update && ${sudo}apt-get install -y$packages$remedies"
 elif [ -n "$packages" ]; then
-    remedies="$break""what your system calls$packages$remedies"
+    remedies="$break""your system's packages for$packages$remedies"
 fi
 echo "This machine lacks what 'make $command' needs: $missing. Install:$remedies" >&2
 exit 1

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Stands in for the C compiler of a system whose headers are not here: each object is empty. `cargo check` builds SQLite and
-# the cryptography first, and links nothing; what it checks is the Rust code.
+# Replaces the C compiler of another system for `cargo check`, which needs objects of SQLite and ring but never links them.
+# Every object is empty.
 case " $* " in
-*" -? "*) exit 1 ;; # the question whether it takes the options of Microsoft's compiler
-*" -E "*) exec cc "$@" ;; # the question which compiler it is
+*" -? "*) exit 1 ;; # cargo asks whether this is Microsoft's compiler
+*" -E "*) exec cc "$@" ;; # cargo asks which compiler this is
 esac
 while [ $# -gt 0 ]; do
     if [ "$1" = -o ]; then : >"$2"; fi

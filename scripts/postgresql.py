@@ -1,6 +1,6 @@
-"""A PostgreSQL of one's own, for the demo of several hosts and the benchmarks: in a temporary folder, on a Unix socket.
+"""A temporary PostgreSQL server on a Unix socket, for the demo of several hosts and the benchmarks.
 
-It goes when its program ends, however that ends.
+The server and its folder disappear when the program ends, even if it is killed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 MISSING = "PostgreSQL is not installed: it takes initdb and pg_ctl, of 13 or newer. Debian: apt-get install postgresql."
-# Runs until its standard input ends, which the system closes for a program that was killed too. A server ends at once
-# on QUIT, without a checkpoint.
+# The watcher runs until its standard input ends, which also happens if the program is killed. On SIGQUIT, the server ends at
+# once, without a checkpoint.
 WATCHER = """
 cat
 pid=$(head -n 1 "$1/postgres/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null &&
@@ -32,23 +32,23 @@ class Cluster:
     """A running server with the database ``plexindex``, which the role ``postgres`` enters without a password."""
 
     def __init__(self, *settings: str) -> None:
-        # Debian keeps them out of the path.
+        # Debian does not install these programs in PATH.
         debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
         found = debian[-1] if debian else shutil.which("initdb")
         if found is None:
             raise MissingError(MISSING)
         self._programs = Path(found).resolve().parent
         self.folder = Path(tempfile.mkdtemp(prefix="plexindex-hosts-", dir="/tmp"))
-        """For files of its program too: it goes with the cluster."""
+        """The folder of the server. Programs may put files here: it disappears with the server."""
         self.folder.chmod(0o755)
         self._own = self.folder / "postgres"
         self._own.mkdir()
         watcher = ["sh", "-c", WATCHER, "sh", str(self.folder)]
-        # A session of its own: Ctrl+C at a terminal is for the program alone.
+        # In its own session, the server does not receive Ctrl+C from the terminal.
         self._watcher = subprocess.Popen(
             watcher, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
-        # PostgreSQL refuses to run as root.
+        # PostgreSQL does not run as root.
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -58,7 +58,7 @@ class Cluster:
             f"-c {setting}" for setting in ("listen_addresses=", f"unix_socket_directories={self._own}", *settings)
         )
         self.address = f"postgresql://postgres@/plexindex?host={self._own}"
-        """What the option ``shared`` names."""
+        """The address for the option ``shared``."""
         self.log = self._own / "log"
         try:
             self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
@@ -69,15 +69,15 @@ class Cluster:
             raise
 
     def start(self) -> None:
-        """Starts it, also again."""
+        """Starts the server, or starts it again."""
         self._run("pg_ctl", "-w", "-l", self.log, "-o", self._options, "start")
 
     def stop(self) -> None:
-        """Stops it; sessions end at once."""
+        """Stops the server and ends its sessions at once."""
         self._run("pg_ctl", "-w", "-m", "fast", "stop")
 
     def sql(self, statement: str, database: str = "plexindex") -> str:
-        """What a statement prints."""
+        """Runs a statement and returns its output."""
         command = [str(self._programs / "psql"), "-XAtq", "-h", str(self._own), "-U", "postgres", "-d", database]
         done = subprocess.run([*command, "-c", statement], capture_output=True, text=True, check=False)
         if done.returncode:
@@ -85,7 +85,7 @@ class Cluster:
         return done.stdout.strip()
 
     def remove(self) -> None:
-        """Ends it and removes its folder."""
+        """Stops the server and removes its folder."""
         self._watcher.communicate()
 
     def _run(self, program: str, *arguments: object) -> None:

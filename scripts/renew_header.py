@@ -1,7 +1,4 @@
-"""Renews the headers and plexindex.json in include from the output of build.rs, then the bindings' declarations.
-
-Run by `make header`.
-"""
+"""Copies the headers and plexindex.json from build.rs's output to include, then generates the bindings: `make header`."""
 
 import json
 import os
@@ -18,12 +15,12 @@ SCHEMA = "plexindex.schema.json"
 
 
 def main() -> None:
-    """Builds as far as the header, and copies it even where the crate itself does not compile yet."""
+    """Builds the header and copies it, even if the crate itself does not compile yet."""
     command = [os.environ.get("CARGO", "cargo"), "check", "--lib", "--package=plexindex-capi"]
     command.append("--message-format=json-render-diagnostics")
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     for message in map(json.loads, done.stdout.splitlines()):
-        # Only our build script writes a header of this name.
+        # Only build.rs writes a header with this name.
         if message["reason"] == "build-script-executed":
             generated = [Path(message["out_dir"], name) for name in NAMES]
             if all(file.is_file() for file in generated):

@@ -1,15 +1,12 @@
 #!/bin/sh
-# C, C++, SQLite and Python under sanitizers: `make sanitize`, or ONLY="address python thread miri".
+# Runs tests under sanitizers: `make sanitize`, or ONLY="address python thread miri".
 #
-#   address   the C programs and the header in C and C++, under AddressSanitizer with its leak check, and under UBSan: the
-#             library, SQLite and the programs are instrumented
-#   python    main job, errors, tables, edits, fork, the accelerator: with the runtime loaded first. Leaks with no frame of the
-#             library in them are CPython's own, and pass
-#   thread    the unit tests that have threads, under ThreadSanitizer, the standard library instrumented too
-#   miri      unit tests of index files, overlay and the ladder, in an interpreter that sees undefined behaviour
+#   address   runs the C and C++ programs under AddressSanitizer, its leak check and UBSan; instruments the library and SQLite too
+#   python    runs Python tests under AddressSanitizer; ignores leaks without a frame of the library, which are CPython's
+#   thread    runs the unit tests that use threads under ThreadSanitizer; instruments the standard library too
+#   miri      runs unit tests of segments, memtables and resolution in Miri
 #
-# The last two need a nightly compiler with rust-src and miri. Each begins with mistakes that are planted (tests/sanitize): a
-# sanitizer that does not find them finds nothing.
+# The last two need a nightly compiler with rust-src and miri. Each first checks that it finds planted defects (tests/sanitize).
 set -u
 cd "$(dirname "$0")/.." || exit
 cargo=${CARGO:-cargo} cc=${CC:-cc} place=$PWD/tests/sanitize out=$PWD/build/sanitize
@@ -20,15 +17,15 @@ result() { # name, code
     if [ "$2" = 0 ]; then echo "passed: $1"; else echo "FAILED: $1" && failed=$((failed + 1)); fi
 }
 
-# Rust and C under AddressSanitizer, C under UBSan.
+# Instruments Rust and C with AddressSanitizer, and C with UBSan.
 instrument() {
     export RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cforce-frame-pointers=yes' CARGO_TARGET_DIR="$PWD/target/sanitize/address"
     export CFLAGS='-g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
     export CXXFLAGS="$CFLAGS" UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS="suppressions=$place/leaks.supp:print_suppressions=0"
-    # SQLite has one array under two names.
+    # SQLite defines one array under two names, which is no error.
     export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0:allocator_may_return_null=1
     built=$CARGO_TARGET_DIR/$host/debug/deps
-    # A target, so that build scripts are not instrumented.
+    # With a target, cargo does not instrument build scripts.
     $cargo test --locked --target "$host" --package plexindex-capi --test c --no-run
 }
 
@@ -53,8 +50,8 @@ address() {
     for name in __asan_report_load8 __ubsan_handle_pointer_overflow_abort; do
         case $symbols in *$name*) result "SQLite is instrumented: $name" 0 ;; *) result "SQLite is instrumented: $name" 1 ;; esac
     done
-    # Without README's commands, which use no sanitizer. Leaks of an unloaded library have no names, so the known one
-    # (tests/c/valgrind.supp) looks like others: valgrind checks these.
+    # Skips README's commands, which use no sanitizer. A leak of an unloaded library has no symbols, so the known leak
+    # (tests/c/valgrind.supp) cannot be suppressed here; valgrind checks those programs.
     test="$cargo test --locked --target $host --package plexindex-capi --test c --"
     $test capi_c:: abi:: --skip=the_readme --skip=every_program --skip=reload
     result 'C programs' $?
@@ -103,7 +100,7 @@ thread() {
     "$out/race" >"$out/race.log" 2>&1
     tr '\n' ' ' <"$out/race.log" | grep -q 'ThreadSanitizer: data race.*race::count'
     result 'planted race' $?
-    # Otherwise the locks of the standard library would look like races.
+    # Otherwise ThreadSanitizer reports races in the standard library's locks.
     $cargo test --locked -Zbuild-std --target "$host" --package plexindex --lib -- \
         platform:: engine::view engine::sql::leases events:: capi:: freshness::
     result thread $?

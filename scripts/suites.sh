@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs suites one after another, all of them whatever fails, and prints a table of them:
+# Runs all suites one after another, even if some fail, and prints a table of the results:
 #   suites.sh NAME COMMAND [NAME COMMAND ...]
-# What a suite prints is read for the counts of cargo-nextest, cargo test and pytest, and for `N passed, N failed`; a command
-# that counts nothing is one test. A suite that leaves a file behind in the checkout fails. The last line sums up.
+# It reads the counts that cargo-nextest, cargo test and pytest print, and `N passed, N failed`. A command that prints no counts
+# is one test. A suite that leaves a file in the checkout fails. The last line adds up all suites.
 set -u
 log=build/suites
 mkdir -p "$log"
@@ -16,7 +16,7 @@ while [ $# -gt 0 ]; do
     { sh -c "$2" 2>&1; echo $? >"$log/code"; } | tee "$log/output"
     files after
     new=$(comm -13 "$log/before" "$log/after") code=$(cat "$log/code")
-    [ -z "$new" ] || printf '%s left behind in the checkout:\n%s\n' "$name" "$new"
+    [ -z "$new" ] || printf '%s left files in the checkout:\n%s\n' "$name" "$new"
     awk -v name="$name" -v code="$code" -v new="$new" -v seconds=$(($(date +%s) - begin)) '
         function add(what, line) { if (match(line, "[0-9]+ " what)) return substr(line, RSTART) + 0; return 0 }
         { gsub(/\033\[[0-9;]*m/, "") }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs .ci/run in an empty Debian: scripts/test_clean.sh [readme] [bookworm] [trixie]. `readme` follows README there instead.
-# A root has git, make and certificates; of this machine only Rust, the registries' settings and a clone of HEAD get there.
-# It needs debootstrap, and root or sub-ids for unshare. Mounts and processes end with the namespace.
+# Runs .ci/run in an empty Debian system: scripts/test_clean.sh [readme] [bookworm] [trixie]. `readme` follows the README instead.
+# The system has git, make and certificates. From this machine it gets only Rust, the settings of registries, and a clone of HEAD.
+# The script needs debootstrap, and root or sub-ids for unshare. Its mounts and processes end with the namespace.
 set -eu
 if [ -z "${IN_NAMESPACE-}" ]; then
     map=''
@@ -28,7 +28,7 @@ make_root() { # suite: unpacked once
     apt-config dump | grep -E '^Acquire::(http|https|Check)' >"$roots/$1.new/etc/apt/apt.conf.d/90this-machine" || true
     for file in ${here:+/etc/apt/sources.list /etc/apt/sources.list.d/debian.sources}; do
         rm -f "$roots/$1.new$file"
-        # Another Debian has its packages at the same addresses.
+        # Other Debian releases have their packages at the same addresses.
         [ ! -f "$file" ] || sed "s/$here/$1/g" "$file" >"$roots/$1.new$file"
     done
     cp -a /usr/local/share/ca-certificates "$roots/$1.new/usr/local/share/" 2>/dev/null || true
@@ -45,7 +45,7 @@ fill_root() { # root
     ! nextest=$(command -v cargo-nextest) || cp "$nextest" "$1/opt/.cargo/bin/"
     for file in "$cargo/config.toml" "$cargo/env"; do [ ! -f "$file" ] || cp "$file" "$1/opt/.cargo/"; done
     [ ! -f "$HOME/.config/pip/pip.conf" ] || install -D "$HOME/.config/pip/pip.conf" "$1/opt/.config/pip/pip.conf"
-    # The headers of Node.js that a setting names are this machine's.
+    # This setting of npm names Node.js headers of this machine.
     [ ! -f "$HOME/.npmrc" ] || grep -v '^nodedir=' "$HOME/.npmrc" >"$1/opt/.npmrc" || true
     cp -a "$(realpath "$(rustc --print=sysroot)")" "$1/opt/.rustup/toolchains/"
     cp "${RUSTUP_HOME:-$HOME/.rustup}/settings.toml" "$1/opt/.rustup/"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The Rust tests of the library for Windows, under wine: `make test-windows`. docs/install.md has the packages.
+# Runs the library's Rust tests for Windows under wine: `make test-windows`. docs/contributing.md names the packages.
 set -eu
 cd "$(dirname "$0")/.."
 target=x86_64-pc-windows-gnu compiler=x86_64-w64-mingw32-gcc
@@ -8,11 +8,11 @@ for tool in wine $compiler; do
 done
 [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for Windows: rustup target add $target" >&2 && exit 1; }
 
-# cargo looks through all folders of a package but target, and wine's drive Z is the whole disk.
+# cargo scans all folders of a package except target, and wine's drive Z is the whole disk.
 export WINEPREFIX="$PWD/target/wine" WINEDEBUG=-all CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine
 if [ ! -e "$WINEPREFIX/made" ]; then
     mkdir -p "$WINEPREFIX"
-    # Windows 10: wine 8 begins as 7.
+    # The tests need Windows 10, but wine 8 starts as Windows 7.
     wine winecfg -v win10 2>/dev/null
     wineserver --wait
     library=$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll
@@ -26,11 +26,11 @@ run() {
         --lib --test=behaviour --test=sources -- "$@" || failed=1
 }
 failed=0
-# Each look at the identity of a locked file keeps one more file open in wine's server, until the lock is gone. Next to other
-# tests these two reach a usual limit of 20,000, and then say "database is locked" or "too many open files".
+# Each time a process reads the identity of a locked file, wine's server keeps another file open until the lock is released. With
+# other tests, these two reach the usual limit of 20,000 files, and fail with "database is locked" or "too many open files".
 alone='plan_tests matches_written_in_whatever_order'
-# Tests that cannot run there: wine refuses the parameters with which certificates are verified, the state file is not used
-# there, and the last ones read sources of this repository.
+# These tests cannot run under wine: wine rejects the parameters of certificate verification, plexindex does not use the state
+# file there, and the last tests read source files of this repository.
 left_out='http:: state_file:: documented_ readme:: source_layers:: source_systems::'
 # shellcheck disable=SC2046
 run $(printf -- '--skip=%s ' $alone $left_out)
