@@ -1,10 +1,10 @@
-"""The main job, shown: a file path becomes a Plex item.
+"""Shows the main job of plexindex: it finds the Plex item of a file path.
 
     demo.py --standin PATH/TO/standin
     demo.py --server URL --token TOKEN --library NAME --file PATH
 
-Called by `make demo`. Every figure is measured in this run. Requests are counted by the stand-in server itself; with a
-real server by plexindex.
+`make demo` runs it. The demo measures every figure that it prints. The stand-in server counts requests; for a real
+server, plexindex counts them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from servers import Item, RealServer, Server, StandIn
 
 MANY = 10_000
 
-# The second process of the demo: the same cache, and a path that it never saw.
+# The second process of the demo opens the same cache and matches a new path.
 SECOND = """
 import json, os, sys, time
 started = time.perf_counter()
@@ -47,7 +47,7 @@ print(json.dumps({
 
 
 class Tally:
-    """Answers, requests and times of the whole demo; and what turned out otherwise than promised."""
+    """Collects answers, requests and times of the whole demo, and broken promises."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -58,11 +58,11 @@ class Tally:
         self.broken: list[str] = []
 
     def watch(self, index: plexindex.Index) -> None:
-        """The index that answers now."""
+        """Sets the open index."""
         self._index = index
 
     def add(self, answers: dict[str, int], requests: dict[str, int]) -> None:
-        """What an index counted that is closed."""
+        """Adds the counts of a closed index."""
         self._answers.update(answers)
         self._counted.update(requests)
 
@@ -79,18 +79,18 @@ class Tally:
             self._index.close()
 
     def answers(self) -> dict[str, int]:
-        """By match kind."""
+        """Returns the number of answers of each match kind."""
         now = self._index.stats().answers if self._index else {}
         return dict(self._answers + collections.Counter(now))
 
     def requests(self) -> dict[str, int]:
-        """By kind."""
+        """Returns the number of requests of each kind."""
         now = self._index.stats().requests if self._index else {}
         return self._server.requests(dict(self._counted + collections.Counter(now)))
 
     @contextlib.contextmanager
     def step(self, name: str, promised: int | None = None) -> Iterator[Callable[[], str]]:
-        """Measures a step; gives a function that tells time and requests of it, once it is over."""
+        """Measures a step. Yields a function that returns its time and requests after its end."""
         before = sum(self.requests().values())
         taken: list[float] = []
         asked: list[int] = []
@@ -100,16 +100,16 @@ class Tally:
         asked.append(sum(self.requests().values()) - before)
         self.times.append((name, taken[0], asked[0]))
         if promised is not None and asked[0] > promised:
-            self.broken.append(f"{name}: {t.count(asked[0], 'request')}, promised were {promised}")
+            self.broken.append(f"{name}: {t.count(asked[0], 'request')}, expected at most {promised}")
 
     def check(self, claim: str, holds: bool) -> None:
-        """Remembers what does not hold."""
+        """Remembers a claim that does not hold."""
         if not holds:
             self.broken.append(claim)
 
 
 class Demo:
-    """The steps, in order, on one server and one cache folder."""
+    """Runs the steps on one server and one cache folder."""
 
     def __init__(self, server: Server, cache: str) -> None:
         self.server, self.cache = server, cache
@@ -118,23 +118,23 @@ class Demo:
         self.main = server.libraries[0]
 
     def open(self) -> plexindex.Index:
-        """An index on the demo's cache and server."""
+        """Opens the demo's cache."""
         index = plexindex.open(self.cache, server_url=self.server.url, token=self.server.token)
         self.tally.watch(index)
         return index
 
     def run(self) -> None:
-        """All of it."""
+        """Runs all steps."""
         t.say(t.bold(f"plexindex {plexindex.__version__}: which Plex item is this file?") + "\n")
         t.row("server", self.server.name)
-        t.row("cache", f"{self.cache}, a folder that goes with the demo")
+        t.row("cache", f"{self.cache}, a folder that the demo removes")
 
         t.heading("1  Open a cache")
         with self.tally.step("open an empty cache", promised=0) as result:
             index = self.open()
         t.row("opened", f"in {result()}")
 
-        t.heading("2  Match a first path: the library is fetched, page by page")
+        t.heading("2  Match a first path: plexindex fetches the library page by page")
         for library in self.server.libraries:
             self.first_path(index, library, self.server.first(library))
             self.items[library] = self.server.items(index.library(library))
@@ -143,12 +143,12 @@ class Demo:
 
         self.many(index)
 
-        t.heading("4  One of each answer")
+        t.heading("4  Show each kind of answer")
         self.one_of_each(index)
         with self.tally.step("close") as result:
             self.tally.close(index)
 
-        t.heading("5  Close it, and ask from a second process")
+        t.heading("5  Close the cache and ask from a second process")
         self.second_process()
 
         t.heading("6  Invalidate a path, then a library")
@@ -160,7 +160,7 @@ class Demo:
         self.tally.close(index)
 
     def first_path(self, index: plexindex.Index, library: str, item: Item) -> None:
-        """A question that fetches first."""
+        """Matches a path of a library that was never fetched."""
         t.row("path", t.shortened(item.path))
         bar = t.Bar()
         with self.tally.step(f"first path of {library}") as result:
@@ -172,15 +172,15 @@ class Demo:
         self.verify(match, item)
 
     def many(self, index: plexindex.Index) -> None:
-        """Questions that the index answers by itself."""
-        # Nine of ten are of the first library, the rest of the others, as far as there are that many.
+        """Matches many paths without a request."""
+        # Nine of ten paths are from the first library, if it has that many.
         share = MANY if len(self.items) == 1 else MANY // 10
         by_library = {
             index.library(title): items[1 : 1 + (MANY - share * (len(self.items) - 1) if title == self.main else share)]
             for title, items in self.items.items()
         }
         asked = sum(map(len, by_library.values()))
-        t.heading(f"3  Match {asked:,} more, in each of four ways")
+        t.heading(f"3  Match {asked:,} more paths in four ways")
         ways: list[tuple[str, Callable[[plexindex.Library, list[str]], list[str | None]]]] = [
             ("match", lambda library, paths: [library.match(path).key for path in paths]),
             ("match_paths", lambda library, paths: [match.key for match in library.match_paths(paths)]),
@@ -198,7 +198,7 @@ class Demo:
             self.tally.check(f"{name}: {right:,} of {asked:,} right", right == asked)
 
     def one_of_each(self, index: plexindex.Index) -> None:
-        """Exact, by file name, ambiguous, not found."""
+        """Shows answers by exact path and file name, ambiguous ones and misses."""
         library = self.main
         items = self.items[library]
         names = collections.Counter(file_name(item.path) for item in items)
@@ -206,7 +206,7 @@ class Demo:
         repeated = next((name for name, number in names.most_common(1) if number > 1), None)
         folder = next(info.locations[0] for info in index.libraries() if info.title == library)
         inside = f"{folder}{separator(folder)}Not a Known Film (2031).mkv"
-        # For the path that should be listed: one look at the clocks, and a question by file name and by title.
+        # The missing path in the library's folder costs a probe, and a search by file name and by title.
         with self.tally.step("one of each answer", promised=3) as result:
             self.ask(index, "exact", library, items[-1].path, items[-1])
             if single:
@@ -214,13 +214,13 @@ class Demo:
             if repeated:
                 self.ask(index, "ambiguous", library, f"/somewhere/else/{repeated}")
             else:
-                t.row("ambiguous", t.dim("no file name is there twice in this library"))
+                t.row("ambiguous", t.dim("no two files in this library have the same name"))
             self.ask(index, "not found", library, inside)
             self.ask(index, "not found", library, "/holidays/2019/beach.mkv")
-        t.row("all of them", f"in {result()}, printing included")
+        t.row("all of them", f"in {result()}, including printing")
 
     def ask(self, index: plexindex.Index, label: str, library: str, path: str, item: Item | None = None) -> None:
-        """A question and its answer."""
+        """Asks a question and shows the answer."""
         t.row(label, t.shortened(path))
         match = index.match(path, library)
         self.show(match)
@@ -228,7 +228,7 @@ class Demo:
             self.verify(match, item)
 
     def show(self, match: plexindex.Match) -> None:
-        """An answer in two or three lines."""
+        """Shows an answer in two or three lines."""
         if match:
             assert match.item is not None
             stale = " · stale" if match.stale else ""
@@ -243,12 +243,12 @@ class Demo:
             t.row("", t.dim(f"  and {match.candidates_total - 3:,} more"))
 
     def verify(self, match: plexindex.Match, item: Item) -> None:
-        """The server's own word is the judge."""
+        """Compares an answer with the server's list."""
         expected = not item.rating_key or match.rating_key == item.rating_key
-        self.tally.check(f"{item.path} is {item.rating_key}, answered was {match!r}", expected)
+        self.tally.check(f"{item.path} is {item.rating_key}, but the answer was {match!r}", expected)
 
     def second_process(self) -> None:
-        """A new interpreter on the same cache, and a path that the first one never asked for."""
+        """Matches a new path in a new interpreter with the same cache."""
         item = self.items[self.main][-2]
         arguments = [self.cache, self.server.url, self.main, item.path]
         with self.tally.step("second process", promised=0) as result:
@@ -262,21 +262,21 @@ class Demo:
             self.tally.add(second["answers"], second["requests"])
         t.row("path", t.shortened(item.path))
         t.row("", f"→ {second['text']}")
-        t.row("answered", f"in {result()}, the start of the interpreter included")
+        t.row("answered", f"in {result()}, including the start of the interpreter")
         parts = (("import", "import"), ("open", "open"), ("answer", "first answer"))
         t.row("of which", " · ".join(f"{label} {t.duration(second[name])}" for name, label in parts))
-        self.tally.check("the second process answers rightly", second["rating_key"] == item.rating_key)
+        self.tally.check("the second process gives the right answer", second["rating_key"] == item.rating_key)
 
     def invalidation(self, index: plexindex.Index) -> None:
-        """What an invalidation does, and what the next question costs."""
+        """Invalidates a path and a library, and shows what the next question costs."""
         library = index.library(self.main)
         item = self.items[self.main][-1]
         t.row("path", t.shortened(item.path))
         with self.tally.step("invalidate a path", promised=0) as result:
             library.invalidate_path(item.path)
         key = library.lookup_key(item.path)
-        t.row("invalidated", f"in {result()}; a fast lookup says {key}")
-        self.tally.check("an invalidated path is not answered by a fast lookup", key is None)
+        t.row("invalidated", f"in {result()}; a fast lookup returns {key}")
+        self.tally.check("a fast lookup does not answer an invalidated path", key is None)
         with self.tally.step("ask for it again", promised=2) as result:
             match = library.match(item.path)
         self.show(match)
@@ -294,11 +294,11 @@ class Demo:
         t.row("answered", f"in {result()}")
 
     def statistics(self, index: plexindex.Index) -> None:
-        """Answers by match kind, requests by kind, time for each step."""
+        """Shows the counts of answers and requests, and the time of each step."""
         answers, requests = self.tally.answers(), self.tally.requests()
         t.row("answers", " · ".join(f"{kind} {number:,}" for kind, number in answers.items() if number))
         t.row("requests", " · ".join(f"{kind} {number:,}" for kind, number in requests.items()))
-        t.row("", t.dim(f"as {self.server.counted_by} counted them"))
+        t.row("", t.dim(f"counted by {self.server.counted_by}"))
         stats = index.stats()
         t.row("store", f"{t.count(stats.items, 'item')} in {t.size(stats.disk_bytes)} on disk")
         t.say()
@@ -309,32 +309,32 @@ class Demo:
 
 
 def separator(path: str) -> str:
-    """What separates folders in a path, as its server writes it."""
+    """Returns the separator of folders in a path of the server."""
     return "\\" if path[1:3] == ":\\" or path.startswith("\\\\") else "/"
 
 
 def file_name(path: str) -> str:
-    """The last component of a path."""
+    """Returns the last component of a path."""
     return path.rpartition(separator(path))[2]
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--standin", metavar="PATH", help="the stand-in server's binary")
     which.add_argument("--server", metavar="URL", help="a real server, such as http://127.0.0.1:32400")
-    parser.add_argument("--token", help="its token (default: PLEX_TOKEN of the environment)")
-    parser.add_argument("--library", default="Movies", help="the title of a library of it")
-    parser.add_argument("--file", help="the path of a file of that library, to begin with")
+    parser.add_argument("--token", help="its token (default: the variable PLEX_TOKEN)")
+    parser.add_argument("--library", default="Movies", help="the title of a library")
+    parser.add_argument("--file", help="the path of a file in that library")
     given = parser.parse_args()
     if given.server and not given.file:
-        parser.error("--file is missing: name a file of that library, as you or as the server would")
+        parser.error("--file is missing: give the path of a file in that library")
     return given
 
 
 def main() -> int:
-    """Runs the demo; 1 when something was not as promised."""
+    """Runs the demo. Returns 1 if a promise is broken."""
     given = arguments()
     server: Server
     if given.standin:
@@ -348,7 +348,7 @@ def main() -> int:
             try:
                 demo.run()
             finally:
-                # Whatever happened: before its folder goes.
+                # Close the index before its folder disappears.
                 demo.tally.end()
     except plexindex.Error as error:
         t.say(f"\n{type(error).__name__}: {error}")
@@ -359,7 +359,7 @@ def main() -> int:
     finally:
         server.stop()
     for broken in demo.tally.broken:
-        t.say(f"\nnot as promised: {broken}")
+        t.say(f"\nunexpected: {broken}")
     return 1 if demo.tally.broken and given.standin else 0
 
 

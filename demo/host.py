@@ -1,11 +1,9 @@
-"""A host of the demo of several hosts: a process with a folder of its own. Called by `hosts.py`.
+"""One host of the demo of several hosts: a process with its own folder. `hosts.py` starts it.
 
     host.py FOLDER URL ROOT
 
-ROOT is what this host calls the server's `/data`.
-
-Reads commands and writes answers, a line of JSON each, until its input ends. The token and the address of the shared
-log come from the environment.
+ROOT is this host's path for the server's `/data`. The host reads commands and writes answers, as lines of JSON, until
+its input ends. The environment contains the token and the address of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,29 +22,29 @@ PATIENCE = 30.0
 
 
 class Host:
-    """The commands."""
+    """Runs commands."""
 
     def __init__(self, index: plexindex.Index) -> None:
         self.index = index
         self.library = index.library(LIBRARY)
 
     def match(self, path: str) -> dict[str, Any]:
-        """An answer, which may fetch first."""
+        """Matches a path. Fetches the library if necessary."""
         return self._shown(self.library.match(path))
 
     def record(self, path: str, key: str) -> dict[str, Any]:
-        """A confirmed match. The time tells others when it was there."""
+        """Records a match. Returns the time, so that others can measure the delay."""
         begun = time.perf_counter()
         self.library.record_match(path, key)
         return {"took": time.perf_counter() - begun, "at": time.time()}
 
     def invalidate(self, path: str) -> dict[str, Any]:
-        """A match that was wrong."""
+        """Invalidates a path."""
         self.library.invalidate_path(path)
         return {"at": time.time()}
 
     def wait(self, path: str, key: str | None) -> dict[str, Any]:
-        """Waits until a fast lookup says this, and tells when that was."""
+        """Waits until a fast lookup returns this key. Returns the time, or None."""
         until = time.monotonic() + PATIENCE
         while self.library.lookup_key(path) != key:
             if time.monotonic() > until:
@@ -55,13 +53,13 @@ class Host:
         return {"at": time.time()}
 
     def status(self) -> dict[str, Any]:
-        """How the shared log is."""
+        """Returns the state of the connection to PostgreSQL."""
         status = self.index.shared_status()
         assert status is not None
         return {"reachable": status.reachable, "undelivered": status.undelivered, "error": status.error}
 
     def stats(self) -> dict[str, Any]:
-        """Its requests to the server, by kind."""
+        """Returns the number of requests of each kind."""
         return {kind: number for kind, number in self.index.stats().requests.items() if number}
 
     def _shown(self, match: plexindex.Match) -> dict[str, Any]:
@@ -71,13 +69,13 @@ class Host:
 
 
 def main() -> None:
-    """Answers until its input ends."""
-    # The demo tells itself that PostgreSQL is away.
+    """Runs commands until the input ends."""
+    # The demo itself shows that PostgreSQL is down, so hide the warnings.
     logging.getLogger("plexindex").setLevel(logging.ERROR)
     folder, url, root = sys.argv[1:]
     token, shared = os.environ["PLEX_TOKEN"], os.environ["PLEXINDEX_SHARED"]
     with plexindex.open(folder, url, token, shared=shared, mappings=[(root, "/data")]) as index:
-        # Listens to the server and to the other hosts.
+        # Follows the server's events and the other hosts.
         index.watch_start()
         host = Host(index)
         for line in sys.stdin:

@@ -1,8 +1,8 @@
-"""Several hosts, shown: three processes with a folder each share one PostgreSQL.
+"""Shows several hosts: three processes, each with its own folder, share a PostgreSQL database.
 
     hosts.py --standin PATH/TO/standin
 
-Called by `make demo-hosts`. Every figure is measured in this run; the stand-in server counts the requests.
+`make demo-hosts` runs it. The demo measures every figure that it prints. The stand-in server counts the requests.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from postgresql import Cluster, MissingError
 
 ROOTS = {"A": "/mnt/nas", "B": "/volume1", "C": "/media"}
-"""What each host calls the server's `/data`."""
+"""Each host's path for the server's `/data`."""
 ODD = "/movies/incoming/xq-7.mkv"
 LATER = "/movies/incoming/xq-8.mkv"
-"""Files that Plex lists by other names: a person says which film they are."""
+"""Files that Plex lists under other names, so a person records their films."""
 
 
 class HostProcess:
-    """A host: a process of its own, with a folder of its own."""
+    """A host: a process with its own folder."""
 
     def __init__(self, name: str, server: StandIn, cluster: Cluster) -> None:
         self.name, self.root = name, ROOTS[name]
@@ -52,7 +52,7 @@ class HostProcess:
         print(json.dumps([command, *arguments]), file=self._process.stdin, flush=True)
 
     def end(self) -> dict[str, Any]:
-        """Reads its answer."""
+        """Reads the answer."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -61,22 +61,22 @@ class HostProcess:
         return answer
 
     def ask(self, command: str, *arguments: object) -> dict[str, Any]:
-        """Both."""
+        """Sends a command and returns the answer."""
         self.begin(command, *arguments)
         return self.end()
 
     def path(self, item: Item | str) -> str:
-        """A path of the server as this host writes it."""
+        """Returns this host's path for a path of the server."""
         path = item if isinstance(item, str) else item.path.removeprefix("/data")
         return self.root + path
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends the process."""
         self._process.communicate()
 
 
 class Demo:
-    """The steps, in order."""
+    """Runs the steps."""
 
     def __init__(self, server: StandIn, cluster: Cluster) -> None:
         self.server, self.cluster = server, cluster
@@ -85,33 +85,33 @@ class Demo:
         self.hosts = [HostProcess(name, server, cluster) for name in ROOTS]
 
     def run(self) -> None:
-        """All of it."""
+        """Runs all steps."""
         a, b, c = self.hosts
         first = self.server.first("Movies")
         t.say(t.bold(f"plexindex {plexindex.__version__}: several hosts, one listing") + "\n")
         t.row("server", self.server.name)
-        t.row("PostgreSQL", "of this demo's own, on a Unix socket")
+        t.row("PostgreSQL", "started for the demo, on a Unix socket")
         for host in self.hosts:
-            t.row(f"host {host.name}", f"a process with a folder of its own; it calls the server's /data {host.root}")
+            t.row(f"host {host.name}", f"a process with its own folder; its path for the server's /data is {host.root}")
 
-        t.heading("1  One host lists for all")
+        t.heading("1  One host fetches for all")
         for host, promised in ((a, 30), (b, 2), (c, 2)):
             before = self.requests()
             answer = host.ask("match", host.path(first))
             self.shown(host, answer, before, promised)
             self.check(f"{host.name} knows {first.path}", answer["key"] == f"/library/metadata/{first.rating_key}")
-        t.row("", t.dim("A fetched 20,000 films from Plex; B and C took them from PostgreSQL"))
+        t.row("", t.dim("A fetched 20,000 films from Plex; B and C read them from PostgreSQL"))
 
-        t.heading("2  A match that one host confirms")
+        t.heading("2  One host records a match")
         key = f"/library/metadata/{first.rating_key}"
-        told = self.recorded(a, ODD, key)
-        self.waited((b, c), ODD, key, told["at"])
+        record = self.recorded(a, ODD, key)
+        self.waited((b, c), ODD, key, record["at"])
 
-        t.heading("3  It was wrong: another host invalidates it")
+        t.heading("3  Another host invalidates the match")
         before = self.requests()
-        told = b.ask("invalidate", b.path(ODD))
+        record = b.ask("invalidate", b.path(ODD))
         t.row("B", f"invalidates {b.path(ODD)}")
-        self.waited((a, c), ODD, None, told["at"])
+        self.waited((a, c), ODD, None, record["at"])
         self.step("match and invalidation", before, 0)
 
         t.heading("4  PostgreSQL stops")
@@ -123,48 +123,48 @@ class Demo:
             self.check(f"{host.name} answers without PostgreSQL", answer["key"] == key)
         self.recorded(a, LATER, key)
         status = a.ask("status")
-        t.row("A", f"PostgreSQL answers: {'yes' if status['reachable'] else 'no'}")
-        self.step("while PostgreSQL is away", before, 0)
+        t.row("A", f"PostgreSQL is reachable: {'yes' if status['reachable'] else 'no'}")
+        self.step("while PostgreSQL is down", before, 0)
 
         t.heading("5  PostgreSQL starts again")
         before = self.requests()
         self.cluster.start()
         self.waited((b, c), LATER, key, time.time())
         status = a.ask("status")
-        t.row("A", f"entries that wait for PostgreSQL: {status['undelivered']}")
-        self.check("all is delivered", status["undelivered"] == 0)
-        self.step("after PostgreSQL came back", before, 0)
+        t.row("A", f"entries to deliver: {status['undelivered']}")
+        self.check("A delivered all entries", status["undelivered"] == 0)
+        self.step("after PostgreSQL started again", before, 0)
 
         t.heading("Requests to Plex")
         for host in self.hosts:
             t.row(f"host {host.name}", self.kinds(host.ask("stats")) or "0")
-        t.row("in all", self.kinds(self.server.requests({})))
-        t.row("", t.dim(f"as {self.server.counted_by} counted them"))
+        t.row("total", self.kinds(self.server.requests({})))
+        t.row("", t.dim(f"counted by {self.server.counted_by}"))
 
     def requests(self) -> int:
-        """So far."""
+        """Returns the number of requests so far."""
         return sum(self.server.requests({}).values())
 
     def kinds(self, counted: dict[str, int]) -> str:
-        """Counts by kind."""
+        """Formats the counts of requests of each kind."""
         counted = {kind: number for kind, number in counted.items() if kind not in ("seconds", "events") and number}
         return " · ".join(f"{kind} {number:,}" for kind, number in counted.items())
 
     def shown(self, host: HostProcess, answer: dict[str, Any], before: int, promised: int) -> None:
-        """An answer with its time and requests."""
+        """Shows an answer with its time and requests."""
         asked = self.requests() - before
         cost = f"{t.duration(answer['seconds'])} · {t.count(asked, 'request')}"
         t.row(host.name, f"{answer['title']} · {answer['kind']} · in {cost}")
-        self.check(f"{host.name}: {asked} requests, promised were {promised}", asked <= promised)
+        self.check(f"{host.name}: {asked} requests, expected at most {promised}", asked <= promised)
 
     def recorded(self, host: HostProcess, path: str, key: str) -> dict[str, Any]:
-        """A confirmed match."""
-        told = host.ask("record", host.path(path), key)
-        t.row(host.name, f"records {host.path(path)} → {key} in {t.duration(told['took'])}")
-        return told
+        """Records a match on a host."""
+        record = host.ask("record", host.path(path), key)
+        t.row(host.name, f"records {host.path(path)} → {key} in {t.duration(record['took'])}")
+        return record
 
     def waited(self, hosts: tuple[HostProcess, ...], path: str, key: str | None, since: float) -> None:
-        """Until other hosts know something."""
+        """Waits until hosts return this key for a path."""
         for host in hosts:
             host.begin("wait", host.path(path), key)
         for host in hosts:
@@ -172,16 +172,16 @@ class Demo:
             self.check(f"{host.name} learns of {path}", at is not None)
             if at is not None:
                 says = key or "nothing"
-                t.row(host.name, f"answers {host.path(path)} with {says} after {t.duration(max(0.0, at - since))}")
+                t.row(host.name, f"returns {says} for {host.path(path)} after {t.duration(max(0.0, at - since))}")
 
     def step(self, what: str, before: int, promised: int) -> None:
-        """The requests of a step."""
+        """Shows the requests of a step."""
         asked = self.requests() - before
         t.row("requests", f"{asked:,} to Plex")
-        self.check(f"{what}: {asked} requests, promised were {promised}", asked <= promised)
+        self.check(f"{what}: {asked} requests, expected at most {promised}", asked <= promised)
 
     def check(self, claim: str, holds: bool) -> None:
-        """Remembers what does not hold."""
+        """Remembers a claim that does not hold."""
         if not holds:
             self.broken.append(claim)
 
@@ -192,7 +192,7 @@ class Demo:
 
 
 def main() -> int:
-    """Runs the demo; 1 when something was not as promised."""
+    """Runs the demo. Returns 1 if a promise is broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--standin", metavar="PATH", required=True, help="the stand-in server's binary")
     given = parser.parse_args()
@@ -201,7 +201,7 @@ def main() -> int:
     except MissingError as error:
         t.say(str(error).strip())
         return 1
-    # The cluster, the stand-in and the hosts end with this process, however it ends: they read its pipes.
+    # PostgreSQL, the stand-in and the hosts read pipes of this process, so they end with it, even if it is killed.
     try:
         server = StandIn(given.standin)
         try:
@@ -218,7 +218,7 @@ def main() -> int:
     finally:
         cluster.remove()
     for broken in demo.broken:
-        t.say(f"\nnot as promised: {broken}")
+        t.say(f"\nunexpected: {broken}")
     return 1 if demo.broken else 0
 
 

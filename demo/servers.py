@@ -1,4 +1,4 @@
-"""The server that the demo asks: the stand-in, as a process of its own, or a real one."""
+"""The server of the demo: a stand-in process, or a real server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plexindex
 
 
 class Item:
-    """What the demo expects for a path. No rating key: it has no opinion."""
+    """The item that the demo expects for a path. Without a rating key, any item is right."""
 
     def __init__(self, rating_key: str, path: str) -> None:
         self.rating_key = rating_key
@@ -19,7 +19,7 @@ class Item:
 
 
 class Server:
-    """What the demo wants to know of a server."""
+    """A server, as the demo uses it."""
 
     url: str
     token: str
@@ -28,23 +28,23 @@ class Server:
     counted_by: str
 
     def first(self, library: str) -> Item:
-        """The item to begin with."""
+        """Returns the first item to match."""
         raise NotImplementedError
 
     def items(self, library: plexindex.Library) -> list[Item]:
-        """Items of a library, once it was fetched, that are told by their path; one path each."""
+        """Returns the items of a fetched library whose paths are unique."""
         raise NotImplementedError
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:
-        """Requests so far, by kind; `counted` are those that plexindex counted."""
+        """Returns the requests of each kind. `counted`: those that plexindex counted."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Ends what was started."""
+        """Ends the server if the demo started it."""
 
 
 class StandIn(Server):
-    """The stand-in server. Its own counters say how many requests came, and its own list says what is right."""
+    """The stand-in server. It counts the requests, and its list says which answers are right."""
 
     libraries = ("Movies", "TV Shows")
     counted_by = "the stand-in"
@@ -55,12 +55,12 @@ class StandIn(Server):
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith("standin: http"):
-            raise SystemExit(f"the stand-in server {binary} did not start: {line.strip() or 'it said nothing'}")
+            raise SystemExit(f"the stand-in server {binary} did not start: {line.strip() or 'it printed nothing'}")
         self.url, self.token = line.split()[1], line.split("token=")[1].strip()
         self.name = f"a stand-in at {self.url}, with 20,000 movies and 5,000 episodes"
 
     def _get(self, name: str) -> Any:
-        # Its side door: not counted as a request.
+        # The stand-in does not count requests to this address.
         with urllib.request.urlopen(f"{self.url}/_standin/{name}") as answer:
             return json.load(answer)
 
@@ -69,15 +69,15 @@ class StandIn(Server):
         return [Item(row["ratingKey"], row["path"]) for row in rows if row["path"]]
 
     def first(self, library: str) -> Item:
-        """Its first one with a file."""
+        """Returns the first item with a file."""
         return self._paths(library, "&count=100")[0]
 
     def items(self, library: plexindex.Library) -> list[Item]:
-        """As the stand-in lists them. A file of two episodes is left out: no path tells which."""
+        """Returns the stand-in's items, except files with two episodes, which are ambiguous."""
         return unique(self._paths(library.title or ""))
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:  # noqa: ARG002
-        """As it counted them itself."""
+        """Returns the stand-in's counts."""
         return {kind: number for kind, number in self._get("stats")["requests"].items() if number}
 
     def stop(self) -> None:
@@ -86,7 +86,7 @@ class StandIn(Server):
 
 
 class RealServer(Server):
-    """A Plex Media Server. It tells no counts and no list: plexindex counts its requests, and its store is the list."""
+    """A Plex Media Server. plexindex counts the requests, and its store says which answers are right."""
 
     counted_by = "plexindex"
 
@@ -96,20 +96,20 @@ class RealServer(Server):
         self._file = file
 
     def first(self, library: str) -> Item:  # noqa: ARG002
-        """The file that was named."""
+        """Returns the file from the command line."""
         return Item("", self._file)
 
     def items(self, library: plexindex.Library) -> list[Item]:
-        """As the store has them."""
+        """Returns the items in the store."""
         return unique([Item(item.rating_key, item.path) for item in library.items() if item.path])
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:
-        """As plexindex counted them."""
+        """Returns plexindex's counts."""
         return {kind: number for kind, number in counted.items() if number}
 
 
 def unique(items: list[Item]) -> list[Item]:
-    """Those whose path no other has."""
+    """Returns the items whose path no other item has."""
     seen: dict[str, int] = {}
     for item in items:
         seen[item.path] = seen.get(item.path, 0) + 1

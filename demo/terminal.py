@@ -1,4 +1,4 @@
-"""Plain text for a terminal: headings, rows, a progress bar. Works without colour, and where there is no terminal."""
+"""Prints headings, rows and a progress bar, also without colour or a terminal."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ import plexindex
 
 
 def width() -> int:
-    """Columns to write on."""
+    """Returns the number of columns."""
     return max(60, min(100, shutil.get_terminal_size((88, 24)).columns))
 
 
 def is_live() -> bool:
-    """Whether lines may be written over."""
+    """Returns whether lines can be overwritten."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def styled(text: str, code: str) -> str:
-    """The text with a style, where styles are shown."""
+    """Returns the text with a style, if the terminal shows styles."""
     return f"\033[{code}m{text}\033[0m" if is_live() and "NO_COLOR" not in os.environ else text
 
 
 def bold(text: str) -> str:
-    """What one looks for."""
+    """Emphasises a text."""
     return styled(text, "1")
 
 
 def dim(text: str) -> str:
-    """What one may skip."""
+    """Dims a text."""
     return styled(text, "2")
 
 
 def say(text: str = "") -> None:
-    """A line, at once."""
+    """Prints a line at once."""
     print(text, flush=True)
 
 
 def heading(text: str) -> None:
-    """The beginning of a step."""
+    """Prints the heading of a step."""
     say(f"\n{bold(text)}")
 
 
 def row(label: str, text: str, note: str = "") -> None:
-    """A label and what it says; a note in a line of its own below."""
+    """Prints a label and a text, and a note below."""
     say(f"   {dim(f'{label:<13}')} {text}")
     if note:
         for line in wrapped(note, width() - 17):
@@ -54,7 +54,7 @@ def row(label: str, text: str, note: str = "") -> None:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """The text in lines of at most so many columns, broken at blanks."""
+    """Breaks a text at blanks into lines of at most this width."""
     lines, line = [], ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > columns:
@@ -66,18 +66,18 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 
 def shortened(path: str, columns: int = 0) -> str:
-    """A path that fits into a row: its end is what tells it from others."""
+    """Shortens a path at its beginning, so that it fits into a row."""
     columns = columns or width() - 17
     return path if len(path) <= columns else "…" + path[len(path) - columns + 1 :]
 
 
 def count(number: int, what: str) -> str:
-    """A number and its noun: `1 request`, `20,000 requests`."""
+    """Formats a number with its noun: `1 request`, `20,000 requests`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """A time that was measured, to two or three digits."""
+    """Formats a time with two or three digits."""
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
         value = seconds * scale
         if value >= 1 or unit == "µs":
@@ -92,7 +92,7 @@ def duration(seconds: float) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes for people."""
+    """Formats a number of bytes."""
     for unit, scale in (("MB", 1e6), ("kB", 1e3)):
         if number >= scale:
             return f"{number / scale:.1f} {unit}"
@@ -100,7 +100,7 @@ def size(number: int) -> str:
 
 
 class Bar:
-    """A progress bar for plexindex. Where there is no terminal it is silent, and `done` prints one line."""
+    """A progress bar for plexindex. Without a terminal, only `done` prints a line."""
 
     def __init__(self) -> None:
         self.library = ""
@@ -110,7 +110,7 @@ class Bar:
         self._calls = 0
 
     def __call__(self, progress: plexindex.Progress) -> None:
-        """Told by plexindex, on this thread, while it fetches."""
+        """Called by plexindex on this thread while it fetches."""
         self.library = progress.library or self.library
         self.items, self.total = progress.items, progress.total or self.total
         self._calls += 1
@@ -129,7 +129,7 @@ class Bar:
         sys.stdout.flush()
 
     def done(self, seconds: float) -> None:
-        """The bar gives way to a line that stays."""
+        """Replaces the bar by a line that stays."""
         if is_live():
             sys.stdout.write("\r\033[K")
         if self._calls:

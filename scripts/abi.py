@@ -1,7 +1,7 @@
 """Updates docs/abi.txt from the headers: `make abi`.
 
-The file records functions, numbers, and the layout that a C compiler gives each struct. tests/python/test_abi.py compares the
-file with the header and the library. docs/abi.md says what may change.
+The file records functions, numbers, and the layout that a C compiler gives each struct. tests/python/test_abi.py
+compares the file with the header and the library. docs/abi.md says what may change.
 """
 
 from __future__ import annotations

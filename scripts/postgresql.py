@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-MISSING = "PostgreSQL is not installed: it takes initdb and pg_ctl, of 13 or newer. Debian: apt-get install postgresql."
-# The watcher runs until its standard input ends, which also happens if the program is killed. On SIGQUIT, the server ends at
-# once, without a checkpoint.
+MISSING = "PostgreSQL is not installed: install version 13 or newer (Debian: apt-get install postgresql)."
+# The watcher runs until its standard input ends, which also happens if the program is killed. On SIGQUIT, the server
+# ends at once, without a checkpoint.
 WATCHER = """
 cat
 pid=$(head -n 1 "$1/postgres/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null &&
