@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The command in a container: Python and the wheel. `make wheel`, or put the wheels of a release into build/wheels; then
+# Installs the command from a wheel. Run `make wheel`, or put the wheels of a release into build/wheels. Then run
 # `docker build -t plexindex .`.
 FROM python:3.13-slim
 RUN --mount=type=bind,source=build/wheels,target=/wheels \

@@ -1,4 +1,4 @@
-# find_package(plexindex): the target plexindex::plexindex. Paths begin at this file, so that the folder may be moved.
+# find_package(plexindex) defines the target plexindex::plexindex. Paths are relative to this file, so you can move the folder.
 get_filename_component(_plexindex_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
 if(NOT TARGET plexindex::plexindex)
@@ -13,7 +13,7 @@ if(NOT TARGET plexindex::plexindex)
 endif()
 unset(_plexindex_prefix)
 
-# There are no components: a required one is not found, and neither is plexindex.
+# plexindex has no components, so it is not found if you require one.
 foreach(_plexindex_component IN LISTS plexindex_FIND_COMPONENTS)
   set(plexindex_${_plexindex_component}_FOUND FALSE)
   if(plexindex_FIND_REQUIRED_${_plexindex_component})
