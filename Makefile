@@ -108,7 +108,7 @@ WINDOWS = Windows 'sh scripts/test_windows.sh'
 
 test-arm: needs-test ## test the library on 32-bit x86, and on 32-bit ARM in qemu: docs/contributing.md names the packages
 	@$(SUITES) $(ARM)
-test-windows: ## test the library for Windows under wine: docs/contributing.md names the packages
+test-windows: ## test the library for Windows under wine
 	@$(SUITES) $(WINDOWS)
 test-install: needs-test-install ## test what `make install` installs, with link-time optimisation
 	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/python/test_install.py'

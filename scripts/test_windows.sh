@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the library's Rust tests for Windows under wine: `make test-windows`. docs/contributing.md names the packages.
+# Runs the library's Rust tests for Windows under wine: `make test-windows`.
 set -eu
 cd "$(dirname "$0")/.."
 target=x86_64-pc-windows-gnu compiler=x86_64-w64-mingw32-gcc
