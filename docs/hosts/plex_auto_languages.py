@@ -1,7 +1,7 @@
-"""Which episodes of a Plex server are new, and which have other files than the last time.
+"""Finds the episodes of a Plex server that are new, or whose files have changed since the last call.
 
-For Plex-Auto-Languages: `use_episode_files.py` puts this file into its folder `plex_auto_languages` under the name
-`episode_files.py`, and calls it there. `docs/hosts.md` of plexindex describes it. It imports nothing of that program.
+`use_episode_files.py` copies this file to `plex_auto_languages/episode_files.py` in Plex-Auto-Languages.
+`docs/hosts.md` of plexindex describes the change. This module imports nothing from that program.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CREATE TABLE IF NOT EXISTS section_cursors (
 
 
 class EpisodeFiles:
-    """The files that episodes had when the program last looked, in two tables of its own database.
+    """Remembers the files of each episode in two tables of the program's database.
 
-    An index beside the database says which episodes may have changed since. The tables say which of them did: one that
-    has no row is new, one with other files was updated. One transaction writes the rows and the index's cursor.
+    An index beside the database says which episodes may have changed since the last call. An episode without a row is
+    new, and an episode with other files was updated. One transaction writes the rows and the index's cursor.
 
     Any thread may call any method.
     """
@@ -44,19 +44,18 @@ class EpisodeFiles:
         self._index = plexindex.from_server(plex, Path(database).with_suffix(".plexindex"), **options)
 
     def count(self) -> int:
-        """The episodes that were seen."""
+        """Returns the number of known episodes."""
         with self._open() as database:
             found: int = database.execute("SELECT count(*) FROM episode_files").fetchone()[0]
         return found
 
     def refresh(self, sections: Iterable[Any], *, full: bool = True) -> tuple[list[Any], list[Any]]:
-        """The episodes that were added, and those with other files, since the last call; the first call gives none.
+        """Returns the episodes that were added or have other files since the last call. The first call returns none.
 
-        `sections`: plexapi's show libraries. The others are forgotten: one that comes back is new.
-        `full` lists the libraries again. Without it a few requests fetch what the server's clocks show: new episodes,
-        and other files of those to which the server gave another date.
+        `sections`: plexapi's show libraries. The index forgets all other libraries; one that comes back is new.
+        `full`: fetch the libraries again. Otherwise a few requests find new episodes, and those whose date changed.
 
-        Episodes have plexapi's names: each is fetched when a value is read that the index does not have.
+        Episodes have plexapi's names. Reading a value that the index lacks fetches the episode.
         """
         added: list[Any] = []
         updated: list[Any] = []
@@ -74,14 +73,14 @@ class EpisodeFiles:
                     database.execute("DELETE FROM episode_files WHERE section = ?", (gone,))
                     database.execute("DELETE FROM section_cursors WHERE section = ?", (gone,))
         except plexindex.ServerError as error:
-            # The program knows this one. Nothing was written, so the next call gives the same changes.
+            # The program handles this exception. Nothing was written, so the next call returns the same changes.
             raise requests.ConnectionError(str(error)) from error
         return added, updated
 
     def _refresh(
         self, database: sqlite3.Connection, library: Any, name: str, cursor: str | None, full: bool
     ) -> tuple[list[str], list[str]]:
-        """Brings the rows of a library up to date. Returns the keys of new episodes, and of those with other files."""
+        """Updates the rows of a library. Returns the keys of new episodes, and of episodes with other files."""
         added, updated = [], []
         found, cursor, is_whole = self._find(library, cursor, full)
         for key, files in found.items():
@@ -109,19 +108,19 @@ class EpisodeFiles:
     ) -> tuple[dict[str, list[str] | None], str | None, bool]:
         """Finds the episodes that may have changed.
 
-        Returns their files by key, None for one that is gone; the next cursor; whether these are all episodes.
+        Returns their files by key (None if the episode is gone), the next cursor, and whether these are all episodes.
         """
         if full and cursor:
             library.library.refresh(full=True)
         try:
             changes = library.changes(cursor, full=cursor is None, check=not full)
-        except plexindex.ListAgainError:  # away for long, or the index's folder was deleted
+        except plexindex.ListAgainError:  # the cursor is too old, or someone deleted the index's folder
             return self._find(library, None, full)
         found: dict[str, list[str] | None] = {}
         for change in changes:
-            if change.item is None:  # so much changed that all of it is read
+            if change.item is None:  # too much changed: read the whole library
                 return self._find(library, None, full)
-            if cursor is None:  # each file of an episode has a line
+            if cursor is None:  # each file of an episode has its own change
                 found[change.item.key] = [*(found.get(change.item.key) or ()), *filter(None, [change.path])]
                 continue
             old = [f"/library/metadata/{change.from_key}"] if change.from_key else []
@@ -131,7 +130,7 @@ class EpisodeFiles:
         return found, changes.cursor, cursor is None
 
     def did_change(self, episode: Any) -> bool:
-        """Whether this episode of plexapi has other files than when it was last seen. It counts as seen from now on."""
+        """Returns whether the episode's files have changed since the last call, and remembers the new files."""
         files = _as_text(part.file for part in episode.iterParts() if part.file)
         with self._open() as database:
             find = "SELECT files_json FROM episode_files WHERE episode_key = ?"
@@ -146,7 +145,7 @@ class EpisodeFiles:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose transaction is committed if the block ends well."""
+        """Opens a connection. Commits its transaction if the block raises no exception."""
         with contextlib.closing(sqlite3.connect(self._database, timeout=30)) as database:
             database.executescript(TABLES)
             with database:

@@ -1,6 +1,7 @@
-"""Puts plex_auto_languages.py into a checkout of Plex-Auto-Languages, and calls it: use_episode_files.py CHECKOUT.
+"""Adds plex_auto_languages.py to a checkout of Plex-Auto-Languages: use_episode_files.py CHECKOUT.
 
-For commit 0cf7103; `docs/hosts.md` of plexindex describes the edit. It finds what it edits by names and syntax.
+`docs/hosts.md` of plexindex describes the change, for commit 0cf7103. The script finds the code to edit by names and
+syntax.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ if self._episode_files is not None:
 """
 METHODS = '''
 def _open_episode_files(self):
-    """The index that says which episodes have changed; None if plexindex is missing or does not work."""
+    """Opens the index that finds changed episodes. Returns None if plexindex is missing or does not work."""
     try:
         from plex_auto_languages.episode_files import EpisodeFiles
 
-        # The session of an https server verifies no certificate of its own host.
+        # For its own host, the program's session does not verify certificates.
         unverified = bool(getattr(self._plex._session, "whitelist", None))
         return EpisodeFiles(self._plex._plex, self._db_path, accept_invalid_certs=unverified)
     except Exception as error:
@@ -43,7 +44,7 @@ def _count_episodes(self):
 
 
 def main(checkout: Path) -> None:
-    """Edits the cache of a checkout."""
+    """Edits the cache module of a checkout."""
     file = checkout / PACKAGE / "plex_server_cache.py"
     text = file.read_text(encoding="utf-8")
     (cache,) = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
@@ -57,7 +58,7 @@ def main(checkout: Path) -> None:
     def put(added: str, line: int, column: int) -> None:
         lines[line:line] = [" " * column + part if part.strip() else part for part in added.splitlines(keepends=True)]
 
-    # From the end to the beginning, so that numbers of lines stay right.
+    # Edit from the end to the beginning, so that line numbers stay valid.
     put(METHODS, cache.end_lineno or 0, begin.col_offset)
     put(REFRESH, scan.body[0].end_lineno or 0, scan.body[0].col_offset)
     put(DID_CHANGE, lock.body[0].lineno - 1, lock.body[0].col_offset)
@@ -73,12 +74,12 @@ def main(checkout: Path) -> None:
 
 
 def assigns(node: ast.Assign, name: str) -> bool:
-    """Whether this attribute is assigned."""
+    """Returns whether the statement assigns this attribute."""
     return isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr == name
 
 
 def is_empty(test: ast.expr) -> bool:
-    """Whether it asks if the table of episodes is empty."""
+    """Returns whether the expression tests if the table of episodes is empty."""
     return (
         isinstance(test, ast.UnaryOp)
         and isinstance(test.operand, ast.Attribute)

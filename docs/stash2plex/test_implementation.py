@@ -1,4 +1,4 @@
-"""Which caches and matcher are used: plexindex's if it works, else those without it."""
+"""Tests which caches and matcher the plug-in uses: plexindex's if it works, else the old ones."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ SHOW = "from plex.implementation import PlexCache, find_plex_items_with_confiden
 
 try:
     import plexindex.compat
-except ImportError:  # not installed, or it cannot be loaded
+except ImportError:  # plexindex is not installed, or cannot be loaded
     plexindex = None
 
 
@@ -30,7 +30,7 @@ def test_plexindex_is_used_where_it_is_installed():
     "before",
     [
         "sys.modules['plexindex'] = None",  # not installed
-        "import types; sys.modules['plexindex'] = sys.modules['plexindex.compat'] = types.ModuleType('old')",  # without these names
+        "import types; sys.modules['plexindex'] = sys.modules['plexindex.compat'] = types.ModuleType('old')",  # lacks these names
         "class Broken:\n    def find_spec(self, name, *_):\n        if name == 'plexindex': raise RuntimeError(name)\n"
         "sys.meta_path.insert(0, Broken())",
     ],

@@ -1,4 +1,4 @@
-"""A single item that the path speaks against: the file is not scanned yet, or its folder is mounted elsewhere."""
+"""Tests a single item whose path contradicts the file, such as a file that Plex has not scanned."""
 
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ def film(key, path):
 
 
 def sync(*confidences, strict):
-    """Syncs a scene that each library has one candidate for. Returns the call, and the items that it edited."""
+    """Syncs a scene with one candidate in each library. Returns the call and the list of edited items."""
     edited = []
     found = [(confidence, None, [film(at, f"/other/{at}/scene.mp4")]) for at, confidence in enumerate(confidences)]
     orchestrator = PlexSyncOrchestrator(
@@ -31,7 +31,7 @@ def sync(*confidences, strict):
     return lambda: orchestrator.sync_scene_to_plex(**scene), edited
 
 
-def test_strict_matching_edits_no_item_that_the_path_speaks_against(monkeypatch):
+def test_strict_matching_edits_no_item_whose_path_contradicts_the_file(monkeypatch):
     lines = []
     monkeypatch.setattr(plex_sync_orchestrator, "log_info", lines.append)
     monkeypatch.setattr(obfuscation, "obfuscate_path", lambda path: f"hidden:{path}")
@@ -40,7 +40,7 @@ def test_strict_matching_edits_no_item_that_the_path_speaks_against(monkeypatch)
         call()
     assert not edited
     (line,) = lines
-    assert "scene 1 is not edited, since strict_matching is on" in line and line.endswith("hidden:/other/0/scene.mp4")
+    assert "scene 1 is not edited, because strict_matching is on" in line and line.endswith("hidden:/other/0/scene.mp4")
 
 
 @pytest.mark.parametrize(("confidence", "strict"), [(MatchConfidence.HIGH, True), (MatchConfidence.LOW, False)])

@@ -1,12 +1,14 @@
-"""Puts plexindex in the place of Stash2Plex's caches and matcher, as `docs/hosts.md` of plexindex describes.
+"""Replaces Stash2Plex's caches and matcher with plexindex. `docs/hosts.md` of plexindex says what users notice.
 
-Run it in a checkout of Stash2Plex 1.6.14, and commit after each step:
+Run this script in a checkout of Stash2Plex 1.6.14, and commit after each step:
 
-    use_plexindex.py swap       use plexindex where it is installed, else the old code
-    use_plexindex.py strict     optional: strict_matching also stops the edit of a single item of low confidence
-    use_plexindex.py finish     remove the old code, and require plexindex
+    use_plexindex.py swap       use plexindex if it is installed, else the old code in plex/without_plexindex
+    use_plexindex.py strict     optional: with strict_matching, retry instead of editing a single item whose path
+                                contradicts Stash's path, until Plex and Stash have both scanned the file
+    use_plexindex.py finish     remove the old code and diskcache, and require plexindex; this needs plexindex on PyPI
 
-It finds what it edits by names and syntax, and stops before it writes anything if a name is missing.
+After `swap`, run `pytest` without plexindex, and `pytest --cov-config=tests/with_plexindex.coveragerc` with it. The
+script finds the code to edit by names and syntax. If a name is missing, it stops before it writes anything.
 """
 
 from __future__ import annotations
@@ -21,22 +23,22 @@ HERE = Path(__file__).resolve().parent
 PLEX, OLD = Path("plex"), Path("plex", "without_plexindex")
 IMPLEMENTATION = PLEX / "implementation.py"
 COVERAGE, TEST = Path("tests", "with_plexindex.coveragerc"), Path("tests", "plex", "test_implementation.py")
-# What other code imports from each module.
+# The names that other code imports from each module.
 NAMES = {
     "cache": ("MatchCache", "PlexCache", "_extract_item_data"),
     "matcher": ("MatchConfidence", "find_plex_items_with_confidence"),
 }
 ALL = ", ".join(sorted(sum(NAMES.values(), ())))
 CHOICE = f'''\
-"""The caches and the matcher: plexindex's where it is installed, else those that search and scan."""
+"""Chooses the caches and the matcher: plexindex's if it is installed, else the old ones."""
 
 from shared.log import create_logger
 
 try:
-    # All of it at once, so that no part is used without the others.
+    # Import everything at once, so that old and new parts are never mixed.
     from plexindex.compat import {ALL}
-except Exception as error:  # whatever is wrong with it, the plug-in starts
-    # That the package is not installed is no trouble; that it cannot be loaded is.
+except Exception as error:  # the plug-in must start whatever is wrong with plexindex
+    # A missing package is normal, but users must know of one that cannot be loaded.
     _, log_debug, log_info, _, _ = create_logger("Cache")
     is_missing = isinstance(error, ModuleNotFoundError) and error.name == "plexindex"
     (log_debug if is_missing else log_info)(f"plexindex is not used: {{error}}")
@@ -55,12 +57,12 @@ __all__ = {names}
 FOR_TESTS = '''
 
 def __getattr__(name):
-    """What only tests use: functions of the matcher without plexindex."""
+    """Returns functions of the old matcher, which only tests use."""
     from plex.without_plexindex import matcher
 
     return getattr(matcher, name)
 '''
-# Tests of functions that only tests use.
+# The tests of functions that no other code uses.
 TESTS = {
     "tests/plex/test_matcher.py": ("TestItemHasFile", "TestFindPlexItemByPath"),
     "tests/test_matcher.py": ("TestCachedItemHasFile",),
@@ -73,25 +75,25 @@ if getattr(confidence, "value", None) == "low" and len(candidates) == 1:
     low_confidence_keys.add(candidates[0].key)
 """
 STOP = """\
-# An item that its path contradicts gives way to those of other libraries.
+# Items of other libraries take precedence over an item whose path contradicts the file.
 unique_candidates = [one for one in unique_candidates if one.key not in low_confidence_keys] or unique_candidates
 if self.config.strict_matching and [one.key in low_confidence_keys for one in unique_candidates] == [True]:
-    # The matcher has warned, and named the cause. The job is retried: Plex may scan the file.
+    # The matcher has already warned about the cause. Retry the job: Plex may scan the file in the meantime.
     (other,) = unique_candidates
     path = obfuscate_path(next((part.file for media in other.media or () for part in media.parts), other.key))
-    log_info(f"scene {scene_id} is not edited, since strict_matching is on: Plex has {path}")
+    log_info(f"scene {scene_id} is not edited, because strict_matching is on: Plex has {path}")
     raise PlexNotFound(f"Plex has this file name in another folder only: {path}, not {obfuscate_path(file_path)}")
 
 """
 
 
 def parse(file: Path) -> ast.Module:
-    """A file's syntax."""
+    """Parses a file."""
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def named(nodes: list[ast.stmt], name: str, file: Path) -> ast.stmt:
-    """The class or function of this name."""
+    """Returns the class or function with this name."""
     for node in nodes:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
             return node
@@ -99,7 +101,7 @@ def named(nodes: list[ast.stmt], name: str, file: Path) -> ast.stmt:
 
 
 def write_modules(source: str, more: str = "") -> None:
-    """Writes the modules that others import, with names of another module."""
+    """Writes modules that import their names from another module."""
     for module, names in NAMES.items():
         what = {"cache": "caches of library data and of matches", "matcher": "matcher of files and Plex items"}[module]
         text = MODULE.format(what=what, source=source, imported=", ".join(names), names=list(names))
@@ -107,18 +109,18 @@ def write_modules(source: str, more: str = "") -> None:
 
 
 def rename(file: str, before: str, after: str) -> None:
-    """Replaces a name in a page."""
+    """Replaces a name in a document."""
     page = Path(file)
     page.write_text(page.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
 
 
 def swap() -> None:
-    """Moves the old code, and puts modules in its place that choose."""
+    """Moves the old code, and writes modules that choose between old and new code."""
     for module, names in NAMES.items():
         for name in names:
             named(parse(PLEX / f"{module}.py").body, name, PLEX / f"{module}.py")
     OLD.mkdir()
-    (OLD / "__init__.py").write_text('"""Used where plexindex is not installed, or cannot be loaded."""\n')
+    (OLD / "__init__.py").write_text('"""The plug-in uses this code if it cannot load plexindex."""\n')
     for module in NAMES:
         (PLEX / f"{module}.py").rename(OLD / f"{module}.py")
     IMPLEMENTATION.write_text(CHOICE, encoding="utf-8")
@@ -130,18 +132,18 @@ def swap() -> None:
 
 
 def statements(node: ast.AST) -> Iterator[ast.stmt]:
-    """All statements within, outer ones first."""
+    """Returns all statements in a node, outer ones first."""
     return (inner for inner in ast.walk(node) if isinstance(inner, ast.stmt))
 
 
 def calls(node: ast.AST, method: str) -> bool:
-    """Whether a method of this name is called within."""
+    """Returns whether a node calls a method with this name."""
     found = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
     return any(isinstance(function, ast.Attribute) and function.attr == method for function in found)
 
 
 def strict() -> None:
-    """Has the worker remember which items are of low confidence, and stop at a single one."""
+    """Changes the worker so that it does not edit a single item with low confidence."""
     lines = WORKER.read_text(encoding="utf-8").splitlines(keepends=True)
     worker = named(parse(WORKER).body, "PlexSyncOrchestrator", WORKER)
     assert isinstance(worker, ast.ClassDef)
@@ -158,7 +160,7 @@ def strict() -> None:
         indent = " " * column
         lines[line:line] = [indent + part if part.strip() else part for part in text.splitlines(keepends=True)]
 
-    # From the end to the beginning, so that numbers of lines stay right.
+    # Edit from the end to the beginning, so that line numbers stay valid.
     put(STOP, single.lineno - 1, single.col_offset)
     put(COLLECT, match.end_lineno or 0, match.col_offset)
     text = lines[ignored.lineno - 1]
