@@ -1,4 +1,5 @@
-# find_package(plexindex) defines the target plexindex::plexindex. Paths are relative to this file, so you can move the folder.
+# find_package(plexindex) defines the target plexindex::plexindex. Paths are relative to this file, so you can move
+# the folder.
 get_filename_component(_plexindex_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
 if(NOT TARGET plexindex::plexindex)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// Returns the header as JSON: the types of every function, the offsets of every struct's fields where pointers have 64 bits,
-/// and every number. Each has its own line, so that branches merge.
+/// Returns the header as JSON: the types of every function, the offsets of every struct's fields where pointers have
+/// 64 bits, and every number. Each has its own line, so that branches merge.
 pub fn describe(header: &str) -> Result<String, Box<dyn Error>> {
     let mut numbers = Vec::new();
     let mut code = String::new();

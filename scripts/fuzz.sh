@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the fuzz targets with cargo-fuzz, under AddressSanitizer: `make fuzz`. Each target runs for TIME seconds (60 by
-# default) or RUNS times. TARGETS="paths calls" selects targets. New inputs stay in build/fuzz/NAME/corpus, failing ones
-# in build/fuzz/NAME/found. To repeat a failure, run PLEXINDEX_FUZZ=NAME RUSTC_BOOTSTRAP=1 cargo fuzz run plexindex-fuzz FILE.
+# default) or RUNS times. TARGETS="paths calls" selects targets. New inputs stay in build/fuzz/NAME/corpus, failing
+# ones in build/fuzz/NAME/found. To repeat a failure, run PLEXINDEX_FUZZ=NAME RUSTC_BOOTSTRAP=1 cargo fuzz run
+# plexindex-fuzz FILE.
 set -eu
 cd "$(dirname "$0")/.."
 # RUSTC_BOOTSTRAP replaces a nightly compiler. SQLite defines one array under two names, which is no error.

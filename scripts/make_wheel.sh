@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds wheels in build/wheels: `make wheel`. The default is a wheel for this machine; PLATFORMS="musllinux_x86_64 …" or all
-# selects others. zig from PyPI compiles and links, so wheels do not depend on this machine's C library.
+# Builds wheels in build/wheels: `make wheel`. The default is a wheel for this machine; PLATFORMS="musllinux_x86_64 …"
+# or all selects others. zig from PyPI compiles and links, so wheels do not depend on this machine's C library.
 set -eu
 cd "$(dirname "$0")/.."
 all='manylinux_x86_64 musllinux_x86_64 manylinux_aarch64 musllinux_aarch64 manylinux_armv7l'
@@ -56,7 +56,8 @@ for platform in $platforms; do
         export PLEXINDEX_PREBUILT_ACCELERATOR="$built/$target/dist/libplexindex_accelerator.so" PLEXINDEX_LICENCES="$wheels.licences"
         python -m hatchling build -t wheel -d "$wheels"
     )
-    # auditwheel must not search this machine's libraries: it fails for musl if it finds glibc's linker script `libc.so`.
+    # auditwheel must not search this machine's libraries: it fails for musl if it finds glibc's linker script
+    # `libc.so`.
     said=$(auditwheel show --ldpaths=/nowhere "$wheels"/plexindex-*-"$tag.whl" | tr -s ' \n' ' ')
     case $said in
     *"following platform tag: \"$tag\""* | *"'$tag' the following "*"eliminated: libc.so"*) ;;

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Runs tests under sanitizers: `make sanitize`, or ONLY="address python thread miri".
 #
-#   address   runs the C and C++ programs under AddressSanitizer, its leak check and UBSan; instruments the library and SQLite too
-#   python    runs Python tests under AddressSanitizer; ignores leaks without a frame of the library, which are CPython's
+#   address   runs the C and C++ programs under AddressSanitizer, its leak check and UBSan; instruments the library too
+#   python    runs Python tests under AddressSanitizer; ignores leaks without a frame of the library
 #   thread    runs the unit tests that use threads under ThreadSanitizer; instruments the standard library too
 #   miri      runs unit tests of segments, memtables and resolution in Miri
 #
-# The last two need a nightly compiler with rust-src and miri. Each first checks that it finds planted defects (tests/sanitize).
+# The last two need a nightly compiler with rust-src and miri. Each first checks that it finds planted defects
+# (tests/sanitize).
 set -u
 cd "$(dirname "$0")/.." || exit
 cargo=${CARGO:-cargo} cc=${CC:-cc} place=$PWD/tests/sanitize out=$PWD/build/sanitize

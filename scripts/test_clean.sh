@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs .ci/run in an empty Debian system: scripts/test_clean.sh [readme] [bookworm] [trixie]. `readme` follows the README instead.
-# The system has git, make and certificates. From this machine it gets only Rust, the settings of registries, and a clone of HEAD.
-# The script needs debootstrap, and root or sub-ids for unshare. Its mounts and processes end with the namespace.
+# Runs .ci/run in an empty Debian system: scripts/test_clean.sh [readme] [bookworm] [trixie]. `readme` follows the
+# README instead. The system has git, make and certificates. From this machine it gets only Rust, the settings of
+# registries, and a clone of HEAD. The script needs debootstrap, and root or sub-ids for unshare. Its mounts and
+# processes end with the namespace.
 set -eu
 if [ -z "${IN_NAMESPACE-}" ]; then
     map=''

@@ -26,11 +26,12 @@ run() {
         --lib --test=behaviour --test=sources -- "$@" || failed=1
 }
 failed=0
-# Each time a process reads the identity of a locked file, wine's server keeps another file open until the lock is released. With
-# other tests, these two reach the usual limit of 20,000 files, and fail with "database is locked" or "too many open files".
+# Each time a process reads the identity of a locked file, wine's server keeps another file open until the lock is
+# released. With other tests, these two reach the usual limit of 20,000 files, and fail with "database is locked" or
+# "too many open files".
 alone='plan_tests matches_written_in_whatever_order'
-# These tests cannot run under wine: wine rejects the parameters of certificate verification, plexindex does not use the state
-# file there, and the last tests read source files of this repository.
+# These tests cannot run under wine: wine rejects the parameters of certificate verification, plexindex does not use
+# the state file there, and the last tests read source files of this repository.
 left_out='http:: state_file:: documented_ readme:: source_layers:: source_systems::'
 # shellcheck disable=SC2046
 run $(printf -- '--skip=%s ' $alone $left_out)
