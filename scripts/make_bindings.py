@@ -23,14 +23,14 @@ BINDINGS = ROOT / "bindings"
 LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/**/*.py"],
-    "Node.js": ["node/index.js", "node/calls.js", "node/native.js"],
+    "Node.js": ["node/*.js"],
     "Go": ["go/*.go", "go/lookup.h"],
 }
 # How each calls `plexindex_open`; in Python as a method of the loaded library, in C++ by its name.
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
-    "Node.js": r"(?:call\w*|fill|_paths|_record)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\b",
+    "Node.js": r"(?:call\w*|#match|#read)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\b",
     "Go": r"\bplexindex_(\w+)\b",
 }
 BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"

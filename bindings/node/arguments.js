@@ -1,11 +1,11 @@
 'use strict';
-// Checks what callers give. A wrong type is a TypeError that names the argument.
+// Checks of arguments: koffi ends the process where it gets a value of another type.
 
 const { inspect } = require('node:util');
 
 /**
- * Each failure but a wrong type, which is a TypeError. `code` is the name of the status, such as 'LIBRARY_NOT_FOUND', or
- * 'CLOSED' or 'NOT_INSTALLED', which are of this package; then `status`, its number, is null.
+ * Every failure except a wrong argument. `code` is the name of the status, such as 'LIBRARY_NOT_FOUND', and `status`
+ * its number. This package adds the codes 'CLOSED' and 'NOT_INSTALLED', whose status is null.
  */
 class PlexindexError extends Error {
   constructor(code, message, status = null) {
@@ -16,88 +16,57 @@ class PlexindexError extends Error {
   }
 }
 
-const coded = (error, code) => Object.assign(error, { code });
-
 function refuse(name, expected, value) {
-  // Runs no code of the value's.
+  // `customInspect: false` runs no code of the value.
   const shown = inspect(value, { depth: -1, maxStringLength: 80, customInspect: false }).slice(0, 100);
-  throw coded(new TypeError(`${name} must be ${expected}, not ${shown}`), 'ERR_INVALID_ARG_TYPE');
+  throw Object.assign(new TypeError(`${name} must be ${expected}, not ${shown}`), { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-/** A text or a path, which is given as bytes where it is no UTF-8. */
+/** Returns a text or path unchanged. */
 function path(value, name) {
   return typeof value === 'string' || value instanceof Uint8Array ? value : refuse(name, 'a string or a Buffer', value);
 }
 
-/**
- * Its bytes, as a copy: a call reads them on another thread, and the caller may transfer or resize its memory meanwhile.
- */
+/** Returns a copy of the bytes of a text: a call reads them on another thread, while the caller may transfer his. */
 const text = (value, name) => Buffer.from(path(value, name));
 
-/** As text(), with its length behind it, as functions take it. */
+/** Returns text() and its length, as C functions take them. */
 function sized(value, name) {
   const bytes = text(value, name);
-  return [bytes, bytes.length];
+  // C wants a pointer for an empty text, too.
+  return [bytes.length > 0 ? bytes : Buffer.alloc(1), bytes.length];
 }
 
 const string = (value, name) => (typeof value === 'string' ? value : refuse(name, 'a string', value));
+const integer = (value, name) => (Number.isSafeInteger(value) ? value : refuse(name, 'an integer', value));
 
-/** The values of an iterable. A string is a list of its letters, which is never meant. */
-function list(value, name, one = (given) => given) {
+/** Returns the values of an iterable. A string, whose values are its letters, is a mistake. */
+function list(value, name, check = (one) => one) {
   if (typeof value !== 'object' || typeof value?.[Symbol.iterator] !== 'function' || value instanceof Uint8Array) {
     refuse(name, 'an array or another iterable', value);
   }
-  return Array.from(value, (given, at) => one(given, `${name}[${at}]`));
+  return Array.from(value, (one, place) => check(one, `${name}[${place}]`));
 }
 
-/** Texts with a NUL behind each, in one buffer. */
+/** Returns texts in one buffer, each with a NUL behind it: `[bytes, length, count]`. */
 function joined(values, name) {
   const parts = list(values, name, text);
   const wrong = parts.findIndex((part) => part.includes(0));
-  if (wrong >= 0) throw new PlexindexError('INVALID_ARGUMENT', `${name}[${wrong}] has a NUL in it`, 100);
-  return { bytes: Buffer.concat(parts.flatMap((part) => [part, Buffer.of(0)])), count: parts.length };
+  if (wrong >= 0) throw new PlexindexError('INVALID_ARGUMENT', `${name}[${wrong}] contains a NUL`, 100);
+  const bytes = Buffer.concat(parts.flatMap((part) => [part, Buffer.of(0)]));
+  return [bytes, bytes.length, parts.length];
 }
 
-/** Checks of options: each takes a value and the option's name. */
-const integer = (least, most = Number.MAX_SAFE_INTEGER) => (value, name) => {
-  if (typeof value !== 'number') refuse(name, 'an integer', value);
-  if (!Number.isInteger(value) || value < least || value > most) {
-    const message = `${name} is ${value}, and must be an integer from ${least} to ${most}`;
-    throw coded(new RangeError(message), 'ERR_OUT_OF_RANGE');
-  }
-};
-const flag = (value, name) => typeof value === 'boolean' || refuse(name, 'true or false', value);
-const callback = (value, name) => typeof value === 'function' || refuse(name, 'a function', value);
-const signal = (value, name) => value instanceof AbortSignal || refuse(name, 'an AbortSignal', value);
-const word = (...words) => (value, name) =>
-  words.includes(value) || refuse(name, words.map((one) => `'${one}'`).join(' or '), value);
-
-/** The values of an object, own and inherited, that pass the checks of these names. */
-function options(given, checks, name = 'options') {
+/** Returns the options that are given, all of which must have one of these names. */
+function options(given, names, name = 'options') {
   if (given === undefined) return {};
   if (given === null || typeof given !== 'object' || Array.isArray(given)) refuse(name, 'an object', given);
-  const unknown = Object.keys(given).find((key) => !Object.hasOwn(checks, key));
+  const unknown = Object.keys(given).find((key) => !names.includes(key));
   if (unknown !== undefined) {
-    const message = `there is no option ${unknown}: there are ${Object.keys(checks).join(', ')}`;
-    throw coded(new TypeError(message), 'ERR_INVALID_ARG_VALUE');
+    const message = `${name} has no ${unknown}: use ${names.join(', ')}`;
+    throw Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
   }
-  const values = {};
-  for (const [key, pass] of Object.entries(checks)) {
-    const value = given[key];
-    if (value === undefined || value === null) continue;
-    pass(value, key);
-    values[key] = value;
-  }
-  return values;
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
 }
 
-/** What open() gives has a handle, which is a BigInt. */
-function made(handle) {
-  if (typeof handle === 'bigint') return;
-  const message = 'Illegal constructor: open() gives an index, and that libraries and tables';
-  throw coded(new TypeError(message), 'ERR_ILLEGAL_CONSTRUCTOR');
-}
-
-module.exports = {
-  PlexindexError, refuse, made, path, text, sized, string, list, joined, integer, flag, callback, signal, word, options,
-};
+module.exports = { PlexindexError, refuse, path, text, sized, string, integer, list, joined, options };

@@ -1,21 +1,20 @@
 'use strict';
-// What changes in a library, as it changes: `node feed.js URL TOKEN CACHE LIBRARY`
+// Prints what changes in a library: `node feed.js URL TOKEN CACHE LIBRARY`
 
 const plexindex = require('plexindex');
 
-async function main([serverUrl, token, cacheDir, title]) {
+async function main([serverUrl, token, cacheDir, library]) {
   const index = await plexindex.open({ serverUrl, token, cacheDir });
-  const library = index.library(title);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => index.close()); // the wait ends with the code 'CLOSED'
-  await library.refresh(); // the feed has what the index knows: fetch it once
-  await index.watchStart(); // hears the server's events; without, what is new is asked for once an hour
-  let { cursor } = await library.changes(); // of now: keep it, it outlives the process
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => index.close()); // ends the wait with the code 'CLOSED'
+  await index.library(library).refresh(); // fetch once: the feed starts from what the index has
+  await index.call('watch.start'); // without the server's events, changes are noticed once an hour
+  let { cursor } = await index.call('changes.list', { library }); // the present; a cursor outlives the process
   console.log('listening');
   for (;;) {
-    await library.waitForChanges(cursor);
-    await library.refresh(); // asks the server, where it is due
-    for (let more = true; more; ) {
-      const page = await library.changes(cursor);
+    await index.call('changes.wait', { library, cursor });
+    await index.library(library).refresh();
+    for (let more = true; more;) {
+      const page = await index.call('changes.list', { library, cursor });
       for (const { change, path, from } of page.changes) console.log(change, from ?? '', path ?? '');
       ({ cursor, more } = page);
     }

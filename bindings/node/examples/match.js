@@ -7,7 +7,11 @@ async function main([serverUrl, token, cacheDir, library, file]) {
   const index = await plexindex.open({ serverUrl, token, cacheDir }); // the folder is made, nothing is fetched
   const match = await index.library(library).match(file); // fetches the library where it must
   if (match.item) console.log(`${match.item.key}: ${match.item.title}`);
-  else console.log(`${match.status}: ${match.message}`, match.candidates.map((item) => item.path));
+  else
+    console.log(
+      `${match.status}: ${match.message}`,
+      match.candidates.map((item) => item.path),
+    );
   await index.close();
 }
 

@@ -55,7 +55,10 @@ async function main() {
   const server = http.createServer(async (request, response) => {
     const gone = new AbortController();
     response.on('close', () => gone.abort()); // Sonarr waits no more: neither does the question
-    const refused = (error) => [error instanceof SyntaxError ? 400 : 502, { error: error.code ?? error.name, message: error.message }];
+    const refused = (error) => [
+      error instanceof SyntaxError ? 400 : 502,
+      { error: error.code ?? error.name, message: error.message },
+    ];
     const [status, body] = await answer(library, request, gone.signal).catch(refused);
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   });
@@ -64,7 +67,8 @@ async function main() {
     server.closeIdleConnections();
     index.close();
   };
-  server.on('error', (error) => { // such as a port that is taken
+  server.on('error', (error) => {
+    // such as a port that is taken
     failed(error);
     stop();
   });

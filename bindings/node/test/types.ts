@@ -1,23 +1,32 @@
-// Compiled, not run: what callers write has these types.
+// Compiled, not run: programs have these types.
 import * as plexindex from 'plexindex';
 
-export async function used(): Promise<unknown[]> {
-  await using index: plexindex.Index = await plexindex.open({ cacheDir: '/x', logLevel: 'off', libraryTtlMs: -2, renewToken: () => null });
+export async function useTypes(): Promise<unknown[]> {
+  const index: plexindex.Index = await plexindex.open({
+    cacheDir: '/x',
+    logLevel: 'off',
+    libraryTtlMs: -2,
+    user: undefined,
+  });
   const library = index.library(1);
-  const answer = await library.match(Buffer.from('/x'), { progress: (progress) => progress.items < 3, signal: undefined });
-  await library.refresh({ progress: async () => { await library.changes(null, { full: undefined }); } });
-  await library.editItems(['1'], [{ field: 'title', set: 'A' }], { lock: 'leave', deadlineMs: undefined });
+  const answer = await library.match(Buffer.from('/x'), {
+    progress: (progress) => progress.items < 3,
+    signal: undefined,
+  });
+  await index.call(
+    'edit',
+    { library: 'Movies', keys: ['1'], changes: [{ field: 'title', set: 'A' }], lock: 'leave' },
+    { deadlineMs: 1 },
+  );
   if (answer.status === 'OK') return [answer.item.key];
   const none: null = answer.item;
   const [year, path]: [number?, (string | Buffer)?] = [answer.candidates[0]?.year, answer.candidates[0]?.path];
   const stats: plexindex.Stats = await index.stats();
-  const counts: (number | undefined)[] = [stats.answers.file_name, stats.requests.find_path, (await index.store()).freeBytes];
+  const counts: (number | undefined)[] = [stats.answers.file_name, stats.requests.find_path];
   const page = await index.call('items.below', { path: new Uint8Array(1), limit: 3 }, { deadlineMs: 1 });
-  const all: string[] = [page.items[0]?.rating_key ?? '', (await library.folder('/x')).kind ?? '', answer.reason ?? ''];
+  const all: string[] = [page.items[0]?.rating_key ?? '', answer.reason ?? ''];
   // @ts-expect-error there is no such option
   await plexindex.open({ cacheDir: '/x', tokens: '' });
-  // @ts-expect-error a promise comes too late
-  await plexindex.open({ cacheDir: '/x', renewToken: async () => 'x' });
   // @ts-expect-error an index is opened, not made
   new plexindex.Index();
   // @ts-expect-error there is no such status
