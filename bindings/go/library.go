@@ -1,12 +1,38 @@
 package plexindex
 
-// #include "lookup.h"
+/*
+#include "plexindex.h"
+
+extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
+
+static int32_t report_query(void *user, const plexindex_progress *progress) {
+    return plexindexGoProgress(user, (plexindex_progress *)progress);
+}
+
+// Matches many paths, or one if `count` is 0. Refreshes if `out` is NULL.
+static int32_t query(const plexindex_handle *handle, const plexindex_library_handle *library, const char *text,
+                     size_t length, size_t count, int64_t deadline_ms, uint32_t flags, uintptr_t user,
+                     plexindex_buffer *out, plexindex_buffer *error) {
+    plexindex_query query = {sizeof query, library, {text, length}, deadline_ms, flags, 0, report_query, (void *)user};
+    if (out == NULL) return plexindex_refresh(handle, &query, error);
+    if (count > 0) return plexindex_match_paths(handle, &query, count, out, error);
+    return plexindex_match_path(handle, &query, out, error);
+}
+
+// The found key belongs to the thread, which another goroutine may get after the call: copies it. Returns its length.
+static size_t lookup_key(const plexindex_library_handle *library, const char *path, char *key) {
+    const char *found = plexindex_lookup_key(library, path);
+    size_t length = found == NULL ? 0 : strlen(found);
+    memcpy(key, found, length);
+    return length;
+}
+*/
 import "C"
 
 import (
 	"context"
+	"fmt"
 	"strings"
-	"sync"
 	"unsafe"
 )
 
@@ -14,265 +40,251 @@ import (
 type Library struct {
 	index  *Index
 	handle *C.plexindex_library_handle
-	name   string
 }
 
-// some is a library without an index for none at all: what that is asked is an error.
-func (l *Library) some() *Library {
-	if l == nil {
-		return &Library{}
-	}
-	return l
-}
-
-// Library gives a library by its uuid, title or section id; "" gives all of them. It sends no request: the first
-// question to a library that does not exist gives LibraryNotFound.
+// Library returns a library by its uuid, title or section id; "" returns all of them. It sends no request: the first
+// call that needs a library which does not exist returns LibraryNotFound.
 func (i *Index) Library(name string) (*Library, error) {
 	kind := C.int32_t(C.PLEXINDEX_SELECT_ANY)
 	if name == "" {
 		kind = C.PLEXINDEX_SELECT_ALL
 	}
-	data, length := text(name)
-	var out *C.plexindex_library_handle
-	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_get_library(i.handle, kind, data, length, &out, failed)
+	data, length := view(name)
+	library := &Library{index: i}
+	err := i.do(func(failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_get_library(i.handle, kind, data, length, &library.handle, failure)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Library{i, out, name}, nil
+	return library, nil
 }
 
-// named calls a method about the library.
-func (l *Library) named(ctx context.Context, method, subject string, request fields, answer any, ask Ask) (Status, error) {
-	l = l.some()
-	if l.name != "" {
-		request["library"] = l.name
-	}
-	return l.index.named(ctx, method, subject, request, answer, ask)
+// An Answer is the answer for one path: docs/methods.md describes its fields.
+type Answer struct {
+	Match
+	// OK, NotFound, Ambiguous, NotYet, NeedsWarm. MatchPaths also returns errors of single paths.
+	Status Status `json:"-"`
+	// Item is nil unless there is a single one.
+	Item *Item `json:"-"`
 }
 
-// Match gives the full answer for one path. It asks the server where that is needed.
-func (l *Library) Match(ctx context.Context, path string, ask ...Ask) (answer Answer, err error) {
-	answers, err := l.paths(ctx, path, 0, first(ask))
-	if len(answers) > 0 {
-		return answers[0], err
+// Match finds the item of a path. It asks the server if necessary.
+func (l *Library) Match(ctx context.Context, path string, asks ...Ask) (Answer, error) {
+	answers, err := l.match(ctx, path, 0, firstAsk(asks))
+	if len(answers) == 0 {
+		return Answer{}, err
 	}
-	return answer, failedAnswer(&answer, err)
+	return answers[0], err
 }
 
-// MatchPaths is Match for many paths in one call: an answer for each, in order. Where the context's deadline came first
-// there are both: the answers so far, and the error.
-func (l *Library) MatchPaths(ctx context.Context, paths []string, ask ...Ask) ([]Answer, error) {
-	all, refused := joined(paths)
-	if len(paths) == 0 {
-		return nil, nil
+// MatchPaths finds the items of many paths with one call, in order. If the context's deadline passes, it returns the
+// answers so far and an error.
+func (l *Library) MatchPaths(ctx context.Context, paths []string, asks ...Ask) ([]Answer, error) {
+	text, err := joinTexts(paths)
+	if err != nil || len(paths) == 0 {
+		return nil, err
 	}
-	answers, err := l.paths(ctx, all, len(paths), first(ask))
-	for _, place := range refused {
-		if place < len(answers) {
-			answers[place].Message = holdsNUL(paths[place])
+	return l.match(ctx, text, len(paths), firstAsk(asks))
+}
+
+func (l *Library) match(ctx context.Context, text string, count int, ask Ask) (answers []Answer, err error) {
+	data, length := view(text)
+	_, err = l.index.wait(ctx, ask, func(deadline C.int64_t, user C.uintptr_t) (Status, error) {
+		status, err := fill(16384+4*len(text), func(out, failure *C.plexindex_buffer) C.int32_t {
+			return C.query(l.index.handle, l.handle, data, length, C.size_t(count), deadline, ask.flags(), user, out, failure)
+		}, func(out *C.plexindex_buffer) { answers = readBlock(out) })
+		for _, answer := range answers { // the status of many is OK
+			if answer.Status == NotYet || answer.Status == NeedsWarm {
+				status = answer.Status
+			}
 		}
-	}
+		return status, err
+	})
 	return answers, err
 }
 
-// Folder says which show, season, artist, album or item a folder is.
-func (l *Library) Folder(ctx context.Context, path string, ask ...Ask) (Answer, error) {
-	return l.match(ctx, "match.folder", path, fields{"path": ByteString(path)}, ask)
-}
-
-// MatchGUID gives the items with this GUID.
-func (l *Library) MatchGUID(ctx context.Context, guid string, ask ...Ask) (Answer, error) {
-	return l.match(ctx, "match.guid", guid, fields{"guid": guid}, ask)
-}
-
-// SearchTitle gives the items with this title.
-func (l *Library) SearchTitle(ctx context.Context, title string, ask ...Ask) (Answer, error) {
-	return l.match(ctx, "match.title", title, fields{"title": title}, ask)
-}
-
-var found = sync.Pool{New: func() any { return new([1024]byte) }}
-
-// lookup makes a fast lookup: "" where there is nothing.
-func lookup(index *Index, name string, work func(data *C.char, length C.size_t, room *C.char, capacity C.size_t) C.size_t) string {
-	if name == "" || index.begin() != nil {
-		return ""
-	}
-	defer index.end()
-	room := found.Get().(*[1024]byte)
-	defer found.Put(room)
-	data, length := text(name)
-	if size := work(data, length, (*C.char)(unsafe.Pointer(room)), C.size_t(len(room))); size > 0 {
-		return string(room[:size-1])
-	}
-	return ""
-}
-
-// LookupKey gives the key of the item with this path, where the index has it at hand; else "". It never waits. A path
-// with a NUL has none.
-func (l *Library) LookupKey(path string) string {
-	l = l.some()
-	return lookup(l.index, path, func(data *C.char, length C.size_t, room *C.char, capacity C.size_t) C.size_t {
-		return C.lookup_key(l.handle, data, length, room, capacity)
+// Refresh brings the library up to date. It returns false if Ask.Deadline passed first, or Timeout if the server had
+// not answered at all.
+func (l *Library) Refresh(ctx context.Context, asks ...Ask) (bool, error) {
+	ask := firstAsk(asks)
+	status, err := l.index.wait(ctx, ask, func(deadline C.int64_t, user C.uintptr_t) (Status, error) {
+		return call(func(failure *C.plexindex_buffer) C.int32_t {
+			return C.query(l.index.handle, l.handle, nil, 0, 0, deadline, ask.flags(), user, nil, failure)
+		})
 	})
-}
-
-// LookupKeys is LookupKey for many paths: a key or "" for each, in order.
-func (l *Library) LookupKeys(paths []string) ([]string, error) {
-	l = l.some()
-	all, _ := joined(paths)
-	if len(paths) == 0 {
-		return nil, nil
-	}
-	if err := l.index.begin(); err != nil {
-		return nil, err
-	}
-	defer l.index.end()
-	data, length := text(all)
-	var read []string
-	_, err := fill(64+40*len(paths), func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_lookup_keys(l.handle, data, length, C.size_t(len(paths)), out, failed)
-	}, func(out *C.plexindex_buffer) { read = keys(out, len(paths)) })
-	return read, err
-}
-
-// ItemsBelow gives the items with files below a folder to `each`, in the order of their paths, until that says false.
-// It sends no request.
-func (l *Library) ItemsBelow(folder string, each func(Item) bool) error {
-	return l.pages("items.below", fields{"path": ByteString(folder)}, each)
-}
-
-// Items gives the items of the library to `each`, until that says false. It sends no request.
-func (l *Library) Items(each func(Item) bool) error { return l.pages("items.list", fields{}, each) }
-
-func (l *Library) pages(method string, request fields, each func(Item) bool) error {
-	for {
-		var page ItemsPage
-		if _, err := l.named(context.Background(), method, "", request, &page, Ask{}); err != nil {
-			return err
-		}
-		for _, item := range page.Items {
-			if !each(item) {
-				return nil
-			}
-		}
-		if page.Cursor == "" {
-			return nil
-		}
-		request["cursor"] = page.Cursor
-	}
-}
-
-// Item gives one item with all its files and ids. The error is NotFound when no listing holds it.
-func (l *Library) Item(key string) (Item, error) {
-	var read OneItem
-	_, err := l.named(context.Background(), "items.get", key, fields{"key": key}, &read, Ask{})
-	if err == nil && read.Item == nil {
-		err = &Error{Status: NotFound, Message: "no listing holds the item"}
-	}
-	if err != nil {
-		return Item{}, err
-	}
-	return *read.Item, nil
-}
-
-// Changes gives what was added, removed, changed and moved since a cursor, in the order in which the index learned it.
-// Without a cursor it gives no changes, and the cursor of now; with Ask.Full all items come first. `limit`: how many at most, up to
-// 10,000; 0 is 1,000. It sends no request. Give the Cursor to the next call; More says that it has something now.
-// The error ListAgain says to begin anew with Full.
-func (l *Library) Changes(cursor string, limit int, ask ...Ask) (changes ChangePage, err error) {
-	request := fields{"cursor": cursor}
-	if limit != 0 {
-		request["limit"] = limit
-	}
-	_, err = l.named(context.Background(), "changes.list", "", request, &changes, first(ask))
-	return changes, err
-}
-
-// WaitForChanges waits until Changes has something since the cursor, or until Refresh has to ask the server before that
-// is known. It gives false when Ask.Deadline came first. The end of the context ends it.
-func (l *Library) WaitForChanges(ctx context.Context, cursor string, ask ...Ask) (bool, error) {
-	status, err := l.named(ctx, "changes.wait", "", fields{"cursor": cursor}, nil, first(ask))
 	return status == OK && err == nil, err
 }
 
-// RecordMatch records that the item with this key has this path. The server is asked only for a library that the store
-// does not know yet. When the context's deadline passes first nothing is recorded. When the context is cancelled the call
-// returns at once, and the match may be recorded all the same.
+func (a Ask) flags() C.uint32_t {
+	return flagIf(a.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flagIf(a.AtOnce, C.PLEXINDEX_QUERY_AT_ONCE) |
+		flagIf(a.Full, C.PLEXINDEX_QUERY_FULL) | flagIf(a.Check, C.PLEXINDEX_QUERY_PROBE)
+}
+
+// joinTexts returns texts with a NUL behind each.
+func joinTexts(texts []string) (string, error) {
+	var joined strings.Builder
+	for _, text := range texts {
+		if strings.IndexByte(text, 0) >= 0 {
+			return "", &Error{Status: InvalidArgument, Message: fmt.Sprintf("%q contains a NUL", text)}
+		}
+		joined.WriteString(text)
+		joined.WriteByte(0)
+	}
+	return joined.String(), nil
+}
+
+// LookupKey returns the key of the item with this path, or "" if the index does not have it at hand. It sends no
+// request.
+func (l *Library) LookupKey(path string) string {
+	if strings.IndexByte(path, 0) >= 0 || l.index.begin() != nil {
+		return ""
+	}
+	defer l.index.end()
+	var key [256]byte // a key has at most 255 bytes
+	data, _ := view(path + "\x00")
+	return string(key[:C.lookup_key(l.handle, data, (*C.char)(unsafe.Pointer(&key)))])
+}
+
+// LookupKeys is LookupKey for many paths.
+func (l *Library) LookupKeys(paths []string) (keys []string, err error) {
+	text, err := joinTexts(paths)
+	if err == nil {
+		err = l.index.begin()
+	}
+	if err != nil || len(paths) == 0 {
+		return nil, err
+	}
+	defer l.index.end()
+	data, length := view(text)
+	_, err = fill(64+40*len(paths), func(out, failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_lookup_keys(l.handle, data, length, C.size_t(len(paths)), out, failure)
+	}, func(out *C.plexindex_buffer) {
+		keys = strings.SplitN(C.GoStringN((*C.char)(out.data), C.int(out.length)), "\x00", len(paths)+1)[:len(paths)]
+	})
+	return keys, err
+}
+
+// RecordMatch records that the item with this key has this path. A cancelled context does not end the call, but the
+// context's deadline does: then nothing is recorded.
 func (l *Library) RecordMatch(ctx context.Context, path, key string) error {
 	return l.RecordMatches(ctx, [][2]string{{path, key}})
 }
 
-// RecordMatches records many pairs of a path and a key: all, or none.
+// RecordMatches records all pairs of a path and a key, or none.
 func (l *Library) RecordMatches(ctx context.Context, pairs [][2]string) error {
-	l = l.some()
 	paths, keys := make([]string, len(pairs)), make([]string, len(pairs))
-	for at, pair := range pairs {
-		paths[at], keys[at] = pair[0], pair[1]
+	for place, pair := range pairs {
+		paths[place], keys[place] = pair[0], pair[1]
 	}
-	allPaths, refused := joined(paths)
-	if len(refused) > 0 {
-		return &Error{Status: InvalidArgument, Message: holdsNUL(paths[refused[0]])}
+	joinedPaths, err := joinTexts(paths)
+	if err != nil {
+		return err
 	}
-	allKeys, refused := joined(keys)
-	if len(refused) > 0 {
-		return &Error{Status: InvalidArgument, Message: holdsNUL(keys[refused[0]])}
+	joinedKeys, err := joinTexts(keys)
+	if err != nil {
+		return err
 	}
-	path, pathLength := text(allPaths)
-	key, keyLength := text(allKeys)
-	return l.index.detached(ctx, asked(allPaths), func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), 0, within, failed)
+	path, pathLength := view(joinedPaths)
+	key, keyLength := view(joinedKeys)
+	_, err = l.index.wait(ctx, Ask{}, func(deadline C.int64_t, _ C.uintptr_t) (Status, error) {
+		return call(func(failure *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_record_matches(
+				l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), 0, deadline, failure)
+		})
 	})
+	return err
 }
-
-// EditItems gives many items the same values; LockChangeLock, LockChangeUnlock or LockChangeLeave says what happens to the locks of
-// these fields. The report says how far it came, whether it succeeded or not.
-func (l *Library) EditItems(ctx context.Context, keys []string, changes []EditChange, lock LockChange) (report EditedItems, err error) {
-	_, err = l.named(ctx, "edit", strings.Join(keys, "\x00"), fields{"keys": keys, "changes": changes, "lock": lock}, &report, Ask{})
-	return report, err
-}
-
-// Set sets a field to a value.
-func Set(field, value string) EditChange { return EditChange{Field: field, Set: &value} }
-
-// Add adds a tag.
-func Add(field, tag string) EditChange { return EditChange{Field: field, Add: &tag} }
-
-// Remove removes a tag.
-func Remove(field, tag string) EditChange { return EditChange{Field: field, Remove: &tag} }
 
 // InvalidatePath invalidates a path.
 func (l *Library) InvalidatePath(path string) error {
-	l = l.some()
-	data, length := text(path)
-	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_invalidate_path(l.handle, data, length, failed)
+	data, length := view(path)
+	return l.index.do(func(failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_path(l.handle, data, length, failure)
 	})
-	return err
 }
 
 // InvalidateItem invalidates an item by its key or rating key.
 func (l *Library) InvalidateItem(key string) error {
-	l = l.some()
-	data, length := text(key)
-	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_invalidate_item(l.handle, data, length, failed)
+	data, length := view(key)
+	return l.index.do(func(failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_item(l.handle, data, length, failure)
 	})
-	return err
 }
 
 // Invalidate invalidates the library.
 func (l *Library) Invalidate() error {
-	l = l.some()
-	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_invalidate_library(l.handle, failed)
+	return l.index.do(func(failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_library(l.handle, failure)
 	})
-	return err
 }
 
-// keys splits texts that have a NUL behind each.
-func keys(out *C.plexindex_buffer, count int) []string {
-	all := C.GoStringN((*C.char)(out.data), C.int(out.length))
-	return strings.SplitN(all, "\x00", count+1)[:count]
+func readText(block *C.plexindex_buffer, text *C.plexindex_text) string {
+	return C.GoStringN(C.plexindex_get_text(block, text), C.int(text.length))
+}
+
+// numberUnless returns a number, or nil if it is the one that means unknown.
+func numberUnless(unknown, number C.int32_t) *int64 {
+	if number == unknown {
+		return nil
+	}
+	value := int64(number)
+	return &value
+}
+
+// word returns a name of plexindex.h as methods write it: "" for NONE.
+func word(name *C.char) string {
+	if text := strings.ToLower(C.GoString(name)); text != "none" {
+		return text
+	}
+	return ""
+}
+
+func readItem(block *C.plexindex_buffer, item *C.plexindex_item) Item {
+	return Item{
+		Key:           readText(block, &item.key),
+		RatingKey:     readText(block, &item.rating_key),
+		Title:         readText(block, &item.title),
+		GUID:          readText(block, &item.guid),
+		ShowTitle:     readText(block, &item.show_title),
+		ShowRatingKey: readText(block, &item.show_rating_key),
+		ShowGUID:      readText(block, &item.show_guid),
+		Path:          ByteString(readText(block, &item.path)),
+		Section:       readText(block, &item.section),
+		Library:       readText(block, &item.library_title),
+		Kind:          ItemType(word(C.plexindex_get_kind_name(item.kind))),
+		Year:          numberUnless(0, item.year),
+		Season:        numberUnless(-1, item.season),
+		Episode:       numberUnless(-1, item.episode),
+	}
+}
+
+func readBlock(block *C.plexindex_buffer) []Answer {
+	answers := make([]Answer, int(C.plexindex_count_answers(block)))
+	for place := range answers {
+		native := C.plexindex_get_answer(block, C.size_t(place))
+		answer := &answers[place]
+		answer.Status = Status(native.status)
+		answer.Match = Match{
+			Status:     MatchStatus(word(C.plexindex_get_status_name(native.status))),
+			MatchKind:  MatchKind(word(C.plexindex_get_match_kind_name(C.int32_t(native.match_kind)))),
+			Confidence: Confidence(word(C.plexindex_get_confidence_name(C.int32_t(native.confidence)))),
+			Reason:     Reason(word(C.plexindex_get_reason_name(C.int32_t(native.reason)))),
+			Stale:      native.flags&C.PLEXINDEX_ANSWER_STALE != 0,
+			Total:      int64(native.candidates_total),
+			Message:    readText(block, &native.message),
+			Candidates: make([]Item, int(native.candidates_count)),
+		}
+		if age := int64(native.age_ms); age >= 0 {
+			answer.AgeMs = &age
+		}
+		for candidate := range answer.Candidates {
+			item := C.plexindex_get_candidate(block, native, C.size_t(candidate))
+			answer.Candidates[candidate] = readItem(block, item)
+		}
+		if native.status == C.PLEXINDEX_OK {
+			answer.Match.Status, answer.Item = MatchStatusFound, &answer.Candidates[0]
+		}
+	}
+	return answers
 }

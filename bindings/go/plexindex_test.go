@@ -1,10 +1,15 @@
 package plexindex
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +21,8 @@ import (
 	"time"
 )
 
-// What the server has: fields of the lines of a kind.
-func told(kind string) (rows [][]string) {
+// facts returns the rows of one kind: what the server has.
+func facts(kind string) (rows [][]string) {
 	raw, err := os.ReadFile(os.Getenv("PLEXINDEX_TEST_FACTS"))
 	if err != nil {
 		panic(fmt.Sprint("run `make test-languages`: ", err))
@@ -31,26 +36,22 @@ func told(kind string) (rows [][]string) {
 }
 
 var (
-	always = context.Background()
-	token  = os.Getenv("PLEXINDEX_TEST_TOKEN")
-	// The first film.
-	key, title, path = told("movie")[0][0], told("movie")[0][1], told("movie")[0][2]
+	background = context.Background()
+	token      = os.Getenv("PLEXINDEX_TEST_TOKEN")
+	// The first movie.
+	key, title, path = facts("movie")[0][0], facts("movie")[0][1], facts("movie")[0][2]
 )
 
-// Sixty pages of 20 ms: a fetch that is still under way when its progress is told of.
-func slowly(options *Options) {
+// useSlowServer chooses a server whose sixty pages take 20 ms each.
+func useSlowServer(options *Options) {
 	options.ServerURL, options.PageSize = os.Getenv("PLEXINDEX_TEST_SLOW_URL"), 25
 }
 
-func renewed(renew func(context.Context) (string, error)) func(*Options) {
-	return func(options *Options) { options.Token, options.RenewToken = "refused", renew }
-}
-
-func opened(t *testing.T, change ...func(*Options)) *Index {
+func openIndex(t *testing.T, changes ...func(*Options)) *Index {
 	t.Helper()
 	options := Options{CacheDir: t.TempDir(), ServerURL: os.Getenv("PLEXINDEX_TEST_URL"), Token: token, Retry: -1}
-	for _, one := range change {
-		one(&options)
+	for _, change := range changes {
+		change(&options)
 	}
 	index, err := Open(options)
 	must(t, err)
@@ -65,148 +66,130 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func same(t *testing.T, found, wanted any) {
+func assertEqual(t *testing.T, actual, expected any) {
 	t.Helper()
-	if !reflect.DeepEqual(found, wanted) {
-		t.Fatalf("found %v, wanted %v", found, wanted)
+	if !reflect.DeepEqual(actual, expected) {
+		t.Fatalf("got %v, expected %v", actual, expected)
 	}
 }
 
-func library(t *testing.T, index *Index, name string) *Library {
+func openLibrary(t *testing.T, index *Index, name string) *Library {
 	t.Helper()
-	found, err := index.Library(name)
+	library, err := index.Library(name)
 	must(t, err)
-	return found
+	return library
 }
 
-func TestAnswersComeAlikeFromBlocksAndFromMethods(t *testing.T) {
-	index := opened(t)
-	movies := library(t, index, "Movies")
-	same(t, movies.LookupKey(path), "")
-	answer, err := movies.Match(always, path)
+func TestMatchesAndLookupsFindItems(t *testing.T) {
+	index := openIndex(t)
+	movies := openLibrary(t, index, "Movies")
+	assertEqual(t, movies.LookupKey(path), "")
+	answer, err := movies.Match(background, path)
 	must(t, err)
-	same(t, []any{answer.Status, answer.MatchKind, answer.Confidence, answer.Reason}, []any{OK, MatchExact, ConfidenceHigh, Reason("")})
-	same(t, []any{answer.Item.Key, answer.Item.Title, answer.Item.Path}, []any{key, title, ByteString(path)})
-	found, err := movies.SearchTitle(always, title)
-	must(t, err)
-	same(t, *found.Item, *answer.Item)
-	item, err := movies.Item(key)
-	must(t, err)
-	same(t, []any{item.Title, item.Paths[0], item.Season == nil}, []any{title, path, true})
-	_, err = movies.Item("999999")
-	same(t, errors.Is(err, NotFound), true)
+	assertEqual(t, []any{answer.Status, answer.MatchKind, answer.Confidence, answer.Reason}, []any{OK, MatchExact, ConfidenceHigh, Reason("")})
+	assertEqual(t, []any{answer.Item.Key, answer.Item.Title, answer.Item.Path}, []any{key, title, ByteString(path)})
+	var found Match
+	must(t, index.Call(background, "match.title", MatchTitleRequest{Library: "Movies", Title: title}, &found))
+	found.AgeMs, answer.AgeMs = nil, nil
+	found.MatchKind, found.Confidence = answer.MatchKind, answer.Confidence
+	assertEqual(t, found, answer.Match)
 	text, err := json.Marshal(answer)
 	must(t, err)
-	same(t, strings.Contains(string(text), `"match_kind":"exact"`) && strings.Contains(string(text), `"status":"found"`), true)
+	assertEqual(t, strings.Contains(string(text), `"match_kind":"exact"`) && strings.Contains(string(text), `"status":"found"`), true)
 
 	paths, keys := []string{}, []string{}
-	for _, movie := range told("movie") {
+	for _, movie := range facts("movie") {
 		paths, keys = append(paths, movie[2]), append(keys, movie[0])
 	}
-	paths, keys = append(paths, "/nowhere/x.mkv", "a\x00b"), append(keys, "", "")
-	answers, err := movies.MatchPaths(always, paths)
+	paths, keys = append(paths, "/nowhere/x.mkv"), append(keys, "")
+	answers, err := movies.MatchPaths(background, paths)
 	must(t, err)
-	for at, wanted := range keys[:len(keys)-2] {
-		same(t, answers[at].Item.Key, wanted)
+	for place, expected := range keys[:len(keys)-1] {
+		assertEqual(t, answers[place].Item.Key, expected)
 	}
-	none, refused := answers[len(keys)-2], answers[len(keys)-1]
-	same(t, []any{none.Status, none.Item == nil, none.AgeMs != nil}, []any{NotFound, true, true})
-	same(t, []any{refused.Status, strings.Contains(refused.Message, "cannot hold a NUL")}, []any{InvalidArgument, true})
-	read, err := movies.LookupKeys(paths)
+	none := answers[len(keys)-1]
+	assertEqual(t, []any{none.Status, none.Item == nil, none.AgeMs != nil}, []any{NotFound, true, true})
+	lookedUp, err := movies.LookupKeys(paths)
 	must(t, err)
-	same(t, read, keys)
-	same(t, []string{movies.LookupKey(path), movies.LookupKey(strings.Repeat("x", 5000)), movies.LookupKey("a\x00b")}, []string{key, "", ""})
-	several, err := movies.Match(always, "/else/"+told("repeated")[0][0])
+	assertEqual(t, lookedUp, keys)
+	long, withNUL := strings.Repeat("x", 5000), "a\x00b"
+	assertEqual(t, []string{movies.LookupKey(path), movies.LookupKey(long), movies.LookupKey(withNUL)}, []string{key, "", ""})
+	several, err := movies.Match(background, "/else/"+facts("repeated")[0][0])
 	must(t, err)
-	same(t, []any{several.Status, several.Item == nil, len(several.Candidates)}, []any{Ambiguous, true, len(told("repeated"))})
+	assertEqual(t, []any{several.Status, several.Item == nil, len(several.Candidates)}, []any{Ambiguous, true, len(facts("repeated"))})
+	many := make([]string, 5000)
+	for place := range many {
+		many[place] = path
+	}
+	answers, err = movies.MatchPaths(background, many)
+	assertEqual(t, []any{len(answers), err}, []any{5000, nil})
 }
 
-func TestMethodsAreCalledByNameAndTheirPagesReadToTheEnd(t *testing.T) {
-	index := opened(t)
-	shows, show := library(t, index, "TV Shows"), told("show")
-	folder, err := shows.Folder(always, show[0][0])
+func TestMethodsAreCalledByName(t *testing.T) {
+	index := openIndex(t)
+	_, err := openLibrary(t, index, "").Refresh(background)
 	must(t, err)
-	same(t, []any{folder.Status, folder.Kind, folder.Item.Title}, []any{OK, ItemShow, show[0][1]})
-	below := map[ByteString]bool{}
-	must(t, shows.ItemsBelow(show[0][0], func(item Item) bool { below[item.Path] = true; return true }))
-	for _, row := range show {
-		same(t, below[ByteString(row[2])], true)
-	}
-	count := 0
-	must(t, shows.Items(func(Item) bool { count++; return count < 1050 }))
-	same(t, count > 100, true)
 	var page FilesPage
-	must(t, index.Call(always, "items.below", ItemsBelowRequest{Library: "TV Shows", Path: ByteString(show[0][0]), Limit: 1}, &page))
-	same(t, []any{below[page.Items[0].Path], page.Cursor != ""}, []any{true, true})
-	bytes := ByteString("/\xff")
+	folder := facts("show")[0][0]
+	must(t, index.Call(background, "items.below", ItemsBelowRequest{Library: "TV Shows", Path: ByteString(folder), Limit: 1}, &page))
+	assertEqual(t, []any{strings.HasPrefix(string(page.Items[0].Path), folder), page.Cursor != ""}, []any{true, true})
+	notUTF8 := ByteString("/\xff")
 	var host HostPath
-	must(t, index.Call(always, "mappings.to_host", MapToHostRequest{bytes}, &host))
-	same(t, host.Path, bytes)
-	relations, err := ComparePaths("/a/b/c.mkv", []string{"/A/b/c.mkv", string(bytes)})
-	must(t, err)
-	same(t, relations, []PathRelation{{3, true, false}, {0, false, false}})
-	store, err := index.Store()
-	must(t, err)
-	libraries, err := index.Libraries(always)
-	must(t, err)
-	same(t, []any{store.DiskBytes > 0, len(libraries), libraries[0].Kind}, []any{true, 2, LibraryMovie})
-	err = index.Call(always, "items.get", map[string]any{"path": path}, nil)
-	same(t, []any{errors.Is(err, InvalidArgument), strings.Contains(err.Error(), "unknown field `path`")}, []any{true, true})
-	same(t, errors.Is(index.Call(always, "no such", nil, nil), InvalidArgument), true)
+	must(t, index.Call(background, "mappings.to_host", MapToHostRequest{notUTF8}, &host))
+	assertEqual(t, host.Path, notUTF8)
+	var versions map[string]any
+	must(t, index.Call(background, "versions", nil, &versions))
+	assertEqual(t, versions["library"], Version())
+	err = index.Call(background, "items.get", map[string]any{"path": path}, nil)
+	assertEqual(t, []any{errors.Is(err, InvalidArgument), strings.Contains(err.Error(), "unknown field `path`")}, []any{true, true})
+	assertEqual(t, errors.Is(index.Call(background, "no such", nil, nil), InvalidArgument), true)
+	value := "A"
+	edit := EditItemsRequest{Library: "Movies", Keys: []string{key, "999999"}, Changes: []EditChange{{Field: "title", Set: &value}}}
+	var edited EditedItems
+	err = index.Call(background, "edit", edit, &edited)
+	assertEqual(t, []any{errors.Is(err, NotOnServer), edited.States}, []any{true, []Edited{EditedNo, EditedMissing}})
 }
 
-func TestWhatChangesTheStoreIsCalledWithItsArguments(t *testing.T) {
-	index := opened(t)
-	movies := library(t, index, "Movies")
-	must(t, movies.RecordMatch(always, "/own/name.mkv", key))
-	answer, err := movies.Match(always, "/own/name.mkv")
-	same(t, []any{answer.MatchKind, err}, []any{MatchConfirmed, nil})
+func TestCallsThatChangeTheStorePassTheirArgumentsOn(t *testing.T) {
+	index := openIndex(t)
+	movies := openLibrary(t, index, "Movies")
+	must(t, movies.RecordMatch(background, "/own/name.mkv", key))
+	answer, err := movies.Match(background, "/own/name.mkv")
+	assertEqual(t, []any{answer.MatchKind, err}, []any{MatchConfirmed, nil})
 	must(t, movies.InvalidatePath("/own/name.mkv"))
-	_, err = movies.Refresh(always, Ask{Check: true})
+	_, err = movies.Refresh(background, Ask{Check: true})
 	must(t, err)
 	stats, err := index.Stats()
 	must(t, err)
-	same(t, []any{stats.Answers[MatchConfirmed], stats.Requests["page"] > 0, stats.InCalls > 0}, []any{uint64(1), true, true})
+	assertEqual(t, []any{stats.Answers[MatchConfirmed], stats.Requests["page"] > 0, stats.InCalls > 0}, []any{uint64(1), true, true})
 	must(t, movies.InvalidateItem(key))
-	must(t, index.InvalidateAll())
+	must(t, movies.Invalidate())
 	must(t, index.SetToken("refused"))
-	_, err = movies.Refresh(always)
-	same(t, errors.Is(err, Unauthorized), true)
+	_, err = movies.Refresh(background)
+	assertEqual(t, errors.Is(err, Unauthorized), true)
 	must(t, index.SetToken(token))
-	must(t, index.WatchStart())
-	must(t, index.WatchStop())
-	same(t, errors.Is(index.Notify("no event"), InvalidArgument), true)
-	report, err := movies.EditItems(always, []string{key, "999999"}, []EditChange{Set("title", "A")}, LockChangeLock)
-	same(t, []any{errors.Is(err, NotOnServer), report.States}, []any{true, []Edited{EditedNo, EditedMissing}})
-	report, err = movies.EditItems(always, []string{told("movie")[9][0]}, []EditChange{Set("summary", "")}, LockChangeLeave)
-	same(t, []any{report.States, err}, []any{[]Edited{EditedDone}, nil})
-	now, err := movies.Changes("", 0)
-	must(t, err)
-	came, err := movies.WaitForChanges(always, now.Cursor, Ask{Deadline: time.Millisecond, Offline: true})
-	same(t, []any{len(now.Changes), came, err}, []any{0, false, nil})
-	page, err := movies.Changes("", 7, Ask{Full: true})
-	must(t, err)
-	same(t, []any{page.Changes[0].Change, page.Changes[0].Item.Title != "", page.More}, []any{ChangeAdded, true, true})
+	assertEqual(t, errors.Is(index.Notify("no event"), InvalidArgument), true)
+	must(t, DrainLog(func(int, string) {}))
 
 	table, err := index.Table("notes", true)
 	must(t, err)
 	must(t, table.Put("One", []byte("first"), TTLNever, DefaultTableLimit))
-	must(t, table.Put("", []byte{0, 255}, 0, DefaultTableLimit))
-	value, there, err := table.Get("ONE")
-	same(t, []any{string(value), there, err, table.Lookup("one")}, []any{"first", true, nil, "first"})
+	must(t, table.Put("", []byte(strings.Repeat("\xff", 5000)), 0, DefaultTableLimit))
+	value, exists, err := table.Get("ONE")
+	assertEqual(t, []any{string(value), exists, err, table.Lookup("one")}, []any{"first", true, nil, "first"})
+	value, _, err = table.Get("")
+	assertEqual(t, []any{len(value), err}, []any{5000, nil})
 	names := []string{}
 	must(t, table.Names(func(name string) bool { names = append(names, name); return true }))
-	count, err := table.Count()
-	same(t, []any{names, count, err}, []any{[]string{"", "one"}, uint64(2), nil})
+	assertEqual(t, names, []string{"", "one"})
 	must(t, table.Remove("one"))
-	must(t, table.Clear())
-	_, there, err = table.Get("")
-	same(t, []any{there, err}, []any{false, nil})
+	_, exists, err = table.Get("one")
+	assertEqual(t, []any{exists, err}, []any{false, nil})
 	must(t, index.Clear())
 }
 
-func TestAHundredFailingCallsEachHaveTheirOwnText(t *testing.T) {
-	index := opened(t)
+func TestAHundredFailingCallsEachHaveTheirOwnError(t *testing.T) {
+	index := openIndex(t)
 	failures := make([]error, 100)
 	var group sync.WaitGroup
 	for number := range failures {
@@ -214,10 +197,8 @@ func TestAHundredFailingCallsEachHaveTheirOwnText(t *testing.T) {
 		go func(number int) {
 			defer group.Done()
 			unknown, err := index.Library(fmt.Sprintf("None %d", number))
-			if err == nil && number%2 == 0 {
-				_, err = unknown.Match(always, "/x.mkv")
-			} else if err == nil {
-				_, err = unknown.SearchTitle(always, "x")
+			if err == nil {
+				_, err = unknown.Match(background, "/x.mkv")
 			}
 			failures[number] = err
 		}(number)
@@ -230,105 +211,172 @@ func TestAHundredFailingCallsEachHaveTheirOwnText(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForCallsInFlight(t *testing.T) {
-	index := opened(t, slowly)
-	movies, other := library(t, index, "Movies"), *index
+func TestProgressIsReportedAndCanEndACall(t *testing.T) {
+	index := openIndex(t, useSlowServer)
+	movies := openLibrary(t, index, "Movies")
+	reports := []Progress{}
+	_, err := movies.Refresh(background, Ask{Progress: func(progress Progress) bool {
+		runtime.GC() // Go's memory may not move while C reads it
+		reports = append(reports, progress)
+		return progress.Items < 50
+	}})
+	last := reports[len(reports)-1]
+	assertEqual(t, []any{errors.Is(err, Aborted), last.Items >= 50, last.Library}, []any{true, true, "Movies"})
+	_, err = movies.Refresh(background, Ask{Progress: func(Progress) bool { movies.LookupKey(path); return true }})
+	must(t, err)
+	func() {
+		defer func() { assertEqual(t, recover(), "mine") }()
+		_, _ = movies.Refresh(background, Ask{Full: true, Progress: func(Progress) bool { panic("mine") }})
+	}()
+	_, err = movies.Refresh(background) // the panic left no lock
+	must(t, err)
+}
+
+func TestCloseEndsCallsAndWaitsForThem(t *testing.T) {
+	index := openIndex(t, useSlowServer)
+	movies := openLibrary(t, index, "Movies")
 	begun, ended := make(chan struct{}), make(chan error, 2)
 	var once sync.Once
 	go func() {
-		_, err := movies.Refresh(always, Ask{Progress: func(Progress) bool { once.Do(func() { close(begun) }); return true }})
+		_, err := movies.Refresh(background, Ask{Progress: func(Progress) bool { once.Do(func() { close(begun) }); return true }})
 		ended <- err
 	}()
 	<-begun
 	go func() {
-		for !index.closing() {
+		for !index.isClosing.Load() {
 			movies.LookupKey(path)
 		}
 		ended <- ErrClosed
 	}()
 	must(t, index.Close())
 	for range [2]int{} {
-		select {
-		case err := <-ended:
-			same(t, err, ErrClosed)
-		case <-time.After(20 * time.Second):
-			t.Fatal("the call did not end")
-		}
+		assertEqual(t, <-ended, ErrClosed)
 	}
-	_, err := movies.Match(always, "/x")
-	same(t, []any{err, movies.LookupKey("/x"), index.Close(), other.Close()}, []any{ErrClosed, "", nil, nil})
+	_, err := movies.Match(background, "/x")
+	assertEqual(t, []any{err, movies.LookupKey("/x"), index.Close()}, []any{ErrClosed, "", nil})
 }
 
-func TestAnIndexThatIsNotClosedIsCollected(t *testing.T) {
-	folder := t.TempDir()
-	held := func() (count int) {
-		entries, _ := os.ReadDir("/proc/self/fd")
-		for _, entry := range entries {
-			if target, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil && strings.HasPrefix(target, folder) {
-				count++
+// startSilentServer starts a server that accepts connections and never answers.
+func startSilentServer(t *testing.T) (address string, connected chan bool) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	connected = make(chan bool, 64)
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
 			}
+			t.Cleanup(func() { connection.Close() })
+			connected <- true
 		}
-		return count
-	}
-	func() {
-		index, err := Open(Options{CacheDir: folder, RenewToken: func(context.Context) (string, error) { return "", nil }})
-		must(t, err)
-		_, err = index.Store()
-		must(t, err)
 	}()
-	same(t, held() > 0, true)
-	for tries := 0; held() > 0 && tries < 500; tries++ {
-		runtime.GC()
-		time.Sleep(10 * time.Millisecond)
-	}
-	same(t, held(), 0)
+	t.Cleanup(func() { listener.Close() })
+	return "http://" + listener.Addr().String(), connected
 }
 
-// What is wrong is an error of this package, in its words, and no crash.
-func TestWhatIsWrongIsRefused(t *testing.T) {
-	movies := library(t, opened(t), "Movies")
-	var missing context.Context
-	var index Index
-	refuse := func(wanted string, err error) {
-		t.Helper()
-		if !errors.Is(err, InvalidArgument) || !strings.Contains(err.Error(), wanted) {
-			t.Error(err, wanted)
+func TestAContextEndsACall(t *testing.T) {
+	for name, expected := range map[string]error{"cancel": context.Canceled, "deadline": context.DeadlineExceeded} {
+		for _, call := range []string{"Match", "MatchPaths", "Refresh", "Call"} {
+			call, expected := call, expected
+			t.Run(name+" "+call, func(t *testing.T) {
+				t.Parallel()
+				address, connected := startSilentServer(t)
+				index := openIndex(t, func(options *Options) { options.ServerURL = address })
+				movies := openLibrary(t, index, "Movies")
+				work := map[string]func(context.Context) error{
+					"Match":      func(ctx context.Context) error { _, err := movies.Match(ctx, "/a.mkv"); return err },
+					"MatchPaths": func(ctx context.Context) error { _, err := movies.MatchPaths(ctx, []string{"/a", "/b"}); return err },
+					"Refresh":    func(ctx context.Context) error { _, err := movies.Refresh(ctx); return err },
+					"Call":       func(ctx context.Context) error { return index.Call(ctx, "server.check", nil, nil) },
+				}[call]
+				ctx, cancel := context.WithCancel(background)
+				if expected == context.DeadlineExceeded {
+					ctx, cancel = context.WithTimeout(background, 200*time.Millisecond)
+				}
+				defer cancel()
+				ended := make(chan error, 1)
+				go func() { ended <- work(ctx) }()
+				if expected == context.Canceled {
+					<-connected
+					cancel()
+				}
+				begun := time.Now()
+				err := <-ended
+				if took := time.Since(begun); !errors.Is(err, expected) || took > 1500*time.Millisecond {
+					t.Fatal(err, took)
+				}
+				assertEqual(t, errors.Is(work(ctx), expected), true) // it does not begin
+			})
 		}
 	}
-	match := func(ctx context.Context, path string, ask ...Ask) error {
-		_, err := movies.Match(ctx, path, ask...)
+}
+
+func TestADeadlineOnASilentServer(t *testing.T) {
+	address, _ := startSilentServer(t)
+	index := openIndex(t, func(options *Options) { options.ServerURL = address })
+	movies, ask := openLibrary(t, index, "Movies"), Ask{Deadline: 50 * time.Millisecond}
+	answer, err := movies.Match(background, "/a.mkv", ask)
+	assertEqual(t, []any{answer.Status, err}, []any{NeedsWarm, nil})
+	_, err = movies.Refresh(background, ask)
+	assertEqual(t, errors.Is(err, Timeout), true)
+	ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
+	defer cancel()
+	assertEqual(t, errors.Is(movies.RecordMatch(ctx, "/a.mkv", "1"), context.DeadlineExceeded), true)
+}
+
+func TestAWaitForChangesEnds(t *testing.T) {
+	index := openIndex(t)
+	_, err := openLibrary(t, index, "Movies").Refresh(background)
+	must(t, err)
+	var page ChangePage
+	must(t, index.Call(background, "changes.list", ListChangesRequest{Library: "Movies"}, &page))
+	request := WaitForChangesRequest{Library: "Movies", Cursor: page.Cursor, Offline: true}
+	var waited Waited
+	must(t, index.Call(background, "changes.wait", request, &waited, Ask{Deadline: time.Millisecond}))
+	assertEqual(t, waited.Ready, false)
+	cancelled, cancel := context.WithCancel(background)
+	time.AfterFunc(20*time.Millisecond, cancel)
+	late, cancel := context.WithTimeout(background, 20*time.Millisecond)
+	defer cancel()
+	for ctx, expected := range map[context.Context]error{cancelled: context.Canceled, late: context.DeadlineExceeded} {
+		assertEqual(t, errors.Is(index.Call(ctx, "changes.wait", request, nil), expected), true)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { _ = index.Close() })
+	assertEqual(t, index.Call(background, "changes.wait", request, nil), ErrClosed)
+}
+
+func TestAWrongArgumentIsAnError(t *testing.T) {
+	movies := openLibrary(t, openIndex(t), "Movies")
+	refuse := func(expected string, err error) {
+		t.Helper()
+		if !errors.Is(err, InvalidArgument) || !strings.Contains(err.Error(), expected) {
+			t.Error(err, expected)
+		}
+	}
+	match := func(path string, ask Ask) error {
+		_, err := movies.Match(background, path, ask)
 		return err
 	}
-	refuse("context is nil", match(missing, path))
-	refuse("one Ask", match(always, path, Ask{}, Ask{}))
-	refuse("path is empty", match(always, ""))
-	must(t, match(always, path, Ask{Deadline: 1<<63 - 1}))
-	refuse("deadline in ms is -7: give milliseconds, 0 for the options' default, or NoDeadline", match(always, path, Ask{Deadline: -7 * time.Millisecond}))
-	refuse("Ask.Deadline is 7ns: give a millisecond or more", match(always, path, Ask{Deadline: 7}))
-	refuse("the call has Ask.Full", match(always, path, Ask{Full: true}))
-	_, err := movies.SearchTitle(always, "A", Ask{AtOnce: true})
-	refuse("unknown field `at_once`", err)
-	refuse("'no key' is not the key of an item", movies.RecordMatch(always, "/x", "no key"))
-	refuse("cannot hold a NUL", movies.RecordMatch(always, "a\x00b", key))
-	_, err = index.Stats()
-	refuse("not opened", err)
-	same(t, []any{index.Close(), (*Index)(nil).Close(), (*Library)(nil).LookupKey(path)}, []any{nil, nil, ""})
-	_, err = (*Library)(nil).Match(always, path)
-	refuse("not opened", err)
-	_, err = (*Library)(nil).Item(key)
-	refuse("not opened", err)
-	_, err = (*Table)(nil).Count()
-	refuse("not opened", err)
-	refuse("not opened", new(Table).Remove("x"))
-	for wanted, options := range map[string]Options{
-		"cache_dir":                 {},
-		"one of LogOff, LogError":   {CacheDir: t.TempDir(), LogLevel: 9},
-		"TTLAtOnce or TTLNever":     {CacheDir: t.TempDir(), LibraryTTL: -5 * time.Millisecond},
-		"Options.Deadline is 500ns": {CacheDir: t.TempDir(), Deadline: 500},
-		"unclosed":                  {CacheDir: t.TempDir(), Mappings: []Mapping{{From: "/a", To: "/b"}, {Pattern: true, From: "("}}},
+	refuse("path is empty", match("", Ask{}))
+	must(t, match(path, Ask{Deadline: 1<<63 - 1}))
+	refuse("deadline_ms is -7", match(path, Ask{Deadline: -7 * time.Millisecond}))
+	refuse("PLEXINDEX_QUERY_FULL", match(path, Ask{Full: true}))
+	refuse("'no key' is not the key of an item", movies.RecordMatch(background, "/x", "no key"))
+	refuse("contains a NUL", movies.RecordMatch(background, "a\x00b", key))
+	_, err := movies.MatchPaths(background, []string{"a\x00b"})
+	refuse("contains a NUL", err)
+	_, err = new(Index).Stats()
+	assertEqual(t, []any{err, new(Index).Close()}, []any{ErrClosed, nil})
+	for expected, options := range map[string]Options{
+		"cache_dir":      {},
+		"log_level":      {CacheDir: t.TempDir(), LogLevel: 9},
+		"library_ttl_ms": {CacheDir: t.TempDir(), LibraryTTL: -5 * time.Millisecond},
+		"unclosed":       {CacheDir: t.TempDir(), Mappings: []Mapping{{From: "/a", To: "/b"}, {Pattern: true, From: "("}}},
 	} {
 		_, err := Open(options)
-		refuse(wanted, err)
+		refuse(expected, err)
 	}
 }
 
@@ -340,45 +388,58 @@ func TestTheModuleHasAnAddressThatGoGetAccepts(t *testing.T) {
 	must(t, err)
 	line, _, _ := strings.Cut(string(module), "\n")
 	address := strings.TrimSuffix(strings.TrimPrefix(line, "module "), "/bindings/go")
-	same(t, []any{line, strings.Contains(address, ".")}, []any{"module " + address + "/bindings/go", true})
+	assertEqual(t, []any{line, strings.Contains(address, ".")}, []any{"module " + address + "/bindings/go", true})
 	if strings.Contains(string(manifest), "\nrepository = ") {
-		same(t, strings.Contains(string(manifest), `repository = "https://`+address+`"`), true)
+		assertEqual(t, strings.Contains(string(manifest), `repository = "https://`+address+`"`), true)
 	}
 }
 
 func TestABuildWithoutCgoNamesIt(t *testing.T) {
-	made := exec.Command("go", "build", "-o", os.DevNull, "./examples/match")
-	made.Env = append(os.Environ(), "CGO_ENABLED=0")
-	said, err := made.CombinedOutput()
-	same(t, []any{err != nil, strings.Contains(string(said), "needs_cgo__set_CGO_ENABLED_1")}, []any{true, true})
+	command := exec.Command("go", "build", "-o", os.DevNull, "./examples/match")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	output, err := command.CombinedOutput()
+	assertEqual(t, []any{err != nil, strings.Contains(string(output), "needs_cgo__set_CGO_ENABLED_1")}, []any{true, true})
 }
 
-// What takes long, or is of packages, is for `make check-deep`.
-func deep(t *testing.T) {
+// skipUnlessDeep skips a slow test unless `make check-deep` runs it.
+func skipUnlessDeep(t *testing.T) {
 	t.Helper()
 	if os.Getenv("PLEXINDEX_TEST_DEEP") == "" {
-		t.Skip("for make check-deep")
+		t.Skip("only `make check-deep` runs this")
 	}
 }
 
-func built(t *testing.T, folder string) string {
+func build(t *testing.T, folder string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "program")
-	if said, err := exec.Command("go", "build", "-o", program, folder).CombinedOutput(); err != nil {
-		t.Fatal(string(said))
+	if output, err := exec.Command("go", "build", "-o", program, folder).CombinedOutput(); err != nil {
+		t.Fatal(string(output))
 	}
 	return program
 }
 
-func TestAClosingChildWaitsForNoThreadOfItsParent(t *testing.T) {
-	deep(t)
-	said, err := exec.Command(built(t, "./test/fork"), os.Getenv("PLEXINDEX_TEST_SLOW_URL"), token, t.TempDir()).CombinedOutput()
-	same(t, []any{string(said), err}, []any{"", nil})
-}
-
 func TestTheExampleFindsAFile(t *testing.T) {
-	program := built(t, "./examples/match")
+	program := build(t, "./examples/match")
 	printed, err := exec.Command(program, os.Getenv("PLEXINDEX_TEST_URL"), token, t.TempDir(), "Movies", path).Output()
 	must(t, err)
-	same(t, string(printed), key+": "+title+"\n")
+	assertEqual(t, string(printed), key+": "+title+"\n")
+}
+
+func TestTheExampleServiceAnswers(t *testing.T) {
+	skipUnlessDeep(t)
+	service := exec.Command(build(t, "./examples/service"), os.Getenv("PLEXINDEX_TEST_URL"), token, t.TempDir(), "Movies", "127.0.0.1:0")
+	stderr, err := service.StderrPipe()
+	must(t, err)
+	must(t, service.Start())
+	t.Cleanup(func() { _ = service.Process.Kill(); _ = service.Wait() })
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	must(t, err)
+	address := "http://" + strings.TrimSpace(strings.TrimPrefix(line, "listening on "))
+	for path, expected := range map[string]string{path: `200 {"key":"` + key, "/nowhere/x.mkv": "404 no library has a folder above", "": "400 "} {
+		response, err := http.Get(address + "/?path=" + url.QueryEscape(path))
+		must(t, err)
+		body, err := io.ReadAll(response.Body)
+		must(t, err)
+		assertEqual(t, strings.HasPrefix(response.Status[:4]+string(body), expected), true)
+	}
 }

@@ -1,140 +1,110 @@
 package plexindex
 
-// #include "lookup.h"
+/*
+#include "plexindex.h"
+
+// The found value belongs to the thread, which another goroutine may get after the call: copies it. Returns its length.
+static size_t table_lookup(const plexindex_table_handle *table, const char *name, char *value, size_t capacity) {
+    const char *found = NULL;
+    plexindex_table_lookup(table, name, &found);
+    size_t length = found == NULL ? 0 : strlen(found);
+    if (length > capacity) return 0;
+    memcpy(value, found, length);
+    return length;
+}
+*/
 import "C"
 
 import (
-	"context"
+	"strings"
 	"time"
 	"unsafe"
 )
 
-// A Table holds the host's own values by name. Any number of goroutines may use it at once.
+// A Table has the host's own values by name. Any number of goroutines may use it at once.
 type Table struct {
 	index  *Index
 	handle *C.plexindex_table_handle
-	name   string
 }
 
-// some is a table without an index for none at all: what that is asked is an error.
-func (t *Table) some() *Table {
-	if t == nil {
-		return &Table{}
-	}
-	return t
-}
-
-// DefaultTableLimit is how many bytes all tables may take, where a caller has no other wish.
+// DefaultTableLimit is a usual limit for Put: the bytes that all tables may take.
 const DefaultTableLimit = 100_000_000
 
-var nothing [1]byte
-
-// named is a text for the time of a call; an empty one is a pointer, and 0.
-func named(of string) (*C.char, C.size_t) {
-	if of == "" {
-		return (*C.char)(unsafe.Pointer(&nothing)), 0
-	}
-	return text(of)
-}
-
-// Table gives a table by its name. With foldASCII `A` to `Z` in names of entries count as `a` to `z`.
+// Table returns a table by its name. With foldASCII, `A` to `Z` in names of entries count as `a` to `z`.
 func (i *Index) Table(name string, foldASCII bool) (*Table, error) {
-	data, length := named(name)
-	var out *C.plexindex_table_handle
-	flags := C.uint32_t(flag(foldASCII, C.PLEXINDEX_TABLE_FOLD_ASCII))
-	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_get_table(i.handle, data, length, flags, &out, failed)
+	data, length := view(name)
+	table := &Table{index: i}
+	err := i.do(func(failure *C.plexindex_buffer) C.int32_t {
+		flags := flagIf(foldASCII, C.PLEXINDEX_TABLE_FOLD_ASCII)
+		return C.plexindex_get_table(i.handle, data, length, flags, &table.handle, failure)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Table{i, out, name}, nil
+	return table, nil
 }
 
-// Lookup gives a value where the index has it at hand; else "". It never waits.
+// Lookup returns a value, or "" if the index does not have it at hand. Get also finds values of more than 1,000 bytes,
+// or with a NUL.
 func (t *Table) Lookup(name string) string {
-	t = t.some()
-	return lookup(t.index, name, func(data *C.char, length C.size_t, room *C.char, capacity C.size_t) C.size_t {
-		return C.table_lookup(t.handle, data, length, room, capacity)
-	})
+	if strings.IndexByte(name, 0) >= 0 || t.index.begin() != nil {
+		return ""
+	}
+	defer t.index.end()
+	var value [1024]byte
+	data, _ := view(name + "\x00")
+	room := (*C.char)(unsafe.Pointer(&value))
+	return string(value[:C.table_lookup(t.handle, data, room, C.size_t(len(value)))])
 }
 
-// Get gives the value of this name, and whether there is one.
-func (t *Table) Get(name string) (value []byte, there bool, err error) {
-	t = t.some()
+// read makes a call that fills a buffer, and returns whether there is a value.
+func (t *Table) read(work func(out, failure *C.plexindex_buffer) C.int32_t) (value []byte, exists bool, err error) {
 	if err := t.index.begin(); err != nil {
 		return nil, false, err
 	}
 	defer t.index.end()
-	data, length := named(name)
-	status, err := fill(1024, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_get(t.handle, data, length, out, failed)
-	}, func(out *C.plexindex_buffer) { value = C.GoBytes(out.data, C.int(out.length)) })
-	if status != OK || err != nil {
-		return nil, false, err
-	}
-	return value, true, nil
+	status, err := fill(1024, work, func(out *C.plexindex_buffer) { value = C.GoBytes(out.data, C.int(out.length)) })
+	return value, status == OK && err == nil, err
 }
 
-// Put stores a value. `ttl`: after how long it expires; 0 is one hour, TTLNever. `limit`: how many bytes all tables
+// Get returns the value of a name, and whether there is one.
+func (t *Table) Get(name string) (value []byte, exists bool, err error) {
+	data, length := view(name)
+	return t.read(func(out, failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table_get(t.handle, data, length, out, failure)
+	})
+}
+
+// Put stores a value until its time to live has passed: 0 is one hour; TTLNever. `limit` is how many bytes all tables
 // may take; 0 is no limit.
 func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) error {
-	t = t.some()
-	data, length := named(name)
-	stored, size := named(string(value))
-	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_put(t.handle, data, length, stored, size, milliseconds(ttl), C.uint64_t(limit), failed)
+	data, length := view(name)
+	valueData, valueLength := view(string(value))
+	return t.index.do(func(failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table_put(
+			t.handle, data, length, valueData, valueLength, milliseconds(ttl), C.uint64_t(limit), failure)
 	})
-	return err
 }
 
 // Remove removes an entry.
 func (t *Table) Remove(name string) error {
-	t = t.some()
-	data, length := named(name)
-	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_remove(t.handle, data, length, failed)
+	data, length := view(name)
+	return t.index.do(func(failure *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table_remove(t.handle, data, length, failure)
 	})
-	return err
 }
 
-// Names gives the names of its entries to `each`, in the order of their bytes, until that says false.
+// Names passes the names of the entries to `each`, in the order of their bytes, until it returns false.
 func (t *Table) Names(each func(string) bool) error {
-	for after, begun := "", false; ; begun = true {
-		name, there, err := t.next(after, begun)
-		if err != nil || !there || !each(name) {
+	var after *C.char
+	var length C.size_t
+	for {
+		name, exists, err := t.read(func(out, failure *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_table_get_next(t.handle, after, length, out, failure)
+		})
+		if err != nil || !exists || !each(string(name)) {
 			return err
 		}
-		after = name
+		after, length = view(string(name))
 	}
-}
-
-func (t *Table) next(after string, begun bool) (name string, there bool, err error) {
-	t = t.some()
-	if err := t.index.begin(); err != nil {
-		return "", false, err
-	}
-	defer t.index.end()
-	data, length := text("")
-	if begun {
-		data, length = named(after)
-	}
-	status, err := fill(1024, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_get_next(t.handle, data, length, out, failed)
-	}, func(out *C.plexindex_buffer) { name = C.GoStringN((*C.char)(out.data), C.int(out.length)) })
-	return name, status == OK && err == nil, err
-}
-
-// Count says how many entries it has.
-func (t *Table) Count() (uint64, error) {
-	t = t.some()
-	var read TableCount
-	err := t.index.Call(context.Background(), "tables.count", fields{"table": ByteString(t.name)}, &read)
-	return uint64(read.Count), err
-}
-
-// Clear removes all entries.
-func (t *Table) Clear() error {
-	t = t.some()
-	return t.index.Call(context.Background(), "tables.clear", fields{"table": ByteString(t.name)}, nil)
 }

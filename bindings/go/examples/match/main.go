@@ -1,4 +1,4 @@
-// Which item is this file? `match URL TOKEN CACHE LIBRARY FILE`. Ctrl+C ends it.
+// Finds the item of a file: `match URL TOKEN CACHE LIBRARY FILE`. Ctrl+C ends it.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 
 func match(ctx context.Context, url, token, folder, name, file string) error {
 	options := plexindex.Options{ServerURL: url, Token: token, CacheDir: folder}
-	index, err := plexindex.Open(options) // the folder is made, nothing is fetched
+	index, err := plexindex.Open(options) // makes the folder, and sends no request
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func match(ctx context.Context, url, token, folder, name, file string) error {
 	if err != nil {
 		return err
 	}
-	match, err := library.Match(ctx, file) // fetches the library where it must
+	match, err := library.Match(ctx, file) // fetches the library if necessary
 	if err != nil {
 		return err
 	}

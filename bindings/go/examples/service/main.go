@@ -1,6 +1,6 @@
-// Which item is a file, over HTTP: `service URL TOKEN CACHE LIBRARY localhost:8080`, then
-// `curl 'localhost:8080/?path=/media/a.mkv'`. When a client gives up, the call that its request waits for ends. What is listed
-// is answered without waiting; of other requests, each of which holds up to two threads, as many wait as there are slots.
+// Finds items over HTTP: `service URL TOKEN CACHE LIBRARY localhost:8080`, then
+// `curl 'localhost:8080/?path=/media/a.mkv'`. A client that disconnects ends its call. Listed files are answered without
+// waiting. Each waiting call holds a thread, so a semaphore limits how many wait.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 	log.Fatal(http.Serve(listener, handler(library)))
 }
 
-// How many calls may wait at once.
+// The calls that may wait at once.
 const slots = 64
 
 func handler(library *plexindex.Library) http.HandlerFunc {
@@ -58,7 +58,7 @@ func handler(library *plexindex.Library) http.HandlerFunc {
 		}
 		switch {
 		case errors.Is(err, context.Canceled):
-			log.Print("given up: ", err) // nobody reads an answer
+			log.Print("the client disconnected: ", err)
 		case errors.Is(err, context.DeadlineExceeded):
 			http.Error(w, err.Error(), http.StatusGatewayTimeout)
 		case errors.Is(err, plexindex.InvalidArgument):

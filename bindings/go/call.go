@@ -1,0 +1,261 @@
+package plexindex
+
+/*
+#include <stdlib.h>
+#include "plexindex.h"
+
+extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
+extern void plexindexGoLog(void *user, int32_t level, char *message, size_t length);
+
+static int32_t report(void *user, const plexindex_progress *progress) {
+    return plexindexGoProgress(user, (plexindex_progress *)progress);
+}
+
+static void receive(void *user, int32_t level, const char *message, size_t length) {
+    plexindexGoLog(user, level, (char *)message, length);
+}
+
+// Go must not store a Go pointer in C's memory: `user` is a number.
+static int32_t call_method(const plexindex_handle *handle, const char *method, const char *request, size_t length,
+                           int64_t deadline_ms, uintptr_t user, char **out, plexindex_buffer *error) {
+    plexindex_call_options options = {sizeof options, deadline_ms, report, (void *)user};
+    return plexindex_call(handle, method, request, length, &options, out, error);
+}
+
+static int32_t drain_log(uintptr_t user, plexindex_buffer *error) {
+    return plexindex_drain_log(receive, (void *)user, error);
+}
+*/
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime/cgo"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// call makes a call with memory for its error.
+func call(work func(failure *C.plexindex_buffer) C.int32_t) (Status, error) {
+	memory := (*C.plexindex_error)(C.malloc(C.sizeof_plexindex_error))
+	defer C.free(unsafe.Pointer(memory))
+	status := Status(work(C.plexindex_error_init(memory)))
+	if status < 100 {
+		return status, nil
+	}
+	return status, &Error{Status: status, Message: C.GoString(&memory.text[0])}
+}
+
+// fill makes a call that fills a buffer, which `read` then reads.
+func fill(
+	capacity int, work func(out, failure *C.plexindex_buffer) C.int32_t, read func(out *C.plexindex_buffer),
+) (Status, error) {
+	out := (*C.plexindex_buffer)(C.calloc(1, C.sizeof_plexindex_buffer))
+	defer C.free(unsafe.Pointer(out))
+	defer C.plexindex_buffer_free(out)
+	out.data, out.capacity = C.malloc(C.size_t(capacity)), C.size_t(capacity)
+	for {
+		status, err := call(func(failure *C.plexindex_buffer) C.int32_t { return work(out, failure) })
+		if C.plexindex_buffer_grow(out, C.int32_t(status)) != 0 {
+			continue
+		}
+		if err == nil {
+			read(out)
+		}
+		return status, err
+	}
+}
+
+var noText [1]byte
+
+// view returns the memory of a string, for C to read during a call. It is never NULL.
+func view(text string) (*C.char, C.size_t) {
+	if text == "" {
+		return (*C.char)(unsafe.Pointer(&noText)), 0
+	}
+	return (*C.char)(*(*unsafe.Pointer)(unsafe.Pointer(&text))), C.size_t(len(text))
+}
+
+// Progress is how far a fetch has come.
+type Progress struct {
+	Library      string
+	Items, Total uint64
+	Elapsed      time.Duration
+}
+
+// Ask has the options of a call. A zero value means the default.
+type Ask struct {
+	// When the Deadline passes, Match returns an older answer, NotYet or NeedsWarm without an error. Less than a
+	// millisecond counts as one. NoDeadline: only the context limits the call.
+	Deadline time.Duration
+	// Offline sends no request. AtOnce, for Match and MatchPaths, returns NotYet instead of waiting.
+	Offline, AtOnce bool
+	// For Refresh. Full fetches a full listing. Check asks the server for changes even if the listing is fresh.
+	Full, Check bool
+	// Progress runs while the call waits. False ends the call with Aborted.
+	Progress func(Progress) bool
+}
+
+func firstAsk(asks []Ask) (ask Ask) {
+	if len(asks) > 0 {
+		ask = asks[0]
+	}
+	return ask
+}
+
+// A waitingCall is what the progress function needs of a call.
+type waitingCall struct {
+	ctx      context.Context
+	index    *Index
+	progress func(Progress) bool
+	panicked any
+}
+
+//export plexindexGoProgress
+func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) (result C.int32_t) {
+	waiting := cgo.Handle(uintptr(user)).Value().(*waitingCall)
+	if errors.Is(waiting.ctx.Err(), context.Canceled) || waiting.index.isClosing.Load() || waiting.panicked != nil {
+		return 1
+	}
+	if waiting.progress == nil {
+		return 0
+	}
+	// A panic must not skip C's frames: wait() repeats it behind them.
+	defer func() {
+		if waiting.panicked = recover(); waiting.panicked != nil {
+			result = 1
+		}
+	}()
+	if waiting.progress(Progress{
+		Library: C.GoStringN(progress.library.data, C.int(progress.library.length)),
+		Items:   uint64(progress.items),
+		Total:   uint64(progress.total),
+		Elapsed: time.Duration(progress.elapsed_ms) * time.Millisecond,
+	}) {
+		return 0
+	}
+	return 1
+}
+
+// wait makes a call that ends with its context. `work` gets the deadline, and the number of the progress function.
+func (i *Index) wait(ctx context.Context, ask Ask, work func(C.int64_t, C.uintptr_t) (Status, error)) (Status, error) {
+	if err := ctx.Err(); err != nil {
+		return Aborted, &Error{Aborted, "plexindex did not begin the call", err}
+	}
+	if err := i.begin(); err != nil {
+		return Aborted, err
+	}
+	defer i.end()
+	deadline := milliseconds(ask.Deadline)
+	end, hasEnd := ctx.Deadline()
+	if left := milliseconds(time.Until(end)); hasEnd && (deadline <= 0 || left < deadline) {
+		if deadline = left; deadline < 1 {
+			deadline = 1
+		}
+	}
+	waiting := &waitingCall{ctx: ctx, index: i, progress: ask.Progress}
+	user := cgo.NewHandle(waiting)
+	defer user.Delete()
+	status, err := work(deadline, C.uintptr_t(user))
+	if waiting.panicked != nil {
+		panic(waiting.panicked)
+	}
+	if errors.Is(err, Aborted) && i.isClosing.Load() {
+		return status, ErrClosed
+	}
+	cause := ctx.Err()
+	if hasEnd && !time.Now().Before(end) {
+		cause = context.DeadlineExceeded // the context's timer may be late
+	}
+	var failure *Error
+	switch {
+	case cause == nil:
+	case errors.As(err, &failure):
+		err = &Error{status, failure.Message, cause}
+	case err == nil && (status == NotYet || status == NeedsWarm):
+		err = &Error{status, "the deadline passed; repeat the call to continue", cause}
+	}
+	return status, err
+}
+
+// Call calls a method by its name: docs/methods.md describes all methods. A request is nil, a map, or a type such as
+// ItemsBelowRequest; an answer is nil, or a pointer to a map or a type such as FilesPage. Call uses the Deadline and
+// Progress of an Ask. It reads the answer of a failed call, if there is one.
+func (i *Index) Call(ctx context.Context, method string, request, answer any, asks ...Ask) error {
+	if request == nil {
+		request = struct{}{}
+	}
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	_, err = i.wait(ctx, firstAsk(asks), func(deadline C.int64_t, user C.uintptr_t) (Status, error) {
+		name := C.CString(method)
+		defer C.free(unsafe.Pointer(name))
+		data, length := view(string(raw))
+		var out *C.char
+		status, err := call(func(failure *C.plexindex_buffer) C.int32_t {
+			return C.call_method(i.handle, name, data, length, deadline, user, &out, failure)
+		})
+		defer C.plexindex_free(out)
+		if out != nil && answer != nil {
+			if unread := json.Unmarshal([]byte(C.GoString(out)), answer); err == nil {
+				err = unread
+			}
+		}
+		return status, err
+	})
+	return err
+}
+
+// ByteString is a path or a name. Its JSON is a string, or Base64 if it is not UTF-8.
+type ByteString string
+
+type base64Bytes struct {
+	Bytes []byte `json:"bytes"`
+}
+
+// MarshalJSON writes a string, or its bytes in Base64.
+func (b ByteString) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(b)) {
+		return json.Marshal(string(b))
+	}
+	return json.Marshal(base64Bytes{[]byte(b)})
+}
+
+// UnmarshalJSON reads a string, or its bytes in Base64.
+func (b *ByteString) UnmarshalJSON(raw []byte) error {
+	if len(raw) == 0 || raw[0] != '{' {
+		return json.Unmarshal(raw, (*string)(b))
+	}
+	var bytes base64Bytes
+	err := json.Unmarshal(raw, &bytes)
+	*b = ByteString(bytes.Bytes)
+	return err
+}
+
+type logLine struct {
+	level   int
+	message string
+}
+
+// DrainLog passes the waiting log lines to `receive`, oldest first. At most 256 wait in the whole process.
+func DrainLog(receive func(level int, message string)) error {
+	var lines []logLine
+	user := cgo.NewHandle(&lines)
+	defer user.Delete()
+	_, err := call(func(failure *C.plexindex_buffer) C.int32_t { return C.drain_log(C.uintptr_t(user), failure) })
+	for _, line := range lines {
+		receive(line.level, line.message)
+	}
+	return err
+}
+
+//export plexindexGoLog
+func plexindexGoLog(user unsafe.Pointer, level C.int32_t, message *C.char, length C.size_t) {
+	lines := cgo.Handle(uintptr(user)).Value().(*[]logLine)
+	*lines = append(*lines, logLine{int(level), C.GoStringN(message, C.int(length))})
+}
