@@ -1,4 +1,4 @@
-// The C++ binding: what crosses it, errors, lifetimes, threads and cancelling. What a call means is tested in Rust.
+// Tests how the C++ binding passes arguments, errors, lifetimes, threads and cancelling.
 #include <plexindex.hpp>
 
 #include "../c/check.h"
@@ -11,7 +11,7 @@
 namespace px = plexindex;
 using namespace std::literals;
 
-// What does not compile.
+// These do not compile.
 static_assert(!std::is_copy_constructible_v<px::Index> && !std::is_default_constructible_v<px::Index>);
 static_assert(std::is_nothrow_move_constructible_v<px::Index> && std::is_nothrow_move_assignable_v<px::Index>);
 static_assert(std::is_nothrow_move_constructible_v<px::Match> && std::is_nothrow_copy_constructible_v<px::Item>);
@@ -19,13 +19,13 @@ static_assert(std::is_nothrow_move_constructible_v<px::Library> && std::is_copy_
 static_assert(std::is_nothrow_copy_constructible_v<px::Error>);
 static_assert(!std::is_constructible_v<px::PathRef, std::nullptr_t> && !std::is_constructible_v<px::PathRef, int>);
 static_assert(!std::is_convertible_v<px::Status, bool> && !std::is_convertible_v<px::Match, bool>);
-// A range of paths is one of texts or paths: no text, and no path, which is a range of its own parts.
+// A text is not a range of paths, and neither is a path, which is a range of its own parts.
 static_assert(std::is_convertible_v<std::vector<std::string> &, px::Paths>);
 static_assert(std::is_convertible_v<std::list<std::filesystem::path>, px::Paths>);
 static_assert(!std::is_convertible_v<std::string, px::Paths> && !std::is_convertible_v<const char *, px::Paths>);
 static_assert(!std::is_convertible_v<std::filesystem::path &, px::Paths> && !std::is_convertible_v<int, px::Paths>);
 
-// What a match has can be read only if the match has a name: its texts end with it.
+// A temporary match cannot be read, because its texts end with it.
 #define READS(name, expression)                                                                                        \
     template <class T, class = void> struct name : std::false_type {};                                                 \
     template <class T> struct name<T, std::enable_if_t<!std::is_void_v<decltype(expression)>>> : std::true_type {};    \
@@ -44,7 +44,7 @@ struct Thrown {
     int number;
 };
 
-// The error of a call that fails.
+// Returns the error of a call that must fail.
 template <class Call> px::Error error_of(Call call) try {
     call();
     FAIL("a call does not fail");
@@ -59,7 +59,7 @@ template <class Call> void refused(px::Status status, const char *word, Call cal
         FAIL("%s: %s", px::status_name(error.status()), error.what());
 }
 
-// What the call throws passes through the library.
+// The call must throw this through the library.
 template <class Call> void throws(int number, Call call) try {
     call();
     FAIL("it is not thrown");
@@ -97,7 +97,7 @@ void matches(const px::Library &movies) {
     CHECK(px::confidence_name(match.confidence()) == "HIGH"sv && px::reason_name(none.reason()) == "NOT_LISTED"sv);
 }
 
-// Any text, and paths; one and many.
+// Takes texts and paths, one and many.
 void inputs(const px::Library &movies) {
     const std::string text = exact, longer = text + "and more";
     const std::string_view part = std::string_view(longer).substr(0, text.size());
@@ -123,7 +123,7 @@ void inputs(const px::Library &movies) {
     CHECK(movies.match_paths({}).empty());
 }
 
-// Results outlive the index; a library keeps it, unless it is closed. What was moved from is empty.
+// Results outlive the index. A library keeps the index open, unless close() closes it.
 void lifetimes(const setting &setting) {
     std::optional<px::Library> library;
     std::optional<px::Item> item;
@@ -134,13 +134,9 @@ void lifetimes(const setting &setting) {
     CHECK(library->match(exact));
     library.reset();
     CHECK(item->title() == "Exact" && all[1].candidates()[0].title().substr(0, 5) == "Twin ");
-    const px::Match kept = all[1], moved = std::move(all[0]);
-    CHECK(all[0].status() == px::Status::null_pointer && all[0].candidates().empty() && all[0].message().empty());
-    CHECK(!all[0].item() && !all[0].age() && px::Match().status() == px::Status::null_pointer);
+    const px::Match copy = all[1];
     all.clear();
-    CHECK(moved.item()->title() == "Exact" && kept.candidates().size() == 2);
-    const px::Item taken = *std::move(item);
-    CHECK(item->title().empty() && !item->year() && !item->season() && taken.title() == "Exact");
+    CHECK(copy.candidates().size() == 2 && item->title() == "Exact");
 
     const char closed[] = "the index is closed, or moved from";
     px::Index index = px::Index::open(options_for(setting));
@@ -165,28 +161,24 @@ void lifetimes(const setting &setting) {
     CHECK(!library->native_handle() && !table.native_handle() && !same.native_handle());
 }
 
-// Methods by name: JSON both ways, a status that is no error, errors with and without an answer.
+// Calls methods by name: JSON, other statuses, errors with and without an answer.
 void methods(const px::Index &index) {
-    CHECK(holds(px::call("versions").json, "\"library\":\""s + px::version()));
+    CHECK(holds(index.call("versions").json, "\"library\":\""s + px::version()));
     const px::Reply item = index.call("items.get", R"({"key": "900001"})");
     CHECK(item.status == px::Status::ok && holds(item.json, R"("title":"Exact")"));
     CHECK(index.call("items.get", R"({"key": "4"})").status == px::Status::not_found);
     refused(px::Status::invalid_argument, "'items.lists'", [&] { index.call("items.lists"); });
     refused(px::Status::invalid_argument, "`keys`", [&] { index.call("items.get", R"({"keys": "1"})"); });
-    refused(px::Status::null_pointer, "closed", [] { px::call("items.get", R"({"key": "4"})"); });
     const char edit[] = R"({"library": "Movies", "keys": ["77"], "changes": [{"field": "title", "set": "x"}]})";
     const px::Error failed = error_of([&] { index.call("edit", edit); });
     CHECK(failed.status() == px::Status::not_on_server && holds(failed.json(), R"("states":["missing"])"));
     CHECK(error_of([&] { index.call("items.get"); }).json().empty());
-    // A path of any bytes.
-    for (const std::string_view path : {"/\xff", "/\xff\xfe", "/\xff\xfe\x80", "/\xff\xff\xff\xff"}) {
-        const std::string base64 = px::to_base64(path), request = R"({"path":{"bytes":")" + base64 + "\"}}";
-        CHECK(px::from_base64(base64) == path && index.call("mappings.to_host", request).json == request);
-    }
-    CHECK(px::to_base64("fo") == "Zm8=" && px::to_base64("").empty() && px::from_base64("").empty());
+    // A path that is not UTF-8.
+    const std::string request = R"({"path":{"bytes":"L/8="}})";
+    CHECK(index.call("mappings.to_host", request).json == request);
 }
 
-// Progress: it sees what is fetched, ends calls, and what it throws passes through the library.
+// Progress functions see the fetch, end calls, and throw through the library.
 void callbacks(const px::Index &index) {
     const px::Library slow = index.library("Slow");
     px::QueryOptions ask;
@@ -210,7 +202,7 @@ void callbacks(const px::Index &index) {
     CHECK(slow.match("/data/slow/x.mkv", ask).status() == px::Status::not_yet);
     refused(px::Status::invalid_argument, "PLEXINDEX_QUERY_AT_ONCE", [&] { slow.refresh(px::RefreshMode::full, ask); });
     harness("heal");
-    // No time at all is a short time, not none; so is a time that is up.
+    // A deadline of 0 or less is short; it does not mean no deadline.
     CHECK(slow.match("/data/slow/x.mkv").status() == px::Status::not_found);
     ask = {};
     for (const auto none : {0ms, -1ms, -5ms, std::chrono::milliseconds::min(), px::no_deadline}) {
@@ -223,7 +215,7 @@ void callbacks(const px::Index &index) {
     CHECK(requests() == before);
 }
 
-// A wait: its deadline is no error, another thread wakes it, and its progress function ends it.
+// Ends waits by a deadline, and by a progress function that another thread wakes.
 void waits(const px::Index &index) {
     index.all_libraries().refresh();
     const std::string json = index.call("changes.list").json, begin = R"("cursor":")";
@@ -248,7 +240,8 @@ void writes(const px::Index &index, const px::Library &movies) {
     movies.record_match("/host/a.mkv", "900002");
     CHECK(movies.match("/host/a.mkv").match_kind() == px::MatchKind::confirmed);
     movies.record_matches({"/host/b.mkv", "/host/c.mkv"}, {"900002", "900003"});
-    const auto one = movies.lookup_key("/host/b.mkv"), other = movies.lookup_key("/host/c.mkv"); // both stay
+    // The second lookup leaves the first key alone.
+    const auto one = movies.lookup_key("/host/b.mkv"), other = movies.lookup_key("/host/c.mkv");
     CHECK(one == "/library/metadata/900002" && other == "/library/metadata/900003");
     refused(px::Status::invalid_argument, "not shared", [&] { movies.record_matches({"/a"}, {"1"}, {}, true); });
     movies.invalidate_path("/host/a.mkv");
@@ -263,7 +256,7 @@ void writes(const px::Index &index, const px::Library &movies) {
     index.clear();
     CHECK(!movies.lookup_key("/host/b.mkv") && movies.match(exact));
     CHECK(index.library("1", px::Selector::section).match(exact) && index.library("movies").match(exact));
-    // A server that never answers: a library that is not known is asked for until the deadline.
+    // The server never answers: plexindex asks for an unknown library until the deadline.
     harness("fault {\"count\":0,\"action\":\"delay\",\"ms\":60000}");
     const px::Library unknown = index.library("Holiday");
     refused(px::Status::timeout, "deadline", [&] { unknown.record_match("/a.mkv", "7", 50ms); });
@@ -288,12 +281,12 @@ void tables(const px::Index &index) {
     CHECK((table.names() == std::vector<std::string>{"b", "c"}));
     index.write(px::WriteBatch().clear(table));
     CHECK(table.names().empty());
-    const px::Table folding = index.table("folding", {true});
+    const px::Table folding = index.table("folding", true);
     folding.put("ABC", "x");
     CHECK(folding.get("abc") == "x");
 }
 
-// One library for several threads, as const; each call's error has its own text.
+// Threads share a library, and each call has its own error.
 void threads(const px::Index &index, const px::Library &movies) {
     std::vector<std::thread> all;
     std::array<std::string, 40> texts;
@@ -314,22 +307,18 @@ void threads(const px::Index &index, const px::Library &movies) {
         all[i].join();
         CHECK(holds(texts[i], "'no/such/" + std::to_string(i) + "!'"));
     }
-    // A text that is longer than its room ends in `…`.
+    // A text that does not fit ends in `…`.
     const std::string longest = error_of([&] { return movies.match(std::string(2100, '/') + '\0'); }).what();
     CHECK(longest.size() > 1000 && longest.substr(longest.size() - 3) == "…");
 }
 
-void renewal(const setting &setting) {
+void tokens(const setting &setting) {
     px::Options options = options_for(setting);
-    int calls = 0;
     options.token = "no-longer-good";
-    options.renew_token = [&] { return ++calls == 2 ? throw Thrown{9} : std::string(setting.token); };
     const px::Index index = px::Index::open(options);
-    CHECK(index.library("Movies").refresh() == px::Status::ok && calls == 1);
-    index.set_token("refused");
     refused(px::Status::unauthorized, "401", [&] { index.library("Movies").refresh(); });
     index.set_token(setting.token);
-    CHECK(index.library("Movies").refresh() == px::Status::ok && calls == 2);
+    CHECK(index.library("Movies").refresh() == px::Status::ok);
 }
 
 void logs(const setting &setting) {
@@ -349,7 +338,7 @@ void logs(const setting &setting) {
     CHECK(lines == 1);
 }
 
-// Every option arrives.
+// Passes every option on.
 void options(const setting &setting) {
     px::Options mapped = options_for(setting);
     mapped.mappings = {{"/host", "/data/movies"}, {"^/m/(.*)", "/data/movies/\\1", px::Mapping::Kind::host_pattern}};
@@ -394,7 +383,7 @@ int main(int argc, char **argv) {
     px::Index index = px::Index::open(options_for(setting));
     const px::Library movies = index.library("Movies");
     matches(movies), inputs(movies), lifetimes(setting), methods(index), callbacks(index), waits(index), tables(index);
-    threads(index, movies), renewal(setting), logs(setting), options(setting), writes(index, movies);
+    threads(index, movies), tokens(setting), logs(setting), options(setting), writes(index, movies);
     index.close();
     return 0;
 }
