@@ -1,6 +1,7 @@
 /* Keeps a map from files to rating keys by the feed of changes: feed URL TOKEN CACHE FILE SECONDS
  * FILE holds the cursor and the map between runs. The program brings the map up to date, goes on until nothing changes
- * for SECONDS, and prints it: a rating key, a tab and a path in each line. Before the first listing it waits as long for
+ * for SECONDS, and prints it: a rating key,
+     a tab and a path in each line. Before the first listing it waits as long for
  * a server that is away. It reads JSON with Jansson. */
 #define _POSIX_C_SOURCE 200809L
 #include <jansson.h>

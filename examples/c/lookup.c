@@ -48,7 +48,8 @@ int main(int argc, char **argv)
     options.token = plexindex_bytes_of(argv[2]);
     options.cache_dir = plexindex_bytes_of(argv[3]);
     status = plexindex_open(&options, &index, &error.buffer);
-    if (status == PLEXINDEX_OK) status = plexindex_get_library(index, PLEXINDEX_SELECT_ALL, NULL, 0, &all, &error.buffer);
+    if (status == PLEXINDEX_OK) status = plexindex_get_library(index, PLEXINDEX_SELECT_ALL, NULL, 0, &all,
+        &error.buffer);
     if (status != PLEXINDEX_OK) fprintf(stderr, "%s\n", error.text);
     while (status < 100 && fgets(path, sizeof path, stdin) != NULL) {
         path[strcspn(path, "\n")] = '\0';

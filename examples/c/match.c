@@ -22,7 +22,8 @@ static int32_t ask(plexindex_handle *index, const char *title, const char *file)
 {
     const plexindex_library_handle *library = NULL;
     plexindex_buffer block = {0};
-    int32_t status = plexindex_get_library(index, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library, &error.buffer);
+    int32_t status = plexindex_get_library(index, PLEXINDEX_SELECT_TITLE, title, strlen(title), &library,
+        &error.buffer);
     if (status == PLEXINDEX_OK) {
         plexindex_query query = plexindex_query_init(file);
         query.library = library;

@@ -1,7 +1,8 @@
 /* What a plug-in of a media program needs: plugin URL TOKEN CACHE LIBRARY MEDIA TOKENFILE FILE KEY
  *
  * A thread of the plug-in records FILE, which the host imported, as the item KEY. Then it prints the files below MEDIA
- * that Plex lacks, each with the cause. While the server is away, or refuses the token, it waits and tries again. Another
+ * that Plex lacks, each with the cause. While the server is away, or refuses the token,
+     it waits and tries again. Another
  * program puts new tokens into TOKENFILE. main() plays the host: it loads the plug-in, waits until its thread is done,
  * and unloads it. A host may unload it at any time. The plug-in reads JSON with Jansson. */
 #define _POSIX_C_SOURCE 200809L

@@ -30,7 +30,8 @@ static void show(const char *question, const struct answered *answered)
     const plexindex_item *item = item_of(answered, answer);
     const char *message = text_of(answered, answer->message);
     uint32_t i;
-    printf("%s\n    %s, rung %s, confidence %s%s\n", question, plexindex_get_status_name(answer->status), rungs[answer->match_kind],
+    printf("%s\n    %s, rung %s, confidence %s%s\n", question, plexindex_get_status_name(answer->status),
+        rungs[answer->match_kind],
            confidences[answer->confidence], answer->flags & PLEXINDEX_ANSWER_STALE ? ", stale" : "");
     if (message != NULL) {
         printf("    %s\n", message);
@@ -44,7 +45,8 @@ static void show(const char *question, const struct answered *answered)
 }
 
 /* Asks, shows, and checks status, rung, confidence and reason. */
-static struct answered expect(ask_fn function, const plexindex_library_handle *library, const char *text, int32_t status,
+static struct answered expect(ask_fn function, const plexindex_library_handle *library, const char *text,
+    int32_t status,
                               int rung, int confidence, int reason)
 {
     plexindex_query query = query_of(library, text);
@@ -145,7 +147,8 @@ static void file_names(const plexindex_library_handle *movies)
     CHECK(answer_of(&answered, 0)->candidates_total == 2);
     for (i = 0; i < 2; i++) {
         const plexindex_item *item = candidate_of(&answered, answer_of(&answered, 0), i);
-        text_is(&answered, item->title, strstr(text_of(&answered, item->path), "Twins A") != NULL ? "Twin A" : "Twin B");
+        text_is(&answered, item->title, strstr(text_of(&answered, item->path), "Twins A") != NULL
+            ? "Twin A" : "Twin B");
     }
     forget(&answered);
 }
@@ -153,7 +156,8 @@ static void file_names(const plexindex_library_handle *movies)
 /* The same folder and file name elsewhere: closer than the file name alone. */
 static void suffixes(const plexindex_library_handle *movies)
 {
-    struct answered answered = MATCH(movies, "/mnt/backup/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_SUFFIX,
+    struct answered answered = MATCH(movies, "/mnt/backup/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK,
+        PLEXINDEX_MATCH_SUFFIX,
                                      HIGH, PLEXINDEX_REASON_ONLY_ROOT_DIFFERS);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900001");
     forget(&answered);
@@ -198,7 +202,8 @@ static void mappings(const struct setting *setting)
         answered = MATCH(library_of(handle, "Movies"), paths[i], PLEXINDEX_OK, PLEXINDEX_MATCH_MAPPED, HIGH,
                          PLEXINDEX_REASON_NONE);
         /* The listed path, as the server spells it. */
-        text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
+        text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path,
+            "/data/movies/Exact (2001)/Exact (2001).mkv");
         forget(&answered);
         CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     }
@@ -227,8 +232,10 @@ static void confirmed(const plexindex_library_handle *movies)
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/host/mine.mkv");
     forget(&answered);
     /* It answers first, also before what is listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003", 24, 0, ERROR));
-    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003",
+        24, 0, ERROR));
+    answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_CONFIRMED, HIGH,
+        PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900003");
     forget(&answered);
     /* What is no item of this library is taken, and the answer says so. */

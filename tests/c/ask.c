@@ -18,7 +18,8 @@ static int32_t match_one(const plexindex_handle *handle, const plexindex_query *
 /* Memory that holds no small answer is refused before the server is asked: the next call has the whole deadline. */
 static void refused_first(const plexindex_handle *handle, const plexindex_query *query)
 {
-    int32_t (*const functions[])(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *) = {
+    int32_t (*const functions[])(const plexindex_handle *, const plexindex_query *, plexindex_buffer *,
+        plexindex_buffer *) = {
         plexindex_match_path, match_one};
     uint64_t memory[512];
     size_t i;

@@ -57,8 +57,10 @@ static void same(const struct answered *many, uint32_t index, const struct answe
     const plexindex_answer *a = answer_of(many, index);
     const plexindex_answer *b = answer_of(one, 0);
     const plexindex_item *item = item_of(many, a);
-    if (a->status != b->status || a->match_kind != b->match_kind || a->confidence != b->confidence || a->reason != b->reason) {
-        FAIL("%s: %s in a batch, %s alone", path, plexindex_get_status_name(a->status), plexindex_get_status_name(b->status));
+    if (a->status != b->status || a->match_kind != b->match_kind || a->confidence != b->confidence ||
+        a->reason != b->reason) {
+        FAIL("%s: %s in a batch, %s alone", path, plexindex_get_status_name(a->status),
+            plexindex_get_status_name(b->status));
     }
     CHECK(a->candidates_total == b->candidates_total);
     CHECK(a->candidates_count == b->candidates_count);
@@ -71,7 +73,8 @@ static void same(const struct answered *many, uint32_t index, const struct answe
 }
 
 /* At once each path has the answer that it has alone, and no request is sent. Returns how many have an item. */
-static uint32_t items_at_once(const plexindex_handle *handle, const plexindex_library_handle *library, const struct texts *paths)
+static uint32_t items_at_once(const plexindex_handle *handle, const plexindex_library_handle *library,
+    const struct texts *paths)
 {
     struct answered many = match_all(handle, library, paths, PLEXINDEX_QUERY_AT_ONCE);
     long before = requests();
@@ -105,7 +108,8 @@ static void check_lookups(const plexindex_library_handle *library, const struct 
     buffer.capacity = buffer.length;
     buffer.data = malloc(buffer.capacity);
     CHECK(buffer.data != NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer,
+        ERROR));
     CHECK(buffer.length == buffer.capacity);
     key = buffer.data;
     for (i = 0; i < paths->count; i++) {
@@ -161,7 +165,8 @@ int main(int argc, char **argv)
     }
 
     /*
-     * The first batch fetches the library, once: sections, identity, two pages, sections. The paths that should be listed
+     * The first batch fetches the library, once: sections, identity, two pages,
+         sections. The paths that should be listed
      * and are not cost one look at the clocks and one question, in two shapes.
      */
     many = match_all(handle, movies, &paths, 0);
@@ -192,7 +197,8 @@ int main(int argc, char **argv)
         add(&keys, harness("key %d", (int)i));
     }
     check_lookups(movies, &recorded, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100, 0, 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data,
+        keys.length, 100, 0, 0, ERROR));
     many = match_all(handle, movies, &recorded, 0);
     for (i = 0; i < 100; i++) {
         const plexindex_answer *answer = answer_of(&many, i);

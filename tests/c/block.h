@@ -183,7 +183,8 @@ static inline void forget(struct answered *answered)
 }
 
 /* Matches a path and checks how it ends. */
-static inline void check_match(const plexindex_handle *handle, const plexindex_library_handle *library, const char *path,
+static inline void check_match(const plexindex_handle *handle, const plexindex_library_handle *library,
+    const char *path,
                                int32_t status, const char *key)
 {
     plexindex_query query = query_of(library, path);

@@ -45,7 +45,8 @@ static plexindex_buffer copy_of(const plexindex_buffer *block, size_t length)
 
 static void damaged(const plexindex_buffer *block)
 {
-    static const uint32_t numbers[] = {0, 1, 2, 3, 8, 100, 1000, 1u << 16, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff};
+    static const uint32_t numbers[] = {0, 1, 2, 3, 8, 100, 1000, 1u << 16, 0x7fffffff, 0x80000000, 0xfffffff8,
+        0xffffffff};
     size_t at;
     size_t i;
     for (at = 0; at + 4 <= block->length; at += 4) {

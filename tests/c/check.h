@@ -155,7 +155,8 @@ static inline const plexindex_library_handle *library_of(const plexindex_handle 
 {
     const plexindex_library_handle *library = NULL;
     int32_t kind = title == NULL ? PLEXINDEX_SELECT_ALL : PLEXINDEX_SELECT_TITLE;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, kind, title, title == NULL ? 0 : strlen(title), &library, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, kind, title, title == NULL ? 0 : strlen(title), &library,
+        ERROR));
     CHECK(library != NULL);
     return library;
 }

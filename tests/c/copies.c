@@ -1,6 +1,8 @@
 /*
- * Two copies of the library in one process, as two plug-ins of a host may bring them, on one folder. Each has a SQLite of its
- * own, and these would take each other's locks away: so the second is refused as long as the first has the folder open, and
+ * Two copies of the library in one process, as two plug-ins of a host may bring them,
+     on one folder. Each has a SQLite of its
+ * own,
+     and these would take each other's locks away: so the second is refused as long as the first has the folder open, and
  * then goes on where that one stopped. On two folders both work.
  *
  * Not linked with the library: all of it goes through dlsym().
@@ -15,7 +17,8 @@ struct copy {
     int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **,
                           plexindex_buffer *);
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t, plexindex_buffer *);
+    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t,
+        plexindex_buffer *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
 };
 

@@ -1,5 +1,6 @@
 /*
- * The text of an error in the caller's own buffer: many calls that fail at once, on threads that are not their readers',
+ * The text of an error in the caller's own buffer: many calls that fail at once,
+     on threads that are not their readers',
  * each with another input; and buffers that are too small, empty, misaligned or none.
  */
 #include "check.h"
@@ -37,7 +38,8 @@ static void *fails(void *given)
     switch (call->number % 5) {
     case 0:
         query = query_of(NULL, "/a.mkv");
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, call->name, length, &library, &call->error));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, call->name, length, &library,
+            &call->error));
         query.library = library;
         call->status = plexindex_match_path(handle, &query, &answer, &call->error);
         break;
@@ -78,7 +80,8 @@ static void at_once(void)
         CHECK(pthread_join(calls[i].thread, NULL) == 0);
     }
     for (i = 0; i < CALLS; i++) {
-        if (calls[i].status < 100 || strstr(calls[i].text, calls[i].name) == NULL || strlen(calls[i].text) != calls[i].error.length) {
+        if (calls[i].status < 100 || strstr(calls[i].text,
+            calls[i].name) == NULL || strlen(calls[i].text) != calls[i].error.length) {
             FAIL("call %d of status %" PRId32 " has the text \"%s\"", i, calls[i].status, calls[i].text);
         }
     }

@@ -51,7 +51,8 @@ static void mappings(const struct setting *setting)
     CHECK(pattern != NULL);
     options.mappings = &rule;
     options.mappings_count = 1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "mappings[0]", "32768 bytes", "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "mappings[0]", "32768 bytes",
+        "32767");
     memset(pattern, '(', 32767);
     rule.from.data = pattern;
     rule.from.length = 32767;
@@ -107,12 +108,14 @@ static void options(const struct setting *setting)
 }
 
 /* A call with a text that is refused: only its beginning is shown. */
-static void refused(const plexindex_handle *handle, const char *method, const char *name, size_t length, const char *word)
+static void refused(const plexindex_handle *handle, const char *method, const char *name, size_t length,
+    const char *word)
 {
     static char request[1 << 17];
     char *json;
     int size = snprintf(request, sizeof request, "{\"%s\":\"%.*s\"}", name, (int)length, letters(length).data);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_call(handle, method, request, (size_t)size, NULL, &json, ERROR), word);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_call(handle, method, request, (size_t)size, NULL, &json,
+        ERROR), word);
     CHECK(strlen(check_error.text) < 300);
 }
 
@@ -137,12 +140,15 @@ static void queries(plexindex_handle *handle)
     /* Flags of other functions. */
     query.text = plexindex_bytes_of("/a");
     query.flags = PLEXINDEX_QUERY_PROBE;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR), "PLEXINDEX_QUERY_PROBE");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR),
+        "PLEXINDEX_QUERY_PROBE");
     query.flags = PLEXINDEX_QUERY_FULL;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR), "PLEXINDEX_QUERY_FULL",
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR),
+        "PLEXINDEX_QUERY_FULL",
                   "plexindex_refresh()");
     query.text.length = 3;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &block, ERROR), "PLEXINDEX_QUERY_FULL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &block, ERROR),
+        "PLEXINDEX_QUERY_FULL");
     query.flags = PLEXINDEX_QUERY_AT_ONCE;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_refresh(handle, &query, ERROR), "PLEXINDEX_QUERY_AT_ONCE",
                   "plexindex_match_path()");
@@ -155,19 +161,22 @@ static void libraries(const struct setting *setting, plexindex_handle *handle)
     plexindex_table_op op;
     char *json;
     (void)setting;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, zeros, LONG, &other, ERROR), "4096");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, zeros, LONG,
+        &other, ERROR), "4096");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, zeros, LONG, ERROR), "65536");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(library, zeros, LONG, ERROR), "32767");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(library, zeros, LONG, ERROR), "255");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, zeros, LONG, "1", 1, 0, ERROR), "32767");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, zeros, LONG, 0, ERROR), "255");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_call(handle, "items.get", zeros, LONG, NULL, &json, ERROR), "67108864");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_call(handle, "items.get", zeros, LONG, NULL, &json, ERROR),
+        "67108864");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_notify(handle, zeros, LONG, ERROR), "16 MiB");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_table(handle, zeros, LONG, 0, &table, ERROR), "bytes");
 
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, "t", 1, 0, &table, ERROR));
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(table, zeros, LONG, "v", 1, 0, LONG, ERROR), "name");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(table, "n", 1, zeros, LONG, 0, 4 * LONG, ERROR), "value",
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(table, "n", 1, zeros, LONG, 0, 4 * LONG, ERROR),
+        "value",
                   "900000000");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_remove(table, zeros, LONG, ERROR), "name");
     memset(&op, 0, sizeof op);

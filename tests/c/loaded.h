@@ -1,5 +1,6 @@
 /*
- * For programs that load the library at run time and are not linked with it: its functions by their names, and what a process
+ * For programs that load the library at run time and are not linked with it: its functions by their names,
+     and what a process
  * has of threads, files and mappings.
  */
 #ifndef LOADED_H

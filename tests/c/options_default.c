@@ -1,5 +1,6 @@
 /*
- * Zeroed options mean the defaults that the header names: an index opened with zeros does, request for request, what one
+ * Zeroed options mean the defaults that the header names: an index opened with zeros does, request for request,
+     what one
  * opened with those values does. And each option does something: changed alone, it changes what can be seen.
  */
 #include "block.h"
@@ -59,7 +60,8 @@ struct seen {
 
 static struct seen work(const plexindex_options *options)
 {
-    static const char *const questions[] = {"/elsewhere/Exact (2001).mkv", "/elsewhere/twin.mkv", "/nowhere/at/all.mkv"};
+    static const char *const questions[] = {"/elsewhere/Exact (2001).mkv", "/elsewhere/twin.mkv",
+        "/nowhere/at/all.mkv"};
     struct seen seen;
     int lines[5];
     long before = requests();
@@ -329,7 +331,8 @@ static void limits(const struct setting *setting)
     options.matches_limit = 20000;
     handle = opened(&options);
     movies = library_of(handle, "Movies");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, 0, 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, 0, 0,
+        ERROR));
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));

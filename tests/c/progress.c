@@ -56,7 +56,8 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     watcher->calls++;
 
     plexindex_lookup_key(watcher->movies, watcher->path);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(watcher->handle, ERROR), "callback", "from its own callback");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(watcher->handle, ERROR), "callback",
+        "from its own callback");
     stats = plexindex_stats_init();
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(watcher->handle, &stats, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, ERROR));
@@ -107,7 +108,7 @@ int main(int argc, char **argv)
     pages = atol(harness("pages"));
     CHECK(pages < PAGES);
 
-    /* The next call goes on about where this one stopped: a page may have been under way, and fifty rows are compared. */
+    /* The next call continues about where this one stopped: a page may have been on its way. */
     begin(&watcher, 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
     CHECK(watcher.calls > 0);
@@ -129,14 +130,14 @@ int main(int argc, char **argv)
     CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");
     CHECK(watcher.items == MOVIES);
 
-    /* A fetch of the same library within waits for the one that is under way, which goes on meanwhile; then it fetches. */
+    /* A nested fetch of the same library waits for the running one, which continues meanwhile. */
     begin(&watcher, 0);
     watcher.flags = PLEXINDEX_QUERY_FULL;
     query.progress = fetch_within;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
     CHECK(watcher.calls > 0);
 
-    /* One that comes when all is fetched costs nothing. What says no behind it ends the call, which had nothing left to do. */
+    /* The last report comes after the fetch. A function that ends it still ends the call. */
     begin(&watcher, 1);
     watcher.flags = 0;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(watcher.handle, ERROR));

@@ -1,6 +1,7 @@
 /*
  * A host that loads the library at run time, uses it, and lets it go again: after plexindex_close() no thread of the
- * library runs, and after dlclose() it is out of the process, whatever was done with it, fetches and watching included, and
+ * library runs, and after dlclose() it is out of the process, whatever was done with it,
+     fetches and watching included, and
  * although a thread that used it lives on. Nothing piles up: open files and mapped files are as before.
  *
  * Not linked with the library: all of it goes through dlsym().
@@ -15,12 +16,15 @@ static struct {
     const char *(*status_name)(int32_t);
     int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
     int32_t (*close)(plexindex_handle *, plexindex_buffer *);
-    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **, plexindex_buffer *);
+    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **,
+        plexindex_buffer *);
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t, plexindex_buffer *);
+    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t,
+        plexindex_buffer *);
     int32_t (*drain_log)(plexindex_log_fn, void *, plexindex_buffer *);
-    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *, char **, plexindex_buffer *);
+    int32_t (*call)(const plexindex_handle *, const char *, const char *, size_t, const plexindex_call_options *,
+        char **, plexindex_buffer *);
     void (*free)(char *);
 } api;
 
@@ -140,7 +144,8 @@ static void use(const struct use *use)
     CHECK(strcmp(found, use->key) == 0);
     /* Of two folders the second is another thread's. */
     CHECK_STATUS(PLEXINDEX_OK, call(handle, "walk.next",
-                                    "{\"start\":[{\"kind\":\"folder\",\"path\":\"/proc/self\"},{\"kind\":\"folder\",\"path\":\"/dev\"}],"
+                                    "{\"start\":[{\"kind\":\"folder\",\"path\":\"/proc/self\"},"
+                                    "{\"kind\":\"folder\",\"path\":\"/dev\"}],"
                                     "\"limit\":1,\"once\":true}"));
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
     /* Lines that are not drained stay behind: what watches may write one until it is closed. */

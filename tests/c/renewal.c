@@ -1,5 +1,6 @@
 /*
- * A host whose token is refused: its function gives another one, on the thread of the call, and the call is made again; and
+ * A host whose token is refused: its function gives another one, on the thread of the call,
+     and the call is made again; and
  * a token that the host sets itself.
  */
 #include "block.h"

@@ -1,6 +1,7 @@
 /*
  * Every function on a handle whose server does not answer. Never fetched: an error of its own that names the server,
- * within the time that was given. Fetched: the old answers go on, marked stale once they have expired, and what the host
+ * within the time that was given. Fetched: the old answers go on, marked stale once they have expired,
+     and what the host
  * tells is kept.
  */
 #include "block.h"
@@ -102,8 +103,10 @@ static void silent(const plexindex_handle *handle, int64_t deadline_ms)
     const plexindex_library_handle *movies = library_of(handle, "Movies");
     plexindex_stats stats = plexindex_stats_init();
     double begin = now();
-    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, deadline_ms, ERROR), "deadline");
-    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_matches(movies, "/a.mkv", 7, "7", 2, 1, 0, deadline_ms, ERROR), "deadline");
+    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, deadline_ms, ERROR),
+        "deadline");
+    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_matches(movies, "/a.mkv", 7, "7", 2, 1, 0, deadline_ms, ERROR),
+        "deadline");
     CHECK(now() - begin < 5.0); /* valgrind is slow */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));
     CHECK(stats.matches == 0);
@@ -149,7 +152,8 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
 
     /* What the host tells is kept, and overrules what was listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), 0,
+        ERROR));
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_OK, other_key);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/host/a.mkv", 11, ERROR));
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);

@@ -1,6 +1,7 @@
 /*
  * Several threads on one handle, each doing all that a host may do at once: lookups, matches, batches, records,
- * invalidations, refreshes, statistics, logs. No answer is ever wrong, and each thread's own writes are seen by its next
+ * invalidations, refreshes, statistics, logs. No answer is ever wrong,
+     and each thread's own writes are seen by its next
  * lookup. (A library that must be fetched is asked for by all of them at once: it is fetched once.)
  */
 #include "block.h"
@@ -93,7 +94,8 @@ static void now_and_then(const struct worker *worker, int round)
         break;
     case 6:
         /* Each thread its own path, whose neighbours the others look up. */
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, paths[worker->number], strlen(paths[worker->number]), ERROR));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, paths[worker->number],
+            strlen(paths[worker->number]), ERROR));
         break;
     default:
         CHECK(library_of(handle, "Movies") == movies);

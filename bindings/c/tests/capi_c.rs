@@ -65,6 +65,7 @@ programs! {
     limits,
     log,
     misuse,
+    misuse_open,
     options_default,
     progress,
     reload,
