@@ -24,7 +24,7 @@ LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/**/*.py"],
     "Node.js": ["node/*.js"],
-    "Go": ["go/*.go"],
+    "Go": ["go/*.go", "go/shim.h"],
 }
 # How each calls `plexindex_open`; in Python as a method of the loaded library, in C++ by its name.
 PATTERNS = {

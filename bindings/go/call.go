@@ -1,31 +1,6 @@
 package plexindex
 
-/*
-#include <stdlib.h>
-#include "plexindex.h"
-
-extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
-extern void plexindexGoLog(void *user, int32_t level, char *message, size_t length);
-
-static int32_t report(void *user, const plexindex_progress *progress) {
-    return plexindexGoProgress(user, (plexindex_progress *)progress);
-}
-
-static void receive(void *user, int32_t level, const char *message, size_t length) {
-    plexindexGoLog(user, level, (char *)message, length);
-}
-
-// Go must not store a Go pointer in C's memory: `user` is a number.
-static int32_t call_method(const plexindex_handle *handle, const char *method, const char *request, size_t length,
-                           int64_t deadline_ms, uintptr_t user, char **out, plexindex_buffer *error) {
-    plexindex_call_options options = {sizeof options, deadline_ms, report, (void *)user};
-    return plexindex_call(handle, method, request, length, &options, out, error);
-}
-
-static int32_t drain_log(uintptr_t user, plexindex_buffer *error) {
-    return plexindex_drain_log(receive, (void *)user, error);
-}
-*/
+// #include "shim.h"
 import "C"
 
 import (

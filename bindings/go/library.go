@@ -1,32 +1,6 @@
 package plexindex
 
-/*
-#include "plexindex.h"
-
-extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
-
-static int32_t report_query(void *user, const plexindex_progress *progress) {
-    return plexindexGoProgress(user, (plexindex_progress *)progress);
-}
-
-// Matches many paths, or one if `count` is 0. Refreshes if `out` is NULL.
-static int32_t query(const plexindex_handle *handle, const plexindex_library_handle *library, const char *text,
-                     size_t length, size_t count, int64_t deadline_ms, uint32_t flags, uintptr_t user,
-                     plexindex_buffer *out, plexindex_buffer *error) {
-    plexindex_query query = {sizeof query, library, {text, length}, deadline_ms, flags, 0, report_query, (void *)user};
-    if (out == NULL) return plexindex_refresh(handle, &query, error);
-    if (count > 0) return plexindex_match_paths(handle, &query, count, out, error);
-    return plexindex_match_path(handle, &query, out, error);
-}
-
-// The found key belongs to the thread, which another goroutine may get after the call: copies it. Returns its length.
-static size_t lookup_key(const plexindex_library_handle *library, const char *path, char *key) {
-    const char *found = plexindex_lookup_key(library, path);
-    size_t length = found == NULL ? 0 : strlen(found);
-    memcpy(key, found, length);
-    return length;
-}
-*/
+// #include "shim.h"
 import "C"
 
 import (
@@ -141,9 +115,9 @@ func (l *Library) LookupKey(path string) string {
 		return ""
 	}
 	defer l.index.end()
-	var key [256]byte // a key has at most 255 bytes
+	var key [512]byte // a key has at most 273 bytes
 	data, _ := view(path + "\x00")
-	return string(key[:C.lookup_key(l.handle, data, (*C.char)(unsafe.Pointer(&key)))])
+	return string(key[:C.lookup_key(l.handle, data, (*C.char)(unsafe.Pointer(&key)), C.size_t(len(key)))])
 }
 
 // LookupKeys is LookupKey for many paths.

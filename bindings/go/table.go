@@ -1,18 +1,6 @@
 package plexindex
 
-/*
-#include "plexindex.h"
-
-// The found value belongs to the thread, which another goroutine may get after the call: copies it. Returns its length.
-static size_t table_lookup(const plexindex_table_handle *table, const char *name, char *value, size_t capacity) {
-    const char *found = NULL;
-    plexindex_table_lookup(table, name, &found);
-    size_t length = found == NULL ? 0 : strlen(found);
-    if (length > capacity) return 0;
-    memcpy(value, found, length);
-    return length;
-}
-*/
+// #include "shim.h"
 import "C"
 
 import (
