@@ -115,9 +115,12 @@ func (l *Library) LookupKey(path string) string {
 		return ""
 	}
 	defer l.index.end()
-	var key [512]byte // a key has at most 273 bytes
 	data, _ := view(path + "\x00")
-	return string(key[:C.lookup_key(l.handle, data, (*C.char)(unsafe.Pointer(&key)), C.size_t(len(key)))])
+	return resultText(C.lookup_key(l.handle, data))
+}
+
+func resultText(result C.fast_result) string {
+	return string((*[len(result.text)]byte)(unsafe.Pointer(&result.text))[:result.length])
 }
 
 // LookupKeys is LookupKey for many paths.

@@ -38,22 +38,27 @@ static inline int32_t drain_log(uintptr_t user, plexindex_buffer *error) {
     return plexindex_drain_log(receive, (void *)user, error);
 }
 
-// The result of a fast lookup belongs to the thread, which another goroutine may get after the call: copies the result.
-// Returns its length, and 0 if it does not fit.
-static inline size_t copy_text(const char *found, char *memory, size_t capacity) {
-    size_t length = found == NULL ? 0 : strlen(found);
-    if (length > capacity) return 0;
-    if (length > 0) memcpy(memory, found, length);
-    return length;
+// The result of a fast lookup, returned by value: the library's own result belongs to the thread, which another goroutine
+// may get after the call. Keys have at most 273 bytes, and values 1,000.
+typedef struct fast_result {
+    size_t length;
+    char text[1024];
+} fast_result;
+
+static inline fast_result copy_result(const char *found) {
+    fast_result result;
+    result.length = found == NULL ? 0 : strnlen(found, sizeof result.text);
+    if (found != NULL) memcpy(result.text, found, result.length);
+    return result;
 }
 
-static inline size_t lookup_key(const plexindex_library_handle *library, const char *path, char *key, size_t capacity) {
-    return copy_text(plexindex_lookup_key(library, path), key, capacity);
+static inline fast_result lookup_key(const plexindex_library_handle *library, const char *path) {
+    return copy_result(plexindex_lookup_key(library, path));
 }
 
-static inline size_t table_lookup(const plexindex_table_handle *table, const char *name, char *value, size_t capacity) {
+static inline fast_result table_lookup(const plexindex_table_handle *table, const char *name) {
     const char *found = NULL;
     plexindex_table_lookup(table, name, &found);
-    return copy_text(found, value, capacity);
+    return copy_result(found);
 }
 #endif

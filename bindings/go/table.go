@@ -6,7 +6,6 @@ import "C"
 import (
 	"strings"
 	"time"
-	"unsafe"
 )
 
 // A Table has the host's own values by name. Any number of goroutines may use it at once.
@@ -39,10 +38,8 @@ func (t *Table) Lookup(name string) string {
 		return ""
 	}
 	defer t.index.end()
-	var value [1024]byte
 	data, _ := view(name + "\x00")
-	room := (*C.char)(unsafe.Pointer(&value))
-	return string(value[:C.table_lookup(t.handle, data, room, C.size_t(len(value)))])
+	return resultText(C.table_lookup(t.handle, data))
 }
 
 // read makes a call that fills a buffer, and returns whether there is a value.
