@@ -1,8 +1,7 @@
-/* Keeps a map from files to rating keys by the feed of changes: feed URL TOKEN CACHE FILE SECONDS
- * FILE holds the cursor and the map between runs. The program brings the map up to date, goes on until nothing changes
- * for SECONDS, and prints it: a rating key,
-     a tab and a path in each line. Before the first listing it waits as long for
- * a server that is away. It reads JSON with Jansson. */
+/* Keeps a map from files to rating keys with the feed of changes: feed URL TOKEN CACHE FILE SECONDS
+ * FILE stores the cursor and the map between runs. The program updates the map until nothing changes for SECONDS, and
+ * prints each rating key, a tab and the path. It waits up to SECONDS for the first listing. It reads JSON with
+ * Jansson. */
 #define _POSIX_C_SOURCE 200809L
 #include <jansson.h>
 #include <plexindex.h>
@@ -12,11 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* {"cursor": that of the last page in the map, "files": {path: {rating key: true}}}. Without a cursor the map has to be
- * listed. A file of several items has several keys. */
+/* {"cursor": the cursor of the last page, "files": {path: {rating key: true}}}. A file of several items has several
+ * keys. Without a cursor the program lists everything. */
 static json_t *map;
 
-/* Empties the map, so that all is listed next. */
+/* Empties the map, so that the program lists everything next. */
 static void begin_anew(void)
 {
     json_decref(map);
@@ -39,7 +38,7 @@ static int32_t call(const plexindex_handle *index, const char *method, json_t *r
 
 static const char *text_of(const json_t *object, const char *name)
 {
-    return json_string_value(json_object_get(object, name)); /* NULL where it is absent */
+    return json_string_value(json_object_get(object, name)); /* NULL if it is absent */
 }
 
 static void remove_pair(const char *path, const char *key)
@@ -56,7 +55,7 @@ static void add_pair(const char *path, const char *key)
     json_object_set_new(json_object_get(files, path), key, json_true());
 }
 
-/* Applies a change. Returns 0 for one that the feed cannot tell item by item. Applying it twice does no harm. */
+/* Applies a change, perhaps twice. Returns 0 for `list_again`, which names no item. */
 static int apply(const json_t *change)
 {
     const char *path = text_of(change, "path"), *from = text_of(change, "from"), *before = text_of(change, "from_key");
@@ -69,7 +68,7 @@ static int apply(const json_t *change)
     return 1;
 }
 
-/* Applies what changed since the cursor, page by page; without one everything that is listed. */
+/* Applies the changes since the cursor, or everything that is listed, page by page. */
 static int32_t update(const plexindex_handle *index, plexindex_buffer *error)
 {
     int more = 1;
@@ -90,7 +89,7 @@ static int32_t update(const plexindex_handle *index, plexindex_buffer *error)
     return PLEXINDEX_OK;
 }
 
-/* Stores cursor and map together: a file has both of the same time, whenever the program is killed. */
+/* Stores cursor and map together, because the program may be killed at any time. */
 static void save(const char *name)
 {
     char temporary[4096];
@@ -116,7 +115,7 @@ int main(int argc, char **argv)
     status = plexindex_open(&options, &index, failed);
     map = json_load_file(argv[4], 0, NULL);
     if (map == NULL) begin_anew();
-    /* Without the server's events a change is seen when its listing expires, after an hour. */
+    /* Without the server's events plexindex sees a change when the listing expires, after an hour. */
     if (status == PLEXINDEX_OK && call(index, "watch.start", json_object(), 0, &answer, failed) != PLEXINDEX_OK)
         fprintf(stderr, "no events: %s\n", error.text);
     else if (status == PLEXINDEX_OK)
@@ -124,7 +123,7 @@ int main(int argc, char **argv)
     probe.flags = PLEXINDEX_QUERY_PROBE;
     while (status == PLEXINDEX_OK) {
         int seconds = atoi(argv[5]);
-        /* Asks whether anything changed. While the server is away, changes of other processes still come. */
+        /* Asks whether anything changed. If the server is away, changes of other processes still arrive. */
         if (plexindex_refresh(index, &probe, failed) >= 100) fprintf(stderr, "%s\n", error.text);
         status = update(index, failed);
         if (status == PLEXINDEX_NOT_FETCHED && time(NULL) - begun < seconds) { /* nothing was fetched yet */

@@ -1,13 +1,13 @@
-/* The keys of many files, as a host in a hurry asks: find /media -type f | lookup URL TOKEN CACHE
+/* Prints the keys of many files: find /media -type f | lookup URL TOKEN CACHE
  *
- * What a fast lookup knows costs a microsecond. Only what it does not know is asked with a full query, which may fetch.
+ * A fast lookup takes a microsecond. A full query, which may fetch, follows only if the lookup finds nothing.
  */
 #include <plexindex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static plexindex_error error; /* the text of the last one */
+static plexindex_error error; /* the text of the last error */
 
 static int32_t key_of(const plexindex_handle *index, const plexindex_library_handle *all, const char *path,
                       plexindex_buffer *memory)

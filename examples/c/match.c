@@ -1,10 +1,10 @@
-/* Which item is this file, and what is known of it? match URL TOKEN CACHE LIBRARY FILE */
+/* Finds the item of a file: match URL TOKEN CACHE LIBRARY FILE */
 #include <plexindex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static plexindex_error error; /* the text of the last one */
+static plexindex_error error; /* the text of the last error */
 
 static const char *or_nothing(const char *text)
 {
@@ -27,7 +27,7 @@ static int32_t ask(plexindex_handle *index, const char *title, const char *file)
     if (status == PLEXINDEX_OK) {
         plexindex_query query = plexindex_query_init(file);
         query.library = library;
-        do status = plexindex_match_path(index, &query, &block, &error.buffer); /* fetches where it must */
+        do status = plexindex_match_path(index, &query, &block, &error.buffer); /* fetches the library if necessary */
         while (plexindex_buffer_grow(&block, status));
     }
     printf("%s\n", plexindex_get_status_name(status));
@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     options.server_url = plexindex_bytes_of(argv[1]);
     options.token = plexindex_bytes_of(argv[2]);
     options.cache_dir = plexindex_bytes_of(argv[3]);
-    status = plexindex_open(&options, &index, &error.buffer); /* the folder is made, nothing is fetched */
+    status = plexindex_open(&options, &index, &error.buffer); /* creates the folder, and sends no request */
     if (status != PLEXINDEX_OK) {
         fprintf(stderr, "%s\n", error.text);
         return 1;

@@ -1,10 +1,9 @@
-/* What a plug-in of a media program needs: plugin URL TOKEN CACHE LIBRARY MEDIA TOKENFILE FILE KEY
+/* A plug-in of a media program: plugin URL TOKEN CACHE LIBRARY MEDIA TOKENFILE FILE KEY
  *
- * A thread of the plug-in records FILE, which the host imported, as the item KEY. Then it prints the files below MEDIA
- * that Plex lacks, each with the cause. While the server is away, or refuses the token,
-     it waits and tries again. Another
- * program puts new tokens into TOKENFILE. main() plays the host: it loads the plug-in, waits until its thread is done,
- * and unloads it. A host may unload it at any time. The plug-in reads JSON with Jansson. */
+ * A thread of the plug-in records that the imported FILE is the item KEY. Then it prints the files below MEDIA that
+ * Plex lacks, with the cause. If the server is away or refuses the token, the thread retries. Another program writes
+ * new tokens to TOKENFILE. main() is the host: it loads the plug-in, waits for its thread, and unloads it. A host may
+ * unload the plug-in at any time. The plug-in reads JSON with Jansson. */
 #define _POSIX_C_SOURCE 200809L
 #include <jansson.h>
 #include <plexindex.h>
@@ -19,10 +18,10 @@ struct plugin {
     const plexindex_library_handle *library; /* valid as long as the index */
     const char *title, *media, *token_file, *file, *key;
     pthread_t worker;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* of the next fields */
     pthread_cond_t changed;
     int is_unloading, is_done;
-    int32_t imported; /* the status of that */
+    int32_t imported; /* the status of the import */
 };
 
 static void log_line(void *user, int32_t level, const char *message, size_t length)
@@ -31,13 +30,13 @@ static void log_line(void *user, int32_t level, const char *message, size_t leng
     fprintf(stderr, "plexindex, level %d: %.*s\n", (int)level, (int)length, message);
 }
 
-/* Gives the token that lies in the file by now, on the thread of a call that the server refused. */
+/* Reads a new token from the file, on the thread of a call that the server refused. */
 static int32_t renew_token(void *user, plexindex_buffer *token)
 {
     const struct plugin *plugin = user;
     char *text = token->data;
     FILE *file = fopen(plugin->token_file, "rb");
-    if (file == NULL) return 1; /* there is none: older answers are used */
+    if (file == NULL) return 1; /* no new token: plexindex uses cached answers */
     token->length = fread(text, 1, token->capacity, file);
     fclose(file);
     while (token->length > 0 && text[token->length - 1] == '\n') token->length--;
@@ -71,7 +70,7 @@ static int tries_again(struct plugin *plugin, int32_t status, const plexindex_er
     int goes_on;
     plexindex_drain_log(log_line, NULL, NULL);
     if (status < PLEXINDEX_CONNECT || status >= PLEXINDEX_LIBRARY_NOT_FOUND) return 0;
-    fprintf(stderr, "tried again in 5 s: %s\n", error->text);
+    fprintf(stderr, "retrying in 5 s: %s\n", error->text);
     clock_gettime(CLOCK_REALTIME, &late);
     late.tv_sec += 5;
     pthread_mutex_lock(&plugin->lock);
@@ -81,7 +80,7 @@ static int tries_again(struct plugin *plugin, int32_t status, const plexindex_er
     return goes_on;
 }
 
-/* Records the file that the host imported. No function ends this call: the deadline says how long unloading waits. */
+/* Records the imported file. Only the deadline ends this call, so unloading waits up to two seconds. */
 static void import(struct plugin *plugin)
 {
     plexindex_error error;
@@ -92,7 +91,7 @@ static void import(struct plugin *plugin)
     if (plugin->imported != PLEXINDEX_OK) fprintf(stderr, "not imported: %s\n", error.text);
 }
 
-/* Prints what Plex lacks. Each call of the walk takes 200 ms or little more, so unloading waits no longer. */
+/* Prints the files that Plex lacks. Each call takes about 200 ms, so unloading does not wait longer. */
 static void walk(struct plugin *plugin)
 {
     plexindex_error error;
@@ -117,7 +116,7 @@ static void walk(struct plugin *plugin)
         json_array_foreach(json_object_get(answer, "findings"), i, finding) {
             const char *kind = json_string_value(json_object_get(finding, "kind"));
             const char *path = json_string_value(json_object_get(finding, "path"));
-            if (strcmp(kind, "folder") == 0) /* it is read next */
+            if (strcmp(kind, "folder") == 0) /* read it next */
                 json_array_append(start, finding);
             else if (strcmp(kind, "file") == 0)
                 printf("%s\t%s\n", json_string_value(json_object_get(finding, "cause")), path ? path : "(not UTF-8)");
@@ -147,12 +146,12 @@ static void unload(struct plugin *plugin, int has_worker)
 {
     set(plugin, &plugin->is_unloading);
     if (has_worker) pthread_join(plugin->worker, NULL);
-    plexindex_close(plugin->index, NULL); /* no call is under way; the watch ends too */
+    plexindex_close(plugin->index, NULL); /* no call is running; this also ends the watch */
     plexindex_drain_log(log_line, NULL, NULL);
     pthread_cond_destroy(&plugin->changed), pthread_mutex_destroy(&plugin->lock);
 }
 
-/* Returns 0 if the plug-in cannot work. Sends no request: the host does not wait for the server. */
+/* Returns 0 on failure. Sends no request, so the host does not wait for the server. */
 static int load(struct plugin *plugin, char **given)
 {
     plexindex_error error;

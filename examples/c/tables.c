@@ -1,6 +1,6 @@
-/* Keeps a value of the host's own, for every process that has the folder open: tables CACHE NAME [VALUE]
+/* Stores a value for every process that has the folder open: tables CACHE NAME [VALUE]
  *
- * Needs no server. Without VALUE it prints what was kept.
+ * Needs no server. Without VALUE it prints the stored value.
  */
 #include <plexindex.h>
 #include <stdio.h>
@@ -31,6 +31,6 @@ int main(int argc, char **argv)
         if (status == PLEXINDEX_OK) puts(memory);
     }
     if (status >= 100) fprintf(stderr, "%s\n", error.text);
-    if (status == PLEXINDEX_NOT_FOUND) fprintf(stderr, "nothing is kept as %s\n", argv[2]);
+    if (status == PLEXINDEX_NOT_FOUND) fprintf(stderr, "there is no value of %s\n", argv[2]);
     return plexindex_close(index, NULL) == PLEXINDEX_OK && status == PLEXINDEX_OK ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-// Which items are the files below a folder? `batch URL TOKEN CACHE LIBRARY DIRECTORY`
+// Finds the items of the files below a folder: `batch URL TOKEN CACHE LIBRARY DIRECTORY`
 #include <plexindex.hpp>
 
 #include <filesystem>

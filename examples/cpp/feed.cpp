@@ -1,6 +1,6 @@
-// Keeps a map from files to rating keys by the feed of changes. `feed URL TOKEN CACHE FILE SECONDS`
-// FILE holds the cursor and the map between runs. The program goes on until nothing changes for SECONDS. Before the
-// first listing it waits as long for a server that is away. It reads JSON with nlohmann/json.
+// Keeps a map from files to rating keys with the feed of changes: `feed URL TOKEN CACHE FILE SECONDS`
+// FILE stores the cursor and the map between runs. The program updates the map until nothing changes for SECONDS, and
+// prints it. It waits up to SECONDS for the first listing. It reads JSON with nlohmann/json.
 #include <nlohmann/json.hpp>
 #include <plexindex.hpp>
 
@@ -18,11 +18,11 @@ namespace {
 using Json = nlohmann::json;
 
 struct Map {
-    std::string cursor; // that of the last page in the map; empty: all has to be listed
+    std::string cursor; // the cursor of the last page; empty: list everything
     std::map<std::string, std::map<std::string, bool>> files; // {path: {rating key: true}}: a file may have several
 };
 
-// Applies a change. Returns false for one that the feed cannot tell item by item. Applying it twice does no harm.
+// Applies a change, perhaps twice. Returns false for `list_again`, which names no item.
 bool apply(Map &map, const Json &change) {
     if (!change.contains("item")) return false; // list_again
     const std::string key = change["item"]["rating_key"], before = change.value("from_key", key);
@@ -34,7 +34,7 @@ bool apply(Map &map, const Json &change) {
     return true;
 }
 
-// Applies what changed since the cursor, page by page; without one everything that is listed.
+// Applies the changes since the cursor, or everything that is listed, page by page.
 void update(const plexindex::Index &index, Map &map) {
     for (bool more = true; more;) try {
         const Json request = map.cursor.empty() ? Json{{"full", true}} : Json{{"cursor", map.cursor}};
@@ -55,7 +55,7 @@ void load(Map &map, const std::string &name) {
     stored["cursor"].get_to(map.cursor), stored["files"].get_to(map.files);
 }
 
-// Cursor and map together: a file has both of the same time, whenever the program is killed.
+// Stores cursor and map together, because the program may be killed at any time.
 void save(const Map &map, const std::string &name) {
     std::ofstream file(name + ".new", std::ios::binary);
     file.exceptions(std::ios::failbit | std::ios::badbit);
@@ -74,7 +74,7 @@ int main(int argc, char **argv) try {
     options.cache_dir = argv[3];
     const auto index = plexindex::Index::open(options);
     try {
-        index.call("watch.start"); // else a change is seen when its listing expires, after an hour
+        index.call("watch.start"); // without events plexindex sees a change when the listing expires
     } catch (const plexindex::Error &error) {
         std::cerr << "no events: " << error.what() << '\n';
     }
@@ -84,9 +84,9 @@ int main(int argc, char **argv) try {
     const auto late = std::chrono::steady_clock::now() + time;
     for (bool goes_on = true; goes_on;) {
         try {
-            index.all_libraries().refresh(plexindex::RefreshMode::probe); // asks whether anything changed
+            index.all_libraries().refresh(plexindex::RefreshMode::probe); // asks the server for changes
         } catch (const plexindex::Error &error) {
-            std::cerr << error.what() << '\n'; // changes of other processes still come
+            std::cerr << error.what() << '\n'; // changes of other processes still arrive
         }
         try {
             update(index, map);

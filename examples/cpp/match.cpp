@@ -1,4 +1,4 @@
-// Which item is this file? `match URL TOKEN CACHE LIBRARY FILE`
+// Finds the item of a file: `match URL TOKEN CACHE LIBRARY FILE`
 #include <plexindex.hpp>
 
 #include <iostream>
@@ -8,10 +8,10 @@ int main(int argc, char **argv) try {
     plexindex::Options options;
     options.server_url = argv[1];
     options.token = argv[2];
-    options.cache_dir = argv[3]; // is made; nothing is fetched
+    options.cache_dir = argv[3]; // creates the folder, and sends no request
     const auto index = plexindex::Index::open(options);
     const auto movies = index.library(argv[4]);
-    const auto match = movies.match(argv[5]); // fetches the library where it must
+    const auto match = movies.match(argv[5]); // fetches the library if necessary
     if (const auto item = match.item()) {
         std::cout << item->key() << ": " << item->title() << '\n';
     } else {

@@ -1,6 +1,6 @@
 /*
- * One answer of each kind, read the way a host reads it: through offsets, each checked against the block's end. Prints
- * what it sees, so that running it shows what answers look like.
+ * Reads one answer of each kind as a host does, and checks each offset against the end of the block. Prints the
+ * answers.
  */
 #include "block.h"
 

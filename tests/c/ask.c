@@ -1,5 +1,5 @@
 /*
- * plexindex_buffer_grow() enlarges memory, which is used again. The harness gives a path that 20 films end with.
+ * plexindex_buffer_grow() enlarges memory for reuse. The harness passes a path whose file name 20 movies share.
  */
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /*
- * The three functions that take many at once: plexindex_match_paths(), plexindex_lookup_keys() and
- * plexindex_record_matches(). Each gives, in order, just what the function for one gives.
+ * plexindex_match_paths(), plexindex_lookup_keys() and plexindex_record_matches() give, in order, the results of the
+ * functions for one path.
  */
 #include "block.h"
 
@@ -165,9 +165,8 @@ int main(int argc, char **argv)
     }
 
     /*
-     * The first batch fetches the library, once: sections, identity, two pages,
-         sections. The paths that should be listed
-     * and are not cost one look at the clocks and one question, in two shapes.
+     * The first batch fetches the library once: sections, identity, two pages, sections. Paths that should be listed
+     * but are not cost one probe, and one search in two spellings.
      */
     many = match_all(handle, movies, &paths, 0);
     before = requests();

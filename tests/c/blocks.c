@@ -1,6 +1,6 @@
 /*
- * The functions that read a block: what is there, and what is not. A block that was damaged, cut or never written gives
- * nothing outside of it. (check_block() compares them with the offsets, for every answer of these programs.)
+ * The functions that read a block never return memory outside of it, even if the block is damaged, cut or never
+ * written. check_block() compares their results with the offsets for every answer of these programs.
  */
 #include "block.h"
 

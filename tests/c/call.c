@@ -1,7 +1,6 @@
 /*
- * Methods by name: what C gives and gets. A wrong argument is named, a progress function ends a call on its own thread,
- * an answer may come with an error, and a wait is woken by another thread or handle. What a method means is tested in
- * Rust.
+ * plexindex_call(): messages name a wrong argument, a progress function ends a call, an error may have an answer, and
+ * another thread wakes a wait. Tests in Rust check what each method means.
  */
 #include "check.h"
 

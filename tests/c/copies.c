@@ -1,11 +1,9 @@
 /*
- * Two copies of the library in one process, as two plug-ins of a host may bring them,
-     on one folder. Each has a SQLite of its
- * own,
-     and these would take each other's locks away: so the second is refused as long as the first has the folder open, and
- * then goes on where that one stopped. On two folders both work.
+ * Two copies of the library in one process open one folder, as two plug-ins of a host may do. Each copy has its own
+ * SQLite, and would release the other's file locks: so plexindex refuses the second open while the first lasts. Both
+ * copies work on two folders.
  *
- * Not linked with the library: all of it goes through dlsym().
+ * The program loads the library with dlsym().
  */
 #include "loaded.h"
 

@@ -1,7 +1,6 @@
 /*
- * The text of an error in the caller's own buffer: many calls that fail at once,
-     on threads that are not their readers',
- * each with another input; and buffers that are too small, empty, misaligned or none.
+ * Error texts in the caller's own buffer. Many calls fail at once on several threads, each with another input. Other
+ * buffers are too small, empty, misaligned or NULL.
  */
 #include "check.h"
 

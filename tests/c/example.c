@@ -9,15 +9,15 @@ int main(int argc, char **argv)
     plexindex_options options = plexindex_options_init();
     options.server_url = plexindex_bytes_of(argv[1]);
     options.token = plexindex_bytes_of(argv[2]);
-    options.cache_dir = plexindex_bytes_of(argv[3]); // the folder is made, nothing is fetched
+    options.cache_dir = plexindex_bytes_of(argv[3]); // creates the folder, and sends no request
     plexindex_query query = plexindex_query_init(argv[4]); // in all libraries
     plexindex_handle *index = NULL;
     int32_t status = plexindex_open(&options, &index, failed);
     if (status == PLEXINDEX_OK)
-        do status = plexindex_match_path(index, &query, &block, failed); // fetches a library where it must
+        do status = plexindex_match_path(index, &query, &block, failed); // fetches a library if necessary
         while (plexindex_buffer_grow(&block, status));
     const plexindex_answer *answer = plexindex_get_answer(&block, 0); // NULL after an error
-    const plexindex_item *item = plexindex_get_item(&block, answer);  // NULL: there is no single one
+    const plexindex_item *item = plexindex_get_item(&block, answer);  // NULL unless there is a single one
     const char *text = item != NULL ? plexindex_get_text(&block, &item->key)
         : answer != NULL ? plexindex_get_text(&block, &answer->message) : error.text;
     printf("%s: %s\n", plexindex_get_status_name(status), text);

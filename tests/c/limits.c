@@ -1,6 +1,6 @@
 /*
- * Arguments that are too long are refused before they are copied: where memory is short, a copy would end the host. And
- * what else is refused with the remedy in its text.
+ * plexindex refuses an argument that is too long before copying it, because a copy may exhaust the memory. The messages
+ * name the remedy.
  */
 #define _GNU_SOURCE
 #include "block.h"

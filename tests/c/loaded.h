@@ -1,7 +1,6 @@
 /*
- * For programs that load the library at run time and are not linked with it: its functions by their names,
-     and what a process
- * has of threads, files and mappings.
+ * For programs that load the library at run time: its functions by name, and the threads, files and mappings of the
+ * process.
  */
 #ifndef LOADED_H
 #define LOADED_H

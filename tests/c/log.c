@@ -1,6 +1,6 @@
 /*
- * The log reaches a host through plexindex_drain_log(), on the host's own thread, oldest line first. And nothing of it,
- * nor any error message, nor any file of the store, ever holds the token.
+ * plexindex_drain_log() passes the lines to the host on its own thread, oldest first. No log line, error message or
+ * file of the store contains the token.
  */
 #include "block.h"
 

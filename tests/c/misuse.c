@@ -1,7 +1,6 @@
 /*
- * Invalid arguments: each gives a status and a message that names the argument and the remedy, never a crash,
-     and leaves
- * the handle usable. Passes NULL for each pointer, and each wrong size of each struct.
+ * Invalid arguments: each gives a status and a message that names the argument and the remedy, never a crash, and
+ * leaves the handle usable. Passes NULL for each pointer, and each wrong size of each struct.
  */
 #include "block.h"
 

@@ -1,7 +1,6 @@
 /*
- * Zeroed options mean the defaults that the header names: an index opened with zeros does, request for request,
-     what one
- * opened with those values does. And each option does something: changed alone, it changes what can be seen.
+ * Zeroed options mean the defaults that the header names: an index with zeros sends the same requests as an index with
+ * those values. Each option changes something that a host can see.
  */
 #include "block.h"
 

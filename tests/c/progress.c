@@ -1,6 +1,6 @@
 /*
- * Progress is told on the caller's thread, in order, and each call of it can end the call, the last one too; what was
- * fetched until then is kept. The callback may call plexindex itself, and fetch what the call fetches.
+ * plexindex reports progress on the caller's thread, in order. Each report can end the call, and the store keeps what
+ * was fetched. The callback may call plexindex, and fetch the same library.
  */
 #include "block.h"
 

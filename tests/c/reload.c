@@ -1,10 +1,8 @@
 /*
- * A host that loads the library at run time, uses it, and lets it go again: after plexindex_close() no thread of the
- * library runs, and after dlclose() it is out of the process, whatever was done with it,
-     fetches and watching included, and
- * although a thread that used it lives on. Nothing piles up: open files and mapped files are as before.
+ * A host loads and unloads the library. After plexindex_close() no thread of the library runs. dlclose() unmaps it,
+ * even after fetches and watches, and while a thread lives that used it. No open files or mapped files accumulate.
  *
- * Not linked with the library: all of it goes through dlsym().
+ * The program loads the library with dlsym().
  */
 #include "loaded.h"
 

@@ -1,7 +1,6 @@
 /*
- * A host whose token is refused: its function gives another one, on the thread of the call,
-     and the call is made again; and
- * a token that the host sets itself.
+ * The server refuses the token. The host's function returns another one on the thread of the call, which then runs
+ * again. Or the host sets a token itself.
  */
 #include "block.h"
 

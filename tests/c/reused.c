@@ -1,5 +1,5 @@
 /*
- * One buffer for all calls: after every error it holds no answer of an earlier call.
+ * One buffer serves all calls: after an error it has no answer of an earlier call.
  */
 #include <stdalign.h>
 

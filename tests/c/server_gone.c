@@ -1,8 +1,6 @@
 /*
- * Every function on a handle whose server does not answer. Never fetched: an error of its own that names the server,
- * within the time that was given. Fetched: the old answers go on, marked stale once they have expired,
-     and what the host
- * tells is kept.
+ * The server does not answer. Without a listing each function returns an error in time that names the server. With a
+ * listing the cached answers remain, stale once they have expired, and plexindex keeps what the host records.
  */
 #include "block.h"
 

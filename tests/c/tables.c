@@ -1,5 +1,5 @@
 /*
- * What a host keeps itself: values by name, without a server; and beside a server's libraries.
+ * Tables: values by name, without a server and beside its libraries.
  */
 #include "block.h"
 

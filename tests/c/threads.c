@@ -1,8 +1,6 @@
 /*
- * Several threads on one handle, each doing all that a host may do at once: lookups, matches, batches, records,
- * invalidations, refreshes, statistics, logs. No answer is ever wrong,
-     and each thread's own writes are seen by its next
- * lookup. (A library that must be fetched is asked for by all of them at once: it is fetched once.)
+ * Several threads use one handle for lookups, matches, batches, records, invalidations, refreshes, statistics and
+ * logs. No answer is wrong, each thread sees its own writes, and the library is fetched once.
  */
 #include "block.h"
 

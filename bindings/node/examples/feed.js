@@ -5,7 +5,8 @@ const plexindex = require('plexindex');
 
 async function main([serverUrl, token, cacheDir, library]) {
   const index = await plexindex.open({ serverUrl, token, cacheDir });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => index.close()); // ends the wait with the code 'CLOSED'
+  // Closing ends the wait with the code 'CLOSED'.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => index.close());
   await index.library(library).refresh(); // fetch once: the feed starts from what the index has
   await index.call('watch.start'); // without the server's events, changes are noticed once an hour
   let { cursor } = await index.call('changes.list', { library }); // the present; a cursor outlives the process

@@ -1,11 +1,11 @@
 'use strict';
-// Which item is this file? `node match.js URL TOKEN CACHE LIBRARY FILE`
+// Finds the item of a file: `node match.js URL TOKEN CACHE LIBRARY FILE`
 
 const plexindex = require('plexindex');
 
 async function main([serverUrl, token, cacheDir, library, file]) {
-  const index = await plexindex.open({ serverUrl, token, cacheDir }); // the folder is made, nothing is fetched
-  const match = await index.library(library).match(file); // fetches the library where it must
+  const index = await plexindex.open({ serverUrl, token, cacheDir }); // creates the folder, and sends no request
+  const match = await index.library(library).match(file); // fetches the library if necessary
   if (match.item) console.log(`${match.item.key}: ${match.item.title}`);
   else
     console.log(

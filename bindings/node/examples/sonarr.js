@@ -1,18 +1,18 @@
 'use strict';
-// A webhook for Sonarr (Settings, Connect, Webhook, on file import): answers the Plex item of the imported episode.
+// A webhook for Sonarr (Settings, Connect, Webhook, on file import): returns the Plex item of the imported episode.
 //   PLEX_URL=http://127.0.0.1:32400 PLEX_TOKEN=… [LIBRARY='TV Shows'] [PORT=8099] [WAIT_S=30] node sonarr.js
-// Where Sonarr names folders otherwise than Plex: SONARR_FOLDER=/tv PLEX_FOLDER=/data/shows
+// If Sonarr and Plex name folders differently: SONARR_FOLDER=/tv PLEX_FOLDER=/data/shows
 
 const http = require('node:http');
 const { setTimeout: sleep } = require('node:timers/promises');
 const plexindex = require('plexindex');
 
 const LONGEST = 1 << 20; // of a body, in bytes
-// make and compose files pass variables on that are empty.
+// make and compose files pass on empty variables.
 const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value));
 const env = { LIBRARY: 'TV Shows', CACHE_DIR: 'plexindex-cache', PORT: '8099', WAIT_S: '30', ...given };
 
-/** The match of a path. Plex lists a file some seconds after it was imported, so a miss is asked again. */
+/** Matches a path. Plex lists a file some seconds after its import, so a miss is retried. */
 async function find(library, path, signal) {
   const end = Date.now() + Number(env.WAIT_S) * 1000;
   for (;;) {
@@ -23,7 +23,7 @@ async function find(library, path, signal) {
   }
 }
 
-/** The body of a request; null for one that is too long, which is read to its end, so that the client hears why. */
+/** Reads the body of a request to its end, so that the client gets an answer. Returns null if it is too long. */
 async function read(request) {
   const parts = [];
   let length = 0;
@@ -54,7 +54,7 @@ async function main() {
   const library = index.library(env.LIBRARY);
   const server = http.createServer(async (request, response) => {
     const gone = new AbortController();
-    response.on('close', () => gone.abort()); // Sonarr waits no more: neither does the question
+    response.on('close', () => gone.abort()); // Sonarr disconnected: stop the match
     const refused = (error) => [
       error instanceof SyntaxError ? 400 : 502,
       { error: error.code ?? error.name, message: error.message },
@@ -68,7 +68,7 @@ async function main() {
     index.close();
   };
   server.on('error', (error) => {
-    // such as a port that is taken
+    // such as a port in use
     failed(error);
     stop();
   });
