@@ -44,7 +44,7 @@ static void show(const char *question, const struct answered *answered)
     }
 }
 
-/* Asks, shows, and checks status, rung, confidence and reason. */
+/* Prints an answer, and checks its status, match kind, confidence and reason. */
 static struct answered expect(ask_fn function, const plexindex_library_handle *library, const char *text,
     int32_t status,
                               int rung, int confidence, int reason)
@@ -96,13 +96,13 @@ static void movie(const plexindex_library_handle *movies)
     CHECK(item->kind == 1 && item->year == 2001 && item->season == -1 && item->episode == -1 && item->flags == 0);
     forget(&answered);
 
-    /* Another spelling of the same path; the answer has the server's. */
+    /* Another spelling of the path. The answer has the server's spelling. */
     answered = MATCH(movies, "/DATA/movies/exact (2001)/EXACT (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_EXACT, HIGH,
                      PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
     forget(&answered);
 
-    /* Its second version. */
+    /* The second version of the movie. */
     answered = MATCH(movies, "/data/movies/Exact (2001)/Exact (2001) 4K.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_EXACT, HIGH,
                      PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900001");
@@ -125,22 +125,22 @@ static void file_names(const plexindex_library_handle *movies)
 {
     struct answered answered;
     uint32_t i;
-    /* Under no folder of a library, and the name carries the title and the year: this item. */
+    /* Outside of the libraries' folders, a name with title and year is evidence. */
     answered = MATCH(movies, "/elsewhere/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, HIGH,
                      PLEXINDEX_REASON_PATH_TELLS);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "tells the same item") != NULL);
     forget(&answered);
-    /* Under one, it should be listed as such: verify it. */
+    /* Inside of a library's folder the file should be listed: low confidence. */
     answered = MATCH(movies, "/data/movies/new/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_NOT_LISTED);
     forget(&answered);
-    /* In a folder of another year: another file. */
+    /* A folder with another year contradicts the match. */
     answered = MATCH(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_CONTRADICTED);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "another file") != NULL);
     CHECK(plexindex_lookup_key(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv") == NULL);
     forget(&answered);
-    /* Two items with that name. */
+    /* Two items have this file name. */
     answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_SEVERAL_ITEMS);
     CHECK(answer_of(&answered, 0)->candidates_count == 2);
@@ -153,7 +153,7 @@ static void file_names(const plexindex_library_handle *movies)
     forget(&answered);
 }
 
-/* The same folder and file name elsewhere: closer than the file name alone. */
+/* The same folder and file name under another root match as a suffix. */
 static void suffixes(const plexindex_library_handle *movies)
 {
     struct answered answered = MATCH(movies, "/mnt/backup/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK,
@@ -167,7 +167,7 @@ static void suffixes(const plexindex_library_handle *movies)
     forget(&answered);
 }
 
-/* Rules between the host's paths and the server's, each way and each kind. */
+/* Mappings of each kind. */
 static void mappings(const struct setting *setting)
 {
     static const struct {
@@ -201,7 +201,7 @@ static void mappings(const struct setting *setting)
         handle = opened(&options);
         answered = MATCH(library_of(handle, "Movies"), paths[i], PLEXINDEX_OK, PLEXINDEX_MATCH_MAPPED, HIGH,
                          PLEXINDEX_REASON_NONE);
-        /* The listed path, as the server spells it. */
+        /* The path in the server's spelling. */
         text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path,
             "/data/movies/Exact (2001)/Exact (2001).mkv");
         forget(&answered);
@@ -218,7 +218,7 @@ static void not_found(const plexindex_library_handle *movies)
     forget(&answered);
     answered = MATCH(movies, "/elsewhere/New (2026).mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE, NO_CONFIDENCE,
                      PLEXINDEX_REASON_NO_LOCATION);
-    /* The sentence names the folders that there are: what a mapping would have to lead to. */
+    /* The message names the libraries' folders, to which a mapping must lead. */
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "/data/movies") != NULL);
     forget(&answered);
 }
@@ -231,14 +231,14 @@ static void confirmed(const plexindex_library_handle *movies)
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->title, "Exact");
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/host/mine.mkv");
     forget(&answered);
-    /* It answers first, also before what is listed. */
+    /* A recorded match answers before the listing. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003",
         24, 0, ERROR));
     answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_CONFIRMED, HIGH,
         PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900003");
     forget(&answered);
-    /* What is no item of this library is taken, and the answer says so. */
+    /* plexindex records a key that is not listed, and says so in the answer. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/none.mkv", 19, "999999", 6, 0, ERROR));
     answered = MATCH(movies, "/elsewhere/none.mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE, NO_CONFIDENCE,
                      PLEXINDEX_REASON_NO_LOCATION);
@@ -255,19 +255,19 @@ static void confirmed(const plexindex_library_handle *movies)
 static void all_libraries(void)
 {
     struct answered answered;
-    /* One library owns the path. */
+    /* One library has the path. */
     answered = MATCH(NULL, "/data/movies/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_EXACT, HIGH,
                      PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->library_title, "Movies");
     forget(&answered);
-    /* Two libraries share a folder: the same file is two items. */
+    /* Two libraries share a folder, so one file is two items. */
     answered = MATCH(NULL, "/data/both/both.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_MATCH_EXACT, LOW,
                      PLEXINDEX_REASON_SEVERAL_LIBRARIES);
     CHECK(answer_of(&answered, 0)->candidates_count == 2);
     forget(&answered);
 }
 
-/* What was never fetched, and what was fetched long ago. */
+/* Libraries without a listing, and with an old one. */
 static void not_fetched_and_stale(const struct setting *setting)
 {
     plexindex_options options = options_of(setting);
@@ -276,7 +276,7 @@ static void not_fetched_and_stale(const struct setting *setting)
     plexindex_handle *first = handle;
     const plexindex_library_handle *movies;
 
-    /* Offline, the store answers for all that it has. */
+    /* Offline, the store answers. */
     options.flags = PLEXINDEX_OPEN_OFFLINE;
     options.library_ttl_ms = PLEXINDEX_TTL_AT_ONCE;
     handle = opened(&options);
@@ -290,7 +290,7 @@ static void not_fetched_and_stale(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     handle = first;
 
-    /* A library whose listing cannot come in time. The harness holds each page back for two seconds. */
+    /* The harness delays each page for two seconds, longer than the deadline. */
     harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":2000}");
     harness("fault {\"kind\":\"search\",\"count\":0,\"action\":\"delay\",\"ms\":2000}");
     movies = NULL;

@@ -3,7 +3,7 @@
  */
 #include "check.h"
 
-/* Calls until the answer fits. */
+/* Repeats the call until the answer fits. */
 #define GROWING(call, memory) \
     do { status = call; } while (plexindex_buffer_grow(memory, status))
 
@@ -15,7 +15,7 @@ static int32_t match_one(const plexindex_handle *handle, const plexindex_query *
     return plexindex_match_paths(handle, &batch, 1, block, error);
 }
 
-/* Memory that holds no small answer is refused before the server is asked: the next call has the whole deadline. */
+/* A call refuses memory that is too small for any answer before it asks the server. */
 static void refused_first(const plexindex_handle *handle, const plexindex_query *query)
 {
     int32_t (*const functions[])(const plexindex_handle *, const plexindex_query *, plexindex_buffer *,
@@ -35,7 +35,7 @@ static void refused_first(const plexindex_handle *handle, const plexindex_query 
     CHECK(requests() == 0);
 }
 
-/* A large answer is not written beyond its room, and the size that it needs is exactly enough. */
+/* A large answer stays within its memory, and the reported size is exactly enough. */
 static void exactly(const plexindex_handle *handle, const plexindex_query *query, size_t need)
 {
     unsigned char *memory = malloc(need + 1);
@@ -73,17 +73,17 @@ int main(int argc, char **argv)
     GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, status, "path");
     CHECK(block.capacity == capacity);
-    /* The earlier answer is none of this call's. */
+    /* The call does not return the earlier answer. */
     CHECK(plexindex_get_answer(&block, 0) == NULL);
     plexindex_buffer_free(&block);
     CHECK(block.data == NULL && block.capacity == 0);
-    /* Before the first call it gives room for most answers. */
+    /* Before the first call plexindex_buffer_grow() allocates enough for most answers. */
     CHECK(plexindex_buffer_grow(&block, PLEXINDEX_OK) == 0 && block.data == NULL);
     CHECK(plexindex_buffer_grow(&block, PLEXINDEX_BUFFER_TOO_SMALL) == 1 && block.capacity == 8192);
     CHECK(plexindex_buffer_grow(&block, PLEXINDEX_BUFFER_TOO_SMALL) == 0);
     plexindex_buffer_free(&block);
-    /* No memory is no crash, and keeps what there is. */
-    none.length = SIZE_MAX / (sizeof(size_t) > 4 ? 4 : 1); /* a quarter of 32 bits may be there */
+    /* A failed allocation keeps the earlier memory. */
+    none.length = SIZE_MAX / (sizeof(size_t) > 4 ? 4 : 1); /* with 32 bits a quarter may be available */
     CHECK(plexindex_buffer_grow(&none, PLEXINDEX_BUFFER_TOO_SMALL) == 0 && none.data == NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;

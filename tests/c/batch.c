@@ -6,7 +6,7 @@
 
 #define COUNT 500
 
-/* Texts one after the other, each followed by a NUL. */
+/* Concatenated texts, each followed by a NUL. */
 struct texts {
     char *data;
     size_t length;
@@ -51,7 +51,7 @@ static struct answered match_all(const plexindex_handle *handle, const plexindex
     return answered;
 }
 
-/* Two answers say the same of a path, wherever they stand in their blocks. */
+/* Checks that two answers for a path are equal. */
 static void same(const struct answered *many, uint32_t index, const struct answered *one, const char *path)
 {
     const plexindex_answer *a = answer_of(many, index);
@@ -72,7 +72,7 @@ static void same(const struct answered *many, uint32_t index, const struct answe
     }
 }
 
-/* At once each path has the answer that it has alone, and no request is sent. Returns how many have an item. */
+/* With AT_ONCE a batch has the answers of single matches, and sends no request. Returns the number of items. */
 static uint32_t items_at_once(const plexindex_handle *handle, const plexindex_library_handle *library,
     const struct texts *paths)
 {
@@ -96,7 +96,7 @@ static uint32_t items_at_once(const plexindex_handle *handle, const plexindex_li
     return count;
 }
 
-/* The keys of many lookups, checked against those of one each. */
+/* Compares the keys of one batch with those of single lookups. */
 static void check_lookups(const plexindex_library_handle *library, const struct texts *paths, size_t expected)
 {
     plexindex_buffer buffer = {NULL, 0, 0};
@@ -138,7 +138,7 @@ int main(int argc, char **argv)
     long before;
     uint32_t i;
 
-    /* Listed ones, and between them one of each kind that is not. */
+    /* Listed paths, and between them one path of each other kind. */
     for (i = 0; i < COUNT; i++) {
         add(&paths, harness("path %d", (int)i));
     }
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 
     CHECK(items_at_once(handle, movies, &paths) == 0 && requests() == 0);
 
-    /* Memory for some answers only is refused before the server is asked. */
+    /* A batch refuses memory for a part of its answers before it asks the server. */
     {
         plexindex_query query = query_of(movies, NULL);
         plexindex_buffer small = {malloc(8192), 8192, 0};
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
     forget(&many);
     CHECK(items_at_once(handle, movies, &paths) >= COUNT + 1);
 
-    /* A hundred at once, seen by the next lookup. */
+    /* Record a hundred matches at once: the next lookup finds them. */
     for (i = 0; i < 100; i++) {
         snprintf(text, sizeof text, "/host/%d.mkv", (int)i);
         add(&recorded, text);
@@ -208,7 +208,7 @@ int main(int argc, char **argv)
     check_lookups(movies, &recorded, 100);
     CHECK(requests() == before);
 
-    /* An empty batch is a batch. */
+    /* A batch may be empty. */
     free(paths.data);
     memset(&paths, 0, sizeof paths);
     many = match_all(handle, movies, &paths, 0);

@@ -6,7 +6,7 @@
 
 #include "check.h"
 
-/* An answer: the caller's memory, and the status of the call that filled it. */
+/* The memory of an answer, and the status of its call. */
 struct answered {
     plexindex_buffer buffer;
     int32_t status;
@@ -34,7 +34,7 @@ static inline const plexindex_answers *head_of(const struct answered *answered)
     return answered->buffer.data;
 }
 
-/* An array inside a block, with its place and its alignment checked. */
+/* Returns an array of a block, after checking its offset and alignment. */
 static inline const void *array_of(const struct answered *answered, uint32_t offset, size_t count, size_t step,
                                    size_t alignment)
 {
@@ -53,7 +53,7 @@ static inline const plexindex_answer *answer_of(const struct answered *answered,
     return (const void *)(first + (size_t)index * head->answer_size);
 }
 
-/* The item of an answer; NULL: there is no single one. */
+/* Returns the single item of an answer, or NULL. */
 static inline const plexindex_item *item_of(const struct answered *answered, const plexindex_answer *answer)
 {
     return answer->item == 0 ? NULL : array_of(answered, answer->item, 1, head_of(answered)->item_size, 4);
@@ -68,7 +68,7 @@ static inline const plexindex_item *candidate_of(const struct answered *answered
     return (const void *)(first + (size_t)index * head->item_size);
 }
 
-/* A text of a block; NULL: there is none. */
+/* Returns a text of a block, or NULL. */
 static inline const char *text_of(const struct answered *answered, plexindex_text text)
 {
     check_text(answered, text);
@@ -92,7 +92,7 @@ static inline void check_item(const struct answered *answered, const plexindex_i
     CHECK(item->reserved == 0);
 }
 
-/* Walks a whole block: every offset lies inside it, every field has a value that the header knows. */
+/* Checks that every offset of a block is inside it, and that every field has a value of the header. */
 static inline void check_block(const struct answered *answered, uint32_t count)
 {
     const plexindex_answers *head = head_of(answered);
@@ -122,7 +122,7 @@ static inline void check_block(const struct answered *answered, uint32_t count)
         CHECK(answer->age_ms >= -1);
         check_text(answered, answer->message);
         CHECK((answer->status == PLEXINDEX_OK) == (item != NULL));
-        /* A single item that was found by the end of its path says what speaks for it. */
+        /* A match by the end of the path has a reason. */
         by_end = answer->match_kind == PLEXINDEX_MATCH_SUFFIX || answer->match_kind == PLEXINDEX_MATCH_FILE_NAME;
         told = answer->status != PLEXINDEX_OK || by_end;
         CHECK(told == (answer->message.offset != 0));
@@ -144,10 +144,10 @@ static inline void check_block(const struct answered *answered, uint32_t count)
     }
 }
 
-/* A function that fills a buffer with answers to a query. */
+/* A function that answers a query. */
 typedef int32_t (*ask_fn)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
 
-/* Whether the call is to be made again, now that the buffer has the size that it asked for. */
+/* Enlarges the buffer. Returns whether to repeat the call. */
 static inline int grown(struct answered *answered)
 {
     if (answered->status != PLEXINDEX_BUFFER_TOO_SMALL) {
@@ -161,7 +161,7 @@ static inline int grown(struct answered *answered)
     return 1;
 }
 
-/* Asks with a buffer that grows to what is needed, as any host would. Free the result with forget(). */
+/* Asks with a buffer that grows as needed. Free the result with forget(). */
 static inline struct answered ask(ask_fn function, const plexindex_handle *handle, const plexindex_query *query)
 {
     struct answered answered;
@@ -182,7 +182,7 @@ static inline void forget(struct answered *answered)
     memset(answered, 0, sizeof *answered);
 }
 
-/* Matches a path and checks how it ends. */
+/* Matches a path, and checks status and key. */
 static inline void check_match(const plexindex_handle *handle, const plexindex_library_handle *library,
     const char *path,
                                int32_t status, const char *key)

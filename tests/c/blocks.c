@@ -4,7 +4,7 @@
  */
 #include "block.h"
 
-/* Reads all that a block says is there: the last byte of each text too. */
+/* Reads a whole block, with the last byte of each text. */
 static unsigned long walk(const plexindex_buffer *block)
 {
     unsigned long sum = 0;
@@ -34,7 +34,7 @@ static unsigned long walk(const plexindex_buffer *block)
     return sum;
 }
 
-/* A copy of a block that ends where its memory ends: what reads beyond is found by a sanitizer. */
+/* Copies a block into memory of its exact size, so that a sanitizer finds reads beyond it. */
 static plexindex_buffer copy_of(const plexindex_buffer *block, size_t length)
 {
     plexindex_buffer copy = {malloc(length == 0 ? 1 : length), length, length};
@@ -91,7 +91,7 @@ static void no_blocks(const plexindex_buffer *block)
     CHECK(plexindex_count_answers(&other) == 0);
     memcpy(memory, json, sizeof json);
     CHECK(plexindex_count_answers(&other) == 0);
-    /* As a call leaves it that wrote nothing, or found no room. */
+    /* The state after a call that wrote nothing. */
     other = *block;
     other.length = 0;
     CHECK(plexindex_count_answers(&other) == 0);
@@ -102,7 +102,7 @@ static void no_blocks(const plexindex_buffer *block)
     CHECK(plexindex_count_answers(&other) == 0);
     other.data = (char *)block->data + 4;
     CHECK(plexindex_count_answers(&other) == 0);
-    /* A copy of an answer, wherever it lies. */
+    /* A copy of an answer outside of the block. */
     memcpy((char *)odd + 1, answer, sizeof *answer);
     CHECK(plexindex_get_item(block, shifted) == plexindex_get_item(block, answer));
 }

@@ -9,7 +9,7 @@
 
 static plexindex_handle *handle;
 
-/* Calls a method with these options, and gives no answer. */
+/* Calls a method with these options, and drops its answer. */
 static int32_t call(const char *method, const char *request, const plexindex_call_options *options)
 {
     char *json = NULL;
@@ -54,7 +54,7 @@ static void misuse(void)
     plexindex_free(NULL);
 }
 
-/* Answers with and without an error, and without an index. */
+/* Calls methods that succeed and fail, with and without an index. */
 static void answers(void)
 {
     static const char item[] = "{\"key\": \"900001\"}", none[] = "{\"key\": \"4\"}",
@@ -132,7 +132,7 @@ static void waits(const plexindex_options *options)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
 }
 
-/* A fetch that a method needs is ended too. */
+/* The function also ends a fetch that a method needs. */
 static void ends_a_fetch(void)
 {
     struct waiting waiting;

@@ -20,11 +20,11 @@
 
 #include "plexindex.h"
 
-/* The text of this thread's last call that was given ERROR. */
+/* The error of this thread's last call with ERROR. */
 static __thread plexindex_error check_error;
 #define ERROR plexindex_error_init(&check_error)
 
-/* Ends the program with where, what and that text. */
+/* Ends the program with the place, a message and the last error. */
 #define FAIL(...) check_failed(__FILE__, __LINE__, __VA_ARGS__)
 
 #define CHECK(condition)                                                                                               \
@@ -34,10 +34,10 @@ static __thread plexindex_error check_error;
         }                                                                                                              \
     } while (0)
 
-/* The call gives this status. */
+/* The call must return this status. */
 #define CHECK_STATUS(expected, call) check_status(__FILE__, __LINE__, #call, expected, call)
 
-/* The call, given ERROR, gives this error, and its text holds each of the words (the input, the remedy). */
+/* The call, with ERROR, must return this error. Its text must contain the words: the input and the remedy. */
 #define CHECK_REFUSED(expected, call, ...)                                                                             \
     do {                                                                                                               \
         CHECK_STATUS(expected, call);                                                                                  \
@@ -75,7 +75,7 @@ static inline void check_message(const char *file, int line, const char *call, c
     }
 }
 
-/* What the harness gives. */
+/* The program's arguments. */
 struct setting {
     const char *url;
     const char *token;
@@ -126,13 +126,13 @@ static inline const char *method_answer(const plexindex_handle *handle, int32_t 
     return answer;
 }
 
-/* How many requests the server has had. */
+/* Returns the number of requests that the server received. */
 static inline long requests(void)
 {
     return atol(harness("requests"));
 }
 
-/* Options with the folder and the server, all else at its default. */
+/* Returns options with the folder and the server. */
 static inline plexindex_options options_of(const struct setting *setting)
 {
     plexindex_options options = plexindex_options_init();
@@ -150,7 +150,7 @@ static inline plexindex_handle *opened(const plexindex_options *options)
     return handle;
 }
 
-/* The library with this title; NULL: all of them. */
+/* Returns the library with this title, or all of them for NULL. */
 static inline const plexindex_library_handle *library_of(const plexindex_handle *handle, const char *title)
 {
     const plexindex_library_handle *library = NULL;

@@ -21,7 +21,7 @@ struct copy {
 };
 
 static struct copy copies[2];
-/* Whose names of statuses check.h prints. */
+/* The copy whose status names check.h prints. */
 static struct copy *current;
 
 const char *plexindex_get_status_name(int32_t status)
@@ -65,7 +65,7 @@ static int32_t open_in(int number, const struct setting *setting, const char *fo
     return current->open(&options, handle, ERROR);
 }
 
-/* Records a match, and sees those that were recorded before: each under its number. */
+/* Records a match, and finds the earlier ones. */
 static void use(plexindex_handle *handle, const char *key, int matches)
 {
     const plexindex_library_handle *movies = NULL;
@@ -107,13 +107,13 @@ int main(int argc, char **argv)
     load(&copies[1], other);
     CHECK(copies[0].open != copies[1].open);
 
-    /* One folder: in turn, whatever the path that names it. */
+    /* One folder by any of its paths: one copy at a time. */
     for (round = 0; round < 6; round++) {
         char shared[4096];
         int one = round % 2;
         snprintf(shared, sizeof shared, "%s/shared", setting.folder);
         CHECK_STATUS(PLEXINDEX_OK, open_in(one, &setting, shared, &handles[one]));
-        /* As often as it likes. */
+        /* One copy may open the folder several times. */
         CHECK_STATUS(PLEXINDEX_OK, open_in(one, &setting, alias, &second));
         use(second, key, 2 * round);
         CHECK_REFUSED(PLEXINDEX_STORE, open_in(1 - one, &setting, shared, &handles[1 - one]), "another copy", "shared",
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
         CHECK_STATUS(PLEXINDEX_OK, current->close(handles[one], ERROR));
     }
 
-    /* Two folders: both at once. */
+    /* Two folders: both copies at once. */
     for (round = 0; round < 2; round++) {
         char own[4096];
         snprintf(own, sizeof own, "%s/%d", setting.folder, round);

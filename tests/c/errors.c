@@ -12,7 +12,7 @@
 static plexindex_handle *handle;
 static const plexindex_library_handle *movies;
 
-/* A call that another thread makes, as a runtime would. */
+/* A call on another thread. */
 struct call {
     pthread_t thread;
     int number;
@@ -22,7 +22,7 @@ struct call {
     plexindex_buffer error;
 };
 
-/* Fails: each way to fail names its input. */
+/* Makes calls that fail, and name their input. */
 static void *fails(void *given)
 {
     struct call *call = given;
@@ -86,7 +86,7 @@ static void at_once(void)
     }
 }
 
-/* A call that fails with this name in its text. */
+/* Fails with an error text that contains this name. */
 static int32_t fail(plexindex_buffer *error)
 {
     return plexindex_lookup_keys(movies, "no/key", 7, 1, NULL, error);
@@ -103,13 +103,13 @@ static void buffers(void)
     char all[512];
 
     stats.items = 7;
-    /* Memory that is not aligned. */
+    /* Misaligned memory. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, fail(&error));
     whole = error.length;
     CHECK(whole > 4 && strlen(memory + 1) == whole);
     strcpy(all, memory + 1);
 
-    /* Too small: what fits, a NUL, and how much it would be. */
+    /* Memory that is too small has the beginning, a NUL and the full length. */
     for (room = 0; room <= whole + 1; room++) {
         memset(memory, 'x', sizeof memory);
         error.data = room == 0 ? NULL : memory;
@@ -127,13 +127,13 @@ static void buffers(void)
         }
     }
 
-    /* A call that does not fail leaves none behind. */
+    /* A success empties the buffer. */
     error.data = memory;
     error.capacity = sizeof memory;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_wake_waiting(handle, &error));
     CHECK(error.length == 0 && memory[0] == '\0');
 
-    /* None, and none that could be one: nothing is done. */
+    /* Without a usable buffer the call does nothing. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, fail(NULL));
     CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_clear(handle, (void *)(odd + 1)));
     error.data = NULL;
@@ -143,7 +143,7 @@ static void buffers(void)
     error.capacity = SIZE_MAX;
     CHECK_STATUS(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(handle, &error));
 
-    /* The same buffer for the answer and the error: it holds the one or the other. */
+    /* One buffer for answer and error contains either. */
     error.capacity = sizeof memory;
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(NULL, "/a", 3, 1, &error, &error));
     CHECK(strstr(memory, "library") != NULL && error.length == strlen(memory));

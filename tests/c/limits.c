@@ -10,10 +10,10 @@
 
 #define LONG ((size_t)1 << 30)
 
-/* A gigabyte of zeros that takes no memory. */
+/* A gigabyte of zeros that occupies no memory. */
 static const char *zeros;
 
-/* Leaves room for less than a copy, unless a tool that needs much room of its own watches. */
+/* Limits the memory to less than a copy, unless a sanitizer or valgrind needs more. */
 static void limit_memory(void)
 {
 #if !defined(__SANITIZE_ADDRESS__)
@@ -22,7 +22,7 @@ static void limit_memory(void)
 #endif
 }
 
-/* A text of so many letters. */
+/* Returns a text of this length. */
 static plexindex_bytes letters(size_t length)
 {
     static char text[1 << 17];
@@ -41,7 +41,7 @@ static void open_with(const struct setting *setting, size_t at, plexindex_bytes 
     CHECK(handle == NULL);
 }
 
-/* A long value is not shown in full: the text of its error has its beginning, the length and the remedy. */
+/* The error of a long value has its beginning, its length and the remedy. */
 static void mappings(const struct setting *setting)
 {
     plexindex_options options = options_of(setting);
@@ -83,7 +83,7 @@ static void options(const struct setting *setting)
     open_with(setting, offsetof(plexindex_options, shared), letters(4097), "shared");
     mappings(setting);
     open_with(setting, offsetof(plexindex_options, token), letters(65537), "65536");
-    CHECK(strstr(check_error.text, "xxx") == NULL); /* no token is shown */
+    CHECK(strstr(check_error.text, "xxx") == NULL); /* the message does not contain the token */
 
     options.deadline_ms = -2;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "deadline_ms is -2",
@@ -107,7 +107,7 @@ static void options(const struct setting *setting)
     CHECK(strstr(check_error.text, "secret") == NULL);
 }
 
-/* A call with a text that is refused: only its beginning is shown. */
+/* A method refuses a long text, and shows only its beginning. */
 static void refused(const plexindex_handle *handle, const char *method, const char *name, size_t length,
     const char *word)
 {
@@ -137,7 +137,7 @@ static void queries(plexindex_handle *handle)
     refused(handle, "items.get", "key", 256, "255");
     refused(handle, "changes.list", "cursor", 201, "cursor");
     refused(handle, "changes.list", "library", 4097, "4096");
-    /* Flags of other functions. */
+    /* Flags that belong to other functions. */
     query.text = plexindex_bytes_of("/a");
     query.flags = PLEXINDEX_QUERY_PROBE;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR),
@@ -189,7 +189,7 @@ static void libraries(const struct setting *setting, plexindex_handle *handle)
 
 }
 
-/* Without file descriptors a call says so. */
+/* A call reports that no file descriptors are left. */
 static void descriptors(const struct setting *setting)
 {
     plexindex_options options = options_of(setting);

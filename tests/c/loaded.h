@@ -11,13 +11,13 @@
 #include <dlfcn.h>
 #include <time.h>
 
-/* A function of the library, and the pointer that gets it. */
+/* A function of the library, and the pointer to set. */
 struct function {
     const char *name;
     void *slot;
 };
 
-/* Returns what dlclose() takes. */
+/* Returns the handle for dlclose(). */
 static inline void *load_functions(const char *path, const struct function *functions, size_t count)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -30,13 +30,13 @@ static inline void *load_functions(const char *path, const struct function *func
         if (symbol == NULL) {
             FAIL("%s", dlerror());
         }
-        /* ISO C converts no data pointer into a function's: POSIX says that the bytes are the same. */
+        /* ISO C does not convert a data pointer to a function pointer; POSIX makes their bytes equal. */
         memcpy(functions[i].slot, &symbol, sizeof symbol);
     }
     return library;
 }
 
-/* Whether any mapping of this process comes from a file whose path holds the text. */
+/* Returns whether the process maps a file whose path contains the text. */
 static inline int mapped(const char *text)
 {
     char line[8192];
@@ -62,7 +62,7 @@ static inline int entries(const char *folder)
     return count;
 }
 
-/* The kernel lists a thread for a moment after it was joined: `tries` are milliseconds. */
+/* The kernel lists a joined thread for a moment longer. `tries` are milliseconds. */
 static inline void check_threads(int expected, int tries)
 {
     const struct timespec pause = {0, 1000000};

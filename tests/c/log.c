@@ -10,7 +10,7 @@
 
 static const char *token;
 
-/* Whether bytes hold a text. */
+/* Returns whether bytes contain a text. */
 static int holds(const char *data, size_t length, const char *text)
 {
     size_t size = strlen(text);
@@ -57,7 +57,7 @@ static struct received drained(void)
     return received;
 }
 
-/* A receiver may call plexindex itself. */
+/* A receiver that calls plexindex. */
 static void call_back(void *user, int32_t level, const char *message, size_t length)
 {
     int *calls = user;
@@ -69,7 +69,7 @@ static void call_back(void *user, int32_t level, const char *message, size_t len
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_open(NULL, NULL, ERROR));
 }
 
-/* Reads all files below a folder; gives how many. */
+/* Checks all files below a folder, and returns their number. */
 static int no_token_below(const char *folder)
 {
     int files = 0;
@@ -115,7 +115,7 @@ static void no_token_in_message(int32_t expected, int32_t status)
     CHECK(strstr(check_error.text, token) == NULL);
 }
 
-/* Each way in which a request fails, with its message. */
+/* Makes requests fail in each way, and checks the messages. */
 static void failures(const struct setting *setting)
 {
     static const struct {
@@ -171,14 +171,14 @@ int main(int argc, char **argv)
     CHECK(strlen(token) >= 8);
     snprintf(path, sizeof path, "%s", harness("path 5"));
 
-    /* By default the log is silent where nothing fails. */
+    /* By default plexindex logs nothing unless something fails. */
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     CHECK(drained().lines == 0);
 
-    /* With everything logged there is something, full paths at the debug level only, and each line once. */
+    /* With all levels the log has lines, full paths only at the debug level, and each line once. */
     options.log_level = PLEXINDEX_LOG_DEBUG;
     handle = opened(&options);
     movies = library_of(handle, "Movies");
@@ -188,14 +188,14 @@ int main(int argc, char **argv)
     CHECK(drained().lines > 0);
     CHECK(drained().lines == 0);
 
-    /* The ring is bounded; what did not fit is counted. */
+    /* The ring is bounded, and counts dropped lines. */
     for (i = 0; i < 400; i++) {
         CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, ERROR));
     }
     received = drained();
     CHECK(received.lines > 0 && received.lines <= 257);
 
-    /* The receiver may call back in. */
+    /* The receiver may call plexindex. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, &calls, ERROR));
     CHECK(calls > 0);
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     failures(&setting);
     CHECK(strcmp(harness("tokens_in_urls"), "0") == 0);
 
-    /* A token within the URL is no less secret. */
+    /* A token in the URL is secret, too. */
     snprintf(url, sizeof url, "%s/?X-Plex-Token=%s", setting.url, token);
     options.server_url = plexindex_bytes_of(url);
     handle = NULL;

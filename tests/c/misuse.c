@@ -22,7 +22,7 @@ static void names_and_versions(void)
     snprintf(version, sizeof version, "%d.%d.%d", PLEXINDEX_VERSION_NUMBER / 1000000,
         PLEXINDEX_VERSION_NUMBER / 1000 % 1000,
              PLEXINDEX_VERSION_NUMBER % 1000);
-    /* That of Cargo.toml, which may have a pre-release behind it. */
+    /* The version of Cargo.toml may end in a pre-release. */
     CHECK(strncmp(plexindex_get_version(), version, strlen(version)) == 0);
     CHECK(strchr("-", plexindex_get_version()[strlen(version)]) != NULL);
     CHECK(strcmp(plexindex_get_status_name(PLEXINDEX_NOT_FOUND), "NOT_FOUND") == 0);
@@ -67,7 +67,7 @@ static void libraries(const plexindex_handle *handle)
     CHECK(slot == NULL);
 #undef LIBRARY
 
-    /* The same handle for the same selector, and each way to name a library. */
+    /* One selector always has the same handle. Each way to name a library works. */
     library = library_of(handle, "Movies");
     again = library_of(handle, "Movies");
     CHECK(library == again);
@@ -80,7 +80,7 @@ static void libraries(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_ALL, NULL, 0, &again, ERROR));
     works(handle, again);
 
-    /* A library that the server has not: known when it is asked for. */
+    /* The server does not have this library, which the first query reports. */
     again = library_of(handle, "Holiday");
     check_match(handle, again, known_path, PLEXINDEX_LIBRARY_NOT_FOUND, NULL);
     CHECK(strstr(check_error.text, "Holiday") != NULL);
@@ -113,7 +113,7 @@ static void lookups(const plexindex_library_handle *movies)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, NULL, 0, 0, &buffer, ERROR));
     CHECK(buffer.length == 0);
 
-    /* Too small gives the need and writes not beyond the room; the need is enough. */
+    /* A small buffer reports the needed size, which is enough, and stays intact beyond its end. */
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, ERROR));
     CHECK(buffer.length == 2);
     buffer.data = keys;
@@ -174,7 +174,7 @@ static void queries(const plexindex_handle *handle, const plexindex_library_hand
 #undef REFUSED
 }
 
-/* Whether memory is as small_buffers() filled it. */
+/* Returns whether memory is as small_buffers() filled it. */
 static int untouched(const unsigned char *memory, size_t length)
 {
     size_t i;
@@ -183,7 +183,7 @@ static int untouched(const unsigned char *memory, size_t length)
     return i == length;
 }
 
-/* A buffer that is too small gives the need and is not left; the need is exactly enough. */
+/* A small buffer reports the exact size, and stays intact beyond its end. */
 static void small_buffers(ask_fn function, const plexindex_handle *handle, const plexindex_query *query)
 {
     plexindex_buffer buffer = {NULL, 0, 0};
@@ -232,7 +232,7 @@ static void match_paths(const plexindex_handle *handle, const plexindex_library_
     buffer.capacity = sizeof memory - 1;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, ERROR), "align");
 
-    /* Paths that no file system has are refused; those that are just no text are not. */
+    /* plexindex refuses paths that no file system can have, but accepts paths that are not UTF-8. */
     memset(path, 'x', sizeof path);
     path[0] = '/';
     query.text.data = path;
@@ -309,7 +309,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/a", 3, "7\0008", 4, 1), "count");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/a", 3, "7", 2, SIZE_MAX), "count");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/a", 2, "7", 2, 1), "NUL");
-    /* All or none: the second path is empty. */
+    /* The second path is empty, so plexindex records none. */
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/nowhere/one.mkv\0", 18, "7\0008", 4, 2), "empty");
     CHECK(plexindex_lookup_key(movies, "/nowhere/one.mkv") == NULL);
     CHECK_STATUS(PLEXINDEX_OK, RECORDS(movies, NULL, 0, NULL, 0, 0));
@@ -359,7 +359,7 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
         CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_stats(handle, &stats, ERROR), "out_stats.size",
             "sizeof");
     }
-    /* A later header: what this library does not know stays zero. */
+    /* A later header: unknown fields stay zero. */
     memset(&future, 0, sizeof future);
     future.known.size = sizeof future;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &future.known, ERROR));
@@ -406,7 +406,7 @@ int main(int argc, char **argv)
     the_rest(handle, movies);
     works(handle, movies);
 
-    /* A success empties the text; a text outlives the index. */
+    /* A success empties the text. A text outlives the index. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22, ERROR));
     CHECK(strcmp(check_error.text, "") == 0);
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, ERROR), "query");

@@ -95,7 +95,7 @@ static void open_arguments(const struct setting *setting)
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, log_level, -2, "log_level", "-2");
     REFUSED(PLEXINDEX_UNSUPPORTED, reserved, 1, "reserved");
 
-    /* A NUL inside. */
+    /* A text that contains a NUL. */
     options = good;
     options.cache_dir.data = "/tmp\0/elsewhere";
     options.cache_dir.length = 15;

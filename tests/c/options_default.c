@@ -9,7 +9,7 @@
 static char path[4096];
 static char key[256];
 
-/* A new folder for each index, so that none finds what another fetched. */
+/* Each index has a new folder, so that it starts empty. */
 static plexindex_options fresh_options(const struct setting *setting)
 {
     static char folder[4096];
@@ -28,7 +28,7 @@ static void wait_ms(long ms)
     nanosleep(&time, NULL);
 }
 
-/* Lines of slow calls are not counted: they say how busy the machine was. */
+/* Does not count lines about slow calls, which depend on the machine. */
 static void count(void *user, int32_t level, const char *message, size_t length)
 {
     int *lines = user;
@@ -42,14 +42,14 @@ static void count(void *user, int32_t level, const char *message, size_t length)
     lines[level]++;
 }
 
-/* The log lines that wait: all, and by level. */
+/* Counts the waiting log lines in all and by level. */
 static void drain(int lines[5])
 {
     memset(lines, 0, 5 * sizeof *lines);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(count, lines, ERROR));
 }
 
-/* What can be seen of an index that did a day's work. */
+/* The observable state of an index after a day's work. */
 struct seen {
     int32_t statuses[6];
     long requests[3];
@@ -118,7 +118,7 @@ static void zero_is_the_default(const struct setting *setting)
     options.log_level = PLEXINDEX_LOG_WARN;
     options.slow_ms = 1000;
     options.shared_retry_ms = 60000;
-    options.user = options.token; /* whose view it is: the token's */
+    options.user = options.token; /* the user is the token's */
     options.user.length = 0;
     named = work(&options);
 
@@ -128,11 +128,11 @@ static void zero_is_the_default(const struct setting *setting)
     same("statistics: requests", zeroed.stats.requests, named.stats.requests, sizeof named.stats.requests);
     same("log lines", zeroed.lines, named.lines, sizeof named.lines);
     CHECK(zeroed.requests[0] == 0);
-    CHECK(zeroed.stats.requests[2] == 2); /* 1,203 movies, a thousand a page */
+    CHECK(zeroed.stats.requests[2] == 2); /* 1,203 movies in pages of a thousand */
     CHECK(zeroed.lines[0] == 0);
 }
 
-/* Without a server nothing can be fetched. */
+/* An index without a server fetches nothing. */
 static void only_a_folder(const struct setting *setting)
 {
     plexindex_options options = fresh_options(setting);
@@ -151,7 +151,7 @@ static void only_a_folder(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 }
 
-/* How many requests a second match costs, `pause` after the first. */
+/* Returns the requests of a second match, `pause` after the first. */
 static long second_match(const plexindex_options *options, long pause)
 {
     plexindex_handle *handle = opened(options);
@@ -176,21 +176,21 @@ static void times_to_live(const struct setting *setting)
     options = fresh_options(setting);
     options.library_ttl_ms = PLEXINDEX_TTL_AT_ONCE;
     CHECK(second_match(&options, 0) > 0);
-    /* Under five minutes is allowed, and warned of. */
+    /* Less than five minutes is allowed, with a warning. */
     drain(lines);
     options = fresh_options(setting);
     options.library_ttl_ms = 50;
     CHECK(second_match(&options, 200) > 0);
     drain(lines);
     CHECK(lines[PLEXINDEX_LOG_WARN] > 0);
-    /* However fresh the clocks say it is, a listing that is too old is fetched again. */
+    /* plexindex fetches a listing older than max_age again, even if it is fresh. */
     options = fresh_options(setting);
     options.library_ttl_ms = 50;
     options.max_age_ms = 100;
     CHECK(second_match(&options, 400) > 2);
 }
 
-/* How a first match ends. */
+/* Returns the status of a first match. */
 static int32_t first_match(const plexindex_options *options)
 {
     plexindex_handle *handle = opened(options);
@@ -216,7 +216,7 @@ static void patience(const struct setting *setting)
     plexindex_options options;
     int32_t status;
 
-    /* A failure that passes is tried again, unless the host does not want that. */
+    /* plexindex retries a temporary failure, unless the host forbids it. */
     harness("fault {\"kind\":\"sections\",\"count\":1,\"action\":\"status\",\"status\":500}");
     options = fresh_options(setting);
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
@@ -226,7 +226,7 @@ static void patience(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_SERVER_ERROR, first_match(&options));
     harness("heal");
 
-    /* A server that is silent for a second: no matter, too long for the time-out, too long for the deadline. */
+    /* The server is silent for a second: in time, too long for the time-out, too long for the deadline. */
     harness("fault {\"kind\":\"sections\",\"count\":0,\"action\":\"delay\",\"ms\":1000}");
     options = fresh_options(setting);
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
@@ -241,7 +241,7 @@ static void patience(const struct setting *setting)
     harness("heal");
 }
 
-/* Whether a segment is mapped. (SQLite maps a file of its own beside its log.) */
+/* Returns whether the process maps a segment. (SQLite maps its own file.) */
 static int warm_is_mapped(void)
 {
     char line[8192];
@@ -262,7 +262,7 @@ static void flags(const struct setting *setting)
     int lines[5];
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
 
-    /* Segments are mapped, unless the host says otherwise. */
+    /* plexindex maps segments, unless the host forbids it. */
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     CHECK(warm_is_mapped());
@@ -303,13 +303,13 @@ static void logs(const struct setting *setting)
     CHECK(lines[PLEXINDEX_LOG_DEBUG] > 0);
     options = fresh_options(setting);
     options.log_level = PLEXINDEX_LOG_OFF;
-    options.flags = PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS; /* warns */
+    options.flags = PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS; /* logs a warning */
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
     drain(lines);
     CHECK(lines[0] == 0);
 }
 
-/* The oldest matches go when they take more than they may. (Not one by one: matches are looked at by the thousand.) */
+/* Beyond the limit plexindex removes the oldest matches, a thousand at a time. */
 static void limits(const struct setting *setting)
 {
     enum { COUNT = 1500, PATH = 128 };

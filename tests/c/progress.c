@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #define MOVIES 1203
-#define PAGES 13 /* of a hundred rows */
+#define PAGES 13 /* of 100 rows */
 
 struct watcher {
     pthread_t thread;
@@ -15,15 +15,15 @@ struct watcher {
     const plexindex_library_handle *movies;
     const char *path;
     uint64_t stop_at; /* items; 0: never */
-    uint64_t first; /* of this call */
+    uint64_t first; /* items at this call's first report */
     uint64_t items;
     uint64_t elapsed_ms;
     int calls;
-    int has_stopped; /* it is not called again */
-    uint32_t flags; /* of a fetch within */
+    int has_stopped; /* the function must not run again */
+    uint32_t flags; /* of a nested fetch */
 };
 
-/* Before a call. */
+/* Resets the counts before a call. */
 static void begin(struct watcher *watcher, uint64_t stop_at)
 {
     watcher->stop_at = stop_at;
@@ -42,7 +42,7 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     CHECK(progress->size >= sizeof *progress);
     CHECK(strlen(progress->library.data) == progress->library.length);
     if (progress->library.length == 0) {
-        /* A slow machine: the server is still asked for its libraries. */
+        /* On a slow machine the call still asks for the libraries. */
         CHECK(progress->items == 0 && progress->total == 0);
         return 0;
     }
@@ -65,7 +65,7 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     return watcher->has_stopped;
 }
 
-/* Fetches all of the library in the middle of a fetch of it, then says no: by now there is nothing left to end. */
+/* Fetches the whole library during a fetch, and then ends the call, which has nothing left to do. */
 static int32_t fetch_within(void *user, const plexindex_progress *progress)
 {
     struct watcher *watcher = user;
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     watcher.movies = library_of(watcher.handle, "Movies");
     watcher.path = path;
 
-    /* Stopped on the way. */
+    /* End the fetch half-way. */
     begin(&watcher, 400);
     query = query_of(watcher.movies, NULL);
     query.progress = watch;
@@ -115,16 +115,16 @@ int main(int argc, char **argv)
     if (watcher.first < 400 - 100 - 50) {
         FAIL("of 400 items or more that were told of, the next call begins with %d", (int)watcher.first);
     }
-    /* Where storing is slower than fetching (valgrind), two pages wait to be stored and a third is handed over. */
+    /* Under valgrind storing is slower than fetching, so that two pages wait and a third is on its way. */
     CHECK(atol(harness("pages")) <= PAGES + 4);
     check_match(watcher.handle, watcher.movies, path, PLEXINDEX_OK, harness("key 5"));
 
-    /* What needs no fetch, tells nothing. */
+    /* A call without a fetch reports no progress. */
     begin(&watcher, 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
     CHECK(watcher.calls == 0);
 
-    /* The last call of it counts as the others do. All is fetched by then, and kept. */
+    /* The last report can end the call, too. The store keeps everything. */
     begin(&watcher, MOVIES);
     query.flags = PLEXINDEX_QUERY_FULL;
     CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");

@@ -26,7 +26,7 @@ static struct {
     void (*free)(char *);
 } api;
 
-/* check.h prints this. */
+/* check.h needs this function. */
 const char *plexindex_get_status_name(int32_t status)
 {
     return api.library == NULL ? "?" : api.status_name(status);
@@ -51,7 +51,7 @@ static void load(const char *path)
     CHECK(api.abi_version() == PLEXINDEX_ABI_VERSION);
 }
 
-/* What is done with the library while it is there. */
+/* Uses the loaded library. */
 struct use {
     const struct setting *setting;
     const char *path;
@@ -67,7 +67,7 @@ static void ignore(void *user, int32_t level, const char *message, size_t length
     (void)length;
 }
 
-/* Calls a method, and throws its answer away. */
+/* Calls a method, and drops its answer. */
 static int32_t call(const plexindex_handle *handle, const char *method, const char *request)
 {
     char *json = NULL;
@@ -76,7 +76,7 @@ static int32_t call(const plexindex_handle *handle, const char *method, const ch
     return status;
 }
 
-/* Watching, in one of the states that it may be in when it ends. */
+/* Starts a watch, and leaves it in one of its states. */
 static void watch(plexindex_handle *handle, int round)
 {
     const struct timespec pause = {0, 1000000};
@@ -104,13 +104,13 @@ static void use(const struct use *use)
     const char *found;
     char folder[4096];
 
-    /* An error leaves nothing behind either. */
+    /* An error leaks nothing. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, api.open(NULL, &handle, ERROR));
     CHECK(strlen(check_error.text) > 0);
     if (use->round % 4 == 3) {
         return;
     }
-    /* Each fourth round fetches into a new store; the others find a filled one. */
+    /* Each fourth round fetches into a new store. */
     if (use->round % 4 == 0) {
         snprintf(folder, sizeof folder, "%s/%d", use->setting->folder, use->round);
     } else {
@@ -118,7 +118,7 @@ static void use(const struct use *use)
     }
     options.cache_dir = plexindex_bytes_of(folder);
     options.log_level = PLEXINDEX_LOG_DEBUG;
-    /* Each fourth asks a server that is not there. */
+    /* Each fourth round asks a server that does not exist. */
     options.server_url = use->round % 4 == 2 ? plexindex_bytes_of("http://127.0.0.1:1") : options.server_url;
     options.retry_ms = PLEXINDEX_NO_RETRY;
     CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle, ERROR));
@@ -135,18 +135,18 @@ static void use(const struct use *use)
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), 0, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
-    /* What watches may have noted something just now: then a fast lookup says nothing until a call has read it. */
+    /* A watch may just have stored an event: then a fast lookup finds nothing until a call has read the event. */
     while ((found = api.lookup_key(movies, use->path)) == NULL) {
         CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
     }
     CHECK(strcmp(found, use->key) == 0);
-    /* Of two folders the second is another thread's. */
+    /* Another thread uses a second folder. */
     CHECK_STATUS(PLEXINDEX_OK, call(handle, "walk.next",
                                     "{\"start\":[{\"kind\":\"folder\",\"path\":\"/proc/self\"},"
                                     "{\"kind\":\"folder\",\"path\":\"/dev\"}],"
                                     "\"limit\":1,\"once\":true}"));
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
-    /* Lines that are not drained stay behind: what watches may write one until it is closed. */
+    /* Lines that nobody drains leak, and a watch may log until it is closed. */
     CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, ERROR));
 }
 
@@ -189,7 +189,7 @@ static void one_round(const char *path, struct use *what, int beside)
     if (beside) {
         pthread_barrier_wait(&barrier);
         CHECK(pthread_join(thread, NULL) == 0);
-        /* The next round counts those that are there when it begins. */
+        /* The next round counts the present ones when it begins. */
         check_threads(others - 1, 1000);
     }
 }

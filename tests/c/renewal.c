@@ -40,7 +40,7 @@ static int32_t no_token(void *calls, plexindex_buffer *token)
     return 1;
 }
 
-/* Without a new token the old listing answers at once, however small the memory is that the host begins with. */
+/* Without a new token the old listing answers at once, even with little memory. */
 static void old_answers(const struct setting *setting)
 {
     static const struct {
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     CHECK(renewal.calls == 1);
 
-    /* Without a new one, with one that says it is longer than its room, and soon after: the call fails as it did. */
+    /* The call still fails without a new token, with a length beyond the buffer, and soon afterwards. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, "refused", 7, ERROR));
     renewal.length = (size_t)-1;
     CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, ERROR), "401");
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     CHECK_REFUSED(PLEXINDEX_UNAUTHORIZED, plexindex_refresh(handle, &query, ERROR), "401");
     CHECK(renewal.calls == 2);
 
-    /* The host sets one. */
+    /* The host sets a token. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, setting.token, strlen(setting.token), ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "a b", 3, ERROR), "trim it");

@@ -11,7 +11,7 @@ static const plexindex_table_handle *table;
 static plexindex_buffer block;
 static int32_t status_before;
 
-/* What a call is given. */
+/* The arguments of a call. */
 struct input {
     const plexindex_handle *handle;
     const plexindex_library_handle *library;
@@ -37,7 +37,7 @@ CALL(table_get_next, in->table, NULL, 0)
 static const struct {
     const char *name;
     call call;
-    int takes; /* HANDLE, LIBRARY, TABLE, and what else it checks. */
+    int takes; /* HANDLE, LIBRARY, TABLE and other checks. */
 } calls[] = {
 #define HANDLE 1
 #define LIBRARY 2
@@ -62,7 +62,7 @@ static void answer(void)
 
 static void refused(size_t at, const char *what, const struct input *in)
 {
-    /* An error text in memory of its own, none, the same buffer, and one that is refused itself. */
+    /* Error buffers: separate memory, none, the same buffer, and an invalid one. */
     alignas(16) static char odd[sizeof(plexindex_buffer) + 1];
     plexindex_buffer *errors[] = {ERROR, NULL, &block, (void *)(odd + 1)};
     size_t i;

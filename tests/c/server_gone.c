@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-/* The status of an answer that may not be waited for; the block is in the buffer. */
+/* Asks with AT_ONCE, and returns the status. */
 static int32_t at_once(const plexindex_handle *handle, plexindex_query query, uint32_t flags, plexindex_buffer *buffer)
 {
     query.flags = PLEXINDEX_QUERY_AT_ONCE | flags;
@@ -67,7 +67,7 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, one, PLEXINDEX_QUERY_OFFLINE, &page));
     CHECK(plexindex_get_answer(&page, 0)->item == 0);
 
-    /* What needs no server, needs none. */
+    /* These calls need no server. */
     method_answer(handle, PLEXINDEX_NOT_FETCHED, "items.list", "{\"library\": \"Movies\"}");
     CHECK(plexindex_lookup_key(movies, "/data/movies/a.mkv") == NULL);
     CHECK(plexindex_lookup_key(all, "/data/movies/a.mkv") == NULL);
@@ -82,7 +82,7 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK(stats.items == 0 && stats.listings == 0);
 }
 
-/* A refused connection passes, so it is tried again, but not past the deadline. */
+/* plexindex retries a refused connection until the deadline. */
 static void deadline(const plexindex_handle *handle)
 {
     plexindex_query query = query_of(library_of(handle, "Movies"), "/data/movies/a.mkv");
@@ -91,11 +91,11 @@ static void deadline(const plexindex_handle *handle)
     query.deadline_ms = 400;
     status = fetches(plexindex_match_path, handle, &query);
     CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIMEOUT || status == PLEXINDEX_NOT_YET ||
-          status == PLEXINDEX_NEEDS_WARM); /* late without a row: where the machine is slow */
+          status == PLEXINDEX_NEEDS_WARM); /* on a slow machine no row arrives in time */
     CHECK(now() - begin < 5.0); /* valgrind is slow */
 }
 
-/* A server that never answers: recording in a library that is not known ends at the deadline, and leaves nothing. */
+/* The server never answers: a record for an unknown library ends at the deadline, and stores nothing. */
 static void silent(const plexindex_handle *handle, int64_t deadline_ms)
 {
     const plexindex_library_handle *movies = library_of(handle, "Movies");
@@ -122,7 +122,7 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     struct answered answered;
     const char *host = strstr(setting->url, "//") + 2;
 
-    /* Expired, as the options say that a listing is never fresh: the old answer, and its mark. */
+    /* The listing has expired, because the options say that it never is fresh: the answer is stale. */
     answered = ask(plexindex_match_path, handle, &query);
     CHECK_STATUS(PLEXINDEX_OK, answered.status);
     CHECK(answer_of(&answered, 0)->flags == PLEXINDEX_ANSWER_STALE);
@@ -130,7 +130,7 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK(strcmp(text_of(&answered, item_of(&answered, answer_of(&answered, 0))->key), key) == 0);
     forget(&answered);
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
-    /* To renew it takes a request; without one the old answer is at hand. */
+    /* Without a request the cached answer remains. */
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, query, 0, &page));
     CHECK(plexindex_get_answer(&page, 0)->item == 0);
     CHECK_STATUS(PLEXINDEX_OK, at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page));
@@ -145,11 +145,11 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     method_answer(handle, PLEXINDEX_OK, "match.guid", "{\"guid\": \"imdb://tt0000001\"}");
     method_answer(handle, PLEXINDEX_OK, "libraries.list", "");
 
-    /* What cannot do without the server says so. */
+    /* Calls that need the server fail. */
     CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_refresh(handle, &nothing, ERROR), host);
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
 
-    /* What the host tells is kept, and overrules what was listed. */
+    /* Recorded matches are stored, and answer before the listing. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), 0,
         ERROR));
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_OK, other_key);
@@ -157,7 +157,7 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_NOT_FOUND, NULL);
 
-    /* Invalidated, and no server there to confirm it: not answered. */
+    /* An invalidated item does not answer until the server has verified it. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key), ERROR));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     CHECK(at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page) != PLEXINDEX_OK);
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
     fetched(handle, &setting, path, key, other_key);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 
-    /* The next process has the same answers. */
+    /* The next process gets the same answers. */
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), other_path, PLEXINDEX_OK, other_key);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));

@@ -17,7 +17,7 @@ static int32_t put(const char *name, const char *value, size_t length)
     return plexindex_table_put(films, name, strlen(name), value, length, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR);
 }
 
-/* The fast lookup of a value. */
+/* Looks a value up. */
 static const char *looked_up(const plexindex_table_handle *table, const char *name)
 {
     const char *value = "";
@@ -25,7 +25,7 @@ static const char *looked_up(const plexindex_table_handle *table, const char *na
     return value;
 }
 
-/* The value of this name is this one. */
+/* The name must have this value. */
 static void holds(const plexindex_table_handle *table, const char *name, const char *value)
 {
     uint64_t memory[32];
@@ -35,7 +35,7 @@ static void holds(const plexindex_table_handle *table, const char *name, const c
     CHECK(strcmp(looked_up(table, name), value) == 0);
 }
 
-/* How many entries the table of this name has; NULL: all tables. */
+/* Returns the number of entries of this table, or of all tables for NULL. */
 static long count_of(const plexindex_handle *handle, const char *table)
 {
     char request[64] = "{}";
@@ -64,14 +64,14 @@ static void values(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "A", 1, NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "c", 1, NULL, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "d", 1, NULL, ERROR));
-    CHECK(count_of(handle, "Films") == 3); /* what has expired goes as more is stored */
+    CHECK(count_of(handle, "Films") == 3); /* later writes remove expired entries */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
     CHECK(plexindex_table_lookup(films, "d", &value) == PLEXINDEX_NOT_FOUND && value == NULL);
     CHECK(plexindex_table_lookup(films, "c", &value) == PLEXINDEX_NOT_FOUND && value == NULL);
     CHECK(plexindex_table_lookup(films, "a", &value) == PLEXINDEX_OK && strcmp(value, "four") == 0);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "d", 1, NULL, ERROR));
-    /* A NUL in a name or a value is for plexindex_table_get(). */
+    /* Only plexindex_table_get() reads names and values with a NUL. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "n\0", 2, "v\0w", 3, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR));
     CHECK(plexindex_table_lookup(films, "n", &value) == PLEXINDEX_NOT_FOUND);
     CHECK_STATUS(PLEXINDEX_OK, put("n", "v\0w", 3));
@@ -91,7 +91,7 @@ static void folding(const plexindex_handle *handle)
     CHECK(looked_up(films, "A") == NULL);
 }
 
-/* Names in their order, the empty one too. */
+/* Lists names in order, and the empty one. */
 static void names(void)
 {
     uint64_t memory[32];
@@ -139,7 +139,7 @@ static void many(const plexindex_handle *handle, const plexindex_options *option
     CHECK_STATUS(PLEXINDEX_OK, both(handle, stored, op));
     holds(shows, "x", "1");
     CHECK(count_of(handle, "Films") == 1 && count_of(handle, NULL) == 2);
-    /* A table of another handle, though of the same folder. */
+    /* A table of another handle for the same folder. */
     {
         plexindex_handle *other = opened(options);
         const plexindex_table_handle *theirs = NULL;
@@ -148,7 +148,7 @@ static void many(const plexindex_handle *handle, const plexindex_options *option
         CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, both(handle, foreign, foreign), "ops[0].table", "another handle");
         CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
     }
-    /* All or none. */
+    /* All changes, or none. */
     stored.name.data = "y";
     op.kind = 9;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, both(handle, stored, op), "ops[1].kind", "9");
@@ -168,7 +168,7 @@ static void many(const plexindex_handle *handle, const plexindex_options *option
     CHECK(looked_up(films, "a") == NULL && count_of(handle, NULL) == 0);
 }
 
-/* An empty name is a name. */
+/* A table and an entry may have an empty name. */
 static void empty_name(const plexindex_handle *handle)
 {
     const plexindex_table_handle *empty = table_of(handle, "", 0);
@@ -181,7 +181,7 @@ static void empty_name(const plexindex_handle *handle)
     CHECK(count_of(handle, "") == 0 && count_of(handle, NULL) == 1);
 }
 
-/* A limit of 0 is none: nothing is removed for it. */
+/* A limit of 0 removes nothing. */
 static void no_limit(const plexindex_handle *handle)
 {
     plexindex_table_op op = op_of(PLEXINDEX_TABLE_PUT, films, "second", "y");
@@ -192,7 +192,7 @@ static void no_limit(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "first", 5, "x", 1, 0, 0, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, &op, 1, 0, 0, ERROR));
     CHECK(count_of(handle, NULL) == before + 2);
-    /* The least limit leaves only what the call wrote. */
+    /* The smallest limit leaves only what the call wrote. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "third", 5, "x", 1, 0, 1, ERROR));
     CHECK(count_of(handle, NULL) == 1);
 }
@@ -230,7 +230,7 @@ static void misuse(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, NULL, 0, 0, 1, ERROR));
 }
 
-/* With a server: what the host keeps is beside what was fetched. */
+/* With a server: tables and listings do not affect each other. */
 static void beside_a_server(const struct setting *setting)
 {
     char folder[4096];

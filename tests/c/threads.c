@@ -27,7 +27,7 @@ static void first_match(const struct worker *worker)
 
 static void lookups(int i)
 {
-    /* Another thread may have invalidated the path, or a change may have to be read first: then there is no key. */
+    /* There is no key if another thread has invalidated the path, or a change must be read first. */
     const char *key = plexindex_lookup_key(movies, paths[i]);
     if (key != NULL && strcmp(key, keys[i]) != 0) {
         FAIL("%s gives %s, not %s", paths[i], key, keys[i]);
@@ -48,7 +48,7 @@ static void matches(int i)
     forget(&answered);
 }
 
-/* A path that only this thread writes: it reads back what it wrote. */
+/* Reads back a path that only this thread writes. */
 static void own_writes(const struct worker *worker, int round)
 {
     char path[64];
@@ -91,7 +91,7 @@ static void now_and_then(const struct worker *worker, int round)
         CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(ignore, NULL, ERROR));
         break;
     case 6:
-        /* Each thread its own path, whose neighbours the others look up. */
+        /* Each thread has its own path, and looks up its neighbours. */
         CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, paths[worker->number],
             strlen(paths[worker->number]), ERROR));
         break;
@@ -100,7 +100,7 @@ static void now_and_then(const struct worker *worker, int round)
     }
 }
 
-/* An error message belongs to its thread. */
+/* Each thread has its own error message. */
 static void own_message(const struct worker *worker)
 {
     char url[32];
@@ -152,7 +152,7 @@ int main(int argc, char **argv)
     for (i = 0; i < THREADS; i++) {
         CHECK(pthread_join(workers[i].thread, NULL) == 0);
     }
-    /* Two pages for all of them together. */
+    /* All threads together fetch two pages. */
     CHECK(atol(harness("pages")) == 2);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
