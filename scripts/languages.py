@@ -1,7 +1,7 @@
-"""The tests of the bindings for Node.js and Go: `make test-languages`; ONLY=go for one.
+"""Runs the tests of the bindings for Node.js and Go: `make test-languages`; ONLY=go runs one.
 
-Each runs by its language's own command, in its folder, with the library that cargo built and a stand-in server. A
-language whose tools are missing is skipped by name. PLEXINDEX_TEST_DEEP=1 runs what takes long too: `make check-deep`.
+Each language's own command runs in its folder, with the library that cargo built and a stand-in server. A language
+without its tools is skipped. PLEXINDEX_TEST_DEEP=1 also runs slow tests: `make check-deep`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
 TOKEN = "test-token-of-the-bindings"  # noqa: S105
 SERVED = ("--movies", "1500", "--episodes", "120")
 FOLDER = ROOT / "build" / "languages"
-# By the folder: what has to be installed, and what is run there.
+# By folder: the required tools, and the command.
 LANGUAGES = {
     "node": (
         ["node", "npm"],
@@ -36,7 +36,7 @@ LANGUAGES = {
 
 @contextmanager
 def standin(*faults: dict[str, Any]) -> Iterator[str]:
-    """A stand-in server with these faults: its address."""
+    """Starts a stand-in server with these faults, and yields its address."""
     command = [str(BUILT / "standin"), "--token", TOKEN, "--exit-with-stdin", *SERVED]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -47,7 +47,7 @@ def standin(*faults: dict[str, Any]) -> Iterator[str]:
 
 
 def facts(url: str) -> str:
-    """What the server has, in lines of fields with tabulators between: ten films, a name of several files, a show."""
+    """Returns lines of tab-separated fields: ten movies, the files with one repeated name, and the files of a show."""
 
     def files(library: int) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{url}/_standin/paths?library={library}") as answer:  # noqa: S310
@@ -78,7 +78,7 @@ def facts(url: str) -> str:
 
 @contextmanager
 def variables(library: Path) -> Iterator[dict[str, str]]:
-    """What the tests are given: the library, a server, one whose pages take 20 ms each, and what both have."""
+    """Yields the tests' environment: the library, a server, a server whose pages take 20 ms, and their contents."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with standin() as url, standin({"kind": "listing", "action": "delay", "ms": 20, "count": 0}) as slow:
         (FOLDER / "facts.txt").write_text(facts(url), encoding="utf-8")
@@ -95,12 +95,12 @@ def variables(library: Path) -> Iterator[dict[str, str]]:
 
 
 def missing(tools: list[str]) -> list[str]:
-    """Which of these are not installed."""
+    """Returns the tools that are not installed."""
     return [tool for tool in tools if not (shutil.which(tool) or Path(tool).is_file())]
 
 
 def main() -> int:
-    """Tests the named languages, or all."""
+    """Tests the languages in ONLY, or all."""
     chosen = os.environ.get("ONLY", "").split() or list(LANGUAGES)
     rows, failed = [], 0
     with variables(BUILT / "deps" / "libplexindex.so") as given:

@@ -1,8 +1,7 @@
-"""Makes parts of the bindings from include/plexindex.json, which build.rs writes: part of `make header`.
+"""Generates parts of the bindings from include/plexindex.json, which build.rs writes: a part of `make header`.
 
-Node.js reads a copy of the description when it is loaded, and gets types; Go gets a copy of the header, and names.
-tests/python/test_header.py compares Python's mirror with the description. bindings/README.md says which functions each
-binding uses. make_methods.py makes the types of what plexindex_call() takes and gives.
+Node.js gets types, Go a copy of the header and constants, and bindings/README.md the functions that a binding lacks.
+make_methods.py generates the types of methods.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION = ROOT / "include" / "plexindex.json"
 BINDINGS = ROOT / "bindings"
 
-# Each binding: its name, and the files that call functions. The generated files only declare them.
+# The files of each binding that call functions.
 LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/**/*.py"],
     "Node.js": ["node/*.js"],
     "Go": ["go/*.go", "go/shim.h"],
 }
-# How each calls `plexindex_open`; in Python as a method of the loaded library, in C++ by its name.
+# How each binding calls a function.
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
@@ -35,11 +34,11 @@ PATTERNS = {
 }
 BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"
 
-MADE = "Made from include/plexindex.json by `make header`"
+MADE = "Generated from include/plexindex.json by `make header`"
 
 
 def node_names(abi: dict[str, Any]) -> str:
-    """The names and numbers of the ABI as types of TypeScript."""
+    """Returns TypeScript types of the constants and structs of the ABI."""
 
     def union(name: str, words: list[str]) -> str:
         one = f"export type {name} = {' | '.join(map(repr, words))};"
@@ -53,20 +52,20 @@ def node_names(abi: dict[str, Any]) -> str:
 
     statuses = {name.removeprefix("PLEXINDEX_"): number for name, number in abi["statuses"].items()}
     lines = [f"// {MADE}.", "", "import type { MatchKind } from './methods.js';", ""]
-    lines += ["/** The outcome of a question. From 100 on they are errors: ErrorStatus. */"]
+    lines += ["/** The status of an answer. */"]
     lines += [union("AnswerStatus", [name for name, number in statuses.items() if number < 100])]
     lines += [union("ErrorStatus", [name for name, number in statuses.items() if number >= 100])]
     lines.append(union("RequestKind", words("PLEXINDEX_REQUEST_")))
     lines.append(union("LogLevel", [word for word in words("PLEXINDEX_LOG_") if word != "off"]))
     kinds = {"plexindex_bytes": "string | Uint8Array", "int64_t": "number", "uint64_t": "number", "uint32_t": "number"}
-    lines += ["", "/** The fields of plexindex_options in plexindex.h, which says what each means. */"]
+    lines += ["", "/** The fields of plexindex_options, which plexindex.h describes. */"]
     lines.append("export interface OptionFields {")
     for field in abi["structs"]["plexindex_options"]["fields"]:
         if field["type"] in kinds and field["name"] not in ("flags", "reserved"):
             needed = "" if field["name"] == "cache_dir" else " | undefined"
             lines.append(f"  {mixed(field['name'])}{'?' if needed else ''}: {kinds[field['type']]}{needed};")
     lines += [f"  {mixed(flag)}?: boolean | undefined;" for flag in words("PLEXINDEX_OPEN_")] + ["}"]
-    lines += ["", "/** Counts, as plexindex.h describes them at plexindex_stats. Times are in microseconds. */"]
+    lines += ["", "/** The fields of plexindex_stats, which plexindex.h describes. Times are in microseconds. */"]
     lines += ["export interface Stats {", "  answers: Record<MatchKind, number>;"]
     lines += ["  requests: Record<RequestKind, number>;", "  lastFailure: string | null;"]
     counts = [field["name"] for field in abi["structs"]["plexindex_stats"]["fields"] if "count" not in field]
@@ -75,7 +74,7 @@ def node_names(abi: dict[str, Any]) -> str:
 
 
 def go_names(abi: dict[str, Any]) -> str:
-    """The statuses, and the statistics with the function that reads them."""
+    """Returns the statuses and statistics for Go."""
     lines = [
         f"// {MADE}.",
         "",
@@ -90,12 +89,12 @@ def go_names(abi: dict[str, Any]) -> str:
     go_name = make_methods.go_name
     statuses = [go_name(name.removeprefix("PLEXINDEX_").lower()) for name in abi["statuses"]]
     wide = max(map(len, statuses))
-    lines += ["// The statuses; plexindex.h says what each is.", "const ("]
+    lines += ["// Statuses, which plexindex.h describes.", "const ("]
     lines += [f"\t{name:{wide}} Status = C.{of}" for name, of in zip(statuses, abi["statuses"])]
     lines += [
         ")",
         "",
-        "// Stats is what happened, as plexindex.h describes it at plexindex_stats.",
+        "// Stats are the fields of plexindex_stats, which plexindex.h describes.",
         "type Stats struct {",
     ]
     rows: list[tuple[str, str, str]] = []
@@ -122,7 +121,7 @@ def go_names(abi: dict[str, Any]) -> str:
 
 
 def used(language: str, names: set[str]) -> set[str]:
-    """The functions that a binding calls."""
+    """Returns the functions that a binding calls."""
     found: set[str] = set()
     for pattern in LANGUAGES[language]:
         for file in BINDINGS.glob(pattern):
@@ -133,7 +132,7 @@ def used(language: str, names: set[str]) -> set[str]:
 
 
 def readme(abi: dict[str, Any], text: str) -> str:
-    """bindings/README.md with the functions that a binding lacks."""
+    """Returns bindings/README.md with the functions that a binding lacks."""
     names = set(abi["functions"])
     lines = []
     for language in LANGUAGES:
@@ -145,13 +144,13 @@ def readme(abi: dict[str, Any], text: str) -> str:
 
 
 def made() -> dict[str, str]:
-    """Each file that is made, by its name in the project, with its text."""
+    """Returns the text of each generated file, by its path in the project."""
     abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     files = {
         "node/names.d.ts": node_names(abi),
         "go/names.go": go_names(abi),
     }
-    # cgo finds no file outside of the module's folder.
+    # cgo finds no file outside of the module.
     files["go/plexindex.h"] = (ROOT / "include" / "plexindex.h").read_text(encoding="utf-8")
     page = BINDINGS / "README.md"
     files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
@@ -159,7 +158,7 @@ def made() -> dict[str, str]:
 
 
 def renew() -> None:
-    """Writes what differs."""
+    """Writes the files that differ."""
     for name, text in made().items():
         file = ROOT / name
         if not file.is_file() or file.read_text(encoding="utf-8") != text:

@@ -1,7 +1,6 @@
-"""Makes the reference of the methods of plexindex_call(), and their types for other languages, from
-include/plexindex.schema.json: part of `make header`.
+"""Generates the reference and the types of methods from include/plexindex.schema.json: a part of `make header`.
 
-quicktype would do it too, in 1,300 lines of Go, 1,600 of TypeScript and 92 classes of Java, without TypedDict.
+quicktype would generate 1,300 lines of Go and 1,600 of TypeScript, and no TypedDict.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "include" / "plexindex.schema.json"
-MADE = "Made from include/plexindex.schema.json by `make header`"
+MADE = "Generated from include/plexindex.schema.json by `make header`"
 Shape = dict[str, Any]
 
 
 def english(text: str) -> str:
-    """A description without what only rustdoc knows."""
+    """Returns a description without the syntax of rustdoc."""
 
     def word(found: re.Match[str]) -> str:
-        """A variant by its name in JSON; a method without its type."""
+        """Returns a variant's name in JSON, or a method's name without its type."""
         of, _, name = found[1].rpartition("::")
         return f"`{re.sub('(?<=[a-z])(?=[A-Z])', '_', name).lower() if of else name}`"
 
@@ -36,19 +35,19 @@ def english(text: str) -> str:
 
 
 def fields(shape: Shape) -> Iterator[tuple[str, Shape, bool]]:
-    """The fields of an object, and whether each is always there."""
+    """Yields the fields of an object, and whether each is required."""
     for name, field in shape.get("properties", {}).items():
         yield name, field, name in shape.get("required", ()) and "default" not in field
 
 
 class Language:
-    """How a language writes a type."""
+    """The syntax of a language's types."""
 
     def __init__(self, words: dict[str, str], array: str, mapping: str, union: str) -> None:
         self.words, self.array, self.mapping, self.union = words, array, mapping, union
 
     def of(self, shape: Shape | bool) -> str:
-        """The type of a value that is there."""
+        """Returns the type of a value."""
         if isinstance(shape, bool):
             return self.words["any"]
         if "$ref" in shape:
@@ -68,31 +67,31 @@ class Language:
         return self.words[str(kind)]
 
     def one_of(self, some: list[str]) -> str:
-        """The choice of several types."""
+        """Returns the union of types."""
         return self.union.join(dict.fromkeys(some))
 
     def names(self, names: list[str]) -> str:
-        """The choice of several words."""
+        """Returns the type of these words."""
         return self.union.join(f'"{name}"' for name in names)
 
 
 class Go(Language):
-    """A choice of types is any, and a choice of words a string."""
+    """Go writes a union as any, and words as a string."""
 
     def one_of(self, some: list[str]) -> str:
-        """The choice of several types."""
+        """Returns the union of types."""
         return some[0] if len(set(some)) == 1 else "any"
 
     def names(self, _: list[str]) -> str:
-        """The choice of several words."""
+        """Returns the type of these words."""
         return "string"
 
 
 class Python(Language):
-    """A choice of words is a Literal."""
+    """Python writes words as a Literal."""
 
     def names(self, names: list[str]) -> str:
-        """The choice of several words."""
+        """Returns the type of these words."""
         return f"Literal[{', '.join(json.dumps(name) for name in names)}]"
 
 
@@ -106,16 +105,16 @@ ENGLISH = Language({**SCALARS, "boolean": "true or false", "object": "object"}, 
 
 
 def is_object(shape: Shape) -> bool:
-    """Whether a definition is an object of fields, and not a choice or a word."""
+    """Returns whether a definition is an object with fields."""
     return shape.get("type") == "object"
 
 
 def typescript(schema: Shape) -> str:
-    """The types of requests and answers, and a map of the methods."""
+    """Returns the types of requests and answers, and a map of the methods."""
     lines = [f"// {MADE}.", ""]
     for name, shape in schema["definitions"].items():
         if not is_object(shape):
-            # The package has bytes for what is not UTF-8.
+            # The package uses bytes for texts that are not UTF-8.
             known = "string | Uint8Array" if name == "ByteString" else TYPESCRIPT.of(shape)
             lines.append(f"export type {name} = {known};")
             continue
@@ -123,7 +122,7 @@ def typescript(schema: Shape) -> str:
         for field, of, always in fields(shape):
             lines.append(f"  {field}{'' if always else '?'}: {TYPESCRIPT.of(of)};")
         lines.append("}")
-    lines += ["", "/** Each method, with its request and its answer: docs/methods.md. */", "export interface Methods {"]
+    lines += ["", "/** The request and answer of each method: docs/methods.md. */", "export interface Methods {"]
     for name, method in schema["properties"].items():
         request, answer = (TYPESCRIPT.of(method["properties"][one]) for one in ("request", "answer"))
         lines.append(f"  '{name}': {{ request: {request}; answer: {answer} }};")
@@ -131,7 +130,7 @@ def typescript(schema: Shape) -> str:
 
 
 def python(schema: Shape) -> str:
-    """The types of requests and answers, for type checkers only."""
+    """Returns the types of requests and answers, for type checkers."""
     lines = [f'"""The types of requests and answers. {MADE}."""', ""]
     lines += ["from typing import Literal, TypedDict", ""]
     for name, shape in schema["definitions"].items():
@@ -149,7 +148,7 @@ def python(schema: Shape) -> str:
     return "\n".join([*lines, ""])
 
 
-# What Go writes in capitals.
+# Go writes initialisms in capitals.
 INITIALISMS = {
     "guid": "GUID",
     "guids": "GUIDs",
@@ -162,14 +161,14 @@ INITIALISMS = {
 
 
 def go_name(name: str) -> str:
-    """`show_guid` as `ShowGUID`."""
+    """Returns `ShowGUID` for `show_guid`."""
     return "".join(INITIALISMS.get(part, part[:1].upper() + part[1:]) for part in name.split("_"))
 
 
 def go(schema: Shape) -> str:
-    """The types of requests and answers, as encoding/json reads and writes them.
+    """Returns the types of requests and answers for encoding/json.
 
-    A zero value is what is not known or not given, but a pointer where 0 is a value: a number of an answer.
+    A zero value means absent. A number of an answer is a pointer, because 0 is a number.
     """
     definitions = schema["definitions"]
     references = [one["properties"]["request"]["$ref"] for one in schema["properties"].values()]
@@ -181,7 +180,7 @@ def go(schema: Shape) -> str:
 
     for name, shape in definitions.items():
         if name == "ByteString":
-            continue  # json.go has it
+            continue  # call.go has it
         if not is_object(shape):
             kind = GO.of(shape)
             if kind != "string":
@@ -196,12 +195,12 @@ def go(schema: Shape) -> str:
         fields_of = []
         for field, of, always in fields(shape):
             kind = re.sub(r"\b([A-Z]\w*)", lambda found: own(found[1]), GO.of(of))
-            # The value that a field is set to may be empty.
+            # An edit may set an empty value.
             is_known = (kind == "int64" and name not in requests) or name == "EditChange"
             is_known = is_known or is_object(definitions.get(kind, {}))
             pointer = "*" if is_known and not always else ""
             fields_of.append((go_name(field), pointer + kind, f'`json:"{field}{"" if always else ",omitempty"}"`'))
-        # As gofmt aligns them.
+        # gofmt aligns the columns.
         wide0, wide1 = (max((len(row[column]) for row in fields_of), default=0) for column in (0, 1))
         body = [f"\t{field:{wide0}} {kind:{wide1}} {tag}" for field, kind, tag in fields_of]
         lines += [f"type {own(name)} struct {{", *body, "}", ""] if body else [f"type {own(name)} struct{{}}", ""]
@@ -209,14 +208,14 @@ def go(schema: Shape) -> str:
 
 
 def page(schema: Shape) -> str:
-    """docs/methods.md: each method, its fields, and the objects that several of them use."""
+    """Returns docs/methods.md: the methods with their fields, and the objects that several methods use."""
     definitions = schema["definitions"]
     lines = [
         "# Methods",
         "",
-        f"What `plexindex_call()` calls by name. {MADE}; the words are",
-        "those of `bindings/c/src/door`. The header says what holds for all methods. A field of a request may be",
-        "absent unless it is **needed**. A field of an answer is absent where it is not known.",
+        f"`plexindex_call()` calls these methods by name. {MADE} and",
+        "`bindings/c/src/door`. A field of a request is optional unless it is **required**. A field of an answer is",
+        "absent if it is not known.",
     ]
     shapes = [one["properties"] for one in schema["properties"].values()]
     own = {one["$ref"].rpartition("/")[2] for shape in shapes for one in shape.values()}
@@ -231,11 +230,11 @@ def page(schema: Shape) -> str:
             default = (
                 f" Default: {json.dumps(of['default'])}." if of.get("default") not in (None, False, "", []) else ""
             )
-            needed = ", **needed**" if always and is_request else ""
+            required = ", **required**" if always and is_request else ""
             rows.append(
-                f"- `{field}` ({kind(of)}{needed}): {said}{default}".rstrip(": ")
+                f"- `{field}` ({kind(of)}{required}): {said}{default}".rstrip(": ")
                 if said
-                else f"- `{field}` ({kind(of)}{needed})"
+                else f"- `{field}` ({kind(of)}{required})"
             )
         return rows or ["- nothing"]
 
@@ -261,7 +260,7 @@ def page(schema: Shape) -> str:
 
 
 def made() -> dict[str, str]:
-    """Each file that is made, by its name in the project, with its text."""
+    """Returns the text of each generated file, by its path in the project."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return {
         "bindings/node/methods.d.ts": typescript(schema),

@@ -1,4 +1,4 @@
-// Made from include/plexindex.schema.json by `make header`.
+// Generated from include/plexindex.schema.json by `make header`.
 
 //go:build cgo
 

@@ -1,4 +1,4 @@
-// Made from include/plexindex.json by `make header`.
+// Generated from include/plexindex.json by `make header`.
 
 package plexindex
 
@@ -7,7 +7,7 @@ import "C"
 
 import "time"
 
-// The statuses; plexindex.h says what each is.
+// Statuses, which plexindex.h describes.
 const (
 	OK               Status = C.PLEXINDEX_OK
 	NotFound         Status = C.PLEXINDEX_NOT_FOUND
@@ -40,7 +40,7 @@ const (
 	NotFetched       Status = C.PLEXINDEX_NOT_FETCHED
 )
 
-// Stats is what happened, as plexindex.h describes it at plexindex_stats.
+// Stats are the fields of plexindex_stats, which plexindex.h describes.
 type Stats struct {
 	Answers       map[MatchKind]uint64
 	LookupMisses  uint64

@@ -1,8 +1,8 @@
-// Made from include/plexindex.json by `make header`.
+// Generated from include/plexindex.json by `make header`.
 
 import type { MatchKind } from './methods.js';
 
-/** The outcome of a question. From 100 on they are errors: ErrorStatus. */
+/** The status of an answer. */
 export type AnswerStatus = 'OK' | 'NOT_FOUND' | 'AMBIGUOUS' | 'NOT_YET' | 'NEEDS_WARM';
 export type ErrorStatus =
   | 'INVALID_ARGUMENT'
@@ -32,7 +32,7 @@ export type ErrorStatus =
 export type RequestKind = 'identity' | 'probe' | 'page' | 'delta' | 'find_path' | 'confirm' | 'edit' | 'events';
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
-/** The fields of plexindex_options in plexindex.h, which says what each means. */
+/** The fields of plexindex_options, which plexindex.h describes. */
 export interface OptionFields {
   cacheDir: string | Uint8Array;
   serverUrl?: string | Uint8Array | undefined;
@@ -59,7 +59,7 @@ export interface OptionFields {
   sharedDurable?: boolean | undefined;
 }
 
-/** Counts, as plexindex.h describes them at plexindex_stats. Times are in microseconds. */
+/** The fields of plexindex_stats, which plexindex.h describes. Times are in microseconds. */
 export interface Stats {
   answers: Record<MatchKind, number>;
   requests: Record<RequestKind, number>;
