@@ -38,8 +38,8 @@ static inline int32_t drain_log(uintptr_t user, plexindex_buffer *error) {
     return plexindex_drain_log(receive, (void *)user, error);
 }
 
-// The result of a fast lookup, returned by value: the library's own result belongs to the thread, which another goroutine
-// may get after the call. Keys have at most 273 bytes, and values 1,000.
+// The result of a fast lookup, returned by value: the library's own result belongs to the thread, which another
+// goroutine may get after the call. Keys have at most 273 bytes, and values 1,000.
 typedef struct fast_result {
     size_t length;
     char text[1024];

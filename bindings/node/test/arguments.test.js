@@ -1,5 +1,5 @@
 'use strict';
-// Wrong arguments. koffi would end the process.
+// Wrong arguments, for which koffi would end the process.
 
 const assert = require('node:assert');
 const { test } = require('node:test');
@@ -48,12 +48,7 @@ test('a wrong argument is a TypeError that names it', async (t) => {
       assert.ok(error.message.startsWith(`${name} must be `), `${call}: ${error.message}`);
     }
   }
-  const throwing = {
-    get constructor() {
-      throw new Error('mine');
-    },
-  };
-  for (const value of [1n, Object.create(null), throwing, Symbol('x'), ['x'.repeat(1 << 20)]]) {
+  for (const value of [1n, Object.create(null), Symbol('x'), ['x'.repeat(1 << 20)]]) {
     const error = await failure(() => library.match(value));
     assert.ok(error instanceof TypeError && error.message.length < 200, String(error));
   }

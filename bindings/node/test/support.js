@@ -35,19 +35,11 @@ function runScript(script, options) {
   return [ended.status, ended.stdout.toString(), ended.stderr.toString()];
 }
 
-module.exports = {
-  makeFolder,
-  openIndex,
-  runScript,
-  serverUrl,
-  token,
-  // Sixty pages of 20 ms.
-  slowServer: { serverUrl: slowUrl, pageSize: 25 },
-  movies: rowsOf('movie').map(([, key, title, file]) => ({ key, title, path: file })),
-  repeated: { name: rowsOf('repeated')[0][1], paths: rowsOf('repeated').map(([, , file]) => file) },
-  show: {
-    folder: rowsOf('show')[0][1],
-    title: rowsOf('show')[0][2],
-    paths: rowsOf('show').map(([, , , file]) => file),
-  },
-};
+// Sixty pages of 20 ms.
+const slowServer = { serverUrl: slowUrl, pageSize: 25 };
+const movies = rowsOf('movie').map(([, key, title, file]) => ({ key, title, path: file }));
+const repeated = { name: rowsOf('repeated')[0][1], paths: rowsOf('repeated').map(([, , file]) => file) };
+const [[, folder, showTitle]] = rowsOf('show');
+const show = { folder, title: showTitle, paths: rowsOf('show').map(([, , , file]) => file) };
+
+module.exports = { makeFolder, openIndex, runScript, serverUrl, token, slowServer, movies, repeated, show };

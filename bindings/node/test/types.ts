@@ -1,4 +1,4 @@
-// Compiled, not run: programs have these types.
+// The compiler checks these types. Nothing runs.
 import * as plexindex from 'plexindex';
 
 export async function useTypes(): Promise<unknown[]> {

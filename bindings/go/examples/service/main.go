@@ -1,6 +1,6 @@
 // Finds items over HTTP: `service URL TOKEN CACHE LIBRARY localhost:8080`, then
-// `curl 'localhost:8080/?path=/media/a.mkv'`. A client that disconnects ends its call. Listed files are answered without
-// waiting. Each waiting call holds a thread, so a semaphore limits how many wait.
+// `curl 'localhost:8080/?path=/media/a.mkv'`. A client that disconnects ends its call. Listed files are answered
+// without waiting. Each waiting call holds a thread, so a semaphore limits how many wait.
 package main
 
 import (
