@@ -66,6 +66,13 @@ async function call(name, ...args) {
   }
 }
 
+/** Calls with memory of this size, and again with more if necessary. Returns the status and the bytes. */
+async function fill(capacity, work) {
+  const room = new Room(capacity);
+  const status = await work(room.buffer);
+  return status === statuses.BUFFER_TOO_SMALL ? fill(room.buffer.length, work) : [status, room.bytes];
+}
+
 /** Calls a function that never waits, on this thread. */
 function callNow(name, ...args) {
   const error = new Room(ERROR_TEXT);
@@ -87,4 +94,4 @@ if (isMainThread) {
   });
 }
 
-module.exports = { STATUS_NAMES, Room, inTurn, call, callNow };
+module.exports = { STATUS_NAMES, Room, inTurn, call, fill, callNow };

@@ -76,8 +76,7 @@ export class PlexindexError extends Error {
   readonly report?: unknown;
 }
 
-export class Index {
-  private constructor();
+export interface Index {
   /** Ends waiting calls with the code 'CLOSED', and waits for the others. */
   close(): Promise<void>;
   /** Calls a method of docs/methods.md. A path that is not UTF-8 is a Uint8Array, and in answers a Buffer. */
@@ -99,8 +98,7 @@ export class Index {
   clear(): Promise<void>;
 }
 
-export class Library {
-  private constructor();
+export interface Library {
   /** Finds the item of a path. Asks the server if necessary. */
   match(path: Text, options?: QueryOptions): Promise<Answer>;
   /** Finds the items of many paths with one call, in order. */
@@ -120,8 +118,7 @@ export class Library {
   invalidate(): Promise<void>;
 }
 
-export class Table {
-  private constructor();
+export interface Table {
   /** Returns a value if the index has it at hand as text. Sends no request. */
   lookup(name: string): string | null;
   get(name: Text): Promise<Buffer | null>;

@@ -3,7 +3,7 @@
 
 const check = require('./arguments.js');
 const { MATCH_KINDS, camelCase, camelNames, encode, decode, readBlock } = require('./answers.js');
-const { Room, inTurn, call, callNow } = require('./calls.js');
+const { Room, inTurn, call, fill, callNow } = require('./calls.js');
 const { abi, constants: c, statuses, words, structs, callbacks, load, koffi } = require('./native.js');
 
 const { PlexindexError } = check;
@@ -11,6 +11,8 @@ const REQUESTS = words('REQUEST_');
 const LEVELS = words('LOG_');
 const LIMITS = ['deadlineMs', 'progress', 'signal'];
 const QUERY = [...LIMITS, 'offline'];
+// `/library/metadata/`, 255 digits, and a NUL.
+const LONGEST_KEY = 274;
 
 const bytesOf = (bytes) => ({ data: bytes, length: bytes.length });
 /** Returns a deadline for the library, for which 0 is the default. */
@@ -172,10 +174,9 @@ class Library extends Part {
 
   #match(name, text, options, ...count) {
     return this.#ask(text, check.options(options, QUERY), 0, async (handle, query) => {
-      for (let room = new Room(16384 + text.length * 4); ; room = new Room(room.buffer.length)) {
-        const status = await call(name, handle, query, ...count, room.buffer);
-        if (status !== statuses.BUFFER_TOO_SMALL) return readBlock(room.bytes);
-      }
+      const ask = (buffer) => call(name, handle, query, ...count, buffer);
+      const [, block] = await fill(16384 + text.length * 4, ask);
+      return readBlock(block);
     });
   }
 
@@ -197,15 +198,10 @@ class Library extends Part {
   lookupKeys(paths) {
     this._index._checkOpen();
     const [bytes, length, count] = check.joined(paths, 'paths');
-    for (let room = new Room(64 + count * 40); ; room = new Room(room.buffer.length)) {
-      const status = callNow('lookup_keys', this._handle, bytes, length, count, room.buffer);
-      if (status === statuses.OK)
-        return room.bytes
-          .toString()
-          .split('\0')
-          .slice(0, count)
-          .map((key) => key || null);
-    }
+    const keys = new Room(count * LONGEST_KEY);
+    callNow('lookup_keys', this._handle, bytes, length, count, keys.buffer);
+    const texts = keys.bytes.toString().split('\0', count);
+    return texts.map((key) => key || null);
   }
 
   async refresh(options) {
@@ -222,14 +218,9 @@ class Library extends Part {
   async recordMatches(pairs, options) {
     const { deadlineMs } = check.options(options, ['deadlineMs']);
     const all = check.list(pairs, 'pairs', check.list);
-    const [paths, pathsLength, count] = check.joined(
-      all.map(([path]) => path),
-      'paths of pairs',
-    );
-    const [keys, keysLength] = check.joined(
-      all.map(([, key]) => key),
-      'keys of pairs',
-    );
+    const [allPaths, allKeys] = [0, 1].map((place) => all.map((pair) => pair[place]));
+    const [paths, pathsLength, count] = check.joined(allPaths, 'paths of pairs');
+    const [keys, keysLength] = check.joined(allKeys, 'keys of pairs');
     const deadline = nativeDeadline(deadlineMs);
     await this._call('record_matches', paths, pathsLength, keys, keysLength, count, 0, deadline);
   }
@@ -258,10 +249,8 @@ class Table extends Part {
   /** Makes a call that fills memory, and returns the bytes; null if there is none. */
   #read(name, ...args) {
     return this._index._during(async () => {
-      for (let room = new Room(1024); ; room = new Room(room.buffer.length)) {
-        const status = await call(name, this._handle, ...args, room.buffer);
-        if (status !== statuses.BUFFER_TOO_SMALL) return status === statuses.OK ? Buffer.from(room.bytes) : null;
-      }
+      const [status, bytes] = await fill(1024, (buffer) => call(name, this._handle, ...args, buffer));
+      return status === statuses.OK ? bytes : null;
     });
   }
 
@@ -345,4 +334,4 @@ function version() {
   return load().get_version();
 }
 
-module.exports = { open, drainLog, version, PlexindexError, Index, Library, Table };
+module.exports = { open, drainLog, version, PlexindexError };

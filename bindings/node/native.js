@@ -8,10 +8,9 @@ const { PlexindexError } = require('./arguments.js');
 const { version } = require('./package.json');
 
 const abi = require(existsSync(`${__dirname}/abi.json`) ? './abi.json' : '../../include/plexindex.json');
-const FILES = {
-  darwin: ['libplexindex.0.dylib', 'libplexindex.dylib'],
-  win32: ['plexindex.dll'],
-}[process.platform] ?? ['libplexindex.so.0', 'libplexindex.so'];
+const FILES = { darwin: ['libplexindex.0.dylib', 'libplexindex.dylib'], win32: ['plexindex.dll'] }[
+  process.platform
+] ?? ['libplexindex.so.0', 'libplexindex.so'];
 
 const shortName = (name) => name.replace(/^plexindex_/i, '');
 const shortNames = (all) => Object.fromEntries(Object.entries(all).map(([name, value]) => [shortName(name), value]));

@@ -27,7 +27,7 @@ export async function useTypes(): Promise<unknown[]> {
   const all: string[] = [page.items[0]?.rating_key ?? '', answer.reason ?? ''];
   // @ts-expect-error there is no such option
   await plexindex.open({ cacheDir: '/x', tokens: '' });
-  // @ts-expect-error an index is opened, not made
+  // @ts-expect-error open() makes an index
   new plexindex.Index();
   // @ts-expect-error there is no such status
   all.push(String(answer.status === 'FOUND'));
