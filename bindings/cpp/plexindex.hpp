@@ -192,19 +192,15 @@ public:
     template <class Text, class = std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>>>
     /*implicit*/ PathRef(const Text &text) noexcept : bytes_(text) {} ///< Of text.
     PathRef(std::nullptr_t) = delete;
-#if defined(_WIN32)
-    /*implicit*/ PathRef(const std::filesystem::path &path) {
-        const auto text = path.u8string();
+    /*implicit*/ PathRef(const std::filesystem::path &path) { ///< Of a path.
+        const auto text = path.u8string(); // elsewhere than on Windows the same bytes
         copy_.assign(text.begin(), text.end());
     }
-#else
-    /*implicit*/ PathRef(const std::filesystem::path &path) noexcept : bytes_(path.native()) {} ///< Of a path.
-#endif
     std::string_view bytes() const noexcept { return copy_.empty() ? bytes_ : copy_; } ///< Returns its bytes.
 
 private:
     std::string_view bytes_;
-    std::string copy_; // the UTF-8 of a path in UTF-16
+    std::string copy_; // of a path
 };
 
 /// Paths or keys for one call: a copy of any range of text or std::filesystem::path.
