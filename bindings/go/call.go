@@ -125,6 +125,9 @@ func (i *Index) wait(ctx context.Context, ask Ask, work func(C.int64_t, C.uintpt
 	}
 	defer i.end()
 	deadline := milliseconds(ask.Deadline)
+	if deadline == 0 {
+		deadline = i.deadline
+	}
 	end, hasEnd := ctx.Deadline()
 	if left := milliseconds(time.Until(end)); hasEnd && (deadline <= 0 || left < deadline) {
 		if deadline = left; deadline < 1 {

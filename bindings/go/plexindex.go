@@ -158,6 +158,8 @@ func (a *arena) free() {
 // An Index is open from Open to Close. Any number of goroutines may use it at once.
 type Index struct {
 	handle *C.plexindex_handle
+	// Options.Deadline, in milliseconds.
+	deadline C.int64_t
 	// Calls lock it for reading, and Close for writing.
 	inUse     sync.RWMutex
 	isClosing atomic.Bool
@@ -201,7 +203,7 @@ func Open(options Options) (*Index, error) {
 			flagIf(options.ObfuscatePaths, C.PLEXINDEX_OPEN_OBFUSCATE_PATHS) |
 			flagIf(options.SharedDurable, C.PLEXINDEX_OPEN_SHARED_DURABLE),
 	}
-	index := &Index{}
+	index := &Index{deadline: native.deadline_ms}
 	_, err := call(func(failure *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_open(native, &index.handle, failure)
 	})

@@ -313,6 +313,17 @@ func TestAContextEndsACall(t *testing.T) {
 	}
 }
 
+func TestTheNearerDeadlineCounts(t *testing.T) {
+	address, _ := startSilentServer(t)
+	index := openIndex(t, func(options *Options) {
+		options.ServerURL, options.Deadline = address, 50*time.Millisecond
+	})
+	ctx, cancel := context.WithTimeout(background, time.Minute)
+	defer cancel()
+	answer, err := openLibrary(t, index, "Movies").Match(ctx, "/a.mkv")
+	assertEqual(t, []any{answer.Status, err}, []any{NeedsWarm, nil})
+}
+
 func TestAWaitForChangesEnds(t *testing.T) {
 	index := openIndex(t)
 	_, err := openLibrary(t, index, "Movies").Refresh(background)
