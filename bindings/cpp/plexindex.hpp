@@ -163,14 +163,12 @@ inline constexpr milliseconds no_deadline = milliseconds::max();
 
 /// Returns the version of the loaded library, such as `0.1.0`; PLEXINDEX_VERSION_NUMBER is that of the header.
 inline const char *version() noexcept { return plexindex_get_version(); }
-/// Return a name, such as `NOT_FOUND`; `UNKNOWN` for a number without one.
-/// @{
+/// Return a name, such as `NOT_FOUND`, or `UNKNOWN`.
 inline const char *status_name(Status status) { return plexindex_get_status_name(static_cast<int>(status)); }
 inline const char *match_kind_name(MatchKind kind) { return plexindex_get_match_kind_name(static_cast<int>(kind)); }
 inline const char *confidence_name(Confidence one) { return plexindex_get_confidence_name(static_cast<int>(one)); }
 inline const char *reason_name(Reason reason) { return plexindex_get_reason_name(static_cast<int>(reason)); }
 inline const char *item_kind_name(ItemKind kind) { return plexindex_get_kind_name(static_cast<int>(kind)); }
-/// @}
 
 /// An error. what() names the input and the remedy.
 class Error : public std::runtime_error {
@@ -311,7 +309,7 @@ struct Reply {
     std::string json{};         ///< A JSON object in UTF-8.
 };
 
-/// @cond
+// Only this header uses what follows.
 namespace detail {
 
 /// An open handle, which the index and its libraries and tables share. The last of them closes it.
@@ -443,7 +441,6 @@ template <class Raw> struct Limited : Raw {
 };
 
 } // namespace detail
-/// @endcond
 
 /// An item of a match. Copies share its memory. An unknown text is empty. Texts except path() are UTF-8.
 class Item {
@@ -463,7 +460,6 @@ public:
     std::optional<int> year() const noexcept { return number(record_->year, 1); }            ///< The year.
     std::optional<int> season() const noexcept { return number(record_->season, 0); } ///< The season; a track's disc.
     std::optional<int> episode() const noexcept { return number(record_->episode, 0); } ///< Of the episode or track.
-    /// Returns whether path() is UTF-8.
     bool is_path_utf8() const noexcept { return (record_->flags & PLEXINDEX_ITEM_PATH_NOT_UTF8) == 0; }
     /// Returns whether only the key is known: the match was recorded, and no listing has the item.
     bool is_key_only() const noexcept { return (record_->flags & PLEXINDEX_ITEM_KEY_ONLY) != 0; }
@@ -485,16 +481,13 @@ public:
     /// Returns ok, not_found, ambiguous, not_yet or needs_warm. After match_paths() also the error of this path.
     Status status() const noexcept { return static_cast<Status>(record_->status); }
     explicit operator bool() const noexcept { return status() == Status::ok; } ///< Returns whether there is an item.
-    /// Returns how the item was found.
     MatchKind match_kind() const noexcept { return static_cast<MatchKind>(record_->match_kind); }
-    /// Returns how certain the answer is.
     Confidence confidence() const noexcept { return static_cast<Confidence>(record_->confidence); }
     /// Returns why there is no single item, or what speaks for it or against it.
     Reason reason() const noexcept { return static_cast<Reason>(record_->reason); }
     /// Returns the reason or the error as a sentence.
     std::string_view message() const & noexcept { return record_.text(record_->message); }
     void message() && = delete; // the match owns the text
-    /// Returns the single item.
     std::optional<Item> item() const & {
         const plexindex_item *const one = plexindex_get_item(&record_.block->buffer, record_.record);
         return one == nullptr ? std::nullopt : std::optional<Item>(Item(record_.block, one));
@@ -509,7 +502,6 @@ public:
     }
     void candidates() && = delete;
     std::size_t candidates_total() const noexcept { return record_->candidates_total; } ///< How many fit in all.
-    /// Returns whether the answer may be out of date.
     bool is_stale() const noexcept { return (record_->flags & PLEXINDEX_ANSWER_STALE) != 0; }
     /// Returns the time since plexindex last asked the server about this listing.
     std::optional<milliseconds> age() const noexcept {
@@ -642,7 +634,6 @@ public:
     void remove(std::string_view name) const {
         detail::call(plexindex_table_remove, table_.get(), name.data(), name.size());
     }
-    /// Removes all entries.
     void clear() const {
         const plexindex_table_op op{PLEXINDEX_TABLE_CLEAR, 0, table_.get(), {}, {}};
         detail::call(plexindex_table_write, table_.index(), &op, std::size_t{1}, std::int64_t{0}, std::uint64_t{0});
@@ -671,15 +662,12 @@ private:
 /// Changes of tables that Index::write() makes in one transaction.
 class WriteBatch {
 public:
-    /// Stores a value.
     WriteBatch &put(const Table &table, std::string_view name, std::string_view value) {
         return add({PLEXINDEX_TABLE_PUT, table, std::string(name), std::string(value)});
     }
-    /// Removes an entry.
     WriteBatch &remove(const Table &table, std::string_view name) {
         return add({PLEXINDEX_TABLE_REMOVE, table, std::string(name), {}});
     }
-    /// Removes all entries of a table.
     WriteBatch &clear(const Table &table) { return add({PLEXINDEX_TABLE_CLEAR, table, {}, {}}); }
 
 private:
@@ -773,7 +761,6 @@ public:
                      &library.library_.handle);
         return library;
     }
-    /// Returns all libraries as one.
     [[nodiscard]] Library all_libraries() const { return library({}, Selector::all); }
     /// Returns a table. The first put() creates it. `fold_ascii`: `A` to `Z` in names of entries count as `a` to `z`.
     [[nodiscard]] Table table(std::string_view name, bool fold_ascii = false) const {
@@ -806,7 +793,6 @@ public:
     void notify(std::string_view body) const {
         detail::call(plexindex_notify, native_handle(), body.data(), body.size());
     }
-    /// Returns the statistics.
     [[nodiscard]] plexindex_stats stats() const {
         plexindex_stats stats = plexindex_stats_init();
         detail::call(plexindex_get_stats, native_handle(), &stats);
@@ -816,11 +802,9 @@ public:
     /// Returns the handle for functions of C, valid until the index is closed; NULL once it is.
     plexindex_handle *native_handle() const noexcept { return opened_ ? opened_->handle : nullptr; }
 
-    /// @cond
-    Index(Index &&) noexcept = default;
+        Index(Index &&) noexcept = default;
     Index &operator=(Index &&) noexcept = default;
-    /// @endcond
-
+    
 private:
     Index() = default;
 
