@@ -191,7 +191,7 @@ public:
     /*implicit*/ PathRef(const Text &text) noexcept : bytes_(text) {} ///< Of text.
     PathRef(std::nullptr_t) = delete;
     /*implicit*/ PathRef(const std::filesystem::path &path) { ///< Of a path.
-        const auto text = path.u8string(); // elsewhere than on Windows the same bytes
+        const auto text = path.u8string(); // only Windows converts the path
         copy_.assign(text.begin(), text.end());
     }
     std::string_view bytes() const noexcept { return copy_.empty() ? bytes_ : copy_; } ///< Returns its bytes.
@@ -309,7 +309,7 @@ struct Reply {
     std::string json{};         ///< A JSON object in UTF-8.
 };
 
-// Only this header uses what follows.
+// For this header only.
 namespace detail {
 
 /// An open handle, which the index and its libraries and tables share. The last of them closes it.

@@ -15,7 +15,7 @@ const camelCase = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpper
 function encode(request) {
   return Buffer.from(
     JSON.stringify(request, function value(name, given) {
-      // A Buffer has turned itself into another object before.
+      // JSON.stringify() has already called toJSON() of a Buffer.
       const bytes = this[name];
       return bytes instanceof Uint8Array ? { bytes: Buffer.from(bytes).toString('base64') } : given;
     }),
@@ -65,7 +65,7 @@ function readBlock(block) {
     const candidates = Array.from({ length: answer.candidates_count }, (_, candidate) =>
       readItem(block, answer.candidates + candidate * head.item_size),
     );
-    // 0 is none.
+    // 0 means none.
     const word = (all, value) => all[value || NaN];
     return known({
       status: STATUS_NAMES[answer.status] ?? 'UNKNOWN',

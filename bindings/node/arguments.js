@@ -27,13 +27,13 @@ function path(value, name) {
   return typeof value === 'string' || value instanceof Uint8Array ? value : refuse(name, 'a string or a Buffer', value);
 }
 
-/** Returns a copy of the bytes of a text: a call reads them on another thread, while the caller may transfer his. */
+/** Returns a copy of a text, because the caller may transfer its memory while a call reads it on another thread. */
 const text = (value, name) => Buffer.from(path(value, name));
 
 /** Returns text() and its length, as C functions take them. */
 function sized(value, name) {
   const bytes = text(value, name);
-  // C wants a pointer for an empty text, too.
+  // An empty text needs a pointer, too.
   return [bytes.length > 0 ? bytes : Buffer.alloc(1), bytes.length];
 }
 

@@ -9,7 +9,7 @@ const { statuses, load, endProcess } = require('./native.js');
 
 const FIRST_ERROR = 100;
 const ERROR_TEXT = 2048;
-// koffi refuses more calls at once.
+// koffi accepts no more calls at once.
 const MOST_CALLS = 64;
 const STATUS_NAMES = Object.fromEntries(Object.entries(statuses).map(([name, status]) => [status, name]));
 

@@ -37,7 +37,7 @@ class Index {
 
   close() {
     this.#closing ??= (async () => {
-      await null; // from here on no call begins
+      await null; // now #closing is set, and no call begins
       await Promise.allSettled(this.#calls);
       await inTurn(() => call('close', this.#handle));
     })();
@@ -49,10 +49,10 @@ class Index {
   }
 
   /** Runs work that calls the library with the handle. close() waits for it. */
-  async _during(work) {
+  async _run(work) {
     this._checkOpen();
     const promise = inTurn(() => {
-      this._checkOpen(); // it may have waited
+      this._checkOpen(); // the turn may have come late
       return work(this.#handle);
     });
     this.#calls.add(promise);
@@ -64,7 +64,7 @@ class Index {
   }
 
   #call(name, ...args) {
-    return this._during((handle) => call(name, handle, ...args));
+    return this._run((handle) => call(name, handle, ...args));
   }
 
   /** Makes a call that may wait. `work` gets the handle, and the fields of a struct of limits. */
@@ -80,7 +80,7 @@ class Index {
         return 1;
       }
     };
-    return this._during(async (handle) => {
+    return this._run(async (handle) => {
       signal?.throwIfAborted();
       limits.progress = koffi.register(report, callbacks.plexindex_progress_fn);
       try {
@@ -152,17 +152,17 @@ class Index {
 }
 
 /** A library or table of an index. */
-class Part {
+class IndexPart {
   constructor(index, handle) {
     Object.defineProperties(this, { _index: { value: index }, _handle: { value: handle } });
   }
 
   _call(name, ...args) {
-    return this._index._during(() => call(name, this._handle, ...args));
+    return this._index._run(() => call(name, this._handle, ...args));
   }
 }
 
-class Library extends Part {
+class Library extends IndexPart {
   /** Calls a function that takes a plexindex_query. */
   #ask(text, { offline, ...limits }, flags, work) {
     return this._index._wait(limits, (handle, query) => {
@@ -238,7 +238,7 @@ class Library extends Part {
   }
 }
 
-class Table extends Part {
+class Table extends IndexPart {
   lookup(name) {
     this._index._checkOpen();
     const value = [null];
@@ -248,7 +248,7 @@ class Table extends Part {
 
   /** Makes a call that fills memory, and returns the bytes; null if there is none. */
   #read(name, ...args) {
-    return this._index._during(async () => {
+    return this._index._run(async () => {
       const [status, bytes] = await fill(1024, (buffer) => call(name, this._handle, ...args, buffer));
       return status === statuses.OK ? bytes : null;
     });
