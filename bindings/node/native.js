@@ -8,9 +8,8 @@ const { PlexindexError } = require('./arguments.js');
 const { version } = require('./package.json');
 
 const abi = require(existsSync(`${__dirname}/abi.json`) ? './abi.json' : '../../include/plexindex.json');
-const FILES = { darwin: ['libplexindex.0.dylib', 'libplexindex.dylib'], win32: ['plexindex.dll'] }[
-  process.platform
-] ?? ['libplexindex.so.0', 'libplexindex.so'];
+const SYSTEM_FILES = { darwin: 'libplexindex.0.dylib', win32: 'plexindex.dll' };
+const FILE = process.env.PLEXINDEX_LIBRARY || SYSTEM_FILES[process.platform] || 'libplexindex.so.0';
 
 const shortName = (name) => name.replace(/^plexindex_/i, '');
 const shortNames = (all) => Object.fromEntries(Object.entries(all).map(([name, value]) => [shortName(name), value]));
@@ -54,29 +53,28 @@ for (const [name, { fields }] of Object.entries(abi.structs)) {
   structs[name] = koffi.struct(name, Object.fromEntries(fields.map((field) => [field.name, fieldType(field)])));
 }
 
-function loadFile() {
-  const failures = [];
-  for (const file of process.env.PLEXINDEX_LIBRARY ? [process.env.PLEXINDEX_LIBRARY] : FILES) {
-    try {
-      return [file, koffi.load(file)];
-    } catch (error) {
-      failures.push(`${file}: ${error.message}`);
-    }
-  }
+let native;
+
+function notInstalled(message) {
   const remedy = `install version ${version} of the C library, or set PLEXINDEX_LIBRARY to its file`;
-  throw new PlexindexError('NOT_INSTALLED', `cannot load the plexindex library (${failures.join('; ')}); ${remedy}`);
+  return new PlexindexError('NOT_INSTALLED', `${message}; ${remedy}`);
 }
 
-let native;
+function loadFile() {
+  try {
+    return koffi.load(FILE);
+  } catch (error) {
+    throw notInstalled(`cannot load the plexindex library ${FILE} (${error.message})`);
+  }
+}
 
 /** Returns the library's functions, by their names without the prefix. */
 function load() {
   if (native) return native;
-  const [file, library] = loadFile();
+  const library = loadFile();
   const abiVersion = library.func('plexindex_get_abi_version', 'uint32_t', [])();
   if (abiVersion !== constants.ABI_VERSION) {
-    const message = `${file} has ABI version ${abiVersion}, not ${constants.ABI_VERSION}`;
-    throw new PlexindexError('NOT_INSTALLED', `${message}; install version ${version} of the C library`);
+    throw notInstalled(`${FILE} has ABI version ${abiVersion}, not ${constants.ABI_VERSION}`);
   }
   native = {};
   for (const [name, { result, arguments: args }] of Object.entries(abi.functions)) {
@@ -91,8 +89,8 @@ function load() {
   const [options, error] = [koffiType('const plexindex_call_options *'), argumentType({ type: 'plexindex_buffer *' })];
   native.call = library.func('plexindex_call', 'int32_t', [handle, 'str', 'void *', 'size_t', options, json, error]);
   // koffi unloads a library when the worker thread that loaded it ends, under the library's own threads.
-  if (process.platform === 'win32') koffi.load('kernel32.dll').func('void *LoadLibraryW(str16)')(file);
-  else koffi.load(null).func('void *dlopen(const char *, int)')(file, 1);
+  if (process.platform === 'win32') koffi.load('kernel32.dll').func('void *LoadLibraryW(str16)')(FILE);
+  else koffi.load(null).func('void *dlopen(const char *, int)')(FILE, 1);
   return native;
 }
 
