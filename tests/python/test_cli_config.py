@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,237 +16,224 @@ from plexindex import _config
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """The command, and nothing said about a server."""
+    """The command, without a server."""
     return Cli(tmp_path)
 
 
-def write_config(cli: Cli, text: str, name: str = ".config/plexapi/config.ini") -> Path:
+@pytest.fixture
+def ours(server: Server) -> dict[str, Any]:
+    """The environment that names the server."""
+    return {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
+
+
+def write_config(cli: Cli, text: str, name: str = ".config/plexapi/config.ini") -> str:
     path = cli.home / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return path
+    return str(path)
 
 
 def auth(server: Server, token: str = TOKEN) -> str:
     return f"[auth]\nserver_baseurl = {server.url}\nserver_token = {token}\n"
 
 
-def found(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None, str | None, str | None]:
-    """Server, and where it and the token are from, as the doctor says it."""
+def sources(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None, str | None, str | None]:
+    """The server, its source and the token's."""
     facts = cli.json("doctor", *arguments, **variables)["server"]
     return facts["url"], facts["url_from"], facts["token_from"]
 
 
-def test_flags(cli: Cli, server: Server, tmp_path: Path) -> None:
-    assert found(cli, "--url", server.url, "--token", TOKEN) == (server.url, "--url", "--token")
+def fails(cli: Cli, code: int, text: str, *words: object, **variables: Any) -> None:
+    done = cli.run(*words, **variables)
+    assert (done.returncode, text in done.stderr, TOKEN in done.stderr) == (code, True, False), done
+
+
+def test_each_source(cli: Cli, server: Server, tmp_path: Path, ours: dict[str, Any]) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
-    assert found(cli, "--url", server.url, "--token-file", file) == (server.url, "--url", "--token-file")
-    assert cli.run("libraries", "--url", server.url, "--token-file", file).returncode == 0
-    done = cli.run("libraries", "--url", server.url, "--token-file", file, "--token", TOKEN)
-    assert (done.returncode, "--token and --token-file" in done.stderr) == (2, True)
-    file.write_text("\n")
-    done = cli.run("libraries", "--url", server.url, "--token-file", file)
-    assert (done.returncode, "is empty" in done.stderr) == (2, True)
-    done = cli.run("libraries", "--url", server.url, "--token-file", tmp_path / "missing")
-    assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
-
-
-def test_the_environment(cli: Cli, server: Server, tmp_path: Path) -> None:
-    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
-    assert found(cli, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN")
-    file = tmp_path / "token"
-    file.write_text(TOKEN)
-    ours = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
-    assert found(cli, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN_FILE")
+    flags = ["--url", server.url, "--token-file", file]
     theirs: dict[str, Any] = {"PLEXAPI_AUTH_SERVER_BASEURL": server.url, "PLEXAPI_AUTH_SERVER_TOKEN": TOKEN}
-    assert found(cli, **theirs) == (server.url, "PLEXAPI_AUTH_SERVER_BASEURL", "PLEXAPI_AUTH_SERVER_TOKEN")
-    assert found(cli, **theirs, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN_FILE")
-    assert cli.run("libraries", **theirs).returncode == 0
+    path = write_config(cli, f"{auth(server, 'wrong')}[header]\nplatform = x%y\n")
+    assert sources(cli) == (server.url, path, path)
+    # As in plexapi, a token of the environment may belong to the server of the file.
+    assert sources(cli, PLEXAPI_AUTH_SERVER_TOKEN=TOKEN) == (server.url, path, "PLEXAPI_AUTH_SERVER_TOKEN")
+    assert sources(cli, **theirs) == (server.url, "PLEXAPI_AUTH_SERVER_BASEURL", "PLEXAPI_AUTH_SERVER_TOKEN")
+    assert sources(cli, **theirs, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN")
+    files = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    assert sources(cli, **theirs, **files) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN_FILE")
+    assert sources(cli, *flags, **ours) == (server.url, "--url", "--token-file")
+    assert sources(cli, *flags[:2], "--token", TOKEN, **ours) == (server.url, "--url", "--token")
+    for variables in (theirs, ours, files):
+        assert "Movies" in cli.good("libraries", **variables)
+    # Names are in any case, and the environment may name another file.
+    other = write_config(cli, auth(server).replace("server_token", "SERVER_TOKEN").replace("auth", "AUTH"), "o.ini")
+    assert sources(cli, PLEXAPI_CONFIG_PATH=other) == (server.url, other, other)
+    assert sources(cli, PLEXAPI_CONFIG_PATH=str(cli.home / "missing")) == (None, None, None)
 
 
-def test_mappings_of_the_environment(cli: Cli, server: Server) -> None:
+def test_a_wrong_token_file(cli: Cli, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("\n")
+    flags = ["libraries", "--url", server.url, "--token-file", file]
+    fails(cli, 2, "--token and --token-file are both given", *flags, "--token", "x")
+    fails(cli, 2, "is empty", *flags)
+    fails(cli, 2, "No such file or directory; name a file with the token", *flags[:-1], tmp_path / "missing")
+
+
+def test_a_command_prints_the_token(
+    cli: Cli, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text(TOKEN)
+    command = f'"{sys.executable}" -c "print(open(\'token\').read())"'
+    assert "Movies" in cli.good("libraries", "--token-command", command, **{**ours, "PLEXINDEX_TOKEN": "wrong"})
+    variables: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_COMMAND": command}
+    assert "Movies" in cli.good("libraries", **variables)
+    write_config(cli, f"{auth(server, 'wrong')}[plexindex]\ntoken_command = {command} x\n")
+    assert "Movies" in cli.good("libraries")
+    for bad, why in (
+        (f'"{sys.executable}" -c "exit(1)"', "exit code 1"),
+        (f'"{sys.executable}" -c "exit(0)"', "printed nothing"),
+        ("/not/there", "cannot run"),
+        # On Windows a quote may be part of a program's name.
+        ("'", "quotes" if os.name == "posix" else "cannot run"),
+    ):
+        fails(cli, 2, why, "libraries", "--token-command", bad)
+
+
+def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
     path = server.paths(1)[0]["path"]
-    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
+    host = path.replace("/data/", "/mnt/media/")
     for mappings in ("/mnt/tv=/data/tv;/mnt/media=/data", "/mnt/tv -> /data/tv\n/mnt/media -> /data"):
-        asked = path.replace("/data/", "/mnt/media/")
-        assert cli.json("match", asked, PLEXINDEX_MAPPINGS=mappings, **ours)["match_kind"] == "mapped"
-    wrong = cli.run("match", path, PLEXINDEX_MAPPINGS="media", **ours)
-    assert wrong.returncode == 2
-    assert "PLEXINDEX_MAPPINGS: 'media' is no mapping: give HOST=SERVER" in wrong.stderr
+        assert cli.json("match", host, PLEXINDEX_MAPPINGS=mappings, **ours)["match_kind"] == "mapped"
+    fails(cli, 2, "PLEXINDEX_MAPPINGS: 'media' is not a mapping", "match", path, PLEXINDEX_MAPPINGS="media", **ours)
+    ini = f"{auth(server)}[plexindex]\nmappings =\n    /mnt/a -> /nowhere\n    /mnt/media -> /data\n"
+    file = write_config(cli, ini)
+    assert cli.good("match", host).endswith("mapped, high\n")
+    write_config(cli, f"{ini}    /mnt/b\n")
+    fails(cli, 2, f"{file}, [plexindex] mappings: '/mnt/b' is not a mapping", "match", path)
 
 
-def test_the_file_that_plexapi_users_have(cli: Cli, server: Server) -> None:
-    path = str(write_config(cli, f"{auth(server)}[header]\nplatform = x%y\n"))
-    assert found(cli) == (server.url, path, path)
-    # As plexapi reads it, names are in any case, and the environment names another file.
-    other = write_config(
-        cli, auth(server).upper().replace(server.url.upper(), server.url).replace(TOKEN.upper(), TOKEN), "o.ini"
-    )
-    assert found(cli, PLEXAPI_CONFIG_PATH=str(other)) == (server.url, str(other), str(other))
-    assert found(cli, PLEXAPI_CONFIG_PATH=str(cli.home / "missing")) == (None, None, None)
-    # A token of the environment goes with the server of the file, as in plexapi.
-    write_config(cli, auth(server, "wrong"))
-    theirs: dict[str, Any] = {"PLEXAPI_AUTH_SERVER_TOKEN": TOKEN}
-    assert found(cli, **theirs) == (server.url, path, "PLEXAPI_AUTH_SERVER_TOKEN")
-    assert cli.run("libraries", **theirs).returncode == 0
-
-
-def test_what_plexapi_finds_is_found(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plexapi_reads_the_same_file(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     config = pytest.importorskip("plexapi.config")
     path = write_config(cli, auth(server, "a%token").replace("server_token", "Server_Token"))
     monkeypatch.delenv("PLEXAPI_AUTH_SERVER_TOKEN", raising=False)
-    theirs = config.PlexConfig(str(path))
-    from plexindex._config import _plexapi_file
-
-    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", str(path))
-    _, ours = _plexapi_file()
+    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", path)
+    theirs, (_, ours) = config.PlexConfig(path), _config._read_plexapi_file()
     for name in ("server_baseurl", "server_token"):
         assert ours["auth"][name] == theirs.get(f"auth.{name}")
 
 
-def test_a_broken_file_is_told_without_what_it_holds(cli: Cli) -> None:
+def test_a_broken_file(cli: Cli) -> None:
     path = write_config(cli, f"server_token = {TOKEN}\n")
-    done = cli.run("libraries")
-    assert done.returncode == 2
-    assert str(path) in done.stderr
-    assert "line 1" in done.stderr
-    assert TOKEN not in done.stderr
-    path.write_bytes(b"\xff\xfe")
-    assert cli.run("libraries").returncode == 2
+    fails(cli, 2, f"cannot read {path}: plexapi could not read this file either", "libraries")
+    Path(path).write_bytes(b"\xff\xfe")
+    fails(cli, 2, path, "libraries")
 
 
-def test_a_token_goes_to_no_other_server(cli: Cli, server: Server) -> None:
+def test_a_token_is_sent_to_no_other_server(cli: Cli, server: Server) -> None:
     write_config(cli, auth(server))
-    done = cli.run("libraries", "--url", "http://127.0.0.1:1")
-    assert done.returncode == 2
-    assert "is sent nowhere else" in done.stderr
-    assert server.url in done.stderr
-    assert TOKEN not in done.stderr
-    done = cli.run("libraries", PLEXINDEX_URL="http://127.0.0.1:1")
-    assert done.returncode == 2
-    # The same server, spelled in another way; and a token that nothing says the server of.
+    fails(cli, 2, f"only to {server.url}", "libraries", "--url", "http://127.0.0.1:1")
+    fails(cli, 2, f"only to {server.url}", "libraries", PLEXINDEX_URL="http://127.0.0.1:1")
+    # The same server in another spelling, and a token without a server.
     assert cli.run("libraries", "--url", server.url.replace("http", "HTTP") + "/").returncode == 0
+    fails(cli, 2, '--url "nonsense" has no scheme', "libraries", "--url", "nonsense")
     write_config(cli, f"[auth]\nserver_token = {TOKEN}\n")
     assert cli.run("libraries", "--url", server.url).returncode == 0
 
 
-def test_the_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
-    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
+def test_an_error_names_the_source(cli: Cli, server: Server, tmp_path: Path) -> None:
+    for url in ("http://user:pw@127.0.0.1:1", "http://127.0.0.1:1/?X-Plex-Token=secret"):
+        done = cli.run("libraries", "--url", url)
+        assert (done.returncode, "--token-file" in done.stderr) == (2, True), done
+        assert "pw" not in done.stderr and "secret" not in done.stderr
+    file = tmp_path / "token"
+    variables = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    for token, code in (("wrong", 4), ("two words\x01", 2)):
+        file.write_text(token)
+        fails(cli, code, "; the token is from PLEXINDEX_TOKEN_FILE\n", "libraries", **variables)
+    path = write_config(cli, auth(server, "wrong"))
+    fails(cli, 4, f"; the token is from {path}\n", "libraries")
+    fails(cli, 2, 'plexindex: PLEXINDEX_URL "foo" has no scheme', "libraries", PLEXINDEX_URL="foo")
 
+
+def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
     def folder(*arguments: object, **variables: Any) -> str:
         return str(cli.json("doctor", *arguments, **ours, **variables)["store"]["folder"])
 
-    assert folder() == str(cli.store)
     (tmp_path / "flag").mkdir()
     assert folder("--dir", tmp_path / "flag") == str(tmp_path / "flag")
+    assert folder() == str(cli.store)
+    assert folder(PLEXINDEX_DIR="~/mine") == str(tmp_path / "mine")
     assert folder(PLEXINDEX_DIR=None) == str(tmp_path / ".cache" / "plexindex")
     assert folder(PLEXINDEX_DIR=None, XDG_CACHE_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
-    assert folder(PLEXINDEX_DIR="~/mine") == str(tmp_path / "mine")
-    write_config(cli, f"[plexindex]\ndir = {tmp_path}/ini\n")
-    assert folder(PLEXINDEX_DIR=None) == str(tmp_path / "ini")
-    assert stat.S_IMODE((tmp_path / "ini").stat().st_mode) == 0o700
+    for quote in ("", "'", '"'):
+        write_config(cli, f"[plexindex]\ndir = {quote}{tmp_path}/the store{quote}\n")
+        assert folder(PLEXINDEX_DIR=None) == str(tmp_path / "the store")
+    assert stat.S_IMODE((tmp_path / "the store").stat().st_mode) == 0o700
 
 
-def test_the_folder_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOCALAPPDATA", r"C:\Users\me\AppData\Local")
+def test_the_folder_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = r"C:\Users\me\AppData\Local"
+    monkeypatch.setenv("LOCALAPPDATA", local)
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
         folder = _config.default_folder()
     # This system joins with its own separator.
-    assert folder == os.path.join(r"C:\Users\me\AppData\Local", "plexindex")
+    assert folder == os.path.join(local, "plexindex")
 
 
-def test_mappings_of_the_file(cli: Cli, server: Server) -> None:
-    path = server.paths(1)[0]["path"]
-    ini = f"{auth(server)}[plexindex]\nmappings =\n    /mnt/a -> /nowhere\n    /mnt/media -> /data\n"
-    write_config(cli, ini)
-    assert cli.good("match", path.replace("/data/", "/mnt/media/")).endswith("mapped, high\n")
-    write_config(cli, f"{ini}    /mnt/b\n")
-    done = cli.run("match", path)
-    assert (done.returncode, "HOST-FOLDER -> SERVER-FOLDER" in done.stderr) == (2, True)
-
-
-def test_a_name_that_the_file_s_section_does_not_have_is_told(cli: Cli, server: Server) -> None:
+def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:
     path = write_config(cli, f"{auth(server)}[plexindex]\nmapping = /mnt/media -> /data\nfrobnicate = 1\n")
-    ignored = f"plexindex: WARNING: {path}, [plexindex] %s: it is no setting, and is ignored; %s"
-    assert cli.run("libraries").stderr.splitlines() == [
-        ignored % ("mapping", "did you mean mappings?"),
-        ignored
-        % (
-            "frobnicate",
-            "there are dir, database, size_limit, shared, shared_durable, token_command, user and mappings",
-        ),
-    ]
+    first, second = cli.run("libraries").stderr.splitlines()
+    assert f"{path}, [plexindex] mapping: ignoring an unknown setting; did you mean mappings?" in first
+    assert "[plexindex] frobnicate: " in second and "token_command" in second
 
 
-def test_a_value_of_the_file_that_is_wrong_is_not_the_flag_s(cli: Cli, server: Server) -> None:
-    path = write_config(cli, f"{auth(server)}[plexindex]\nsize_limit = 2X\n")
-    done = cli.run("libraries")
-    assert done.returncode == 2
-    assert f"{path}, [plexindex] size_limit: '2X' is no size" in done.stderr
+def test_the_size_limit(cli: Cli, ours: dict[str, Any]) -> None:
+    cli.good("warm", "Movies", **ours)
+    assert cli.json("stats")["size_limit"] == 0
+    path = write_config(cli, "[plexindex]\nsize_limit = 70k\n")
+    assert cli.json("stats")["size_limit"] == 70_000
+    assert cli.json("stats", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 500_000_000
+    assert cli.json("stats", "--size-limit", "2G", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 2_000_000_000
+    assert " of 70.0 kB allowed, too small by " in cli.run("stats").stdout
+    assert "raise --size-limit" in cli.run("doctor", **ours).stdout
+    fails(cli, 2, "PLEXINDEX_SIZE_LIMIT: 'much' is not a size", "stats", PLEXINDEX_SIZE_LIMIT="much")
+    write_config(cli, "[plexindex]\nsize_limit = 2X\n")
+    fails(cli, 2, f"{path}, [plexindex] size_limit: '2X' is not a size", "stats")
 
 
-@pytest.mark.parametrize("quote", ["'", '"'])
-def test_quotes_round_a_value_of_the_file_are_none_of_it(cli: Cli, server: Server, tmp_path: Path, quote: str) -> None:
-    write_config(cli, f"{auth(server)}[plexindex]\ndir = {quote}{tmp_path}/the store{quote}\n")
-    assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == str(tmp_path / "the store")
-
-
-def test_what_is_wrong_with_an_address_goes_before_its_token(cli: Cli, server: Server) -> None:
-    write_config(cli, auth(server))
-    done = cli.run("libraries", "--url", "nonsense")
-    assert (done.returncode, "--url" in done.stderr, "has no scheme" in done.stderr) == (2, True, True), done
-    assert "no token was given" not in done.stderr
-
-
-def test_an_address_with_a_user_names_the_flag_for_tokens(cli: Cli) -> None:
-    for url in ("http://user:pw@127.0.0.1:1", "http://127.0.0.1:1/?X-Plex-Token=secret"):
-        done = cli.run("libraries", "--url", url)
-        assert (done.returncode, "--token-file" in done.stderr, "`token`" in done.stderr) == (2, True, False), done
-        assert "pw" not in done.stderr and "secret" not in done.stderr
-
-
-def test_a_token_that_is_refused_says_where_it_is_from(cli: Cli, server: Server, tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text("wrong")
-    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
-    done = cli.run("libraries", **ours)
-    assert (done.returncode, done.stderr.endswith("; the token is from PLEXINDEX_TOKEN_FILE\n")) == (4, True), done
-    path = write_config(cli, auth(server, "wrong"))
-    done = cli.run("libraries")
-    assert (done.returncode, done.stderr.endswith(f"; the token is from {path}\n")) == (4, True), done
-    # One that cannot be sent at all.
-    file.write_text("two words\x01")
-    done = cli.run("libraries", **ours)
-    assert (done.returncode, done.stderr.endswith("; the token is from PLEXINDEX_TOKEN_FILE\n")) == (2, True), done
+@pytest.mark.parametrize("text", ["", "0", "-1", "G", "1.5G", "1GB", "9999999999T", "٣"])
+def test_what_is_not_a_size(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        _config.parse_size(text)
 
 
 def test_the_user_is_found_beside_the_token(cli: Cli, server: Server, tmp_path: Path) -> None:
-    """Two tokens of one user: the second one lists nothing anew."""
+    """With two tokens of one user, plexindex lists a library once."""
     tokens = ("token-1", "token-2")
     server.post("tokens", {"tokens": [{"token": token} for token in tokens]})
 
-    def listings(*arguments: object, config: str = "", **variables: str) -> list[int]:
-        """How often each token's holder listed the libraries, in a store of their own."""
-        store = {"PLEXINDEX_DIR": str(tmp_path / f"store {len(list(tmp_path.glob('store *')))}")}
+    def listings(name: str, *arguments: object, config: str = "", **variables: str) -> list[int]:
+        """The number of listings for each token, in a new store."""
         counts = []
         for token in tokens:
             write_config(cli, auth(server, token) + config)
             server.reset()
-            given: dict[str, Any] = {name: text or token for name, text in {**variables, **store}.items()}
-            done = cli.run("warm", *arguments, **given)
+            given: dict[str, Any] = {key: text or token for key, text in variables.items()}
+            done = cli.run("warm", "Movies", *arguments, PLEXINDEX_DIR=str(tmp_path / name), **given)
             assert done.returncode == 0, done.stderr
             counts.append(int(server.get("stats")["requests"]["listing"]))
         return counts
 
-    anew = listings()
-    assert anew[0] == anew[1] > 0
-    once = [anew[0], 0]
-    assert listings("--user", "ann") == once
-    assert listings(PLEXINDEX_USER="ann") == once
-    assert listings(config="[plexindex]\nuser = ann\n") == once
+    twice = listings("nobody")
+    assert twice[0] == twice[1] > 0
+    once = [twice[0], 0]
+    user = "[plexindex]\nuser = ann\n"
     ours = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": ""}
-    assert listings(PLEXINDEX_USER="ann", **ours) == once
-    # Whose the token of the environment is, the file does not know.
-    assert listings(config="[plexindex]\nuser = ann\n", **ours) == anew
+    assert listings("flag", "--user", "ann") == once
+    assert listings("variable", PLEXINDEX_USER="ann", **ours) == once
+    assert listings("file", config=user) == once
+    # The user of the file need not be that of the environment's token.
+    assert listings("other", config=user, **ours) == twice

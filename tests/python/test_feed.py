@@ -235,7 +235,7 @@ def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> Non
     )
     assert (change["change"], state.read_text()) == ("added", last["cursor"] + "\n")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("state")] == ["state"]
-    for content, wrong in ((b"", "is empty"), (b"\xff", "cannot be read"), (b"no cursor", "cursor")):
+    for content, wrong in ((b"", "is empty"), (b"\xff", "cannot read"), (b"no cursor", "cursor")):
         state.write_bytes(content)
         refused = cli.run("changes", "--state", str(state))
         assert refused.returncode == 2
@@ -245,7 +245,7 @@ def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> Non
     for arguments, wrong in (
         (("--state", str(state), "--since", "c1.x"), "omit --since"),
         (("--state", str(tmp_path / "none" / "state")), "there is no folder"),
-        (("--state", str(tmp_path)), "cannot be read"),
+        (("--state", str(tmp_path)), "cannot read"),
     ):
         refused = cli.run("changes", *arguments)
         assert refused.returncode == 2
@@ -290,8 +290,8 @@ def test_a_library_that_went_is_told_to_have_gone(server: Server, tmp_path: Path
     server.post("library/remove", {"library": 2})
     cli.run("warm")
     lines = cli.good("changes", "--since", cursor).splitlines()
-    assert "list again: library 'TV Shows': it was removed, with its items" in lines
-    assert "list again: library 'Films': plexindex changes --full --library 1" in lines
+    assert "list again: library 'TV Shows': the library was removed" in lines
+    assert "list again: library 'Films': run `plexindex changes --full --library 1`" in lines
 
 
 def test_who_follows_as_a_person_hears_the_token(server: Server, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from cli import Cli
 from conftest import REPOSITORY, ServerFactory
 from plexindex._cli import arguments
-from test_diff import Tree, make
+
+from disk import Tree, make
 
 pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 

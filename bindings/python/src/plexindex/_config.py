@@ -1,6 +1,6 @@
 """Finds server, token, folder and mappings in the environment and in plexapi's file.
 
-The command and :func:`plexindex.open` without a folder look in the same places, in the same order.
+The command and :func:`plexindex.open` without a folder use the same sources, in the same order.
 """
 
 from __future__ import annotations
@@ -15,71 +15,72 @@ from ._mapping import Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    Value = TypeVar("Value")
 
 
 class TokenCommand:
-    """A command that prints the token: run when a token is needed, and again for a new one."""
+    """A command that prints the token. plexindex runs it for the first token, and after the server rejects one."""
 
-    __slots__ = ("_command", "_first", "_source")
+    __slots__ = ("_command", "_first_token", "_source")
 
     def __init__(self, command: str, source: str) -> None:
         self._command, self._source = command, source
-        self._first: str | None = None
+        self._first_token: str | None = None
 
     def first(self) -> str:
-        """Runs the command for the first token."""
-        if self._first is None:
-            self._first = self._run()
-        return self._first
+        """Runs the command once, and keeps the token for the first call."""
+        if self._first_token is None:
+            self._first_token = self._run()
+        return self._first_token
 
     def __call__(self) -> str:
-        """The printed token. The command runs without a shell."""
-        first, self._first = self._first, None
-        return self._run() if first is None else first
+        """Returns the first token, later a new one."""
+        token, self._first_token = self._first_token, None
+        return self._run() if token is None else token
 
     def _run(self) -> str:
         import shlex
         import subprocess
 
-        # Without output and arguments: they may hold secrets.
+        # Errors contain neither the command line nor its output: both may hold secrets.
         try:
-            # Windows takes the line as it is, where `\\` separates folders.
+            # On Windows `\` separates folders, so the line is not split here.
             words = self._command if os.name == "nt" else shlex.split(self._command)
             done = subprocess.run(  # noqa: S603 - the user's own
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False
             )
-        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            why = getattr(error, "strerror", None) or (
-                "it took longer than 60 s"
-                if isinstance(error, subprocess.TimeoutExpired)
-                else "its quotes do not match"
-            )
-            raise InvalidArgumentError(f"{self._source}: the command cannot be run: {why}") from None
+        except subprocess.TimeoutExpired:
+            raise InvalidArgumentError(f"{self._source}: the command did not end within 60 s") from None
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "its quotes do not match"
+            raise InvalidArgumentError(f"{self._source}: cannot run the command: {why}") from None
         if done.returncode:
             raise InvalidArgumentError(f"{self._source}: the command failed with exit code {done.returncode}")
         token = done.stdout.decode("utf-8", "replace").strip()
         if not token:
-            raise InvalidArgumentError(f"{self._source}: the command printed nothing: it should print the token")
+            raise InvalidArgumentError(f"{self._source}: the command printed nothing: it must print the token")
         return token
 
 
 class Setting(NamedTuple):
-    """A value and its origin."""
+    """A value and its source."""
 
     value: str | None
     source: str
     renew: TokenCommand | None = None
-    """In place of a value: a command for the token, and for a new one after a refusal."""
+    """A command that prints the token, instead of a value."""
 
     @property
-    def is_given(self) -> bool:
-        """Whether there is a value or a callable for one."""
+    def is_set(self) -> bool:
+        """Whether there is a value or a command for one."""
         return bool(self.value or self.renew)
 
 
 class Layer(NamedTuple):
-    """One place that may name a server, a token and a user."""
+    """One source that may name a server, a token and a user."""
 
     url: Setting
     token: Setting
@@ -87,7 +88,7 @@ class Layer(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """The settings, those of server and token with their origins."""
+    """All settings; server and token with their sources."""
 
     url: Setting
     token: Setting
@@ -116,68 +117,52 @@ def find(
     shared_durable: bool | None = None,
     mappings: Iterable[Mapping] = (),
 ) -> Configuration:
-    """Returns the configuration. The arguments have priority over the environment and the file.
+    """Returns the configuration. The arguments override the environment, and the environment overrides the file.
 
-    A token is used only for the server of its own place or a later one, and a user only for such a token.
-    ``no_server``: neither a server nor a token is searched for, nor what hosts of a server share.
+    A token is used only for the server of its own source or a later one, and a user only for such a token.
+    ``no_server``: look for neither a server and a token, nor a shared log.
     """
-    path, file = _plexapi_file()
-    auth, ours = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
+    path, file = _read_plexapi_file()
+    auth, section = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
+
+    def look_up(name: str) -> Setting:
+        in_environment = variable(f"PLEXINDEX_{name.upper()}")
+        in_file = Setting(section.get(name) or None, f"{path}, [plexindex] {name}")
+        return in_environment if in_environment.value else in_file
+
     chosen_url = chosen_token = NOTHING
     if not no_server:
+        token_variables = [variable(f"PLEXINDEX_TOKEN{end}") for end in ("", "_FILE", "_COMMAND")]
+        command = Setting(section.get("token_command"), f"{path}, [plexindex] token_command")
+        file_token = token_of(NOTHING, NOTHING, command) if command.value else Setting(auth.get("server_token"), path)
         layers = [
             Layer(url, token, user),
-            Layer(
-                variable("PLEXINDEX_URL"),
-                token_of(
-                    variable("PLEXINDEX_TOKEN"),
-                    variable("PLEXINDEX_TOKEN_FILE"),
-                    variable("PLEXINDEX_TOKEN_COMMAND"),
-                ),
-                variable("PLEXINDEX_USER").value,
-            ),
+            Layer(variable("PLEXINDEX_URL"), token_of(*token_variables), variable("PLEXINDEX_USER").value),
             Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
-            Layer(
-                Setting(auth.get("server_baseurl"), path),
-                # plexapi's section has a token of its own; ours has priority.
-                _token_from_command(Setting(ours.get("token_command"), f"{path}, [plexindex] token_command"))
-                or Setting(auth.get("server_token"), path),
-                ours.get("user"),
-            ),
+            Layer(Setting(auth.get("server_baseurl"), path), file_token, section.get("user")),
         ]
         chosen_url, chosen_token = _choose_server(layers)
         user = _user_of(layers)
+        shared = look_up("shared").value if shared is None else shared
     if size_limit is None:
-        size_limit = _size_from(variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
-            Setting(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
-        )
-    if database is None:
-        database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
-    if shared is None and not no_server:
-        shared = variable("PLEXINDEX_SHARED").value or ours.get("shared")
+        size_limit = _parse(parse_size, look_up("size_limit"))
     if shared_durable is None:
-        shared_durable = _is_on(variable("PLEXINDEX_SHARED_DURABLE"))
-    if shared_durable is None:
-        shared_durable = _is_on(Setting(ours.get("shared_durable"), f"{path}, [plexindex] shared_durable"))
-    named = variable("PLEXINDEX_MAPPINGS")
-    if variable("PLEXINDEX_MAPPING").value:
-        import logging
-
-        text = "PLEXINDEX_MAPPING is no setting, and is ignored; did you mean PLEXINDEX_MAPPINGS?"
-        logging.getLogger("plexindex").warning(text)
+        shared_durable = _parse(_parse_switch, look_up("shared_durable"))
+    database = look_up("database").value if database is None else os.fspath(database)
+    mapping_variable = variable("PLEXINDEX_MAPPINGS")
     return Configuration(
         chosen_url,
         chosen_token,
         user,
-        os.path.expanduser(folder or variable("PLEXINDEX_DIR").value or ours.get("dir") or default_folder()),
+        os.path.expanduser(folder or look_up("dir").value or default_folder()),
         size_limit,
-        None if database is None else os.path.expanduser(os.fspath(database)),
+        None if database is None else os.path.expanduser(database),
         shared,
         bool(shared_durable),
         [
             *mappings,
-            *_mappings_of((named.value or "").replace(";", "\n"), named.source),
-            *_mappings_of(ours.get("mappings", ""), f"{path}, [plexindex] mappings"),
+            *_parse_mappings((mapping_variable.value or "").replace(";", "\n"), mapping_variable.source),
+            *_parse_mappings(section.get("mappings", ""), f"{path}, [plexindex] mappings"),
         ],
     )
 
@@ -187,71 +172,76 @@ _SETTINGS = ("dir", "database", "size_limit", "shared", "shared_durable", "token
 
 
 def _own_section(section: dict[str, str], path: str) -> dict[str, str]:
-    """Returns our section of the file. Quotes around values are removed; unknown settings cause a warning."""
+    """Returns our section of the file. Removes quotes around values, and logs a warning for unknown settings."""
     for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
         import difflib
         import logging
 
-        meant = difflib.get_close_matches(name, _SETTINGS, 1)
-        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(_SETTINGS[:-1])} and {_SETTINGS[-1]}"
-        text = "%s, [plexindex] %s: it is no setting, and is ignored; %s"
+        similar = difflib.get_close_matches(name, _SETTINGS, 1)
+        hint = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(_SETTINGS)}"
+        text = "%s, [plexindex] %s: ignoring an unknown setting; %s"
         logging.getLogger("plexindex").warning(text, path, name, hint)
-    return {name: _without_quotes(value) for name, value in section.items()}
+    return {name: re.sub(r"""^(['"])(.*)\1$""", r"\2", value) for name, value in section.items()}
 
 
-def _without_quotes(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
-
-
-def size_of(text: str) -> int:
+def parse_size(text: str) -> int:
     """Parses a number of bytes: digits, then K, M, G or T for powers of 1000."""
     number, unit = text.strip(), 1
     if number and number[-1] in "KMGTkmgt":
         number, unit = number[:-1], 1000 ** (1 + "KMGT".index(number[-1].upper()))
     if not (number.isascii() and number.isdigit()) or not 0 < int(number) * unit < 2**63:
-        raise ValueError(f"{text!r} is no size: give a number of bytes, or one such as 500M or 2G")
+        raise ValueError(f"{text!r} is not a size: give a number of bytes, such as 500M or 2G")
     return int(number) * unit
 
 
-def _size_from(named: Setting) -> int | None:
-    if not named.value:
+def _parse_switch(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ("1", "yes", "true", "on", "0", "no", "false", "off"):
+        raise ValueError(f"{text!r} is neither yes nor no: write 1 or 0")
+    return word in ("1", "yes", "true", "on")
+
+
+def _parse(parse: Callable[[str], Value], setting: Setting) -> Value | None:
+    """Parses a setting, if it is there. An error names the source."""
+    if not setting.value:
         return None
     try:
-        return size_of(named.value)
+        return parse(setting.value)
     except ValueError as error:
-        raise InvalidArgumentError(f"{named.source}: {error}") from None
+        raise InvalidArgumentError(f"{setting.source}: {error}") from None
 
 
-def _is_on(named: Setting) -> bool | None:
-    """Whether a setting that is yes or no says yes; None if it is not there."""
-    if not named.value:
-        return None
-    text = named.value.strip().lower()
-    if text not in ("1", "yes", "true", "on", "0", "no", "false", "off"):
-        raise InvalidArgumentError(f"{named.source}: {named.value!r} is neither yes nor no: write 1 or 0")
-    return text in ("1", "yes", "true", "on")
+# A separator between two folders: an absolute folder follows, and the colon is not that of a drive letter.
+_SEPARATORS = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
 
 
-# A separator between two folders: an absolute folder follows. The colon of a drive letter is none.
-_SEPARATED = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
-
-
-def pair_of(text: str) -> tuple[str, str]:
+def parse_mapping(text: str) -> tuple[str, str]:
     """Parses the two folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
     if "->" in text:
         host, _, server = map(str.strip, text.partition("->"))
         if host and "->" not in server and re.match(r"([A-Za-z]:)?[\\/]", server):
             return host, server
     for sign in "" if "->" in text else "=:":
-        # Not among the first characters: the host's folder may begin with a drive letter.
-        places = [found.start() for found in _SEPARATED[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
-        if len(places) > 1:
-            raise ValueError(f"{text!r} can be read in {len(places)} ways: write 'HOST -> SERVER'")
-        if places:
-            return text[: places[0]].strip(), text[places[0] + 1 :].strip()
+        # The search starts behind a drive letter, or behind the first character of another folder.
+        positions = [match.start() for match in _SEPARATORS[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
+        if len(positions) > 1:
+            raise ValueError(f"{text!r} can be read in {len(positions)} ways: write 'HOST -> SERVER'")
+        if positions:
+            return text[: positions[0]].strip(), text[positions[0] + 1 :].strip()
     raise ValueError(
-        f"{text!r} is no mapping: give HOST=SERVER, with the server's full folder, such as /mnt/media=/data/media"
+        f"{text!r} is not a mapping: give HOST=SERVER, with the server's full folder, such as /mnt/media=/data/media"
     )
+
+
+def _parse_mappings(lines: str, source: str) -> list[Mapping]:
+    rules = []
+    for line in filter(None, map(str.strip, lines.splitlines())):
+        try:
+            rules.append(Mapping.host_prefix(*parse_mapping(line)))
+        except ValueError as error:
+            separator = " or a semicolon" if source == "PLEXINDEX_MAPPINGS" else ""
+            raise InvalidArgumentError(f"{source}: {error}; separate mappings by a line end{separator}") from None
+    return rules
 
 
 def default_folder() -> str:
@@ -271,67 +261,65 @@ def default_folder() -> str:
 def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
     """Returns the first server and the first token. Raises an error if the token belongs to another server."""
     url_layer = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
-    token_layer = next((number for number, layer in enumerate(layers) if layer.token.is_given), len(layers))
+    token_layer = next((number for number, layer in enumerate(layers) if layer.token.is_set), len(layers))
     url = layers[url_layer].url if url_layer < len(layers) else NOTHING
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
-        # Opening reports errors of the database before those of tokens.
+        # `open` rejects this address. Its error is more useful than one about the token.
         return url, NOTHING
     token = layers[token_layer].token if token_layer < len(layers) else NOTHING
     if url_layer < token_layer < len(layers):
-        # A token from a later place belongs to the first server named there or after.
-        other = next((layer.url.value for layer in layers[token_layer:] if layer.url.value), None)
-        if other is not None and _normal(other) != _normal(url.value or ""):
+        # A token from a later source belongs to the first server named there or after.
+        token_url = next((layer.url.value for layer in layers[token_layer:] if layer.url.value), None)
+        if token_url is not None and _normalize(token_url) != _normalize(url.value or ""):
             raise InvalidArgumentError(
-                f"no token was given for {url.value} (from {url.source}); the one from {token.source} is for {other}, "
-                "and is sent nowhere else: give a token for this server, or set PLEXINDEX_TOKEN"
+                f"no token was given for {url.value} (from {url.source}); plexindex sends the token from "
+                f"{token.source} only to {token_url}: give a token for this server, or set PLEXINDEX_TOKEN"
             )
     return url, token
 
 
 def _user_of(layers: list[Layer]) -> str | None:
-    """Returns the first user, up to the place of the token: a later one may belong to another token."""
+    """Returns the first user, up to the layer of the token: a later user may belong to another token."""
     for layer in layers:
-        if layer.user or layer.token.is_given:
+        if layer.user or layer.token.is_set:
             return layer.user
     return None
 
 
-def _normal(url: str) -> str:
+def _normalize(url: str) -> str:
     scheme, separator, rest = url.strip().partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
 
 
 def variable(name: str) -> Setting:
-    """Returns an environment variable as a setting. An empty one counts as missing."""
+    """Returns an environment variable as a setting. An empty variable counts as missing."""
     return Setting(os.environ.get(name) or None, name)
-
-
-def _token_from_command(command: Setting) -> Setting | None:
-    return Setting(None, command.source, TokenCommand(command.value, command.source)) if command.value else None
 
 
 def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setting:
     """Returns the token: as given, from a file, or from a command."""
-    sources = [one.source for one in (token, file, command) if one.value is not None]
+    sources = [setting.source for setting in (token, file, command) if setting.value is not None]
     if len(sources) > 1:
         raise InvalidArgumentError(f"{sources[0]} and {sources[1]} are both given: give one of them")
+    if command.value is not None:
+        return Setting(None, command.source, TokenCommand(command.value, command.source))
     if file.value is None:
-        return _token_from_command(command) or token
+        return token
     try:
         with open(os.path.expanduser(file.value), encoding="utf-8") as lines:
             text = lines.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
+        why = getattr(error, "strerror", None) or "the file is not text"
         raise InvalidArgumentError(
-            f"{file.source} {file.value} cannot be read: {why}; name a file with the token"
+            f"cannot read {file.source} {file.value}: {why}; name a file with the token"
         ) from None
     if not text:
-        raise InvalidArgumentError(f"{file.source} {file.value} is empty: it should hold the token and nothing else")
+        raise InvalidArgumentError(f"{file.source} {file.value} is empty: it must contain only the token")
     return Setting(text, file.source)
 
 
-def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
+def _read_plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
     """Returns the path and the sections of plexapi's configuration file. Names are in lower case, as for plexapi."""
     path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
     path = os.path.normpath(path) if os.name == "nt" else path
@@ -343,25 +331,13 @@ def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        # Some of these errors quote the line, and so perhaps the token.
+        # The error's own text may quote the line, and so the token.
         line = getattr(error, "lineno", None)
-        where = f" at line {line}" if line else ""
+        position = f" at line {line}" if line else ""
         raise InvalidArgumentError(
-            f"{path} is no configuration file that plexapi could read ({type(error).__name__}{where})"
+            f"cannot read {path}: plexapi could not read this file either ({type(error).__name__}{position})"
         ) from None
     return path, {
         section.lower(): {name.lower(): value.strip() for name, value in parser.items(section, raw=True) if value}
         for section in parser.sections()
     }
-
-
-def _mappings_of(lines: str, source: str) -> list[Mapping]:
-    rules = []
-    for line in filter(None, map(str.strip, lines.splitlines())):
-        try:
-            rules.append(Mapping.host_prefix(*pair_of(line)))
-        except ValueError as error:
-            form = "write each mapping on a line of its own, HOST-FOLDER -> SERVER-FOLDER"
-            apart = ", or put ; between them" if source == "PLEXINDEX_MAPPINGS" else ""
-            raise InvalidArgumentError(f"{source}: {error}; {form}{apart}") from None
-    return rules

@@ -1,7 +1,7 @@
-"""The command ``plexindex``: what the package does, for people and scripts. Each part is a module of its own.
+"""The command ``plexindex``: the package for people and scripts.
 
-``arguments`` says what can be given, ``config`` finds server, token and folder, ``commands`` and ``doctor`` do the
-work, ``output`` and ``bar`` show it, ``codes`` are the exit codes.
+``arguments`` parses the command line, ``config`` finds server, token and folder, a module for each command does the
+work, ``output`` and ``bar`` print, and ``codes`` holds the exit codes.
 """
 
 from __future__ import annotations
@@ -19,32 +19,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def main(given: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Runs the command with these arguments, by default the process's. Returns the exit code."""
     output.prepare()
     options = None
     try:
-        options = arguments.parse(given)
-        output.colour(options.color)
+        options = arguments.parse(words)
+        output.set_color(options.color)
         output.log_to_stderr(options.verbose)
         code: int = options.run(options)
         sys.stdout.flush()
     except SystemExit:
-        # The help and the version: what was printed may not have been written yet.
+        # argparse printed the help, but the text may still be in the buffer.
         try:
             sys.stdout.flush()
         except OSError as error:
-            return _stream_failed(error)
+            return _report_stream_error(error)
         raise
     except KeyboardInterrupt:
         fetches = options and options.command in ("warm", "match", "folder", "diff", "changes", "doctor")
-        kept = "; the fetched part is kept" if fetches else ""
-        output.complain(f"interrupted{kept}")
+        effect = "; the next run resumes the fetch" if fetches else ""
+        output.complain(f"interrupted{effect}")
         return codes.INTERRUPTED
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, Error):
-            # Errors of the library have their own text; other errors name the file.
-            return _stream_failed(error)
+            return _report_stream_error(error)
         if not isinstance(error, (Error, codes.UsageError)):
             import traceback
 
@@ -57,29 +56,29 @@ def main(given: Sequence[str] | None = None) -> int:
     return code
 
 
-def _stream_failed(error: OSError) -> int:
+def _report_stream_error(error: OSError) -> int:
     """Reports a stream or file that cannot be read or written. Returns the exit code."""
-    # Otherwise Python would report it again when it flushes at the end.
+    # Otherwise Python would report the error again when it flushes at the end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     # The reader closed the pipe. Windows' C library calls that an invalid argument.
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return codes.PIPE_CLOSED
-    what = error.filename or "standard output"
-    verb = {"standard input": "read", "standard output": "written"}.get(what, "read or written")
-    output.complain(f"{what} cannot be {verb}: {error.strerror or error}")
+    name = error.filename or "standard output"
+    verb = {"standard input": "read", "standard output": "write"}.get(name, "read or write")
+    output.complain(f"cannot {verb} {name}: {error.strerror or error}")
     return codes.STREAM
 
 
 def _advice(error: Exception, options: argparse.Namespace | None) -> str:
-    """Returns advice about an error that the library cannot give."""
-    is_away = isinstance(error, ConnectError) or (
-        # A deadline may also come while the database is read.
+    """Returns advice that the library cannot give, for the end of an error."""
+    is_unreachable = isinstance(error, ConnectError) or (
+        # A deadline may also pass while the database is read.
         isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None
     )
-    if is_away and getattr(options, "database_beside", False):
-        return "; Plex's database was not used: only its server says that it is its own; --no-server asks it alone"
+    if is_unreachable and getattr(options, "database_beside", False):
+        return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
     source = getattr(options, "token_from", "")
-    of_token = isinstance(error, InvalidArgumentError) and str(error).startswith("the token ")
-    if source and (of_token or isinstance(error, (UnauthorizedError, ForbiddenError))):
+    is_about_token = isinstance(error, InvalidArgumentError) and str(error).startswith("the token ")
+    if source and (is_about_token or isinstance(error, (UnauthorizedError, ForbiddenError))):
         return f"; the token is from {source}"
     return ""

@@ -1,9 +1,8 @@
-"""The command line: how it is read, and the help texts of the whole."""
+"""Parses the command line, and holds the help of the whole command."""
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 
 from . import codes, command_options, config
@@ -17,94 +16,54 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "commands_of", "parse", "parser"]
 
 DESCRIPTION = """\
-Tells which item of a Plex server a file is, from a small index in a folder, without asking the server each time."""
+Finds the Plex item of a file in a small index on this machine, without asking the server each time."""
 
 EXAMPLES = """\
 examples:
-  plexindex doctor /mnt/media              check what works, and find the mapping that is missing
+  plexindex doctor /mnt/media              check the setup, and find missing mappings
   plexindex warm                           fetch all libraries now
   plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"
   find /mnt/media -name '*.mkv' | plexindex match --json -
 
-Options may stand before or after the command; `plexindex COMMAND --help` lists them."""
-
-_DRIVE = re.compile(r"^[A-Za-z]:(?=[\\/])")
-
-# Options that end the command by themselves.
-_ALONE = ("-h", "--help", "-V", "--version")
+Write options before or after the command. `plexindex COMMAND --help` lists them."""
 
 
-def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parses a command line, by default the process's. An empty one shows the help."""
-    given = sys.argv[1:] if given is None else list(given)
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses a command line, by default the process's. Prints the help if it is empty."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     top = parser()
-    if not given:
+    if not words:
         top.print_help(sys.stderr)
         raise SystemExit(codes.USAGE)
-    found, unknown = top.parse_known_args(_join_values(top, _command_first(top, given)))
+    options, unknown = top.parse_known_args(_move_command_first(top, words))
     if unknown:
-        commands_of(top)[found.command].error(f"unrecognized arguments: {' '.join(unknown)}")
-    return found
+        commands_of(top)[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """Returns the parser of each command."""
-    (found,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
-    return found.choices
+    (commands,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    return commands.choices
 
 
-def _command_first(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
-    """Moves the command before its options, since its parser knows them. Joins mappings of two words."""
+def _move_command_first(top: argparse.ArgumentParser, words: list[str]) -> list[str]:
+    """Moves the command before its options, since only the command's parser knows them."""
     commands = commands_of(top)
-    known = {
-        flag: action for command in commands.values() for action in command._actions for flag in action.option_strings
-    }
-    before, rest = [], _join_mappings(given)
+    actions = {flag: action for command in commands.values() for flag, action in command._option_string_actions.items()}
+    options, rest = [], list(words)
     while rest and len(rest[0]) > 1 and rest[0][0] == "-" and rest[0] != "--":
-        if rest[0] in _ALONE:
+        if rest[0] in ("-h", "--help", "-V", "--version"):
             return rest
-        before.append(rest.pop(0))
-        action = known.get(before[-1])
+        options.append(rest.pop(0))
+        action = actions.get(options[-1])
         if action is not None and action.nargs is None and rest:
-            before.append(rest.pop(0))
+            options.append(rest.pop(0))
     if rest[:1] == ["help"]:
         return [*rest[1:2], "--help"]
     if not rest or rest[0] not in commands:
-        return given
-    return [rest[0], *before, *rest[1:]]
-
-
-def _join_values(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
-    """Joins ``--deadline -1`` to ``--deadline=-1``. Otherwise the value would be parsed as an option."""
-    command = commands_of(top).get(given[0]) if given else None
-    known = {} if command is None else command._option_string_actions
-    rest, joined = list(given), []
-    while rest:
-        joined.append(rest.pop(0))
-        if joined[-1] == "--":
-            break
-        action = known.get(joined[-1])
-        if action is None or action.nargs is not None or not rest:
-            continue
-        if joined[-1].startswith("--") and rest[0][:1] == "-" and rest[0][1:2].isdigit():
-            joined[-1] += f"={rest.pop(0)}"
-    return joined + rest
-
-
-def _join_mappings(given: list[str]) -> list[str]:
-    """Joins ``--mapping HOST SERVER`` to ``--mapping 'HOST -> SERVER'``."""
-    rest, joined = list(given), []
-    while rest:
-        joined.append(rest.pop(0))
-        if joined[-1] == "--":
-            break
-        if joined[-1] != "--mapping" or len(rest) < 2 or not rest[1]:
-            continue
-        host, server = (_DRIVE.sub("", word) for word in rest[:2])
-        is_folder = any(sign in host for sign in "/\\.~")
-        if is_folder and not any(sign in host for sign in ("=", "->", ":")) and server[0] in "/\\":
-            joined.append(f"{rest.pop(0)} -> {rest.pop(0)}")
-    return joined + rest
+        return words
+    return [rest[0], *options, *rest[1:]]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -119,4 +78,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
     command_options.add_all(commands)
     HelpfulParser.commands = commands.choices
+    for command in commands.choices.values():
+        # With -0 as an option, argparse would take the value of `--deadline -1` for an option, too.
+        command._has_negative_number_optionals.clear()
     return top

@@ -21,13 +21,12 @@ class StateFile:
         try:
             cursor = self._path.read_text("utf-8").strip()
         except FileNotFoundError:
-            if not self._path.parent.is_dir():
-                raise UsageError(
-                    f"--state {self._path} cannot be created: there is no folder {self._path.parent}"
-                ) from None
-            return None
+            if self._path.parent.is_dir():
+                return None
+            raise UsageError(f"cannot create --state {self._path}: there is no folder {self._path.parent}") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--state {self._path} cannot be read: {error}") from error
+            why = getattr(error, "strerror", None) or "the file is not text"
+            raise UsageError(f"cannot read --state {self._path}: {why}") from None
         if not cursor:
             raise UsageError(
                 f"--state {self._path} is empty: delete it to start from now, or add --full to start from the beginning"
@@ -35,7 +34,7 @@ class StateFile:
         return cursor
 
     def write(self, cursor: str | None) -> None:
-        """Stores the cursor, whole or not at all. Call it after the changes before the cursor were printed."""
+        """Replaces the cursor atomically. Call it after printing the changes before the cursor."""
         if self._path is None or cursor is None:
             return
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
@@ -43,4 +42,4 @@ class StateFile:
             new.write_text(f"{cursor}\n", "utf-8")
             new.replace(self._path)
         except OSError as error:
-            raise UsageError(f"--state {self._path} cannot be written: {error}") from error
+            raise UsageError(f"cannot write --state {self._path}: {error.strerror}") from None

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from .._index import Index, Library
     from .config import Settings
 
-# Seconds of silence after which a server counts as away, if no deadline is given.
+# Seconds of silence after which a server counts as unreachable, if no deadline is given.
 PATIENCE = 15.0
 
 
 class NoAnswer:
-    """Why older listings have to do."""
+    """Why the command has to answer from older listings."""
 
     __slots__ = ("code", "kind", "why")
 
@@ -36,9 +36,9 @@ def bring_up_to_date(
     progress: ProgressArg = None,
     whole: bool = False,
 ) -> NoAnswer | None:
-    """Fetches what changed, if a listing has expired or ``always``. None if the listings are current.
+    """Fetches what changed, if a listing has expired or ``always``. Returns None if the listings are current.
 
-    Raises an error if nothing was ever fetched; with ``whole``, if one of the libraries was not.
+    Raises an error if nothing was ever fetched; with ``whole``, if any of the libraries was never fetched.
     """
     begun, received = time.monotonic(), index.stats().bytes_received
     deadline = settings.deadline or PATIENCE
@@ -52,24 +52,24 @@ def bring_up_to_date(
         is_late = failure is None or isinstance(failure, TimeoutError)
         if not is_late or settings.deadline is not None or index.stats().bytes_received == received:
             break
-        # The server answers, and there is much to fetch.
+        # The server answers, but there is much to fetch.
         received, failure, always = index.stats().bytes_received, None, False
-    known = asked_of(index, library)
+    libraries = asked_of(index, library)
     if failure is not None and not is_late:
-        if not is_listed(known, whole=whole):
+        if not is_listed(libraries, whole=whole):
             raise failure
-        why = why_older(failure, fresh=all(one.fresh for one in known))
+        why = why_older(failure, fresh=all(one.fresh for one in libraries))
         if why == "refused":
-            return NoAnswer(why, output.why_none(settings.asked, refused=True), codes.TOKEN)
+            return NoAnswer(why, f"{settings.source_name} rejected the token", codes.TOKEN)
         return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
     waited = output.span(time.monotonic() - begun)
     if settings.deadline is None:
-        why = f"{settings.asked} gave no answer within {waited}"
-        if not is_listed(known, whole=whole):
-            raise TimeoutError(why)
-        return NoAnswer("away", why, codes.SERVER)
+        text = f"{settings.source_name} did not answer within {waited}"
+        if not is_listed(libraries, whole=whole):
+            raise TimeoutError(text)
+        return NoAnswer("away", text, codes.SERVER)
     if failure is not None:
         raise failure
     expect_listed(index, library, late=True, whole=whole)
-    text = f"the deadline passed before {settings.asked} reported everything, after {waited}"
+    text = f"the deadline passed after {waited}, before {settings.source_name} reported all changes"
     return NoAnswer("late", text, codes.NOT_YET)

@@ -1,4 +1,4 @@
-"""Exit codes, for scripts. They are part of the help text: see ``HELP``."""
+"""Exit codes for scripts, and their help text."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ PIPE_CLOSED = 141
 
 HELP = """\
 exit codes:
-  0    done; each path is one item; nothing is wrong; nothing differs
-  1    a path is not one item; diff or doctor found something; clear was declined
+  0    success: each path is one item; no problem; no difference
+  1    a path is not one item; diff or doctor found something; you declined clear
   2    the command line, environment, configuration file or Plex's database is wrong
-  3    the server, its database or the shared log cannot be reached now, or failed
-  4    the token or its user is refused (401, 403, 498), or the role by PostgreSQL
-  5    the store cannot be opened, read or written
-  6    no such library, or two of that name; or what is asked was never fetched
-  7    the deadline came first: repeat the command; on needs_warm, run warm first
-  8    what changed since the cursor is no longer known: begin anew (changes --full)
-  70   a defect in plexindex, or in its installation
-  74   standard input cannot be read, or standard output written
+  3    the server, its database or the shared log is unreachable, or failed
+  4    the server rejects the token or its user (401, 403, 498), or PostgreSQL the role
+  5    plexindex cannot open, read or write the store
+  6    no such library, or two of that name; or the library was never fetched
+  7    the deadline passed first: repeat the command; on needs_warm, run warm first
+  8    the changes since the cursor are lost: start again (changes --full)
+  70   a bug in plexindex, or a broken installation
+  74   cannot read standard input, or write standard output
   130  interrupted with Ctrl-C
-for several paths the code is 7 if the deadline came first for one of them, else 6, else 3, else 1
-if the server is away or refuses the token, an older answer counts; JSON marks it as 'stale'; changes --check then
-ends with 3, 4 or 7"""
+For several paths the code is 7 if the deadline passed first for any of them, else 6, else 3, else 1.
+If the server is unreachable or rejects the token, plexindex answers from older listings, and JSON marks such an answer
+as 'stale'. changes --check then exits with 3, 4 or 7."""
 
 
 class UsageError(Exception):
-    """An argument cannot be used. The text names it and the remedy."""
+    """An argument is invalid. The text names the argument and the remedy."""
 
 
-# Plex's database is missing, foreign or unreadable: a usage error, since retrying does not help.
+# If Plex's database is missing, unreadable or of another program, retrying does not help.
 _DATABASE = (e.ConnectError, e.NotPlexError, e.ForbiddenError)
 
 
@@ -59,7 +59,7 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN
-    # Offline: a missing library was never fetched.
+    # An offline index misses a library because it was never fetched.
     if isinstance(error, (e.LibraryError, e.OfflineError)):
         return LIBRARY
     if isinstance(error, e.TimeoutError) and hurried:
@@ -77,26 +77,26 @@ class Misses:
     """Counts answers without an item by reason, for the exit code."""
 
     def __init__(self, *, offline: bool) -> None:
-        self.missing = self.late = self.unfetched = self.unanswered = 0
+        self._missing = self._late = self._unfetched = self._unanswered = 0
         self._offline = offline
 
     def count(self, answer: Match | Folder, *, in_time: bool = False) -> None:
         """Counts an answer without an item. ``in_time``: it came before the deadline."""
-        self.missing += not answer
-        self.unfetched += answer.reason_code == "not_fetched"
-        # A server that failed a moment ago is not asked: then the deadline is not the cause.
-        self.late += answer.status in ("not_yet", "needs_warm") and not (
+        self._missing += not answer
+        self._unfetched += answer.reason_code == "not_fetched"
+        # plexindex does not ask a server again that failed a moment ago: then the deadline is not the cause.
+        self._late += answer.status in ("not_yet", "needs_warm") and not (
             in_time and answer.reason_code == "unavailable"
         )
-        # Only the server knows, and --offline sends no request.
-        self.unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
+        # Only the server can answer these, but the user chose --offline.
+        self._unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
 
     def code(self) -> int:
-        """The exit code."""
-        if self.late:
+        """Returns the exit code."""
+        if self._late:
             return NOT_YET
-        if self.unfetched:
+        if self._unfetched:
             return LIBRARY
-        if self.unanswered:
+        if self._unanswered:
             return SERVER
-        return NOT_ALL if self.missing else OK
+        return NOT_ALL if self._missing else OK

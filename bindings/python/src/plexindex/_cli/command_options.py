@@ -9,327 +9,237 @@ from .parsers import make_parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-    Run = Callable[[argparse.Namespace], int]
-
-# The rules of `_left_out`, repeated here so that the help does not load that module.
+# The names in `_left_out.RULES`, repeated here so that the help does not import that module.
 RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extras", "discs", "plexignore")
 
 
-def add_all(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_all(commands: Commands) -> None:
     """Adds each command, in the order of the help."""
-    _libraries(commands)
-    _warm(commands)
-    _match(commands)
-    _folder(commands)
-    _diff(commands)
-    _changes(commands)
-    _stats(commands)
-    _clear(commands)
-    _shared(commands)
-    _doctor(commands)
+    for add_command in (_libraries, _warm, _match, _folder, _diff, _changes, _stats, _clear, _shared, _doctor):
+        add_command(commands)
     _completion(commands)
 
 
-def _libraries(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _libraries(commands: Commands) -> None:
     command = _command(
         commands,
         "libraries",
         "list the server's libraries, and how fresh the index of each is",
-        "The server is asked only if no library is known yet. Plex's database is always read.",
+        "Asks the server only if no library is known yet. Always reads Plex's database.",
         "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",
-        "libraries",
     )
     _json(command, "an array of objects")
 
 
-def _warm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _warm(commands: Commands) -> None:
     command = _command(
         commands,
         "warm",
         "fetch what is missing or has expired",
-        "Shows a progress bar on a terminal, and prints nothing elsewhere, so it suits cron. The next run resumes "
-        "an interrupted fetch.",
+        "Shows a progress bar on a terminal. Prints nothing elsewhere, so it suits cron. "
+        "The next run resumes an interrupted fetch.",
         '  plexindex warm\n  plexindex warm Movies "TV Shows"\n  plexindex warm --full Movies',
-        "warm",
     )
-    command.add_argument(
-        "library", nargs="*", metavar="LIBRARY", help="title, section id or uuid; all when none is named"
-    )
-    command.add_argument(
-        "--full", action="store_true", help="list again in full, even if the server's clocks show no change"
-    )
+    add = command.add_argument
+    add("library", nargs="*", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    add("--full", action="store_true", help="list all items again, even if the server reports no change")
 
 
-def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _match(commands: Commands) -> None:
     command = _command(
         commands,
         "match",
         "find the Plex item for each file, or say why there is none",
-        "A library that may have the path and was never fetched is fetched. A relative path that exists is taken from "
-        "the current folder, also on standard input. A closed standard input is an empty list. "
-        "The exit code is 0 if each path is a single item. For several paths, a line on standard error says how many "
-        "are a single item.",
+        "Fetches each library that may contain the file and was never fetched. A relative path that exists is "
+        "resolved against the current folder. The exit code is 0 if each path is a single item. "
+        "For several paths, a line on standard error sums up.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
         "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -\n"
         "  find /mnt/media -name '*.mkv' | plexindex match --missing --format paths -\n\n"
         "formats:\n"
-        "  text   the path, and below it the item or why there is none\n"
+        "  text   the path, and below it the item or the reason\n"
         "  keys   the item's key, or an empty line\n"
         "  paths  the path\n"
-        "  tsv    path, key, status, confidence, match kind, item, library, reason; between them tabs, within them "
-        "\\t, \\n and \\\\ for a tab, a line end and a backslash\n"
-        "  json   an object, also called jsonl: asked (the path), status (ok, not_found, ambiguous, not_yet "
-        "or needs_warm), match_kind (confirmed, exact, mapped, suffix, file_name or none), confidence (high, low or "
+        "  tsv    path, key, status, confidence, match kind, item, library and reason, separated by tabs; \\t, \\n and "
+        "\\\\ stand for a tab, a line end and a backslash\n"
+        "  json   an object a line, also called jsonl: asked (the path), status (ok, not_found, ambiguous, not_yet or "
+        "needs_warm), match_kind (confirmed, exact, mapped, suffix, file_name or none), confidence (high, low or "
         "none), stale, item, candidates, candidates_total, reason_code, reason and age",
-        "match",
     )
-    command.add_argument(
-        "path",
-        nargs="+",
-        metavar="PATH",
-        help="paths of files; - reads them from standard input, one a line; empty lines are skipped",
-    )
-    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
-    command.add_argument(
-        "-0",
-        "--null",
-        action="store_true",
-        help="paths on standard input end in a NUL, as from find -print0; --format paths prints them so, too, for "
-        "xargs -0",
-    )
-    command.add_argument(
-        "-f",
-        "--format",
-        metavar="FORMAT",
-        type=values.output_format,
-        choices=("text", "keys", "paths", "tsv", "json"),
-        help="how answers are printed, in the order of the paths: text for people; keys, paths, tsv or json, one line "
-        "for each (see below)",
-    )
-    command.add_argument(
-        "--check",
-        action="store_true",
-        help="first ask the server, by one request, whether anything changed: for files that were just scanned",
-    )
-    command.add_argument("--missing", action="store_true", help="print only files without a match")
-    command.add_argument("-q", "--quiet", action="store_true", help="omit the summary line")
+    add = command.add_argument
+    _paths(command, "PATH", "files")
+    _library(command)
+    add("-0", "--null", action="store_true", help="paths end with NUL: in the list, and in --format paths (xargs -0)")
+    add("-f", "--format", metavar="FORMAT", type=values.output_format, choices=values.FORMATS,
+        help="the output format: text, keys, paths, tsv or json (see below)")  # fmt: skip
+    add("--check", action="store_true", help="first ask the server for changes, for files that Plex just scanned")
+    add("--missing", action="store_true", help="print only files without a match")
+    add("-q", "--quiet", action="store_true", help="omit the summary line")
     _json(command, "one object a line")
 
 
-def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _folder(commands: Commands) -> None:
     command = _command(
         commands,
         "folder",
         "find the show, season, artist, album or item for each folder, and list what is below it",
-        "A folder is the deepest show, season, artist or album that all files below it share. What the server lists "
-        "counts, not what is on the disk. Libraries that were never fetched are fetched. The exit code is 0 if each "
-        "folder is exactly one of these.",
+        "A folder is the deepest show, season, artist or album that all files below it share. Only files that the "
+        "server lists count. Fetches libraries that were never fetched. The exit code is 0 if each folder is exactly "
+        "one of these.",
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
         "JSON: an object for each folder: asked (the path), status, match_kind, confidence, stale, kind, item, items, "
         "files, candidates, candidates_total, reason_code, reason and age. age is null if no listing gave the answer. "
         "With --items, an object for each file below the folder follows: folder (the path) and item.",
-        "folder",
     )
-    command.add_argument(
-        "path",
-        nargs="+",
-        metavar="FOLDER",
-        help="paths of folders; - reads them from standard input, one a line; empty lines are skipped",
-    )
-    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
-    command.add_argument(
-        "-0", "--null", action="store_true", help="paths on standard input end in a NUL, as from find -print0"
-    )
-    command.add_argument("--items", action="store_true", help="print the items with files below each folder, too")
+    add = command.add_argument
+    _paths(command, "FOLDER", "folders")
+    _library(command)
+    add("-0", "--null", action="store_true", help="paths on standard input end with NUL, as from find -print0")
+    add("--items", action="store_true", help="also print the items with files below each folder")
     _json(command, "one object a line")
 
 
-def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _diff(commands: Commands) -> None:
     command = _command(
         commands,
         "diff",
         "list files that Plex lacks, and listed files that are gone",
-        "Walks the folders. The server is asked first whether anything changed. If some files are gone and others are "
-        "new, it is asked for the items of those that are gone: they may have been renamed. Files that Plex "
-        "ignores are counted as left out; --rules lists the rules. With --library, the folders of other libraries are "
-        "skipped. Nothing is changed, on the disk or on the server. The exit code is 0 if nothing differs, and 1 if "
-        "something differs or cannot be read.",
+        "Changes nothing. Walks the folders after it has asked the server for changes. If some files are gone and "
+        "others are new, it also asks for the items of the missing files, because they may have been renamed. "
+        "Counts files that Plex ignores as left out; --rules lists the rules. With --library, it skips the folders of "
+        "other libraries. The exit code is 1 if something differs or a folder cannot be read.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
         "JSON: an object for each difference: what (not_in_plex, not_on_disk or ambiguous), path, item, reason_code, "
-        "reason, library and section. Objects with left_out or several_paths as what are no differences. The last "
-        "object is the summary. Its age is how many seconds ago the listing was last known to be current. files is the "
-        "sum of files_in_plex, files_not_in_plex, files_ambiguous and files_left_out. listed is the sum of "
-        "listed_on_disk, listed_not_on_disk and listed_unknown. listed_location_empty counts those of "
-        "listed_not_on_disk in locations that are empty or missing; a location has one object for all its files.",
-        "diff",
+        "reason, library and section. Two more values of what are no differences: left_out and several_paths. The "
+        "last object is the summary. age: seconds since the listing was last known to be current. files is the sum of "
+        "files_in_plex, files_not_in_plex, files_ambiguous and files_left_out. listed is the sum of listed_on_disk, "
+        "listed_not_on_disk and listed_unknown. listed_location_empty counts the files of listed_not_on_disk in "
+        "locations that are empty or missing; each such location is one object.",
     )
-    command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
-    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
-    command.add_argument(
-        "--without",
-        action="append",
-        default=[],
-        metavar="RULE",
-        choices=RULES,
-        help="count files that this rule ignores as media; may be repeated",
-    )
-    command.add_argument("--rules", action="store_true", help="list the rules with their sources, and exit")
-    command.add_argument(
-        "--left-out",
-        action="store_true",
-        help="also print what Plex ignores, and further files of an item; JSON always has both. Files that "
-        "the rule 'extension' leaves out are never printed: --without extension counts them as media",
-    )
+    add = command.add_argument
+    add("path", nargs="*", metavar="FOLDER", help="folders to walk")
+    _library(command)
+    add("--without", action="append", default=[], metavar="RULE", choices=RULES,
+        help="count the files that this rule ignores as media; may be repeated")  # fmt: skip
+    add("--rules", action="store_true", help="list the rules with their sources, and exit")
+    add("--left-out", action="store_true",
+        help="also print ignored files, and further files of an item; JSON always contains both. Files that the rule "
+        "'extension' ignores are printed only with --without extension")  # fmt: skip
     _json(command, "one object a line")
 
 
-def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _changes(commands: Commands) -> None:
     command = _command(
         commands,
         "changes",
         "list what was added, removed, changed and moved since a cursor",
-        "The first call prints a cursor, which outlives processes. The next one, with that cursor, prints what changed "
-        "since, and a new cursor as its last line; scripts use --json. Listings older than an hour are checked first; "
-        "--check checks now. A newer listing shows only changes that some process or --follow has already learned of. "
-        "With --library, a cursor of all libraries becomes one of that library. If more than 20 items "
-        "and more than a fifth of a library changed at once, it has to be listed again, with --full.",
+        "The first call prints a cursor, which outlives the process. Later calls take a cursor, print the changes "
+        "since then, and print a new cursor as their last line. Checks listings older than an hour first; --check "
+        "checks now. With --library, a cursor of all libraries becomes one of that library. If more than 20 items and "
+        "more than a fifth of a library changed at once, list it again with --full.",
         "  plexindex changes\n"
         "  plexindex changes --since c1.…\n"
         "  plexindex changes --since c1.… --follow --json\n"
         "  plexindex changes --state ~/.plex-changes --json    (from cron: what changed since the last run)\n"
         "  plexindex changes --full --json --library Movies\n\n"
         "JSON: an object for each change: change (added, removed, changed, moved or list_again), item, path, from (the "
-        "old path of a moved file), from_key (the old rating key, if it is another one), library and section. The last "
-        "object, with --follow one after each change, has cursor, age (how many seconds ago the listing was last known "
-        "to be current) and stale (the server did not answer, or refused the token).",
-        "changes",
+        "old path of a moved file), from_key (the old rating key, if it differs), library and section. The last "
+        "object (with --follow, one after each change) has cursor, age (seconds since the listing was last known to "
+        "be current) and stale (the server did not answer, or rejected the token).",
     )
-    command.add_argument("--since", metavar="CURSOR", help="list what changed since this cursor was printed")
-    command.add_argument(
-        "--state",
-        metavar="FILE",
-        help="keep the cursor in this file: each run lists what changed since the last one; the first one makes it",
-    )
-    command.add_argument("--full", action="store_true", help="start with all items, as added")
-    command.add_argument(
-        "--check",
-        action="store_true",
-        help="ask the server now whether anything changed, by one request, as diff does. A server that is silent for "
-        "15 seconds counts as away (exit code 3)",
-    )
-    command.add_argument(
-        "--follow",
-        action="store_true",
-        help="run until Ctrl-C, and listen to the server's events; Plex's database is checked once a second; "
-        "not with --deadline",
-    )
-    command.add_argument(
-        "--disk-every",
-        metavar="SECONDS",
-        type=values.seconds_or_never,
-        help="how often --follow walks the libraries' folders on this machine, to find renamed files that the server "
-        "does not report (600); 0: never. The server is asked only if files are gone and others are new",
-    )
-    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    add = command.add_argument
+    add("--since", metavar="CURSOR", help="list what changed since this cursor was printed")
+    add("--state", metavar="FILE", help="keep the cursor in this file, and list what changed since the last run")
+    add("--full", action="store_true", help="start with all items, as added")
+    add("--check", action="store_true",
+        help="ask the server for changes now, with one request. A server that is silent for 15 seconds counts as "
+        "unreachable (exit code 3)")  # fmt: skip
+    add("--follow", action="store_true",
+        help="run until Ctrl-C, and listen to the server's events; check Plex's database once a second")  # fmt: skip
+    add("--disk-every", metavar="SECONDS", type=values.seconds_or_never,
+        help="how often --follow looks for renamed files on this disk (600); 0: never")  # fmt: skip
+    _library(command)
     _json(command, "one object a line")
 
 
-def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _stats(commands: Commands) -> None:
     command = _command(
         commands,
         "stats",
         "show what the index contains, and how often it was used",
-        "Sends no request. Counts the answers and requests of all processes since the store was made.",
+        "Sends no request. Counts the answers and requests of all processes since the store was created.",
         "  plexindex stats\n  plexindex stats --watch 5\n\n"
-        "JSON: folder, libraries, items, matches, store_answers and store_requests (since the store was made), "
+        "JSON: folder, libraries, items, matches, store_answers and store_requests (since the store was created), "
         "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and "
         "sequence, which grows with each write.",
-        "stats",
     )
-    command.add_argument(
-        "--watch",
-        nargs="?",
-        type=values.seconds,
-        const=2.0,
-        metavar="SECONDS",
-        help="repeat every so many seconds (2), with the change since, until Ctrl-C",
-    )
-    _json(command, "an object; with --watch one a line")
+    command.add_argument("--watch", nargs="?", type=values.seconds, const=2.0, metavar="SECONDS",
+                         help="repeat every SECONDS (2), with the change since, until Ctrl-C")  # fmt: skip
+    _json(command, "an object; with --watch, one a line")
 
 
-def _clear(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _clear(commands: Commands) -> None:
     command = _command(
         commands,
         "clear",
         "empty the index of this server and user: listings and confirmed matches",
-        "Asks for confirmation first. Listings are fetched again when needed; confirmed matches are lost.",
+        "Asks for confirmation first. plexindex fetches listings again when needed; confirmed matches are lost.",
         "  plexindex clear\n  plexindex clear --yes",
-        "clear",
     )
-    _yes(command, "do not ask")
+    _yes(command, "do not ask for confirmation")
 
 
-def _shared(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _shared(commands: Commands) -> None:
     command = _command(
         commands,
         "shared",
         "prepare, show, follow or empty the log in PostgreSQL that several hosts share",
-        "init creates its tables, or upgrades them; the first host does that too, if its role may. status shows what "
-        "it holds, and how far this host is behind. clear removes everything from it, of all servers and users, and "
-        "asks first: each host keeps its folder with listings, confirmed matches and tables, but what no other host "
-        "has taken yet is lost to the others. These three ask only PostgreSQL, and need no --url. follow stays until "
-        "Ctrl-C: it takes what other hosts tell as it comes, and delivers what tools on this host have recorded. It is "
-        "for hosts whose tools run for moments only, and asks Plex only if the folder is new. With -v it says how many "
-        "entries it took.",
+        "init creates or upgrades the tables. status shows what the log holds, and how far this host is behind. clear "
+        "removes all entries of all servers and users, after confirmation: each host keeps its folder, but entries "
+        "that no other host has read are lost to the others. These three need only PostgreSQL. follow runs until "
+        "Ctrl-C: it reads the entries of other hosts as they arrive, and delivers those of this host. Use follow where "
+        "your tools run only briefly.",
         "  plexindex shared init\n  plexindex shared status --json\n  plexindex shared follow\n"
         "  plexindex shared clear --yes\n\n"
-        "JSON: address, reachable, error (why it is not), server (the machine identifier), taken (the number of the "
-        "last entry that this folder has), undelivered (entries that wait here), behind (entries that are missing "
-        "here, at most), and views: for each server and user an object with server, last, age (seconds), entries (by "
-        "kind), hosts and bytes. follow prints an object a line with address, taken and undelivered: at the start, and "
-        "whenever they changed.",
-        "shared",
+        "JSON: address, reachable, error, server (the machine identifier), taken (the number of the last entry that "
+        "this folder has read), undelivered (entries that wait on this host), behind (an upper limit of the entries "
+        "that this host has not read), and views: an object for each server and user with server, last, age (seconds), "
+        "entries (by kind), hosts and bytes. follow prints an object with address, taken and undelivered at the start "
+        "and after each change.",
     )
     command.add_argument("action", choices=("init", "status", "follow", "clear"), help="what to do")
-    _yes(command, "clear without asking")
+    _yes(command, "clear without confirmation")
     _json(command, "an object")
 
 
-def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _doctor(commands: Commands) -> None:
     command = _command(
         commands,
         "doctor",
         "check the setup, and find missing path mappings",
-        "Looks at the server, the token, the libraries, the store and the shared log. With a folder, or a file that "
-        "lists paths, it matches a sample of the files, and proposes mappings for those that are not found, ready to "
-        "paste. Files that Plex ignores (`plexindex diff --rules`) are counted separately.",
+        "Checks the server, the token, the libraries, the store and the shared log. With a folder, or a file that "
+        "lists paths, it matches a sample of the files, and proposes mappings for those without a match. "
+        "Files that Plex ignores (`plexindex diff --rules`) are counted separately.",
         "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
-        "JSON: an entry for each part, problems (sentences) and exit_code. The server's answered is how many seconds "
-        "its answer took.",
-        "doctor",
+        "JSON: an entry for each part, problems (sentences) and exit_code. The server's answered is the response time "
+        "in seconds.",
     )
-    command.add_argument(
-        "path", nargs="*", metavar="PATH", help="folders to look through, or files that list paths; - is standard input"
-    )
-    command.add_argument(
-        "--sample",
-        type=values.positive,
-        default=500,
-        metavar="N",
-        help="how many files to look at (500), spread over the tree",
-    )
-    _yes(command, "fetch libraries that were never fetched without asking")
+    command.add_argument("path", nargs="*", metavar="PATH",
+                         help="folders to sample, or files that list paths; - is standard input")  # fmt: skip
+    command.add_argument("--sample", type=values.positive, default=500, metavar="N",
+                         help="the number of files to check (500), spread over the tree")  # fmt: skip
+    _yes(command, "fetch missing libraries without confirmation")
     _json(command, "one object")
 
 
-def _completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _completion(commands: Commands) -> None:
     command: argparse.ArgumentParser = make_parser(
         commands.add_parser,
         "completion",
@@ -337,23 +247,13 @@ def _completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description="Print the script that makes a shell complete commands, options and their values.",
         epilog="examples:\n  plexindex completion --install bash\n  plexindex completion zsh > ~/.zfunc/_plexindex",
     )
-    command.add_argument(
-        "--install",
-        action="store_true",
-        help="write it to the folder in your home where the shell looks for it, and print the file's name",
-    )
+    command.add_argument("--install", action="store_true",
+                         help="write the script where the shell looks for it, and print the file's name")  # fmt: skip
     command.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
-    command.set_defaults(run=DeferredCommand("completion", "completion"), verbose=0, color="auto")
+    command.set_defaults(run=DeferredCommand("completion"), verbose=0, color="auto")
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    summary: str,
-    description: str,
-    examples: str,
-    function: str,
-) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, summary: str, description: str, examples: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = make_parser(
         commands.add_parser,
         name,
@@ -361,113 +261,97 @@ def _command(
         description=f"{summary[0].upper()}{summary[1:]}. {description}",
         epilog=f"examples:\n{examples}\n\nSee `plexindex --help` for configuration and exit codes.",
     )
-    command.set_defaults(run=DeferredCommand(name, function))
-    _common(command)
+    command.set_defaults(run=DeferredCommand(name))
+    _add_common_options(command)
     return command
 
 
 class DeferredCommand:
     """The function of a command, imported when the command runs: the help does not need it."""
 
-    def __init__(self, command: str, function: str) -> None:
-        own = ("doctor", "match", "folder", "diff", "changes", "shared", "completion")
-        self._module = command if command in own else "commands"
-        self._function = function
+    def __init__(self, command: str) -> None:
+        self._command = command
 
     def __call__(self, options: argparse.Namespace) -> int:
         from importlib import import_module
 
-        run: Run = getattr(import_module(f"{__package__}.{self._module}"), self._function)
-        return run(options)
+        module = "commands" if self._command in ("libraries", "warm", "stats", "clear") else self._command
+        exit_code: int = getattr(import_module(f"{__package__}.{module}"), self._command)(options)
+        return exit_code
 
 
-def _common(command: argparse.ArgumentParser) -> None:
-    server = command.add_argument_group("server and store")
-    server.add_argument("--url", type=values.given, metavar="URL", help="the server, such as http://127.0.0.1:32400")
-    server.add_argument("--token-file", type=values.given, metavar="FILE", help="a file that contains only the token")
-    server.add_argument(
+# Options that take a text: flag, metavar and help. An empty value is an error.
+_TEXT_OPTIONS = (
+    ("--url", "URL", "the server, such as http://127.0.0.1:32400"),
+    ("--token-file", "FILE", "a file that contains only the token"),
+    (
         "--token-command",
-        type=values.given,
-        metavar="COMMAND",
-        help="a command that prints the token. It runs at each start, without a shell, for 60 seconds at most, and "
-        "again when the token expired or the server refuses it",
-    )
-    server.add_argument(
+        "COMMAND",
+        (
+            "a command that prints the token. plexindex runs it without a shell, at most 60 seconds: at each start, "
+            "and when the token expires or the server rejects it"
+        ),
+    ),
+    (
         "--token",
-        type=values.given,
-        metavar="TOKEN",
-        help="the token. Other users of this machine can see it in the list of processes: prefer --token-file, or "
-        "PLEXINDEX_TOKEN in the environment",
-    )
-    server.add_argument(
-        "--user",
-        type=values.given,
-        metavar="NAME",
-        help="a name for the token's user. A new token of the same user keeps the content of the store",
-    )
-    server.add_argument(
+        "TOKEN",
+        (
+            "the token. Other users of this machine can see it in the list of processes: prefer --token-file, or "
+            "PLEXINDEX_TOKEN in the environment"
+        ),
+    ),
+    ("--user", "NAME", "a name for the token's user. A new token of the same user keeps the contents of the store"),
+    (
         "--database",
-        type=values.given,
-        metavar="FILE",
-        help="Plex's own database on this machine, the folder that holds it, or the folder 'Plex Media Server'. It is "
-        "read and never written. Alone (--no-server) it needs neither --url nor a token",
-    )
-    server.add_argument(
-        "--no-server",
-        action="store_true",
-        help="use only --database, even if the environment or plexapi's file names a server",
-    )
-    server.add_argument(
-        "--dir", type=values.given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)"
-    )
-    server.add_argument(
-        "--size-limit",
-        type=values.size,
-        metavar="BYTES",
-        help="the maximum size of that folder, such as 500M or 2G; libraries refreshed longest ago are removed first",
-    )
-    server.add_argument(
+        "FILE",
+        (
+            "Plex's own database on this machine, its folder, or the folder 'Plex Media Server'. plexindex only reads "
+            "it. With --no-server it needs neither --url nor a token"
+        ),
+    ),
+    ("--dir", "FOLDER", "the folder of the store (~/.cache/plexindex)"),
+    (
         "--shared",
-        type=values.given,
-        metavar="ADDRESS",
-        help="a database in PostgreSQL that several hosts of this server share, such as "
-        "postgresql://user@host/database; the password is taken from PGPASSWORD or a passfile",
-    )
-    server.add_argument(
-        "--mapping",
-        type=values.mapping,
-        action="append",
-        metavar="HOST=SERVER",
-        help="the folder HOST of this machine is the folder SERVER of the server; also written 'HOST -> SERVER', "
-        "HOST:SERVER, or HOST SERVER as two words; may be repeated",
-    )
-    server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
-    server.add_argument(
-        "--deadline",
-        type=values.seconds,
-        metavar="SECONDS",
-        help="how long a question may take; default: no limit. A server that cannot be reached is retried for 3 "
-        "seconds at most, by warm for 30, by doctor not at all",
-    )
-    server.add_argument(
-        "--ca-file",
-        type=values.given,
-        metavar="FILE",
-        help="PEM file with certificate authorities to trust instead of the system's",
-    )
-    server.add_argument(
-        "--insecure", action="store_true", help="accept any certificate: others may then read the token"
-    )
-    command.add_argument(
-        "-v", "--verbose", action="count", default=0, help="log each step; twice: everything, with full paths"
-    )
-    command.add_argument(
-        "--color",
-        metavar="WHEN",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="colours: always, never, or auto, on a terminal where NO_COLOR is not set",
-    )
+        "ADDRESS",
+        (
+            "a PostgreSQL database that several hosts share, such as postgresql://user@host/database. The password is "
+            "read from PGPASSWORD or a passfile"
+        ),
+    ),
+    ("--ca-file", "FILE", "a PEM file with certificate authorities to trust instead of the system's"),
+)
+
+
+def _add_common_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument_group("server and store").add_argument
+    for flag, metavar, text in _TEXT_OPTIONS:
+        add(flag, type=values.not_empty, metavar=metavar, help=text)
+    add("--no-server", action="store_true", help="use only --database, even if the configuration names a server")
+    add("--size-limit", type=values.size, metavar="BYTES",
+        help="the maximum size of the folder, such as 500M or 2G. plexindex removes the libraries first that were "
+        "refreshed longest ago")  # fmt: skip
+    add("--mapping", type=values.mapping, action="append", metavar="HOST=SERVER",
+        help="the folder HOST of this machine is the folder SERVER of the server; also written HOST:SERVER or "
+        "'HOST -> SERVER'; may be repeated")  # fmt: skip
+    add("--offline", action="store_true", help="send no request: answer from the store")
+    add("--deadline", type=values.seconds, metavar="SECONDS",
+        help="how long a question may take; default: no limit. plexindex retries an unreachable server for 3 seconds, "
+        "warm for 30 seconds, doctor not at all")  # fmt: skip
+    add("--insecure", action="store_true", help="accept any certificate: others may then read the token")
+    command.add_argument("-v", "--verbose", action="count", default=0,
+                         help="log each step; twice: everything, with full paths")  # fmt: skip
+    command.add_argument("--color", metavar="WHEN", choices=("auto", "always", "never"), default="auto",
+                         help="colors: always, never, or auto: on a terminal unless NO_COLOR is set")  # fmt: skip
+
+
+def _paths(command: argparse.ArgumentParser, metavar: str, what: str) -> None:
+    text = f"paths of {what}; - reads them from standard input, one a line"
+    command.add_argument("path", nargs="+", metavar=metavar, help=text)
+
+
+def _library(command: argparse.ArgumentParser) -> None:
+    text = "title, section id or uuid; default: all libraries"
+    command.add_argument("-l", "--library", metavar="LIBRARY", help=text)
 
 
 def _json(command: argparse.ArgumentParser, what: str) -> None:

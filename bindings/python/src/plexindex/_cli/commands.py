@@ -1,4 +1,4 @@
-"""Small commands: each is a function from its options to an exit code."""
+"""The small commands, and what several commands share. A command takes its options and returns an exit code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .._index import Library
 from . import codes, output
 from .bar import Bar
 from .codes import UsageError
-from .config import Settings
-from .output import say
+from .config import HOW_TO_NAME_A_SERVER, Settings
+from .output import count, number, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,70 +23,51 @@ if TYPE_CHECKING:
     from .._library import LibraryInfo
     from .._stats import Stats
 
-# A server that is down may be starting. `warm` waits for it, since it may run at night; other commands do not.
-_PATIENCE = 30.0
-# The advice without a server and a database.
-HOW_TO_NAME = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
+# `warm` may run at night while the server restarts. Other commands give up after a few seconds.
+_WARM_RETRY_SECONDS = 30.0
 
 
 def libraries(options: argparse.Namespace) -> int:
     """Lists the libraries."""
     settings = Settings(options)
-    if settings.silent:
-        settings.expect_folder()
-        if not settings.has_store():
-            raise nothing_to_ask(settings)
-    with settings.open() as index:
-        if settings.local:
+    with settings.open_for_answers() as index:
+        if settings.reads_database_only:
             try:
                 index.server()
             except ServerError as error:
                 if not index.libraries(offline=True):
                     raise
-                output.complain(f"listing what is known: {error}")
+                output.complain(f"listing the libraries of the store: {error}")
         found = index.libraries()
-    if not found and settings.silent:
-        raise nothing_to_ask(settings)
     if options.json:
         output.say_json([library_dict(library) for library in found])
     elif found:
-        rows = [("id", "title", "kind", "items", "state", "folders")]
-        head, *lines = output.table(rows + [library_row(library) for library in found], right=(3,)).split("\n")
-        say("\n".join([output.paint(head, "bold"), *lines]))
+        header = ("id", "title", "kind", "items", "state", "folders")
+        print_table([header, *map(library_row, found)], right=(3,))
     else:
         shows = (
-            "Plex's database has no library" if settings.local else "the server shows no library to this token's user"
+            "Plex's database has no library"
+            if settings.reads_database_only
+            else "the server shows no library to this token's user"
         )
-        output.complain(f"{shows}; `plexindex doctor` says more")
+        output.complain(f"{shows}; run `plexindex doctor` to find out why")
         return codes.NOT_ALL
     return codes.OK
 
 
-def nothing_to_ask(settings: Settings) -> LibraryError:
-    """Creates the error for an empty store while no server is available."""
-    named = settings.url or settings.database
-    remedy = "omit --offline" if named is not None else HOW_TO_NAME
-    return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server is available: {remedy}")
-
-
-def expect_source(settings: Settings) -> None:
-    """Refuses --check if nothing may be asked."""
-    if settings.silent:
-        how = "omit --offline" if settings.offline else f"no server is known: {HOW_TO_NAME}"
-        raise UsageError(f"--check asks {settings.asked}: {how}")
+def print_table(rows: list[tuple[str, ...]], right: tuple[int, ...]) -> None:
+    """Prints a table whose first row is the header."""
+    header, *lines = output.table(rows, right).split("\n")
+    say("\n".join([output.paint(header, "bold"), *lines]))
 
 
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
-    """Returns a library as cells of a table."""
-    items = "–" if library.age is None else output.number(library.items)
-    return (library.section, library.title, library.kind, items, library_state(library), ", ".join(library.locations))
-
-
-def library_state(library: LibraryInfo) -> str:
-    """Describes the freshness of a library."""
-    if library.age is None:
-        return "never fetched"
-    return f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
+    """Returns the cells of a library in a table."""
+    state = "never fetched"
+    if library.age is not None:
+        state = f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
+    items = "–" if library.age is None else number(library.items)
+    return (library.section, library.title, library.kind, items, state, ", ".join(library.locations))
 
 
 def library_dict(library: LibraryInfo) -> dict[str, object]:
@@ -99,56 +80,55 @@ def warm(options: argparse.Namespace) -> int:
     """Fetches what is missing or has expired."""
     settings = Settings(options)
     if settings.offline:
-        raise UsageError(f"warm needs {settings.asked}: omit --offline")
-    asked = settings.url or settings.database
-    if asked is None:
-        raise UsageError(f"no server is known: {HOW_TO_NAME}")
-    with settings.open(retry_for=_PATIENCE) as index:
+        raise UsageError(f"warm needs {settings.source_name}: omit --offline")
+    source = settings.url or settings.database
+    if source is None:
+        raise UsageError(f"no server is known: {HOW_TO_NAME_A_SERVER}")
+    with settings.open(retry_for=_WARM_RETRY_SECONDS) as index:
         if options.library:
-            chosen = [(name, selected(index, name)) for name in options.library]
+            chosen = [(name, select_library(index, name)) for name in options.library]
         else:
-            # Asked even if libraries are known: there may be new ones.
+            # There may be new libraries, so plexindex asks for them.
             bar = Bar()
-            bar.begin(asked)
+            bar.begin(source)
             try:
                 index.server()
             finally:
                 bar.drop()
-            chosen = [(library.title, selected(index, library.section)) for library in index.libraries()]
+            chosen = [(library.title, select_library(index, library.section)) for library in index.libraries()]
         late = [title for title, library in chosen if not fetch(index, title, library, full=options.full)]
     if late:
-        were = "was" if len(late) == 1 else "were"
+        verb = "was" if len(late) == 1 else "were"
         output.complain(
-            f"the deadline passed before {', '.join(late)} {were} fetched: run the same command again to resume"
+            f"the deadline passed before {', '.join(late)} {verb} fetched: run the same command again to resume"
         )
     return codes.NOT_YET if late else codes.OK
 
 
 def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
-    """Refreshes a library, with a progress bar on a terminal. Returns False if the deadline came first."""
+    """Refreshes a library, with a progress bar on a terminal. Returns False if the deadline passed before the end."""
     bar = Bar()
     listings = index.stats().listings
     bar.begin(title)
     try:
-        done = index.refresh(library, full, progress=bar)
+        is_done = index.refresh(library, full, progress=bar)
     except BaseException:
         bar.drop()
         raise
     if index.stats().listings > listings:
         bar.done()
-    elif done and bar.shows:
-        bar.drop()
-        output.note(f"{title}  is up to date")
-    else:
-        bar.drop()
-    return done
+        return is_done
+    bar.drop()
+    if is_done:
+        output.remark(f"{title}  is up to date", terminal_only=True)
+    return is_done
 
 
-def selected(index: Index, name: str | None) -> Library | None:
+def select_library(index: Index, name: str | None) -> Library | None:
     """Returns a library by title, section id or uuid; None for all."""
-    return (
-        None if name is None else Library(index, index._select(c.SELECT_ANY, name), None, repr(name), {"title": name})
-    )
+    if name is None:
+        return None
+    return Library(index, index._select(c.SELECT_ANY, name), None, repr(name), {"title": name})
 
 
 def read_stdin() -> bytes:
@@ -160,18 +140,18 @@ def read_stdin() -> bytes:
         raise
 
 
-def read_list(text: bytes, null: bool = False) -> list[bytes]:
-    """Reads paths, one a line, or each followed by a NUL. Empty lines are skipped."""
+def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
+    """Splits a list of paths, one a line, or each followed by NUL. Skips empty lines."""
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
         raise UsageError("the list of paths contains NUL bytes: add --null for the output of `find -print0`")
     lines = [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
-    return lines if os.name != "nt" else [_in_utf8(line) for line in lines]
+    return lines if os.name != "nt" else [_to_utf8(line) for line in lines]
 
 
-def _in_utf8(line: bytes) -> bytes:
-    """Returns a line of Windows, where `dir` and others write to pipes in the console's code page."""
+def _to_utf8(line: bytes) -> bytes:
+    """Converts a line of Windows, where `dir` and other programs write to pipes in the console's code page."""
     try:
         line.decode()
         return line
@@ -180,33 +160,33 @@ def _in_utf8(line: bytes) -> bytes:
 
 
 def stats(options: argparse.Namespace) -> int:
-    """Shows what is in the index."""
+    """Shows what the index contains, once or until Ctrl-C."""
     settings = Settings(options)
     settings.expect_folder()
     if not settings.has_store():
-        raise LibraryError(f"nothing was fetched into {settings.folder} yet: `plexindex warm` does that")
+        raise LibraryError(f"nothing was fetched into {settings.folder} yet: run `plexindex warm`")
     with settings.open(offline=True) as index:
-        if options.watch is None:
-            _show_stats(index, options, None)
-            return codes.OK
         before = None
         while True:
             before = _show_stats(index, options, before)
+            if options.watch is None:
+                return codes.OK
             time.sleep(options.watch)
 
 
 def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None) -> Stats:
     now = index.stats()
     if options.json:
-        output.say_json({"folder": index.cache_dir, **{name: getattr(now, name) for name in _OF_THE_STORE}})
+        output.say_json({"folder": index.cache_dir, **{name: getattr(now, name) for name in _STORE_FIELDS}})
         return now
-    lines = output.table(_stats_rows(index, now, before, options.watch))
+    rows = _stats_rows(index, now, before, options.watch)
+    lines = output.table(rows)
     if options.watch is not None and output.is_terminal(sys.stdout):
         # A wrapped line would take two rows and shift the next table.
         columns = shutil.get_terminal_size().columns - 1
         lines = "\n".join(output.cut(line, columns) for line in lines.splitlines())
         # Move up over the previous table.
-        lines = lines if before is None else f"\x1b[{len(_STATS_ROWS)}A\x1b[J{lines}"
+        lines = lines if before is None else f"\x1b[{len(rows)}A\x1b[J{lines}"
     elif before is not None:
         say()
     say(lines)
@@ -215,68 +195,74 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
 
 
 # The statistics of the store. Those of this process would all be 0.
-_OF_THE_STORE = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
+_STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
                  "over_limit", "evictions", "sequence")  # fmt: skip
-_STATS_ROWS = ("store", "libraries", "items", "matches", "answers", "requests", "writes")
 
 
-def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | None) -> list[tuple[str, ...]]:
-    def since(name: str) -> str:
-        if before is None or every is None:
+def _stats_rows(index: Index, now: Stats, before: Stats | None, seconds: float | None) -> list[tuple[str, str]]:
+    def growth_of(field: str) -> str:
+        if before is None or seconds is None:
             return ""
-        growth = getattr(now, name) - getattr(before, name)
-        return f"   +{output.number(growth)}, {output.number(growth / every)}/s" if growth > 0 else ""
+        growth = getattr(now, field) - getattr(before, field)
+        return f"   +{number(growth)}, {number(growth / seconds)}/s" if growth > 0 else ""
 
-    facts = (
-        f"{index.cache_dir}, {output.size(now.disk_bytes)} on disk{limit_of(now)}",
-        output.number(now.libraries),
-        output.number(now.items) + since("items"),
-        f"{output.number(now.matches)} confirmed{since('matches')}",
-        f"{output.number(now.store_answers)} since the store was made{since('store_answers')}",
-        f"{output.number(now.store_requests)} since the store was made{since('store_requests')}",
-        # It begins at a random multiple of 2^32.
-        f"{output.number(now.sequence & 0xFFFF_FFFF)} since the store was made{since('sequence')}",
-    )
-    return list(zip(_STATS_ROWS, facts))
+    def since_creation(value: int, field: str) -> str:
+        return f"{number(value)} since the store was created{growth_of(field)}"
+
+    return [
+        ("store", f"{index.cache_dir}, {output.size(now.disk_bytes)} on disk{limit_text(now)}"),
+        ("libraries", number(now.libraries)),
+        ("items", number(now.items) + growth_of("items")),
+        ("matches", f"{number(now.matches)} confirmed{growth_of('matches')}"),
+        ("answers", since_creation(now.store_answers, "store_answers")),
+        ("requests", since_creation(now.store_requests, "store_requests")),
+        # The sequence starts at a random multiple of 2^32.
+        ("writes", since_creation(now.sequence & 0xFFFF_FFFF, "sequence")),
+    ]
 
 
-def limit_of(now: Stats) -> str:
+def limit_text(now: Stats) -> str:
     """Describes the size limit of the folder, for the end of a line."""
-    went = f", {output.count(now.evictions, 'library', 'libraries')} removed for a limit" if now.evictions else ""
+    evicted = f", {count(now.evictions, 'library', 'libraries')} removed for a limit" if now.evictions else ""
     if not now.size_limit:
-        return went
+        return evicted
     over = f", too small by {output.size(now.over_limit)}" if now.over_limit else ""
-    return f" of {output.size(now.size_limit)} allowed{over}{went}"
+    return f" of {output.size(now.size_limit)} allowed{over}{evicted}"
 
 
 def clear(options: argparse.Namespace) -> int:
     """Empties the index of this server and user."""
     settings = Settings(options)
     settings.expect_folder()
-    nothing = f"there is nothing in {settings.folder} for this server and user"
     if not settings.has_store():
-        say(nothing)
+        say(f"{settings.folder} contains nothing for this server and user")
         return codes.OK
     with settings.open(offline=True) as index:
         now = index.stats()
         if not (now.libraries or now.matches):
-            index.clear()  # fails where the server has not accepted the token: then nobody knows what there is
-            say(nothing)
+            # Fails if the server has not accepted the token: then the index cannot know what it contains.
+            index.clear()
+            say(f"{settings.folder} contains nothing for this server and user")
             return codes.OK
-        if not options.yes:
-            matches = f" and {output.count(now.matches, 'confirmed match', 'confirmed matches')}" if now.matches else ""
-            answer = output.confirm(
-                f"Empty the index in {index.cache_dir}: {output.count(now.items, 'item')} of "
-                f"{output.count(now.libraries, 'library', 'libraries')}{matches}?",
-                default=False,
-            )
-            if answer is None:
-                raise UsageError("clear asks for confirmation, and there is no terminal: add --yes")
-            if not answer:
-                output.note("nothing was changed")
-                return codes.NOT_ALL
+        contents = f"{count(now.items, 'item')} of {count(now.libraries, 'library', 'libraries')}"
+        matches = f" and {count(now.matches, 'confirmed match', 'confirmed matches')}" if now.matches else ""
+        question = f"Empty the index in {index.cache_dir}: {contents}{matches}?"
+        if not is_confirmed(options, "clear", question):
+            return codes.NOT_ALL
         index.clear()
-        what = f"{output.count(now.items, 'item')} of {output.count(now.libraries, 'library', 'libraries')}"
-        left = index.stats().disk_bytes
-        say(f"emptied {index.cache_dir}: {what}; it takes {output.size(left)}, {output.size(now.disk_bytes)} before")
+        size = index.stats().disk_bytes
+        sizes = f"{output.size(now.disk_bytes)} on disk before, {output.size(size)} now"
+        say(f"emptied {index.cache_dir}: {contents}; {sizes}")
     return codes.OK
+
+
+def is_confirmed(options: argparse.Namespace, command: str, question: str) -> bool:
+    """Returns whether the user agrees, at the terminal or with --yes. Without either, raises an error."""
+    if options.yes:
+        return True
+    answer = output.confirm(question, default=False)
+    if answer is None:
+        raise UsageError(f"{command} asks for confirmation, and there is no terminal: add --yes")
+    if not answer:
+        output.remark("nothing was changed", terminal_only=True)
+    return answer

@@ -1,4 +1,4 @@
-"""The flags, and settings from the environment and files."""
+"""The settings of a run: flags first, then the environment and plexapi's file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from .. import _config
 from .._config import Setting
-from .._errors import StoreError
+from .._errors import LibraryError, StoreError
 from .._mapping import Mapping
 from . import output
 from .codes import UsageError
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 HELP = """\
-server, token and folder are looked for in this order:
+plexindex looks for server, token and folder in this order:
   1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit, --shared,
      --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
      PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, PLEXINDEX_SHARED,
      PLEXINDEX_SHARED_DURABLE (1 or 0), and PLEXINDEX_MAPPINGS, such as '/mnt/media=/data/media;/mnt/tv=/data/tv'
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
-  4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
+  4. plexapi's file, ~/.config/plexapi/config.ini, or the file that PLEXAPI_CONFIG_PATH names:
          [auth]
          server_baseurl = http://127.0.0.1:32400
          server_token = YOUR-TOKEN
@@ -42,137 +42,138 @@ server, token and folder are looked for in this order:
          mappings =
              /mnt/media -> /data/media
 The default folder is ~/.cache/plexindex.
-Quotes around a value of [plexindex] are removed. An unknown name there causes a warning.
-A token is sent only to the server that the same place names.
-A user's name is used for a token from the same place or a later one.
+plexindex removes quotes around a value of [plexindex], and warns about an unknown name there.
+plexindex sends a token only to the server that the same source names.
+A user's name applies to a token from the same source or a later one.
 If the command of --token-command fails at the start, the exit code is 2."""
 
+HOW_TO_NAME_A_SERVER = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
 
-def _rules_for(host: str, server: str) -> list[tuple[str, str]]:
-    """Returns the rules for a mapping: for a folder below the current one with its full path, as paths become full."""
-    if os.path.isabs(host) or not os.path.isdir(host):
-        return [(host, server)]
-    try:
-        return [(os.path.abspath(host), server)]
-    except OSError:
-        # The current folder is gone, so no file is below it.
-        return []
+
+def _mapping_rules(options: argparse.Namespace) -> list[Mapping]:
+    """Returns the mappings of the flags. Relative folders become full paths, since paths do."""
+    rules = []
+    for host, server in options.mapping or ():
+        try:
+            is_relative_folder = not os.path.isabs(host) and os.path.isdir(host)
+            rules.append(Mapping.host_prefix(os.path.abspath(host) if is_relative_folder else host, server))
+        except OSError:
+            pass  # the current folder no longer exists, so no file is below it
+    return rules
 
 
 class Settings:
-    """The settings and their origins."""
-
-    __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline",
-                 "renew", "shared", "shared_durable", "size_limit", "token", "token_from", "url", "url_from", "user",
-                 "verbose")  # fmt: skip
+    """The settings and their sources."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        given = {
-            "--url": options.url,
-            "--token": options.token,
-            "--token-file": options.token_file,
-            "--token-command": options.token_command,
-            "--shared": options.shared,
-        }
-        unused = [flag for flag, value in given.items() if options.no_server and value is not None]
-        if unused:
+        server_flags = ("--url", "--token", "--token-file", "--token-command", "--shared")
+        unused = [flag for flag in server_flags if getattr(options, flag[2:].replace("-", "_")) is not None]
+        if options.no_server and unused:
             raise UsageError(f"--no-server uses no server: omit {' and '.join(unused)} or --no-server")
+        token = _config.token_of(
+            Setting(options.token, "--token"),
+            Setting(options.token_file, "--token-file"),
+            Setting(options.token_command, "--token-command"),
+        )
         found = _config.find(
             Setting(options.url, "--url"),
-            _config.token_of(
-                Setting(options.token, "--token"),
-                Setting(options.token_file, "--token-file"),
-                Setting(options.token_command, "--token-command"),
-            ),
+            token,
             no_server=options.no_server,
             user=options.user,
             folder=options.dir,
             size_limit=options.size_limit,
             database=options.database,
             shared=options.shared,
-            mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _rules_for(*given)],
+            mappings=_mapping_rules(options),
         )
         self.url, self.url_from = found.url.value, found.url.source
-        output.name_url(self.url_from)
+        output.set_url_source(self.url_from)
         self.renew = found.token.renew
-        self.token: str | None = found.token.value if self.renew is None else self.renew.first()
-        self.token_from: str = found.token.source
-        self.folder: str = found.folder
-        self.flag_names_folder: bool = options.dir is not None
-        self.size_limit: int | None = found.size_limit
-        self.database: str | None = found.database
-        self.shared: str | None = found.shared
-        self.shared_durable: bool = found.shared_durable
-        self.mappings = found.mappings
-        self.user = found.user
-        self.ca_file: str | None = options.ca_file
-        self.insecure: bool = options.insecure
+        self.token = found.token.value if self.renew is None else self.renew.first()
+        self.token_from = found.token.source
+        self.folder, self.database, self.mappings = found.folder, found.database, found.mappings
+        self.shared = found.shared
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
-        self.verbose: int = options.verbose
-        # For the exit code and the text of an error.
+        self._flag_names_folder = options.dir is not None
+        self._open_options: dict[str, object] = {
+            "user": found.user,
+            "ca_file": options.ca_file,
+            "accept_invalid_certs": options.insecure,
+            "offline": self.offline,
+            "deadline": self.deadline,
+            "size_limit": found.size_limit,
+            "database": self.database,
+            "shared": self.shared,
+            "shared_durable": found.shared_durable,
+            "retry_for": 3.0,
+            # Without -v, the user sees slow calls anyway.
+            "slow": 1.0 if options.verbose else None,
+        }
+        # `main` needs these for the exit code and the text of an error.
         options.token_from = self.token_from if self.url is not None else ""
         options.database_alone = self.database is not None and self.url is None
         options.database_beside = self.database is not None and self.url is not None and not self.offline
 
     @property
-    def silent(self) -> bool:
-        """Whether only the store may answer: there is no source, or --offline was given."""
+    def answers_from_store_only(self) -> bool:
+        """Whether there is neither a server nor a database to ask, or --offline was given."""
         return (self.url is None and self.database is None) or self.offline
 
     @property
-    def local(self) -> bool:
+    def reads_database_only(self) -> bool:
         """Whether Plex's database is the only source, which needs no request."""
         return self.url is None and self.database is not None and not self.offline
 
     @property
-    def asked(self) -> str:
-        """Names the source within a sentence."""
+    def source_name(self) -> str:
+        """The name of the source within a sentence."""
         return "Plex's database" if self.url is None and self.database is not None else "the server"
 
     def has_store(self) -> bool:
-        """Whether there is a store in the folder."""
+        """Returns whether there is a store in the folder."""
         try:
             return any(name.startswith("plexindex-") and name.endswith(".db") for name in os.listdir(self.folder))
         except FileNotFoundError:
             return False
         except OSError:
-            # Opening it reports the error.
-            return True
+            return True  # `open` reports the error
 
     def expect_folder(self) -> None:
-        """Refuses a missing folder that a flag names: it may be misspelt."""
-        if self.flag_names_folder and not os.path.lexists(self.folder):
+        """Rejects a missing folder that a flag names: the name may be misspelt."""
+        if self._flag_names_folder and not os.path.lexists(self.folder):
             raise StoreError(
                 f"there is no folder {self.folder} (from --dir): correct it, or let `plexindex warm` create it"
             )
 
-    def open(
-        self,
-        *,
-        folder: str | None = None,
-        only: list[Mapping] | None = None,
-        progress: ProgressArg = None,
-        **options: object,
-    ) -> Index:
-        """Opens an index with these settings. ``folder`` and ``only`` replace those of the settings."""
+    def expect_source(self) -> None:
+        """Rejects --check without a source to ask."""
+        if self.answers_from_store_only:
+            how = "omit --offline" if self.offline else f"no server is known: {HOW_TO_NAME_A_SERVER}"
+            raise UsageError(f"--check asks {self.source_name}: {how}")
+
+    def nothing_to_ask(self) -> LibraryError:
+        """Creates the error for an empty store without a source to ask."""
+        remedy = HOW_TO_NAME_A_SERVER if self.url is None and self.database is None else "omit --offline"
+        text = f"nothing was fetched into {self.folder} yet, and no server is available: {remedy}"
+        return LibraryError(text)
+
+    def open_for_answers(self, progress: ProgressArg = None) -> Index:
+        """Opens the index, and rejects an empty store without a source to ask."""
+        if not self.answers_from_store_only:
+            return self.open(progress=progress)
+        self.expect_folder()
+        if not self.has_store():
+            raise self.nothing_to_ask()
+        index = self.open(progress=progress)
+        if not index.libraries(offline=True):
+            index.close()
+            raise self.nothing_to_ask()
+        return index
+
+    def open(self, *, folder: str | None = None, **options: object) -> Index:
+        """Opens an index with these settings. ``folder`` and ``options`` override those of the settings."""
         from .._open import open
 
-        chosen: dict[str, object] = {
-            "user": self.user,
-            "ca_file": self.ca_file,
-            "accept_invalid_certs": self.insecure,
-            "offline": self.offline,
-            "deadline": self.deadline,
-            "size_limit": self.size_limit,
-            "database": self.database,
-            "shared": self.shared,
-            "shared_durable": self.shared_durable,
-            "mappings": self.mappings if only is None else only,
-            "progress": progress,
-            "retry_for": 3.0,
-            # At a terminal slow calls are visible anyway.
-            "slow": 1.0 if self.verbose else None,
-            **options,
-        }
+        chosen = {"mappings": self.mappings, **self._open_options, **options}
         return open(folder or self.folder, self.url, self.renew or self.token, **chosen)  # type: ignore[arg-type]

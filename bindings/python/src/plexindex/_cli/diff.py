@@ -1,4 +1,4 @@
-"""`plexindex diff`: what is on the disk and not in Plex, and the other way round, for people and for scripts."""
+"""`plexindex diff`: compares the disk with what Plex lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import check, codes, commands, mappings, output
 from .codes import UsageError
 from .config import Settings
 from .match import item_text
-from .output import say
+from .output import count, number, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ _WORDS = {
     "left_out": ("left out", "faint"),
     "several_paths": ("several files", "faint"),
 }
-
-# Differences that are none: printed with --left-out only.
+# Lines that are no differences, printed only with --left-out.
 _REMARKS = ("left_out", "several_paths")
-# Number of files to check the given mappings with.
+# The given mappings are checked with at most this many files.
 _SAMPLE = 200
-
 # The parts of the sums in the summary, by their names there.
 _SUMMED = {
     "in_plex": "in Plex",
@@ -42,7 +40,7 @@ _SUMMED = {
     "left_out": "left out",
     "on_disk": "on the disk",
     "not_on_disk": "not on the disk",
-    "unknown": "not looked for",
+    "unknown": "not checked",
 }
 
 
@@ -52,34 +50,24 @@ def diff(options: argparse.Namespace) -> int:
         for name, (what, source) in _left_out.RULES.items():
             if options.json:
                 output.say_json({"rule": name, "leaves_out": what, "source": source})
-                continue
-            say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
+            else:
+                say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
         return codes.OK
     if not options.path:
         raise UsageError("no folder given: give the folders to walk")
     if not all(options.path):
         raise UsageError("empty path: give the path of a folder")
     settings = Settings(options)
-    if settings.silent:
-        settings.expect_folder()
-        if not settings.has_store():
-            raise commands.nothing_to_ask(settings)
     counter = _FileCounter()
-    with settings.open() as index:
-        if settings.silent and not index.libraries(offline=True):
-            raise commands.nothing_to_ask(settings)
-        library = commands.selected(index, options.library)
-        found = index.compare(
-            map(os.fsencode, options.path),
-            library,
-            without=options.without,
-            offline=settings.silent,
-            progress=counter,
-        )
-        missed = None if settings.silent else check.bring_up_to_date(index, settings, library, always=True)
-        # The server was asked already.
-        kind = None if missed is None else missed.kind
-        found._check = lambda: kind  # type: ignore[method-assign]
+    with settings.open_for_answers() as index:
+        library = commands.select_library(index, options.library)
+        offline = settings.answers_from_store_only
+        folders = map(os.fsencode, options.path)
+        found = index.compare(folders, library, without=options.without, offline=offline, progress=counter)
+        older = None if offline else check.bring_up_to_date(index, settings, library, always=True)
+        # This replaces the comparison's own request to the server.
+        failure = None if older is None else older.kind
+        found._check = lambda: failure  # type: ignore[method-assign]
         unlisted: list[bytes] = []
         try:
             for difference in found:
@@ -89,21 +77,21 @@ def diff(options: argparse.Namespace) -> int:
                 if options.json:
                     output.say_json(difference.to_dict())
                 elif options.left_out or difference.what not in _REMARKS or difference.reason_code == "unreadable":
-                    say(_text(difference))
+                    say(_difference_text(difference))
         finally:
             counter.drop()
         hints = _wrong_mappings(settings, index, found, unlisted)
     if options.json:
         output.say_json(found.summary)
     else:
-        _sum_up(found, settings.asked, missed.why if missed else "")
+        _print_summary(found, settings.source_name, older.why if older else "")
     for hint in hints:
         output.remark(hint)
     return codes.NOT_ALL if found.differs or found.unreadable else codes.OK
 
 
 def _wrong_mappings(settings: Settings, index: Index, found: Comparison, unlisted: list[bytes]) -> list[str]:
-    """Returns a sentence for each given mapping that leads to the wrong folder, if most files are not listed."""
+    """Returns a sentence for each given mapping that leads to the wrong folder, if Plex lists few of the files."""
     summary = found.summary
     if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
         return []
@@ -111,59 +99,50 @@ def _wrong_mappings(settings: Settings, index: Index, found: Comparison, unliste
     return [text for _, text in mappings.judge(settings, index, unlisted, answers).wrong]
 
 
-def _text(difference: Difference) -> str:
+def _difference_text(difference: Difference) -> str:
     words, style = _WORDS[difference.what]
     lines = [f"{output.paint(words, style)}: {output.one_line(difference.path)}"]
     if difference.item is not None:
         lines.append(f"  {item_text(difference.item)}")
     if difference.reason_code != "gone":
-        lines.append(output.fitted(f"  {output.reason(difference.reason, difference.path)}"))
+        lines.append(output.fitted(f"  {output.reason_line(difference.reason, difference.path)}"))
     return "\n".join(lines)
 
 
-def _sum_up(found: Comparison, asked: str, why: str) -> None:
+def _print_summary(found: Comparison, source_name: str, why_old: str) -> None:
     summary: Any = found.summary
     parts = [
-        _sum(f"{output.count(found.files, 'media file')} on the disk", summary, "files_"),
-        _sum(f"Plex lists {output.count(found.listed, 'file')} there", summary, "listed_"),
+        _sum_text(f"{count(found.files, 'media file')} on the disk", summary, "files_"),
+        _sum_text(f"Plex lists {count(found.listed, 'file')} there", summary, "listed_"),
     ]
     if summary["listed_location_empty"]:
-        parts.append(f"{output.number(summary['listed_location_empty'])} of them where a mount may be missing")
+        parts.append(f"{number(summary['listed_location_empty'])} of them where a mount may be missing")
     if found.counts.get("several_paths"):
-        parts.append(f"{output.count(found.counts['several_paths'], 'further file')} of an item")
-    others = found.counts.get("left_out", 0) - summary["files_left_out"] - found.unreadable
-    if others > 0:
-        parts.append(f"{output.count(others, 'folder')} left out")
+        parts.append(f"{count(found.counts['several_paths'], 'further file')} of an item")
+    folders = found.counts.get("left_out", 0) - summary["files_left_out"] - found.unreadable
+    if folders > 0:
+        parts.append(f"{count(folders, 'folder')} left out")
     if found.unreadable:
-        parts.append(f"{output.count(found.unreadable, 'folder')} not read")
+        parts.append(f"{count(found.unreadable, 'folder')} not read")
     if found.unasked:
-        parts.append(
-            f"{output.count(found.unasked, 'file')} may have been renamed, which {asked} was not asked: "
-            "`plexindex warm --full` asks for all"
-        )
+        parts.append(f"{count(found.unasked, 'file')} may have been renamed: `plexindex warm --full` finds out")
     if not (found.files or found.listed or found.unreadable):
         parts.append("nothing was compared: no library has files there")
     elif not (found.differs or found.unreadable):
         parts.append("nothing differs")
-    if found.age is not None:
-        parts.append(_how_old(found, found.age, asked, why))
+    if found.age is not None and found.stale and why_old:
+        parts.append(f"{why_old}: compared with a listing that was current {output.ago(found.age)}")
+    elif found.age is not None:
+        parts.append(f"the listing was current {output.ago(found.age)}")
+        if found.renames_unknown:
+            parts.append(f"{source_name} did not report renames: renamed files count as gone and as new")
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
 
 
-def _how_old(found: Comparison, age: float, asked: str, why: str) -> str:
-    """Describes the age of the compared listing, and why it may be old."""
-    if found.stale and why:
-        return f"{why}: compared with the listing from {'a moment ago' if age < 2 else output.ago(age)}"
-    text = f"the listing was current {output.ago(age)}"
-    if found.renames_unknown:
-        text += f", but {asked} did not say what was renamed since: renamed files count as gone and as new"
-    return text
-
-
-def _sum(whole: str, summary: dict[str, Any], prefix: str) -> str:
+def _sum_text(whole: str, summary: dict[str, Any], prefix: str) -> str:
     """Formats a number with its parts, such as ``5 files: 3 in Plex, 2 not in Plex``."""
-    counts = [(summary.get(prefix + part, 0), _SUMMED[part]) for part in _SUMMED]
-    parts = [f"{output.number(count)} {words}" for count, words in counts if count]
+    counts = [(summary.get(prefix + part, 0), words) for part, words in _SUMMED.items()]
+    parts = [f"{number(value)} {words}" for value, words in counts if value]
     return f"{whole}: {', '.join(parts)}" if parts else whole
 
 
@@ -171,19 +150,19 @@ class _FileCounter:
     """Shows the number of files found so far, on a terminal."""
 
     def __init__(self) -> None:
-        self._shows, self._last, self._shown = output.is_terminal(sys.stderr), 0.0, False
+        self._is_visible, self._last_time, self._is_drawn = output.is_terminal(sys.stderr), 0.0, False
 
     def __call__(self, files: int) -> None:
         now = time.monotonic()
-        if self._shows and now - self._last > 0.1:
-            self._last, self._shown = now, True
+        if self._is_visible and now - self._last_time > 0.1:
+            self._last_time, self._is_drawn = now, True
             sys.stdout.flush()
-            sys.stderr.write(f"\r{output.count(files, 'file')} found\x1b[K")
+            sys.stderr.write(f"\r{count(files, 'file')} found\x1b[K")
             sys.stderr.flush()
 
     def drop(self) -> None:
         """Clears the line before other output."""
-        if self._shown:
+        if self._is_drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-            self._shown = False
+            self._is_drawn = False

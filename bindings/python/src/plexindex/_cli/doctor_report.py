@@ -15,10 +15,9 @@ class Report:
 
     def __init__(self, json: bool) -> None:
         self.values: dict[str, object] = {}
-        self.problems: list[str] = []
-        self.code = codes.OK
-        self.proposed = 0
-        # Plex's database was named, but is not used.
+        self._problems: list[str] = []
+        self._code = codes.OK
+        self._proposed = 0
         self._json = json
 
     def title(self, text: str) -> None:
@@ -26,7 +25,7 @@ class Report:
         self.line(f"\n{output.paint(text, 'bold')}")
 
     def line(self, text: str) -> None:
-        """Adds a line."""
+        """Prints a line."""
         if not self._json:
             say(text)
             sys.stdout.flush()
@@ -40,27 +39,28 @@ class Report:
         self._mark("note", text)
 
     def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
-        """Reports a problem. The first one decides the exit code."""
-        self.problems.append(text)
-        self.code = self.code or code
+        """Reports a problem. The first problem decides the exit code."""
+        self._problems.append(text)
+        self._code = self._code or code
         self._mark("BAD", text)
 
     def propose(self, text: str) -> None:
-        """Reports advice."""
-        self.proposed += 1
+        """Reports a proposed mapping."""
+        self._proposed += 1
         self._mark("try", text)
 
     def _mark(self, mark: str, text: str) -> None:
-        first, *rest = output.clean(output.in_flags(text)).split("\n")
-        lines = output.fitted("\n".join([f"  {mark:<5}{first}", *(f"       {line}" for line in rest)]))
-        self.line(f"  {output.paint(mark, _STYLES[mark])}{lines[2 + len(mark) :]}")
+        first_line, *lines = output.clean(output.with_flags(text)).split("\n")
+        fitted = output.fitted("\n".join([f"  {mark:<5}{first_line}", *(f"       {line}" for line in lines)]))
+        self.line(f"  {output.paint(mark, _STYLES[mark])}{fitted[2 + len(mark) :]}")
 
     def end(self) -> int:
-        """Prints the summary."""
+        """Prints the summary. Returns the exit code."""
+        problems = self._problems
         if self._json:
-            output.say_json({**self.values, "problems": self.problems, "exit_code": self.code})
+            output.say_json({**self.values, "problems": problems, "exit_code": self._code})
         else:
-            wrong = f"{count(len(self.problems), 'problem')} found" if self.problems else "nothing is wrong"
-            proposed = f"; {count(self.proposed, 'mapping')} proposed" if self.proposed else ""
-            say(f"\n{output.paint(wrong, 'bad' if self.problems else 'good')}{proposed}")
-        return self.code
+            summary = f"{count(len(problems), 'problem')} found" if problems else "nothing is wrong"
+            proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
+            say(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
+        return self._code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .output import count
-from .shared import code_of, holdings
+from .shared import contents, exit_code_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,36 +11,31 @@ if TYPE_CHECKING:
     from .config import Settings
     from .doctor_report import Report
 
-_MEANWHILE = """\
-until it answers, this host uses its own folder, and asks Plex itself
-docs/several-hosts.md describes the setup"""
-_WAITS = "until then this host reads entries of others, and keeps its own in its folder"
-
 
 def check_shared(report: Report, settings: Settings, index: Index) -> None:
-    """Checks whether the shared log works, what it holds, and how far this host is behind."""
+    """Checks whether the shared log works, what it contains, and how far this host is behind."""
     if settings.shared is None:
         return
     report.title("Shared log")
-    if settings.offline:
-        report.note("skipped, because --offline was given")
-        return
-    status = index.shared_status()
+    status = None if settings.offline else index.shared_status()
     if status is None:
+        report.note("skipped, because --offline was given")
         return
     report.values["shared"] = status.as_dict()
     if not status.reachable:
-        report.bad(f"{status.error}\n{_MEANWHILE}", code_of(status))
+        effect = "until the log answers, this host uses only its own folder and Plex"
+        report.bad(f"{status.error}\n{effect}\nsee docs/several-hosts.md", exit_code_of(status))
         return
     if status.error is None:
-        report.good(f"{status.address} answers: {holdings(status)}")
+        report.good(f"{status.address} answers: {contents(status)}")
     else:
-        report.bad(f"{status.error}\nit can be read: {holdings(status)}\n{_WAITS}", code_of(status))
-    if status.behind:
-        report.note(f"this host has not taken {count(status.behind, 'entry', 'entries')} of other hosts yet")
-    elif status.behind == 0:
-        report.good("this host has all of it")
+        effect = "this host reads the entries of others, and keeps its own in its folder"
+        report.bad(f"{status.error}\n{effect}; {contents(status)}", exit_code_of(status))
+    if status.behind is None:
+        report.note("this host has read no entry yet")
+    elif status.behind:
+        report.note(f"this host is {count(status.behind, 'entry', 'entries')} behind")
     else:
-        report.note("this host has taken nothing from it yet")
+        report.good("this host has read all entries")
     if status.undelivered:
-        report.note(f"{count(status.undelivered, 'entry waits', 'entries wait')} to be delivered from this host")
+        report.note(f"{count(status.undelivered, 'entry waits', 'entries wait')} on this host for delivery")

@@ -13,32 +13,32 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Makes output safe for all file names: characters that cannot be encoded are escaped.
+    """Escapes characters that the streams cannot encode, so that every file name can be printed.
 
-    A closed standard input is empty. Output to a closed stream fails, as to a full disk.
+    A closed standard input reads as empty. Writing to a closed standard output fails, as to a full disk.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Takes the free descriptor: otherwise a file of the store could get it, and be written to.
+            # Occupies the free descriptor: otherwise a file of the store could get it, and receive the output.
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY if name != "stderr" else os.O_WRONLY), mode))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
             if os.name == "nt" and not is_terminal(stream):
-                # A file or a pipe: the same bytes as elsewhere, not those of a code page that lacks most names.
+                # Files and pipes get UTF-8, as on other systems: a code page lacks most names.
                 reconfigure(encoding="utf-8", newline="\n")
 
 
 def as_argument(text: str) -> str:
-    """Quotes an argument, to be pasted into the shell of this system."""
+    """Quotes an argument so that a user can paste it into the shell of this system."""
     if os.name == "nt":
         import subprocess
 
         if any(sign in text for sign in '$`"'):
-            # PowerShell replaces these between double quotes; cmd has no quotes in which all of them are plain.
+            # PowerShell expands these between double quotes. cmd cannot quote all of them.
             return "'" + text.replace("'", "''") + "'"
-        # It quotes what has a space. Without quotes cmd would take `&` for the end of the command.
+        # list2cmdline quotes only with a space. Without quotes, cmd takes `&` for the end of the command.
         slashes = len(text) - len(text.rstrip("\\"))
         return subprocess.list2cmdline([text + " "])[:-2] + "\\" * slashes + '"'
     import shlex
@@ -51,22 +51,21 @@ def log_to_stderr(verbose: int) -> None:
     import logging
 
     handler = logging.StreamHandler()
-    # Clears the line, which may have a progress bar.
-    begin = "\r\x1b[K" if is_terminal(sys.stderr) else ""
+    clear_line = "\r\x1b[K" if is_terminal(sys.stderr) else ""  # a progress bar may be there
 
-    class ForPeople(logging.Formatter):
+    class TerminalFormatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return begin + fitted(clean(in_flags(super().format(record))), sys.stderr)
+            return clear_line + fitted(clean(with_flags(super().format(record))), sys.stderr)
 
-    handler.setFormatter(ForPeople("plexindex: %(levelname)s: %(message)s"))
+    handler.setFormatter(TerminalFormatter("plexindex: %(levelname)s: %(message)s"))
     logger = logging.getLogger("plexindex")
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
 
 
-def leave_out(text: str) -> None:
-    """Leaves log lines out that hold this text."""
+def hide_log_lines(text: str) -> None:
+    """Hides log lines that contain this text."""
     import logging
 
     for handler in logging.getLogger("plexindex").handlers:
@@ -74,26 +73,28 @@ def leave_out(text: str) -> None:
 
 
 _STYLES = {"good": "32", "warn": "33", "bad": "1;31", "hint": "36", "bold": "1", "faint": "2"}
-_when = "auto"
+_color = "auto"
 _url_from = "--url"
 
 
-def name_url(source: str) -> None:
-    """Sets the place that the server's address is from, for errors about it."""
+def set_url_source(source: str) -> None:
+    """Sets the source of the server's address, for errors about the address."""
     global _url_from
     _url_from = source or "--url"
 
 
-def colour(when: str) -> None:
-    """Sets when to use colours: ``always``, ``never``, or ``auto``: on a terminal without NO_COLOR."""
-    global _when
-    _when = when
+def set_color(when: str) -> None:
+    """Sets when to use colors: ``always``, ``never``, or ``auto``: on a terminal without NO_COLOR."""
+    global _color
+    _color = when
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """Adds a colour to a text, if colours are used."""
-    on = _when == "always" or (_when == "auto" and not os.environ.get("NO_COLOR") and is_terminal(stream or sys.stdout))
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if on and text else text
+    """Adds a color to a text, if colors are used."""
+    has_colors = is_terminal(stream or sys.stdout) and not os.environ.get("NO_COLOR")
+    if not text or _color == "never" or (_color == "auto" and not has_colors):
+        return text
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
 
 def columns() -> int:
@@ -110,14 +111,14 @@ def wrapped(text: str, width: int) -> str:
     import re
     import textwrap
 
-    lead = len(text) - len(text.lstrip(" "))
+    indent = len(text) - len(text.lstrip(" "))
     column = re.match(r" *(?:\d+\. |\S.{0,40}? {2,})", text)
-    hang = len(column[0]) if column and len(column[0]) < width // 2 + 8 else lead + 2 if lead else 0
+    hanging_indent = len(column[0]) if column and len(column[0]) < width // 2 + 8 else indent + 2 if indent else 0
     return textwrap.fill(
-        text[lead:],
+        text[indent:],
         width,
-        initial_indent=" " * lead,
-        subsequent_indent=" " * hang,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * hanging_indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -136,7 +137,7 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: object) -> None:
-    """Prints a value as one line of JSON, flushed at once for readers of a pipe."""
+    """Prints a value as one line of JSON, and flushes it for the reader of a pipe."""
     import json
 
     line = json.dumps(value)
@@ -147,18 +148,18 @@ def say_json(value: object) -> None:
 
 
 def _with_bytes(value: object) -> object:
-    """Adds the bytes of each name that is not UTF-8 as `…_base64`: other programs lose surrogates."""
+    """Adds the bytes of each name that is not UTF-8 as `…_base64`: other programs cannot read surrogates."""
     if isinstance(value, list):
-        return [_with_bytes(one) for one in value]
+        return [_with_bytes(element) for element in value]
     if not isinstance(value, dict):
         return value
     fields: dict[str, object] = {}
-    for name, held in value.items():
-        fields[name] = _with_bytes(held)
-        texts = held if isinstance(held, list) else [held]
-        # A reason is for people only.
+    for name, content in value.items():
+        fields[name] = _with_bytes(content)
+        texts = content if isinstance(content, list) else [content]
+        # Only people read the reason.
         if name != "reason" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
-            fields[f"{name}_base64"] = [_base64(text) for text in held] if texts is held else _base64(held)
+            fields[f"{name}_base64"] = [_base64(text) for text in texts] if texts is content else _base64(content)
     return fields
 
 
@@ -172,52 +173,38 @@ def _base64(name: str) -> str:
     return base64.b64encode(os.fsencode(name)).decode()
 
 
-def why_none(asked: str, *, refused: bool) -> str:
-    """Explains why the answer is old."""
-    return f"{asked} refused the token" if refused else f"{asked} did not answer"
-
-
 def complain(text: str) -> None:
     """Prints an error on standard error."""
     sys.stdout.flush()
-    lines = fitted(f"plexindex: {clean(in_flags(text))}", sys.stderr)
+    lines = fitted(f"plexindex: {clean(with_flags(text))}", sys.stderr)
     sys.stderr.write(f"{paint('plexindex:', 'bad', sys.stderr)}{lines.partition(':')[2]}\n")
 
 
-# Phrases of the library's texts, and what the command says instead.
-_OPTIONS = (
-    (
-        "give server_url and token, or database, or drop the offline flag",
-        "give --url and a token, or --database, or omit --offline",
-    ),
-    ("open it once without the offline flag", "ask it first (plexindex warm)"),
-    ("give a token for this server", "give --token-file"),
-    ("pass one as the option `token`", "give it with --token-file, or set PLEXINDEX_TOKEN"),
-    ("pass the token as the option `token`", "give the token with --token-file, or set PLEXINDEX_TOKEN"),
-    ("set the option `token`", "give --token-file, or set PLEXINDEX_TOKEN"),
-    ("another cache_dir", "another --dir"),
-    ("a cache_dir ", "a --dir "),
-    ("cache_dir ", "the folder "),
-    (", or allow a longer read_timeout", ""),
+# Names of the library's options and calls in its messages, and what the command calls them.
+_NAMES = (
+    (r"the option (?:`token`|'token')", "--token-file"),
+    (r"the option (?:`shared`|'shared')", "--shared"),
+    ("the offline flag", "--offline"),
+    (r"(another|a) cache_dir", r"\1 folder (--dir)"),
+    ("cache_dir", "the folder"),
+    (",? or [a-z ]*read_timeout", ""),
     ("ca_file", "--ca-file"),
     ("size_limit", "--size-limit"),
-    ("the option 'shared'", "--shared"),
-    ("shared and database are both given", "--shared and --database are both given"),
-    ("(refresh)", "(plexindex warm)"),
-    ("(folder)", "(plexindex folder)"),
-    ("(match)", "(plexindex match)"),
-    ("name that library, or begin", "name that library with --library, or begin"),
+    (r"\(refresh\)", "(plexindex warm)"),
+    (r"\((folder|match)\)", r"(plexindex \1)"),
     ("list again in full", "list again (plexindex changes --full)"),
 )
 
 
-def in_flags(text: str) -> str:
-    """Replaces names of the library's options by the command's flags."""
+def with_flags(text: str) -> str:
+    """Replaces the names of the library's options in a message by the command's flags."""
+    import re
+
     if "[plexindex]" in text:
         # The text is about plexapi's file, where settings have the library's names.
         return text
-    for option, flag in _OPTIONS:
-        text = text.replace(option, flag)
+    for name, flag in _NAMES:
+        text = re.sub(name, flag, text)
     return text.replace("server_url", _url_from)
 
 
@@ -228,7 +215,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 @lru_cache(maxsize=1)
 def _console_has_escapes() -> bool:
-    """Has Windows' console understand escape sequences. Returns whether it does: since Windows 10."""
+    """Switches escape sequences on in Windows' console. Returns whether the console has them: since Windows 10."""
     if sys.platform != "win32":
         return True
     import ctypes
@@ -242,7 +229,7 @@ def _console_has_escapes() -> bool:
 
 
 def confirm(question: str, default: bool) -> bool | None:
-    """Asks at the terminal; None without one."""
+    """Asks the user at the terminal. Returns None without a terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     sys.stdout.flush()
@@ -257,7 +244,7 @@ def confirm(question: str, default: bool) -> bool | None:
 
 
 def clean(text: str) -> str:
-    """Escapes control characters, so that file names cannot control the terminal. Shows invalid UTF-8 as bytes."""
+    """Escapes control characters, so that file names cannot control the terminal, and bytes that are not UTF-8."""
     return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
 
 
@@ -266,14 +253,14 @@ def _escaped(char: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Formats a text in one line: escapes control characters and line ends."""
+    """Formats a text as one line: escapes control characters and line ends."""
     return clean(text).replace("\n", "\\n")
 
 
-def reason(text: str | None, path: str) -> str:
-    """Formats a reason in one line, with the path escaped as elsewhere."""
+def reason_line(text: str | None, path: str) -> str:
+    """Formats a reason in one line, with its path escaped like every other path."""
     shown = os.fsencode(path).decode("utf-8", "replace")
-    return one_line(in_flags((text or "").replace(shown, path)))
+    return one_line(with_flags((text or "").replace(shown, path)))
 
 
 def width(text: str) -> int:
@@ -287,7 +274,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """Cuts a text to at most so many columns."""
+    """Cuts a text to at most ``most`` columns."""
     if width(text) <= most:
         return text
     while text and width(text) > most - 1:
@@ -304,7 +291,7 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str 
         gap = " " * (widths[number] - width(text))
         return gap + text if number in right else text + gap
 
-    return "\n".join(indent + "  ".join(cell(text, at) for at, text in enumerate(row)).rstrip() for row in rows)
+    return "\n".join(indent + "  ".join(cell(text, column) for column, text in enumerate(row)).rstrip() for row in rows)
 
 
 def number(value: float) -> str:
@@ -312,9 +299,9 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def count(value: int, what: str, many: str | None = None) -> str:
+def count(value: int, noun: str, plural: str | None = None) -> str:
     """Formats a count: ``1 item``, ``2 items``."""
-    return f"{value:,} {what if value == 1 else many or f'{what}s'}"
+    return f"{value:,} {noun if value == 1 else plural or f'{noun}s'}"
 
 
 def share(part: int, whole: int) -> str:
@@ -361,13 +348,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
-def note(text: str) -> None:
-    """Prints a remark, on a terminal only."""
-    if is_terminal(sys.stderr):
-        remark(text)
-
-
-def remark(text: str) -> None:
+def remark(text: str, *, terminal_only: bool = False) -> None:
     """Prints a remark on standard error."""
+    if terminal_only and not is_terminal(sys.stderr):
+        return
     sys.stdout.flush()
     sys.stderr.write(f"{fitted(clean(text), sys.stderr)}\n")

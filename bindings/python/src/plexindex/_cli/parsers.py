@@ -1,4 +1,4 @@
-"""Parsers of the command line: errors that name the word that was meant, and help that fits the terminal."""
+"""Parsers with errors that suggest the right word, and help that fits the terminal."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ class VersionAction(argparse.Action):
     """Prints the versions of the package and the library."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from .output import say
         from .versions import version_lines
 
-        say("\n".join(version_lines()))
+        output.say("\n".join(version_lines()))
         parser.exit()
 
 
 class HelpfulParser(argparse.ArgumentParser):
-    """A parser whose errors suggest the word that was probably meant, and name the help."""
+    """A parser whose errors suggest the right word, and name the help instead of printing the long usage."""
 
     commands: dict[str, argparse.ArgumentParser] = {}  # noqa: RUF012
     """The parsers of all commands, to name those that have an unknown option."""
@@ -35,38 +34,36 @@ class HelpfulParser(argparse.ArgumentParser):
         (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
+        import re
+
+        if missing := re.search(r"argument (?:.*/)?(-[\w-]+): expected one argument", message):
+            action = self._option_string_actions[missing[1]]
+            message = f"argument {missing[1]} has no value: give one, {missing[1]} {action.metavar}"
+        elif missing := re.search("are required: (.*)", message):
+            positionals = [action for action in self._actions if action.dest in missing[1].split(", ")]
+            message += "".join(f": give {' or '.join(map(str, one.choices))}" for one in positionals if one.choices)
+            if missing[1] in ("PATH", "FOLDER"):
+                message += "; write -- before one that begins with a dash"
+        elif wrong := re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)(.*)", message):
+            message += self._suggestion(wrong[1], wrong[2])
+        self.exit(codes.USAGE, f"{self.prog}: error: {message}\nSee `{self.prog} --help`.\n")
+
+    def _suggestion(self, word: str, rest: str) -> str:
+        """Returns what to write instead of a wrong word, for the end of an error; ``rest``: the text after the word."""
         import difflib
         import re
 
-        wrong = re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)", message)
-        if choices := re.search(r"\(choose from (.*)\)", message):
-            known = re.findall(r"[\w-]+", choices[1])
-        else:
-            known = list(self._option_string_actions)
-        owners = [
-            name for name, command in self.commands.items() if wrong and wrong[1] in command._option_string_actions
-        ]
-        missing = re.search(r"argument (?:.*/)?(-[\w-]+): expected one argument|are required: (.*)", message)
-        if missing and missing[1]:
-            action = self._option_string_actions[missing[1]]
-            message = f"argument {missing[1]} has no value: give one, {missing[1]} {action.metavar}"
-        elif missing:
-            words = [action for action in self._actions if action.choices and action.dest in missing[2].split(", ")]
-            message += "".join(f": give {' or '.join(map(str, action.choices or ()))}" for action in words)
-            if missing[2] in ("PATH", "FOLDER"):
-                message += "; write -- before one that begins with a dash"
-        suggestions = difflib.get_close_matches(wrong[1], known, 1, 0.7) if wrong else []
-        text = message
-        if "-l" in self._option_string_actions and self.prog.endswith(" changes") and wrong and wrong[1][0] != "-":
-            text += "; name a library with -l"
-        elif "PATH" in {action.metavar for action in self._actions} and wrong and "." in message.split(wrong[1])[-1]:
-            text += "; write -- before a path that begins with a dash"
-        elif owners:
-            text += f"; it is an option of {', '.join(owners)}"
-        elif suggestions:
-            text += f"; did you mean {suggestions[0]}?"
-        # Without the usage, which is longer than a terminal may be high.
-        self.exit(codes.USAGE, f"{self.prog}: error: {text}\n`{self.prog} --help` says more\n")
+        if self.prog.endswith(" changes") and word[0] != "-":
+            return "; name a library with -l"
+        if "." in rest.partition(" (choose from")[0] and any(action.metavar == "PATH" for action in self._actions):
+            return "; write -- before a path that begins with a dash"
+        owners = [name for name, command in self.commands.items() if word in command._option_string_actions]
+        if owners:
+            return f"; it is an option of {', '.join(owners)}"
+        _, is_choice, listed = rest.partition("(choose from ")
+        words = re.findall(r"[\w-]+", listed) if is_choice else list(self._option_string_actions)
+        similar = difflib.get_close_matches(word, words, 1, 0.7)
+        return f"; did you mean {similar[0]}?" if similar else ""
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):

@@ -1,4 +1,4 @@
-"""A sample of a few hundred files from all over a large tree, without walking all of it."""
+"""Takes a sample of a few hundred media files from all over a large tree, without walking all of it."""
 
 from __future__ import annotations
 
@@ -11,157 +11,115 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 VIDEO = frozenset(
-    (
-        "3gp",
-        "asf",
-        "avi",
-        "divx",
-        "flv",
-        "iso",
-        "m2ts",
-        "m4v",
-        "mkv",
-        "mov",
-        "mp4",
-        "mpeg",
-        "mpg",
-        "mts",
-        "ogm",
-        "ogv",
-        "rm",
-        "rmvb",
-        "ts",
-        "vob",
-        "webm",
-        "wmv",
-    )
+    "3gp asf avi divx flv iso m2ts m4v mkv mov mp4 mpeg mpg mts ogm ogv rm rmvb ts vob webm wmv".split()  # noqa: SIM905
 )
-AUDIO = frozenset(
-    (
-        "aac",
-        "aif",
-        "aiff",
-        "alac",
-        "ape",
-        "dsf",
-        "flac",
-        "m4a",
-        "m4b",
-        "mp3",
-        "mpc",
-        "oga",
-        "ogg",
-        "opus",
-        "wav",
-        "wma",
-        "wv",
-    )
-)
-PHOTO = frozenset(("bmp", "gif", "heic", "jpeg", "jpg", "png", "raw", "tif", "tiff", "webp"))
+AUDIO = frozenset("aac aif aiff alac ape dsf flac m4a m4b mp3 mpc oga ogg opus wav wma wv".split())  # noqa: SIM905
+PHOTO = frozenset("bmp gif heic jpeg jpg png raw tif tiff webp".split())  # noqa: SIM905
 _BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
 # Folders of systems and of Plex itself.
-_LEFT_OUT = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
-_SECONDS = 20.0
-_ENTRIES = 500_000
+_IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+_MAX_SECONDS = 20.0
+_MAX_ENTRIES = 500_000
 
 
 class Sample:
     """Paths of media files, and facts about their tree."""
 
-    __slots__ = ("entries", "found", "paths", "whole")
+    __slots__ = ("entries", "found", "is_complete", "paths")
 
     def __init__(self) -> None:
         self.paths: list[bytes] = []
         """The sample, in alphabetical order."""
         self.found = 0
-        """Media files seen."""
+        """The number of media files seen."""
         self.entries = 0
-        """Files and folders seen."""
-        self.whole = True
-        """Whether all of the tree was seen. False: only a part of each branch."""
+        """The number of files and folders seen."""
+        self.is_complete = True
+        """Whether the walk reached the whole tree."""
 
 
 def extensions(kinds: Collection[str]) -> frozenset[str]:
-    """Extensions of media files in libraries of these kinds; of video and audio if no library is known."""
-    known = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
-    return frozenset().union(*known) if known else VIDEO | AUDIO
+    """Returns the extensions of media files in libraries of these kinds; without a kind, of video and audio."""
+    found = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
+    return frozenset().union(*found) if found else VIDEO | AUDIO
 
 
-def is_media(path: str | bytes, ends: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
+def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
     """Returns whether a path has the extension of a media file."""
-    return os.fsdecode(path).rpartition(".")[2].lower() in ends
+    return os.fsdecode(path).rpartition(".")[2].lower() in suffixes
 
 
-def of_folder(folder: str, size: int, ends: Collection[str], seconds: float = _SECONDS) -> Sample:
+def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float = _MAX_SECONDS) -> Sample:
     """Returns a sample of the media files below a folder; the same for the same tree.
 
-    Reads the branches in turn, each in random order. So every branch was visited when time is up, and each file that
+    Reads the branches in turn, each in random order. So when time is up, each branch was visited, and each file that
     was seen has the same chance.
     """
-    sample, dice, until = Sample(), random.Random(0), time.monotonic() + seconds  # noqa: S311
+    walk = _Walk(size, suffixes)
+    end = time.monotonic() + seconds
     branches: list[list[str]] = [[os.path.abspath(folder)]]
-    seen: set[tuple[int, int]] = set()
     turn = 0
     while branches:
-        if time.monotonic() > until or sample.entries > _ENTRIES:
-            sample.whole = False
+        if time.monotonic() > end or walk.sample.entries > _MAX_ENTRIES:
+            walk.sample.is_complete = False
             break
         branch = branches[turn % len(branches)]
-        # Swaps a random folder to the end, where it is removed fast.
-        pick = dice.randrange(len(branch))
+        # A swap with the last folder makes the removal of a random one fast.
+        pick = walk.random.randrange(len(branch))
         branch[pick], branch[-1] = branch[-1], branch[pick]
-        below = _look(branch.pop(), sample, size, ends, dice, seen)
+        subfolders = walk.read(branch.pop())
         if len(branches) == 1 and not branch:
-            # Until the tree forks, there is one branch. Then each folder becomes a branch.
-            branches = [[child] for child in below]
+            # There is one branch until the tree forks. Then each folder becomes a branch.
+            branches = [[subfolder] for subfolder in subfolders]
             continue
-        branch.extend(below)
-        if not branch:
-            branches.remove(branch)
-        else:
+        branch.extend(subfolders)
+        if branch:
             turn += 1
-    sample.paths.sort()
-    return sample
+        else:
+            branches.remove(branch)
+    walk.sample.paths.sort()
+    return walk.sample
 
 
-def _look(
-    folder: str,
-    sample: Sample,
-    size: int,
-    ends: Collection[str],
-    dice: random.Random,
-    seen: set[tuple[int, int]],
-) -> list[str]:
-    """Adds the files of one folder. Returns its folders."""
-    below = []
-    try:
-        # A link may lead back up.
-        facts = os.stat(folder)
-        if (facts.st_dev, facts.st_ino) in seen:
-            return []
-        seen.add((facts.st_dev, facts.st_ino))
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return []
-    for entry in entries:
-        sample.entries += 1
-        if entry.name.startswith(".") or entry.name in _LEFT_OUT:
-            continue
+class _Walk:
+    """A walk that samples: each file seen has the same chance, by reservoir sampling."""
+
+    def __init__(self, size: int, suffixes: Collection[str]) -> None:
+        self.sample, self.random = Sample(), random.Random(0)  # noqa: S311
+        self._size, self._suffixes = size, suffixes
+        self._visited: set[tuple[int, int]] = set()
+
+    def read(self, folder: str) -> list[str]:
+        """Samples the files of one folder. Returns its subfolders."""
         try:
-            is_folder = entry.is_dir()
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in self._visited:
+                return []  # a link may lead back up
+            self._visited.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
-            continue
-        if is_folder:
-            below.append(entry.path)
-        elif is_media(entry.name, ends):
-            sample.found += 1
-            if len(sample.paths) < size:
-                sample.paths.append(os.fsencode(entry.path))
-            else:
-                place = dice.randrange(sample.found)
-                if place < size:
-                    sample.paths[place] = os.fsencode(entry.path)
-    return below
+            return []
+        subfolders = []
+        for entry in entries:
+            self.sample.entries += 1
+            if entry.name.startswith(".") or entry.name in _IGNORED:
+                continue
+            try:
+                is_folder = entry.is_dir()
+            except OSError:
+                continue
+            if is_folder:
+                subfolders.append(entry.path)
+            elif is_media(entry.name, self._suffixes):
+                self._add(os.fsencode(entry.path))
+        return subfolders
+
+    def _add(self, path: bytes) -> None:
+        self.sample.found += 1
+        if len(self.sample.paths) < self._size:
+            self.sample.paths.append(path)
+        elif (position := self.random.randrange(self.sample.found)) < self._size:
+            self.sample.paths[position] = path
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from . import codes, output
+from . import codes, commands, output
 from .codes import UsageError
 from .config import Settings
-from .output import count, say
+from .output import count, number, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,104 +17,100 @@ if TYPE_CHECKING:
     from .._index import Index
     from .._shared import SharedStatus, SharedView
 
-# Seconds between two looks at what the library has taken. It takes it by itself.
-_LOOK = 0.5
-_HOW_TO_NAME = "give --shared, set PLEXINDEX_SHARED, or write 'shared' into plexapi's file (`plexindex --help`)"
+# `shared follow` looks this often for entries that the library has read meanwhile.
+_POLL_SECONDS = 0.5
 
 
 def shared(options: argparse.Namespace) -> int:
-    """Prepares, shows, follows or empties the shared log. Returns the exit code."""
+    """Prepares, shows, follows or empties the shared log."""
     settings = Settings(options)
     if settings.shared is None:
-        raise UsageError(f"no shared log is named: {_HOW_TO_NAME}")
+        raise UsageError("no shared log is named: give --shared, or set PLEXINDEX_SHARED")
     if settings.offline:
         raise UsageError("shared needs PostgreSQL: omit --offline")
     if options.action == "follow":
         return _follow(settings, options)
-    # Errors are PostgreSQL's: Plex is not asked, so its token is not the cause.
-    options.token_from = ""
-    say_once(options)
+    options.token_from = ""  # errors come from PostgreSQL, so the server's token is not the cause
+    hide_warnings(options)
     if options.action == "status" and settings.has_store():
         with settings.open() as index:
-            return _show(_status(index), options)
+            return _print_status(_get_status(index), options)
     from tempfile import TemporaryDirectory
 
-    # These are about the log alone: this host's folder is neither made nor changed.
+    # These actions need only the log. They neither create nor change this host's folder.
     with TemporaryDirectory() as folder, settings.open(folder=folder) as index:
         if options.action == "clear":
             return _clear(index, options)
         tables = index.shared_init() if options.action == "init" else None
-        status = _status(index)
-        no_store = f"this host has no index yet in {settings.folder}" if tables is None else None
-        return _show(status, options, tables=tables, no_store=no_store)
+        no_store = f"this host has no index yet in {settings.folder}"
+        return _print_status(_get_status(index), options, tables=tables, no_store=no_store)
 
 
-def say_once(options: argparse.Namespace) -> None:
-    """Leaves the library's warning out that the log does not answer, unless -v is given: the command says it itself."""
+def hide_warnings(options: argparse.Namespace) -> None:
+    """Hides the library's warnings about the log, unless -v is given: the command reports the same."""
     if not options.verbose:
-        output.leave_out("; answering from this host's folder, and keeping its entries there")
-        output.leave_out("the shared log rejects this host's entries")
+        output.hide_log_lines("; answering from this host's folder")
+        output.hide_log_lines("the shared log rejects this host's entries")
 
 
-def _status(index: Index) -> SharedStatus:
+def _get_status(index: Index) -> SharedStatus:
     status = index.shared_status()
     assert status is not None, "the option is set"
     return status
 
 
-def _show(
+def _print_status(
     status: SharedStatus, options: argparse.Namespace, *, tables: str | None = None, no_store: str | None = None
 ) -> int:
     if options.json:
         output.say_json(status.as_dict() if tables is None else {**status.as_dict(), "tables": tables})
-    elif not status.reachable:
+        return exit_code_of(status)
+    if not status.reachable:
         output.complain(status.error or "the shared log does not answer")
-    elif options.action == "init":
-        if status.error is None:
-            done = "the tables were made" if tables == "made" else "the tables were there"
-            say(f"{status.address} is ready: {done}, {holdings(status)}")
-    else:
-        say(f"{status.address}: {holdings(status)}")
+        return exit_code_of(status)
+    if options.action == "init" and status.error is None:
+        what = "created the tables" if tables == "made" else "the tables exist"
+        say(f"{status.address} is ready: {what}, {contents(status)}")
+    elif options.action != "init":
+        say(f"{status.address}: {contents(status)}")
         if status.views:
-            rows = [("server", "user", "hosts", "entries", "matches", "size", "last entry")]
-            head, *lines = output.table(rows + [_row(view) for view in status.views], right=(2, 3, 4)).split("\n")
-            say("\n".join([output.paint(head, "bold"), *lines]))
-        say(no_store or _of_this_host(status))
-    if status.reachable and status.error is not None and not options.json:
+            header = ("server", "user", "hosts", "entries", "matches", "size", "last entry")
+            commands.print_table([header, *map(_view_row, status.views)], right=(2, 3, 4))
+        say(no_store or _host_text(status))
+    if status.error is not None:
         output.complain(status.error)
-    return code_of(status)
+    return exit_code_of(status)
 
 
-def code_of(status: SharedStatus) -> int:
-    """Returns the exit code for what the shared log says."""
+def exit_code_of(status: SharedStatus) -> int:
+    """Returns the exit code for the status of the log."""
     if status.error_kind is None:
         return codes.OK
     return codes.TOKEN if status.error_kind in ("unauthorized", "forbidden") else codes.SERVER
 
 
-def _row(view: SharedView) -> tuple[str, ...]:
+def _view_row(view: SharedView) -> tuple[str, ...]:
     age = "–" if view.age is None else output.ago(view.age)
     entries, matches = sum(view.entries.values()), view.entries.get("match", 0)
     user = f"{view.user} (this host's)" if view.own else view.user
-    counts = (str(view.hosts), output.number(entries), output.number(matches), output.size(view.bytes))
-    return (view.server, user, *counts, age)
+    return (view.server, user, str(view.hosts), number(entries), number(matches), output.size(view.bytes), age)
 
 
-def _of_this_host(status: SharedStatus) -> str:
+def _host_text(status: SharedStatus) -> str:
     if status.behind is None:
-        behind = "has taken nothing from it yet" if status.taken is None else f"has taken entry {status.taken}"
+        text = "has read no entry yet" if status.taken is None else f"has read entry {status.taken}"
     elif status.behind:
-        behind = f"has not taken {count(status.behind, 'entry', 'entries')} of other hosts yet"
+        text = f"is {count(status.behind, 'entry', 'entries')} behind"
     else:
-        behind = "has all of it"
-    waits = count(status.undelivered or 0, "entry waits", "entries wait")
-    return f"this host {behind}" + (f"; {waits} to be delivered" if status.undelivered else "")
+        text = "has read all entries"
+    waiting = f"; {count(status.undelivered, 'entry waits', 'entries wait')} here" if status.undelivered else ""
+    return f"this host {text}{waiting}"
 
 
-def holdings(status: SharedStatus) -> str:
-    """Describes what the log holds, in a few words."""
+def contents(status: SharedStatus) -> str:
+    """Describes what the log contains, in a few words."""
     if not status.views:
-        return "it is empty"
+        return "the log is empty"
     entries = sum(sum(view.entries.values()) for view in status.views)
     servers = len({view.server for view in status.views})
     hosts = max(view.hosts for view in status.views)
@@ -124,45 +120,40 @@ def holdings(status: SharedStatus) -> str:
 
 def _follow(settings: Settings, options: argparse.Namespace) -> int:
     if settings.url is None:
-        raise UsageError("shared follow reads entries of one server: give --url, or set PLEXINDEX_URL")
+        raise UsageError("shared follow reads the entries of one server: give --url, or set PLEXINDEX_URL")
     if options.deadline is not None:
         raise UsageError("shared follow runs until Ctrl-C: omit --deadline")
     with settings.open() as index:
         if not index.libraries(offline=True):
-            # Nothing is taken before the server has accepted the token.
+            # The index reads no entry before the server has accepted the token.
             index.libraries()
         with index.follow_shared() as following:
-            place = following.progress()
+            progress = following.progress()
             if options.json:
-                output.say_json(place)
+                output.say_json(progress)
             else:
-                say(f"following {place['address']}; Ctrl-C ends it")
+                say(f"following {progress['address']}; Ctrl-C ends it")
             while True:
                 sys.stdout.flush()
-                time.sleep(_LOOK)
-                known, place = place, following.progress()
-                if options.json and place != known:
-                    output.say_json(place)
+                time.sleep(_POLL_SECONDS)
+                before, progress = progress, following.progress()
+                if options.json and progress != before:
+                    output.say_json(progress)
 
 
 def _clear(index: Index, options: argparse.Namespace) -> int:
-    status = _status(index)
+    status = _get_status(index)
     if not status.reachable:
-        return _show(status, options)
-    if not options.yes:
-        answer = output.confirm(
-            f"Empty the shared log {status.address} ({holdings(status)}), for all servers and users? Each host keeps "
-            "its folder; what no other host has taken yet is lost to the others.",
-            default=False,
-        )
-        if answer is None:
-            raise UsageError("shared clear asks for confirmation, and there is no terminal: add --yes")
-        if not answer:
-            output.note("nothing was changed")
-            return codes.NOT_ALL
+        return _print_status(status, options)
+    question = (
+        f"Empty the shared log {status.address} ({contents(status)}), for all servers and users? Each host keeps its "
+        "folder, but entries that no other host has read are lost to the others."
+    )
+    if not commands.is_confirmed(options, "shared clear", question):
+        return codes.NOT_ALL
     index.shared_clear()
     if options.json:
-        output.say_json(_status(index).as_dict())
+        output.say_json(_get_status(index).as_dict())
     else:
-        say(f"emptied {status.address}: it had {holdings(status)}; each host keeps its folder")
+        say(f"emptied {status.address}: {contents(status)}; each host keeps its folder")
     return codes.OK

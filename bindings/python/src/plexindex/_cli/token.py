@@ -12,24 +12,15 @@ from . import output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any
 
-    class Report(Protocol):
-        """The report."""
+    from .doctor_report import Report
 
-        def good(self, text: str) -> None:
-            """Reports something that works."""
-
-        def note(self, text: str) -> None:
-            """Reports a note."""
-
-
-_SOON = 24 * 3600.0
-_PREFERENCES = "Preferences.xml"
+_DAY = 24 * 3600.0
 
 
 def check(
-    report: Report, facts: dict[str, object], token: str, *, server: str, renews: bool, database: str | None
+    report: Report, facts: dict[str, object], token: str, *, server: str, is_renewed: bool, database: str | None
 ) -> None:
     """Adds the checks of a token to the report, and to its facts. ``server``: the machine identifier, if known."""
     claims = claims_of(token)
@@ -37,36 +28,37 @@ def check(
     facts["token_expires"] = None
     if isinstance(expires, (int, float)) and not isinstance(expires, bool) and 0 < expires < 1e11:
         facts["token_expires"] = int(expires)
-        _report_expiry(report, expires, renews)
+        _report_expiry(report, expires, is_renewed=is_renewed)
         if not (claims.get("thumbprint") and claims.get("username")):
             report.note(
-                "the token does not name its user: each new one is another user to plexindex, which lists every "
-                "library anew; give --user, or ask for the scope 'username' with the token"
+                "the token does not name its user, so each new token counts as another user, and plexindex lists all "
+                "libraries again: give --user, or request the token with the scope 'username'"
             )
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
-    facts["token_is_the_servers"] = bool(server and server in audiences) or _stands_in_preferences(token, database)
-    if facts["token_is_the_servers"]:
+    is_servers_own = bool(server and server in audiences) or _is_in_preferences(token, database)
+    facts["token_is_the_servers"] = is_servers_own
+    if is_servers_own:
         report.note(
-            "this is the server's own token: a client that uses it may change how plex.tv knows the server, and break "
-            "its remote access; give plexindex a token of its own"
+            "this is the server's own token: a client that uses it can change the server's entry at plex.tv, and break "
+            "remote access; give plexindex its own token"
         )
 
 
-def _report_expiry(report: Report, expires: float, renews: bool) -> None:
-    left = expires - time.time()
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
-    who = "it is renewed by itself" if renews else "renew it until then, or give what renews it: --token-command"
-    if left <= 0:
-        report.note(f"the token expired on {when}: {'the command is asked for a new one' if renews else 'renew it'}")
-    elif left < _SOON and not renews:
-        report.note(f"the token expires in {output.short(left)}, on {when}: {who}")
+def _report_expiry(report: Report, expires: float, *, is_renewed: bool) -> None:
+    seconds_left = expires - time.time()
+    date = time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
+    remedy = "plexindex renews it" if is_renewed else "renew it before then, or give a command with --token-command"
+    if seconds_left <= 0:
+        report.note(f"the token expired on {date}: {'plexindex renews it' if is_renewed else 'renew it'}")
+    elif seconds_left < _DAY and not is_renewed:
+        report.note(f"the token expires in {output.short(seconds_left)}, on {date}: {remedy}")
     else:
-        report.good(f"the token expires on {when}: {who}")
+        report.good(f"the token expires on {date}: {remedy}")
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Returns the unverified claims of a JSON Web Token; none for another token."""
+    """Returns the claims of a JSON Web Token, not verified; none for another token."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -77,14 +69,14 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def _stands_in_preferences(token: str, database: str | None) -> bool:
-    """Returns whether this is the token of the server itself, as its preferences beside the database say."""
-    place = pathlib.Path(database).absolute() if database else None
-    for folder in (place, *place.parents) if place else ():
+def _is_in_preferences(token: str, database: str | None) -> bool:
+    """Returns whether the preferences near the database contain this token as the server's own."""
+    path = pathlib.Path(database).absolute() if database else None
+    for folder in (path, *path.parents) if path else ():
         try:
-            with open(folder / _PREFERENCES, encoding="utf-8", errors="replace") as file:
-                own = re.search(r'\bPlexOnlineToken="([^"]+)"', file.read(1 << 20))
+            with open(folder / "Preferences.xml", encoding="utf-8", errors="replace") as file:
+                server_token = re.search(r'\bPlexOnlineToken="([^"]+)"', file.read(1 << 20))
         except OSError:
             continue
-        return own is not None and own[1] == token
+        return server_token is not None and server_token[1] == token
     return False

@@ -1,4 +1,4 @@
-"""Which versions of what are installed."""
+"""The installed versions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .._call import ask_without_index
 
 
 def version_lines() -> list[str]:
-    """The package and its accelerator, the library, its SQLite, and Python, a line each."""
+    """Returns a line each for the package, the library, SQLite and Python."""
     versions = ask_without_index("versions", {})
     fast = "with the accelerator" if _accelerator.load() else "through ctypes, without the accelerator"
     return [
         f"plexindex {__version__}, {fast}",
         f"library {versions['library']}, {_native.load().path}",
-        f"SQLite {versions['sqlite']}, within the library",
+        f"SQLite {versions['sqlite']}, built into the library",
         f"Python {platform.python_version()}, {platform.platform()}",
     ]

@@ -1,0 +1,220 @@
+"""Renamed files are no difference: `diff` asks the server for the items of files that are gone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import plexindex
+import pytest
+from cli import Cli
+from conftest import Server, ServerFactory
+from test_diff import index, tree
+
+from disk import Tree, check_sums, lines_of, make, not_in_plex, not_on_disk, requests, serve
+
+__all__ = ["index", "tree"]
+
+
+def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    old, gone = tree.listed[:2]
+    new = tree.films / "Alpha, again (2001)" / "Alpha (2001).mkv"
+    tree.rename(old, new)
+    gone.unlink()
+    also_new = make(tree.films / "New (2024).mkv")
+    tree.server.reset()
+    found = index.compare(tree.media)
+    assert sorted((one.what, one.path) for one in found) == [not_in_plex(also_new)[:2], not_on_disk(gone)[:2]]
+    assert requests(tree) == {"sections": 1, "metadata": 1}
+    assert (found.files, found.listed, found.unasked) == (5, 5, 0)
+    # The index has learned the new path.
+    assert index.match(new, "Films", offline=True).match_kind == "exact"
+    # From one given folder to another.
+    (tree.films / "a").mkdir()
+    tree.rename(new, tree.films / "z" / new.name)
+    also_new.unlink()
+    assert lines_of(index, tree.films / "a", tree.films / "z", new.parent) == []
+
+
+def test_the_server_is_asked_only_if_a_rename_is_possible(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    changes: list[Callable[[], object]] = [tree.listed[0].unlink, lambda: make(tree.shows / "Delta" / "new.mkv")]
+    for change in changes:
+        change()
+        tree.server.reset()
+        lines_of(index, tree.media)
+        assert requests(tree) == {"sections": 1}, "the files are of different libraries"
+    make(tree.films / "New (2024).mkv")
+    tree.server.reset()
+    lines = lines_of(index, tree.media, offline=True)
+    assert (len(lines), requests(tree)) == (3, {})
+    assert (lines_of(index, tree.media), requests(tree)) == (lines, {"sections": 1, "metadata": 1})
+
+
+def test_a_server_that_does_not_report_renames(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    old, new = tree.listed[0], tree.films / "New (2001).mkv"
+    tree.rename(old, new)
+    tree.server.fault(kind="metadata", action="status", status=500, count=0)
+    found = index.compare(tree.films)
+    assert sorted((one.what, one.path) for one in found) == [not_in_plex(new)[:2], not_on_disk(old)[:2]]
+    assert found.stale and found.renames_unknown
+    done = Cli(tmp_path, tree.server).run("diff", "--dir", tmp_path / "store", tree.films)
+    assert "the server did not report renames: renamed files count as gone and as new" in " ".join(done.stderr.split())
+
+
+def test_many_renames_are_asked_for_in_batches(tmp_path: Path, start_server: ServerFactory) -> None:
+    films = tmp_path / "films"
+    files = [make(films / f"Film {number} (2001).mkv") for number in range(300)]
+    server = serve(tmp_path, start_server, ([films], files))
+    rows = {row["path"]: row["ratingKey"] for row in server.paths(1)}
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        for file in files:
+            new = file.rename(file.with_suffix(".mp4"))
+            server.post("items/rename", {"ratingKey": int(rows[str(file)]), "from": str(file), "to": str(new)})
+        server.reset()
+        found = index.compare(films)
+        assert len(list(found)) == 88
+        assert server.get("stats")["requests"]["metadata"] == 4, "64 items in a request, and 256 in a run"
+        assert (found.unasked, found.counts) == (44, {"not_in_plex": 44, "not_on_disk": 44})
+        (films / "x").mkdir()
+        for number, file in enumerate(files):
+            file.with_suffix(".mp4").rename(films / "x" / f"{number}.mkv")
+        done = Cli(tmp_path, server).run("diff", films)
+        assert "44 files may have been renamed: `plexindex warm --full`" in " ".join(done.stderr.split())
+
+
+def renumber(films: Path, server: Server, first: int, last: int) -> None:
+    """Each film gets the name of the next one, on the disk and in Plex."""
+    rating_keys = {row["path"]: row["ratingKey"] for row in server.paths(1)}
+    for number in range(last, first - 1, -1):
+        old, new = (films / f"Film {one} (2001).mkv" for one in (number, number + 1))
+        old.rename(new)
+        server.post("items/rename", {"ratingKey": int(rating_keys[str(old)]), "from": str(old), "to": str(new)})
+
+
+def test_a_chain_of_renames(tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    films = tmp_path / "films"
+    server = serve(tmp_path, start_server, ([films], [make(films / f"Film {one} (2001).mkv") for one in range(1, 5)]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        renumber(films, server, 1, 4)
+        # The limit ends the first run in the middle of the chain. The next run continues there.
+        with monkeypatch.context() as patch:
+            patch.setattr("plexindex._renamed._ASKED", 2)
+            found = index.compare(films)
+            assert [(one.what, Path(one.path).name) for one in found] == [("not_in_plex", "Film 5 (2001).mkv")]
+            assert found.unasked == 1
+        found = index.compare(films)
+        assert (list(found), found.files, found.listed, found.unasked) == ([], 4, 4, 0)
+        check_sums(found.summary)
+        for row in server.paths(1):
+            assert index.match(row["path"], offline=True).rating_key == row["ratingKey"]
+    with plexindex.open(tmp_path / "other", server.url, server.token) as index:
+        index.refresh()
+        renumber(films, server, 2, 5)
+        found = index.compare(films)
+        assert (list(found), found.unasked) == ([], 0)
+
+
+def test_renames_of_an_item_with_several_files(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    files = [make(tree.films / f"{name}.mkv") for name in "abc"]
+    tree.add({"title": "Many", "year": 2000, "files": [*map(str, files)]})
+    index.refresh(full=True)
+    key = tree.key(files[0])
+    # From first to first, from first to last, from the middle to first, and from last to first.
+    for count, (old, new) in enumerate((("a", "0"), ("0", "z"), ("c", "1"), ("z", "A"))):
+        tree.rename(tree.films / f"{old}.mkv", tree.films / f"{new}.mkv", key)
+        found = index.compare(tree.films)
+        paths = sorted(one.path for one in found)
+        assert found.counts == {"several_paths": 2}, (old, new)
+        with plexindex.open(tmp_path / f"fresh{count}", tree.server.url, tree.server.token) as fresh:
+            assert paths == sorted(one.path for one in fresh.compare(tree.films)), (old, new)
+    done = Cli(tmp_path, tree.server).run("diff", tree.media)
+    assert (done.returncode, done.stdout, "2 further files of an item" in done.stderr) == (0, "", True)
+    assert "several files: " in Cli(tmp_path, tree.server).run("diff", "--left-out", tree.media).stdout
+
+
+def test_a_further_file_that_became_the_file_of_another_item(index: plexindex.Index, tree: Tree) -> None:
+    files = [make(tree.films / f"{name}.mkv") for name in "abc"]
+    tree.add({"title": "Many", "year": 2000, "files": [*map(str, files)]})
+    index.refresh(full=True)
+    key, alpha = tree.key(files[0]), tree.key(tree.listed[0])
+    others = [tree.films / f"{name}.mkv" for name in "yz"]
+    for old, new in zip(files[1:], others):
+        tree.rename(old, new, key)
+    tree.rename(tree.listed[0], files[1], alpha)
+    assert [(one.what, one.path) for one in index.compare(tree.films)] == [
+        ("several_paths", str(file)) for file in others
+    ]
+
+
+def test_items_with_a_file_in_common(index: plexindex.Index, tree: Tree) -> None:
+    one, two, shared = (make(tree.films / f"{name}.mkv") for name in ("one", "two", "shared"))
+    tree.add(*({"title": file.stem, "files": [str(file), str(shared)]} for file in (one, two)))
+    index.refresh(full=True)
+    tree.rename(one, tree.films / "new.mkv")
+    for offline in (False, True):
+        lines = [line for line in lines_of(index, tree.films, offline=offline) if line[0] != "several_paths"]
+        assert lines == [("ambiguous", str(shared), "several_items")]
+
+
+def test_an_item_whose_other_file_is_gone(index: plexindex.Index, tree: Tree) -> None:
+    gone, old = (make(tree.films / f"{name}.mkv") for name in ("gone", "old"))
+    tree.add({"title": "One", "files": [str(gone), str(old)]})
+    index.refresh(full=True)
+    gone.unlink()
+    tree.rename(old, tree.films / "new.mkv", tree.key(gone))
+    assert lines_of(index, tree.films) == [not_on_disk(gone)]
+
+
+def test_a_new_file_with_the_name_of_a_renamed_one(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    old = tree.listed[0]
+    tree.rename(old, tree.films / "Renamed (2001).mkv")
+    taken = make(old.with_name(old.name.upper().replace(".MKV", ".mkv")))
+    if old.exists():
+        pytest.skip("this disk does not tell such files apart")
+    assert lines_of(index, tree.films) == [not_in_plex(taken)]
+
+
+def test_a_folder_of_two_libraries(tmp_path: Path, start_server: ServerFactory) -> None:
+    films = tmp_path / "films"
+    one, two = (make(films / f"{name}.mkv") for name in ("Alpha (2001)", "Beta (2002)"))
+    server = serve(tmp_path, start_server, ([films], [one]), ([films], [two]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        new = two.rename(films / "Beta, again (2002).mkv")
+        (row,) = server.paths(2)
+        server.post("items/rename", {"ratingKey": int(row["ratingKey"]), "from": str(two), "to": str(new)})
+        found = index.compare(films, "Films 1")
+        assert (list(found), found.files, found.listed) == ([], 1, 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_renames(tmp_path: Path, start_server: ServerFactory, seed: int) -> None:
+    films, chance = tmp_path / "films", random.Random(seed)  # noqa: S311
+    names = [f"{letter} (2001).mkv" for letter in "abcdefABCDEF"]
+    if make(tmp_path / "x").samefile(make(tmp_path / "X")):
+        pytest.skip("this disk does not tell such files apart")
+    # At first, no two files differ only in case.
+    files = [make(films / chance.choice((name, name.upper().replace(".MKV", ".mkv")))) for name in names[:5]]
+    server = serve(tmp_path, start_server, ([films], files))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        index.refresh()
+        rating_keys = {row["path"]: int(row["ratingKey"]) for row in server.paths(1)}
+        for _ in range(chance.randrange(1, 9)):
+            old = Path(chance.choice(sorted(rating_keys)))
+            used = {Path(path).name.lower() for path in rating_keys}
+            free = [name for name in names if name.lower() not in used]
+            new = films / chance.choice([*free, old.name.swapcase().replace(".MKV", ".mkv")])
+            if str(new) in rating_keys:
+                continue
+            old.rename(new)
+            rating_keys[str(new)] = rating_keys.pop(str(old))
+            names_of_rename = {"from": str(old), "to": str(new)}
+            server.post("items/rename", {"ratingKey": rating_keys[str(new)], **names_of_rename})
+        assert lines_of(index, films) == [], sorted(rating_keys)
