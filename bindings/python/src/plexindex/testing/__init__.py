@@ -1,4 +1,4 @@
-"""For the tests of tools on plexindex or plexapi: a small Plex Media Server in pure Python.
+"""A small Plex Media Server in pure Python, for tests of tools that use plexindex or plexapi.
 
     from plexindex.testing import FakePlex
 
@@ -7,7 +7,7 @@
             with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
                 assert index.match("/media/movies/Big Buck Bunny (2008).mkv", "Movies").title == "Big Buck Bunny"
 
-With ``from plexindex.testing import fake_plex`` in its ``conftest.py`` a project has it as a fixture of pytest: a
+To use it as a fixture of pytest, add ``from plexindex.testing import fake_plex`` to ``conftest.py``. The fixture is a
 server without libraries, for :meth:`FakePlex.add_library`.
 """
 
@@ -30,6 +30,6 @@ else:
 
     @pytest.fixture
     def fake_plex() -> Iterator[FakePlex]:
-        """A server without libraries. It is gone when the test ends."""
+        """A server without libraries. It stops when the test ends."""
         with FakePlex() as plex:
             yield plex

@@ -10,7 +10,7 @@ from ._names import levels_of, more_episodes
 
 __all__ = ["LEVELS", "NUMBERS", "Item", "Library"]
 
-#: The types of a library's items, from the top to those that have the files.
+#: The types of a library's items, from the top to the type that has files.
 LEVELS = {
     "movie": ("movie",),
     "show": ("show", "season", "episode"),
@@ -19,17 +19,8 @@ LEVELS = {
 }
 
 #: Plex's number of each type.
-NUMBERS = {
-    "movie": 1,
-    "show": 2,
-    "season": 3,
-    "episode": 4,
-    "artist": 8,
-    "album": 9,
-    "track": 10,
-    "photo": 13,
-    "photoalbum": 14,
-}
+NUMBERS = {"movie": 1, "show": 2, "season": 3, "episode": 4, "artist": 8, "album": 9, "track": 10, "photo": 13,
+           "photoalbum": 14}  # fmt: skip
 
 
 class Item:
@@ -37,11 +28,11 @@ class Item:
 
     def __init__(self, library: Library, key: int, kind: str, parent: Item | None, now: int) -> None:
         self.library, self.key, self.type, self.parent = library, key, kind, parent
-        #: What Plex shows of it, under Plex's names: `title`, `year`, `index`, `summary`, `viewCount` and so on.
+        #: Values under Plex's names: `title`, `year`, `index`, `summary`, `viewCount` and so on.
         self.fields: dict[str, object] = {"title": "", "addedAt": now, "updatedAt": now}
-        #: Paths, each a version of its own.
+        #: Paths; each is another version of the item.
         self.files: list[str] = []
-        #: Tags under the names that edits give them: `genre`, `label`, `collection` and so on.
+        #: Tags under the names of edits: `genre`, `label`, `collection` and so on.
         self.tags: dict[str, list[str]] = {}
         self.guids: list[str] = []
         self.locked: dict[str, bool] = {}
@@ -65,7 +56,7 @@ class Item:
 
     @property
     def line(self) -> list[Item]:
-        """The item, the one above it, and so on."""
+        """The item, its parent, and so on."""
         return [self, *(self.parent.line if self.parent else [])]
 
     @property
@@ -79,70 +70,63 @@ class Library:
 
     def __init__(self, section: int, title: str, kind: str, location: str, folder: Path | None, now: int) -> None:
         self.section, self.title, self.kind, self.location = section, title, kind, location
-        #: The folder that a scan reads, if there is one.
+        #: The folder that a scan reads.
         self.folder = folder
         self.uuid = hashlib.sha256(f"{section}/{title}".encode()).hexdigest()[:32]
         self.created_at = self.scanned_at = now
-        #: Plex's `contentChangedAt`: rises by one whenever an item comes, goes or gets another file.
+        #: Plex's `contentChangedAt`: grows when an item is added, removed or gets another file.
         self.changes = 0
         self.items: dict[int, Item] = {}
 
-    def of_type(self, kind: str) -> Iterator[Item]:
-        """Its items of a type, in the order of their rating keys."""
-        return (item for item in self.items.values() if item.type == kind)
+    def of_type(self, kind: str) -> list[Item]:
+        """Returns the items of a type, in the order of their rating keys."""
+        return [item for item in self.items.values() if item.type == kind]
 
     def add(self, file: str, keys: Iterator[int], now: int, title: str | None = None) -> Item:
-        """The new item of a file; of one with several episodes the first. The items above it are made where there is
-        none of that name.
+        """Adds the item of a file, and the items above it if they are missing. Returns the first of several episodes.
 
-        A file of a movie that is there already is one more version of it.
+        A file of an existing movie becomes another version of the movie.
         """
         levels = levels_of(self.kind, file)
-        first = self._add(file, levels, keys, now, title)
-        for number in more_episodes(file) if self.kind == "show" else ():
-            episode = {"title": f"Episode {number}", "index": number}
-            self._add(file, [*levels[:-1], episode], keys, now, title)
-        return first
+        episodes = [{"title": f"Episode {number}", "index": number} for number in more_episodes(file)]
+        if title is not None:
+            levels[-1]["title"] = title
+        item = self._add(file, levels, keys, now)
+        for episode in episodes if self.kind == "show" else ():
+            self._add(file, [*levels[:-1], {**episode, "title": title or episode["title"]}], keys, now)
+        return item
 
-    def _add(
-        self, file: str, levels: list[dict[str, object]], keys: Iterator[int], now: int, title: str | None
-    ) -> Item:
+    def _add(self, file: str, levels: list[dict[str, object]], keys: Iterator[int], now: int) -> Item:
         self.changes += 1
-        above: Item | None = None
-        for kind, level in zip(LEVELS[self.kind], levels):
-            is_last = kind == LEVELS[self.kind][-1]
-            if is_last and title is not None:
-                level["title"] = title
-            found = None if is_last and self.kind != "movie" else self._find(kind, above, level)
-            if found is None:
-                found = Item(self, next(keys), kind, above, now)
-                found.fields.update(level)
-                self.items[found.key] = found
-            above = found
-        assert above is not None
-        above.files.append(file)
-        return above
+        item: Item | None = None
+        for kind, fields in zip(LEVELS[self.kind], levels):
+            is_shared = kind != LEVELS[self.kind][-1] or kind == "movie"
+            existing = self._find(kind, item, fields) if is_shared else None
+            if existing is None:
+                existing = Item(self, next(keys), kind, item, now)
+                existing.fields.update(fields)
+                self.items[existing.key] = existing
+            item = existing
+        assert item is not None
+        item.files.append(file)
+        return item
 
-    def _find(self, kind: str, parent: Item | None, level: dict[str, object]) -> Item | None:
-        same = self.of_type(kind) if parent is None else parent.children
-        if "index" in level:
-            return next((item for item in same if item.fields.get("index") == level["index"]), None)
-        return next((item for item in same if all(item.fields.get(name) == level[name] for name in level)), None)
+    def _find(self, kind: str, parent: Item | None, fields: dict[str, object]) -> Item | None:
+        items: Iterable[Item] = self.of_type(kind) if parent is None else parent.children
+        names = ["index"] if "index" in fields else list(fields)
+        return next((item for item in items if all(item.fields.get(name) == fields[name] for name in names)), None)
 
     def remove(self, item: Item) -> None:
-        """Removes an item, those below it, and those above it that have nothing left."""
+        """Removes an item, the items below it, and those above it that have no other children."""
         self.changes += 1
-        for gone in _all_below(item):
-            del self.items[gone.key]
-        while item.parent is not None:
-            item.parent.children.remove(item)
-            item = item.parent
-            if item.children:
-                break
-            del self.items[item.key]
+        self._forget(item)
+        parent = item.parent
+        if parent is not None:
+            parent.children.remove(item)
+            if not parent.children:
+                self.remove(parent)
 
-
-def _all_below(item: Item) -> Iterable[Item]:
-    yield item
-    for child in item.children:
-        yield from _all_below(child)
+    def _forget(self, item: Item) -> None:
+        del self.items[item.key]
+        for child in item.children:
+            self._forget(child)

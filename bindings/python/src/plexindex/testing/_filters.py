@@ -1,4 +1,4 @@
-"""Which rows a request for a library's items gets: filters, order, and what may be asked for."""
+"""Filters and orders of a request for a library's items, and edits."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ import operator
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from ._content import LEVELS, NUMBERS, Item, Library
 from ._rows import Row, tag_id
 
-__all__ = ["TAGS", "choices", "chosen", "in_order", "meta"]
+__all__ = ["TAGS", "choices", "edit", "matching", "meta", "sort"]
 
-#: Tags that items can be chosen by.
+#: The tags that filters accept.
 TAGS = ("genre", "label", "collection", "director", "writer", "actor", "country", "mood", "style")
 
 _NUMBERS = ("year", "index", "addedAt", "updatedAt", "lastViewedAt", "viewCount", "userRating", "duration")
 
-#: A filter's field may have a type before it, and a part of its operator behind it: `show.title!`, `year>>`.
+#: A filter may have a type before its field, and a part of its operator behind it: `show.title!`, `year>>`.
 _FILTER = re.compile(r"^(?:(\w+)\.)?(\w+?)(!=|[!=<>]|>>|<<)?$")
+_TAG = re.compile(r"^(\w+)\[\d*\]\.tag\.tag(-?)$")
 
 _TEXT_OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "": operator.contains,
     "=": operator.eq,
-    "!": lambda have, want: want not in have,
+    "!": lambda text, value: value not in text,
     "!=": operator.ne,
     "<": str.startswith,
     ">": str.endswith,
@@ -37,50 +39,45 @@ _NUMBER_OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-def chosen(items: Iterable[Item], arguments: Iterable[tuple[str, str]]) -> list[Item]:
-    """The items that satisfy every filter among a request's arguments. What is no filter is ignored, as Plex does."""
-    kept = list(items)
+def matching(items: Iterable[Item], arguments: Iterable[tuple[str, str]]) -> list[Item]:
+    """Returns the items that satisfy each filter among a request's arguments. Ignores other arguments, as Plex does."""
+    found = list(items)
     for name, value in arguments:
-        found = _FILTER.match(name)
-        if found:
-            kept = [item for item in kept if _satisfies(item, found[1], found[2], found[3] or "", value)]
-    return kept
+        if filter_name := _FILTER.match(name):
+            kind, field, sign = filter_name.groups()
+            found = [item for item in found if _satisfies(item, kind, field, sign or "", value)]
+    return found
 
 
-def _satisfies(item: Item, above: str | None, field: str, sign: str, value: str) -> bool:
-    """Whether an item, or the one of a type above it, satisfies one filter."""
-    of = next((one for one in item.line if one.type == above), item)
+def _satisfies(item: Item, kind: str | None, field: str, sign: str, value: str) -> bool:
+    """Returns whether an item, or the item of type ``kind`` above it, satisfies one filter."""
+    subject = next((one for one in item.line if one.type == kind), item)
     if field == "title":
-        return _TEXT_OPERATORS.get(sign, operator.contains)(of.title.lower(), value.lower())
+        return _TEXT_OPERATORS.get(sign, operator.contains)(subject.title.lower(), value.lower())
     if field == "file":
-        return any(value.lower() in file.lower() for file in of.files)
+        return any(value.lower() in file.lower() for file in subject.files)
     if field == "guid":
-        return of.guid == value or value in of.guids
+        return value in (subject.guid, *subject.guids)
     if field == "id":
-        return str(of.key) in value.split(",")
+        return str(subject.key) in value.split(",")
     if field == "unwatched":
-        return all(leaf.fields.get("viewCount") for leaf in of.leaves) != (value == "1")
+        return all(leaf.fields.get("viewCount") for leaf in subject.leaves) != (value == "1")
     if field in TAGS:
-        wanted = value.lower().split(",")
-        has = any(str(tag_id(tag)) in wanted or tag.lower() in wanted for tag in of.tags.get(field, ()))
-        return has != sign.startswith("!")
-    if field in _NUMBERS:
-        return _number_satisfies(of.fields.get(field), sign, value)
-    return True
-
-
-def _number_satisfies(have: Any, sign: str, value: str) -> bool:
-    wanted = [int(one) for one in value.split(",") if re.fullmatch(r"-?\d+", one)]
-    if not wanted:
+        values = value.lower().split(",")
+        has_tag = any(str(tag_id(tag)) in values or tag.lower() in values for tag in subject.tags.get(field, ()))
+        return has_tag != sign.startswith("!")
+    numbers = [int(one) for one in value.split(",") if re.fullmatch(r"-?\d+", one)]
+    if field not in _NUMBERS or not numbers:
         return True
+    number: Any = subject.fields.get(field)
     if sign in _NUMBER_OPERATORS:
-        return have is not None and _NUMBER_OPERATORS[sign](have, wanted[0])
-    return (have in wanted) != sign.startswith("!")
+        return number is not None and _NUMBER_OPERATORS[sign](number, numbers[0])
+    return (number in numbers) != sign.startswith("!")
 
 
-def in_order(items: list[Item], sort: str) -> list[Item]:
-    """The items in an order as `sort` names it, such as `addedAt:desc,titleSort`; by title without one."""
-    for key in reversed((sort or "titleSort").split(",")):
+def sort(items: list[Item], order: str) -> list[Item]:
+    """Sorts items by an order such as `addedAt:desc,titleSort`, by default by title."""
+    for key in reversed((order or "titleSort").split(",")):
         field, _, direction = key.partition(":")
         field = field.rpartition(".")[2]
         items.sort(key=functools.partial(_sort_key, field), reverse=direction.startswith("desc"))
@@ -98,52 +95,68 @@ def _sort_key(field: str, item: Item) -> tuple[bool, Any]:
 
 
 def meta(library: Library) -> Row:
-    """What plexapi reads before it sends a filter: types, fields and operators."""
+    """Returns what plexapi reads before it sends a filter: types, fields and operators."""
+    operators = {"string": "= != == !== <= >=", "integer": "= != >>= <<=", "tag": "= !=", "boolean": "= !=",
+                 "date": ">>= <<="}  # fmt: skip
     return {
-        "Type": [_type(library, type) for type in LEVELS[library.kind]],
+        "Type": [_type(library, kind) for kind in LEVELS[library.kind]],
         "FieldType": [
             {"type": name, "Operator": [{"key": sign, "title": sign} for sign in signs.split()]}
-            for name, signs in (
-                ("string", "= != == !== <= >="),
-                ("integer", "= != >>= <<="),
-                ("tag", "= !="),
-                ("boolean", "= !="),
-                ("date", ">>= <<="),
-            )
+            for name, signs in operators.items()
         ],
     }
 
 
-def _type(library: Library, name: str) -> Row:
-    prefix = "" if name == "movie" else f"{name}."
-    address = f"/library/sections/{library.section}"
+def _type(library: Library, kind: str) -> Row:
+    prefix = "" if kind == "movie" else f"{kind}."
+    address, number = f"/library/sections/{library.section}", NUMBERS[kind]
     fields = [("title", "string"), ("year", "integer"), ("userRating", "integer"), ("viewCount", "integer")]
-    fields += [("addedAt", "date"), ("lastViewedAt", "date"), ("unwatched", "boolean")]
-    fields += [(tag, "tag") for tag in TAGS]
+    fields += [("addedAt", "date"), ("lastViewedAt", "date"), ("unwatched", "boolean"), *((tag, "tag") for tag in TAGS)]
+    filter_type = {"filterType": "string", "type": "filter"}
+    orders = ("titleSort", "addedAt", "updatedAt", "lastViewedAt", "year", "userRating")
     return {
-        "key": f"{address}/all?type={NUMBERS[name]}",
-        "type": name,
-        "title": name,
-        "active": name == LEVELS[library.kind][0],
+        "key": f"{address}/all?type={number}",
+        "type": kind,
+        "title": kind,
+        "active": kind == LEVELS[library.kind][0],
         "Filter": [
-            {
-                "filter": tag,
-                "filterType": "string",
-                "key": f"{address}/{tag}?type={NUMBERS[name]}",
-                "title": tag,
-                "type": "filter",
-            }
-            for tag in TAGS
+            {"key": f"{address}/{tag}?type={number}", **filter_type, "filter": tag, "title": tag} for tag in TAGS
         ],
         "Sort": [
-            {"key": field, "descKey": f"{field}:desc", "defaultDirection": "asc", "title": field}
-            for field in ("titleSort", "addedAt", "updatedAt", "lastViewedAt", "year", "userRating")
+            {"key": order, "descKey": f"{order}:desc", "defaultDirection": "asc", "title": order} for order in orders
         ],
-        "Field": [{"key": prefix + field, "type": kind, "title": field} for field, kind in fields],
+        "Field": [{"key": prefix + field, "type": type, "title": field} for field, type in fields],
     }
 
 
-def choices(items: Iterable[Item], tag: str) -> list[Row]:
-    """The tags of a name that items have."""
-    found = sorted({one for item in items for one in item.tags.get(tag, ())})
-    return [{"key": str(tag_id(one)), "title": one, "type": tag} for one in found]
+def choices(items: Iterable[Item], name: str) -> list[Row]:
+    """Returns the tags of a name that the items have."""
+    tags = sorted({tag for item in items for tag in item.tags.get(name, ())})
+    return [{"key": str(tag_id(tag)), "title": tag, "type": name} for tag in tags]
+
+
+def edit(items: Iterable[Item], arguments: list[tuple[str, str]], now: int) -> None:
+    """Applies the edits among a request's arguments to each item."""
+    for item in items:
+        item.fields["updatedAt"] = now
+        for name, value in arguments:
+            field, _, attribute = name.partition(".")
+            if tag := _TAG.match(name):
+                _edit_tags(item.tags.setdefault(tag[1], []), value, removes=bool(tag[2]), is_label=tag[1] == "label")
+            elif attribute == "value":
+                item.fields[field] = int(value) if field in _NUMBERS and value.isdigit() else value
+            elif attribute == "locked":
+                item.locked[field] = value == "1"
+
+
+def _edit_tags(tags: list[str], value: str, *, removes: bool, is_label: bool) -> None:
+    if removes:
+        # plexapi encodes each tag, and then the list.
+        removed = {unquote(tag).lower() for tag in value.split(",")}
+        tags[:] = [tag for tag in tags if tag.lower() not in removed]
+        return
+    if is_label:
+        # Plex capitalizes labels.
+        value = " ".join(word[:1].upper() + word[1:] for word in value.split(" "))
+    if value.lower() not in {tag.lower() for tag in tags}:
+        tags.append(value)

@@ -1,4 +1,4 @@
-"""The connections of a server: requests and replies, and the streams of events."""
+"""The connections of a server: requests, replies, and streams of events."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ __all__ = ["Connections", "Reply", "Request"]
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 503: "Service Unavailable"}
 
-#: The number that a server of WebSockets has to answer with.
-_WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#: RFC 6455: a server of WebSockets hashes the client's key together with this text.
+_WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Request(NamedTuple):
-    """A request as it came."""
+    """A request."""
 
     method: str
-    #: Its path, without arguments.
+    #: The path, without arguments.
     path: str
-    #: Its arguments in order, without the token.
+    #: The arguments in order, without the token.
     arguments: list[tuple[str, str]]
-    #: The first row and the number of rows that it asks for, if it asks for a page.
+    #: The first row and the number of rows, if the request is for a page.
     window: tuple[int, int] | None
 
     def argument(self, name: str, default: str = "") -> str:
-        """The value of an argument."""
+        """Returns the value of an argument."""
         return next((value for key, value in self.arguments if key == name), default)
 
 
 class Reply(NamedTuple):
-    """A status, and the container that comes with it."""
+    """A status and the container of the answer."""
 
     status: int
     container: Row | None = None
@@ -62,7 +62,7 @@ class Connections(ThreadingHTTPServer):
     """Listens on the loopback address, and answers each connection on a thread of its own."""
 
     daemon_threads = True
-    # Waiting for threads at the end would wait for clients that keep their connection.
+    # At the end, some clients keep their connections open.
     block_on_close = False
     request_queue_size = 128
 
@@ -72,25 +72,25 @@ class Connections(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
-        """Notes the connection, so that it can be cut."""
+        """Remembers the connection for :meth:`end`."""
         self._sockets.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        """Ends a connection that its client ended."""
+        """Forgets a connection that its client closed."""
         self._sockets.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no error."""
+        """Ignores clients that disconnect."""
 
     def end(self) -> None:
-        """Stops to listen, and cuts all connections."""
+        """Stops listening, and cuts all connections."""
         self.shutdown()
         self.server_close()
-        for one in list(self._sockets):
+        for connection in list(self._sockets):
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,33 +99,24 @@ class _Handler(BaseHTTPRequestHandler):
     server: Connections
 
     def log_message(self, *_: object) -> None:
-        """Writes nothing: tests read the requests of the server."""
+        """Logs nothing."""
 
     def do_GET(self) -> None:
-        self._answer()
-
-    def do_PUT(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
+        """Answers a request of any method."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         url = urlsplit(self.path)
         arguments = parse_qsl(url.query, keep_blank_values=True)
-        # Every header of Plex may be an argument instead.
+        # Clients may send each of Plex's headers as an argument instead.
         headers = {name.lower(): value for name, value in [*arguments, *self.headers.items()]}
-        named = [(name, value) for name, value in arguments if name.lower() != "x-plex-token"]
-        request = Request(self.command, unquote(url.path), named, _window(headers))
+        plain = [(name, value) for name, value in arguments if name.lower() != "x-plex-token"]
+        request = Request(self.command, unquote(url.path), plain, _window(headers))
         reply = self.server.plex._reply(request, headers)
         if reply.status == 200 and request.path.startswith("/:/") and request.path.endswith("/notifications"):
             self._send_events(headers)
         else:
             self._send(reply, wants_json="json" in headers.get("accept", ""))
+
+    do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
 
     def _send(self, reply: Reply, *, wants_json: bool) -> None:
         if reply.status != 200:
@@ -144,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _send_events(self, headers: dict[str, str]) -> None:
-        """Sends events until the client or the server goes away."""
+        """Sends events until the client or the server disconnects."""
         self.close_connection = True
         key = headers.get("sec-websocket-key")
         with self.server.plex._listening() as events:
@@ -160,12 +151,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(_as_frame(*event) if key else _as_event(*event))
 
     def _begin_events(self, key: str | None) -> None:
-        """Sends the head of a stream of events; ``key``: what a client of a WebSocket wants to have answered."""
+        """Sends the head of a stream of events. ``key``: that of a WebSocket's client."""
         if key is None:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
         else:
-            accept = base64.b64encode(hashlib.sha1(key.encode() + _WEBSOCKET).digest()).decode()  # noqa: S324
+            accept = base64.b64encode(hashlib.sha1(key.encode() + _WEBSOCKET_GUID).digest()).decode()  # noqa: S324
             self.send_response(101)
             self.send_header("Upgrade", "websocket")
             self.send_header("Connection", "Upgrade")
@@ -174,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _window(headers: dict[str, str]) -> tuple[int, int] | None:
-    """The page that a request asks for: as with Plex, both numbers or none."""
+    """Returns the page of a request. As in Plex, a page needs both numbers."""
     start, size = headers.get("x-plex-container-start", ""), headers.get("x-plex-container-size", "")
     return (int(start), int(size)) if start.isdigit() and size.isdigit() else None
 
@@ -184,7 +175,7 @@ def _as_event(name: str, data: Row) -> bytes:
 
 
 def _as_frame(name: str, data: Row) -> bytes:
-    """An event as a text frame of a WebSocket: wrapped, and with lists where the stream has objects."""
+    """Returns an event as a text frame of a WebSocket: in a container, with lists instead of objects."""
     lists = {key: [value] for key, value in data.items()}
     text = json.dumps({"NotificationContainer": {"type": name, "size": 1, **lists}}).encode()
     length = struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text))

@@ -1,4 +1,4 @@
-"""What the path of a file says about its item: a title, a year, a place in a show or on an album."""
+"""What the path of a file says about its item: title, year, season, episode, album or track."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 __all__ = ["files_below", "kind_of", "levels_of", "location_of", "more_episodes"]
 
 _AUDIO = frozenset(
-    {".aac", ".aiff", ".alac", ".ape", ".flac", ".m4a", ".m4b", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"}
+    (".aac", ".aiff", ".alac", ".ape", ".flac", ".m4a", ".m4b", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
 )
-_IMAGES = frozenset({".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_IMAGES = frozenset((".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _VIDEOS = frozenset(
-    {".3gp", ".avi", ".flv", ".iso", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"}
+    (".3gp", ".avi", ".flv", ".iso", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 )
 
 _EPISODE = re.compile(r"(?i)^(?:(.*?)[ ._-]*)?\bs(\d{1,4})[ ._-]*e(\d{1,4})[ ._-]*(.*)$")
@@ -28,68 +28,63 @@ _SEASON = re.compile(r"(?i)^(?:season|series|staffel|saison)[ ._]*(\d{1,4})$|^sp
 
 
 def files_below(folder: Path) -> list[str]:
-    """The media files below a folder, in the order of their names."""
-    paths = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    """Returns the media files below a folder, sorted."""
+    paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     return sorted(str(path) for path in paths if path.suffix.lower() in _AUDIO | _IMAGES | _VIDEOS)
 
 
 def kind_of(files: Iterable[str]) -> str:
-    """The type of a library that has such files: what the first of them is."""
-    for file in files:
-        stem, end = os.path.splitext(_parts(file)[-1])
-        if end.lower() in _AUDIO:
-            return "artist"
-        if end.lower() in _IMAGES:
-            return "photo"
-        if _EPISODE.match(stem):
-            return "show"
-        break
-    return "movie"
+    """Returns the type of a library with these files, judged by the first file."""
+    stem, extension = os.path.splitext(next((_parts(file)[-1] for file in files), ""))
+    if extension.lower() in _AUDIO:
+        return "artist"
+    if extension.lower() in _IMAGES:
+        return "photo"
+    return "show" if _EPISODE.match(stem) else "movie"
 
 
 def location_of(files: Collection[str]) -> str | None:
-    """The folder that has all of these files."""
+    """Returns the folder that contains all these files."""
     names = ntpath if any(_WINDOWS.match(file) for file in files) else posixpath
     return names.commonpath({names.dirname(file) for file in files}) if files else None
 
 
 def levels_of(kind: str, file: str) -> list[dict[str, object]]:
-    """The items that a file stands for, from the one below the library to the one that has the file.
+    """Returns the fields of a file's item and of the items above it, from the top to the item with the file.
 
-    Each is what its path says: `title`, and `year` or `index` where it names one.
+    The fields come from the path: `title`, and `year` or `index` if the path has one.
     """
     parts = _parts(file)
     stem = os.path.splitext(parts[-1])[0]
-    folder, above = (parts[-2] if len(parts) > 1 else ""), (parts[-3] if len(parts) > 2 else "")
+    folder, grandparent = (parts[-2] if len(parts) > 1 else ""), (parts[-3] if len(parts) > 2 else "")
     if kind == "show":
-        return _episode(stem, folder, above)
+        return _episode_levels(stem, folder, grandparent)
     if kind == "artist":
-        track = _TRACK.match(stem)
-        last: dict[str, object] = {"title": track[3], "index": int(track[2])} if track else {"title": stem}
-        return [{"title": above or "Unknown Artist"}, _with_year(folder or "Unknown Album"), last]
+        found = _TRACK.match(stem)
+        track: dict[str, object] = {"title": found[3], "index": int(found[2])} if found else {"title": stem}
+        return [{"title": grandparent or "Unknown Artist"}, _split_year(folder or "Unknown Album"), track]
     if kind == "photo":
         return [{"title": folder or "Photos"}, {"title": stem}]
-    return [_with_year(stem)]
+    return [_split_year(stem)]
 
 
 def more_episodes(file: str) -> range:
-    """The numbers of the episodes behind the first one in a file such as ``S01E01-E03``."""
+    """Returns the numbers of the further episodes in a file such as ``S01E01-E03``."""
     found = _EPISODE.match(os.path.splitext(_parts(file)[-1])[0])
     last = _LAST_EPISODE.match(found[4]) if found else None
     return range(int(found[3]) + 1, int(last[1]) + 1) if found and last else range(0)
 
 
-def _episode(stem: str, folder: str, above: str) -> list[dict[str, object]]:
-    found = _EPISODE.match(stem)
-    in_season = _SEASON.match(folder)
-    name = _with_year(above if in_season else folder or (found[1] if found else "") or stem)
-    season = int(found[2]) if found else int(in_season[1] or 0) if in_season else 1
+def _episode_levels(stem: str, folder: str, grandparent: str) -> list[dict[str, object]]:
+    found, season_folder = _EPISODE.match(stem), _SEASON.match(folder)
+    show = _split_year(grandparent if season_folder else folder or (found[1] if found else "") or stem)
+    season = int(found[2]) if found else int(season_folder[1] or 0) if season_folder else 1
     number: dict[str, object] = {"index": int(found[3])} if found else {}
     title = (_LAST_EPISODE.sub("", found[4]) if found else stem) or f"Episode {number['index']}"
-    return [name, {"title": f"Season {season}" if season else "Specials", "index": season}, {"title": title, **number}]
+    return [show, {"title": f"Season {season}" if season else "Specials", "index": season}, {"title": title, **number}]
 
 
-def _with_year(name: str) -> dict[str, object]:
+def _split_year(name: str) -> dict[str, object]:
     found = _YEAR.match(name)
     return {"title": found[1], "year": int(found[2])} if found else {"title": name}
 

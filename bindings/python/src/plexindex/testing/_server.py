@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Union
 
-from . import _edits, _filters
+from . import _filters
 from ._content import LEVELS, NUMBERS, Item, Library
 from ._http import Connections, Reply, Request
 from ._names import files_below, kind_of, location_of
@@ -22,9 +22,9 @@ from ._rows import Row, directory, full_row, row
 __all__ = ["FakePlex"]
 
 PathArg = Union[str, "os.PathLike[str]"]
-#: What a library is made from: paths of files, or a folder of this machine.
+#: The files of a library: paths, or a folder of this machine.
 Files = Union[Iterable[PathArg], PathArg]
-#: An item is named by its rating key, or by the path of one of its files.
+#: The rating key of an item, or the path of one of its files.
 ItemArg = Union[int, PathArg]
 
 _TYPES = {number: type for type, number in NUMBERS.items()}
@@ -34,24 +34,24 @@ class FakePlex:
     """A small Plex Media Server in this process, for tests: real requests over HTTP, and nothing to install.
 
     It answers in JSON and XML, so plexindex and plexapi work with it: libraries and their listings with paging, filters
-    and orders; single items; watched states, ratings and edits; scans; events. It serves as long as the ``with`` block
-    lasts. Any thread may call its methods.
+    and orders; single items; watched states, ratings and edits; scans; events. It runs until the ``with`` block ends.
+    Any thread may call its methods.
 
-    ``libraries``: names, each with a list of the paths of its files, or with a folder of this machine, whose media
-    files it then has. Whether a library has movies, shows, music or photos is told from its files. Titles, years and
-    numbers of episodes come from the paths: ``Big Buck Bunny (2008).mkv``,
-    ``Show/Season 01/Show - S01E02 - Title.mkv``, ``Artist/Album (2001)/01 - Title.flac``.
+    ``libraries``: names, each with a list of file paths, or with a folder of this machine. The first file decides
+    whether a library has movies, shows, music or photos. Titles, years and episode numbers come from the paths:
+    ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
+    ``Artist/Album (2001)/01 - Title.flac``.
 
-    ``token``: the token that requests must have. Each server has a ``machine_identifier`` of its own, by which a cache
-    tells servers apart, unless one is given.
+    ``token``: requests must have this token. ``machine_identifier``: by default random, so that a cache can tell
+    servers apart.
     """
 
     token: str
-    """The token that requests must have. Set it to another one, and the old one is refused."""
+    """The token that requests must have. After a change, the server rejects the old token."""
     machine_identifier: str
-    """40 hexadecimal digits. Set it to another one, and another server has taken the place of this one."""
+    """40 hexadecimal digits. A change simulates another server at the same address."""
     requests: list[Request]
-    """Every request since the start, or since ``requests.clear()``: its method, path, arguments and page."""
+    """The requests since the start, or since ``requests.clear()``."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class FakePlex:
 
     @property
     def url(self) -> str:
-        """The server's address. It stays the same after :meth:`stop` and :meth:`start`."""
+        """The server's address. :meth:`stop` and :meth:`start` keep it."""
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
@@ -97,7 +97,7 @@ class FakePlex:
             threading.Thread(target=self._connections.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """Makes the server unreachable, and cuts its connections. The libraries stay."""
+        """Makes the server unreachable, and cuts its connections. Keeps the libraries."""
         if self._connections is not None:
             self._connections.end()
             self._connections = None
@@ -107,31 +107,31 @@ class FakePlex:
                 listener.put(None)
 
     def pause(self) -> None:
-        """Makes the server silent: requests get no answer until :meth:`resume`."""
+        """Makes the server silent: it answers no request until :meth:`resume`."""
         self._answers.clear()
 
     def resume(self) -> None:
-        """Ends :meth:`pause`: the requests that wait are answered."""
+        """Ends :meth:`pause`: the server answers the waiting requests."""
         self._answers.set()
 
     def fail(self, status: int = 500, times: int = 1, *, path: str = "") -> None:
-        """The next requests, or those whose path contains ``path``, get this status and no content."""
+        """Answers the next requests, or those whose path contains ``path``, with this status and no content."""
         with self._lock:
             self._failures += [(status, path)] * times
 
     def add_library(self, title: str, files: Files = (), *, kind: str | None = None) -> int:
         """Adds a library, and returns its section id.
 
-        ``kind``: ``movie``, ``show``, ``artist`` or ``photo``; without it the files tell. A library of a folder is read
-        from it again when a client asks for a scan.
+        ``kind``: ``movie``, ``show``, ``artist`` or ``photo``; by default, the first file decides. If ``files`` is a
+        folder, a client's scan reads the folder again.
         """
         folder = Path(files) if isinstance(files, (str, os.PathLike)) else None
         if folder is not None and not folder.is_dir():
-            raise NotADirectoryError(f"{str(folder)!r} is no folder of this machine: give one, or a list of paths")
+            raise NotADirectoryError(f"{str(folder)!r} is not a folder of this machine: give one, or a list of paths")
         paths = files_below(folder) if folder is not None else [os.fspath(path) for path in files]  # type: ignore[union-attr]
         kind = kind or kind_of(paths)
         if kind not in LEVELS:
-            raise ValueError(f"{kind!r} is no type of a library: give one of {', '.join(LEVELS)}")
+            raise ValueError(f"{kind!r} is not a type of library: give one of {', '.join(LEVELS)}")
         with self._lock:
             section = len(self._libraries) + 1
             location = str(folder or location_of(paths) or f"/media/{title.lower()}")
@@ -158,7 +158,7 @@ class FakePlex:
             return item.key
 
     def remove(self, item: ItemArg) -> None:
-        """Removes an item and those below it. Items above it go with their last child."""
+        """Removes an item and those below it. Also removes the items above it that have no other children."""
         with self._lock:
             found = self._item(item)
             found.library.scanned_at = self._tick()
@@ -166,7 +166,7 @@ class FakePlex:
             self._timeline(found, 9, "deleted")
 
     def move(self, path: PathArg, to: PathArg) -> None:
-        """Gives a file another path, as when it was renamed and scanned. The item keeps its rating key."""
+        """Gives a file another path, as a rename and a scan do. The item keeps its rating key."""
         with self._lock:
             item = self._item(path)
             item.files[item.files.index(os.fspath(path))] = os.fspath(to)
@@ -177,7 +177,7 @@ class FakePlex:
     def set(self, item: ItemArg, **fields: object) -> None:
         """Sets fields of an item.
 
-        ``fields``: Plex's names and values, such as ``title``, ``year``, ``viewCount`` (0 is not watched) and
+        ``fields``: Plex's names and values, such as ``title``, ``year``, ``viewCount`` (0: not watched) and
         ``summary``; ``guids``: a list such as ``["imdb://tt1254207"]``; ``tags``: a list for each of ``genre``,
         ``label`` and so on.
         """
@@ -188,21 +188,21 @@ class FakePlex:
             self._timeline(found, 5, "")
 
     def item(self, item: ItemArg) -> Row:
-        """What a request for the item gives: ``ratingKey``, ``title``, ``viewCount``, ``Media`` and so on."""
+        """Returns the item as a request for it does: ``ratingKey``, ``title``, ``viewCount``, ``Media`` and so on."""
         with self._lock:
             return full_row(self._item(item), check_files=False)
 
     def send_event(self, name: str, data: Row) -> None:
-        """Sends an event to all who listen, such as ``"activity", {"ActivityNotification": {…}}``.
+        """Sends an event to all listeners, such as ``"activity", {"ActivityNotification": {…}}``.
 
-        Changes send theirs by themselves.
+        The methods that change items send their own events.
         """
         with self._lock:
             for listener in self._listeners:
                 listener.put((name, data))
 
     def _tick(self) -> int:
-        """The time of a change: later than that of the change before."""
+        """Returns the time of a change, later than that of the previous change."""
         self._now = max(self._now + 1, int(time.time()))
         return self._now
 
@@ -230,19 +230,19 @@ class FakePlex:
         raise LookupError(f"no item has the {'rating key' if isinstance(item, int) else 'file'} {item!r}")
 
     def _scan(self, library: Library) -> None:
-        """Reads the folder of a library, if it has one."""
+        """Adds and removes items after changes in the folder of a library."""
         library.scanned_at = self._tick()
         if library.folder is None:
             return
-        there = set(files_below(library.folder))
-        known = {file: item for item in library.items.values() for file in item.files}
-        for file in sorted(there - known.keys()):
+        on_disk = set(files_below(library.folder))
+        listed = {file: item for item in library.items.values() for file in item.files}
+        for file in sorted(on_disk - listed.keys()):
             self.add(library.title, file)
-        for file in known.keys() - there:
-            known[file].files.remove(file)
+        for file in listed.keys() - on_disk:
+            listed[file].files.remove(file)
             library.changes += 1
-            if not known[file].files:
-                self.remove(known[file].key)
+            if not listed[file].files:
+                self.remove(listed[file].key)
 
     def _timeline(self, item: Item, state: int, metadata_state: str) -> None:
         entry: Row = {
@@ -260,7 +260,7 @@ class FakePlex:
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[queue.Queue[tuple[str, Row] | None]]:
-        """A queue that receives the events while the block runs."""
+        """Yields a queue that receives the events while the block runs."""
         events: queue.Queue[tuple[str, Row] | None] = queue.Queue()
         with self._lock:
             self._listeners.add(events)
@@ -271,7 +271,7 @@ class FakePlex:
                 self._listeners.discard(events)
 
     def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply:
-        """The reply to a request. ``headers``: by names in small letters, with the arguments of such names."""
+        """Returns the reply to a request. ``headers``: by lower-case names, also those sent as arguments."""
         with self._lock:
             self.requests.append(request)
         self._answers.wait()
@@ -297,7 +297,7 @@ class FakePlex:
             identifier = "com.plexapp.plugins.library"
             return Reply(200, {"identifier": identifier, "mediaTagVersion": 1, "title1": "Plex Library", "title2": ""})
         if request.path == "/activities":
-            # Plex has this one at all times.
+            # Plex always has this activity.
             butler = {"uuid": "1", "type": "butler", "cancellable": False, "title": "Butler", "progress": -1}
             return Reply(200, {"size": 1, "Activity": [butler]})
         if parts[:2] == ["library", "sections"]:
@@ -334,7 +334,7 @@ class FakePlex:
         if request.argument("includeMeta") == "1":
             head["Meta"] = _filters.meta(library)
         if what == "all":
-            # As Plex does: photos are listed only where the request names a zoom level.
+            # As in Plex, a listing of photos is empty without a zoom level.
             hides = type == "photo" and not request.argument("clusterZoomLevel")
             return self._listing(request, [] if hides else list(library.of_type(type)), head)
         if what == "collections":
@@ -345,7 +345,7 @@ class FakePlex:
         return Reply(404)
 
     def _listing(self, request: Request, items: list[Item], head: Row) -> Reply:
-        found = _filters.in_order(_filters.chosen(items, request.arguments), request.argument("sort"))
+        found = _filters.sort(_filters.matching(items, request.arguments), request.argument("sort"))
         with_guids = request.argument("includeGuids") == "1"
         return _page(request, [row(item, with_guids=with_guids) for item in found], head)
 
@@ -369,13 +369,13 @@ class FakePlex:
     def _edit(self, request: Request, items: list[Item]) -> Reply:
         if not items:
             return Reply(404)
-        _edits.apply(items, request.arguments, self._tick())
+        _filters.edit(items, request.arguments, self._tick())
         for item in items:
             self._timeline(item, 5, "")
         return Reply(200)
 
     def _action(self, request: Request, parts: list[str]) -> Reply:
-        """A watched state, a place of playing, a rating; the streams of events are answered elsewhere."""
+        """Answers a change of a watched state, a play position or a rating."""
         if parts[1:] == ["notifications"]:
             return Reply(200)
         key = request.argument("key") or request.argument("ratingKey")
@@ -402,7 +402,7 @@ class FakePlex:
 
 
 def _page(request: Request, rows: list[Row], head: Row) -> Reply:
-    """The rows that a request asks for."""
+    """Returns the page of rows that a request names."""
     if request.window is None:
         return Reply(200, {"size": len(rows), **head, "Metadata": rows})
     start, size = request.window
