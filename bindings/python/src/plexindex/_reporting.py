@@ -1,4 +1,4 @@
-"""Reports of an open index about itself, its server and its store, for people."""
+"""The methods of an open index that report on it, its server and its store."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class ReportMethods(Session):
-    """The methods of an index that report about it, its server and its store."""
+    """The methods of an index that report on it, its server and its store."""
 
     def libraries(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> list[LibraryInfo]:
-        """The server's libraries. Sends a request only if none is known."""
+        """Returns the server's libraries. Sends a request only if no library is known."""
         _, found = self._request("libraries.list", deadline, progress, offline=offline)
         return [LibraryInfo.from_json(entry) for entry in found["libraries"]]
 
@@ -39,16 +39,16 @@ class ReportMethods(Session):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> dict[str, Any]:
-        """Calls a method of the library by its name, such as ``"items.list"``: ``docs/methods.md`` lists all of them.
+        """Calls a method by its name, such as ``"items.list"``. ``docs/methods.md`` lists all methods.
 
-        The request and the answer are dicts of JSON; in the request paths may also be bytes, and the library a
-        :class:`Library`. What is not known is absent in the answer. Raises what other calls raise.
+        The request and the answer are dicts of JSON. In the request, paths may also be bytes, and the library a
+        :class:`Library`. The answer omits unknown fields. Raises the same errors as other calls.
         """
         answer: dict[str, Any] = self._request(method, deadline, progress, **(request or {}))[1]
         return answer
 
     def stats(self) -> Stats:
-        """Counts and times of this index so far."""
+        """Returns the counts and times of this index."""
         from ._stats import Stats
 
         raw = CStats(size=ctypes.sizeof(CStats))
@@ -56,17 +56,17 @@ class ReportMethods(Session):
         return Stats(raw)
 
     def profile(self) -> Profile:
-        """How this index spent its time so far."""
+        """Returns how this index spent its time."""
         from ._stats import Profile
 
         return Profile(self.stats())
 
     def proposals(self, paths: Iterable[PathArg] = ()) -> list[Proposal]:
-        """Mappings that seem to be missing, the best first. They follow from the first 500 answers of this index that
-        found a path by its end or its file name. ``plexindex doctor`` proposes them for a folder of files.
+        """Returns mappings that seem to be missing, the best first, at most five. Sends no request.
 
-        With ``paths`` they follow from these alone: each is tried on the paths that those before it leave unlisted, and
-        its ``gain`` says how many of them it has listed. At most five are given. Sends no request.
+        The proposals follow from the first 500 answers of this index that found a path by its end or its file name.
+        With ``paths``, they follow only from these. Then ``gain`` is the number of paths that the mapping adds to those
+        of the mappings before it.
         """
         from ._facts import Proposal
 
@@ -75,25 +75,27 @@ class ReportMethods(Session):
         return [Proposal.from_json(entry) for entry in found["proposals"]]
 
     def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
-        """Asks the server for its name and its libraries, even if both are known: for finding a fault.
+        """Asks the server for its name and its libraries, even if both are known, to diagnose a problem.
 
-        Sends two requests, three at the first contact, and stores the answers. The first needs no token, so an
-        UnauthorizedError means that the server was reached.
+        Sends two requests, three at the first contact, and stores the answers. The first one needs no token, so after
+        an UnauthorizedError you know that the server is reachable.
         """
         from ._facts import ServerInfo
 
         return ServerInfo.from_json(self._request("server.check", deadline, progress)[1])
 
     def store(self) -> StoreInfo:
-        """The place of the store: its file system, its size, and whether locks work there (tested now)."""
+        """Returns the folder, file system and size of the store, and whether locks work there (tested now)."""
         from ._facts import StoreInfo
 
         return StoreInfo.from_json(self._request("store.get")[1])
 
     def shared_status(self) -> SharedStatus | None:
-        """What the shared log holds, and how far this folder is behind; None without ``shared``. Waits 0.3 s for the
-        log to say something, or ``connect_timeout`` of its address, and then for ``deadline`` of ``open`` at most, or
-        some seconds without one. A log that does not answer is no error: :attr:`SharedStatus.error` says why.
+        """Returns what the shared log contains, and how far this folder is behind; None without ``shared``.
+
+        Waits for a connection for 0.3 s, or for the ``connect_timeout`` of the address, and then at most for the
+        ``deadline`` of ``open``, or some seconds without one. If the log does not answer, this raises no error:
+        :attr:`SharedStatus.error` gives the reason.
         """
         from ._shared import SharedStatus
 
@@ -101,9 +103,10 @@ class ReportMethods(Session):
         return None if found is None else SharedStatus.from_json(found)
 
     def shared_init(self) -> str:
-        """Creates the tables of the shared log, or upgrades them. The first host that uses the log does the same; this
-        is for a role that may create tables, where the hosts' roles may not. Returns ``"made"``, or ``"present"`` if
-        they were there.
+        """Creates or upgrades the tables of the shared log. Returns ``"made"``, or ``"present"`` if they existed.
+
+        The first host that uses the log does the same. Call this with a role that may create tables, if the hosts'
+        roles may not.
 
         Raises InvalidArgumentError without ``shared``; OfflineError for an offline index; ConnectError, TimeoutError,
         ForbiddenError and ServerError of PostgreSQL.
@@ -111,32 +114,33 @@ class ReportMethods(Session):
         return self._share("init")["tables"]  # type: ignore[no-any-return]
 
     def shared_deliver(self) -> None:
-        """Returns once the shared log has all that this host has to tell: matches that were recorded, and
-        invalidations. They are delivered a moment later without this call. It waits as :meth:`shared_status` does.
+        """Waits until the shared log has all recorded matches and invalidations of this host.
 
-        Raises TimeoutError if the log does not have all in time: it is stored in this folder, and delivered later;
-        InvalidArgumentError of an index that shares nothing.
+        Without this call, the index delivers them a moment later. It waits as long as :meth:`shared_status` does.
+
+        Raises TimeoutError if the log does not get all of them in time. The index keeps the rest in its folder, and
+        delivers them later. Raises InvalidArgumentError without ``shared``.
         """
         self._share("deliver")
 
     def follow_shared(self) -> Following:
-        """Takes what other hosts tell as it comes for the length of a block: ``with index.follow_shared(): …``.
+        """Reads the entries of other hosts as they arrive, until the block ends: ``with index.follow_shared(): …``.
 
-        What this folder has to tell is delivered, too, also if the process that wrote it ended before it could. It is
-        for a host whose tools run for moments only (``plexindex shared follow``); :meth:`watch` does it besides. Plex
-        is asked for nothing, so in a new folder nothing is taken before the first question, by which the server accepts
-        the token. A forked child does not follow until it calls this. Raises InvalidArgumentError of an
-        index that shares nothing.
+        It also delivers the entries of this folder, even those of processes that have ended. Use it on a host whose
+        tools run only briefly (``plexindex shared follow``). :meth:`watch` does the same and more. This sends no
+        request to Plex, so a new folder reads nothing before the first question, when the server accepts the token. A
+        forked child has to call this again. Raises InvalidArgumentError without ``shared``.
         """
         from ._shared import Following
 
         return Following(self)  # type: ignore[arg-type] # an index has all methods
 
     def shared_clear(self) -> None:
-        """Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its
-        folder, and answers from it. What no other host has taken yet, the others learn from the server.
+        """Removes the entries of all servers and users from the shared log, and keeps the tables.
 
-        Raises what :meth:`shared_init` raises.
+        Each host keeps its folder, and answers from it. Entries that no other host has read are lost to the others.
+
+        Raises the same errors as :meth:`shared_init`.
         """
         self._share("clear")
 
