@@ -101,7 +101,7 @@ def test_options_before_or_after_the_command(cli: Cli, server: Server, tmp_path:
     [
         ("matsch /x", "did you mean match?"),
         ("match --librar x /x", "did you mean --library?"),
-        ("stats --missing", "--missing; it is an option of match"),
+        ("stats --missing", "--missing; this is an option of match"),
         ("stats --bogus", "unrecognized arguments: --bogus\n"),
         ("match", "`plexindex match --help`"),
         ("match -f keys --json /x", "--format keys and --json are both formats: give one"),

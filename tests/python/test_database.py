@@ -151,7 +151,7 @@ def test_an_unreadable_database_is_a_usage_error(cli: Cli, plex: Path) -> None:
 def test_the_doctor(cli: Cli, plex: Path, server: Server, tmp_path: Path) -> None:
     text = cli.good("doctor", "--database", plex)
     assert f"  ok   can read {plex}: 4 libraries" in text
-    assert "note Preferences.xml is missing" in text and "uses only Plex's database" in text
+    assert "note cannot read Preferences.xml" in text and "uses only Plex's database" in text
     (plex / "Preferences.xml").write_text('<Preferences ProcessedMachineIdentifier="0123456789abcdef"/>')
     facts = cli.json("doctor", "--database", plex)["database"]
     assert facts == {"file": str(plex), "usable": True, "why_not": None, "libraries": 4,

@@ -170,7 +170,7 @@ def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:
     assert cli.json("doctor", "--sample", "10", file)["files"]["looked_at"] == 10
     text = doctor(cli, 2, tmp_path / "missing")
     assert "missing: No such file or directory" in text and "ok the token (from PLEXINDEX_TOKEN) is valid" in text
-    assert "there are no media files in the list on standard input" in doctor(cli, 1, "-")
+    assert "no media files in the list on standard input" in doctor(cli, 1, "-")
 
 
 def test_libraries_are_fetched_after_confirmation(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_files_that_plex_does_not_list(cli: Cli, server: Server, tmp_path: Path)
     cli.good("warm")
     words = ("--offline", "--mapping", f"{folder} -> /data/movies", folder)
     text = doctor(cli, 0, *words)
-    assert "note 1 file is not listed by Plex (yet): `plexindex diff` explains why" in text
+    assert "note 1 file is not listed by Plex yet: `plexindex diff` explains why" in text
     assert "left out 1 " in text and "nothing is wrong" in text
     assert f"{movies} in Plex, 1 not in Plex, 1 left out" in " ".join(cli.run("diff", *words).stderr.split())
     for number in range(movies):

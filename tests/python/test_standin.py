@@ -11,8 +11,8 @@ import urllib.request
 from typing import Any
 
 import pytest
-from conftest import ServerFactory
 from conftest import Server as ServerProcess
+from conftest import ServerFactory
 
 plexapi = pytest.importorskip("plexapi")
 

@@ -99,9 +99,7 @@ def warm(options: argparse.Namespace) -> int:
         late = [title for title, library in chosen if not fetch(index, title, library, full=options.full)]
     if late:
         verb = "was" if len(late) == 1 else "were"
-        output.complain(
-            f"the deadline passed before {', '.join(late)} {verb} fetched: run the same command again to resume"
-        )
+        output.complain(f"the deadline passed before {', '.join(late)} {verb} fetched: run the command again to resume")
     return codes.NOT_YET if late else codes.OK
 
 

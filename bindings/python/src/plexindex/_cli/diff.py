@@ -116,7 +116,9 @@ def _print_summary(found: Comparison, source_name: str, why_old: str) -> None:
         _sum_text(f"Plex lists {count(found.listed, 'file')} there", summary, "listed_"),
     ]
     if summary["listed_location_empty"]:
-        parts.append(f"{number(summary['listed_location_empty'])} of them where a mount may be missing")
+        parts.append(
+            f"{number(summary['listed_location_empty'])} of these are in empty or missing locations: check the mounts"
+        )
     if found.counts.get("several_paths"):
         parts.append(f"{count(found.counts['several_paths'], 'further file')} of an item")
     folders = found.counts.get("left_out", 0) - summary["files_left_out"] - found.unreadable
@@ -135,7 +137,7 @@ def _print_summary(found: Comparison, source_name: str, why_old: str) -> None:
     elif found.age is not None:
         parts.append(f"the listing was current {output.ago(found.age)}")
         if found.renames_unknown:
-            parts.append(f"{source_name} did not report renames: renamed files count as gone and as new")
+            parts.append(f"{source_name} did not answer for renamed files, so they count as gone and as new")
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
 
 

@@ -65,7 +65,7 @@ def doctor(options: argparse.Namespace) -> int:
                 report, settings, index, libraries, options, lists, reads_database=reads_database, is_reached=is_reached
             )
         elif not options.json:
-            say("\nRun `plexindex doctor FOLDER` to check the files of a folder, too.")
+            say("\nTo check the files of a folder, too, run `plexindex doctor FOLDER`.")
     return report.end()
 
 
@@ -104,7 +104,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     facts.update(usable=True, libraries=server.libraries, machine_identifier=server.machine_identifier)
     report.good(f"can read {settings.database}: {count(server.libraries, 'library', 'libraries')}")
     if server.machine_identifier.startswith("database:"):
-        report.note("Preferences.xml is missing or unreadable: plexindex identifies the server by the database's path")
+        report.note("cannot read Preferences.xml: plexindex identifies the server by the path of the database")
     return True
 
 
@@ -115,7 +115,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
     report.values["server"] = facts
     if settings.url is None and settings.database is not None:
-        report.note("no server_url is set: plexindex uses only Plex's database")
+        report.note("no server is named: plexindex uses only Plex's database")
         return not settings.offline
     if settings.url is None:
         report.bad(f"no server is named: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
@@ -136,7 +136,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     except ServerError as error:
         why = str(error)
         if isinstance(error, TimeoutError) and settings.deadline is None:
-            why = f"no answer within {output.span(PATIENCE)}: is this a Plex server, and is it busy?"
+            why = f"no answer within {output.span(PATIENCE)}; check that this is a Plex server, and that it is not busy"
         report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)
         return False
     facts.update(reached=True, token_good=settings.token is not None, version=server.version,
@@ -190,7 +190,7 @@ def _check_store(report: Report, index: Index) -> None:
     size = f"{store.folder}: {output.size(store.disk_bytes)}{commands.limit_text(now)}{free}"
     if now.over_limit:
         report.note(
-            f"{size}\nthe rest cannot be evicted: confirmed matches, tables, and the library listed last; "
+            f"{size}\nplexindex cannot evict the rest (confirmed matches, tables, and the library listed last): "
             "raise --size-limit"
         )
     else:

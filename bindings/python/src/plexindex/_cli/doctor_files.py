@@ -35,7 +35,7 @@ _MATCH_KINDS = (
 )
 _REASONS = {
     "not found: no_location": "in no folder of a library; a mapping may be missing",
-    "not found: not_listed": "in a folder of a library, but not listed (yet)",
+    "not found: not_listed": "in a folder of a library, but not listed by Plex yet",
     "not found: unavailable": "unknown, because the server did not answer",
     "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
     "ambiguous": "several items fit equally well",
@@ -97,7 +97,7 @@ def check_files(
     file_count = sum(one.found for one in samples)
     origins = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
     if not paths:
-        report.bad(f"there are no media files in {origins}")
+        report.bad(f"no media files in {origins}")
         return
     answers = index.match_paths(paths, offline=not reads_database)
     is_complete = all(one.is_complete for one in samples)
@@ -165,7 +165,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         for path in files[:_EXAMPLES]:
             report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
-        report.note(f"{count(low, 'answer')} of low confidence: `plexindex match` explains each file")
+        report.note(f"{count(low, 'answer has', 'answers have')} low confidence: `plexindex match` explains each file")
     report.values["files"] = {
         "looked_at": total,
         "match_kinds": by_kind,
@@ -178,7 +178,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
     are_few_new = set(unmatched) == {"not found: not_listed"} and missing <= max(1, checked * _FEW) < checked
     if are_few_new:
         verb = "is" if missing == 1 else "are"
-        report.note(f"{count(missing, 'file')} {verb} not listed by Plex (yet): `plexindex diff` explains why")
+        report.note(f"{count(missing, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
     elif missing:
         verb = "matches" if missing == 1 else "match"
         code = codes.LIBRARY if "not found: not_fetched" in unmatched else codes.NOT_ALL
@@ -214,7 +214,7 @@ def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int)
         return
     report.title("Proposed mappings")
     if verdict.wrong:
-        report.line("  replace the wrong ones by these, since plexindex uses the first mapping that applies")
+        report.line("  Replace the wrong mappings: plexindex uses the first one that applies.")
     for (host, server), gain in zip(pairs, gains):
         report.propose(f"{number(gain)} of {count(total, 'file')} match if {host} becomes {server}")
     if unsure > sum(gains):

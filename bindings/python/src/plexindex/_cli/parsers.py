@@ -59,7 +59,7 @@ class HelpfulParser(argparse.ArgumentParser):
             return "; write -- before a path that begins with a dash"
         owners = [name for name, command in self.commands.items() if word in command._option_string_actions]
         if owners:
-            return f"; it is an option of {', '.join(owners)}"
+            return f"; this is an option of {', '.join(owners)}"
         _, is_choice, listed = rest.partition("(choose from ")
         words = re.findall(r"[\w-]+", listed) if is_choice else list(self._option_string_actions)
         similar = difflib.get_close_matches(word, words, 1, 0.7)

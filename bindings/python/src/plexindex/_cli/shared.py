@@ -49,8 +49,7 @@ def shared(options: argparse.Namespace) -> int:
 def hide_warnings(options: argparse.Namespace) -> None:
     """Hides the library's warnings about the log, unless -v is given: the command reports the same."""
     if not options.verbose:
-        output.hide_log_lines("; answering from this host's folder")
-        output.hide_log_lines("the shared log rejects this host's entries")
+        output.hide_log_lines("shared log")
 
 
 def _get_status(index: Index) -> SharedStatus:

@@ -40,8 +40,8 @@ def check(
     facts["token_is_the_servers"] = is_servers_own
     if is_servers_own:
         report.note(
-            "this is the server's own token: a client that uses it can change the server's entry at plex.tv, and break "
-            "remote access; give plexindex its own token"
+            "this is the server's own token: with it, a client can break the server's entry at plex.tv and its remote "
+            "access; give plexindex its own token"
         )
 
 
