@@ -15,64 +15,58 @@ if TYPE_CHECKING:
 _TITLE_COLUMNS = 24
 _MAX_BAR_COLUMNS = 30
 _MIN_BAR_COLUMNS = 8
-# The rate covers the last few seconds, because servers slow down and speed up.
-_RATE_SECONDS = 5.0
 
 
 class Bar:
-    """Shows the progress of a fetch. Pass it as ``progress``; afterwards call :meth:`done`."""
+    """Shows the progress of a fetch. Pass it as ``progress``; afterwards call :meth:`done` or :meth:`drop`."""
 
     def __init__(self) -> None:
         self._is_visible = is_terminal(sys.stderr)
-        self._full_sign, self._empty_sign = ("█", "░") if _can_write("█░") else ("#", ".")
-        self._title = ""
-        self._begin_time = 0.0
-        self._first_items = self._items = 0
-        self._reports: list[tuple[float, int]] = []
+        self._signs = "█░" if _can_write("█░") else "#."
+        self._reset()
+
+    def _reset(self) -> None:
+        self._title, self._begin_time = "", 0.0
+        # The items of the first report: an earlier call may have fetched them.
+        self._first_items: int | None = None
+        self._items = 0
 
     def __call__(self, progress: Progress) -> None:
         """Takes a report of the library, at most ten times a second."""
-        now = time.monotonic()
         if progress.library != self._title or progress.items < self._items:
             self.done()
-        if not self._reports:
-            self._title, self._begin_time, self._first_items = progress.library, now - progress.elapsed, progress.items
+        if self._first_items is None:
+            self._title, self._begin_time = progress.library, time.monotonic() - progress.elapsed
+            self._first_items = progress.items
         self._items = progress.items
-        self._reports.append((now, progress.items))
-        while len(self._reports) > 2 and now - self._reports[0][0] > _RATE_SECONDS:
-            self._reports.pop(0)
         if self._is_visible:
             self._draw(progress)
 
     def begin(self, title: str) -> None:
         """Shows that a request for a library is under way."""
-        self._title, self._begin_time, self._first_items = title, time.monotonic(), 0
+        self._reset()
+        self._title = title
         if self._is_visible:
-            self._write(f"\r{self._name()}  waiting\x1b[K")
+            self._write(f"{self._name()}  waiting")
 
     def done(self) -> None:
         """Ends the bar with a line that sums up the fetch."""
-        if not self._reports:
+        if self._first_items is None:
             self.drop()
         elif self._is_visible:
-            took = time.monotonic() - self._begin_time
-            # An earlier call may have fetched the items of the first report.
-            rate = f" ({number(self._items / took)}/s)" if self._items and not self._first_items and took > 0 else ""
-            text = f"{self._name()}  {count(self._items, 'item')} in {short(took)}{rate}"
-            self._write(f"\r{text}\x1b[K\n")
-        self._title, self._items, self._reports = "", 0, []
+            rate = f" ({number(self._rate())}/s)" if self._items and not self._first_items else ""
+            seconds = time.monotonic() - self._begin_time
+            self._write(f"{self._name()}  {count(self._items, 'item')} in {short(seconds)}{rate}", end="\n")
+        self._reset()
 
     def drop(self) -> None:
         """Clears the line, for a fetch that failed or did not happen."""
         if self._title and self._is_visible:
-            self._write("\r\x1b[K")
-        self._title, self._items, self._reports = "", 0, []
+            self._write("")
+        self._reset()
 
     def _rate(self) -> float:
-        (start, items_before), (now, items) = self._reports[0], self._reports[-1]
-        if now - start < 0.5 and not self._first_items:
-            start, items_before = self._begin_time, 0
-        return (items - items_before) / (now - start) if now > start else 0.0
+        return (self._items - (self._first_items or 0)) / max(time.monotonic() - self._begin_time, 1e-9)
 
     def _draw(self, progress: Progress) -> None:
         columns = shutil.get_terminal_size().columns - 1
@@ -82,35 +76,33 @@ class Bar:
             words.pop(1)
         text = "  ".join(words)
         room = min(columns - width(self._name()) - width(text) - 4, _MAX_BAR_COLUMNS)
-        bar = ""
         if progress.total and room >= _MIN_BAR_COLUMNS:
             filled = int(room * min(progress.items / progress.total, 1.0))
-            bar = f"{self._full_sign * filled}{self._empty_sign * (room - filled)}  "
-        self._write(f"\r{cut(f'{self._name()}  {bar}{text}', columns)}\x1b[K")
+            full_sign, empty_sign = self._signs
+            text = f"{full_sign * filled}{empty_sign * (room - filled)}  {text}"
+        self._write(cut(f"{self._name()}  {text}", columns))
 
     def _words(self, progress: Progress) -> list[str]:
         if not progress.items:
             return ["waiting"]
-        if not progress.total:
-            words = [count(progress.items, "item")]
-        else:
+        words, rate = [count(progress.items, "item")], self._rate()
+        if progress.total:
             percent = min(int(100 * progress.items / progress.total), 100)
             words = [f"{number(progress.items)} of {number(progress.total)}", f"{percent:3d} %"]
-        if progress.total and progress.items >= progress.total:
-            return [*words, "building the index"]
-        rate = self._rate()
+            if progress.items >= progress.total:
+                return [*words, "building the index"]
         if rate > 0:
             words.append(f"{number(rate)}/s")
             if progress.total:
-                words.append(f"{clock(max(progress.total - progress.items, 0) / rate)} left")
+                words.append(f"{clock((progress.total - progress.items) / rate)} left")
         return words
 
     def _name(self) -> str:
         return cut(clean(self._title), _TITLE_COLUMNS)
 
     @staticmethod
-    def _write(text: str) -> None:
-        sys.stderr.write(text)
+    def _write(text: str, end: str = "") -> None:
+        sys.stderr.write(f"\r{text}\x1b[K{end}")
         sys.stderr.flush()
 
 
