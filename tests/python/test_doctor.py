@@ -200,7 +200,7 @@ def test_a_sample_is_from_all_over_the_tree(tmp_path: Path) -> None:
     (tmp_path / "trunk" / ".hidden" / "x.mkv").touch()
     (tmp_path / "trunk" / "x.nfo").touch()
     found = sample.of_folder(str(tmp_path), 100, sample.VIDEO)
-    assert (len(found.paths), found.found, found.is_complete) == (100, 1450, True)
+    assert (len(found.paths), found.file_count, found.is_complete) == (100, 1450, True)
     assert found.paths == sorted(set(found.paths)) == sample.of_folder(str(tmp_path), 100, sample.VIDEO).paths
     assert len({path.decode().split(f"{os.sep}branch ")[1][0] for path in found.paths}) >= 8
     assert len(sample.of_folder(str(tmp_path), 5000, sample.VIDEO).paths) == 1450

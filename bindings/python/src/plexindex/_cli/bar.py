@@ -22,7 +22,7 @@ class Bar:
 
     def __init__(self) -> None:
         self._is_visible = is_terminal(sys.stderr)
-        self._signs = "█░" if _can_write("█░") else "#."
+        self._signs = ("█", "░") if _can_write("█░") else ("#", ".")
         self._reset()
 
     def _reset(self) -> None:

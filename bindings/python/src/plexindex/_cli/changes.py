@@ -47,7 +47,7 @@ def changes(options: argparse.Namespace) -> int:
                 older = check.bring_up_to_date(
                     index, settings, library, always=options.check, progress=bar, whole=options.full
                 )
-            found = index.changes(cursor, library, full=options.full, offline=True)
+            page = index.changes(cursor, library, full=options.full, offline=True)
         except InvalidArgumentError as error:
             if options.state is None:
                 raise
@@ -55,31 +55,31 @@ def changes(options: argparse.Namespace) -> int:
         finally:
             bar.drop()
         if older is not None:
-            found.stale = True
-            age = "" if found.age is None else f" of the last {output.span(found.age)}"
+            page.stale = True
+            age = "" if page.age is None else f" of the last {output.span(page.age)}"
             output.complain(f"{older.why}: changes{age} may be missing")
-        _print_changes(index, found, options, is_first=cursor is None)
-        state.write(found.cursor)
+        _print_changes(index, page, options, is_first=cursor is None)
+        state.write(page.cursor)
         if options.follow:
-            _follow(index, library, found.cursor, options, state, offline=settings.answers_from_store_only)
+            _follow(index, library, page.cursor, options, state, offline=settings.answers_from_store_only)
     return older.code if older is not None and options.check else codes.OK
 
 
-def _print_changes(index: Index, found: Changes, options: argparse.Namespace, *, is_first: bool) -> None:
+def _print_changes(index: Index, page: Changes, options: argparse.Namespace, *, is_first: bool) -> None:
     count = 0
-    for change in found:
+    for change in page:
         count += 1
         _print_change(index, change, options)
     if options.json:
-        _print_cursor(found)
+        _print_cursor(page)
     else:
         if options.state is None:
-            say(f"cursor: {found.cursor}")
+            say(f"cursor: {page.cursor}")
         if is_first and not options.full:
             how = "give this cursor with --since" if options.state is None else "repeat the command"
             output.remark(f"to list later changes, {how}; to list all items, add --full")
         elif not count:
-            age = "" if found.age is None else f", as of {output.ago(found.age)}"
+            age = "" if page.age is None else f", as of {output.ago(page.age)}"
             hint = "" if options.check or options.follow or options.offline else " (--check asks now)"
             output.remark(f"no changes since the cursor{age}{hint}")
     sys.stdout.flush()
@@ -105,23 +105,23 @@ def _follow(
             seconds = renames.DEFAULT_SECONDS if options.disk_every is None else options.disk_every
             if seconds:
                 renames.RenameWatch(index, library, seconds).start()
-    for found in index.watch_pages(cursor, library, offline=offline):
-        page = list(found)
-        for change in page:
+    for page in index.watch_pages(cursor, library, offline=offline):
+        page_changes = list(page)
+        for change in page_changes:
             _print_change(index, change, options)
-        if options.json and found.cursor != cursor:
-            _print_cursor(found)
-        elif page and options.state is None:
-            say(f"cursor: {found.cursor}")
+        if options.json and page.cursor != cursor:
+            _print_cursor(page)
+        elif page_changes and options.state is None:
+            say(f"cursor: {page.cursor}")
         sys.stdout.flush()
-        if found.cursor != cursor:
-            state.write(found.cursor)
-        cursor = found.cursor
+        if page.cursor != cursor:
+            state.write(page.cursor)
+        cursor = page.cursor
 
 
-def _print_cursor(found: Changes) -> None:
-    age = None if found.age is None else round(found.age, 3)
-    output.say_json({"cursor": found.cursor, "age": age, "stale": found.stale})
+def _print_cursor(page: Changes) -> None:
+    age = None if page.age is None else round(page.age, 3)
+    output.say_json({"cursor": page.cursor, "age": age, "stale": page.stale})
 
 
 def _print_change(index: Index, change: Change, options: argparse.Namespace) -> None:

@@ -58,7 +58,7 @@ def bring_up_to_date(
     if failure is not None and not is_late:
         if not is_listed(libraries, whole=whole):
             raise failure
-        why = why_older(failure, fresh=all(one.fresh for one in libraries))
+        why = why_older(failure, fresh=all(library.fresh for library in libraries))
         if why == "refused":
             return NoAnswer(why, f"{settings.source_name} rejected the token", codes.TOKEN)
         return None if why is None else NoAnswer(why, str(failure), codes.of(failure))

@@ -38,12 +38,12 @@ def libraries(options: argparse.Namespace) -> int:
                 if not index.libraries(offline=True):
                     raise
                 output.complain(f"listing the libraries of the store: {error}")
-        found = index.libraries()
+        library_list = index.libraries()
     if options.json:
-        output.say_json([library_dict(library) for library in found])
-    elif found:
+        output.say_json([library_dict(library) for library in library_list])
+    elif library_list:
         header = ("id", "title", "kind", "items", "state", "folders")
-        print_table([header, *map(library_row, found)], right=(3,))
+        print_table([header, *map(library_row, library_list)], right=(3,))
     else:
         shows = (
             "Plex's database has no library"

@@ -62,7 +62,8 @@ def _options(command: argparse.ArgumentParser) -> list[argparse.Action]:
 
 def _all_options(commands: Commands) -> list[argparse.Action]:
     """Returns the options of all commands, each once: users may write them before the command, too."""
-    return list({one.option_strings[-1]: one for command in commands.values() for one in _options(command)}.values())
+    actions = [action for command in commands.values() for action in _options(command)]
+    return list({action.option_strings[-1]: action for action in actions}.values())
 
 
 def _help(action: argparse.Action) -> str:
@@ -89,7 +90,9 @@ def _bash(commands: Commands) -> str:
         generate = {"files": "-f", "folders": "-d"}.get(values, f'-W "{values}"')
         return f'COMPREPLY=($(compgen {generate} -- "$word"))' if values else "COMPREPLY=()"
 
-    with_value = {"|".join(one.option_strings): _values(one) for one in _all_options(commands) if one.nargs != 0}
+    with_value = {
+        "|".join(action.option_strings): _values(action) for action in _all_options(commands) if action.nargs != 0
+    }
     lines = [
         "# bash completion for plexindex",
         "_plexindex() {",
@@ -162,7 +165,7 @@ def _fish(commands: Commands) -> str:
         return f" -xa {quote(words)}" if words else " -x"
 
     def complete(condition: str, action: argparse.Action) -> str:
-        flags = " ".join(f"-l {one[2:]}" if one[1] == "-" else f"-s {one[1:]}" for one in action.option_strings)
+        flags = " ".join(f"-l {flag[2:]}" if flag[1] == "-" else f"-s {flag[1:]}" for flag in action.option_strings)
         argument = value(_values(action)) if action.nargs not in (0, "?") else ""
         return f"complete -c plexindex -n {condition} {flags}{argument} -d {quote(_help(action))}"
 

@@ -75,7 +75,7 @@ class Settings:
             Setting(options.token_file, "--token-file"),
             Setting(options.token_command, "--token-command"),
         )
-        found = _config.find(
+        configuration = _config.find(
             Setting(options.url, "--url"),
             token,
             no_server=options.no_server,
@@ -86,26 +86,26 @@ class Settings:
             shared=options.shared,
             mappings=_mapping_rules(options),
         )
-        self.url, self.url_from = found.url.value, found.url.source
+        self.url, self.url_from = configuration.url.value, configuration.url.source
         output.set_url_source(self.url_from)
-        self.renew = found.token.renew
-        self.token = found.token.value if self.renew is None else self.renew.first()
-        self.token_from = found.token.source
-        self.folder, self.database, self.mappings = found.folder, found.database, found.mappings
-        self.shared = found.shared
+        self.renew = configuration.token.renew
+        self.token = configuration.token.value if self.renew is None else self.renew.first()
+        self.token_from = configuration.token.source
+        self.folder, self.database, self.mappings = configuration.folder, configuration.database, configuration.mappings
+        self.shared = configuration.shared
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
         self._flag_names_folder = options.dir is not None
         self._open_options: dict[str, object] = {
-            "user": found.user,
+            "user": configuration.user,
             "ca_file": options.ca_file,
             "accept_invalid_certs": options.insecure,
             "offline": self.offline,
             "deadline": self.deadline,
-            "size_limit": found.size_limit,
+            "size_limit": configuration.size_limit,
             "database": self.database,
             "shared": self.shared,
-            "shared_durable": found.shared_durable,
+            "shared_durable": configuration.shared_durable,
             "retry_for": 3.0,
             # Without -v, the user sees slow calls anyway.
             "slow": 1.0 if options.verbose else None,

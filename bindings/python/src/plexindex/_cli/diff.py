@@ -63,14 +63,14 @@ def diff(options: argparse.Namespace) -> int:
         library = commands.select_library(index, options.library)
         offline = settings.answers_from_store_only
         folders = map(os.fsencode, options.path)
-        found = index.compare(folders, library, without=options.without, offline=offline, progress=counter)
+        comparison = index.compare(folders, library, without=options.without, offline=offline, progress=counter)
         older = None if offline else check.bring_up_to_date(index, settings, library, always=True)
         # This replaces the comparison's own request to the server.
         failure = None if older is None else older.kind
-        found._check = lambda: failure  # type: ignore[method-assign]
+        comparison._check = lambda: failure  # type: ignore[method-assign]
         unlisted: list[bytes] = []
         try:
-            for difference in found:
+            for difference in comparison:
                 counter.drop()
                 if difference.what == "not_in_plex" and not difference.is_folder and len(unlisted) < _SAMPLE:
                     unlisted.append(os.fsencode(difference.path))
@@ -80,19 +80,19 @@ def diff(options: argparse.Namespace) -> int:
                     say(_difference_text(difference))
         finally:
             counter.drop()
-        hints = _wrong_mappings(settings, index, found, unlisted)
+        hints = _wrong_mappings(settings, index, comparison, unlisted)
     if options.json:
-        output.say_json(found.summary)
+        output.say_json(comparison.summary)
     else:
-        _print_summary(found, settings.source_name, older.why if older else "")
+        _print_summary(comparison, settings.source_name, older.why if older else "")
     for hint in hints:
         output.remark(hint)
-    return codes.NOT_ALL if found.differs or found.unreadable else codes.OK
+    return codes.NOT_ALL if comparison.differs or comparison.unreadable else codes.OK
 
 
-def _wrong_mappings(settings: Settings, index: Index, found: Comparison, unlisted: list[bytes]) -> list[str]:
+def _wrong_mappings(settings: Settings, index: Index, comparison: Comparison, unlisted: list[bytes]) -> list[str]:
     """Returns a sentence for each given mapping that leads to the wrong folder, if Plex lists few of the files."""
-    summary = found.summary
+    summary = comparison.summary
     if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
         return []
     answers = index.match_paths(unlisted, offline=True)
@@ -109,36 +109,36 @@ def _difference_text(difference: Difference) -> str:
     return "\n".join(lines)
 
 
-def _print_summary(found: Comparison, source_name: str, why_old: str) -> None:
-    summary: Any = found.summary
+def _print_summary(comparison: Comparison, source_name: str, why_old: str) -> None:
+    summary: Any = comparison.summary
     parts = [
-        _sum_text(f"{count(found.files, 'media file')} on the disk", summary, "files_"),
-        _sum_text(f"Plex lists {count(found.listed, 'file')} there", summary, "listed_"),
+        _sum_text(f"{count(comparison.files, 'media file')} on the disk", summary, "files_"),
+        _sum_text(f"Plex lists {count(comparison.listed, 'file')} there", summary, "listed_"),
     ]
     if summary["listed_location_empty"]:
         parts.append(
             f"{number(summary['listed_location_empty'])} of these are in empty or missing locations: check the mounts"
         )
-    if found.counts.get("several_paths"):
-        parts.append(f"{count(found.counts['several_paths'], 'further file')} of an item")
-    folders = found.counts.get("left_out", 0) - summary["files_left_out"] - found.unreadable
+    if comparison.counts.get("several_paths"):
+        parts.append(f"{count(comparison.counts['several_paths'], 'further file')} of an item")
+    folders = comparison.counts.get("left_out", 0) - summary["files_left_out"] - comparison.unreadable
     if folders > 0:
         parts.append(f"{count(folders, 'folder')} left out")
-    if found.unreadable:
-        parts.append(f"{count(found.unreadable, 'folder')} not read")
-    if found.unasked:
-        parts.append(f"{count(found.unasked, 'file')} may have been renamed: `plexindex warm --full` finds out")
-    if not (found.files or found.listed or found.unreadable):
+    if comparison.unreadable:
+        parts.append(f"{count(comparison.unreadable, 'folder')} not read")
+    if comparison.unasked:
+        parts.append(f"{count(comparison.unasked, 'file')} may have been renamed: `plexindex warm --full` finds out")
+    if not (comparison.files or comparison.listed or comparison.unreadable):
         parts.append("nothing was compared: no library has files there")
-    elif not (found.differs or found.unreadable):
+    elif not (comparison.differs or comparison.unreadable):
         parts.append("nothing differs")
-    if found.age is not None and found.stale and why_old:
-        parts.append(f"{why_old}: compared with a listing that was current {output.ago(found.age)}")
-    elif found.age is not None:
-        parts.append(f"the listing was current {output.ago(found.age)}")
-        if found.renames_unknown:
+    if comparison.age is not None and comparison.stale and why_old:
+        parts.append(f"{why_old}: compared with a listing that was current {output.ago(comparison.age)}")
+    elif comparison.age is not None:
+        parts.append(f"the listing was current {output.ago(comparison.age)}")
+        if comparison.renames_unknown:
             parts.append(f"{source_name} did not answer for renamed files, so they count as gone and as new")
-    output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
+    output.remark(f"{'; '.join(parts)} ({output.short(comparison.seconds)})")
 
 
 def _sum_text(whole: str, summary: dict[str, Any], prefix: str) -> str:

@@ -93,14 +93,14 @@ def check_files(
     sample_size = max(options.sample // max(len(folders) + bool(listed), 1), 1)
     samples = [sample.of_folder(folder, sample_size, suffixes) for folder in folders]
     samples += [sample.of_list(listed, sample_size)] if listed else []
-    paths = [path for one in samples for path in one.paths]
-    file_count = sum(one.found for one in samples)
+    paths = [path for part in samples for path in part.paths]
+    file_count = sum(part.file_count for part in samples)
     origins = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
     if not paths:
         report.bad(f"no media files in {origins}")
         return
     answers = index.match_paths(paths, offline=not reads_database)
-    is_complete = all(one.is_complete for one in samples)
+    is_complete = all(part.is_complete for part in samples)
     if len(paths) < file_count or not is_complete:
         more = "" if is_complete else "more than "
         report.line(f"  a sample of {number(len(paths))} of {more}{count(file_count, 'file')} in {origins}")
@@ -202,8 +202,8 @@ def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes],
 
 def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
     """Reports missing mappings. ``unsure``: the number of files that Plex does not list under their path."""
-    pairs = [(one.host, one.server) for one in verdict.proposals]
-    gains = [one.gain or 0 for one in verdict.proposals]
+    pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
+    gains = [proposal.gain or 0 for proposal in verdict.proposals]
     report.values["proposals"] = [
         {"host": host, "server": server, "matched": gain, "of": total} for (host, server), gain in zip(pairs, gains)
     ]

@@ -66,28 +66,30 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
     another mapping, and lists no existing file in its folder. A file that Plex lists under its own path needs no
     mapping, and no mapping hides it.
     """
-    found = dict.fromkeys(settings.mappings, 0)
+    found_counts = dict.fromkeys(settings.mappings, 0)
     lost: dict[Mapping, list[bytes]] = {}
     for path, answer in zip(paths, answers):
         applied = first_applying(settings.mappings, os.fsdecode(path))
         if applied is not None and is_sure(answer):
-            found[applied[0]] += 1
+            found_counts[applied[0]] += 1
         elif applied is not None:
             lost.setdefault(applied[0], []).append(path)
     suspects = [
-        rule for rule in settings.mappings if len(lost.get(rule, ())) > found[rule] and not _is_useful(index, rule)
+        rule
+        for rule in settings.mappings
+        if len(lost.get(rule, ())) > found_counts[rule] and not _is_useful(index, rule)
     ]
     if not suspects:
         return Verdict([], index.proposals(paths))
     others = [rule for rule in settings.mappings if rule not in suspects]
     with settings.open(offline=True, mappings=others) as other:
         proposals = other.proposals(paths)
-    with settings.open(offline=True, mappings=[*others, *(one.mapping for one in proposals)]) as other:
+    with settings.open(offline=True, mappings=[*others, *(proposal.mapping for proposal in proposals)]) as other:
         better = {rule: sum(map(is_sure, other.match_paths(lost[rule], offline=True))) for rule in suspects}
     wrong = [
-        (rule, _sentence(rule, found[rule], lost[rule], better[rule], proposals))
+        (rule, _sentence(rule, found_counts[rule], lost[rule], better[rule], proposals))
         for rule in suspects
-        if better[rule] > found[rule]
+        if better[rule] > found_counts[rule]
     ]
     return Verdict(wrong, proposals if len(wrong) == len(suspects) else index.proposals(paths))
 
@@ -105,7 +107,7 @@ def _is_useful(index: Index, rule: Mapping) -> bool:
 
 def _sentence(rule: Mapping, found: int, lost: Sequence[bytes], better: int, proposals: Sequence[Proposal]) -> str:
     total = output.count(found + len(lost), "file")
-    rules = [one.mapping for one in proposals]
+    rules = [proposal.mapping for proposal in proposals]
     used = {applied[0] for path in lost if (applied := first_applying(rules, os.fsdecode(path)))}
     flags = " ".join(f"--mapping {output.as_argument(arrow(rule))}" for rule in rules if rule in used)
     return (

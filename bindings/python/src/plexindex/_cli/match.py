@@ -102,10 +102,10 @@ class _Summary:
             output.remark("no path given: the list is empty", terminal_only=True)
         if self.total < 2:
             return
-        kinds = ", ".join(f"{number(one)} {name}" for name, one in self._kinds.items())
+        kinds = ", ".join(f"{number(count)} {name}" for name, count in self._kinds.items())
         text = f"{number(self._found)} of {output.count(self.total, 'path')} found{kinds and f': {kinds}'}"
         text += f" ({number(self._low)} of low confidence)" if self._low else ""
-        output.remark("; ".join([text, *(f"{number(one)} {name}" for name, one in self._statuses.items())]))
+        output.remark("; ".join([text, *(f"{number(count)} {name}" for name, count in self._statuses.items())]))
 
 
 def read_paths(arguments: Iterable[str], null: bool, what: str) -> Iterator[bytes]:
@@ -234,6 +234,6 @@ def _describe(answer: Match, item: Item) -> str:
     if answer.candidates_total < 2 or item.season is None or item.episode is None:
         return text
     season = (item.show_rating_key, item.season)
-    numbers = {one.episode for one in answer.candidates if (one.show_rating_key, one.season) == season}
+    numbers = {part.episode for part in answer.candidates if (part.show_rating_key, part.season) == season}
     episodes = [f"E{episode:02d}" for episode in sorted(episode for episode in numbers if episode is not None)]
     return text.replace(f" S{item.season:02d}{episodes[0]} ", f" S{item.season:02d}{'-'.join(episodes)} ", 1)

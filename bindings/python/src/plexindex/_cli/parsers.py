@@ -41,26 +41,30 @@ class HelpfulParser(argparse.ArgumentParser):
             message = f"argument {missing[1]} has no value: give one, {missing[1]} {action.metavar}"
         elif missing := re.search("are required: (.*)", message):
             positionals = [action for action in self._actions if action.dest in missing[1].split(", ")]
-            message += "".join(f": give {' or '.join(map(str, one.choices))}" for one in positionals if one.choices)
+            message += "".join(
+                f": give {' or '.join(map(str, action.choices))}" for action in positionals if action.choices
+            )
             if missing[1] in ("PATH", "FOLDER"):
                 message += "; write -- before one that begins with a dash"
         elif wrong := re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)(.*)", message):
             message += self._suggestion(wrong[1], wrong[2])
         self.exit(codes.USAGE, f"{self.prog}: error: {message}\nSee `{self.prog} --help`.\n")
 
-    def _suggestion(self, word: str, rest: str) -> str:
-        """Returns what to write instead of a wrong word, for the end of an error; ``rest``: the text after the word."""
+    def _suggestion(self, word: str, rest_of_error: str) -> str:
+        """Returns what to write instead of a wrong word, for the end of an error; ``rest_of_error`` follows it."""
         import difflib
         import re
 
         if self.prog.endswith(" changes") and word[0] != "-":
             return "; name a library with -l"
-        if "." in rest.partition(" (choose from")[0] and any(action.metavar == "PATH" for action in self._actions):
+        if "." in rest_of_error.partition(" (choose from")[0] and any(
+            action.metavar == "PATH" for action in self._actions
+        ):
             return "; write -- before a path that begins with a dash"
         owners = [name for name, command in self.commands.items() if word in command._option_string_actions]
         if owners:
             return f"; this is an option of {', '.join(owners)}"
-        _, is_choice, listed = rest.partition("(choose from ")
+        _, is_choice, listed = rest_of_error.partition("(choose from ")
         words = re.findall(r"[\w-]+", listed) if is_choice else list(self._option_string_actions)
         similar = difflib.get_close_matches(word, words, 1, 0.7)
         return f"; did you mean {similar[0]}?" if similar else ""

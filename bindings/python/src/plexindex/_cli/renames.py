@@ -50,9 +50,9 @@ class RenameWatch:
         folders = [folder for folder in sorted(places.locations) if os.path.isdir(folder)]
         if not folders:
             return
-        found = self._index.compare(folders, self._library)
-        found._ask_only_if(self._is_due)
-        for _ in found:
+        comparison = self._index.compare(folders, self._library)
+        comparison._ask_only_if(self._is_due)
+        for _ in comparison:
             pass
 
     def _run(self) -> None:

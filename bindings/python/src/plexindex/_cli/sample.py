@@ -25,12 +25,12 @@ _MAX_ENTRIES = 500_000
 class Sample:
     """Paths of media files, and facts about their tree."""
 
-    __slots__ = ("entries", "found", "is_complete", "paths")
+    __slots__ = ("entries", "file_count", "is_complete", "paths")
 
     def __init__(self) -> None:
         self.paths: list[bytes] = []
         """The sample, in alphabetical order."""
-        self.found = 0
+        self.file_count = 0
         """The number of media files seen."""
         self.entries = 0
         """The number of files and folders seen."""
@@ -40,8 +40,8 @@ class Sample:
 
 def extensions(kinds: Collection[str]) -> frozenset[str]:
     """Returns the extensions of media files in libraries of these kinds; without a kind, of video and audio."""
-    found = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
-    return frozenset().union(*found) if found else VIDEO | AUDIO
+    extension_sets = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
+    return frozenset().union(*extension_sets) if extension_sets else VIDEO | AUDIO
 
 
 def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
@@ -115,17 +115,17 @@ class _Walk:
         return subfolders
 
     def _add(self, path: bytes) -> None:
-        self.sample.found += 1
+        self.sample.file_count += 1
         if len(self.sample.paths) < self._size:
             self.sample.paths.append(path)
-        elif (position := self.random.randrange(self.sample.found)) < self._size:
+        elif (position := self.random.randrange(self.sample.file_count)) < self._size:
             self.sample.paths[position] = path
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:
     """Returns a sample of listed paths, spread over the list."""
     sample = Sample()
-    sample.found = sample.entries = len(paths)
+    sample.file_count = sample.entries = len(paths)
     step = max(len(paths) / size, 1.0)
     sample.paths = [paths[int(number * step)] for number in range(min(size, len(paths)))]
     return sample

@@ -41,17 +41,17 @@ _NUMBER_OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 def matching(items: Iterable[Item], arguments: Iterable[tuple[str, str]]) -> list[Item]:
     """Returns the items that satisfy each filter among a request's arguments. Ignores other arguments, as Plex does."""
-    found = list(items)
+    matches = list(items)
     for name, value in arguments:
         if filter_name := _FILTER.match(name):
             kind, field, sign = filter_name.groups()
-            found = [item for item in found if _satisfies(item, kind, field, sign or "", value)]
-    return found
+            matches = [item for item in matches if _satisfies(item, kind, field, sign or "", value)]
+    return matches
 
 
 def _satisfies(item: Item, kind: str | None, field: str, sign: str, value: str) -> bool:
     """Returns whether an item, or the item of type ``kind`` above it, satisfies one filter."""
-    subject = next((one for one in item.line if one.type == kind), item)
+    subject = next((ancestor for ancestor in item.line if ancestor.type == kind), item)
     if field == "title":
         return _TEXT_OPERATORS.get(sign, operator.contains)(subject.title.lower(), value.lower())
     if field == "file":
@@ -66,7 +66,7 @@ def _satisfies(item: Item, kind: str | None, field: str, sign: str, value: str) 
         values = value.lower().split(",")
         has_tag = any(str(tag_id(tag)) in values or tag.lower() in values for tag in subject.tags.get(field, ()))
         return has_tag != sign.startswith("!")
-    numbers = [int(one) for one in value.split(",") if re.fullmatch(r"-?\d+", one)]
+    numbers = [int(text) for text in value.split(",") if re.fullmatch(r"-?\d+", text)]
     if field not in _NUMBERS or not numbers:
         return True
     number: Any = subject.fields.get(field)

@@ -60,8 +60,8 @@ def levels_of(kind: str, file: str) -> list[dict[str, object]]:
     if kind == "show":
         return _episode_levels(stem, folder, grandparent)
     if kind == "artist":
-        found = _TRACK.match(stem)
-        track: dict[str, object] = {"title": found[3], "index": int(found[2])} if found else {"title": stem}
+        match = _TRACK.match(stem)
+        track: dict[str, object] = {"title": match[3], "index": int(match[2])} if match else {"title": stem}
         return [{"title": grandparent or "Unknown Artist"}, _split_year(folder or "Unknown Album"), track]
     if kind == "photo":
         return [{"title": folder or "Photos"}, {"title": stem}]
@@ -70,23 +70,23 @@ def levels_of(kind: str, file: str) -> list[dict[str, object]]:
 
 def more_episodes(file: str) -> range:
     """Returns the numbers of the further episodes in a file such as ``S01E01-E03``."""
-    found = _EPISODE.match(os.path.splitext(_parts(file)[-1])[0])
-    last = _LAST_EPISODE.match(found[4]) if found else None
-    return range(int(found[3]) + 1, int(last[1]) + 1) if found and last else range(0)
+    match = _EPISODE.match(os.path.splitext(_parts(file)[-1])[0])
+    last = _LAST_EPISODE.match(match[4]) if match else None
+    return range(int(match[3]) + 1, int(last[1]) + 1) if match and last else range(0)
 
 
 def _episode_levels(stem: str, folder: str, grandparent: str) -> list[dict[str, object]]:
-    found, season_folder = _EPISODE.match(stem), _SEASON.match(folder)
-    show = _split_year(grandparent if season_folder else folder or (found[1] if found else "") or stem)
-    season = int(found[2]) if found else int(season_folder[1] or 0) if season_folder else 1
-    number: dict[str, object] = {"index": int(found[3])} if found else {}
-    title = (_LAST_EPISODE.sub("", found[4]) if found else stem) or f"Episode {number['index']}"
+    match, season_folder = _EPISODE.match(stem), _SEASON.match(folder)
+    show = _split_year(grandparent if season_folder else folder or (match[1] if match else "") or stem)
+    season = int(match[2]) if match else int(season_folder[1] or 0) if season_folder else 1
+    number: dict[str, object] = {"index": int(match[3])} if match else {}
+    title = (_LAST_EPISODE.sub("", match[4]) if match else stem) or f"Episode {number['index']}"
     return [show, {"title": f"Season {season}" if season else "Specials", "index": season}, {"title": title, **number}]
 
 
 def _split_year(name: str) -> dict[str, object]:
-    found = _YEAR.match(name)
-    return {"title": found[1], "year": int(found[2])} if found else {"title": name}
+    match = _YEAR.match(name)
+    return {"title": match[1], "year": int(match[2])} if match else {"title": name}
 
 
 def _parts(file: str) -> list[str]:

@@ -146,13 +146,13 @@ class FakePlex:
         ``fields``: see :meth:`set`.
         """
         with self._lock:
-            found = next((one for one in self._libraries.values() if one.title == library), None)
-            if found is None:
+            section = next((one for one in self._libraries.values() if one.title == library), None)
+            if section is None:
                 titles = ", ".join(repr(one.title) for one in self._libraries.values())
                 raise LookupError(f"there is no library {library!r}: there are {titles or 'none'}")
             title = fields.get("title")
-            item = found.add(os.fspath(path), self._keys, self._tick(), None if title is None else str(title))
-            found.scanned_at = self._now
+            item = section.add(os.fspath(path), self._keys, self._tick(), None if title is None else str(title))
+            section.scanned_at = self._now
             self._set(item, fields)
             self._timeline(item, 5, "created")
             return item.key
@@ -160,10 +160,10 @@ class FakePlex:
     def remove(self, item: ItemArg) -> None:
         """Removes an item and those below it. Also removes the items above it that have no other children."""
         with self._lock:
-            found = self._item(item)
-            found.library.scanned_at = self._tick()
-            found.library.remove(found)
-            self._timeline(found, 9, "deleted")
+            target = self._item(item)
+            target.library.scanned_at = self._tick()
+            target.library.remove(target)
+            self._timeline(target, 9, "deleted")
 
     def move(self, path: PathArg, to: PathArg) -> None:
         """Gives a file another path, as a rename and a scan do. The item keeps its rating key."""
@@ -182,10 +182,10 @@ class FakePlex:
         ``label`` and so on.
         """
         with self._lock:
-            found = self._item(item)
+            target = self._item(item)
             self._tick()
-            self._set(found, fields)
-            self._timeline(found, 5, "")
+            self._set(target, fields)
+            self._timeline(target, 5, "")
 
     def item(self, item: ItemArg) -> Row:
         """Returns the item as a request for it does: ``ratingKey``, ``title``, ``viewCount``, ``Media`` and so on."""
@@ -222,11 +222,11 @@ class FakePlex:
         item = item if isinstance(item, int) else os.fspath(item)
         for library in self._libraries.values():
             if isinstance(item, int):
-                found = library.items.get(item)
+                match = library.items.get(item)
             else:
-                found = next((one for one in library.items.values() if item in one.files), None)
-            if found is not None:
-                return found
+                match = next((one for one in library.items.values() if item in one.files), None)
+            if match is not None:
+                return match
         raise LookupError(f"no item has the {'rating key' if isinstance(item, int) else 'file'} {item!r}")
 
     def _scan(self, library: Library) -> None:
@@ -276,7 +276,7 @@ class FakePlex:
             self.requests.append(request)
         self._answers.wait()
         with self._lock:
-            failure = next((one for one in self._failures if one[1] in request.path), None)
+            failure = next((failure for failure in self._failures if failure[1] in request.path), None)
             if failure is not None:
                 self._failures.remove(failure)
                 return Reply(failure[0])
@@ -313,8 +313,8 @@ class FakePlex:
 
     def _sections(self, request: Request, parts: list[str]) -> Reply:
         if not parts or parts == ["all"]:
-            found = [directory(library) for library in self._libraries.values()]
-            return Reply(200, {"size": len(found), "title1": "Plex Library", "Directory": found})
+            rows = [directory(library) for library in self._libraries.values()]
+            return Reply(200, {"size": len(rows), "title1": "Plex Library", "Directory": rows})
         library = self._libraries.get(int(parts[0])) if parts[0].isdigit() else None
         if library is None:
             return Reply(404)
@@ -340,29 +340,29 @@ class FakePlex:
         if what == "collections":
             return self._listing(request, [], head)
         if what in _filters.TAGS:
-            found = _filters.choices(library.of_type(type), what)
-            return Reply(200, {"size": len(found), **head, "Directory": found})
+            rows = _filters.choices(library.of_type(type), what)
+            return Reply(200, {"size": len(rows), **head, "Directory": rows})
         return Reply(404)
 
     def _listing(self, request: Request, items: list[Item], head: Row) -> Reply:
-        found = _filters.sort(_filters.matching(items, request.arguments), request.argument("sort"))
+        matches = _filters.sort(_filters.matching(items, request.arguments), request.argument("sort"))
         with_guids = request.argument("includeGuids") == "1"
-        return _page(request, [row(item, with_guids=with_guids) for item in found], head)
+        return _page(request, [row(item, with_guids=with_guids) for item in matches], head)
 
     def _metadata(self, request: Request, parts: list[str]) -> Reply:
         keys = [int(key) for key in parts[0].split(",") if key.isdigit()]
-        found = [lib.items[key] for key in keys for lib in self._libraries.values() if key in lib.items]
-        if not found:
+        items = [lib.items[key] for key in keys for lib in self._libraries.values() if key in lib.items]
+        if not items:
             return Reply(404)
         if request.method == "PUT":
-            return self._edit(request, found)
-        library = found[0].library
+            return self._edit(request, items)
+        library = items[0].library
         head: Row = {"librarySectionID": library.section, "librarySectionTitle": library.title}
         if len(parts) == 1:
             checks = request.argument("checkFiles") == "1"
-            return _page(request, [full_row(item, check_files=checks) for item in found], head)
+            return _page(request, [full_row(item, check_files=checks) for item in items], head)
         if parts[1] in ("children", "allLeaves"):
-            below = found[0].children if parts[1] == "children" else found[0].leaves
+            below = items[0].children if parts[1] == "children" else items[0].leaves
             return _page(request, [row(item, with_guids=True) for item in below], head)
         return Reply(200 if parts[1] in ("refresh", "analyze") else 404)
 
