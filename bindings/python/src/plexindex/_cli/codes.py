@@ -25,11 +25,11 @@ PIPE_CLOSED = 141
 
 HELP = """\
 exit codes:
-  0    success: each path is one item; no problem; no difference
+  0    success: each path is one item; there is no problem, and no difference
   1    a path is not one item; diff or doctor found something; you declined clear
   2    the command line, environment, configuration file or Plex's database is wrong
   3    the server, its database or the shared log is unreachable, or failed
-  4    the server rejects the token or its user (401, 403, 498), or PostgreSQL the role
+  4    the server rejects the token or its user (401, 403, 498), or PostgreSQL rejects the role
   5    plexindex cannot open, read or write the store
   6    no such library, or two of that name; or the library was never fetched
   7    the deadline passed first: repeat the command; on needs_warm, run warm first

@@ -52,9 +52,9 @@ def _match(commands: Commands) -> None:
         commands,
         "match",
         "find the Plex item for each file, or say why there is none",
-        "Fetches each library that may contain the file and was never fetched. A relative path that exists is "
-        "resolved against the current folder. The exit code is 0 if each path is a single item. "
-        "For several paths, a line on standard error sums up.",
+        "If a library that may contain the file was never fetched, match fetches it. A relative path of an existing "
+        "file counts from the current folder. The exit code is 0 if each path is a single item. For several paths, "
+        "match prints a summary on standard error.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
         "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -\n"
@@ -72,10 +72,19 @@ def _match(commands: Commands) -> None:
     add = command.add_argument
     _paths(command, "PATH", "files")
     _library(command)
-    add("-0", "--null", action="store_true", help="paths end with NUL: in the list, and in --format paths (xargs -0)")
+    add(
+        "-0",
+        "--null",
+        action="store_true",
+        help="paths of the list and of --format paths end with NUL (find -print0, xargs -0)",
+    )
     add("-f", "--format", metavar="FORMAT", type=values.output_format, choices=values.FORMATS,
         help="the output format: text, keys, paths, tsv or json (see below)")  # fmt: skip
-    add("--check", action="store_true", help="first ask the server for changes, for files that Plex just scanned")
+    add(
+        "--check",
+        action="store_true",
+        help="first ask the server for changes: use it for files that Plex has just scanned",
+    )
     add("--missing", action="store_true", help="print only files without a match")
     add("-q", "--quiet", action="store_true", help="omit the summary line")
     _json(command, "one object a line")
@@ -86,15 +95,16 @@ def _folder(commands: Commands) -> None:
         commands,
         "folder",
         "find the show, season, artist, album or item for each folder, and list what is below it",
-        "A folder is the deepest show, season, artist or album that all files below it share. Only files that the "
-        "server lists count. Fetches libraries that were never fetched. The exit code is 0 if each folder is exactly "
-        "one of these.",
+        "The answer is the deepest show, season, artist or album that contains all files below the folder. Only files "
+        "that the server lists count. If a library was never fetched, folder fetches it. The exit code is 0 if there "
+        "is exactly one answer for each folder.",
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
-        "JSON: an object for each folder: asked (the path), status, match_kind, confidence, stale, kind, item, items, "
-        "files, candidates, candidates_total, reason_code, reason and age. age is null if no listing gave the answer. "
-        "With --items, an object for each file below the folder follows: folder (the path) and item.",
+        "JSON: an object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, "
+        "items, "
+        "files, candidates, candidates_total, reason_code, reason and age (null if no listing gave the answer). "
+        "With --items, an object with folder (the path) and item follows for each file below the folder.",
     )
     add = command.add_argument
     _paths(command, "FOLDER", "folders")
@@ -109,19 +119,19 @@ def _diff(commands: Commands) -> None:
         commands,
         "diff",
         "list files that Plex lacks, and listed files that are gone",
-        "Changes nothing. Walks the folders after it has asked the server for changes. If some files are gone and "
+        "diff changes nothing. It asks the server for changes, and then walks the folders. If some files are gone and "
         "others are new, it also asks for the items of the missing files, because they may have been renamed. "
-        "Counts files that Plex ignores as left out; --rules lists the rules. With --library, it skips the folders of "
-        "other libraries. The exit code is 1 if something differs or a folder cannot be read.",
+        "It counts files that Plex ignores as left out; --rules lists the rules. With --library, it skips the folders "
+        "of other libraries. The exit code is 1 if something differs or if diff cannot read a folder.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
-        "JSON: an object for each difference: what (not_in_plex, not_on_disk or ambiguous), path, item, reason_code, "
-        "reason, library and section. Two more values of what are no differences: left_out and several_paths. The "
-        "last object is the summary. age: seconds since the listing was last known to be current. files is the sum of "
-        "files_in_plex, files_not_in_plex, files_ambiguous and files_left_out. listed is the sum of listed_on_disk, "
-        "listed_not_on_disk and listed_unknown. listed_location_empty counts the files of listed_not_on_disk in "
-        "locations that are empty or missing; each such location is one object.",
+        "JSON: an object for each difference, with what (not_in_plex, not_on_disk or ambiguous), path, item, "
+        "reason_code, reason, library and section. An object whose what is left_out or several_paths is not a "
+        "difference. The last object is the summary. Its age is the number of seconds since the listing was last known "
+        "to be current. Its files is the sum of files_in_plex, files_not_in_plex, files_ambiguous and files_left_out. "
+        "Its listed is the sum of listed_on_disk, listed_not_on_disk and listed_unknown. Its listed_location_empty is "
+        "the part of listed_not_on_disk in empty or missing locations; diff prints one object for each such location.",
     )
     add = command.add_argument
     add("path", nargs="*", metavar="FOLDER", help="folders to walk")
@@ -130,8 +140,8 @@ def _diff(commands: Commands) -> None:
         help="count the files that this rule ignores as media; may be repeated")  # fmt: skip
     add("--rules", action="store_true", help="list the rules with their sources, and exit")
     add("--left-out", action="store_true",
-        help="also print ignored files, and further files of an item; JSON always contains both. Files that the rule "
-        "'extension' ignores are printed only with --without extension")  # fmt: skip
+        help="also print ignored files, and further files of an item; JSON always contains both. To print the files "
+        "that the rule 'extension' ignores, add --without extension")  # fmt: skip
     _json(command, "one object a line")
 
 
@@ -149,14 +159,15 @@ def _changes(commands: Commands) -> None:
         "  plexindex changes --since c1.… --follow --json\n"
         "  plexindex changes --state ~/.plex-changes --json    (from cron: what changed since the last run)\n"
         "  plexindex changes --full --json --library Movies\n\n"
-        "JSON: an object for each change: change (added, removed, changed, moved or list_again), item, path, from (the "
+        "JSON: an object for each change, with change (added, removed, changed, moved or list_again), item, path, from "
+        "(the "
         "old path of a moved file), from_key (the old rating key, if it differs), library and section. The last "
         "object (with --follow, one after each change) has cursor, age (seconds since the listing was last known to "
         "be current) and stale (the server did not answer, or rejected the token).",
     )
     add = command.add_argument
     add("--since", metavar="CURSOR", help="list what changed since this cursor was printed")
-    add("--state", metavar="FILE", help="keep the cursor in this file, and list what changed since the last run")
+    add("--state", metavar="FILE", help="keep the cursor in this file: each run lists what changed since the last run")
     add("--full", action="store_true", help="start with all items, as added")
     add("--check", action="store_true",
         help="ask the server for changes now, with one request. A server that is silent for 15 seconds counts as "
@@ -176,7 +187,8 @@ def _stats(commands: Commands) -> None:
         "show what the index contains, and how often it was used",
         "Sends no request. Counts the answers and requests of all processes since the store was created.",
         "  plexindex stats\n  plexindex stats --watch 5\n\n"
-        "JSON: folder, libraries, items, matches, store_answers and store_requests (since the store was created), "
+        "JSON: an object with folder, libraries, items, matches, store_answers and store_requests (since the store was "
+        "created), "
         "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and "
         "sequence, which grows with each write.",
     )
@@ -208,7 +220,8 @@ def _shared(commands: Commands) -> None:
         "your tools run only briefly.",
         "  plexindex shared init\n  plexindex shared status --json\n  plexindex shared follow\n"
         "  plexindex shared clear --yes\n\n"
-        "JSON: address, reachable, error, server (the machine identifier), taken (the number of the last entry that "
+        "JSON: an object with address, reachable, error, server (the machine identifier), taken (the number of the "
+        "last entry that "
         "this folder has read), undelivered (entries that wait on this host), behind (an upper limit of the entries "
         "that this host has not read), and views: an object for each server and user with server, last, age (seconds), "
         "entries (by kind), hosts and bytes. follow prints an object with address, taken and undelivered at the start "
@@ -225,11 +238,11 @@ def _doctor(commands: Commands) -> None:
         "doctor",
         "check the setup, and find missing path mappings",
         "Checks the server, the token, the libraries, the store and the shared log. With a folder, or a file that "
-        "lists paths, it matches a sample of the files, and proposes mappings for those without a match. "
-        "Files that Plex ignores (`plexindex diff --rules`) are counted separately.",
+        "lists paths, doctor matches a sample of the files, and proposes mappings for those without a match. "
+        "doctor counts files that Plex ignores (`plexindex diff --rules`) separately.",
         "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
-        "JSON: an entry for each part, problems (sentences) and exit_code. The server's answered is the response time "
-        "in seconds.",
+        "JSON: an object with a field for each part, problems (sentences) and exit_code. In the field server, answered "
+        "is the response time in seconds.",
     )
     command.add_argument("path", nargs="*", metavar="PATH",
                          help="folders to sample, or files that list paths; - is standard input")  # fmt: skip
@@ -300,7 +313,7 @@ _TEXT_OPTIONS = (
             "PLEXINDEX_TOKEN in the environment"
         ),
     ),
-    ("--user", "NAME", "a name for the token's user. A new token of the same user keeps the contents of the store"),
+    ("--user", "NAME", "a name for the token's user. With the same name, a new token keeps the contents of the store"),
     (
         "--database",
         "FILE",
@@ -314,8 +327,8 @@ _TEXT_OPTIONS = (
         "--shared",
         "ADDRESS",
         (
-            "a PostgreSQL database that several hosts share, such as postgresql://user@host/database. The password is "
-            "read from PGPASSWORD or a passfile"
+            "a PostgreSQL database that several hosts share, such as postgresql://user@host/database. Set the "
+            "password in PGPASSWORD or a passfile"
         ),
     ),
     ("--ca-file", "FILE", "a PEM file with certificate authorities to trust instead of the system's"),
@@ -328,18 +341,22 @@ def _add_common_options(command: argparse.ArgumentParser) -> None:
         add(flag, type=values.not_empty, metavar=metavar, help=text)
     add("--no-server", action="store_true", help="use only --database, even if the configuration names a server")
     add("--size-limit", type=values.size, metavar="BYTES",
-        help="the maximum size of the folder, such as 500M or 2G. plexindex removes the libraries first that were "
+        help="the maximum size of the folder, such as 500M or 2G. plexindex first removes the libraries that were "
         "refreshed longest ago")  # fmt: skip
     add("--mapping", type=values.mapping, action="append", metavar="HOST=SERVER",
-        help="the folder HOST of this machine is the folder SERVER of the server; also written HOST:SERVER or "
+        help="map the folder HOST on this machine to the folder SERVER on the server; also written HOST:SERVER or "
         "'HOST -> SERVER'; may be repeated")  # fmt: skip
     add("--offline", action="store_true", help="send no request: answer from the store")
     add("--deadline", type=values.seconds, metavar="SECONDS",
-        help="how long a question may take; default: no limit. plexindex retries an unreachable server for 3 seconds, "
+        help="the time limit for each question; default: none. plexindex retries an unreachable server for 3 seconds, "
         "warm for 30 seconds, doctor not at all")  # fmt: skip
-    add("--insecure", action="store_true", help="accept any certificate: others may then read the token")
+    add(
+        "--insecure",
+        action="store_true",
+        help="accept any certificate. An attacker on the network can then read the token",
+    )
     command.add_argument("-v", "--verbose", action="count", default=0,
-                         help="log each step; twice: everything, with full paths")  # fmt: skip
+                         help="log each step; -vv logs everything, with full paths")  # fmt: skip
     command.add_argument("--color", metavar="WHEN", choices=("auto", "always", "never"), default="auto",
                          help="colors: always, never, or auto: on a terminal unless NO_COLOR is set")  # fmt: skip
 

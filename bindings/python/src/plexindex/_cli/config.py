@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 HELP = """\
 plexindex looks for server, token and folder in this order:
-  1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit, --shared,
-     --mapping
+  1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit,
+     --shared, --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
      PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, PLEXINDEX_SHARED,
-     PLEXINDEX_SHARED_DURABLE (1 or 0), and PLEXINDEX_MAPPINGS, such as '/mnt/media=/data/media;/mnt/tv=/data/tv'
+     PLEXINDEX_SHARED_DURABLE (1 or 0), and PLEXINDEX_MAPPINGS, such as
+     '/mnt/media=/data/media;/mnt/tv=/data/tv'
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini, or the file that PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -42,9 +43,9 @@ plexindex looks for server, token and folder in this order:
          mappings =
              /mnt/media -> /data/media
 The default folder is ~/.cache/plexindex.
-plexindex removes quotes around a value of [plexindex], and warns about an unknown name there.
+In [plexindex], you may put quotes around a value. An unknown name there causes a warning.
 plexindex sends a token only to the server that the same source names.
-A user's name applies to a token from the same source or a later one.
+The name of a user applies to a token from the same source or from a later one.
 If the command of --token-command fails at the start, the exit code is 2."""
 
 HOW_TO_NAME_A_SERVER = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
