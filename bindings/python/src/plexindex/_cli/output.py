@@ -181,30 +181,30 @@ def complain(text: str) -> None:
 
 
 # Names of the library's options and calls in its messages, and what the command calls them.
-_NAMES = (
-    (r"the option (?:`token`|'token')", "--token-file"),
-    (r"the option (?:`shared`|'shared')", "--shared"),
-    ("the offline flag", "--offline"),
-    (r"(another|a) cache_dir", r"\1 folder (--dir)"),
-    ("cache_dir", "the folder"),
-    (",? or [a-z ]*read_timeout", ""),
-    ("ca_file", "--ca-file"),
-    ("size_limit", "--size-limit"),
-    (r"\(refresh\)", "(plexindex warm)"),
-    (r"\((folder|match)\)", r"(plexindex \1)"),
-    ("list again in full", "list again (plexindex changes --full)"),
-)
+_NAMES = {
+    "the option `token`": "--token-file",
+    "the option 'shared'": "--shared",
+    "the offline flag": "--offline",
+    "another cache_dir": "another folder (--dir)",
+    "a cache_dir": "a folder (--dir)",
+    "cache_dir": "the folder",
+    ", or allow a longer read_timeout": "",
+    "ca_file": "--ca-file",
+    "size_limit": "--size-limit",
+    "(refresh)": "(plexindex warm)",
+    "(folder)": "(plexindex folder)",
+    "(match)": "(plexindex match)",
+    "list again in full": "list again (plexindex changes --full)",
+}
 
 
 def with_flags(text: str) -> str:
     """Replaces the names of the library's options in a message by the command's flags."""
-    import re
-
     if "[plexindex]" in text:
         # The text is about plexapi's file, where settings have the library's names.
         return text
-    for name, flag in _NAMES:
-        text = re.sub(name, flag, text)
+    for name, flag in _NAMES.items():
+        text = text.replace(name, flag)
     return text.replace("server_url", _url_from)
 
 
