@@ -1,4 +1,4 @@
-"""Helpers: the command as a process of its own, with an environment that holds nothing of the tester's."""
+"""Helpers: runs the command in its own process, without the tester's environment."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from conftest import Server
 
 
 def words_of(line: str) -> list[str]:
-    """A line of arguments, taken apart as it is on this system."""
+    """Splits a line of arguments as this system does."""
     if os.name != "nt":
         return shlex.split(line)
-    # cmd, too, looks for these only outside of double quotes.
+    # cmd looks for these only outside of double quotes.
     assert not any(sign in "".join(line.split('"')[::2]) for sign in "<>|&^")
     count = ctypes.c_int()
-    take_apart = ctypes.windll.shell32.CommandLineToArgvW  # type: ignore[attr-defined,unused-ignore]
-    take_apart.restype = ctypes.POINTER(ctypes.c_wchar_p)
-    return [str(word) for word in take_apart(f"plexindex {line}", ctypes.byref(count))[1 : count.value]]
+    split_line = ctypes.windll.shell32.CommandLineToArgvW  # type: ignore[attr-defined,unused-ignore]
+    split_line.restype = ctypes.POINTER(ctypes.c_wchar_p)
+    return [str(word) for word in split_line(f"plexindex {line}", ctypes.byref(count))[1 : count.value]]
 
 
-# A fork of a process that has loaded the command takes less than half of the time that a new Python takes.
+# A fork of a process that has imported the command takes less than half the time of a new Python.
 FORKS = """
 import gc, json, os, signal, sys
 import plexindex._cli.changes, plexindex._cli.doctor, plexindex._cli.folder
 from plexindex.__main__ import main
 
 gc.freeze()
-asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w")
-for line in asked:
+requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w")
+for line in requests:
     arguments, environment, folder, streams = json.loads(line)
     child = os.fork()
     if not child:
@@ -52,7 +52,7 @@ for line in asked:
             os.dup2(os.open(name, os.O_RDWR), number)
         sys.argv[1:] = arguments
         sys.exit(main())
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=told, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=replies, flush=True)
 """
 # Python reads these when it starts.
 AT_START = ("PYTHON", "LC_", "LANG")
@@ -60,12 +60,12 @@ AT_START = ("PYTHON", "LC_", "LANG")
 
 @functools.cache
 def forks() -> subprocess.Popen[bytes]:
-    """The process that is forked. It ends with this one."""
+    """Returns the process that forks for each command. It ends with this one."""
     return subprocess.Popen([sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def run_fork(arguments: list[str], environment: dict[str, str], given: bytes) -> subprocess.CompletedProcess[bytes]:
-    """What a fork prints, and how it ends."""
+    """Runs a command in a fork."""
     process = forks()
     assert process.stdin is not None
     assert process.stdout is not None
@@ -73,8 +73,8 @@ def run_fork(arguments: list[str], environment: dict[str, str], given: bytes) ->
         files = [stack.enter_context(tempfile.NamedTemporaryFile()) for _ in range(3)]
         files[0].write(given)
         files[0].flush()
-        asked = [arguments, environment, os.getcwd(), [file.name for file in files]]
-        process.stdin.write(json.dumps(asked).encode() + b"\n")
+        request = [arguments, environment, os.getcwd(), [file.name for file in files]]
+        process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
         code = int(process.stdout.readline())
         printed = [Path(file.name).read_bytes() for file in files[1:]]
@@ -82,7 +82,7 @@ def run_fork(arguments: list[str], environment: dict[str, str], given: bytes) ->
 
 
 class Cli:
-    """Runs ``python -m plexindex`` with a home of its own."""
+    """Runs ``python -m plexindex`` with its own home."""
 
     def __init__(self, home: Path, server: Server | None = None) -> None:
         self.home = home
@@ -96,13 +96,13 @@ class Cli:
             self.environment.update(PLEXINDEX_URL=server.url, PLEXINDEX_TOKEN=server.token)
 
     def start(self, *arguments: object, **variables: str | None) -> list[Any]:
-        """The command line and the environment."""
+        """Returns the command line and the environment."""
         environment = {**self.environment, **variables}
         command = [sys.executable, "-m", "plexindex", *map(str, arguments)]
         return [command, {name: value for name, value in environment.items() if value is not None}]
 
     def run(self, *arguments: object, given: bytes = b"", **variables: str | None) -> subprocess.CompletedProcess[str]:
-        """Runs it to its end, with this on its standard input."""
+        """Runs the command to its end. ``given``: its standard input."""
         command, environment = self.start(*arguments, **variables)
         if hasattr(os, "fork") and not any(name.startswith(AT_START) for name in variables):
             done = run_fork(command[3:], environment, given)
@@ -114,19 +114,19 @@ class Cli:
         )
 
     def good(self, *arguments: object, given: bytes = b"", **variables: str | None) -> str:
-        """What it prints; it must end with 0 and say nothing on standard error."""
+        """Returns the output. The exit code must be 0, and standard error empty."""
         done = self.run(*arguments, given=given, **variables)
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout
 
     def json(self, *arguments: object, given: bytes = b"", **variables: str | None) -> Any:
-        """What it prints as JSON, one value."""
+        """Returns the output, one JSON value."""
         return json.loads(self.run(*arguments, "--json", given=given, **variables).stdout)
 
     def at_terminal(
         self, *arguments: object, react: Callable[[str], str] = lambda _: "", **variables: str | None
     ) -> tuple[int, str]:
-        """Runs it at a terminal: exit code, and all that was to be seen. What ``react`` gives is typed, once."""
+        """Runs the command at a terminal. Returns the exit code and all output. Types what ``react`` returns, once."""
         import pty  # not on Windows
 
         command, environment = self.start(*arguments, **variables)

@@ -75,7 +75,7 @@ def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
     season = tree.shows / "Delta" / "Season 01"
     scan = f"/library/sections/2/refresh?path={quote(str(season), safe='')}"
     assert shell.run(hook, sonarr_series_path=str(season)) == f"{token.format('GET')}{scan}\n"
-    # Sonarr's test of a connection names no folder; of one that is not in Plex the reason is told.
+    # Sonarr's connection test names no folder. For a folder that is not in Plex, the hook prints the reason.
     assert shell.run(hook, sonarr_eventtype="Test") == ""
     assert "is listed (yet)" in shell.run(hook, sonarr_series_path=str(tree.shows / "Epsilon"))
     assert shell.run(report, tree.media) == ""
@@ -101,5 +101,5 @@ def test_other_lines_with_jq(shell: Shell, tree: Tree) -> None:
     helps = [parser.epilog or "" for parser in arguments.commands_of(arguments.parser()).values()]
     lines = [line.strip() for text in helps for line in text.splitlines() if "| jq" in line]
     added = make(tree.films / "New (2024)" / "New (2024).mkv")
-    told = {line: shell.run(line) for line in lines}
-    assert sorted(told.values()) == sorted([f"{added}\n", "Films\nShows\n"])
+    outputs = {line: shell.run(line) for line in lines}
+    assert sorted(outputs.values()) == sorted([f"{added}\n", "Films\nShows\n"])

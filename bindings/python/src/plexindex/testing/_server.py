@@ -214,9 +214,7 @@ class FakePlex:
                 item.tags = {tag: list(values) for tag, values in value.items()}  # type: ignore[attr-defined]
             else:
                 item.fields[name] = value
-        item.fields.setdefault("updatedAt", self._now)
-        if "updatedAt" not in fields:
-            item.fields["updatedAt"] = self._now
+        item.fields["updatedAt"] = fields.get("updatedAt", self._now)
 
     def _item(self, item: ItemArg) -> Item:
         item = item if isinstance(item, int) else os.fspath(item)
