@@ -39,7 +39,7 @@ def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(server: Server, tm
     command = [sys.executable, "-c", INTERRUPTED, server.url]
     environment = Cli(tmp_path, server).environment
     done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=25)
-    assert (done.returncode, done.stderr) == (130, b"plexindex: interrupted; the fetched part is kept\n")
+    assert (done.returncode, b"plexindex: interrupted" in done.stderr) == (130, True)
 
 
 def test_output_to_a_pipe_is_utf_8_in_any_code_page(server: Server, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_proposal_can_be_pasted_into_either_shell() -> None:
 def test_completions_are_for_other_shells(tmp_path: Path) -> None:
     done = Cli(tmp_path).run("completion", "bash")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "on other systems" in done.stderr
+    assert "Windows" in done.stderr
 
 
 def _spec(folder: Path, spec: object) -> str:
