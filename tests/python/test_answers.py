@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from struct import Struct
 
 import plexindex
 import pytest
-from plexindex import Item, Match, Matches, _answers, _items
+from plexindex import Match, Matches, _items
 from plexindex import _constants as c
 
 pytestmark = pytest.mark.both
@@ -94,90 +93,6 @@ EPISODE: dict[str, str | bytes | int] = {
 }
 
 
-@STRETCH
-def test_a_single_item(stretch: int) -> None:
-    match = Match(block(Made(items=[MOVIE]), stretch=stretch))
-    assert match
-    assert (match.status, match.match_kind, match.confidence) == ("ok", "exact", "high")
-    assert (match.reason_code, match.reason, match.error) == ("none", None, None)
-    assert (match.key, match.rating_key, match.title) == ("/library/metadata/55", "55", "Big Buck Bunny")
-    assert (match.guid, match.year, match.kind) == ("plex://movie/5d77", 2008, "movie")
-    assert (match.path, match.library) == (MOVIE["path"], "Movies")
-    assert (match.show_title, match.show_rating_key, match.season, match.episode) == (None, None, None, None)
-    assert (match.stale, match.age) == (False, 1.5)
-    assert match.item is not None
-    assert match.item.section == "1"
-    assert not match.item.key_only
-    assert repr(match) == "<plexindex.Match /library/metadata/55 'Big Buck Bunny (2008)': exact, high>"
-
-
-def test_an_episode() -> None:
-    match = Match(block(Made(items=[EPISODE], flags=c.ANSWER_STALE, age_ms=-1)))
-    assert (match.kind, match.show_title, match.show_rating_key) == ("episode", "Aurora", "70")
-    assert (match.season, match.episode, match.year) == (0, 3, None)
-    assert match.item is not None
-    assert match.item.show_guid == "plex://show/9"
-    assert (match.stale, match.age) == (True, None)
-    assert repr(match).endswith("'Aurora – S00E03 – Pilot': exact, high, stale>")
-
-
-@STRETCH
-def test_several_items(stretch: int) -> None:
-    made = Made(
-        status=c.AMBIGUOUS,
-        match_kind=c.MATCH_KINDS.index("file_name"),
-        confidence=c.CONFIDENCES.index("low"),
-        reason=c.REASONS.index("several_items"),
-        items=[MOVIE, EPISODE],
-        total=40,
-        message="40 items have a file movie.mkv",
-    )
-    match = Match(block(made, stretch=stretch))
-    assert not match
-    assert (match.status, match.match_kind, match.confidence) == ("ambiguous", "file_name", "low")
-    assert (match.key, match.title, match.year, match.kind, match.path) == (None, None, None, None, None)
-    assert (match.reason_code, match.reason) == ("several_items", "40 items have a file movie.mkv")
-    assert [item.rating_key for item in match.candidates] == ["55", "77"]
-    assert match.candidates_total == 40
-    assert repr(match) == "<plexindex.Match ambiguous of 40: 40 items have a file movie.mkv>"
-    assert repr(match.candidates[0]) == "<plexindex.Item /library/metadata/55 'Big Buck Bunny (2008)'>"
-
-
-def test_nothing_found() -> None:
-    made = Made(
-        c.NOT_FOUND,
-        c.MATCH_KINDS.index("none"),
-        c.CONFIDENCES.index("none"),
-        c.REASONS.index("no_location"),
-        message="no library has it",
-    )
-    match = Match(block(made))
-    assert not match
-    assert (match.item, match.candidates, match.candidates_total) == (None, [], 0)
-    assert (match.status, match.reason_code) == ("not_found", "no_location")
-    assert repr(match) == "<plexindex.Match not_found: no library has it>"
-
-
-def test_texts_may_be_absent_empty_or_not_utf8() -> None:
-    item: dict[str, str | bytes | int] = {
-        "key": "",
-        "rating_key": "x/ü",
-        "title": "",
-        "path": b"/m/\xff.mkv",
-        "flags": c.ITEM_PATH_NOT_UTF8,
-    }
-    match = Match(block(Made(items=[item])))
-    assert (match.key, match.rating_key, match.title, match.guid) == ("", "x/ü", "", None)
-    assert match.path == "/m/\udcff.mkv"
-
-
-def test_a_key_without_an_item() -> None:
-    match = Match(block(Made(items=[{"key": "/library/metadata/7", "rating_key": "7", "flags": c.ITEM_KEY_ONLY}])))
-    assert match.item is not None
-    assert match.item.key_only
-    assert repr(match) == "<plexindex.Match /library/metadata/7 '/library/metadata/7': exact, high>"
-
-
 def test_numbers_of_a_later_version_are_named() -> None:
     match = Match(block(Made(status=42, match_kind=9, confidence=7, reason=200, items=[{**MOVIE, "kind": 99}])))
     assert (match.status, match.match_kind, match.confidence, match.reason_code) == (
@@ -208,25 +123,3 @@ def test_a_batch_is_a_sequence(stretch: int) -> None:
     for wrong in (3, -4):
         with pytest.raises(IndexError):
             matches[wrong]
-
-
-def test_an_empty_batch() -> None:
-    matches = Matches(block(), None, [])
-    assert (len(matches), list(matches), repr(matches)) == (0, [], "<plexindex.Matches 0>")
-
-
-def test_answers_travel_between_processes() -> None:
-    match = Match(block(Made(items=[MOVIE])))
-    assert repr(pickle.loads(pickle.dumps(match))) == repr(match)  # noqa: S301
-
-
-def test_waiting_log_lines_are_seen() -> None:
-    assert _answers.log_lines(block(Made(), log_lines=3)) == 3
-
-
-def test_offsets_of_the_properties_are_those_of_the_struct() -> None:
-    everything: dict[str, str | bytes | int] = {name: f"<{name}>" for name in _items.TEXTS}
-    everything |= {"kind": 10, "year": 2001, "season": 2, "episode": 3}
-    item = Match(block(Made(items=[everything]))).item
-    assert isinstance(item, Item)
-    assert {name: getattr(item, name) for name in everything} == {**everything, "kind": "track"}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +11,22 @@ from unittest.mock import MagicMock, Mock
 import plexindex
 import pytest
 from compat_items import KEY, item
-from conftest import run_python, until
+from conftest import until
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data
+
+KEYS = [
+    "/library/metadata/7",
+    "7",
+    "",
+    "/library/metadata/",
+    "/library/metadata/=7",
+    "=7",
+    "%37",
+    "#7",
+    "a/b",
+    "ü",
+    "\0",
+]
 
 # Names and paths that are nearly, but not quite, the same.
 ODD = [
@@ -49,19 +61,6 @@ ODD = [
     "/" + "x" * 200_000,
     "/" + "x" * 200_001,
 ]
-KEYS = [
-    "/library/metadata/7",
-    "7",
-    "",
-    "/library/metadata/",
-    "/library/metadata/=7",
-    "=7",
-    "%37",
-    "#7",
-    "a/b",
-    "ü",
-    "\0",
-]
 
 
 @pytest.mark.both
@@ -76,14 +75,6 @@ def test_a_match_is_kept_by_lower_case_and_by_nothing_else(tmp_path: Path) -> No
             for _ in range(2):
                 assert reopened.get_match("Movies", path) == expected.get(path.lower()), path[:40]
     assert cache.get_stats()["count"] == len(expected)
-
-
-def test_any_string_is_a_key(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path)
-    for key in [*KEYS, "\ud800", "k" * 100_000, KEY + "ü", KEY + "7/children", KEY + "%41"]:
-        cache.set_match("Movies", "/p", key)
-        assert [cache.get_match("Movies", "/p") for _ in range(2)] == [key, key]
-        assert MatchCache(tmp_path).get_match("Movies", "/P") == key
 
 
 def test_libraries_are_apart_whatever_their_names(tmp_path: Path) -> None:
@@ -156,11 +147,6 @@ def test_attributes_that_others_read(tmp_path: Path) -> None:
     assert MatchCache(tmp_path)._size_limit == 52_428_800
 
 
-def test_a_method_may_be_replaced_in_the_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MatchCache, "get_match", lambda *_: "another")
-    assert MatchCache(tmp_path).get_match("Movies", "/a") == "another"
-
-
 def test_folders_are_made_and_files_of_others_are_not_touched(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
     (data / "cache").mkdir(parents=True)
@@ -180,62 +166,6 @@ def test_folders_are_made_and_files_of_others_are_not_touched(tmp_path: Path) ->
     assert {path.name.split("-")[0] for path in (data / "match_cache").iterdir()} == {"plexindex"}
 
 
-@pytest.mark.parametrize("rows", [0, 1, 3])
-def test_items_are_given_back_in_order(tmp_path: Path, rows: int) -> None:
-    cache = PlexCache(tmp_path)
-    items = [item(f"{KEY}{n}", f"Title {n}", f"/m/{n}.mkv") for n in range(rows)]
-    cache.set_library_items("Movies", items)
-    expected = [{"key": f"{KEY}{n}", "title": f"Title {n}", "file_paths": [f"/m/{n}.mkv"]} for n in range(rows)]
-    for one in (cache, PlexCache(tmp_path)):
-        found = one.get_library_items("Movies")
-        assert found == expected
-        assert type(found) is list
-        assert all(type(row) is dict and type(row["file_paths"]) is list for row in found)
-    assert cache.get_library_items("movies") is None
-    cache.set_library_items("Movies", [])
-    assert cache.get_library_items("Movies") == []
-    assert (cache.get_stats()["hits"], cache.get_stats()["misses"]) == (2, 1)
-
-
-def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
-    cache = PlexCache(tmp_path)
-    for odd in ([], ["\0"], ["\ud800"], ["\0", "\ud800", "\1"]):
-        texts = [*ODD, *KEYS, "-", "=", "\n", "plexindex 1\n", *odd]
-        items = [item(text or "k", text, *texts[: number % 5]) for number, text in enumerate(texts)]
-        items += [item("none", None), item("empty", "", "/p")]
-        cache.set_library_items("L", items)
-        assert cache.get_library_items("L") == [_extract_item_data(one) for one in items]
-        cache.set_search_results("L", texts[-1], items)
-        assert cache.get_search_results("L", texts[-1]) == [_extract_item_data(one) for one in items]
-
-
-def test_rows_are_the_caller_s_own(tmp_path: Path) -> None:
-    cache = PlexCache(tmp_path)
-    cache.set_library_items("Movies", [item("1", "A", "/a")])
-    found = cache.get_library_items("Movies")
-    assert found is not None
-    found[0]["file_paths"].append("/b")
-    found.clear()
-    assert cache.get_library_items("Movies") == [{"key": "1", "title": "A", "file_paths": ["/a"]}]
-    assert pickle.loads(pickle.dumps(cache.get_library_items("Movies"))) == cache.get_library_items("Movies")  # noqa: S301
-
-
-def test_search_results_are_kept_by_library_and_exact_title(tmp_path: Path) -> None:
-    cache = PlexCache(tmp_path)
-    titles = ["Alien", "alien", "", "a:b", "é", "e\u0301", "\0", "\ud800", "x" * 100_000]
-    for number, title in enumerate(titles):
-        cache.set_search_results("Movies", title, [item(str(number), title)])
-    cache.set_search_results("Movies:a", "b", [item("apart", None)])
-    cache.set_search_results("Movies", "a:b", [item("together", None)])
-    for number, title in enumerate(titles):
-        found = cache.get_search_results("Movies", title)
-        assert found is not None
-        assert found[0]["key"] == ("together" if title == "a:b" else str(number))
-    assert cache.get_search_results("TV", "Alien") is None
-    assert cache.get_library_items("Movies") is None
-    assert cache.get_stats()["count"] == len(titles) + 1
-
-
 def test_expiry_is_fixed_by_the_writer(tmp_path: Path) -> None:
     never, at_once, shortly = (PlexCache(tmp_path, library_ttl=ttl) for ttl in (None, 0, 0.05))
     at_once.set_library_items("At once", [item("1", None)])
@@ -251,36 +181,6 @@ def test_expiry_is_fixed_by_the_writer(tmp_path: Path) -> None:
     assert repr(never).startswith(f"PlexCache(data_dir='{tmp_path}', ttl=None, items=2, hit_rate=")
     never.set_search_results("Never", "t", [])
     assert never.get_stats()["count"] == 2
-
-
-def test_statistics_and_repr_of_items(tmp_path: Path) -> None:
-    cache = PlexCache(str(tmp_path), library_ttl=1800)
-    cache.set_library_items("Movies", [item("1", None, "/a")])
-    cache.set_search_results("Movies", "A", [])
-    for library in ("Movies", "Movies", "None"):
-        cache.get_library_items(library)
-    cache.get_search_results("Movies", "A")
-    stats = cache.get_stats()
-    assert (stats["hits"], stats["misses"], stats["hit_rate"], stats["count"]) == (3, 1, 75.0, 2)
-    assert repr(cache) == f"PlexCache(data_dir='{tmp_path}', ttl=1800, items=2, hit_rate=75.0%)"
-    cache.clear()
-    assert cache.get_stats()["count"] == 0
-    assert cache.get_stats()["hits"] == 0
-    assert cache.get_library_items("Movies") is None
-
-
-def test_what_was_stored_longest_ago_goes_when_there_is_too_much(tmp_path: Path) -> None:
-    cache = PlexCache(tmp_path, size_limit=20_000)
-    for number in range(10):
-        cache.set_search_results("Movies", str(number), [item("k", "t" * 5_000)])
-    kept = [number for number in range(10) if cache.get_search_results("Movies", str(number)) is not None]
-    assert kept == [7, 8, 9]
-    cache.set_library_items("Movies", [item("1", "t" * 30_000, "/a.mkv")])
-    assert cache.get_library_items("Movies") is not None, "what was stored just now is there"
-    assert cache.get_stats()["count"] == 1
-    cache.set_search_results("Movies", "x", [])
-    assert cache.get_library_items("Movies") is None
-    assert cache.get_search_results("Movies", "x") == []
 
 
 def test_the_oldest_matches_go_when_there_is_too_much(tmp_path: Path) -> None:
@@ -308,73 +208,51 @@ def test_objects_go_on_after_close(tmp_path: Path) -> None:
     assert matches.get_stats()["hits"] == 6
 
 
-def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    cache = MatchCache("here")
-    cache.set_match("Movies", "/a", "1")
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    cache.close()
-    assert cache.get_match("Movies", "/a") == "1"
-    assert not list((tmp_path / "elsewhere").iterdir())
+class Raises:
+    """An item of which an attribute raises."""
+
+    key = "1"
+    title = "T"
+
+    @property
+    def media(self) -> Any:
+        raise RuntimeError("no")
 
 
-@pytest.mark.both
-def test_closing_while_others_ask(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path)
-    cache.set_match("Movies", "/a", "1")
-    wrong: list[object] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            found = cache.get_match("Movies", "/a")
-            if found != "1":
-                wrong.append(found)
-
-    threads = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for _ in range(20):
-        cache.close()
-        cache.set_match("Movies", "/b", "2")
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-
-
-@pytest.mark.both
-def test_processes_see_each_other_s_writes(tmp_path: Path) -> None:
-    cache, plex = MatchCache(tmp_path), PlexCache(tmp_path)
-    assert cache.get_match("Movies", "/a") is None
-    code = (
-        "import sys; from plexindex.compat import MatchCache, PlexCache; from types import SimpleNamespace as N\n"
-        "m, p = MatchCache(sys.argv[1]), PlexCache(sys.argv[1])\n"
-        "print(m.get_match('Movies', '/b'))\n"
-        "m.set_match('Movies', '/a', sys.argv[2])\n"
-        "p.set_library_items('Movies', [N(key=sys.argv[2], title='T', media=[])])\n"
-    )
-    for number in range(3):
-        cache.set_match("Movies", "/b", str(number))
-        assert run_python(code, tmp_path, number).strip() == str(number)
-        assert cache.get_match("Movies", "/a") == str(number)
-        assert plex.get_library_items("Movies") == [{"key": str(number), "title": "T", "file_paths": []}]
+def test_what_is_taken_from_an_item() -> None:
+    assert _extract_item_data(item("/library/metadata/1", "T", "/a", "", None, "/b")) == {
+        "key": "/library/metadata/1",
+        "title": "T",
+        "file_paths": ["/a", "/b"],
+    }
+    plain = SimpleNamespace(ratingKey=7, media=[SimpleNamespace(parts=[SimpleNamespace(file="/a")])])
+    assert _extract_item_data(plain) == {"key": "7", "title": None, "file_paths": ["/a"]}
+    assert _extract_item_data(SimpleNamespace(key=None, ratingKey=8, title="x", media=None)) == {
+        "key": "8",
+        "title": "x",
+        "file_paths": [],
+    }
+    assert _extract_item_data(SimpleNamespace(key="", title="x")) is None
+    assert _extract_item_data(SimpleNamespace(title="x")) is None
+    assert _extract_item_data(Raises()) is None
+    assert _extract_item_data(None) is None
+    assert _extract_item_data(Mock(key="1")) is None  # its media are nothing to go through
+    bare = _extract_item_data(MagicMock())
+    assert bare is not None
+    assert re.match("<MagicMock", bare["key"])
+    assert bare["file_paths"] == []
 
 
-def test_the_segment_of_matches_may_go(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path)
-    for number in range(1_100):
-        cache.set_match("Movies", f"/A/{number}.mkv", f"{KEY}{number}")
-    cache.close()
-    files = list((tmp_path / "match_cache").glob("*.segment"))
-    assert files
-    for file in files:
-        file.unlink()
-    for one in (cache, MatchCache(tmp_path)):
-        found = [one.get_match("Movies", f"/a/{number}.MKV") for number in range(1_101)]
-        assert found == [*(f"{KEY}{number}" for number in range(1_100)), None]
-    assert list((tmp_path / "match_cache").glob("*.segment"))
+def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
+    cache = PlexCache(tmp_path)
+    for odd in ([], ["\0"], ["\ud800"], ["\0", "\ud800", "\1"]):
+        texts = [*ODD, *KEYS, "-", "=", "\n", "plexindex 1\n", *odd]
+        items = [item(text or "k", text, *texts[: number % 5]) for number, text in enumerate(texts)]
+        items += [item("none", None), item("empty", "", "/p")]
+        cache.set_library_items("L", items)
+        assert cache.get_library_items("L") == [_extract_item_data(one) for one in items]
+        cache.set_search_results("L", texts[-1], items)
+        assert cache.get_search_results("L", texts[-1]) == [_extract_item_data(one) for one in items]
 
 
 def test_a_listing_is_searched_by_the_names_of_its_files(tmp_path: Path) -> None:
@@ -425,68 +303,10 @@ def test_rules_apply_to_a_listing_as_to_a_server_s(tmp_path: Path) -> None:
             "/b-files/x/f.mkv",
             ["2"],
         ),
-        ([plexindex.Mapping.server_pattern(r"^/plex/(.)/x/f(.*)$", r"M:\new\\\1\2")], "m:/new/b.mkv", ["2"]),
+        ([plexindex.Mapping.server_pattern(r"^/plex/(.)/(.*)$", r"M:\new\\\1\\\2")], "m:/new/b/x/f.mkv", ["2"]),
     ]
     for rules, asked, expected in cases:
         cache = PlexCache(tmp_path, mappings=rules)
         assert cache._match("Movies", asked) == (expected, []), (rules, asked)
     with pytest.raises(plexindex.InvalidArgumentError, match="look-around"):
         PlexCache(tmp_path, mappings=[plexindex.Mapping.host_pattern("(?=x)", "y")])
-
-
-def test_a_store_of_a_server_and_the_host_s_are_beside_each_other(tmp_path: Path, server: Any) -> None:
-    folder = tmp_path / "match_cache"
-    with plexindex.open(folder, server_url=server.url, token=server.token) as index:
-        index.refresh("Movies")
-        cache = MatchCache(tmp_path)
-        cache.set_match("Movies", "/a", "1")
-        index.clear()
-        index.refresh("Movies")
-        assert cache.get_match("Movies", "/a") == "1"
-    cache.clear()
-    with plexindex.open(folder) as index:
-        assert index.stats().items == 300
-
-
-class Raises:
-    """An item of which an attribute raises."""
-
-    key = "1"
-    title = "T"
-
-    @property
-    def media(self) -> Any:
-        raise RuntimeError("no")
-
-
-def test_what_is_taken_from_an_item() -> None:
-    assert _extract_item_data(item("/library/metadata/1", "T", "/a", "", None, "/b")) == {
-        "key": "/library/metadata/1",
-        "title": "T",
-        "file_paths": ["/a", "/b"],
-    }
-    plain = SimpleNamespace(ratingKey=7, media=[SimpleNamespace(parts=[SimpleNamespace(file="/a")])])
-    assert _extract_item_data(plain) == {"key": "7", "title": None, "file_paths": ["/a"]}
-    assert _extract_item_data(SimpleNamespace(key=None, ratingKey=8, title="x", media=None)) == {
-        "key": "8",
-        "title": "x",
-        "file_paths": [],
-    }
-    assert _extract_item_data(SimpleNamespace(key="", title="x")) is None
-    assert _extract_item_data(SimpleNamespace(title="x")) is None
-    assert _extract_item_data(Raises()) is None
-    assert _extract_item_data(None) is None
-    assert _extract_item_data(Mock(key="1")) is None  # its media are nothing to go through
-    bare = _extract_item_data(MagicMock())
-    assert bare is not None
-    assert re.match("<MagicMock", bare["key"])
-    assert bare["file_paths"] == []
-
-
-def test_items_without_a_key_or_that_raise_are_skipped(tmp_path: Path) -> None:
-    cache = PlexCache(tmp_path)
-    cache.set_library_items("Movies", [Raises(), item(None, "x"), SimpleNamespace(title="y"), item("1", "z", "/a")])
-    found = cache.get_library_items("Movies")
-    assert found is not None
-    assert [row["title"] for row in found][-1:] == ["z"]
-    assert all(row["title"] not in ("y", "T") for row in found)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +11,7 @@ import pytest
 from compat_items import KEY, NotFound, asked, item, section
 from plexapi.exceptions import BadRequest, Unauthorized
 from plexapi.exceptions import NotFound as PlexNotFound
-from plexindex import Mapping, _plexapi_search, compat
-from plexindex._paths import best, is_windows, mapped
-from plexindex._titles import contradicts, leaf_titles, titles
+from plexindex._titles import contradicts, titles
 from plexindex.compat import MatchCache, MatchConfidence, PlexCache, find_plex_items_with_confidence
 
 ALIEN = item("/library/metadata/1", "Alien", "/plex/movies/Alien (1979)/Alien (1979).mkv")
@@ -25,9 +19,6 @@ HEAT = item("/library/metadata/2", "Heat", "/plex/movies/Heat (1995)/movie.mkv",
 RONIN = item("/library/metadata/3", "Ronin", "/plex/movies/Ronin (1998)/movie.mkv")
 WINDOWS = item("/library/metadata/4", "Fargo", "M:\\Movies\\Fargo (1996)\\Fargo (1996).mkv")
 ITEMS = [ALIEN, HEAT, RONIN, WINDOWS]
-
-
-_WITH_PATH = f"import sys; sys.path.insert(0, {str(Path(compat.__file__).parents[1])!r})\n"
 
 
 @pytest.fixture
@@ -126,19 +117,6 @@ def test_a_listed_file_is_found_however_it_is_listed(plex: PlexCache, path: str,
     assert asked(library)[-1] == "all"
 
 
-def test_several_that_fit_are_low(plex: PlexCache) -> None:
-    library = section(ITEMS)
-    plex.set_library_items("Movies", ITEMS)
-    assert find_plex_items_with_confidence(library, "/stash/movie.mkv", library_cache=plex) == (
-        "low",
-        None,
-        [HEAT, RONIN],
-    )
-    assert asked(library) == ["fetchItem", "fetchItem"]
-    library = section(ITEMS)
-    assert find_plex_items_with_confidence(library, "/stash/movie.mkv") == (MatchConfidence.LOW, None, [HEAT, RONIN])
-
-
 def _episode(show: str, season: int, number: int, path: str) -> Any:
     mock = item("/library/metadata/7", "Pilot", path)
     mock.type, mock.grandparentTitle, mock.parentIndex, mock.index = "episode", show, season, number
@@ -206,123 +184,6 @@ def test_another_year_or_number_speaks_against_an_item() -> None:
     assert not contradicts("/stash/Office/Season 1/S01E02.mkv", ["/plex/tv/x/S01E02.mkv"], office)
 
 
-def test_another_title_or_album_speaks_against_an_item() -> None:
-    alien = {"type": "movie", "title": "Alien", "originalTitle": "Alien", "year": 1979}
-    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
-    for path, against in [
-        ("/stash/Alien (1979)/movie.mkv", False),
-        ("/stash/Alien.1979.1080p.BluRay/movie.mkv", False),
-        ("/stash/films/movie.mkv", False),
-        ("/stash/Films 1979/Alien/movie.mkv", False),
-        ("/stash/Mad Max (1979)/movie.mkv", True),
-        ("/stash/Aliens (1979)/movie.mkv", True),
-    ]:
-        assert contradicts(path, listed, alien) is against, path
-    # The file's own name tells it, whatever its folder is called.
-    named = ["/plex/movies/Alien (1979)/Alien.mkv"]
-    assert not contradicts("/stash/Horror (1979)/Alien.mkv", named, alien)
-    # In another language, as the listed folder has it.
-    foreign = {**alien, "title": "Amélie", "originalTitle": None, "year": 2001}
-    folder = "Le Fabuleux Destin (2001)"
-    assert not contradicts(f"/stash/{folder}/movie.mkv", [f"/plex/{folder}/a/movie.mkv"], foreign)
-    intro: dict[str, object] = {
-        "type": "track",
-        "grandparentTitle": "The Nobodies",
-        "parentTitle": "First Light",
-        "title": "Intro",
-    }
-    for path, against in [
-        ("/stash/The Nobodies/First Light/01 - Intro.flac", False),
-        ("/stash/Nobodies/First Light (1999)/01 - Intro.flac", False),
-        ("/stash/The Nobodies/First Light/CD1/01 - Intro.flac", False),
-        ("/stash/01 - Intro.flac", False),
-        ("/stash/music/01 - Intro.flac", False),
-        ("/stash/The Nobodies/Second Night/01 - Intro.flac", True),
-        ("/stash/The Nobodies/1999 - Second Night/01 - Intro.flac", True),
-        ("/stash/The Nobodies/1999 - First Light/01 - Intro.flac", False),
-    ]:
-        assert contradicts(path, ["/plex/music/a/b/01 - Intro.flac"], intro) is against, path
-
-
-def test_nothing_speaks_against_what_is_no_item() -> None:
-    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
-    # Of mocks and of what is no item nothing is known.
-    assert not contradicts("/stash/Aliens (1986)/movie.mkv", listed, {"type": "movie", "year": None})
-    assert not contradicts("/stash/a.flac", ["/plex/a.flac"], {})
-
-
-def test_what_is_nowhere_is_scanned_for_once(plex: PlexCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = section(ITEMS)
-    path = "/stash/secret/The Unknown (2001).mkv"
-    # The last is another process's, as far as it can tell.
-    for number, cache in enumerate((plex, plex, PlexCache(tmp_path))):
-        with pytest.raises(PlexNotFound, match=r"The Unknown \(2001\)\.mkv") as caught:
-            find_plex_items_with_confidence(library, path, library_cache=cache)
-        assert "secret" not in str(caught.value)
-        if not number:
-            assert asked(library) == ["search", "search", "search", "all"]
-            library.reset_mock()
-    assert asked(library) == []
-    # Later the titles are asked for again, and a file that was added since is found; the listing is not fetched again.
-    monkeypatch.setattr(_plexapi_search, "MISSED_FOR", 0.0)
-    path = "/stash/secret/The Stranger (2002).mkv"
-    with pytest.raises(PlexNotFound):
-        find_plex_items_with_confidence(library, path, library_cache=plex)
-    library.reset_mock()
-    added = item("/library/metadata/9", "The Stranger", path)
-    library.search.side_effect = lambda **_: [added]
-    assert find_plex_items_with_confidence(library, path, library_cache=plex)[1] is added
-    assert asked(library) == ["search"]
-
-
-def test_a_search_without_results_is_not_kept(plex: PlexCache) -> None:
-    library = section([])
-    with pytest.raises(PlexNotFound):
-        find_plex_items_with_confidence(library, "/a/b.mkv", library_cache=plex)
-    assert plex.get_search_results("Movies", "b") is None
-    assert plex.get_library_items("Movies") == []
-
-
-def test_an_expired_listing_is_not_used(tmp_path: Path) -> None:
-    plex = PlexCache(tmp_path, library_ttl=0)
-    plex.set_library_items("Movies", ITEMS)
-    library = section([RONIN])
-    with pytest.raises(PlexNotFound):
-        find_plex_items_with_confidence(library, "/x/alien (1979).mkv", library_cache=plex)
-    assert asked(library)[-1] == "all"
-
-
-def test_stored_rows_are_judged_as_what_they_were_made_of(tmp_path: Path) -> None:
-    twins = [item("1", "A", "/plex/Studio A/2024/take.mkv"), item("2", "B", "/plex/Studio C/take.mkv")]
-    path = "/stash/Studio B/2024/take.mkv"
-    searched, foreign = PlexCache(tmp_path), MagicMock()
-    foreign.get_search_results.return_value = None
-    foreign.get_library_items.return_value = [
-        {"key": twin.key, "title": twin.title, "file_paths": [twin.media[0].parts[0].file]} for twin in twins
-    ]
-    for cache, found in ((searched, lambda _title: twins), (searched, None), (foreign, None)):
-        answer = find_plex_items_with_confidence(section(twins, found=found), path, library_cache=cache)
-        assert (answer[0], answer[1], answer[2]) == ("low", None, twins)
-
-
-def test_mappings_are_consulted(tmp_path: Path) -> None:
-    twins = [item("1", "A", "/plex/a/x/f.mkv"), item("2", "B", "/plex/b/x/f.mkv")]
-    for cache in (PlexCache(tmp_path), None):
-        library = section(twins)
-        if cache is not None:
-            cache.set_library_items("Movies", twins)
-        for host, expected in (("/stash/a/x/f.mkv", twins[0]), ("/stash/b/x/f.mkv", twins[1])):
-            found = find_plex_items_with_confidence(library, host, "/plex", "/stash/", library_cache=cache)
-            assert found == ("high", expected, [expected])
-        outside = find_plex_items_with_confidence(library, "/other/x/f.mkv", "/plex", "/stash", library_cache=cache)
-        assert outside[0] == "low"
-    rules = [Mapping.server_pattern(r"^/plex/(.)/(.*)", r"/\1-files/\2")]
-    ruled = PlexCache(tmp_path, mappings=rules)
-    assert find_plex_items_with_confidence(section(twins), "/b-files/x/f.mkv", library_cache=ruled)[1] is twins[1]
-    # Others without rules share the listing.
-    assert find_plex_items_with_confidence(section(twins), "/plex/a/x/f.mkv", library_cache=PlexCache(tmp_path))[1]
-
-
 def test_episodes_and_tracks_are_found(plex: PlexCache) -> None:
     path = "/tv/Show/Season 01/Show - S01E02 - Pilot.mkv"
     for kind, leaf in (("show", "episode"), ("artist", "track")):
@@ -376,73 +237,6 @@ def test_caches_may_be_mocks() -> None:
         find_plex_items_with_confidence(bare, "/b/c.mkv")
 
 
-@pytest.mark.parametrize("path", ["/\udcff/x\udcfe.mkv", "/a/\ud800.mkv", "/a\0b.mkv", "/" + "x" * 40_000])
-def test_paths_that_are_not_utf8_are_stored_and_found(plex: PlexCache, matches: MatchCache, path: str) -> None:
-    odd = item("/library/metadata/5", "Odd", path)
-    library = section([odd, ALIEN])
-    assert find_plex_items_with_confidence(library, path, library_cache=plex, match_cache=matches)[1] is odd
-    assert find_plex_items_with_confidence(library, path, library_cache=plex, match_cache=matches)[1] is odd
-    matches.set_match("Movies", path, "/library/metadata/1")
-    assert find_plex_items_with_confidence(library, path, library_cache=plex, match_cache=matches)[1] is ALIEN
-
-
-def test_a_title_that_no_address_can_hold_is_not_asked_for(plex: PlexCache) -> None:
-    library = section(ITEMS)
-    for path in ("/x/\udce9.mkv", "/x/\ud800.mkv"):
-        with pytest.raises(PlexNotFound):
-            find_plex_items_with_confidence(library, path, library_cache=plex)
-    asked_for = [call.kwargs["title"] for call in library.search.call_args_list]
-    assert all(title.encode() for title in asked_for)
-
-
-@pytest.mark.parametrize("path", ["", "/", "x", "a.mkv", "//", "\\", "C:\\"])
-def test_hardly_a_path_finds_nothing(plex: PlexCache, path: str) -> None:
-    plex.set_library_items("Movies", ITEMS)
-    for cache in (plex, None):
-        with pytest.raises(PlexNotFound):
-            find_plex_items_with_confidence(section(ITEMS), path, library_cache=cache)
-
-
-class HostNotFoundError(Exception):
-    """The host's own."""
-
-
-class HostConfidence(enum.Enum):
-    """The host's own."""
-
-    SURE = "high"
-    UNSURE = "low"
-
-
-def test_the_host_names_its_own_types() -> None:
-    compat.configure(not_found=HostNotFoundError, confidence=HostConfidence)
-    try:
-        assert find_plex_items_with_confidence(section(ITEMS), "/x/extra.mkv")[0] is HostConfidence.SURE
-        with pytest.raises(HostNotFoundError):
-            find_plex_items_with_confidence(section(ITEMS), "/x/y.mkv")
-    finally:
-        compat.configure()
-    assert find_plex_items_with_confidence(section(ITEMS), "/x/movie.mkv")[0] is MatchConfidence.LOW
-
-
-def test_without_plexapi_the_package_s_own_exception_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "plexapi.exceptions", None)
-    with pytest.raises(compat.NotFoundError):
-        find_plex_items_with_confidence(section(ITEMS), "/x/y.mkv")
-
-
-def test_full_paths_are_logged_at_debug_only(
-    plex: PlexCache, matches: MatchCache, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    path = "/secret place/Alien (1979).mkv"
-    matches.set_match("Movies", path, "99")
-    plex.set_library_items("Movies", ITEMS)
-    find_plex_items_with_confidence(section(ITEMS), path, library_cache=plex, match_cache=matches, debug_logging=True)
-    assert any("secret place" in record.getMessage() for record in caplog.records)
-    assert all(record.levelno == logging.DEBUG for record in caplog.records if "secret place" in record.getMessage())
-
-
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -464,58 +258,52 @@ def test_titles(path: str, expected: list[str]) -> None:
     assert titles(path) == expected
 
 
-def test_titles_of_leaves() -> None:
-    assert leaf_titles("/tv/S/S - S01E02 - The Name (2001).mkv") == ["The Name"]
-    assert leaf_titles("/tv/S/S.s01e02e03.The.Name.1080p.mkv") == ["The Name"]
-    assert leaf_titles("/tv/S/S 1x02 Name.mkv") == ["Name"]
-    assert leaf_titles("/music/A/B/1-06 - Gilded Desert.flac") == ["Gilded Desert", "1-06 - Gilded Desert"]
-
-
-def test_folders_are_mapped_by_whole_components() -> None:
-    assert mapped("/stash/a.mkv", "/stash", "/plex/") == "/plex/a.mkv"
-    assert mapped("/stashed/a.mkv", "/stash", "/plex") is None
-    assert mapped("/stash/b/a.mkv", "/stash", "P:\\media") == "P:\\media\\b\\a.mkv"
-    assert mapped("P:\\media\\b\\a.mkv", "P:\\media\\", "/plex") == "/plex/b/a.mkv"
-    assert mapped("/a", None, "/plex") is None
-
-
-@pytest.mark.parametrize(
-    ("path", "windows"),
-    [("C:\\a", True), ("c:/a", True), ("\\\\nas\\a", True), ("/a", False), ("C:", False), ("é:/a", False), ("", False)],
-)
-def test_paths_that_begin_like_those_of_windows(path: str, windows: bool) -> None:
-    assert is_windows(path) is windows
-
-
-def test_a_hit_imports_little(tmp_path: Path) -> None:
-    MatchCache(tmp_path).set_match("Movies", "/a.mkv", "/library/metadata/1")
-    code = (
-        "import sys; from types import SimpleNamespace as N\n"
-        "from plexindex.compat import MatchCache, configure, find_plex_items_with_confidence\n"
-        "configure(confidence=str)\n"
-        "section = N(title='Movies', fetchItem=lambda key: key)\n"
-        "found = find_plex_items_with_confidence(section, '/a.mkv', match_cache=MatchCache(sys.argv[1]))\n"
-        "print(found[0], found[1], {'re', 'enum', 'unicodedata', 'logging', 'urllib'} & set(sys.modules))"
+def test_several_that_fit_are_low(plex: PlexCache) -> None:
+    library = section(ITEMS)
+    plex.set_library_items("Movies", ITEMS)
+    assert find_plex_items_with_confidence(library, "/stash/movie.mkv", library_cache=plex) == (
+        "low",
+        None,
+        [HEAT, RONIN],
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _WITH_PATH + code, tmp_path], capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "high /library/metadata/1 set()", done.stderr
+    assert asked(library) == ["fetchItem", "fetchItem"]
+    library = section(ITEMS)
+    assert find_plex_items_with_confidence(library, "/stash/movie.mkv") == (MatchConfidence.LOW, None, [HEAT, RONIN])
 
 
-def test_the_match_kinds_in_their_order() -> None:
-    rows = [
-        ("raw", ["/p/A.mkv"]),
-        ("normal", ["/p/a.mkv"]),
-        ("mapped", ["/plex/A.mkv"]),
-        ("suffix", ["/q/p/A.mkv"]),
-        ("name", ["/q/A.mkv"]),
-        ("other", ["/p/b.mkv", ""]),
-    ]
-    assert best(rows, "/p/A.mkv", "/plex/A.mkv") == ["raw"]
-    assert best(rows[1:], "/p/A.mkv", "/plex/A.mkv") == ["normal"]
-    assert best(rows[2:], "/p/A.mkv", "/plex/A.mkv") == ["mapped"]
-    assert best(rows[3:], "/p/A.mkv", "/plex/A.mkv") == ["suffix"]
-    assert best(rows[4:], "/p/A.mkv", "/plex/A.mkv") == ["name"]
-    assert best(rows[5:], "/p/A.mkv", "/plex/A.mkv") == []
-    assert best([("e\u0301", ["/x/e\u0301.mkv"])], "/y/É.mkv", None) == ["e\u0301"]
+def test_another_title_or_album_speaks_against_an_item() -> None:
+    alien = {"type": "movie", "title": "Alien", "originalTitle": "Alien", "year": 1979}
+    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
+    for path, against in [
+        ("/stash/Alien (1979)/movie.mkv", False),
+        ("/stash/Alien.1979.1080p.BluRay/movie.mkv", False),
+        ("/stash/films/movie.mkv", False),
+        ("/stash/Films 1979/Alien/movie.mkv", False),
+        ("/stash/Mad Max (1979)/movie.mkv", True),
+        ("/stash/Aliens (1979)/movie.mkv", True),
+    ]:
+        assert contradicts(path, listed, alien) is against, path
+    # The file's own name tells it, whatever its folder is called.
+    named = ["/plex/movies/Alien (1979)/Alien.mkv"]
+    assert not contradicts("/stash/Horror (1979)/Alien.mkv", named, alien)
+    # In another language, as the listed folder has it.
+    foreign = {**alien, "title": "Amélie", "originalTitle": None, "year": 2001}
+    folder = "Le Fabuleux Destin (2001)"
+    assert not contradicts(f"/stash/{folder}/movie.mkv", [f"/plex/{folder}/a/movie.mkv"], foreign)
+    intro: dict[str, object] = {
+        "type": "track",
+        "grandparentTitle": "The Nobodies",
+        "parentTitle": "First Light",
+        "title": "Intro",
+    }
+    for path, against in [
+        ("/stash/The Nobodies/First Light/01 - Intro.flac", False),
+        ("/stash/Nobodies/First Light (1999)/01 - Intro.flac", False),
+        ("/stash/The Nobodies/First Light/CD1/01 - Intro.flac", False),
+        ("/stash/01 - Intro.flac", False),
+        ("/stash/music/01 - Intro.flac", False),
+        ("/stash/The Nobodies/Second Night/01 - Intro.flac", True),
+        ("/stash/The Nobodies/1999 - Second Night/01 - Intro.flac", True),
+        ("/stash/The Nobodies/1999 - First Light/01 - Intro.flac", False),
+    ]:
+        assert contradicts(path, ["/plex/music/a/b/01 - Intro.flac"], intro) is against, path

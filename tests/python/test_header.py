@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import ctypes
-import inspect
+import json
 import re
 from typing import Any, get_args
 
-import header
 import plexindex
 import pytest
+from conftest import REPOSITORY
 from plexindex import _answers, _constants, _errors, _items, _lazy_index, _native, _types
 from plexindex._cli import doctor_files
+
+# build.rs writes it beside the header; test_abi.py compares it with what a C compiler says.
+ABI: dict[str, Any] = json.loads((REPOSITORY / "include" / "plexindex.json").read_text(encoding="utf-8"))
+
+
+def without_prefix(named: dict[str, Any]) -> dict[str, Any]:
+    """The same, by names without `plexindex_`."""
+    return {re.sub("^plexindex_", "", name, flags=re.IGNORECASE): value for name, value in named.items()}
+
+
+def plain_type(kind: str) -> str:
+    """`const plexindex_query *` as `plexindex_query*`."""
+    return re.sub(r"\bconst\b|\s", "", kind)
+
+
+HEADER_CONSTANTS: dict[str, int] = without_prefix(ABI["constants"])
+STATUSES: dict[str, int] = without_prefix(ABI["statuses"])
+FIELDS = {name: struct["fields"] for name, struct in without_prefix(ABI["structs"]).items()}
+# The sizes of structs are under "", and the offsets under the names of members.
+LAYOUT = {
+    name: {"": struct["size"], **{field["name"]: field["offset"] for field in struct["fields"]}}
+    for name, struct in without_prefix(ABI["structs"]).items()
+}
 
 CONSTANTS = {name: value for name, value in vars(_constants).items() if name.isupper() and isinstance(value, int)}
 
@@ -65,19 +88,18 @@ TYPES: dict[str, Any] = {
 def test_constants_are_those_of_the_header() -> None:
     # The others have names in Python: test_names_stand_at_their_number().
     named = ("MATCH_", "CONFIDENCE_", "REASON_", "REQUEST_", "KIND_")
-    numbers = {name: number for name, number in header.constants().items() if not name.startswith(named)}
-    expected = {**numbers, **header.statuses()}
+    numbers = {name: number for name, number in HEADER_CONSTANTS.items() if not name.startswith(named)}
+    expected = {**numbers, **STATUSES}
     assert len(expected) > 50
     assert {name: CONSTANTS.get(name) for name in expected} == expected
     assert set(CONSTANTS) - set(expected) == {"FIRST_ERROR"}
 
 
 def test_every_status_has_a_name_and_every_error_an_exception() -> None:
-    statuses = header.statuses()
-    assert {name.lower(): number for name, number in statuses.items()} == {
+    assert {name.lower(): number for name, number in STATUSES.items()} == {
         name: number for number, name in _constants.STATUS_NAMES.items()
     }
-    errors = {number for number in statuses.values() if number >= _constants.FIRST_ERROR}
+    errors = {number for number in STATUSES.values() if number >= _constants.FIRST_ERROR}
     assert set(_errors.BY_STATUS) == errors
     for number, kind in _errors.BY_STATUS.items():
         assert kind.status == number
@@ -107,7 +129,7 @@ def test_an_unknown_status_falls_to_the_parent_of_its_block() -> None:
     ],
 )
 def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> None:
-    numbers = {name: number for name, number in header.constants().items() if name.startswith(prefix)}
+    numbers = {name: number for name, number in HEADER_CONSTANTS.items() if name.startswith(prefix)}
     assert {prefix + name.upper(): number for number, name in enumerate(names)} == numbers
 
 
@@ -120,59 +142,37 @@ def test_each_match_kind_has_its_word_and_its_row_in_the_doctor_s_report() -> No
 
 
 def test_item_kinds_are_those_of_the_header() -> None:
-    kinds = {name: number for name, number in header.constants().items() if name.startswith("KIND_")}
+    kinds = {name: number for name, number in HEADER_CONSTANTS.items() if name.startswith("KIND_")}
     assert {number: name.removeprefix("KIND_").lower() for name, number in kinds.items() if number} == _constants.KINDS
 
 
-def test_defaults_of_open_are_those_of_the_header() -> None:
-    parameters = inspect.signature(plexindex.open).parameters
-    for option, field, unit in (
-        ("connect_timeout", "connect_timeout_ms", 1000),
-        ("read_timeout", "read_timeout_ms", 1000),
-        ("retry_for", "retry_ms", 1000),
-        ("matches_limit", "matches_limit", 1),
-        ("page_size", "page_size", 1),
-    ):
-        default = re.search(r"\b0: ([\d,]+)", header.comment("options", field))
-        assert default is not None, field
-        assert parameters[option].default * unit == int(default[1].replace(",", "")), option
-    assert "0: one hour" in header.comment("options", "library_ttl_ms")
-    assert parameters["library_ttl"].default == 3600
-    assert "0: 24 hours" in header.comment("options", "max_age_ms")
-    assert parameters["max_age"].default == 24 * 3600
-
-
 def test_functions_have_the_header_s_signatures() -> None:
-    expected = header.functions()
-    assert set(_native.SIGNATURES) == set(expected)
-    for name, (result, arguments) in expected.items():
-        bound_result, bound_arguments = _native.SIGNATURES[name]
-        assert bound_result is TYPES[result], name
-        assert [kind.__name__ for kind in bound_arguments] == [TYPES[kind].__name__ for kind in arguments], name
+    functions = without_prefix(ABI["functions"])
+    assert set(_native.SIGNATURES) == set(functions)
+    for name, function in functions.items():
+        result, arguments = _native.SIGNATURES[name]
+        assert result is TYPES[plain_type(function["result"])], name
+        expected = [TYPES[plain_type(argument["type"])].__name__ for argument in function["arguments"]]
+        assert [kind.__name__ for kind in arguments] == expected, name
 
 
 def test_structs_have_the_header_s_layout() -> None:
-    layout = header.layout()
     for name, struct in STRUCTS.items():
-        assert ctypes.sizeof(struct) == layout[name][""], name
+        assert ctypes.sizeof(struct) == LAYOUT[name][""], name
         fields = {field[0]: getattr(struct, field[0]).offset for field in struct._fields_}
-        for member, offset in layout[name].items():
+        for member, offset in LAYOUT[name].items():
             if member:
                 assert fields[member if member in fields else SPLIT[member]] == offset, (name, member)
     numbers = tuple(range(1, 14))
-    assert len(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 0, 0)) == layout["options"][""]
-    assert len(_lazy_index.packed_query(0, 0, 0, 0)) == layout["query"][""]
+    assert len(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 0, 0)) == LAYOUT["options"][""]
     options = _native.COptions.from_buffer_copy(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 77, 2))
     named = [*("library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms")]
     named += ("matches_limit", "flags", "page_size", "log_level", "slow_ms", "size_limit", "shared_retry_ms")
-    assert [getattr(options, name) for name in ("size", *named)] == [layout["options"][""], *numbers]
-    query = _native.CQuery.from_buffer_copy(_lazy_index.packed_query(7, 0, 5, 3))
-    assert (query.size, query.library, query.text_length, query.flags) == (layout["query"][""], 7, 5, 3)
+    assert [getattr(options, name) for name in ("size", *named)] == [LAYOUT["options"][""], *numbers]
 
 
 def test_answer_structs_are_read_in_the_header_s_order() -> None:
-    layout = header.layout()
-    answers, answer, item = layout["answers"], layout["answer"], layout["item"]
+    answers, answer, item = LAYOUT["answers"], LAYOUT["answer"], LAYOUT["item"]
     assert [answers[name] // 4 for name in ("item_size", "first", "log_lines")] == [
         *(_answers.ITEM_STEP, _answers.FIRST, _answers.LOG_LINES)
     ]
@@ -191,5 +191,5 @@ def test_answer_structs_are_read_in_the_header_s_order() -> None:
 
 
 def test_arrays_are_as_long_as_in_the_header() -> None:
-    counts = {field["name"]: field["count"] for field in header.structs()["stats"] if "count" in field}
+    counts = {field["name"]: field["count"] for field in FIELDS["stats"] if "count" in field}
     assert counts == {"answers": len(_constants.MATCH_KINDS), "requests": len(_constants.REQUESTS), "last_failure": 512}

@@ -5,7 +5,6 @@ Each in a process of its own, since an index is opened that way only where nothi
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -110,22 +109,6 @@ def test_a_closed_one_says_so(store: tuple[str, ...]) -> None:
     assert run(code, store) == [said, said, said, "Index False"]
 
 
-def test_errors_of_opening_are_the_same(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    code = (
-        "try: plexindex.open(sys.argv[1], 'http://x', 't', **eval(sys.argv[2]))\n"
-        "except plexindex.Error as error: print(repr(error))\n"
-    )
-    for options in ("{}", "{'mappings': [('', '/data')]}", "{'page_size': 0}", "{'library_ttl': -1}"):
-        folder = file if options == "{}" else tmp_path / "new"
-        said = {
-            run_python("import sys, plexindex\n" + load + code, folder, options) for load in ("", "plexindex.Index\n")
-        }
-        assert len(said) == 1, said
-        assert "Error(" in said.pop()
-
-
 def test_log_lines_are_handed_on(store: tuple[str, ...]) -> None:
     code = (
         "import sys, logging\n"
@@ -137,63 +120,6 @@ def test_log_lines_are_handed_on(store: tuple[str, ...]) -> None:
     printed = run_python(code, store[0], "https://127.0.0.1:1")
     assert "plexindex " in printed
     assert printed.endswith("LazyIndex\n")
-
-
-def test_threads_that_ask_at_once_all_get_their_answer(store: tuple[str, ...]) -> None:
-    code = (
-        "import threading\n"
-        "sys.setswitchinterval(1e-6)\n"
-        "wrong = []\n"
-        "def ask(number):\n"
-        "    for _ in range(20):\n"
-        "        if movies.lookup_key(path) != key: wrong.append('lookup')\n"
-        "        if movies.match(path).key != key: wrong.append('match')\n"
-        "        if number == 3 and not isinstance(index, plexindex.Index): wrong.append('kind')\n"
-        "threads = [threading.Thread(target=ask, args=(number,)) for number in range(6)]\n"
-        "for thread in threads: thread.start()\n"
-        "for thread in threads: thread.join()\n"
-        "index.close()\n"
-        "print(wrong)\n"
-    )
-    assert run(code, store) == ["[]"]
-
-
-def test_what_is_dropped_is_closed(store: tuple[str, ...]) -> None:
-    code = (
-        "import os\n"
-        "lookup = movies.lookup_key\n"
-        "del index, movies\n"
-        "print(lookup(path) == key)\n"
-        "del lookup\n"
-        "print([name for name in os.listdir('/proc/self/fd') if folder in os.path.realpath('/proc/self/fd/' + name)])\n"
-        "again = plexindex.open(folder, url, token)\n"
-        "print(again.library('Movies').lookup_key(path) == key)\n"
-    )
-    if sys.platform == "linux":
-        assert run(code, store) == ["True", "[]", "True"]
-
-
-def test_every_option_arrives(store: tuple[str, ...]) -> None:
-    # Each is refused by the library with its own name, through the accelerator as through ctypes.
-    given = {
-        "deadline": 2e9,
-        "user": "x" * 100_000,
-        "ca_file": "/nowhere/ca.pem",
-        "mappings": [("/a", "/b"), ("(", "/c")],
-    }
-    code = (
-        "import sys, plexindex\n"
-        "def tried(**options):\n"
-        "    try:\n"
-        "        with plexindex.open(sys.argv[1], 'https://127.0.0.1:1', 't', **options) as index:\n"
-        "            return str(index.library('Movies').lookup_key('/x'))\n"
-        "    except plexindex.Error as error: return repr(error)\n"
-        "print([tried(**{name: value}) for name, value in eval(sys.argv[2]).items()])\n"
-    )
-    light, full = (
-        run_python(code.replace("def", load + "def", 1), store[0], given) for load in ("", "plexindex.Index\n")
-    )
-    assert light == full
 
 
 def test_a_fork_while_another_thread_asks(store: tuple[str, ...]) -> None:

@@ -11,30 +11,10 @@ from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, run_python
+from conftest import OpenIndex, Server
 from plexindex import _accelerator
 
 pytestmark = pytest.mark.both
-
-
-def test_a_context_manager_closes(cache: Path) -> None:
-    with plexindex.open(cache) as index:
-        assert index.is_open
-        assert repr(index) == f"<plexindex.Index {str(cache)!r} open>"
-    assert not index.is_open
-    assert repr(index) == f"<plexindex.Index {str(cache)!r} closed>"
-    index.close()
-    again = plexindex.open(cache)
-    again.close()
-    for closed in (index, again):
-        with pytest.raises(plexindex.ClosedError, match="is closed: open it again"), closed:
-            pass
-
-
-def test_it_closes_when_something_is_raised(cache: Path) -> None:
-    with pytest.raises(ZeroDivisionError), plexindex.open(cache) as index:
-        raise ZeroDivisionError
-    assert not index.is_open
 
 
 def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Callable[[], object]]:
@@ -42,27 +22,15 @@ def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Calla
     lookup = movies.lookup_key
     return [
         lambda: lookup("/x"),
-        lambda: lookup(b"/x"),
-        lambda: movies.lookup_key("/x"),
         lambda: plexindex.Library.lookup_key(movies, "/x"),
         lambda: movies.lookup_keys(["/x"]),
         lambda: movies.match("/x"),
         lambda: movies.match_paths(["/x"]),
-        lambda: movies.match_guid("plex://movie/1"),
-        lambda: movies.record_match("/x", "7"),
         lambda: movies.record_matches([("/x", "7")]),
         lambda: movies.invalidate_path("/x"),
-        lambda: movies.invalidate_item("7"),
-        lambda: movies.invalidate(),
         lambda: movies.refresh(),
         lambda: index.library("Movies"),
-        lambda: index.library("Never asked for"),
-        lambda: index.library(),
-        lambda: index.match("/x", "Movies"),
-        lambda: index.match("/x"),
         lambda: index.match_paths([], "Movies"),
-        lambda: index.invalidate_all(),
-        lambda: index.clear(),
         lambda: index.refresh(),
         lambda: index.libraries(),
         lambda: index.stats(),
@@ -82,12 +50,6 @@ def test_use_after_close_is_an_error(cache: Path) -> None:
     assert "(closed)" in repr(movies)
 
 
-def test_the_fast_path_keeps_its_index(cache: Path) -> None:
-    lookup = plexindex.open(cache).library("Movies").lookup_key
-    gc.collect()
-    assert lookup("/x") is None
-
-
 def test_an_index_without_a_reference_closes_itself(cache: Path) -> None:
     index = plexindex.open(cache)
     movies = index.library("Movies")
@@ -100,27 +62,6 @@ def test_an_index_without_a_reference_closes_itself(cache: Path) -> None:
         assert gone() is None, "there is a reference cycle"
     finally:
         gc.enable()
-
-
-def test_an_index_may_be_left_open_at_the_end(cache: Path) -> None:
-    run_python("import sys, plexindex\nindex = plexindex.open(sys.argv[1])\nmovies = index.library('Movies')", cache)
-
-
-def test_opening_and_closing_many_times(cache: Path) -> None:
-    for _ in range(50):
-        with plexindex.open(cache) as index:
-            assert index.library("Movies").lookup_key("/x") is None
-
-
-def test_two_indexes_on_one_folder(open_index: OpenIndex, server: Server) -> None:
-    one, two = open_index(), open_index()
-    path = server.paths(1)[0]["path"]
-    assert one.match(path, "Movies")
-    server.reset()
-    assert two.match(path, "Movies")
-    assert server.requests() == 0
-    one.record_match("/host/a.mkv", "7", "Movies")
-    assert two.match("/host/a.mkv", "Movies").match_kind in ("confirmed", "none")
 
 
 def run_threads(count: int, work: Callable[[int], None]) -> None:
@@ -220,12 +161,6 @@ def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: S
 
     run_threads(2, work)
     assert server.get("stats")["requests"]["listing"] < 250
-
-
-def test_several_threads_close_at_once(cache: Path) -> None:
-    index = plexindex.open(cache)
-    run_threads(8, lambda _: index.close())
-    assert not index.is_open
 
 
 def test_without_a_global_lock_lookups_count_as_calls(

@@ -2,64 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import threading
-from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, run_python
-
-SECOND = """
-import sys, plexindex
-cache, url, token, first, second = sys.argv[1:]
-with plexindex.open(cache, server_url=url, token=token) as index:
-    movies = index.library("Movies")
-    print(movies.lookup_key(first), movies.match(second).match_kind, index.match(first).title)
-    movies.record_match("/host/second.mkv", movies.match(second).rating_key)
-    print(index.stats().request_count)
-"""
-
-
-@pytest.mark.both
-def test_a_second_process_answers_fast_lookups_at_once(index: plexindex.Index, cache: Path, server: Server) -> None:
-    movies = index.library("Movies")
-    movies.refresh()
-    index.refresh("TV Shows")
-    first, second = server.paths(1)[:2]
-    movies.record_match("/host/first.mkv", first["ratingKey"])
-    server.reset()
-    printed = run_python(SECOND, cache, server.url, server.token, first["path"], second["path"]).splitlines()
-    assert printed == [f"/library/metadata/{first['ratingKey']} exact {first['title']}", "0"]
-    assert server.requests() == 0
-    # What it recorded is known here by the time it has ended.
-    assert movies.match("/host/second.mkv").rating_key == second["ratingKey"]
+from conftest import OpenIndex, Server
 
 
 def child(cache: str, path: str, key: str) -> None:
     """In a process of its own: the fast lookup's answer, or an exit code."""
     with plexindex.open(cache, offline=True) as index:
         sys.exit(0 if index.library("Movies").lookup_key(path) == key else 3)
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_processes_of_multiprocessing(
-    index: plexindex.Index, cache: Path, server: Server, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    movies = index.library("Movies")
-    movies.refresh()
-    row = server.paths(1)[0]
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    arguments = (str(cache), row["path"], f"/library/metadata/{row['ratingKey']}")
-    context = multiprocessing.get_context(method)
-    processes = [context.Process(target=child, args=arguments) for _ in range(2)]  # type: ignore[attr-defined]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0]
 
 
 @pytest.mark.both

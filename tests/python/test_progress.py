@@ -51,18 +51,6 @@ def test_progress_is_told(slow: plexindex.Index, server: Server) -> None:
     assert seen == []
 
 
-def test_the_index_s_own_callback(open_index: OpenIndex, server: Server) -> None:
-    default: list[plexindex.Progress] = []
-    given: list[plexindex.Progress] = []
-    server.fault(kind="listing", action="delay", ms=30, count=0)
-    index = open_index(page_size=20, progress=default.append)
-    index.refresh("Movies", progress=given.append)
-    assert given
-    assert not default
-    index.refresh("Movies", full=True)
-    assert default
-
-
 def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Server) -> None:
     def listen(progress: plexindex.Progress) -> None:
         if progress.items >= 40:
@@ -79,27 +67,6 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
     for ask in (slow.refresh, slow.library("Movies").refresh):
         with pytest.raises(StopError):
             ask(full=True, progress=listen)
-
-
-def test_a_callback_that_returns_false_ends_the_call(slow: plexindex.Index, server: Server) -> None:
-    with pytest.raises(plexindex.AbortedError, match="stopped"):
-        slow.match(last_path(server), "Movies", progress=lambda progress: progress.items < 40)
-    assert slow.match(last_path(server), "Movies", progress=lambda _: None).match_kind == "exact"
-
-
-def test_the_last_word_of_a_callback_counts(open_index: OpenIndex, server: Server) -> None:
-    # A quick fetch tells of its progress once, when all is fetched.
-    index = open_index()
-
-    def refuse(progress: plexindex.Progress) -> None:
-        raise StopError(progress.items)
-
-    for _ in range(5):
-        with pytest.raises(StopError):
-            index.refresh("Movies", full=True, progress=refuse)
-    with pytest.raises(plexindex.AbortedError, match="stopped"):
-        index.refresh("Movies", full=True, progress=lambda _: False)
-    assert index.match(last_path(server), "Movies", offline=True).match_kind == "exact"
 
 
 def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> None:
@@ -152,15 +119,3 @@ def interrupt_after(server: Server, listings: int) -> None:
         _thread.interrupt_main()  # what Windows' handler of Ctrl-C does
     else:
         os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_another_signal_s_exception_ends_a_fetch(slow: plexindex.Index) -> None:
-    def handle(number: int, _: object) -> None:
-        raise StopError(number)
-
-    before = signal.signal(signal.SIGUSR1, handle)
-    try:
-        with pytest.raises(StopError):
-            slow.refresh("Movies", progress=lambda _: os.kill(os.getpid(), signal.SIGUSR1))
-    finally:
-        signal.signal(signal.SIGUSR1, before)

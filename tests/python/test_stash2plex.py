@@ -155,35 +155,6 @@ def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
     assert len(log.splitlines()) == 1
 
 
-def test_the_swap_changes_no_other_code(tmp_path: Path) -> None:
-    """So without the package all is as before."""
-    run_host(tmp_path, ["swap"])
-    files = {path: path.read_text() for path in tmp_path.rglob("*.*") if "__pycache__" not in path.parts}
-    changed = {str(path.relative_to(tmp_path)) for path, text in files.items()}
-    changed -= {name for name, text in HOST.items() if files[tmp_path / name] == text}
-    assert changed == {
-        "docs/api/plex.md",
-        *(f"plex/{name}.py" for name in ("cache", "implementation", "matcher")),
-        *(f"plex/without_plexindex/{name}.py" for name in ("__init__", "cache", "matcher")),
-        "tests/plex/test_implementation.py",
-        "tests/with_plexindex.coveragerc",
-    }
-    for name in ("cache", "matcher"):
-        assert files[tmp_path / f"plex/without_plexindex/{name}.py"] == HOST[f"plex/{name}.py"]
-
-
-def test_a_checkout_without_a_name_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "plex").mkdir()
-    (tmp_path / "plex" / "cache.py").write_text("class PlexCache: pass\n")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "swap"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr.splitlines()) == (
-        1, ["plex/cache.py has no MatchCache: this script knows Stash2Plex 1.6.14"]
-    )  # fmt: skip
-    assert [path.name for path in (tmp_path / "plex").iterdir()] == ["cache.py"]
-
-
 @pytest.mark.parametrize("content", [b"", b"\x7fELF and no more", None])
 def test_with_a_broken_library_all_is_as_before(tmp_path: Path, content: bytes | None) -> None:
     library = tmp_path / "broken.so"
@@ -233,67 +204,9 @@ def test_what_is_raised_is_the_host_s_and_plexapi_s(monkeypatch: pytest.MonkeyPa
     assert isinstance(missing(), HostNotFound)
 
 
-def test_what_is_no_exception_s_class_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for odd in (None, object(), int, lambda text: text, type("Ours", (NotFound,), {})):
-        host_module(monkeypatch, odd)
-        assert isinstance(missing(), NotFound)
-
-    class Final(Exception):  # noqa: N818
-        """Nothing may derive from it."""
-
-        def __init_subclass__(cls) -> None:
-            raise TypeError(cls)
-
-    host_module(monkeypatch, Final)
-    assert type(missing()) is Final
-
-
-def test_nothing_is_imported_to_raise() -> None:
-    code = (
-        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(plexindex.__file__).parents[1])!r}]\n"
-        "from compat_items import section\n"
-        "from plexindex import compat\n"
-        "try: compat.find_plex_items_with_confidence(section(), '/x/y.mkv')\n"
-        "except compat.NotFoundError as error: print(type(error).__name__, 'plexapi' in sys.modules)"
-    )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "NotFoundError False\n"
-
-
 def test_counters_can_be_set(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
     cache._hits, cache._misses = 8, 2
     assert cache.get_match("Movies", "/x") is None
     assert (cache._hits, cache._misses, cache.get_stats()["hits"]) == (8, 3, 8)
     cache.close()
-
-
-COMMIT = "ee39ad2"
-
-
-@pytest.mark.skipif("STASH2PLEX" not in os.environ, reason="STASH2PLEX names no checkout")
-@pytest.mark.parametrize(
-    ("steps", "broken"),
-    [
-        (["swap"], False),
-        (["swap"], True),
-        (["swap", "strict"], False),
-        (["swap", "strict"], True),
-        (["swap", "finish"], False),
-        (["swap", "strict", "finish"], False),
-    ],
-)
-def test_the_host_s_own_tests_pass(tmp_path: Path, steps: list[str], broken: bool) -> None:
-    root = tmp_path / "host"
-    checkout = os.environ["STASH2PLEX"]
-    subprocess.run(["git", "clone", "--quiet", "--no-checkout", checkout, str(root)], check=True)
-    subprocess.run(["git", "checkout", "--quiet", COMMIT], cwd=root, check=True)
-    edited(root, *steps)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    if "finish" not in steps and not broken:
-        command.append("--cov-config=tests/with_plexindex.coveragerc")
-    environment = {**os.environ, "PYTHONPATH": str(Path(plexindex.__file__).parents[1])}
-    if broken:
-        environment["PLEXINDEX_LIBRARY"] = __file__
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    print(done.stdout.splitlines()[-1])
-    assert done.returncode == 0, done.stdout[-3000:]

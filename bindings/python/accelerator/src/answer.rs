@@ -5,9 +5,9 @@ use std::ffi::{c_char, c_void};
 use std::ptr::{null, null_mut};
 
 use pyo3_ffi as py;
-use pyo3_ffi::{Py_ssize_t, PyObject};
+use pyo3_ffi::PyObject;
 
-use super::{Buffer, Method, OwnedRef, addresses, bind, bound, call_fallback, exactly, none, text};
+use super::{Arguments, Bound, Buffer, Cell, OwnedRef, call_bound, definition, function, text};
 
 /// `plexindex_match_path`.
 type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
@@ -38,132 +38,90 @@ const BLOCK_WORDS: usize = 2048;
 /// Offset of the number of waiting log lines in a block.
 const LOG_LINES: usize = 20;
 
-/// The state bound to `match`.
-struct Answers {
+/// `match_path(function, index, library, make, index_object, drain_log)`: full answers of one library.
+pub struct Answers {
     function: MatchPath,
-    /// Addresses of the handles of index and library; these are NULL once the index is closed. The objects below keep
-    /// the addresses valid.
-    index_cell: *const *const c_void,
-    library_cell: *const *const c_void,
+    index: Cell,
+    library: Cell,
     /// Receives the answer's block. Used under Python's lock, while no Python code runs.
     block_buffer: UnsafeCell<Vec<u64>>,
-    /// Called as `make(block, None, index, path)` to create the answer.
+    /// Called as `make(block, None, index_object, path)` to create the answer.
     make: OwnedRef,
     index_object: OwnedRef,
     /// Called when log lines are waiting.
     drain_log: OwnedRef,
-    /// Called with the same arguments if the answer would need a wait.
-    fallback: OwnedRef,
 }
 
-static MATCH: Method = Method::named(c"match", match_path, c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nFind the item of a file in this library: see Index.match_path().");
-
-/// `bind_match(function, index, library, make, index_object, drain_log, fallback)`: see [`Answers`].
-pub unsafe extern "C" fn bind_match(
-    _: *mut PyObject,
-    arguments: *mut *mut PyObject,
-    count: Py_ssize_t,
-) -> *mut PyObject {
-    // SAFETY: Python's call, with the address of plexindex_match_path.
-    unsafe {
-        let Some([function, index, library, make, index_object, drain_log, fallback]) = exactly(arguments, count)
-        else {
-            return null_mut();
-        };
-        let Some([function, index_cell, library_cell]) = addresses([*function, *index, *library]) else {
-            return null_mut();
-        };
-        let answers = Answers {
-            function: std::mem::transmute::<*mut c_void, MatchPath>(function),
-            index_cell: index_cell.cast(),
-            library_cell: library_cell.cast(),
-            block_buffer: UnsafeCell::new(vec![0; BLOCK_WORDS]),
-            make: OwnedRef::new(*make),
-            index_object: OwnedRef::new(*index_object),
-            drain_log: OwnedRef::new(*drain_log),
-            fallback: OwnedRef::new(*fallback),
-        };
-        bind(answers, &MATCH)
-    }
-}
-
-unsafe extern "C" fn match_path(
-    own: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    names: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: bound by `bind_match`; the arguments are the caller's until this returns.
-    unsafe {
-        let answers: &Answers = bound(own);
-        if count != 1 || !(names.is_null() || py::PyTuple_Size(names) == 0) {
-            return call_fallback(&answers.fallback, arguments, count, names);
-        }
-        let Some((block, log_lines)) = at_once(answers, *arguments) else {
-            return call_fallback(&answers.fallback, arguments, count, names);
-        };
-        if block.is_null() {
-            return null_mut();
-        }
-        if log_lines > 0 {
-            let drain_log = py::PyObject_CallFunctionObjArgs(answers.drain_log.0, null_mut::<PyObject>());
-            if drain_log.is_null() {
-                py::Py_DecRef(block);
-                return null_mut();
+impl Answers {
+    /// Returns the block of the answer (NULL: an exception is set) and the number of waiting log lines; `None` if only
+    /// the function in Python can answer.
+    unsafe fn match_at_once(&self, path: *mut PyObject) -> Option<(OwnedRef, u32)> {
+        // SAFETY: the path is alive; under Python's lock the handles are open or NULL, and nothing else uses the buffer.
+        unsafe {
+            let path = text(path)?;
+            let (index, library) = (self.index.handle()?, self.library.handle()?);
+            let block_buffer = &mut *self.block_buffer.get();
+            let query = Query {
+                size: size_of::<Query>(),
+                library,
+                text: path.as_ptr(),
+                length: path.count_bytes(),
+                deadline_ms: 0,
+                flags: AT_ONCE,
+                reserved: 0,
+                progress: null(),
+                progress_user: null_mut(),
+            };
+            let capacity = block_buffer.len() * size_of::<u64>();
+            let mut buffer = Buffer::over(block_buffer.as_mut_ptr().cast(), capacity);
+            let status = (self.function)(index, &raw const query, &raw mut buffer, null_mut());
+            let is_whole = (LOG_LINES + 4..=capacity).contains(&buffer.length);
+            if status == NOT_YET || !(0..FIRST_ERROR).contains(&status) || !is_whole {
+                return None;
             }
-            py::Py_DecRef(drain_log);
+            let log_lines = buffer.data.add(LOG_LINES).cast::<u32>().read_unaligned();
+            let block = py::PyBytes_FromStringAndSize(buffer.data, buffer.length.cast_signed());
+            Some((OwnedRef(block), log_lines))
         }
-        let nowhere = none();
-        let made = py::PyObject_CallFunctionObjArgs(
-            answers.make.0,
-            block,
-            nowhere,
-            answers.index_object.0,
-            *arguments,
-            null_mut::<PyObject>(),
-        );
-        py::Py_DecRef(nowhere);
-        py::Py_DecRef(block);
-        made
     }
 }
 
-/// Returns the block of the answer (NULL: an exception is set) and the number of waiting log lines; `None` for the
-/// fallback to Python.
-unsafe fn at_once(answers: &Answers, path: *mut PyObject) -> Option<(*mut PyObject, u32)> {
-    // SAFETY: the path is alive; the handles are open under Python's lock unless they are NULL; nothing else uses the buffer.
-    unsafe {
-        let path = text(path)?;
-        let (index, library) = (*answers.index_cell, *answers.library_cell);
-        if index.is_null() || library.is_null() {
-            return None;
+impl Bound for Answers {
+    const DEFINITION: &'static py::PyMethodDef = &definition(c"match", c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nReturns the item of a file in this library: see Index.match().", call_bound::<Self>);
+
+    unsafe fn new(arguments: Arguments) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let [address, index, library, objects @ ..] = arguments.only::<6>()?;
+            let (function, index, library) = (function(address)?, Cell::new(index)?, Cell::new(library)?);
+            let [make, index_object, drain_log] = objects.map(|object| OwnedRef::new(object));
+            let block_buffer = UnsafeCell::new(vec![0; BLOCK_WORDS]);
+            Some(Self {
+                function,
+                index,
+                library,
+                block_buffer,
+                make,
+                index_object,
+                drain_log,
+            })
         }
-        let block_buffer = &mut *answers.block_buffer.get();
-        let query = Query {
-            size: size_of::<Query>(),
-            library,
-            text: path.as_ptr(),
-            length: path.count_bytes(),
-            deadline_ms: 0,
-            flags: AT_ONCE,
-            reserved: 0,
-            progress: null(),
-            progress_user: null_mut(),
-        };
-        let mut buffer = Buffer {
-            data: block_buffer.as_mut_ptr().cast(),
-            capacity: block_buffer.len() * size_of::<u64>(),
-            length: 0,
-        };
-        let status = (answers.function)(index, &raw const query, &raw mut buffer, null_mut());
-        if status == NOT_YET
-            || !(0..FIRST_ERROR).contains(&status)
-            || !(LOG_LINES + 4..=buffer.capacity).contains(&buffer.length)
-        {
-            return None;
+    }
+
+    unsafe fn call(&self, arguments: Arguments) -> Option<*mut PyObject> {
+        // SAFETY: Python's call.
+        unsafe {
+            let [path] = arguments.only()?;
+            let (block, log_lines) = self.match_at_once(path)?;
+            block.0.as_ref()?;
+            let end = null_mut::<PyObject>();
+            if log_lines > 0 {
+                let drained = OwnedRef(py::PyObject_CallFunctionObjArgs(self.drain_log.0, end));
+                drained.0.as_ref()?;
+            }
+            let (make, index) = (self.make.0, self.index_object.0);
+            let answer = py::PyObject_CallFunctionObjArgs(make, block.0, py::Py_None(), index, path, end);
+            Some(answer)
         }
-        let log_lines = buffer.data.add(LOG_LINES).cast::<u32>().read_unaligned();
-        let block = py::PyBytes_FromStringAndSize(buffer.data, buffer.length.cast_signed());
-        Some((block, log_lines))
     }
 }

@@ -2,12 +2,13 @@
 //! takes longer than all the rest. `_lazy_index.py` names the functions and packs their structs.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ptr::null_mut;
+use std::mem::transmute;
+use std::ptr::{null, null_mut};
 
 use pyo3_ffi as py;
-use pyo3_ffi::{Py_ssize_t, PyObject};
+use pyo3_ffi::PyObject;
 
-use super::{Buffer, addresses, exactly, none};
+use super::{Arguments, Buffer, OwnedRef, failure, function, pointer_or_null, str_or_none};
 
 // From the C library, which every extension module is linked with.
 unsafe extern "C" {
@@ -29,129 +30,91 @@ type DrainLog = unsafe extern "C" fn(Receive, *mut c_void, *mut Buffer) -> i32;
 const MOST: usize = 7;
 
 /// `symbol(path, name)`: the address of a function, or None. The object stays loaded.
-pub unsafe extern "C" fn symbol(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+pub unsafe fn symbol(arguments: Arguments) -> *mut PyObject {
     // SAFETY: Python's call with `bytes`, which end with a NUL. Loading the object may run its code.
     unsafe {
-        let Some([path, name, ..]) = exactly::<2>(arguments, count).and_then(|given| pointers(given)) else {
-            return null_mut();
+        let Some([path, name, ..]) = pointers(arguments) else {
+            return failure();
         };
         let object = dlopen(path.cast(), LOCAL_NOW);
-        if object.is_null() {
-            return none();
-        }
-        let found = dlsym(object, name.cast());
-        if found.is_null() {
-            return none();
-        }
-        py::PyLong_FromVoidPtr(found)
+        let found = object
+            .as_ref()
+            .map(|_| dlsym(object, name.cast()))
+            .filter(|found| !found.is_null());
+        found.map_or_else(|| str_or_none(null()), |found| py::PyLong_FromVoidPtr(found))
     }
 }
 
 /// `address(buffer)`: where a `bytes` or `bytearray` keeps its data.
-pub unsafe extern "C" fn address(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+pub unsafe fn address(arguments: Arguments) -> *mut PyObject {
     // SAFETY: Python's call.
-    unsafe {
-        let data = exactly::<1>(arguments, count).and_then(|given| pointers(given));
-        data.map_or(null_mut(), |[data, ..]| py::PyLong_FromVoidPtr(data))
-    }
+    unsafe { pointers(arguments).map_or_else(failure, |[data, ..]| py::PyLong_FromVoidPtr(data)) }
 }
 
 /// `call(function, …)`: calls a function that takes only pointers and integers while other threads have Python's lock.
 /// Returns the status.
-pub unsafe extern "C" fn call(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
-    /// The type of a function with as many arguments.
-    macro_rules! function {
-        ($($one:ident)*) => { unsafe extern "C" fn($(function!(@ $one)),*) -> i32 };
-        (@ $one:ident) => { *mut c_void };
-    }
-    /// Calls the function with these arguments.
-    macro_rules! with {
-        ($function:ident $($one:ident)*) => {
-            std::mem::transmute::<*mut c_void, function!($($one)*)>($function)($($one),*)
-        };
-    }
+pub unsafe fn call(arguments: Arguments) -> *mut PyObject {
+    type Any = *mut c_void;
     // SAFETY: Python's call with the address of such a function; the caller keeps all memory alive until this returns.
     unsafe {
-        let given = std::slice::from_raw_parts(arguments, count.unsigned_abs());
-        let Some([function, one, two, three, four, five, six]) = pointers(given) else {
-            return null_mut();
+        let Some([function, one, two, three, four, five, six]) = pointers(arguments) else {
+            return failure();
         };
         let thread = py::PyEval_SaveThread();
-        let status = match count {
-            ..=1 => with!(function),
-            2 | 3 => with!(function one two),
-            4 => with!(function one two three),
-            5 => with!(function one two three four),
-            _ => with!(function one two three four five six),
+        let status = match arguments.count {
+            ..=1 => transmute::<Any, unsafe extern "C" fn() -> i32>(function)(),
+            2 | 3 => transmute::<Any, unsafe extern "C" fn(Any, Any) -> i32>(function)(one, two),
+            4 => transmute::<Any, unsafe extern "C" fn(Any, Any, Any) -> i32>(function)(one, two, three),
+            5 => transmute::<Any, unsafe extern "C" fn(Any, Any, Any, Any) -> i32>(function)(one, two, three, four),
+            _ => {
+                let function = transmute::<Any, unsafe extern "C" fn(Any, Any, Any, Any, Any, Any) -> i32>(function);
+                function(one, two, three, four, five, six)
+            }
         };
         py::PyEval_RestoreThread(thread);
         py::PyLong_FromLong(status.into())
     }
 }
 
-/// Returns what each argument is in C: an integer as it is, the data of a `bytes` or `bytearray`, NULL for None and for
-/// those that are not there. Sets an exception for anything else, for too many, and if the first one is NULL.
-unsafe fn pointers(given: &[*mut PyObject]) -> Option<[*mut c_void; MOST]> {
+/// Returns what each argument is in C; NULL for those that are missing. `None` if one is wrong, or the first one NULL.
+unsafe fn pointers(arguments: Arguments) -> Option<[*mut c_void; MOST]> {
     let mut found = [null_mut(); MOST];
-    // SAFETY: the caller's references, under Python's lock.
-    unsafe {
-        for (at, object) in given.iter().enumerate().take(MOST) {
-            found[at] = if py::PyBytes_Check(*object) != 0 {
-                py::PyBytes_AsString(*object).cast()
-            } else if py::PyByteArray_Check(*object) != 0 {
-                py::PyByteArray_AsString(*object).cast()
-            } else if *object == py::Py_None() {
-                null_mut()
-            } else {
-                super::address(*object)
-            };
-        }
-        if !py::PyErr_Occurred().is_null() {
-            return None;
-        }
-        if found[0].is_null() || given.len() > MOST {
-            py::PyErr_SetString(
-                py::PyExc_ValueError,
-                c"give an address and 6 arguments at most".as_ptr(),
-            );
-            return None;
-        }
+    // SAFETY: so many references are there.
+    let given = unsafe { std::slice::from_raw_parts(arguments.given, arguments.count.unsigned_abs()) };
+    for (place, object) in given.iter().enumerate() {
+        // SAFETY: Python's call has not returned.
+        *found.get_mut(place)? = unsafe { pointer_or_null(*object) }?;
     }
-    Some(found)
+    (!found[0].is_null()).then_some(found)
 }
 
-/// `lines(drain_log)`: the waiting log lines, as pairs of a level and bytes. Runs no Python code meanwhile.
-pub unsafe extern "C" fn lines(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+/// `lines(drain_log)`: the waiting log lines, in turns a level and bytes. Runs no Python code meanwhile.
+pub unsafe fn lines(arguments: Arguments) -> *mut PyObject {
     unsafe extern "C" fn receive(lines: *mut c_void, level: i32, text: *const c_char, length: usize) {
-        // SAFETY: the list of `lines`, and bytes that are there during this call; a tuple takes over what it is given.
+        // SAFETY: the list of `lines`, and bytes that are there during this call.
         unsafe {
-            let (text, line) = (
-                py::PyBytes_FromStringAndSize(text, length.cast_signed()),
-                py::PyTuple_New(2),
-            );
-            if !text.is_null() && !line.is_null() {
-                py::PyTuple_SetItem(line, 0, py::PyLong_FromLong(level.into()));
-                py::PyTuple_SetItem(line, 1, text);
-                py::PyList_Append(lines.cast(), line);
-            } else {
-                py::Py_XDECREF(text);
+            let text = py::PyBytes_FromStringAndSize(text, length.cast_signed());
+            for value in [py::PyLong_FromLong(level.into()), text] {
+                if !value.is_null() {
+                    py::PyList_Append(lines.cast(), value);
+                    py::Py_DecRef(value);
+                }
             }
-            py::Py_XDECREF(line);
         }
     }
     // SAFETY: Python's call with the address of plexindex_drain_log.
     unsafe {
-        let Some([function]) = exactly(arguments, count).and_then(|given: &[_; 1]| addresses(*given)) else {
-            return null_mut();
+        let Some(drain_log) = arguments.only().and_then(|[address]| function::<DrainLog>(address)) else {
+            return failure();
         };
-        let lines = py::PyList_New(0);
-        if !lines.is_null() {
-            std::mem::transmute::<*mut c_void, DrainLog>(function)(receive, lines.cast(), null_mut());
+        let lines = OwnedRef(py::PyList_New(0));
+        if !lines.0.is_null() {
+            drain_log(receive, lines.0.cast(), null_mut());
         }
-        if !py::PyErr_Occurred().is_null() {
-            py::Py_XDECREF(lines);
-            return null_mut();
+        if py::PyErr_Occurred().is_null() {
+            lines.release()
+        } else {
+            null_mut()
         }
-        lines
     }
 }

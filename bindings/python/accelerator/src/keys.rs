@@ -1,13 +1,15 @@
 //! Looks up the keys of one path or a list of paths.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use pyo3_ffi as py;
-use pyo3_ffi::{Py_ssize_t, PyObject};
+use pyo3_ffi::PyObject;
 
-use super::{Buffer, Lookup, Method, OwnedRef, addresses, bind, bound, exactly, item, new_str, none, text, utf8};
+use super::{Arguments, Bound, Buffer, Cell, OwnedRef, call_bound, definition, function, str_or_none, text, utf8};
 
+/// `plexindex_lookup_key`.
+type LookupKey = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
 
@@ -16,180 +18,140 @@ const PATHS_PER_CALL: usize = 256;
 /// Size of the buffer for the keys of these paths in bytes; enough for usual keys.
 const KEYS_BUFFER_SIZE: usize = PATHS_PER_CALL * 40;
 
-/// The state bound to a lookup.
-struct BoundLookup<F> {
+/// `lookup_key(function, library)`, and `lookup_keys` for a list of paths: lookups in one library.
+pub struct Lookup<F> {
     function: F,
-    /// Address of the library's handle, which is NULL once the index is closed. The function in Python keeps the
-    /// address valid.
-    cell: *const *const c_void,
-    /// Called with the same argument if the fast lookup cannot answer.
-    fallback: OwnedRef,
+    library: Cell,
 }
 
-impl<F> BoundLookup<F> {
-    /// Calls the function in Python.
-    fn call_python(&self, argument: *mut PyObject) -> *mut PyObject {
-        // SAFETY: both are alive, and a NULL ends the arguments.
-        unsafe { py::PyObject_CallFunctionObjArgs(self.fallback.0, argument, null_mut::<PyObject>()) }
+pub type LookUpOne = Lookup<LookupKey>;
+pub type LookUpMany = Lookup<LookupKeys>;
+
+impl<F: Copy> Lookup<F> {
+    /// Safety: called by Python; `F` is the type of the function at the given address.
+    unsafe fn from_arguments(arguments: Arguments) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let [address, library] = arguments.only()?;
+            Some(Self {
+                function: function(address)?,
+                library: Cell::new(library)?,
+            })
+        }
     }
 }
 
-/// # Safety
-/// Called by Python; `F` is the type of the function at the address given.
-unsafe fn bind_arguments<F: Copy>(arguments: *const *mut PyObject, count: Py_ssize_t) -> Option<BoundLookup<F>> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let [function, cell, fallback] = *exactly(arguments, count)?;
-        let [function, cell] = addresses([function, cell])?;
-        Some(BoundLookup {
-            function: std::mem::transmute_copy::<*mut c_void, F>(&function),
-            cell: cell.cast(),
-            fallback: OwnedRef::new(fallback),
-        })
+impl Bound for LookUpOne {
+    const DEFINITION: &'static py::PyMethodDef = &definition(
+        c"lookup_key",
+        c"lookup_key(path)\n--\n\nReturns the key of the item with this path, if a fast lookup knows it.",
+        call_bound::<Self>,
+    );
+
+    unsafe fn new(arguments: Arguments) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::from_arguments(arguments) }
+    }
+
+    unsafe fn call(&self, arguments: Arguments) -> Option<*mut PyObject> {
+        // SAFETY: Python's call. The key is copied before the next lookup.
+        unsafe {
+            let [path] = arguments.only()?;
+            let path = text(path)?;
+            let key = (self.function)(self.library.handle()?, path.as_ptr());
+            Some(str_or_none(key))
+        }
     }
 }
 
-static ONE: Method = Method::one(
-    c"lookup_key",
-    lookup_key,
-    c"lookup_key(path, /)\n--\n\nThe key of the item with this path, if a fast lookup knows it.",
-);
+impl Bound for LookUpMany {
+    const DEFINITION: &'static py::PyMethodDef = &definition(
+        c"lookup_keys",
+        c"lookup_keys(paths)\n--\n\nReturns the keys of a list of paths, in their order.",
+        call_bound::<Self>,
+    );
 
-static MANY: Method = Method::one(
-    c"lookup_keys",
-    lookup_keys,
-    c"lookup_keys(paths, /)\n--\n\nThe keys of a list of paths, in their order.",
-);
+    unsafe fn new(arguments: Arguments) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::from_arguments(arguments) }
+    }
 
-/// `lookup_key(function, cell, fallback)`: see [`BoundLookup`].
-pub unsafe extern "C" fn bind_one(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
-    // SAFETY: Python's call, with the address of plexindex_lookup_key.
-    unsafe { bind_arguments::<Lookup>(arguments, count).map_or(null_mut(), |one| bind(one, &ONE)) }
-}
-
-/// `lookup_keys(function, cell, fallback)`: the same for a list of paths.
-pub unsafe extern "C" fn bind_many(
-    _: *mut PyObject,
-    arguments: *mut *mut PyObject,
-    count: Py_ssize_t,
-) -> *mut PyObject {
-    // SAFETY: Python's call, with the address of plexindex_lookup_keys.
-    unsafe { bind_arguments::<LookupKeys>(arguments, count).map_or(null_mut(), |one| bind(one, &MANY)) }
-}
-
-unsafe extern "C" fn lookup_key(own: *mut PyObject, path: *mut PyObject) -> *mut PyObject {
-    // SAFETY: bound by `bind_one`; the path is the caller's until this returns.
-    unsafe {
-        let one: &BoundLookup<Lookup> = bound(own);
-        match text(path) {
-            Some(path) if !(*one.cell).is_null() => {
-                let key = (one.function)(*one.cell, path.as_ptr());
-                if key.is_null() { none() } else { new_str(key) }
+    unsafe fn call(&self, arguments: Arguments) -> Option<*mut PyObject> {
+        // SAFETY: Python's call.
+        unsafe {
+            let [paths] = arguments.only()?;
+            if py::PyList_Check(paths) == 0 {
+                return None;
             }
-            _ => one.call_python(path),
+            let count = py::PyList_Size(paths);
+            let keys = OwnedRef(py::PyList_New(count));
+            if !keys.0.is_null() {
+                self.fill(paths, count.unsigned_abs(), keys.0)?;
+            }
+            Some(keys.release())
         }
     }
 }
 
-unsafe extern "C" fn lookup_keys(own: *mut PyObject, paths: *mut PyObject) -> *mut PyObject {
-    // SAFETY: bound by `bind_many`. The list may change from here on: its items are read one by one.
-    unsafe {
-        let one: &BoundLookup<LookupKeys> = bound(own);
-        if (*one.cell).is_null() || py::PyList_Check(paths) == 0 {
-            return one.call_python(paths);
-        }
-        let count = py::PyList_Size(paths);
-        let found = py::PyList_New(count);
-        if found.is_null() {
-            return null_mut();
-        }
-        match fill(one, paths, count.unsigned_abs(), found) {
-            Filled::Wholly => found,
-            filled => {
-                py::Py_DecRef(found);
-                if matches!(filled, Filled::Failed) {
-                    null_mut()
-                } else {
-                    one.call_python(paths)
+impl LookUpMany {
+    /// Puts the keys of `paths` into the new list `found`. `None` if an exception is set, or if only the function in
+    /// Python can answer.
+    unsafe fn fill(&self, paths: *mut PyObject, count: usize, found: *mut PyObject) -> Option<()> {
+        let mut batch: Vec<u8> = Vec::new();
+        let mut keys: Vec<u8> = vec![0; KEYS_BUFFER_SIZE];
+        for begin in (0..count).step_by(PATHS_PER_CALL) {
+            let end = count.min(begin + PATHS_PER_CALL);
+            batch.clear();
+            for place in begin..end {
+                // SAFETY: the list is alive. A finalizer may shorten it, so each path is kept until it is copied.
+                unsafe {
+                    let path = py::PyList_GetItem(paths, place.cast_signed());
+                    if path.is_null() {
+                        py::PyErr_Clear();
+                        return None;
+                    }
+                    let path = OwnedRef::new(path);
+                    let bytes = utf8(path.0).filter(|bytes| bytes.len() > 1)?;
+                    batch.extend_from_slice(bytes);
                 }
             }
-        }
-    }
-}
-
-enum Filled {
-    Wholly,
-    /// An argument needs the function in Python.
-    NeedsPython,
-    /// An exception is set.
-    Failed,
-}
-
-/// Puts the keys of `paths` into the new list `found`.
-unsafe fn fill(one: &BoundLookup<LookupKeys>, paths: *mut PyObject, count: usize, found: *mut PyObject) -> Filled {
-    let mut batch: Vec<u8> = Vec::new();
-    let mut keys: Vec<u8> = vec![0; KEYS_BUFFER_SIZE];
-    for begin in (0..count).step_by(PATHS_PER_CALL) {
-        let end = count.min(begin + PATHS_PER_CALL);
-        batch.clear();
-        for at in begin..end {
-            // SAFETY: a list, under Python's lock.
-            let Some(path) = (unsafe { item(paths, at) }) else {
-                return Filled::NeedsPython;
-            };
-            // SAFETY: kept until its bytes are copied.
-            match unsafe { utf8(path.0) } {
-                // The library detects a NUL within a path by counting them.
-                Some(path @ [_, _, ..]) => batch.extend_from_slice(path),
-                _ => return Filled::NeedsPython,
+            // SAFETY: the library is this one's.
+            let length = unsafe { self.look_up(&batch, end - begin, &mut keys) }?;
+            let mut rest = keys.get(..length)?;
+            for place in begin..end {
+                let key = CStr::from_bytes_until_nul(rest).ok()?;
+                rest = &rest[key.count_bytes() + 1..];
+                // SAFETY: within the new list, which takes the reference over.
+                unsafe {
+                    let key = str_or_none(if key.is_empty() { null() } else { key.as_ptr() });
+                    if key.is_null() || py::PyList_SetItem(found, place.cast_signed(), key) != 0 {
+                        return None;
+                    }
+                }
+            }
+            // With another number of keys, keys would be assigned to other paths.
+            if !rest.is_empty() {
+                return None;
             }
         }
-        let mut buffer = loop {
-            let mut buffer = Buffer {
-                data: keys.as_mut_ptr().cast(),
-                capacity: keys.len(),
-                length: 0,
-            };
-            // SAFETY: the handle is open or NULL, which is refused; the buffers are ours.
+        Some(())
+    }
+
+    /// Writes the keys of these paths into `keys`, which grows if needed. Returns their length in bytes.
+    unsafe fn look_up(&self, paths: &[u8], count: usize, keys: &mut Vec<u8>) -> Option<usize> {
+        loop {
+            let capacity = keys.len();
+            let mut buffer = Buffer::over(keys.as_mut_ptr().cast(), capacity);
+            // SAFETY: the handle is open. The library detects a NUL within a path.
             let status = unsafe {
-                (one.function)(
-                    *one.cell,
-                    batch.as_ptr().cast(),
-                    batch.len(),
-                    end - begin,
-                    &raw mut buffer,
-                    null_mut(),
-                )
+                let (library, start) = (self.library.handle()?, paths.as_ptr().cast());
+                (self.function)(library, start, paths.len(), count, &raw mut buffer, null_mut())
             };
             match status {
-                0 => break buffer,
-                _ if buffer.length > keys.len() => keys.resize(buffer.length, 0),
-                _ => return Filled::NeedsPython,
+                0 => return Some(buffer.length),
+                _ if buffer.length > capacity => keys.resize(buffer.length, 0),
+                _ => return None,
             }
-        };
-        buffer.length = buffer.length.min(keys.len());
-        let mut rest = &keys[..buffer.length];
-        for at in begin..end {
-            let Ok(key) = CStr::from_bytes_until_nul(rest) else {
-                return Filled::NeedsPython;
-            };
-            let length = key.count_bytes();
-            rest = &rest[length + 1..];
-            let key = if length == 0 {
-                none()
-            } else {
-                // SAFETY: a text of this length.
-                unsafe { py::PyUnicode_FromStringAndSize(key.as_ptr(), length.cast_signed()) }
-            };
-            // SAFETY: within the new list, which takes the reference over.
-            if key.is_null() || unsafe { py::PyList_SetItem(found, at.cast_signed(), key) } != 0 {
-                return Filled::Failed;
-            }
-        }
-        // One NUL ends each key: with another count, keys would be assigned to other paths.
-        if !rest.is_empty() {
-            return Filled::NeedsPython;
         }
     }
-    Filled::Wholly
 }

@@ -1,11 +1,12 @@
-//! Fast lookups for Python: `plexindex._fast`. Calls the C ABI of the shared object that ctypes has loaded, through
+//! Fast lookups for Python: `plexindex._fast`. Calls the C ABI of the shared object that Python has loaded, through
 //! addresses, and never links one: two copies of the library in one process would break each other's locks.
 //!
-//! Everything unusual (bytes, a path object, text without UTF-8, a closed index, a wrong argument) is passed to the
-//! equivalent function in Python. So Python defines the behaviour, and this file is only faster.
+//! Python functions define the behaviour. A function here calls its equivalent in Python for everything unusual: bytes,
+//! a path object, text that is not UTF-8, a closed index, or a wrong argument.
 //!
-//! Every function except those of `call` runs under Python's lock, which a close needs too. But Python may run any code, and other threads, when it allocates a container or an exception, or releases a reference. So a
-//! handle, or a pointer into something mutable, is read after such a call and used before the next.
+//! Every function except `call` runs under Python's lock, which a close needs too. But Python may run any code, and
+//! other threads, when it allocates a container or an exception, or releases a reference. So each function reads a
+//! handle, or a pointer into something mutable, after such a call and uses it before the next.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -17,11 +18,7 @@ mod answer;
 #[cfg(unix)]
 mod call;
 mod keys;
-mod lower;
 mod table;
-
-/// The C ABI's `plexindex_lookup_key`.
-type Lookup = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
 
 /// `plexindex_buffer`.
 #[repr(C)]
@@ -31,14 +28,18 @@ struct Buffer {
     length: usize,
 }
 
-/// Capsules of bound functions have no name, which Python would compare at each call. They are only accessible to
-/// Python, which calls each function with its own.
+impl Buffer {
+    fn over(data: *mut c_char, capacity: usize) -> Self {
+        let length = 0;
+        Self { data, capacity, length }
+    }
+}
+
+/// Capsules have no name, which Python would compare at each call.
 const UNNAMED: *const c_char = null();
 
 /// Returns the UTF-8 of a `str` with its NUL; `None` without an exception for anything else.
-///
-/// # Safety
-/// `object` is alive, and stays so as long as the bytes are used.
+/// Safety: `object` is alive, and stays so as long as the bytes are used.
 #[inline]
 unsafe fn utf8<'a>(object: *mut PyObject) -> Option<&'a [u8]> {
     let mut length: Py_ssize_t = 0;
@@ -49,14 +50,12 @@ unsafe fn utf8<'a>(object: *mut PyObject) -> Option<&'a [u8]> {
         unsafe { py::PyErr_Clear() };
         return None;
     }
-    // SAFETY: a NUL stands behind so many bytes.
+    // SAFETY: Python ends the text with a NUL.
     Some(unsafe { std::slice::from_raw_parts(start.cast(), length.unsigned_abs() + 1) })
 }
 
 /// Returns the text of a `str` if it is not empty and has no NUL. Leaves no exception.
-///
-/// # Safety
-/// As [`utf8`].
+/// Safety: As [`utf8`].
 #[inline]
 unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
     // SAFETY: the caller's promise.
@@ -64,277 +63,295 @@ unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Creates a `str` from the library's text; sets an exception on failure.
-///
-/// # Safety
-/// `key` is a text that ends with a NUL.
+/// Creates a `str` from a text of the library; `None` from NULL.
+/// Safety: `text` is NULL, or ends with a NUL.
 #[inline]
-unsafe fn new_str(key: *const c_char) -> *mut PyObject {
-    // SAFETY: the caller's promise.
-    unsafe { py::PyUnicode_FromString(key) }
-}
-
-/// Returns the state bound to a function: the content of its capsule.
-///
-/// # Safety
-/// `capsule` was made by [`bind`] with a `T`.
-#[inline]
-unsafe fn bound<'a, T>(capsule: *mut PyObject) -> &'a T {
-    // SAFETY: the caller's promise; Python calls a bound function with the capsule that it keeps.
-    unsafe { &*py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<T>() }
-}
-
-/// Frees the state bound to a function.
-unsafe extern "C" fn free<T>(capsule: *mut PyObject) {
-    // SAFETY: made by `bind` with `Box::into_raw`, and Python calls this once.
-    drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<T>()) });
-}
-
-/// Creates a Python function bound to a value.
-///
-/// # Safety
-/// `method` calls [`bound`] with the same `T`.
-unsafe fn bind<T>(value: T, method: &'static Method) -> *mut PyObject {
-    let value = Box::into_raw(Box::new(value));
-    // SAFETY: under Python's lock; the state is freed if Python cannot take it.
+unsafe fn str_or_none(text: *const c_char) -> *mut PyObject {
+    // SAFETY: the caller's promise. `None` lives as long as Python does.
     unsafe {
-        let capsule = py::PyCapsule_New(value.cast(), UNNAMED, Some(free::<T>));
-        if capsule.is_null() {
-            drop(Box::from_raw(value));
-            return null_mut();
+        if text.is_null() {
+            return OwnedRef::new(py::Py_None()).release();
         }
-        let function = py::PyCFunction_NewEx((&raw const method.0).cast_mut(), capsule, null_mut());
-        py::Py_DecRef(capsule);
-        function
+        py::PyUnicode_FromString(text)
     }
 }
 
-/// An owned reference.
+/// An owned reference, or NULL.
 struct OwnedRef(*mut PyObject);
 
 impl OwnedRef {
-    /// # Safety
-    /// `object` is alive, and the caller has Python's lock.
+    /// Safety: `object` is alive, and the caller has Python's lock.
     unsafe fn new(object: *mut PyObject) -> Self {
         // SAFETY: the caller's promise.
         unsafe { py::Py_IncRef(object) };
         Self(object)
+    }
+
+    /// Returns the reference, which the caller or Python then owns.
+    fn release(self) -> *mut PyObject {
+        std::mem::ManuallyDrop::new(self).0
     }
 }
 
 impl Drop for OwnedRef {
     fn drop(&mut self) {
         // SAFETY: only Python drops these, under its lock.
-        unsafe { py::Py_DecRef(self.0) };
+        unsafe { py::Py_XDECREF(self.0) };
     }
 }
 
-/// Returns a new reference to an item of a list: a finalizer may change the list while the item is read. `None` without
-/// an exception if the list has become shorter.
-///
-/// # Safety
-/// `list` is a list, and the caller has Python's lock.
-#[inline]
-unsafe fn item(list: *mut PyObject, at: usize) -> Option<OwnedRef> {
-    // SAFETY: the caller's promise; nothing runs between the two calls.
-    unsafe {
-        let item = py::PyList_GetItem(list, at.cast_signed());
-        if item.is_null() {
-            py::PyErr_Clear();
-            return None;
+/// A handle in a `bytearray`, which is never resized. Closing the index overwrites the handle with NULL.
+struct Cell {
+    memory: *const *const c_void,
+    _owner: OwnedRef,
+}
+
+impl Cell {
+    /// Sets an exception if the object holds no memory.
+    /// Safety: `object` is alive.
+    unsafe fn new(object: *mut PyObject) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            pointer(object).map(|memory| Self {
+                memory: memory.cast_const().cast(),
+                _owner: OwnedRef::new(object),
+            })
         }
-        Some(OwnedRef::new(item))
+    }
+
+    /// Returns the handle, unless the index is closed.
+    #[inline]
+    fn handle(&self) -> Option<*const c_void> {
+        // SAFETY: the owner keeps the memory.
+        let handle = unsafe { *self.memory };
+        (!handle.is_null()).then_some(handle)
     }
 }
 
-/// A function's name, text and address for Python, which never writes to it.
-struct Method(py::PyMethodDef);
-
-// SAFETY: addresses of what never changes.
-unsafe impl Sync for Method {}
-
-/// Returns the address in an `int`; NULL with an exception for anything else.
-///
-/// # Safety
-/// `object` is alive.
-unsafe fn address(object: *mut PyObject) -> *mut c_void {
-    // SAFETY: the caller's promise.
-    unsafe { py::PyLong_AsVoidPtr(object) }
-}
-
-/// Returns the addresses in these objects; sets an exception if one is invalid or NULL.
-///
-/// # Safety
-/// The objects are alive.
-unsafe fn addresses<const N: usize>(objects: [*mut PyObject; N]) -> Option<[*mut c_void; N]> {
+/// Returns the address in an `int`, or of the data in a `bytes` or `bytearray`; NULL for None. Sets an exception for
+/// anything else.
+/// Safety: `object` is alive.
+unsafe fn pointer_or_null(object: *mut PyObject) -> Option<*mut c_void> {
     // SAFETY: the caller's promise, under Python's lock.
     unsafe {
-        let found = objects.map(|one| address(one));
-        if found.iter().any(|one| one.is_null()) {
-            if py::PyErr_Occurred().is_null() {
-                py::PyErr_SetString(py::PyExc_ValueError, c"an address is NULL".as_ptr());
-            }
-            return None;
+        if py::PyByteArray_Check(object) != 0 {
+            return Some(py::PyByteArray_AsString(object).cast());
         }
-        Some(found)
+        if py::PyBytes_Check(object) != 0 {
+            return Some(py::PyBytes_AsString(object).cast());
+        }
+        if object == py::Py_None() {
+            return Some(null_mut());
+        }
+        let address = py::PyLong_AsVoidPtr(object);
+        (!address.is_null() || py::PyErr_Occurred().is_null()).then_some(address)
     }
 }
 
-/// Returns the arguments of a function with exactly `N` positional ones; sets an exception otherwise.
-///
-/// # Safety
-/// `arguments` has `count` references.
-unsafe fn exactly<'a, const N: usize>(
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-) -> Option<&'a [*mut PyObject; N]> {
-    if count.unsigned_abs() != N {
-        // SAFETY: under Python's lock.
-        unsafe { py::PyErr_SetString(py::PyExc_TypeError, c"wrong number of arguments".as_ptr()) };
-        return None;
-    }
-    // SAFETY: so many are there.
-    Some(unsafe { &*arguments.cast::<[*mut PyObject; N]>() })
+/// As [`pointer_or_null`]; `None` for NULL, too.
+/// Safety: `object` is alive.
+unsafe fn pointer(object: *mut PyObject) -> Option<*mut c_void> {
+    // SAFETY: the caller's promise.
+    unsafe { pointer_or_null(object).filter(|address| !address.is_null()) }
 }
 
-/// Returns `None` as a new reference.
-#[inline]
-fn none() -> *mut PyObject {
-    // SAFETY: it lives as long as Python does, and the caller has Python's lock.
+/// Returns the C function at an address.
+/// Safety: `object` is alive; `F` is the type of the function.
+unsafe fn function<F: Copy>(object: *mut PyObject) -> Option<F> {
+    // SAFETY: the caller's promise.
+    unsafe { pointer(object).map(|address| std::mem::transmute_copy::<*mut c_void, F>(&address)) }
+}
+
+/// Returns NULL, with an exception.
+fn failure() -> *mut PyObject {
+    // SAFETY: under Python's lock.
     unsafe {
-        py::Py_IncRef(py::Py_None());
-        py::Py_None()
+        if py::PyErr_Occurred().is_null() {
+            py::PyErr_SetString(py::PyExc_TypeError, c"wrong arguments".as_ptr());
+        }
     }
+    null_mut()
 }
 
-/// Calls the function in Python with the same arguments.
-///
-/// # Safety
-/// `arguments` has `count` references, and one more for each of the `names`.
-unsafe fn call_fallback(
-    function: &OwnedRef,
-    arguments: *const *mut PyObject,
+/// The arguments of a call from Python.
+#[derive(Clone, Copy)]
+struct Arguments {
+    given: *const *mut PyObject,
     count: Py_ssize_t,
     names: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: so many references are there, and one more for each name. A tuple takes over what it is given.
-    unsafe {
-        let given = py::PyTuple_New(count);
-        if given.is_null() {
-            return null_mut();
+}
+
+impl Arguments {
+    /// Returns the arguments if there are exactly `N`, all without names.
+    /// Safety: Python's call has not returned.
+    #[inline]
+    unsafe fn only<const N: usize>(&self) -> Option<[*mut PyObject; N]> {
+        // SAFETY: so many references are there; `names` is NULL or a tuple.
+        unsafe {
+            let is_plain =
+                self.count.unsigned_abs() == N && (self.names.is_null() || py::PyTuple_Size(self.names) == 0);
+            is_plain.then(|| *self.given.cast::<[*mut PyObject; N]>())
         }
-        for at in 0..count {
-            let one = *arguments.offset(at);
-            py::Py_IncRef(one);
-            py::PyTuple_SetItem(given, at, one);
-        }
-        let mut keywords = null_mut();
-        if !names.is_null() {
-            keywords = py::PyDict_New();
-            for at in 0..py::PyTuple_Size(names) {
-                if keywords.is_null()
-                    || py::PyDict_SetItem(keywords, py::PyTuple_GetItem(names, at), *arguments.offset(count + at)) != 0
-                {
-                    py::Py_DecRef(given);
-                    py::Py_DecRef(keywords);
+    }
+
+    /// Calls a function in Python with the same arguments.
+    /// Safety: Python's call has not returned.
+    unsafe fn pass_to(&self, function: &OwnedRef) -> *mut PyObject {
+        // SAFETY: so many references are there, and one more for each name. A tuple takes over what it is given.
+        unsafe {
+            let (given, keywords) = (OwnedRef(py::PyTuple_New(self.count)), OwnedRef(py::PyDict_New()));
+            if given.0.is_null() || keywords.0.is_null() {
+                return null_mut();
+            }
+            for place in 0..self.count {
+                let one = OwnedRef::new(*self.given.offset(place));
+                py::PyTuple_SetItem(given.0, place, one.release());
+            }
+            let mut value = self.given.offset(self.count);
+            for place in 0..self.names.as_ref().map_or(0, |_| py::PyTuple_Size(self.names)) {
+                if py::PyDict_SetItem(keywords.0, py::PyTuple_GetItem(self.names, place), *value) != 0 {
                     return null_mut();
                 }
+                value = value.add(1);
             }
+            py::PyObject_Call(function.0, given.0, keywords.0)
         }
-        let answer = py::PyObject_Call(function.0, given, keywords);
-        py::Py_DecRef(given);
-        py::Py_DecRef(keywords);
-        answer
     }
 }
 
-/// The module's functions: those that bind others, and those of `call`.
-struct Methods([py::PyMethodDef; if cfg!(unix) { 9 } else { 5 }]);
+/// What a function for Python is bound to: how to answer a call from Python.
+trait Bound: Sized {
+    /// The function as [`definition`] describes it. Python keeps the address.
+    const DEFINITION: &'static py::PyMethodDef;
 
-// SAFETY: addresses of what never changes.
-unsafe impl Sync for Methods {}
+    /// Creates the state from arguments; `None` if they are wrong.
+    unsafe fn new(arguments: Arguments) -> Option<Self>;
 
-static METHODS: Methods = Methods([
-    fast(c"lookup_key", keys::bind_one),
-    fast(c"lookup_keys", keys::bind_many),
-    fast(c"get_match", table::bind_get),
-    fast(c"bind_match", answer::bind_match),
-    #[cfg(unix)]
-    fast(c"symbol", call::symbol),
-    #[cfg(unix)]
-    fast(c"address", call::address),
-    #[cfg(unix)]
-    fast(c"call", call::call),
-    #[cfg(unix)]
-    fast(c"lines", call::lines),
-    py::PyMethodDef::zeroed(),
-]);
-
-/// Describes a function that takes its arguments as an array.
-const fn fast(name: &'static CStr, function: py::PyCFunctionFast) -> py::PyMethodDef {
-    let function = py::PyMethodDefPointer {
-        PyCFunctionFast: function,
-    };
-    method(name, function, py::METH_FASTCALL, c"")
+    /// Answers a call: NULL or `None` if an exception is set, `None` also if only the fallback can answer.
+    unsafe fn call(&self, arguments: Arguments) -> Option<*mut PyObject>;
 }
 
-const fn method(
+/// A state, and the function in Python that answers calls which this one cannot answer.
+struct WithFallback<T>(T, OwnedRef);
+
+/// Describes a function for Python.
+const fn definition(
     name: &'static CStr,
-    function: py::PyMethodDefPointer,
-    flags: c_int,
     about: &'static CStr,
+    function: py::PyCFunctionFastWithKeywords,
 ) -> py::PyMethodDef {
     py::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: function,
-        ml_flags: flags,
+        ml_meth: py::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: function,
+        },
+        ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
         ml_doc: about.as_ptr(),
     }
 }
 
-impl Method {
-    /// A function of one argument.
-    const fn one(name: &'static CStr, function: py::PyCFunction, about: &'static CStr) -> Self {
-        let function = py::PyMethodDefPointer { PyCFunction: function };
-        Self(method(name, function, py::METH_O, about))
-    }
+/// Describes a function of the module, which takes [`Arguments`].
+macro_rules! function_of {
+    ($function:expr, $name:expr) => {{
+        unsafe extern "C" fn call(
+            _: *mut PyObject,
+            given: *const *mut PyObject,
+            count: Py_ssize_t,
+            names: *mut PyObject,
+        ) -> *mut PyObject {
+            // SAFETY: Python's call.
+            unsafe { $function(Arguments { given, count, names }) }
+        }
+        definition($name, c"", call)
+    }};
+}
 
-    /// A function that may be called with names.
-    const fn named(name: &'static CStr, function: py::PyCFunctionFastWithKeywords, about: &'static CStr) -> Self {
-        let function = py::PyMethodDefPointer {
-            PyCFunctionFastWithKeywords: function,
-        };
-        Self(method(name, function, py::METH_FASTCALL | py::METH_KEYWORDS, about))
+unsafe extern "C" fn call_bound<T: Bound>(
+    capsule: *mut PyObject,
+    given: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: Python calls a bound function with the capsule of its own state.
+    unsafe {
+        let WithFallback(state, fallback) = &*py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<WithFallback<T>>();
+        let arguments = Arguments { given, count, names };
+        match state.call(arguments) {
+            Some(answer) => answer,
+            None if py::PyErr_Occurred().is_null() => arguments.pass_to(fallback),
+            None => null_mut(),
+        }
     }
 }
 
-/// The definition of the module.
-struct Definition(py::PyModuleDef);
+unsafe extern "C" fn free_bound<T>(capsule: *mut PyObject) {
+    // SAFETY: made by `bind` with `Box::into_raw`, and Python calls this once.
+    drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, UNNAMED).cast::<WithFallback<T>>()) });
+}
 
-// SAFETY: Python writes to it under its lock only.
-unsafe impl Sync for Definition {}
+/// A function of the module: creates a Python function bound to a state. The last argument is the fallback.
+unsafe fn bind<T: Bound>(mut arguments: Arguments) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of the function of the C ABI that `T` names.
+    let state = unsafe {
+        arguments.count = (arguments.count - 1).max(0);
+        T::new(arguments).map(|state| WithFallback(state, OwnedRef::new(*arguments.given.offset(arguments.count))))
+    };
+    let Some(state) = state else {
+        return failure();
+    };
+    let state = Box::into_raw(Box::new(state));
+    // SAFETY: under Python's lock; the state is freed if Python cannot take it. Python only reads the definition.
+    unsafe {
+        let capsule = py::PyCapsule_New(state.cast(), UNNAMED, Some(free_bound::<T>));
+        if capsule.is_null() {
+            drop(Box::from_raw(state));
+            return null_mut();
+        }
+        let function = py::PyCFunction_NewEx(std::ptr::from_ref(T::DEFINITION).cast_mut(), capsule, null_mut());
+        py::Py_DecRef(capsule);
+        function
+    }
+}
 
-static mut DEFINITION: Definition = Definition(py::PyModuleDef {
+/// The module's functions: those that bind others, and those of `call`. Python only reads them.
+static mut METHODS: [py::PyMethodDef; if cfg!(unix) { 9 } else { 5 }] = [
+    function_of!(bind::<keys::LookUpOne>, c"lookup_key"),
+    function_of!(bind::<keys::LookUpMany>, c"lookup_keys"),
+    function_of!(bind::<table::Tables>, c"get_match"),
+    function_of!(bind::<answer::Answers>, c"match_path"),
+    #[cfg(unix)]
+    function_of!(call::symbol, c"symbol"),
+    #[cfg(unix)]
+    function_of!(call::address, c"address"),
+    #[cfg(unix)]
+    function_of!(call::call, c"call"),
+    #[cfg(unix)]
+    function_of!(call::lines, c"lines"),
+    py::PyMethodDef::zeroed(),
+];
+
+/// The definition of the module. Python writes to it under its lock only.
+static mut DEFINITION: py::PyModuleDef = py::PyModuleDef {
     m_base: py::PyModuleDef_HEAD_INIT,
     m_name: c"_fast".as_ptr(),
     m_doc: c"Fast lookups without ctypes.".as_ptr(),
     m_size: 0,
-    m_methods: (&raw const METHODS.0).cast_mut().cast(),
+    m_methods: (&raw mut METHODS).cast(),
     m_slots: null_mut(),
     m_traverse: None,
     m_clear: None,
     m_free: None,
-});
+};
+
+/// API version of the stable ABI.
+const PYTHON_API_VERSION: c_int = 3;
 
 /// The entry point of the module.
 ///
 /// # Safety
-/// Called by Python when it imports the module, under its lock.
+/// Python calls this under its lock when it imports the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PyInit__fast() -> *mut PyObject {
-    // SAFETY: Python alone has it.
-    unsafe { py::PyModule_Create2(&raw mut DEFINITION.0, PYTHON_API_VERSION) }
+    // SAFETY: Python alone uses the definition.
+    unsafe { py::PyModule_Create2(&raw mut DEFINITION, PYTHON_API_VERSION) }
 }
-
-/// API version of the stable ABI.
-const PYTHON_API_VERSION: c_int = 3;

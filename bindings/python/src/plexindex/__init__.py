@@ -1,7 +1,7 @@
 """plexindex tells which Plex item a file is, without asking the server.
 
-It keeps an index of a Plex server's libraries in a folder, fills it when it is first asked, and keeps it fresh with as
-few requests as possible:
+It keeps an index of a Plex server's libraries in a folder, fills it at the first question, and keeps it fresh with few
+requests:
 
 ```python
 import plexindex
@@ -16,15 +16,15 @@ with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token)
 ```
 
 Start at :func:`open` and :class:`Index`; with plexapi at :func:`from_server` and :func:`from_section`; for ``asyncio``
-at :meth:`Index.amatch`. ``open()`` without arguments uses the folder and the configuration of the command. Every
-failure is an :class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log lines go to the logger
-``plexindex``. All times are in seconds. ``plexindex --help`` describes the command ``plexindex``.
+at :meth:`Index.amatch`. ``open()`` without arguments uses the folder and the configuration of the command
+``plexindex``. Every failure is an :class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log
+lines go to the logger ``plexindex``. All times are in seconds.
 
-Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as UTF-8, as ``os.fsencode`` does, which
-reverses what ``os.fsdecode`` and ``os.listdir`` do. An empty path and a path with a NUL are refused.
+Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as by ``os.fsencode``, which reverses
+``os.fsdecode``. Empty paths and paths with a NUL are invalid.
 
-``PLEXINDEX_LIBRARY`` in the environment names another shared library to load. Fast lookups do not go through ctypes in
-CPython 3.10 and newer: ``PLEXINDEX_NO_ACCELERATOR=1`` does without that, with the same answers.
+``PLEXINDEX_LIBRARY`` in the environment names another shared library to load. Fast lookups bypass ctypes in CPython
+3.10 and newer; ``PLEXINDEX_NO_ACCELERATOR=1`` disables that, with the same answers.
 """
 
 TYPE_CHECKING = False
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         BufferTooSmallError,
         ClosedError,
         ConnectError,
+        EditReport,
         Error,
         ForbiddenError,
         InvalidArgumentError,
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
     from ._mapping import Mapping
     from ._open import open
     from ._plexapi import SectionIndex, ServerIndex, from_section, from_server
-    from ._report import EditReport
     from ._shared import SharedStatus, SharedView
     from ._stats import Profile, Stats
 
@@ -138,11 +138,11 @@ __all__ = [
     "open",
 ]
 
-# Loaded at the first use of one of its names: a short-lived process needs little.
+# Each module is loaded at the first use of one of its names, since a short-lived process needs few.
 _LATER = {
     "_answers": ("Match",),
     "_callbacks": ("Progress",),
-    "_errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "_errors": ("EditReport", *(name for name in __all__ if name.endswith("Error"))),
     "_compare": ("Comparison", "Difference"),
     "_feed": ("Change", "Changes"),
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
@@ -154,11 +154,10 @@ _LATER = {
     "_light": ("LightItem",),
     "_open": ("open",),
     "_plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
-    "_report": ("EditReport",),
     "_shared": ("SharedStatus", "SharedView"),
     "_stats": ("Profile", "Stats"),
 }
-# Modules of an index: the types that it returns and raises get their public names.
+# Modules that an index needs. The types that it returns and raises get their public names.
 _WITH_INDEX = ("_answers", "_items", "_many", "_callbacks", "_errors", "_library")
 
 

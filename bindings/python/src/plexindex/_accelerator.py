@@ -1,8 +1,8 @@
-"""The accelerator: fast lookups that do not go through ctypes, for CPython 3.10 and newer.
+"""The accelerator: fast lookups without ctypes, for CPython 3.10 and newer.
 
 It is optional, and does the same as the functions that it replaces. ``PLEXINDEX_NO_ACCELERATOR=1`` disables it.
 
-The locks for closing an index are here too: a module of their own would cost a new process a tenth of a millisecond.
+This module also has the locks for closing an index, since another module would cost each new process 0.1 ms.
 """
 
 import os
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 def holds_the_lock() -> bool:
-    """Returns whether this interpreter has a global lock. It ensures that no lookup runs during a close."""
+    """Returns whether this interpreter has a global lock, so that no lookup runs during a close."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def is_whole(path: str) -> bool:
     """Returns whether an ELF file is as long as its header says; True for any other file.
 
-    A file that was cut short, as by a full disk, can be loaded, but ends the process with SIGBUS.
+    Loading a truncated file, for example after a full disk, may end the process with SIGBUS.
     """
     try:
-        # Without the buffers of open(): each new process pays for this.
+        # Not by open(), since each new process pays for its buffers.
         file = os.open(path, os.O_RDONLY)
         try:
             head, length = os.read(file, 64), os.fstat(file).st_size
         finally:
             os.close(file)
     except OSError:
-        return True  # the loader says what is wrong
+        return True  # the loader reports the error
     if not head.startswith(b"\x7fELF"):
         return bool(length)
     # The table of sections ends the file. The header has its offset, and the size and number of its entries.
@@ -49,10 +49,10 @@ def is_whole(path: str) -> bool:
 def _find() -> "Any":
     if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
         return None
-    # Its lookups rely on the interpreter's lock, and its file on the stable ABI of 3.10.
+    # The accelerator needs the interpreter's lock and the stable ABI of 3.10.
     if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
         return None
-    # Windows looks itself.
+    # Windows checks its files itself.
     if not is_whole(os.path.join(os.path.dirname(os.path.abspath(__file__)), "_fast.abi3.so")):
         return None
     try:
@@ -65,11 +65,11 @@ def _find() -> "Any":
 _found: "tuple[Any] | None" = None
 
 loaded: "str | None" = None
-"""The path of the shared library that the accelerator loaded. No other copy may be loaded."""
+"""The path of the shared library that the accelerator loaded. The process must not load another copy."""
 
 
 def load() -> "Any":
-    """Returns the accelerator; None without one. Searches for it once."""
+    """Returns the accelerator; None if there is none. Searches for it once."""
     global _found
     if _found is None:
         _found = (_find(),)
@@ -90,13 +90,13 @@ def library_path() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
-# The locks for closing and replacing an index. In a forked child, those of other threads are released.
+# The locks for closing and replacing an index. A forked child releases those of other threads.
 _locks: "set[ref[RLock]]" = set()
 
 
 def closing_lock() -> "RLock":
     """Creates a lock. In a forked child it is free, unless the forking thread holds it."""
-    # Reentrant, as a signal handler may close what the interrupted code is closing.
+    # Reentrant, since a signal handler may close the index that the interrupted code is closing.
     lock = RLock()
     _locks.add(ref(lock, _locks.discard))
     return lock

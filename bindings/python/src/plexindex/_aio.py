@@ -1,7 +1,7 @@
-"""Calls for ``asyncio``: a method of an index or a library on a thread of its own, so that the event loop goes on.
+"""Calls for ``asyncio``: methods of an index or a library on background threads, which do not block the event loop.
 
-``asyncio`` is imported with the first of them. A task that is cancelled stops the call that it waits for: a fetch ends
-within about a tenth of a second, what it has fetched is kept, and the next call goes on from there.
+The first call imports ``asyncio``. A cancelled task stops its call: a fetch ends within about a tenth of a second, the
+index keeps the fetched part, and the next call resumes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-# Arguments of a call that never waits. The others say how long to wait.
+# Arguments of a call that never waits.
 _ASKED = ("library", "path")
-# Number of values that a thread passes on at once.
+# Number of values that a thread passes on together.
 _AT_ONCE = 1000
 
 
@@ -43,7 +43,7 @@ def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 
 def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """As :func:`cancellable`, for a method that matches a path. An answer without waiting needs no thread."""
+    """As :func:`cancellable`, for a method that matches a path. An answer without a wait needs no thread."""
     wait: Any = cancellable(method)
 
     async def call(asked: Any, *arguments: Any, **options: Any) -> Any:
@@ -51,7 +51,7 @@ def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any,
         answer = asked._match_at_once(*arguments, **named)
         return await wait(asked, *arguments, **options) if answer is None else answer
 
-    more = " An answer that waits for nothing is given at once, on the thread of the loop."
+    more = " Returns an answer without a wait at once, on the thread of the event loop."
     return _async_version(call, method, more)  # type: ignore[no-any-return]
 
 
@@ -77,25 +77,25 @@ def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) ->
 
 
 def uncancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Returns the asynchronous version of a method. It runs to its end even if its task is cancelled."""
+    """Returns the asynchronous version of a method, which runs to its end even if its task is cancelled."""
 
     async def call(*arguments: Any, **options: Any) -> Any:
         return await run_on_thread(method, *arguments, **options)
 
-    return _async_version(call, method, " It is not stopped midway.")  # type: ignore[no-any-return]
+    return _async_version(call, method, " Cancelling its task does not stop it.")  # type: ignore[no-any-return]
 
 
 def _async_version(call: Any, method: Any, more: str) -> Any:
     owner, _, name = method.__qualname__.rpartition(".")
     call.__name__, call.__qualname__, call.__module__ = f"a{name}", f"{owner}.a{name}", method.__module__
-    call.__doc__ = f":meth:`{owner}.{name}` on a thread of its own.{more}"
-    # inspect, and so editors at run time, read the signature from it.
+    call.__doc__ = f":meth:`{owner}.{name}` on a background thread.{more}"
+    # `inspect`, and so `help` and editors, read the signature from it.
     call.__wrapped__ = method
     return call
 
 
 async def next_of(values: Iterator[T], at_once: int = _AT_ONCE) -> list[T]:
-    """Waits on a thread for the next values; none at the end."""
+    """Waits on a thread for the next values. Returns an empty list at the end."""
     from itertools import islice
 
     some: list[T] = await run_on_thread(lambda: list(islice(values, at_once)))
@@ -103,10 +103,10 @@ async def next_of(values: Iterator[T], at_once: int = _AT_ONCE) -> list[T]:
 
 
 async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
-    """Makes a call on a thread of its own.
+    """Makes a call on a new thread.
 
-    The executors of ``asyncio`` have few threads: a call would wait for one of them past its deadline, and would keep
-    it from others.
+    The executors of ``asyncio`` have few threads. A call might wait for one of them past its deadline, and would keep
+    the thread from others.
     """
     import asyncio
     from contextvars import copy_context
@@ -131,5 +131,5 @@ def _run(future: Future[Any], call: Callable[[], Any]) -> None:
     except BaseException as error:
         future.set_exception(error)
     finally:
-        # The error refers to this frame: a circle would keep the index alive.
+        # The error refers to this frame. A reference cycle would keep the index alive.
         del future

@@ -1,7 +1,7 @@
-"""Answers: matches, from JSON or from a block of the library, which is read at first use.
+"""Matches, from JSON or from a block of the library, which is read at first use.
 
-A block is a run of bytes with a head, answers, items and texts that refer to each other by offset; the layout is that
-of plexindex_answers, plexindex_answer and plexindex_item in ``include/plexindex.h``.
+A block has a head, answers, items and texts, which refer to each other by offset. ``plexindex_answers``,
+``plexindex_answer`` and ``plexindex_item`` in ``include/plexindex.h`` describe the layout.
 """
 
 import os
@@ -41,26 +41,33 @@ def text_at(block: "bytes | bytearray", words: "memoryview[int]", place: int) ->
     return block[offset : offset + words[place + 1]].decode("utf-8", "surrogateescape")
 
 
+def _fact(name: str, description: str, default: object = None) -> "Any":
+    return property(lambda match: (match._facts or match._read()).get(name, default), doc=description)
+
+
+def _of_item(name: str, description: str) -> "Any":
+    return property(lambda match: getattr(match.item, name, None), doc=description)
+
+
 class Match:
-    """The answer for one path or GUID. True when it is a single item.
+    """The answer for one path, GUID or title. True if there is a single item.
 
-    ``key``, ``title`` and all that an :class:`Item` has are None when there is no single item; then ``reason`` says
-    why, and ``candidates`` lists the items that fit equally well, best first.
+    ``key``, ``title`` and all other fields of an :class:`Item` are None if there is no single item. Then ``reason``
+    says why, and ``candidates`` lists the items that match equally well, best first.
 
-    Two matches are equal when they say the same of the same items, however old they are. They can be pickled and be
-    keys of a dict.
+    Matches are equal if they say the same, whatever their age. They can be pickled, and can be keys of a dict.
     """
 
-    __slots__ = ("_asked", "_at", "_block", "_facts", "_question")
+    __slots__ = ("_asked", "_block", "_facts", "_offset", "_question")
 
     def __init__(
         self,
         block: "bytes | bytearray",
-        at: "int | None" = None,
+        offset: "int | None" = None,
         asked: "Asked | None" = None,
         question: "PathArg | None" = None,
     ) -> None:
-        self._block, self._at, self._asked, self._question = block, at, asked, question
+        self._block, self._offset, self._asked, self._question = block, offset, asked, question
         self._facts: dict[str, Any] | None = None
 
     @classmethod
@@ -76,19 +83,19 @@ class Match:
         # Read at first use: many callers need no field. The names are those that an answer has in JSON.
         block = self._block
         words = words_of(block)
-        at = words[FIRST] if self._at is None else self._at
-        own = words[at >> 2 :]
-        match_kind, confidence, reason, flags = block[at + KINDS : at + KINDS + 4]
-        first, count, total = own[CANDIDATES : CANDIDATES + 3]
-        age = int.from_bytes(block[at + AGE : at + AGE + 8], byteorder, signed=True)
+        offset = words[FIRST] if self._offset is None else self._offset
+        answer = words[offset >> 2 :]
+        match_kind, confidence, reason, flags = block[offset + KINDS : offset + KINDS + 4]
+        first, count, total = answer[CANDIDATES : CANDIDATES + 3]
+        age = int.from_bytes(block[offset + AGE : offset + AGE + 8], byteorder, signed=True)
         step = words[ITEM_STEP]
         self._facts = facts = {
-            "number": own[0],
-            "status": c.STATUS_NAMES.get(own[0], "unknown"),
+            "number": answer[0],
+            "status": c.STATUS_NAMES.get(answer[0], "unknown"),
             "match_kind": _name(c.MATCH_KINDS, match_kind),
             "confidence": _name(c.CONFIDENCES, confidence),
             "reason": _name(c.REASONS, reason),
-            "message": text_at(block, own, MESSAGE),
+            "message": text_at(block, answer, MESSAGE),
             "stale": bool(flags & c.ANSWER_STALE),
             "age_ms": None if age < 0 else age,
             "places": range(first, first + count * step, step) if first else (),
@@ -103,70 +110,85 @@ class Match:
             from ._items import BlockFacts
 
             words = words_of(self._block)
-            items = facts["candidates"] = [BlockFacts(self._block, words, at >> 2) for at in facts["places"]]
+            items = facts["candidates"] = [BlockFacts(self._block, words, place >> 2) for place in facts["places"]]
         return items
 
-    @property
-    def status(self) -> "Status":
-        """``"ok"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the deadline came first: ask again) or
-        ``"needs_warm"`` (nothing came before the deadline); in a batch also the name of an error.
+    status: "Status" = _fact(
+        "status",
+        """``"ok"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the deadline passed: retry) or ``"needs_warm"``
+        (nothing came before the deadline); in a batch also the name of an error.
 
         ``"needs_warm"``: the library was never fetched, and the deadline is too short for the server: refresh the
-        library once without a deadline. A silent server looks the same, and that refresh would wait for it: ask
-        :meth:`Index.server` with a deadline first, which then raises TimeoutError. A server that refuses connections
-        raises ConnectError.
-        """
-        return (self._facts or self._read())["status"]  # type: ignore[no-any-return]
-
-    @property
-    def match_kind(self) -> "MatchKind":
-        """The match kind: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
-        return (self._facts or self._read()).get("match_kind", "none")  # type: ignore[no-any-return]
-
-    @property
-    def confidence(self) -> "Confidence":
-        """``"high"``: this file's item, as far as anything that is known can tell. ``"low"``: verify it, or choose
-        among the candidates. ``"none"``: there is none.
-        """
-        return (self._facts or self._read()).get("confidence", "none")  # type: ignore[no-any-return]
-
-    @property
-    def reason_code(self) -> "ReasonCode":
+        library once without a deadline. A silent server looks the same, and such a refresh would wait for it: call
+        :meth:`Index.server` with a deadline first, which then raises TimeoutError. If the server refuses connections,
+        the call raises ConnectError instead.
+        """,
+    )
+    match_kind: "MatchKind" = _fact(
+        "match_kind",
+        '``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``.',
+        "none",
+    )
+    confidence: "Confidence" = _fact(
+        "confidence",
+        """``"high"``: the file is this item's, as far as the index can tell. ``"low"``: verify the item, or choose
+        among the candidates. ``"none"``: there is no item.
+        """,
+        "none",
+    )
+    reason_code: "ReasonCode" = _fact(
+        "reason",
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``.
 
-        Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` (a mapping
-        is missing) or ``"path_tells"`` (title with year or number), both high; or why it is low: ``"no_evidence"``,
-        ``"contradicted"`` (another year, number or edition, an extra or a copy), ``"not_listed"`` (a folder of Plex's).
-        ``"several_episodes"``: one file has them all; the item is the first, and :attr:`candidates` has them in order.
-        """
-        return (self._facts or self._read()).get("reason", "none")  # type: ignore[no-any-return]
+        For a single item that matched by the end of its path, the evidence: ``"only_root_differs"`` (a mapping is
+        missing) or ``"path_tells"`` (title with year or number), both high. Or why the confidence is low:
+        ``"no_evidence"``, ``"contradicted"`` (another year, number or edition, an extra or a copy), ``"not_listed"`` (a
+        folder of Plex's). ``"several_episodes"``: the file has several; the item is the first one, and
+        :attr:`candidates` has all in order.
+        """,
+        "none",
+    )
+    reason: "str | None" = _fact("message", '``reason_code`` as a sentence for people; None if it is ``"none"``.')
+    stale: bool = _fact(
+        "stale", "Whether the listing has expired and was not refreshed: the server did not answer, or was not asked."
+    )
+    candidates_total: int = _fact("total", "Number of candidates; ``candidates`` may hold fewer.")
+
+    rating_key: "str | None" = _of_item("rating_key", "The item's rating key: an opaque string.")
+    ratingKey: "int | str | None" = _of_item(  # noqa: N815
+        "ratingKey", "The item's rating key as plexapi has it: a number if it is one."
+    )
+    title: "str | None" = _of_item("title", "The item's title; for an episode the episode's.")
+    year: "int | None" = _of_item("year", "The item's year.")
+    guid: "str | None" = _of_item("guid", "The item's scalar GUID.")
+    show_title: "str | None" = _of_item("show_title", "Title of the item's show or artist.")
+    show_rating_key: "str | None" = _of_item("show_rating_key", "Rating key of the item's show or artist.")
+    season: "int | None" = _of_item("season", "Number of the item's season or disc.")
+    episode: "int | None" = _of_item("episode", "Number of the item's episode or track.")
+    path: "str | None" = _of_item("path", "The listed path that matched, as the server spells it.")
+    library: "str | None" = _of_item("library", "Title of the item's library.")
+    light: "LightItem | None" = _of_item("light", "The item with plexapi's attributes: :attr:`Item.light`.")
 
     @property
-    def reason(self) -> "str | None":
-        """The same as a sentence for people; None when ``reason_code`` is ``"none"``."""
-        return (self._facts or self._read()).get("message")
+    def kind(self) -> "Kind | None":
+        """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
+        item = self.item
+        return None if item is None else item.kind
 
     @property
     def message(self) -> str:
-        """:attr:`reason`, empty when there is none."""
+        """:attr:`reason`; empty if there is none."""
         return self.reason or ""
 
     @property
-    def stale(self) -> bool:
-        """Whether the listing that answered has expired. It was not renewed: the server did not answer, or was not to
-        be asked.
-        """
-        return bool((self._facts or self._read())["stale"])
-
-    @property
     def age(self) -> "float | None":
-        """Seconds since the listing that answered was seen to be current; None: none, or the clock was set back."""
+        """Seconds since the listing was last known to be current; None without a listing, or if the clock went back."""
         milliseconds: int | None = (self._facts or self._read()).get("age_ms")
         return None if milliseconds is None else milliseconds / 1000
 
     @property
     def asked(self) -> "str | None":
-        """The path, GUID or title that was asked for, as it was given; :attr:`path` is the listed one."""
+        """The path, GUID or title of the question, as the caller gave it."""
         try:
             return None if self._question is None else os.fsdecode(self._question)
         except UnicodeDecodeError:  # on Windows, of bytes that name no file
@@ -183,21 +205,16 @@ class Match:
 
     @property
     def candidates(self) -> "list[Item]":
-        """The items that fit equally well, best first; a single item is the only candidate. Of a file with several
-        episodes they are its episodes in order, and the first is the answer.
+        """The items that match equally well, best first; a single item is the only candidate. For a file with several
+        episodes: the episodes in order, of which the first is the answer.
         """
         from . import Item
 
         return [Item(facts, self._asked) for facts in self._items()]
 
     @property
-    def candidates_total(self) -> int:
-        """How many candidates there are in all; ``candidates`` may hold fewer."""
-        return (self._facts or self._read())["total"]  # type: ignore[no-any-return]
-
-    @property
     def error(self) -> "Error | None":
-        """In a batch: what went wrong with this one path, ready to be raised."""
+        """In a batch: the error of this path, ready to be raised."""
         status: int = (self._facts or self._read()).get("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
@@ -214,92 +231,14 @@ class Match:
         # As words_of() and text_at(): most callers need no more than a key.
         block = self._block
         words = memoryview(block)[: len(block) & -4].cast("i")
-        at = words[((words[FIRST] if self._at is None else self._at) >> 2) + ITEM] >> 2
-        return block[words[at] : words[at] + words[at + 1]].decode() if at else None
-
-    @property
-    def rating_key(self) -> "str | None":
-        """The item's rating key: an opaque string."""
-        item = self.item
-        return None if item is None else item.rating_key
-
-    @property
-    def light(self) -> "LightItem | None":
-        """The item with the names that plexapi has for it: :attr:`Item.light`."""
-        item = self.item
-        return None if item is None else item.light
-
-    @property
-    def ratingKey(self) -> "int | str | None":  # noqa: N802
-        """The item's rating key as plexapi has it: a number where it is one."""
-        item = self.item
-        return None if item is None else item.ratingKey
-
-    @property
-    def title(self) -> "str | None":
-        """The item's title; for an episode the episode's."""
-        item = self.item
-        return None if item is None else item.title
-
-    @property
-    def guid(self) -> "str | None":
-        """The item's scalar GUID."""
-        item = self.item
-        return None if item is None else item.guid
-
-    @property
-    def show_title(self) -> "str | None":
-        """Title of the item's show or artist."""
-        item = self.item
-        return None if item is None else item.show_title
-
-    @property
-    def show_rating_key(self) -> "str | None":
-        """Rating key of the item's show or artist."""
-        item = self.item
-        return None if item is None else item.show_rating_key
-
-    @property
-    def kind(self) -> "Kind | None":
-        """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
-        item = self.item
-        return None if item is None else item.kind
-
-    @property
-    def year(self) -> "int | None":
-        """The item's year."""
-        item = self.item
-        return None if item is None else item.year
-
-    @property
-    def season(self) -> "int | None":
-        """Number of the item's season or disc."""
-        item = self.item
-        return None if item is None else item.season
-
-    @property
-    def episode(self) -> "int | None":
-        """Number of the item's episode or track."""
-        item = self.item
-        return None if item is None else item.episode
-
-    @property
-    def path(self) -> "str | None":
-        """The listed path that fitted, as the server spells it."""
-        item = self.item
-        return None if item is None else item.path
-
-    @property
-    def library(self) -> "str | None":
-        """Title of the item's library."""
-        item = self.item
-        return None if item is None else item.library
+        offset = words[((words[FIRST] if self._offset is None else self._offset) >> 2) + ITEM] >> 2
+        return block[words[offset] : words[offset] + words[offset + 1]].decode() if offset else None
 
     def __bool__(self) -> bool:
         return self.status == "ok"
 
     def to_dict(self) -> "dict[str, object]":
-        """All fields by name, as JSON values."""
+        """Returns all fields by name, as JSON values."""
         return {"asked": self.asked, **self._value(), "age": self.age}
 
     def _value(self) -> "dict[str, object]":
@@ -326,7 +265,7 @@ class Match:
         # The index is not pickled.
         return None, {
             "_block": self._block,
-            "_at": self._at,
+            "_offset": self._offset,
             "_facts": None if self._block else self._facts,
             "_asked": None,
             "_question": self._question,

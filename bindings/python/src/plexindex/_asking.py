@@ -1,4 +1,4 @@
-"""Questions about files, folders, GUIDs and titles; and recording and invalidating the answers."""
+"""Questions about files, folders, GUIDs and titles; recording and invalidating the answers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
     LibraryArg = Union[str, int, Chosen, None]
 
-# Estimated bytes of an answer and a key besides the path: too few cost a second call.
+# Estimated bytes of an answer and a key besides the path. A buffer that is too small costs a second call.
 _BYTES_PER_ANSWER = 400
 _BYTES_PER_KEY = 40
 _KEYS_AT_ONCE = 1024
 
 
 class QuestionMethods(EditMethods):
-    """The methods of an index that ask for items, confirm answers and invalidate them."""
+    """The methods of an index that find items, and record and invalidate matches."""
 
-    # plexapi's server, of an index that was made from it.
+    # The plexapi server that the index was made from, if any.
     _plex: Any = None
 
     def match(
@@ -46,17 +46,17 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """Which item this file is. Asks the server only where that is needed and not ``offline``.
+        """Returns the item of a file. Asks the server only if needed and not ``offline``.
 
-        Not found, ambiguous and not yet are answers, not exceptions: see :class:`Match`. Raises a ServerError when the
-        library was never fetched and cannot be, LibraryNotFoundError, InvalidArgumentError for a path that is refused.
+        Not found, ambiguous and not yet are answers, not exceptions: see :class:`Match`. Raises ServerError if the
+        library was never fetched and cannot be, LibraryNotFoundError, or InvalidArgumentError for an invalid path.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         block = self._block(self._native.match_path, library, raw, deadline, offline, progress)
         return Match(block, asked=self, question=path)
 
     def _match_at_once(self, path: PathArg, library: LibraryArg = None) -> Match | None:
-        """The answer for a file; None where it has to be waited for."""
+        """Returns the answer for a file; None if the answer needs a wait."""
         raw = _convert.path_bytes(path, self._hides_paths)
         block = self._block(self._native.match_path, library, raw, None, False, None, at_once=True)
         match = Match(block, asked=self, question=path)
@@ -71,10 +71,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Matches:
-        """:meth:`match` for many paths in one call: a sequence of answers in their order.
+        """:meth:`match` for many paths in one call: returns the answers in the same order.
 
-        What goes wrong with one path is in its answer (:attr:`Match.error`); what concerns all of them is raised. A
-        path that is refused (empty, with a NUL) refuses the batch.
+        :attr:`Match.error` has the error of a single path. The call raises errors that concern all paths, and
+        InvalidArgumentError if one path is empty or has a NUL.
         """
         paths = _convert.path_list(paths)
         count = len(paths)
@@ -84,7 +84,7 @@ class QuestionMethods(EditMethods):
             block = self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve)
             return Matches(block, self, paths)
         except InvalidArgumentError:
-            _convert.name_refused(paths, self._hides_paths)
+            _convert.check_paths(paths, self._hides_paths)
             raise
 
     def folder(
@@ -96,11 +96,11 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Folder:
-        """Which show, season, artist, album or item this folder is: the deepest one that all listed files below share.
+        """Returns the show, season, artist, album or item of a folder: the deepest one that all listed files below the
+        folder share.
 
-        The index answers; a library that was never fetched, or whose listing has expired, is fetched first, as
-        :meth:`match` does. With a ``deadline`` a library that was never fetched is asked first for one file
-        below the folder, which is looked for on the disk. Raises what :meth:`match` raises.
+        Fetches the library as :meth:`match` does. With a ``deadline``, a library that was never fetched is first
+        searched for one file from this folder on the disk. Raises the errors of :meth:`match`.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
         asked = {"library": library, "path": raw, "offline": offline}
@@ -115,13 +115,12 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
-        """The items with files below a folder, in the order of the paths. :attr:`Item.path` is the file; an item of
-        several files comes with each. They are read a page at a time while you iterate, so a million take no room.
+        """Yields the items with files below a folder, in the order of the paths. :attr:`Item.path` is the file; an item
+        with several files comes with each of them. plexindex reads a page at a time, so a million items fit in memory.
 
-        A library that was never fetched is fetched first, unless ``offline``; else no request is sent. The folder is
-        found as by :meth:`folder`, where that is sure of it. A change meanwhile moves no other file. Raises
-        TimeoutError when the deadline passed before the library was fetched, and NotFetchedError, offline, when it
-        never was.
+        Sends requests only to fetch a library that was never fetched, unless ``offline``. A change meanwhile moves no
+        other file. Raises TimeoutError if the deadline passes before the library is fetched; NotFetchedError if the
+        call is offline and the library was never fetched.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
         return self._pages("items.below", deadline, offline, progress, library=library, path=raw)
@@ -129,7 +128,7 @@ class QuestionMethods(EditMethods):
     def _pages(
         self, method: str, deadline: float | None, offline: bool, progress: ProgressArg, **request: Any
     ) -> Iterator[Item]:
-        """Yields the items of a list that comes in pages."""
+        """Yields the items of all pages of a list."""
         try:
             _, page = self._request(method, **request)
         except LibraryNotFoundError:
@@ -154,10 +153,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """The item with this GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
+        """Returns the item with a GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
 
-        The GUID of a show, season, artist or album gives the items below it, at most 16: ambiguous, unless there is but
-        one. The ``message`` names it, with its key and the count of all.
+        For a show, season, artist or album, the candidates are the items below it, at most 16, and the ``message`` has
+        its key and the number of all items.
         """
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
@@ -173,10 +172,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """The items with this title, compared without case, accents and punctuation; when there are none, those that
-        have all its words. A show's title gives its episodes.
+        """Returns the items with a title, compared without case, accents and punctuation; if there are none, those with
+        all words of the title. For the title of a show, these are its episodes.
 
-        The items are the ``candidates`` of the answer; when there is just one, the answer is that item.
+        The items are the ``candidates`` of the answer. A single one is the answer's item.
         """
         if not isinstance(title, str):
             raise TypeError(f"title must be str, not {type(title).__name__}")
@@ -191,11 +190,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
-        """The items of a library as the store has them. ``library`` is one library, not all.
+        """Yields the items of a library from the store. ``library`` is one library, not all.
 
-        A library that was never fetched is fetched first, unless ``offline``; else no request is sent. They are read a
-        page at a time while you iterate. A change that happens meanwhile may be missed. Raises TimeoutError when the
-        deadline came before the library was fetched, and NotFetchedError, offline, when it never was.
+        Requests, pages and errors are those of :meth:`items_below`. The iterator may miss a change that happens
+        meanwhile.
         """
         return self._pages("items.list", deadline, offline, progress, library=library)
 
@@ -209,20 +207,18 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Comparison:
-        """Walks folders of this machine, and tells what is on the disk and not in Plex, and the other way round.
+        """Walks folders of this machine and compares them with Plex. Changes neither the disk nor the server.
 
-        Iterate over the answer: each :class:`Difference` comes while the disk is walked. Unless ``offline`` the server
-        is asked first whether anything changed, with one request, and what did is fetched; then, where a library has
-        new files and files that are gone, for the items of those: they may have been renamed (64 in a request, 256 in a
-        run). With a ``library`` the folders of others are skipped. What Plex leaves out is reported as left out, by
-        rules that ``without`` switches off: ``extension`` (such files are never reported), ``hidden``, ``system``,
-        ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` is called with the
-        number of files that were found so far. A ``deadline`` is for the server's answers; the walk has none.
+        Iterate over the answer: each :class:`Difference` comes while plexindex walks the disk. Unless ``offline``,
+        plexindex first asks the server for changes, with one request. If a library has new and missing files, plexindex
+        then requests the items of the missing files, which may have been renamed (64 in a request, 256 in a run). With
+        a ``library``, it skips the folders of other libraries. ``without`` disables rules for files that Plex leaves
+        out: ``extension`` (such files are never reported), ``hidden``, ``system``, ``unpacking``, ``empty``,
+        ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` receives the number of files found so far. The
+        ``deadline`` limits the requests, not the walk. ``async for`` over the answer walks on a background thread.
 
-        Under ``asyncio``, ``async for`` over the answer walks on a thread of its own.
-
-        Nothing is changed, on the disk or on the server. What is listed under mappings with a pattern over the host's
-        paths is not looked for on the disk: such a pattern leads one way.
+        With mappings that have a pattern over the host's paths, plexindex does not search the disk for listed files:
+        such a pattern has no inverse.
         """
         from ._compare import Comparison
 
@@ -234,10 +230,8 @@ class QuestionMethods(EditMethods):
         return Comparison(self, given, library, frozenset(without), deadline, offline, progress)
 
     def item_facts(self, key: KeyArg, library: LibraryArg = None) -> dict[str, object] | None:
-        """All that the store has of one item, its files and external ids included; None when it is not listed, or its
-        library was never fetched.
-
-        The names are those of the method ``items.get``; what is not known is absent. Sends no request.
+        """Returns all facts of one item in the store, including files and external ids, by the names of the method
+        ``items.get``. None if the item is not listed, or its library was never fetched. Sends no request.
         """
         try:
             _, answer = self._request("items.get", library=library, key=_convert.key_text(key))
@@ -258,7 +252,7 @@ class QuestionMethods(EditMethods):
 
     def _paths_of(self, item: Item) -> tuple[str, ...]:
         facts = self.item_facts(item.rating_key, self._library_of(item))
-        # Of an item that is not listed, only the recorded path is known.
+        # For an item that is not listed, only the recorded path is known.
         known = (item.path or "",) if facts is None else facts["paths"]
         return tuple(path for path in known if path)  # type: ignore[attr-defined]
 
@@ -273,12 +267,12 @@ class QuestionMethods(EditMethods):
             try:
                 answer = self._do(self._native.lookup_keys, text, len(text), count, library=library, reserve=reserve)
             except InvalidArgumentError:
-                _convert.name_refused(piece, self._hides_paths)
+                _convert.check_paths(piece, self._hides_paths)
                 raise
             keys = answer.decode().split("\0")
             keys.pop()
             if len(keys) != count:
-                # Answers would be shifted to other paths.
+                # Otherwise paths would get the keys of others.
                 raise PanicError(f"bug in plexindex: {len(keys)} keys for {count} paths; look up the paths one by one")
             found += keys if all(keys) else [key or None for key in keys]
         return found
@@ -292,18 +286,16 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         through: bool = False,
     ) -> None:
-        """Confirms that the item with this key (or rating key) has this path. From now on it is the path's answer.
+        """Records that a path belongs to the item with this key or rating key. It answers the path from now on.
 
-        ``key`` may be an item, too: one of plexindex's or of plexapi's.
+        ``key`` may also be an item of plexindex or plexapi. After the call, every process knows the match. It never
+        expires. ``library`` is one library, not all. The call asks the server only for an unknown library: if the
+        ``deadline`` passes first, it records nothing and raises TimeoutError; OfflineError if it must not ask.
 
-        On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all. The
-        server is asked only for a library that is not known yet: TimeoutError says that the ``deadline`` passed first,
-        and nothing is recorded; OfflineError that no server may be asked. In a test ``plexindex.testing`` has one.
-
-        ``through``: return only once the shared log has it, and so the other hosts can (``shared`` of ``open``), as
-        :meth:`shared_deliver` does. TimeoutError may then say that it is stored in this folder, and is delivered later.
-        InvalidArgumentError says that nothing is recorded, because this index shares nothing, or because no other host
-        could use the path: it is in no folder of the library and under no mapping.
+        ``through``: return after the shared log has the match (``shared`` of ``open``), as :meth:`shared_deliver` does.
+        A TimeoutError may then say that the match is stored here and will be delivered later. InvalidArgumentError: the
+        call recorded nothing, since this index has no shared log, or since no other host could use the path, which is
+        in no folder of the library and under no mapping.
         """
         if through:
             self.record_matches([(path, key)], library, deadline=deadline, through=True)
@@ -325,33 +317,33 @@ class QuestionMethods(EditMethods):
         try:
             pairs = list(pairs)
             if any(isinstance(pair, (str, bytes)) for pair in pairs):
-                raise ValueError("a text is no pair")
+                raise ValueError("a text is not a pair")
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
             raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
         given = [path for path, _ in pairs]
         paths = _convert.join_paths(given, self._hides_paths)
         if paths.count(b"\0") != len(given):
-            _convert.name_refused(given, self._hides_paths)
+            _convert.check_paths(given, self._hides_paths)
         keys = _convert.join_keys([key for _, key in pairs])
         texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0
         self._run_command(self._native.record_matches, *texts, deadline_ms, library=library)
 
     def invalidate_path(self, path: PathArg, library: LibraryArg = None) -> None:
-        """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server
-        for the item once. A path that is not known is no error.
+        """Invalidates a path and removes its confirmed match. If the path is listed, its next question asks the server
+        for the item once. An unknown path is no error.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         self._run_command(self._native.invalidate_path, raw, len(raw), library=library)
 
     def invalidate_item(self, key: KeyArg, library: LibraryArg = None) -> None:
-        """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call it when the server answers 404."""
+        """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call this after a 404 of the server."""
         raw = _convert.key_text(key).encode()
         self._run_command(self._native.invalidate_item, raw, len(raw), library=library)
 
     def invalidate_library(self, library: LibraryArg) -> None:
-        """Invalidates a library. Its confirmed matches are removed, and a full listing is due now. Until that is
-        fetched the old listing answers, marked stale. Takes the same time whatever the size.
+        """Invalidates a library and removes its confirmed matches, in constant time. A full listing is due. Until then
+        the old listing answers, marked stale.
         """
         self._run_command(self._native.invalidate_library, library=library)
 
@@ -360,9 +352,8 @@ class QuestionMethods(EditMethods):
         self.invalidate_library(None)
 
     def clear(self) -> None:
-        """Empties the store of this server and user: listings and matches.
-
-        Opened without a server, that is the one whose answers are given: the newest that the store holds.
+        """Removes the listings and matches of this server and user; of an index without a server, those of the server
+        whose answers it gives.
         """
         self._run_command(self._native.clear, library=self)
 
@@ -375,12 +366,11 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> bool:
-        """Brings a library, or all, up to date now, as a match does by itself when a listing has expired.
+        """Refreshes a library, or all, as a match does after a listing has expired.
 
-        While the listings are fresh, no request is sent for them; ``check`` asks the server once nevertheless. ``full``
-        fetches a full listing even if the server's clocks show no change. Returns True when it is up to date, False
-        when the deadline came first: the next call goes on from there. If no library was known either, that raises
-        TimeoutError.
+        Sends no request while the listings are fresh; ``check`` asks the server for changes anyway. ``full`` fetches a
+        full listing even if the server reports no change. Returns whether the libraries are up to date; False if the
+        deadline passed: the next call resumes. Raises TimeoutError if no library is known yet.
         """
         flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
         status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)

@@ -1,13 +1,10 @@
-"""plexindex_call(): a method by its name, with a request and an answer in JSON.
-
-In a request a path is bytes. In an answer what is not known is absent.
-"""
+"""plexindex_call(): a method by its name, with a request and an answer in JSON. In a request, paths are bytes."""
 
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 
-# The part of json that is asked for: importing it takes longer than most hosts need for their answers.
+# Imported at the first request, since importing json takes longer than most answers.
 from json import JSONDecoder, JSONEncoder
 
 from ._calls import take
@@ -22,22 +19,22 @@ if TYPE_CHECKING:
 
 
 def _plain(value: object) -> object:
-    """Returns what JSON has no type for as the library reads it."""
+    """Returns bytes as the library expects them in JSON."""
     if isinstance(value, bytes):
         try:
             return value.decode()
         except UnicodeDecodeError:
             return {"bytes": b2a_base64(value, newline=False).decode()}
-    raise TypeError(f"a request cannot hold a value of the type {type(value).__name__}: {value!r}")
+    raise TypeError(f"a request cannot contain a value of type {type(value).__name__}: {value!r}")
 
 
 _encode = JSONEncoder(default=_plain).encode
-# Not `json.loads`, which first looks for the encoding and for white space.
+# Not `json.loads`, which first searches for the encoding and for white space.
 _decode = JSONDecoder().raw_decode
 
 
 def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], deadline_ms: int) -> tuple[int, Any]:
-    """Calls a method. Returns the status and the answer, which a failed call may have, too."""
+    """Calls a method. Returns the status and the answer. A failed call may have an answer, too."""
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
     raw = _encode(given).encode() if given else b""
@@ -64,12 +61,12 @@ def ask_without_index(method: str, request: dict[str, Any]) -> Any:
 
 
 def path_of(value: str | dict[str, str] | None) -> bytes:
-    """Returns a path in an answer as bytes; none if it is absent."""
+    """Returns a path of an answer as bytes; empty if it is absent."""
     if isinstance(value, dict):
         return a2b_base64(value["bytes"])
     return (value or "").encode()
 
 
 def text_of(value: str | dict[str, str] | None) -> str | None:
-    """Returns a path in an answer as text: bytes that are not UTF-8 are decoded by ``surrogateescape``."""
+    """Returns a path of an answer as text. ``surrogateescape`` decodes bytes that are not UTF-8."""
     return path_of(value).decode("utf-8", "surrogateescape") if isinstance(value, dict) else value

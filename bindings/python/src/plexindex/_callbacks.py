@@ -1,9 +1,9 @@
 """Callbacks that lose no exception.
 
-ctypes prints and drops an exception that leaves a callback, and returns a random value to C. A `try` around the body
-of the callback does not prevent that: since CPython 3.11 a pending Ctrl-C is raised by the first instruction of a
-function, before its `try`. A generator is always resumed inside its `try`. So C calls the `send` of a generator, which
-takes one value. For several values, `max(first, second, key=send)` sends each in turn, without a Python frame.
+ctypes prints and drops an exception that leaves a callback, and returns a random value to C. A `try` in the callback
+does not prevent that: since CPython 3.11 the first instruction of a function, before its `try`, may raise a pending
+Ctrl-C. A generator always resumes inside its `try`. So C calls the `send` of a generator, which takes one value. For
+several values, `max(first, second, key=send)` sends each in turn, without a Python frame.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _BETWEEN_DRAINS = 0.5
 
 
 class Progress:
-    """The progress of a library's fetch, as callbacks get it."""
+    """The progress of fetching a library, for callbacks."""
 
     __slots__ = ("elapsed", "items", "library", "total")
 
     library: str
     """Title of the library."""
     items: int
-    """Items fetched so far, those of an earlier, interrupted fetch included."""
+    """Items fetched so far, including those of an earlier, interrupted fetch."""
     total: int
-    """Items in all, as the server says; 0 when it did not."""
+    """Number of all items; 0 if the server gave no number."""
     elapsed: float
-    """Seconds since the call began to fetch."""
+    """Seconds since the call started to fetch."""
 
     def __init__(self, library: str, items: int, total: int, elapsed: float) -> None:
         self.library, self.items, self.total, self.elapsed = library, items, total, elapsed
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 
 class Stoppable:
-    """A progress callback that can be stopped from outside: a cancelled task stops the call that it waits for."""
+    """A progress callback that a cancelled task can stop, which ends the call."""
 
     __slots__ = ("listener", "stopped")
 
@@ -71,7 +71,7 @@ class Stoppable:
         self.listener = listener
         """The host's own callback."""
         self.stopped = False
-        """The call is to end."""
+        """Whether the call must end."""
 
     def __call__(self, progress: Progress) -> object:
         """Calls the host's callback."""
@@ -85,22 +85,22 @@ class Watch:
 
     def __init__(self) -> None:
         self.session: OpenIndex | None = None
-        """The index of the call: the call ends when the index is closed or the interpreter ends."""
+        """The index of the call. Closing the index, or the end of the interpreter, ends the call."""
         self.listener: ProgressArg = None
         """The host's callback."""
         self.error: BaseException | None = None
-        """The exception that was raised, such as Ctrl-C: raised again once the call returns."""
+        """An exception during the call, such as Ctrl-C. It is raised again when the call returns."""
         self.reporting = False
-        """The host's callback is running."""
+        """Whether the host's callback is running."""
         self.drained = -_BETWEEN_DRAINS
-        """When log lines were fetched last. A wait for changes calls this 5 times a second, for days."""
+        """When log lines were last fetched. A wait for changes calls back 5 times a second, for days."""
 
     def should_continue(self, address: int) -> bool:
-        """Reads plexindex_progress at this address, calls the host, and returns whether to go on."""
+        """Reads plexindex_progress at this address, calls the host, and returns whether to continue."""
         if self.session is not None:
-            if not self.session._open or _ending.refused():
+            if not self.session._open or _ending.has_begun():
                 return False
-            # Warnings about an unreachable server must show now, not when the call ends.
+            # A warning about an unreachable server must appear now, not at the end of the call.
             now = monotonic()
             if now >= self.drained + _BETWEEN_DRAINS:
                 self.drained = now
@@ -111,7 +111,7 @@ class Watch:
             return False
         raw = CProgress.from_address(address)
         if not raw.library_length:
-            # Nothing is fetched yet. The call only lets a pending Ctrl-C be raised.
+            # Nothing is fetched yet. This call only raises a pending Ctrl-C.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
@@ -123,7 +123,7 @@ class Watch:
 
 
 class Renewal:
-    """Passes tokens of the host's callable to the library, on the thread of the call that needs one."""
+    """Passes tokens from the host's callable to the library, on the thread of the call that needs a token."""
 
     __slots__ = ("_raised", "_renew")
 
@@ -148,7 +148,7 @@ class Renewal:
         return self._raised.pop(get_ident(), None)
 
     def should_continue(self, address: int) -> bool:
-        """Writes a token into the plexindex_buffer at this address; False: there is none now."""
+        """Writes a token into the plexindex_buffer at this address. Returns False without a token."""
         self._raised.pop(get_ident(), None)
         token = self._renew()
         raw = None if token is None else _convert.text_bytes("token", token)
@@ -161,7 +161,7 @@ class Renewal:
 
 
 def renewal_callback(renewal: Renewal) -> Any:
-    """A plexindex_renew_token_fn for this object. Its `user` pointer must be NULL."""
+    """Creates a plexindex_renew_token_fn for this object. Its `user` pointer must be NULL."""
     from weakref import WeakSet
 
     global _renewals
@@ -186,13 +186,13 @@ def _begin(call: Any) -> None:
 
 
 def _restart_in_child() -> None:
-    # Threads within the host's callable do not exist in the child: their generators never end.
+    # Threads inside of the host's callable do not exist in the child, so their generators would never end.
     for call in list(_renewals or ()):
         _begin(call)
 
 
 def progress_callback(watch: Watch) -> Any:
-    """A plexindex_progress_fn for this watch. Its `user` pointer must be NULL."""
+    """Creates a plexindex_progress_fn for this watch. Its `user` pointer must be NULL."""
     answers = _progress_answers(watch)
     next(answers)
     return PROGRESS_FN(partial(max, key=answers.send))
@@ -200,8 +200,8 @@ def progress_callback(watch: Watch) -> Any:
 
 def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
     # Each call sends two values: `user`, which is 0, then the address of the struct. `max` returns the value with the
-    # larger answer to C. The answers 0 and -1 return `user`: 0, 'go on'. After a failure each answer is larger than the
-    # one before, which returns the address: not 0, 'stop'.
+    # larger answer to C. The answers 0 and -1 return `user`: 0, 'continue'. After a failure each answer is larger than
+    # the previous one, which returns the address: not 0, 'stop'.
     answer = 0
     while True:
         try:
@@ -229,11 +229,11 @@ class LogLines:
         self.lines: list[tuple[int, str]] = []
         """Level and text, oldest first."""
         self.error: BaseException | None = None
-        """An exception raised meanwhile, such as Ctrl-C."""
+        """An exception meanwhile, such as Ctrl-C."""
 
 
 def log_callback(found: LogLines) -> Any:
-    """A plexindex_log_fn that collects lines. Its `user` pointer must be NULL."""
+    """Creates a plexindex_log_fn that collects lines. Its `user` pointer must be NULL."""
     values = _log_values(found)
     next(values)
     return LOG_FN(partial(max, key=values.send))

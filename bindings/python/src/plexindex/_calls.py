@@ -1,4 +1,4 @@
-"""One call into the library: its query, its answer buffer and its progress callback, kept per thread and used again."""
+"""Calls into the library: query, answer buffer and progress callback, which each thread reuses."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _FIRST_CAPACITY = 16 * 1024
 _TEXT_CAPACITY = 2048
-# The largest buffer that a thread keeps for its next call.
+# Size of the largest buffer that a thread keeps for its next call.
 _KEPT_CAPACITY = 1024 * 1024
 
 
 class Call:
-    """Buffers and callback of a call. Used by one thread, by one call at a time.
+    """Buffers and callback of a call. One call of one thread uses it at a time.
 
-    Building one takes some 20 µs, most of it for the callback; taking it from the thread's pool next to nothing.
+    Creating one takes some 20 µs, most of it for the callback. So each thread has a pool.
     """
 
     __slots__ = (
@@ -54,8 +54,8 @@ class Call:
     def reserve(self, capacity: int) -> None:
         """Makes the buffer at least this large."""
         if capacity > self.buffer.capacity:
-            # In steps, so that growing answers do not each need a new buffer. A bytearray comes zeroed by the kernel,
-            # page by page as they are used; ctypes would write each byte.
+            # In steps, so that growing answers do not each need a new buffer. The kernel zeroes a bytearray page by
+            # page at the first use; ctypes would write each byte.
             capacity = -(-capacity * 5 // 4 // 4096) * 4096
             self._data = bytearray(capacity)
             self._view = (ctypes.c_char * capacity).from_buffer(self._data)
@@ -66,7 +66,7 @@ class Call:
         return self._view[: self.buffer.length]  # type: ignore[no-any-return]
 
     def detach(self) -> bytearray:
-        """Returns the answer without a copy: the buffer itself. This call gets a new one."""
+        """Returns the buffer with the answer, without a copy. The next call gets a new buffer."""
         data, length = self._data, self.buffer.length
         self._drop_buffer()
         del data[length:]
@@ -128,7 +128,7 @@ def call(function: Any, *arguments: Any) -> tuple[int, bytes]:
 
 
 class ForkCount:
-    """Counts forks. In the child, the calls of other threads do not exist, so nothing may wait for them."""
+    """Counts forks. The calls of other threads do not exist in the child, so nothing may wait for them."""
 
     number = 0
 

@@ -1,4 +1,4 @@
-"""Compares a disk with what Plex lists. Neither side is changed."""
+"""Compares a disk with the files that Plex lists. Changes neither."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Difference"]
 
-# Number of files to try mappings on, for a folder outside every library.
+# Number of files for which to try mappings, if a folder is outside of all libraries.
 _SAMPLE = 200
 
 
 class Comparison:
-    """The differences between folders and what Plex lists: iterate once. Made by :meth:`Index.compare`.
+    """The differences between folders and Plex: iterate once. Made by :meth:`Index.compare`.
 
-    They come while the disk is walked, and are kept nowhere. Files that are new, gone, or of several items may be items
-    that were renamed: some are held back until the server was asked, and come at the end.
+    They come while plexindex walks the disk, and are not stored. Some new and missing files, and files of several
+    items, come at the end: they may have been renamed, so plexindex asks the server first.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Comparison:
     ) -> None:
         unknown = sorted(set(without) - set(_left_out.RULES))
         if unknown:
-            raise InvalidArgumentError(f"{unknown[0]!r} is no rule: give one of {', '.join(_left_out.RULES)}")
+            raise InvalidArgumentError(f"{unknown[0]!r} is not a rule: give one of {', '.join(_left_out.RULES)}")
         if deadline is not None:
             _convert.deadline_ms(deadline)
         self._index, self._offline, self._deadline = index, offline, deadline
@@ -72,51 +72,51 @@ class Comparison:
         self.counts: dict[str, int] = {}
         """Differences by ``what``."""
         self.stale = False
-        """The server did not answer, or not within the deadline: an older listing was compared."""
+        """Whether an older listing was compared: the server did not answer, or not within the deadline."""
         self.late = False
-        """The deadline came before the server's whole answer."""
+        """Whether the deadline passed before the server's whole answer."""
         self.refused = False
-        """The server refused the token, or its user has no permission."""
+        """Whether the server rejected the token, or its user has no permission."""
         self.age: float | None = None
-        """Seconds since the listing was last seen to be current, when the comparison began; of several the oldest."""
+        """Seconds between the last check that the listing was current and the comparison; the maximum of all."""
         self.seconds = 0.0
-        """How long it took."""
+        """Duration of the comparison."""
 
     @property
     def files(self) -> int:
-        """Media files on the disk: those in Plex, not in Plex, ambiguous, and left out by a rule."""
+        """Media files on the disk: in Plex, not in Plex, ambiguous, or left out by a rule."""
         return self._walk.files
 
     @property
     def unasked(self) -> int:
-        """Items that may have been renamed, and which the server was not asked for: their files are gone, or are listed
-        with another item too.
+        """Number of items that may have been renamed and were not requested: their files are missing, or also belong to
+        another item.
         """
         return self._renames.unasked
 
     @property
     def renames_unknown(self) -> bool:
-        """The server did not answer which items were renamed: their files are reported as gone and as new."""
+        """Whether renames are unknown, since the server did not answer: such files are missing and new ones."""
         return self._renames.failed
 
     @property
     def unreadable(self) -> int:
-        """Folders and links that could not be read. Nothing is known of what lies there."""
+        """Number of folders and links that could not be read."""
         return len(self._walk.unreadable)
 
     @property
     def listed(self) -> int:
-        """Files that Plex lists below the folders: those on the disk, not on the disk, and not looked for."""
+        """Files that Plex lists below the folders: on the disk, missing, or not searched for."""
         return sum(one.files for one in self._listing.compared.values())
 
     @property
     def differs(self) -> bool:
-        """Whether anything differs, as far as it was iterated."""
+        """Whether anything differs so far."""
         return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
 
     @property
     def summary(self) -> Summary:
-        """The counts by name, as JSON values: what has come so far, all of it at the end."""
+        """The counts so far by name, as JSON values."""
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
         files = {what: self._media_files.get(what, 0) for what in kinds}
@@ -166,7 +166,7 @@ class Comparison:
         self.seconds = time.monotonic() - begun
 
     async def __aiter__(self) -> AsyncIterator[Difference]:
-        """As iterating, on a thread. A task that is cancelled ends the walk and the requests."""
+        """Iterates on a background thread. A cancelled task ends the walk and the requests."""
         rest = iter(self)
         done = False
         try:
@@ -184,7 +184,7 @@ class Comparison:
         self.stale |= self._renames.failed
 
     def _ask_only_if(self, is_due: Callable[[Collection[Unsure]], bool]) -> None:
-        """Asks the server for nothing but items that may have been renamed, if ``is_due`` returns true for them."""
+        """Limits requests to items that may have been renamed, if ``is_due`` returns true for them."""
         self._checks, self._renames.is_due = False, is_due
 
     def _check(self) -> str | None:
@@ -202,7 +202,7 @@ class Comparison:
         libraries = index.libraries(offline=True)
         chosen = [library for library in libraries if is_chosen(library, asked)]
         if all(library.age is None for library in chosen):
-            raise NotFetchedError("no library that is asked was fetched yet: do so once (refresh)")
+            raise NotFetchedError("none of the libraries was fetched yet: refresh once")
         self.age = oldest(chosen)
         self._places.reload(libraries)
 
@@ -213,25 +213,21 @@ class Comparison:
             if is_in(folder, place) or is_in(place, folder):
                 if self.late:
                     raise TimeoutError(f"the deadline passed before '{library.title}' was fetched: retry to resume")
-                text = (
-                    f"library '{library.title}' was never fetched, so what it lists is not known: do so once (refresh)"
-                )
+                text = f"library '{library.title}' was never fetched: refresh once"
                 raise NotFetchedError(text)
         within = [place for place in places.locations if is_in(folder, place)]
         below = any(is_in(place, folder) for place in places.locations)
         other = places.owners_elsewhere(folder)
         if other is not None and not below:
-            text = (
-                f"{os.fsdecode(folder)} is of library '{other[0].title}', which was not asked: ask that library, or all"
-            )
+            text = f"{os.fsdecode(folder)} belongs to library '{other[0].title}': compare that library, or all"
             raise InvalidArgumentError(text)
         known = below or any(places.files(folder, one) for one in places.at_locations(within))
         if _on_disk.is_missing(folder, folder=True) and not known:
             there = "', '".join(os.fsdecode(place) for place in list(places.locations)[:6])
             what = "is a file" if os.path.exists(folder) else "does not exist"
             raise InvalidArgumentError(
-                f"{os.fsdecode(folder)} is no folder (it {what}), and Plex lists nothing below it: give a folder of "
-                f"this disk, or one that Plex has; those are '{there}'"
+                f"{os.fsdecode(folder)} is not a folder (it {what}), and Plex lists nothing below it: give a folder of "
+                f"this disk, or one of Plex's: '{there}'"
             )
 
     def _compare(self, folder: bytes) -> Iterator[Difference]:
@@ -273,7 +269,7 @@ class Comparison:
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library], is_folder=True)
 
     def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
-        """Yields the differences of a folder outside every library, with a proposed mapping if one fits."""
+        """Yields the differences of a folder outside of all libraries, with a proposed mapping if there is one."""
         paths: list[bytes] = []
         before = self._walk.files
         for differences, files in self._walk.media_below(folder):

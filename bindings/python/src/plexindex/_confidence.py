@@ -1,4 +1,4 @@
-"""The confidence of the drop-in's answers. A separate module, since ``enum`` takes long to import."""
+"""The confidence of the drop-in's answers. A separate module, since importing ``enum`` takes long."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ class MatchConfidence(str, Enum):
     """Confidence of a match."""
 
     HIGH = "high"
-    """One item fits."""
+    """One item matches."""
     LOW = "low"
-    """Several fit, or the path speaks against the one that does: it should be listed itself, or names another."""
+    """Several items match, or the path contradicts the only one."""

@@ -48,7 +48,8 @@ LOG_WARN = 2
 LOG_INFO = 3
 LOG_DEBUG = 4
 
-# plexindex_status, by number. From FIRST_ERROR on a status is an error.
+_not_statuses = {*globals(), "_not_statuses"}
+# plexindex_status. Statuses from FIRST_ERROR on are errors.
 OK = 0
 NOT_FOUND = 1
 AMBIGUOUS = 2
@@ -79,39 +80,10 @@ LIBRARY_AMBIGUOUS = 401
 LIST_AGAIN = 402
 NOT_FETCHED = 403
 
-FIRST_ERROR = 100
-
 STATUS_NAMES: "dict[int, str]" = {
-    OK: "ok",
-    NOT_FOUND: "not_found",
-    AMBIGUOUS: "ambiguous",
-    NOT_YET: "not_yet",
-    NEEDS_WARM: "needs_warm",
-    INVALID_ARGUMENT: "invalid_argument",
-    NULL_POINTER: "null_pointer",
-    UNSUPPORTED: "unsupported",
-    BUFFER_TOO_SMALL: "buffer_too_small",
-    ABORTED: "aborted",
-    PANIC: "panic",
-    STORE: "store",
-    STORE_FULL: "store_full",
-    CONNECT: "connect",
-    TLS: "tls",
-    UNAUTHORIZED: "unauthorized",
-    FORBIDDEN: "forbidden",
-    NOT_ON_SERVER: "not_on_server",
-    NOT_PLEX: "not_plex",
-    STARTING: "starting",
-    BAD_ANSWER: "bad_answer",
-    SERVER_ERROR: "server_error",
-    TIMEOUT: "timeout",
-    REDIRECTED: "redirected",
-    OFFLINE: "offline",
-    LIBRARY_NOT_FOUND: "library_not_found",
-    LIBRARY_AMBIGUOUS: "library_ambiguous",
-    LIST_AGAIN: "list_again",
-    NOT_FETCHED: "not_fetched",
+    number: name.lower() for name, number in list(globals().items()) if name not in _not_statuses
 }
+FIRST_ERROR = 100
 
 # Python's names of the numbers, by index.
 MATCH_KINDS = ("none", "confirmed", "exact", "mapped", "suffix", "file_name")

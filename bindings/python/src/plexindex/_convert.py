@@ -44,8 +44,8 @@ def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> byt
         raise argument_error(f"the path is empty: give the full path of a {what}")
     if b"\0" in raw:
         raise argument_error(
-            f"the path {display_path(value, hidden)} contains a NUL character, which no file can have: "
-            "cut it off or leave this path out"
+            f"the path {display_path(value, hidden)} contains a NUL character, which no file name can contain: "
+            "omit this path"
         )
     return raw
 
@@ -56,7 +56,7 @@ def _fspath(name: str, path: "PathArg") -> "str | bytes":
     except TypeError:
         raise TypeError(f"{name} must be str, bytes or os.PathLike, not {type(path).__name__}") from None
     if os.name == "nt" and text is not path and isinstance(text, str) and text[:1] == "\\" != text[1:2]:
-        # `Path("/data/film.mkv")`, a path of a server on another system: no file of Windows is named without its drive.
+        # `Path("/data/film.mkv")` is a path on another system: on Windows each path has a drive or a share.
         return text.replace("\\", "/")
     return text
 
@@ -80,13 +80,13 @@ def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
         return value.encode("utf-8", sys.getfilesystemencodeerrors())
     except UnicodeEncodeError as error:
         raise argument_error(
-            f"the {name} {display_path(value, hidden)} holds a lone surrogate at position {error.start} that stands "
-            "for no byte: decode file names with os.fsdecode"
+            f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start} that "
+            "represents no byte: decode file names with os.fsdecode"
         ) from None
 
 
 def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
-    """Returns paths as a list. Refuses a single path, which is an iterable too."""
+    """Returns paths as a list. Rejects a single path, which is an iterable, too."""
     if isinstance(paths, (list, tuple)):
         return paths
     if isinstance(paths, (str, bytes)):
@@ -100,8 +100,8 @@ def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
 def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
     """Encodes paths as one block, each followed by a NUL.
 
-    Refuses what ``path_bytes`` refuses, except a NUL in a path. Searching for one would double the time, and the
-    library counts NULs anyway: see ``name_refused``.
+    Raises the errors of ``path_bytes``, except for a NUL in a path. Searching for a NUL would double the time, and the
+    library counts them anyway: see ``check_paths``.
     """
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
@@ -113,8 +113,8 @@ def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
     return block
 
 
-def name_refused(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
-    """Raises an error that names the first refused path: the library's text for a block names none."""
+def check_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
+    """Raises an error that names the first invalid path. The library's own error for a block names no path."""
     for path in paths:
         path_bytes(path, hidden)
 
@@ -133,7 +133,7 @@ def key_text(key: object) -> str:
 
 
 def join_keys(keys: "Sequence[object]") -> bytes:
-    """Encodes keys as one block, each followed by a NUL. Refuses what ``key_text`` refuses."""
+    """Encodes keys as one block, each followed by a NUL. Raises the errors of ``key_text``."""
     try:
         block = "\0".join([*keys, ""])  # type: ignore[list-item]
     except TypeError:
@@ -144,7 +144,7 @@ def join_keys(keys: "Sequence[object]") -> bytes:
 
 
 def callback(name: str, given: "Any") -> "Any":
-    """Refuses what is neither a function nor None. Checked early, so that the traceback shows the caller."""
+    """Checks that a callback is a function or None. An early check makes the traceback show the caller."""
     if given is not None and not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
     return given
@@ -153,25 +153,25 @@ def callback(name: str, given: "Any") -> "Any":
 def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero: "int | None" = 1) -> int:
     """Converts seconds to whole milliseconds, at least 1.
 
-    ``none``: the result for None and infinity. ``zero``: the result for 0. None for either refuses these values.
+    ``none``: the result for None and infinity. ``zero``: the result for 0. If either is None, these values are invalid.
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
-            raise argument_error(f"{name}={seconds} is refused: give a number of seconds")
+            raise argument_error(f"invalid {name} ({seconds}): must be a number of seconds")
         return none
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if not seconds >= 0:
-        raise argument_error(f"{name}={seconds} is refused: give seconds, 0 or more")
+        raise argument_error(f"invalid {name} ({seconds}): must be 0 seconds or more")
     if seconds == 0:
         if zero is None:
-            raise argument_error(f"{name}=0 is refused: give more than 0 seconds")
+            raise argument_error(f"invalid {name} (0): must be greater than zero")
         return zero
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 
 
 def deadline_ms(seconds: "float | None") -> int:
-    """Converts a call's deadline. None is the index's default; infinity is no deadline."""
+    """Converts the deadline of a call. None: the default of the index; infinity: no deadline."""
     if seconds is None:
         return 0
     return milliseconds("deadline", seconds, none=c.NO_DEADLINE)

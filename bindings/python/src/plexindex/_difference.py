@@ -1,4 +1,4 @@
-"""One difference between a disk and what Plex lists."""
+"""One difference between a disk and Plex's lists."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 
 class Difference:
-    """One difference between a disk and what Plex lists. Made by :meth:`Index.compare`."""
+    """One difference between a disk and Plex's lists. Made by :meth:`Index.compare`."""
 
     __slots__ = ("files", "is_folder", "item", "library", "path", "reason", "reason_code", "section", "what")
 
     what: DifferenceKind
-    """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or a remark that is no difference:
-    ``"left_out"`` (Plex leaves it out) and ``"several_paths"`` (a further file of an item).
+    """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or a mere remark: ``"left_out"`` (Plex leaves the file
+    out) or ``"several_paths"`` (another file of an item).
     """
     path: str
     """The file or folder, as the host sees it. Bytes that are not UTF-8 are decoded by ``surrogateescape``."""
     is_folder: bool
-    """Whether it tells of a whole folder, such as one outside of every library: the files in it have no lines."""
+    """Whether this is a difference of a whole folder, such as one outside of all libraries."""
     files: int
-    """The number of media files on the disk that it tells of; 0 if they were not counted, or there is none."""
+    """Number of media files on the disk; 0 if they were not counted."""
     item: Item | None
-    """The item that Plex lists with it."""
+    """The item that Plex lists with the path."""
     reason_code: str
     """Why: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``; ``"gone"``,
-    ``"location_empty"``; ``"several_items"``, ``"several_files"``; the name of a rule that leaves it out; ``"loop"``,
-    ``"linked"`` (compared already, by another path), ``"unreadable"``.
+    ``"location_empty"``; ``"several_items"``, ``"several_files"``; the name of the rule for a file that Plex leaves
+    out; ``"loop"``, ``"linked"`` (compared under another path), ``"unreadable"``.
     """
     reason: str
-    """The same as a sentence."""
+    """``reason_code`` as a sentence."""
     library: str | None
-    """Title of the library that lists it, or has a folder above it; None if there is none, or several."""
+    """Title of the library that lists the path, or has a folder above it; None if there is none, or several."""
     section: str | None
-    """Its section id."""
+    """Section id of the library."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Difference:
             self.library, self.section = (owner.title, owner.section) if owner else (None, None)
 
     def to_dict(self) -> dict[str, object]:
-        """All fields by name, as JSON values."""
+        """Returns all fields by name, as JSON values."""
         item = None if self.item is None else self.item.to_dict()
         return {
             "what": self.what,

@@ -31,15 +31,14 @@ def edit_request(
         changes += _changes(name, value)
     for name, tags in dict(remove or {}).items():
         changes += _tags(name, tags, "remove")
-    if any("\0" in text for change in changes for text in change.values()):
-        raise InvalidArgumentError("a field or a value contains a NUL character: leave it out")
     lock = "leave" if locked is None else "lock" if locked else "unlock"
     return {"keys": [_convert.key_text(key) for key in keys], "changes": changes, "lock": lock}
 
 
 def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
     """Returns a field change as the library expects it."""
-    _check_name(name)
+    if not isinstance(name, str):
+        raise TypeError(f"a field's name must be str, not {type(name).__name__}")
     if value is None:
         return [{"field": name}]
     if isinstance(value, str):
@@ -50,20 +49,12 @@ def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
 
 
 def _tags(name: str, tags: float | str | Iterable[str], what: str) -> list[dict[str, str]]:
-    _check_name(name)
     if isinstance(tags, (bytes, int, float)) or not hasattr(tags, "__iter__"):
         raise TypeError(f"{name} must be a text, a number, a list of tags or None, not {type(tags).__name__}")
     tags = [tags] if isinstance(tags, str) else list(tags)
     if not tags:
-        raise InvalidArgumentError(f"{name}=[] changes nothing: leave it out, or name the tags to remove")
+        raise InvalidArgumentError(f"{name}=[] changes nothing: omit it, or name the tags in remove")
     for tag in tags:
         if not isinstance(tag, str):
             raise TypeError(f"a tag of {name} must be str, not {type(tag).__name__}")
     return [{"field": name, what: tag} for tag in tags]
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"a field's name must be str, not {type(name).__name__}")
-    if not name.isalnum():
-        raise InvalidArgumentError(f"{name!r} is no name of a field: give Plex's, such as 'title' or 'genre'")

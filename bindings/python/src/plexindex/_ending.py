@@ -1,11 +1,11 @@
 """The end of the interpreter while other threads are inside the library.
 
-Before CPython 3.14 the interpreter ends other threads by unwinding their stacks, when they take its lock. In a callback
-the library's frames are on that stack, and cannot be unwound. So an exit hook refuses new calls with callbacks, ends
-those in flight, and waits for them. It runs after the threads that Python waits for: only daemon threads are left.
+Before CPython 3.14 the interpreter ends other threads by unwinding their stacks when they take its lock. In a callback
+the stack has frames of the library, which cannot be unwound. So an exit hook rejects new calls with callbacks, ends the
+running ones, and waits for them. It runs after the threads that Python waits for, so only daemon threads are left.
 
-It waits for ``PATIENCE`` at most, since a host's progress callback may take long. A thread that is still inside then
-sleeps until the process ends (``platform::thread::call_host`` in the library).
+The hook waits for at most ``PATIENCE``, since a progress callback of the host may take long. A thread that is still
+inside then sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ PATIENCE = 5.0
 _STEP = 0.01
 
 inside: dict[object, int] = {}
-"""Calls that may call back now, with their threads. A dict: adding and removing are atomic."""
+"""Running calls with callbacks, with their threads. In a dict, adding and removing are atomic."""
 _thread: int | None = None
 
 
-def refused() -> bool:
+def has_begun() -> bool:
     """Returns whether another thread is ending the interpreter.
 
-    Call it after adding to ``inside``: then either the hook sees the entry, or this function sees the hook.
+    Call this after adding to ``inside``. Then either the hook sees the entry, or this function sees the hook.
     """
     return _thread is not None and _thread != get_ident()
 
@@ -43,14 +43,14 @@ def _end() -> None:
 
 
 def _only_this_thread() -> None:
-    # The child has no other threads; nothing may wait for them.
+    # The child has no other threads, so nothing may wait for them.
     me = get_ident()
     for key, thread in list(inside.items()):
         if thread != me:
             del inside[key]
 
 
-# Registered at import, not when an index is opened: hooks that the host registers later run before and may use it.
+# Registered at import and not in `open`: hooks that the host registers later run earlier, and may use an index.
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_only_this_thread)

@@ -1,7 +1,7 @@
-"""Exceptions: one for each status of the library that is an error, grouped as the statuses are.
+"""Exceptions: one for each error status of the library.
 
-``Error`` is the parent of all. ``StoreError``, ``ServerError`` and ``LibraryError`` are the parents of what concerns
-the cache, the server and the choice of a library.
+``Error`` is the base of all. ``StoreError``, ``ServerError`` and ``LibraryError`` are the bases of the errors of the
+store, of the server, and of selecting a library.
 """
 
 from __future__ import annotations
@@ -14,14 +14,46 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._report import EditReport
+
+class EditReport:
+    """The outcome for the items of an edit, by the given keys."""
+
+    __slots__ = ("done", "failed", "left", "missing", "requests")
+
+    done: list[str]
+    """Keys of edited items."""
+    failed: list[str]
+    """Keys of the failed request. The server may have edited these items."""
+    left: list[str]
+    """Keys for which no request was sent."""
+    missing: list[str]
+    """Keys that the server does not have. If there are any, nothing was edited."""
+    requests: int
+    """Number of edit requests, including the failed one, without retries."""
+
+    def __init__(self, keys: list[str], states: list[str], requests: int = 0, **_: int) -> None:
+        """From the answer of the method ``edit``."""
+
+        def of(state: str) -> list[str]:
+            return [key for key, one in zip(keys, states) if one == state]
+
+        self.done, self.failed, self.left, self.missing = map(of, ("done", "failed", "no", "missing"))
+        self.requests = requests
+
+    def __repr__(self) -> str:
+        more = "".join(
+            f", {len(keys)} {name}"
+            for name, keys in (("failed", self.failed), ("left", self.left), ("missing", self.missing))
+            if keys
+        )
+        return f"<plexindex.EditReport: {len(self.done)} done{more}, {self.requests} requests>"
 
 
 class Error(Exception):
-    """A call failed; the text names the input and the remedy.
+    """A call failed. The text names the input and the remedy.
 
-    ``status`` is the library's number for the failure, None where the package found it before calling the library.
-    ``report`` says how far ``edit_items`` came before it failed; None for all other calls.
+    ``status`` is the library's number of the error; None if the package found the error before calling the library.
+    ``report`` is the report of a failed ``edit_items``; None for all other calls.
     """
 
     status: int | None = None
@@ -30,7 +62,7 @@ class Error(Exception):
 
     @property
     def status_name(self) -> str | None:
-        """The status's name in lower case, such as ``"unauthorized"``; None when there is no status."""
+        """The name of the status in lower case, such as ``"unauthorized"``; None without a status."""
         return None if self.status is None else c.STATUS_NAMES.get(self.status, "unknown")
 
 
@@ -39,35 +71,35 @@ class ClosedError(Error):
 
 
 class LoadError(Error, ImportError):
-    """The shared library cannot be loaded, or is of another version than this package."""
+    """The shared library cannot be loaded, or has another version than this package."""
 
 
 class InvalidArgumentError(Error, ValueError):
-    """An argument has a value that is refused."""
+    """An argument is invalid."""
 
     status = c.INVALID_ARGUMENT
 
 
 class NullPointerError(Error):
-    """A defect in this package: it gave the library NULL where that is not allowed."""
+    """A defect in this package: it passed an invalid NULL to the library."""
 
     status = c.NULL_POINTER
 
 
 class UnsupportedError(Error):
-    """The loaded library is older than this package and does not know an option that was used."""
+    """The loaded library is older than this package and does not support an option."""
 
     status = c.UNSUPPORTED
 
 
 class BufferTooSmallError(Error):
-    """A defect in this package: an answer did not fit."""
+    """A defect in this package: an answer did not fit into its buffer."""
 
     status = c.BUFFER_TOO_SMALL
 
 
 class AbortedError(Error):
-    """The progress callback returned False; the fetched part is kept, the next call goes on from there."""
+    """The progress callback returned False. The index keeps the fetched part, and the next call resumes."""
 
     status = c.ABORTED
 
@@ -79,46 +111,46 @@ class PanicError(Error):
 
 
 class StoreError(Error):
-    """The cache directory or its database cannot be opened or written, or no thread can be started."""
+    """The folder or its database cannot be opened or written, or no thread can be started."""
 
     status = c.STORE
 
 
 class StoreFullError(StoreError):
-    """The disk, or the limit given for a library, is full; nothing was changed."""
+    """The disk is full, or a limit is reached. Nothing was changed."""
 
     status = c.STORE_FULL
 
 
 class ServerError(Error):
-    """The server failed (5xx or an unexpected status). Parent of everything that a server can do wrong."""
+    """The server failed (5xx or an unexpected status). The base of all errors of servers."""
 
     status = c.SERVER_ERROR
 
 
 class ConnectError(ServerError, ConnectionError):
-    """No connection to the server."""
+    """Cannot connect to the server."""
 
     status = c.CONNECT
 
 
 class TlsError(ServerError):
-    """The server's certificate was refused, or TLS failed otherwise."""
+    """The server's certificate is invalid, or TLS failed otherwise."""
 
     status = c.TLS
 
 
 class UnauthorizedError(ServerError):
-    """The server refused the token (401), or the token expired (498).
+    """The server rejected the token (401), or the token expired (498).
 
-    What a callable raised that was asked for a new one is its ``__cause__``.
+    If the token's callable raised an exception, that is the ``__cause__``.
     """
 
     status = c.UNAUTHORIZED
 
 
 class ForbiddenError(ServerError):
-    """The token's user may not do this (403)."""
+    """The token's user has no permission (403)."""
 
     status = c.FORBIDDEN
 
@@ -130,7 +162,7 @@ class NotOnServerError(ServerError):
 
 
 class NotPlexError(ServerError):
-    """The answer is not that of a Plex Media Server, or not one that this version understands."""
+    """The answer is not from a Plex Media Server, or this version cannot read it."""
 
     status = c.NOT_PLEX
 
@@ -154,44 +186,44 @@ class TimeoutError(ServerError, builtins.TimeoutError):
 
 
 class RedirectedError(ServerError):
-    """The server redirected to another host, and the token is sent to no other host."""
+    """The server redirected to another host. plexindex sends the token to no other host."""
 
     status = c.REDIRECTED
 
 
 class OfflineError(ServerError):
-    """A request would be needed, but the call or the index is offline, or has no server URL."""
+    """The call needs a request, but the call or the index is offline, or has no server URL."""
 
     status = c.OFFLINE
 
 
 class LibraryError(Error):
-    """Parent of what concerns the choice of a library."""
+    """The base of all errors of selecting a library."""
 
 
 class LibraryNotFoundError(LibraryError, LookupError):
-    """The server has no library with this title, section id or uuid; the text names those that exist."""
+    """The server has no library with this title, section id or uuid. The text names those that exist."""
 
     status = c.LIBRARY_NOT_FOUND
 
 
 class NotFetchedError(LibraryNotFoundError):
-    """The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
-    server has not accepted a new token yet. ``refresh()`` asks the server.
+    """The library is not in the index: it was never fetched, or was removed because of ``size_limit``. Or the server
+    has not accepted a new token yet. ``refresh()`` asks the server.
     """
 
     status = c.NOT_FETCHED
 
 
 class LibraryAmbiguousError(LibraryError, LookupError):
-    """Two libraries share this title; the text lists their ids."""
+    """Two libraries have this title. The text lists their ids."""
 
     status = c.LIBRARY_AMBIGUOUS
 
 
 class ListAgainError(Error):
-    """What changed since the cursor is not known any more, or it is of another store, server, user or library: read
-    everything anew, with ``changes(full=True)``.
+    """The changes since the cursor are no longer known, or the cursor belongs to another store, server, user or
+    library: list all items again, with ``changes(full=True)``.
     """
 
     status = c.LIST_AGAIN
@@ -203,12 +235,12 @@ BY_STATUS: dict[int, type[Error]] = {
     if isinstance(kind, type) and vars(kind).get("status") is not None
 }
 
-# An unknown status of a newer library becomes the parent class of its block of hundred.
+# An unknown status of a newer library gets the base class of its hundred.
 _BLOCKS: dict[int, type[Error]] = {2: StoreError, 3: ServerError, 4: LibraryError}
 
 
 def error_for(status: int, message: str | bytes) -> Error:
-    """The exception for a status, with the library's text."""
+    """Creates the exception for a status, with the library's text."""
     if isinstance(message, bytes):
         message = message.decode("utf-8", "replace")
     kind = BY_STATUS.get(status) or _BLOCKS.get(status // 100, Error)

@@ -1,36 +1,17 @@
-"""Facts about a server, a store and missing mappings, for people who look for a fault."""
+"""Facts about a server, a store and missing mappings, for finding faults."""
 
 from __future__ import annotations
 
+from ._library import Fields
 from ._mapping import Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from typing_extensions import Self
 
-
-class Fields:
-    """What the library tells as JSON, by the same names; None for what is not known."""
-
-    __slots__: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, entry: dict[str, Any]) -> Self:
-        """From an answer of the library."""
-        made = cls()
-        for name in cls.__slots__:
-            setattr(made, name, entry.get(name))
-        return made
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-class Proposal:
-    """A mapping that seems to be missing, and its evidence. Made by :meth:`Index.proposals`."""
+class Proposal(Fields):
+    """A mapping that seems to be missing. Made by :meth:`Index.proposals`."""
 
     __slots__ = ("gain", "host", "matched", "of", "server")
 
@@ -39,22 +20,19 @@ class Proposal:
     server: str
     """The folder as the server has it."""
     matched: int
-    """How many paths would be listed if ``host`` became ``server``."""
+    """Number of paths that would be listed with the mapping."""
     of: int
-    """How many paths were found by their end or their file name."""
+    """Number of paths that matched by their end or their file name."""
     gain: int | None
-    """How many of the given paths it has listed, of those that the proposals before it leave; None without paths."""
+    """Number of given paths that the mapping adds to those of the proposals before; None without paths."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Proposal:
-        """From an entry of the method ``mappings.propose``."""
-        made = cls()
+        """Creates the object from an entry of the method ``mappings.propose``."""
         from ._call import text_of
 
-        made.host, made.server = text_of(entry["from"]) or "", text_of(entry["to"]) or ""
-        made.matched, made.of = entry["matched"], entry["of"]
-        made.gain = entry.get("gain")
-        return made
+        folders = {"host": text_of(entry["from"]) or "", "server": text_of(entry["to"]) or ""}
+        return super().from_json({**entry, **folders})
 
     @property
     def mapping(self) -> Mapping:
@@ -65,34 +43,31 @@ class Proposal:
         return f"<plexindex.Proposal {self.host!r} -> {self.server!r}: {self.matched} of {self.of} paths>"
 
 
-class ServerInfo:
+class ServerInfo(Fields):
     """Facts about a server. Made by :meth:`Index.server`."""
 
     __slots__ = ("answered", "libraries", "machine_identifier", "version")
 
     machine_identifier: str
-    """The server's identity; the same behind every URL."""
+    """The server's identity, the same at every URL."""
     version: str
-    """Its version; empty when it gives none."""
+    """The server's version; empty if unknown."""
     answered: float
-    """Seconds until it answered."""
+    """Seconds until the server answered."""
     libraries: int
-    """How many libraries it shows to the token's user."""
+    """Number of libraries that the token's user sees."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> ServerInfo:
-        """From the method ``server.check``."""
-        made = cls()
-        made.machine_identifier, made.version = entry["machine_identifier"], entry.get("version", "")
-        made.answered, made.libraries = entry["answered_us"] / 1_000_000, entry["libraries"]
-        return made
+        """Creates the object from the answer of ``server.check``."""
+        return super().from_json({"version": "", **entry, "answered": entry["answered_us"] / 1_000_000})
 
     def __repr__(self) -> str:
         return f"<plexindex.ServerInfo {self.machine_identifier} {self.version}: {self.libraries} libraries>"
 
 
 class StoreInfo(Fields):
-    """Facts about the place of a store. Made by :meth:`Index.store`."""
+    """Facts about the folder of a store. Made by :meth:`Index.store`."""
 
     __slots__ = (
         *("counter_page", "disk_bytes", "file_system", "folder", "free_bytes", "journal", "locks", "locks_error"),
@@ -102,25 +77,25 @@ class StoreInfo(Fields):
     folder: str
     """The folder."""
     file_system: str | None
-    """Its kind of file system, such as ``"ext4"``; None where the system gives none."""
+    """The file system, such as ``"ext4"``; None if unknown."""
     journal: str
-    """``"wal"``, or ``"truncate"`` where processes cannot share memory: slower."""
+    """``"wal"``, or the slower ``"truncate"`` if processes cannot share memory."""
     shares_memory: bool
-    """Whether processes can share memory there."""
+    """Whether processes can share memory in the folder."""
     counter_page: bool
-    """Whether a lookup notices other processes' changes without asking the database."""
+    """Whether a lookup sees changes of other processes without a query of the database."""
     locks: bool
-    """Whether a lock kept another holder out in a test just now."""
+    """Whether a test of locks just now succeeded."""
     locks_error: str | None
-    """The error of that test; None if it worked."""
+    """The error of that test; None if it succeeded."""
     disk_bytes: int
-    """Bytes that the store takes."""
+    """Size of the store."""
     free_bytes: int | None
-    """Bytes that are free on the disk; None where the system gives no number."""
+    """Free bytes on the disk; None if unknown."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> StoreInfo:
-        """From the method ``store.get``."""
+        """Creates the object from the answer of ``store.get``."""
         from ._call import text_of
 
         return super().from_json({**entry, "folder": text_of(entry["folder"])})

@@ -1,4 +1,4 @@
-"""The feed of changes since a cursor, read page by page, and waiting for more."""
+"""The feed of changes since a cursor, and waiting for more."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ class Change:
     __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
 
     change: ChangeKind
-    """``"added"``, ``"removed"``, ``"changed"``, ``"moved"``, or ``"list_again"``: so much happened to the library,
-    or so long ago, that it is to be listed again, by ``changes(library=…, full=True)``; or it went."""
+    """``"added"``, ``"removed"``, ``"changed"``, ``"moved"``, or ``"list_again"``: the library has changed too much, or
+    was removed; list it again by ``changes(library=…, full=True)``."""
     item: Item | None
-    """The item: as it is since, or as it was when it was removed. None with ``"list_again"``."""
+    """The item after the change; a removed item as it was before. None with ``"list_again"``."""
     path: str | None
-    """The file, as the server spells it: each file of an item has a change. None where it has no file."""
+    """The file, as the server spells it: each file of an item has a change. None if the item has no file."""
     from_path: str | None
-    """Where the file was that moved; with ``"changed"`` another file, which the item has lost."""
+    """The previous path of a moved file; with ``"changed"`` another file that the item has lost."""
     from_key: str | None
-    """The rating key that the item had before, where it has another one since."""
+    """The previous rating key of the item, if it has changed."""
     library: str
     """Title of the library."""
     section: str
     """Its section id."""
 
-    def __init__(self, index: Index | None, told: dict[str, Any]) -> None:
-        self.change, self.library, self.section = told["change"], told["library"], told["section"]
-        self.path, self.from_path, self.from_key = told.get("path"), told.get("from"), told.get("from_key")
-        item = told.get("item")
+    def __init__(self, index: Index | None, entry: dict[str, Any]) -> None:
+        self.change, self.library, self.section = entry["change"], entry["library"], entry["section"]
+        self.path, self.from_path, self.from_key = entry.get("path"), entry.get("from"), entry.get("from_key")
+        item = entry.get("item")
         self.item = None if item is None else Item(item, index)
 
     def to_dict(self) -> dict[str, object]:
@@ -92,11 +92,10 @@ class Change:
 
 
 class Changes:
-    """What changed since a cursor was given: an iterator of :class:`Change`, oldest first. Made by
-    :meth:`Index.changes`.
+    """The changes since a cursor: an iterator of :class:`Change`, oldest first. Made by :meth:`Index.changes`.
 
-    They are read a page at a time while you iterate. Keep :attr:`cursor` once you have done what the changes ask for:
-    who goes on from a cursor misses nothing, and sees again at most what came behind it.
+    plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
+    reader that starts there misses no change, and sees at most the last page again.
     """
 
     def __init__(
@@ -107,24 +106,24 @@ class Changes:
         full: bool,
     ) -> None:
         if since == "":
-            raise InvalidArgumentError("since is empty: give a cursor, or None to begin")
+            raise InvalidArgumentError("since is empty: give a cursor, or None to start")
         self._index, self._library, self._full = index, library, full
         self.cursor: str | None = since
-        """Where to go on: behind the last page that was iterated to its end. None while the first one of a full listing
-        was not: that begins anew."""
+        """Where to resume: after the last page that you read to its end. None before the first page of a full listing
+        ends: a full listing then starts again."""
         self.stale = False
-        """The server could not be asked, or not within the deadline: it may know more."""
+        """Whether the server may know more changes: it did not answer, or not within the deadline."""
         self.late = False
-        """The deadline came before the server's whole answer."""
+        """Whether the deadline passed before the server's whole answer."""
         self.refused = False
-        """The server refused the token, or its user has no permission."""
+        """Whether the server rejected the token, or its user has no permission."""
         self.age: float | None = None
-        """Seconds since the listing was last seen to be current, when this was made; of several libraries the oldest.
-        What happened on the server since is not told. None: nothing was fetched yet."""
+        """Seconds between the last check that the listing was current and this call; the maximum of all libraries.
+        None: nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
-        # The first page is read now: a new cursor means this moment, and an invalid one is refused here.
+        # Reads the first page now: a new cursor means this moment, and an invalid one raises its error here.
         self._read()
         self.age = oldest(asked_of(index, library))
 
@@ -141,7 +140,7 @@ class Changes:
             self._end_page()
 
     def _end_page(self) -> None:
-        """Moves the cursor behind the page that was read to its end."""
+        """Moves the cursor to the end of the page."""
         if self._next is not None:
             self.cursor, self._next = self._next, None
 
@@ -179,7 +178,7 @@ def is_chosen(library: LibraryInfo, asked: Any) -> bool:
 
 
 def oldest(libraries: list[LibraryInfo]) -> float | None:
-    """The largest age of these libraries."""
+    """Returns the largest age of these libraries."""
     return max((one.age for one in libraries if one.age is not None), default=None)
 
 
@@ -195,10 +194,10 @@ def bring_up_to_date(
 ) -> str | None:
     """Asks the server whether anything changed, if a listing has expired or ``always``.
 
-    Returns None if the listings are current, ``"late"`` if the deadline came first, ``"refused"`` if the server refused
-    the token, and ``"away"`` if it gave no answer, or none that could be stored. The last two need an old listing;
-    without one the error is raised. One of the selected libraries is enough; with ``whole`` each of them needs one.
-    With ``waits`` that of any library is enough, since the selected ones may be fetched later.
+    Returns None if the listings are current, ``"late"`` if the deadline passed, ``"refused"`` if the server rejected
+    the token, and ``"away"`` if it did not answer, or its answer could not be stored. For the last two, one of the
+    selected libraries needs an old listing; with ``whole`` each of them; with ``waits`` any library, since the selected
+    ones may be fetched later. Otherwise the error is raised.
     """
     known = asked_of(index, library)
     fresh = bool(known) and all(one.fresh for one in known)
@@ -224,7 +223,7 @@ def is_listed(libraries: list[LibraryInfo], *, whole: bool) -> bool:
 def why_older(error: Exception, *, fresh: bool) -> str | None:
     """Returns why older listings answer after this error of a refresh: ``"refused"`` or ``"away"``.
 
-    None if they are ``fresh`` and no server may be asked.
+    None if the listings are ``fresh`` and the index must not ask a server.
     """
     if fresh and isinstance(error, OfflineError):
         return None
@@ -234,7 +233,7 @@ def why_older(error: Exception, *, fresh: bool) -> str | None:
 def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
     """Raises an error if none of the selected libraries was ever fetched; with ``whole``, if one was not.
 
-    Otherwise an incomplete list would look complete. ``late``: the deadline came first.
+    Otherwise an incomplete list would look complete. ``late``: the deadline passed.
     """
     known = asked_of(index, library)
     if is_listed(known, whole=whole):
@@ -247,7 +246,7 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     if late:
         raise TimeoutError(f"the deadline passed before '{names}' {were} fetched: retry to resume")
     if known:
-        raise NotFetchedError(f"'{names}' {were} never fetched, so not all can be listed: do so once (refresh)")
+        raise NotFetchedError(f"'{names}' {were} never fetched: refresh once")
 
 
 def wait_for(
@@ -264,7 +263,7 @@ def wait_for(
         try:
             match: Match = index.match(path, library, deadline=max(until - monotonic(), 0), progress=progress)
         except ConnectError:
-            # Nothing is stored yet, and the server is away: it may come back in time.
+            # Nothing is stored yet, and the server is unreachable. It may return in time.
             if monotonic() + pause >= until:
                 raise
             sleep(pause)
@@ -273,7 +272,8 @@ def wait_for(
             return match
         cursor = Changes(index, None, library, False).cursor
         left = max(min(check, until) - monotonic(), 0.001)
-        # Ends early for what another process has fetched, and for an event: then the next match asks the server.
+        # A fetch of another process ends the wait early, and so does an event, after which the next match asks the
+        # server.
         index._request("changes.wait", left, progress, library=library, cursor=cursor)
         if monotonic() >= until:
             return match
@@ -285,7 +285,7 @@ def wait_for(
 def watch(
     index: Index, since: str | None, library: LibraryArg, timeout: float | None, offline: bool, progress: ProgressArg
 ) -> Iterator[Changes]:
-    """Yields the changes from now on, or since a cursor, each time that something may have changed."""
+    """See :meth:`plexindex.Index.watch_pages`."""
     import time
 
     until = None if timeout is None else time.monotonic() + timeout
@@ -300,7 +300,7 @@ def watch(
         yield found
         cursor = found.cursor
         if found._next is not None:
-            time.sleep(_BETWEEN)  # the caller did not read all of it, so it comes again
+            time.sleep(_BETWEEN)  # the caller did not read all changes, so they come again
         now = time.monotonic()
         if until is not None and now >= until:
             return
@@ -309,7 +309,7 @@ def watch(
         asked = {"library": library, "cursor": cursor or "", "offline": silent}
         status, _ = index._request("changes.wait", max(min(ends) - now, 0.001), progress, **asked)
         if status == c.OK and not silent:
-            # Sends no request if nothing has expired and no event invalidated an item.
+            # Sends no request unless a listing has expired or an event invalidated an item.
             missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)
             silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
         found = Changes(index, cursor, library, False)

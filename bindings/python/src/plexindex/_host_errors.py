@@ -1,5 +1,5 @@
-"""Exceptions that an ``except`` of the host, and of plexapi, catches too: for a path without an item, and for a server
-that refuses to answer for now.
+"""Exceptions that also match an ``except`` of the host and of plexapi: for a path without an item, and for a server
+that temporarily rejects requests.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ if TYPE_CHECKING:
 class NotFoundError(Error, LookupError):
     """No item has this path.
 
-    The class that is raised derives from this one and, where their modules are imported by then, from Stash2Plex's
-    ``PlexNotFound`` and plexapi's ``NotFound``. So an ``except`` for any of them catches it. It has the name of the
-    first of those that exist.
+    The raised class derives from this one and, if their modules are loaded, from Stash2Plex's ``PlexNotFound`` and
+    plexapi's ``NotFound``. So an ``except`` for any of them catches it. It has the name of the first of these.
     """
 
     __module__ = "plexindex.compat"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The reading process has its own classes.
+        # The process that loads the pickle has its own classes.
         return not_found, (str(self),), self.__dict__ or None
 
 
 class RefusedError(ConnectError):
-    """Plex is there, and refuses to answer for now: while it starts, or until it gets a valid token.
+    """Plex temporarily rejects requests: it is starting, or the token is invalid.
 
-    The class that is raised derives from this one and, where its module is imported by then, from Stash2Plex's
-    ``PlexServerDown``: the host then waits until Plex is back, and no job is lost.
+    The raised class derives from this one and, if its module is loaded, from Stash2Plex's ``PlexServerDown``: the host
+    then waits for Plex and loses no job.
     """
 
     __module__ = "plexindex.compat"
@@ -44,64 +43,64 @@ class RefusedError(ConnectError):
 
 
 chosen: dict[str, Any] = {"not_found": None, "confidence": None}
-# Classes of hosts and clients with the same meaning. Used if they are loaded, never imported.
+# Classes of hosts and clients with the same meaning. They are used if they are loaded, and never imported.
 _NOT_FOUND = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
 _REFUSED = (("plex.exceptions", "PlexServerDown"),)
 _combined: dict[tuple[type, ...], Any] = {}
 
 
 def not_found(text: str) -> BaseException:
-    """The exception for a path without an item, which an ``except`` of the host or of plexapi catches too."""
+    """Creates the exception for a path without an item."""
     if chosen["not_found"] is not None:
         return chosen["not_found"](text)  # type: ignore[no-any-return]
     return _combination(NotFoundError, _NOT_FOUND)(text)  # type: ignore[no-any-return]
 
 
 def refused(text: str) -> BaseException:
-    """The exception for a server that refuses to answer for now, which an ``except`` of the host catches too."""
+    """Creates the exception for a server that temporarily rejects requests."""
     return _combination(RefusedError, _REFUSED)(text)  # type: ignore[no-any-return]
 
 
 def can_wait() -> bool:
-    """Returns whether the host has an exception that makes it wait for a server, and keep its jobs meanwhile."""
+    """Returns whether the host has an exception that makes it wait for a server and keep its jobs."""
     return bool(_classes(_REFUSED))
 
 
-# Seconds between two warnings of a refused token, and the time of the last one.
+# Seconds between two warnings of an invalid token, and the time of the last one.
 _WARN_EVERY = 60.0
 _warned_at: list[float] = []
 
 
 def warn_of_token(status: int) -> None:
-    """Writes to the host's log that Plex refuses the token: the host itself only says that the server is down."""
+    """Warns in the host's log that Plex rejects the token. The host itself only says that the server is down."""
     now = time.monotonic()
     if _warned_at and now - _warned_at[0] < _WARN_EVERY:
         return
     _warned_at[:] = [now]
     host_log("Matcher").warn(
-        f"Plex refuses all requests ({status}), and the jobs wait: check plex_token and plex_url in Settings > Plugins "
+        f"Plex rejects all requests ({status}), and the jobs wait: check plex_token and plex_url in Settings > Plugins "
         "> Stash2Plex, then reload the plugins"
     )
 
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def warn_of_search(why: str) -> None:
-    """Writes to the host's log, once, that a search fails: then more of the library has to be listed.
+    """Warns in the host's log, once, that a search fails, so that plexindex must list more of the library.
 
-    ``why``: what the server answered, without an address or a path.
+    ``why``: the server's answer, without an address or a path.
     """
-    if why not in _told:
-        _told.add(why)
+    if why not in _warned:
+        _warned.add(why)
         host_log("Matcher").warn(
-            f"Plex, or a proxy before it, fails a search ({why}) and answers other requests: it is asked without"
+            f"Plex, or a proxy before it, fails a search ({why}) and answers other requests: continuing without it"
         )
 
 
 def _combination(ours: type, names: tuple[tuple[str, str], ...]) -> Any:
     theirs = _classes(names)
-    # Modules may be imported or reloaded at any time: one class for each combination.
+    # Modules may be imported or reloaded at any time, so there is one class for each combination.
     key = (ours, *theirs)
     return _combined.get(key) or _combined.setdefault(key, _combine(ours, theirs))
 
@@ -112,7 +111,7 @@ def _classes(names: tuple[tuple[str, str], ...]) -> tuple[type, ...]:
 
 
 def _combine(ours: type, theirs: tuple[type, ...]) -> type:
-    # The host's class comes first, since its attributes count: the text, and whether to retry.
+    # The host's class comes first, since the host reads its attributes.
     bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
     if not bases:
         return ours
@@ -123,9 +122,9 @@ def _combine(ours: type, theirs: tuple[type, ...]) -> type:
     }
     for count in range(len(bases), 0, -1):
         try:
-            # With the name of the host's class: hosts count failures by name.
+            # With the name of the host's class, since hosts count failures by name.
             return type(bases[0].__name__, (*bases[:count], ours), members)
         except TypeError:
-            # Classes that cannot be combined.
+            # These classes cannot be combined.
             pass
     return bases[0]

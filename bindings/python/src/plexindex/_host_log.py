@@ -1,9 +1,7 @@
-"""Writes to the log of Stash2Plex: the same lines and levels as the classes that the drop-in replaces.
+"""Writes to the log of Stash2Plex, with the lines and levels of the original classes.
 
-Stash shows these lines, and Stash2Plex's page for troubleshooting quotes them. Without its modules nothing is written.
+Stash shows these lines, and Stash2Plex's page for troubleshooting quotes them. Without its modules, no line is written.
 """
-
-from __future__ import annotations
 
 import sys
 
@@ -12,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# Used where they are loaded: the modules of a host, never of a package with the same names.
+# The modules of the host, used if they are loaded.
 _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
 
 
 # Titles of libraries by UUID, for lines that name a library by its UUID.
-titles: dict[str, str] = {}
+titles: "dict[str, str]" = {}
 
 
 def _nothing(_text: str) -> None:
@@ -29,13 +27,13 @@ class HostLog:
 
     __slots__ = ("debug", "error", "info", "is_there", "warn")
 
-    def __init__(self, functions: tuple[Callable[[str], None], ...] | None = None) -> None:
-        """``functions``: as the host's factory gives them, for trace, debug, info, warning and error."""
+    def __init__(self, functions: "tuple[Callable[[str], None], ...] | None" = None) -> None:
+        """``functions``: those for trace, debug, info, warning and error, from the host's factory."""
         self.is_there = functions is not None
         _, self.debug, self.info, self.warn, self.error = functions or (_nothing,) * 5
 
     def path(self, path: str) -> str:
-        """Formats a path as the host does, which may obfuscate it."""
+        """Formats a path as the host does, which may hide parts."""
         if not self.is_there:
             return path
         try:
@@ -52,11 +50,11 @@ class HostLog:
 
 
 _NONE = HostLog()
-_made: dict[tuple[int, str], tuple[Any, HostLog]] = {}
+_made: "dict[tuple[int, str], tuple[Any, HostLog]]" = {}
 
 
-def host_log(component: str) -> HostLog:
-    """Returns the host's log for a component; without a host, one that writes nothing."""
+def host_log(component: str) -> "HostLog":
+    """Returns the host's log for a component; without a host, a log that writes nothing."""
     module = sys.modules.get(_LOGGERS)
     create = getattr(module, "create_logger", None)
     if not callable(create):
@@ -66,7 +64,7 @@ def host_log(component: str) -> HostLog:
         try:
             log = HostLog(tuple(create(component)))
         except (TypeError, ValueError):
-            # A module of another package with this name.
+            # Another package has a module of this name.
             log = _NONE
         found = _made[id(module), component] = module, log
     return found[1]

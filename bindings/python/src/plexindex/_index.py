@@ -1,7 +1,7 @@
 """An open index and its libraries.
 
-Each question has one implementation, a method of :class:`Index` (most of them in ``_asking``). A :class:`Library` and
-``asyncio`` have methods made from it.
+Each question has one implementation, a method of :class:`Index` (mostly in ``_asking``). The methods of
+:class:`Library` and those for ``asyncio`` are made from it.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ if TYPE_CHECKING:
 
 
 class Index(QuestionMethods):
-    """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
+    """An open index, which finds the Plex items of files. Made by :func:`plexindex.open`; close it by :meth:`close` or
+    ``with``.
 
-    Any number of threads may use it at once. A ``library`` is a title, a section id, a uuid, a :class:`Library`, or
-    None for every library; a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none, 0 for
-    next to no time. A call that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C
-    ends the call, and so does ``progress`` when it raises or returns False; the next call goes on where it stopped.
+    Any number of threads may use an index at once. A ``library`` is a title, a section id, a uuid, a :class:`Library`,
+    or None for all libraries. A ``deadline`` is in seconds: None is the default of ``open``, infinity no deadline, and
+    0 hardly any time. Calls that fetch report to ``progress`` (default: that of ``open``). Ctrl-C ends a call, and so
+    does ``progress`` if it raises or returns False. The next call resumes the fetch.
 
-    Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch`, do the same on a thread of their
-    own, where progress callbacks run too; :meth:`amatch` first gives an answer that waits for nothing, without a
-    thread. ``async with`` closes the index.
+    For ``asyncio``, the methods that begin with ``a``, such as :meth:`amatch`, do the same on a background thread,
+    which also calls ``progress``. :meth:`amatch` needs no thread if it has an answer at once. ``async with`` closes the
+    index.
 
-    Every method raises :class:`ClosedError` once the index is closed.
+    After :meth:`close`, every method raises :class:`ClosedError`.
     """
 
     @property
@@ -57,36 +58,30 @@ class Index(QuestionMethods):
     def library(
         self, title: str | int | None = None, *, section: str | int | None = None, uuid: str | None = None
     ) -> Library:
-        """A library by its title, its section id or its uuid; without any of them, every library at once.
+        """Returns a library by its title, section id or uuid; without any of them, all libraries as one.
 
-        A text in the place of ``title`` is a uuid, else a title, else a section id, else a title without regard to
-        case; a number is a section id. Fetches nothing. If the server does not have the library, the first question
-        raises LibraryNotFoundError, which names those that exist. Raises LibraryAmbiguousError when two known libraries
-        have the title.
+        The text ``title`` may also be a uuid or a section id, or differ in case; a number is a section id. Fetches
+        nothing. If the server has no such library, the first question raises LibraryNotFoundError, which names those
+        that exist. Raises LibraryAmbiguousError if two known libraries have the title.
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
-        for name, named, kind in (("title", title, "str or int"), ("uuid", uuid, "str")):
-            if named is not None and not isinstance(named, str):
-                raise TypeError(f"{name} must be {kind}, not {type(named).__name__}")
-        title = None if title is None else str(title)
-        section = None if section is None else str(section)
-        given = [
-            (selector, value, f"{name}{value!r}")
-            for selector, value, name in (
-                (c.SELECT_ANY, title, ""),
-                (c.SELECT_SECTION, section, "section="),
-                (c.SELECT_UUID, uuid, "uuid="),
-            )
-            if value is not None
-        ]
+        for name, value, wanted in (("title", title, "str or int"), ("uuid", uuid, "str")):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+        named = {"title": title, "section": section, "uuid": uuid}
+        chosen_by = {name: None if value is None else str(value) for name, value in named.items()}
+        given = [(name, value) for name, value in chosen_by.items() if value is not None]
         if len(given) > 1:
             raise InvalidArgumentError("give one of title, section and uuid")
         if not self._open:
             raise self._closed_error()
-        selector, value, shown = given[0] if given else (c.SELECT_ALL, "", "(all)")
-        chosen_by = {"title": title, "section": section, "uuid": uuid}
-        return Library(self, self._select(selector, value), title, shown, chosen_by)
+        if not given:
+            return Library(self, self._select(c.SELECT_ALL, ""), None, "(all)", chosen_by)
+        ((name, selector),) = given
+        kind = {"title": c.SELECT_ANY, "section": c.SELECT_SECTION, "uuid": c.SELECT_UUID}[name]
+        shown = repr(selector) if name == "title" else f"{name}={selector!r}"
+        return Library(self, self._select(kind, selector), chosen_by["title"], shown, chosen_by)
 
     def changes(
         self,
@@ -99,19 +94,20 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Changes:
-        """What was added, removed, changed and moved since a cursor was given, in a library or all: iterate over it.
+        """Returns the changes since a cursor, in a library or all: added, removed, changed and moved items.
 
-        The first call, without ``since``, gives the cursor of now; with ``full`` all items as additions, and then that
-        cursor. The server is asked where a listing has expired, or, with ``check``, now, by one request; not if
-        ``offline``. If it does not answer, known changes are given (:attr:`Changes.stale`); :attr:`Changes.age` says
-        how old that is. Raises ListAgainError when what changed since is not known any more, after 64 MiB of
-        changes: begin anew with ``full``. Raises TimeoutError when the deadline passed before anything was fetched, or,
-        with ``full``, all. Cursors outlive processes. With a ``library`` a cursor of all becomes one of that library.
+        Without ``since``, the call returns only the current cursor; with ``full``, all items as additions and then the
+        cursor. It asks the server if a listing has expired; ``check`` always sends one request, ``offline`` none. If
+        the server does not answer, the call returns the known changes (:attr:`Changes.stale`, :attr:`Changes.age`).
+        Cursors outlive processes. With a ``library``, a cursor of all libraries becomes one of that library.
+
+        Raises ListAgainError if the changes since the cursor are no longer known, after 64 MiB of changes: start again
+        with ``full``. Raises TimeoutError if the deadline passes before a library is fetched; with ``full``, all.
         """
         from . import _feed
 
         if since and full:
-            raise InvalidArgumentError("a full listing begins without a cursor: leave since or full out")
+            raise InvalidArgumentError("a full listing starts without a cursor: omit since or full")
         missed = None
         if not offline:
             missed = _feed.bring_up_to_date(self, library, deadline, progress, always=check, whole=full)
@@ -130,12 +126,12 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Change]:
-        """What changes from now on, or since a cursor: waits for each next :class:`Change`. It ends after ``timeout``
-        seconds in all, however many came; without a ``timeout`` never.
+        """Waits for changes from now on, or since a cursor, and yields each :class:`Change`, for ``timeout`` seconds in
+        all; without a ``timeout`` for ever.
 
-        What any process learns is seen within a tenth of a second. The server is asked when a listing has expired, and,
-        with :meth:`watch`, when an event says that something changed. Ctrl-C ends it, and :meth:`close`, from
-        another thread too, with a ClosedError. A server that does not answer is asked again after half a minute.
+        Changes that any process finds arrive within a tenth of a second. plexindex asks the server when a listing has
+        expired and, with :meth:`watch`, after an event; half a minute after a failure it retries. Ctrl-C ends the
+        iterator, and :meth:`close` ends it with a ClosedError.
         """
         for found in self.watch_pages(since, library, timeout=timeout, offline=offline, progress=progress):
             yield from found
@@ -149,8 +145,8 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Changes]:
-        """The same as :class:`Changes`, one each time that something may have changed: with their cursors, for a reader
-        that goes on where it stopped. The first one comes at once. Iterate over each: what was not read comes again.
+        """As :meth:`watch_changes`, but yields :class:`Changes` with their cursors, so that a reader can resume. The
+        first one comes at once. Iterate over each: changes that you do not read come again.
         """
         from . import _feed
 
@@ -165,15 +161,14 @@ class Index(QuestionMethods):
         every: float = 10.0,
         progress: ProgressArg = None,
     ) -> Match:
-        """Waits until Plex lists a file, such as one that was just imported: :meth:`match`, again and again.
+        """Waits until Plex lists a file, such as a new import, by repeated calls of :meth:`match`.
 
-        Returns the match once its confidence is high, and after ``timeout`` seconds the last answer, whatever it is;
-        None waits for ever. The server is asked for changes once in ``every`` seconds: one request, two or more if
-        something changed. Besides, the question for the file costs what :meth:`match` costs: three requests at most,
-        and not again for half a minute. What another process has fetched is seen within a tenth of a second, and with
-        :meth:`watch` an event makes it ask at once, so ``every`` may be long.
+        Returns the match as soon as its confidence is high; after ``timeout`` seconds the last answer. None waits for
+        ever. plexindex asks the server for changes every ``every`` seconds: one request, more if something changed. The
+        question for the file costs at most three requests in half a minute. An event (:meth:`watch`) or a fetch of
+        another process ends a pause at once, so ``every`` may be long.
 
-        Raises what :meth:`match` raises. While the server is away, an index that has listings goes on waiting.
+        Raises the errors of :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
         """
         from . import _feed
 
@@ -208,7 +203,7 @@ class Index(QuestionMethods):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._recipe is None:
-            raise TypeError("this index was not opened by plexindex.open(), so no other process can open it again")
+            raise TypeError("cannot pickle an index that plexindex.open() did not open")
         return self._recipe
 
     def __repr__(self) -> str:
@@ -227,7 +222,7 @@ def _chosen_again(index: Index, chosen_by: dict[str, Any]) -> Library:
 
 
 def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Raises the error about wrong arguments with the public name of the call."""
+    """Raises the error for wrong arguments with the public name of the call."""
     import inspect
 
     try:
@@ -239,7 +234,7 @@ def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[s
 def _in_library(
     method: Callable[Concatenate[Index, P], T], name: str, what: str
 ) -> Callable[Concatenate[Library, P], T]:
-    """A method of :class:`Library` that calls the method of its index with this library as ``library``."""
+    """Returns a method of :class:`Library` that calls the method of its index with this library."""
 
     def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
         try:
@@ -256,7 +251,7 @@ def _in_library(
 
 
 class _InLibrary:
-    """Stands for a method of :class:`Library` where inspect, and so ``help`` and editors, read its signature."""
+    """Gives ``inspect``, and so ``help`` and editors, the signature of a method of :class:`Library`."""
 
     def __init__(self, method: Any) -> None:
         self._method = method
@@ -273,14 +268,11 @@ class _InLibrary:
 
 
 class Library(Chosen):
-    """A library of an index, or all of them. Made by :meth:`Index.library`; usable from any thread.
+    """A library of an index, or all of them. Made by :meth:`Index.library`. Any thread may use it.
 
-    It fetches nothing by itself and keeps its index open. Once the index is closed, every method raises
-    :class:`ClosedError`.
-
-    ``path in library`` and ``library[path]`` ask as :meth:`match` does, iterating and ``len`` as :meth:`items` does. A
-    library can be pickled: another process opens the same folder with the same options. The token is not pickled; that
-    process takes it from its configuration (:func:`plexindex.open`).
+    It keeps its index open. ``path in library`` and ``library[path]`` are questions as :meth:`match`; iteration and
+    ``len`` use :meth:`items`. A library can be pickled: another process then opens the same folder with the same
+    options. The pickle has no token; that process takes the token from its configuration (:func:`plexindex.open`).
     """
 
     _index: Index
@@ -304,7 +296,7 @@ class Library(Chosen):
 
     @property
     def index(self) -> Index:
-        """The index that it belongs to."""
+        """The index of the library."""
         return self._index
 
     @property
@@ -313,16 +305,16 @@ class Library(Chosen):
 
     @property
     def title(self) -> str | None:
-        """The text by which it was selected, mostly its title; None when it was selected otherwise."""
+        """The text that selected the library, mostly its title; None if a section id or uuid did."""
         return self._title
 
     def lookup_key(self, path: PathArg) -> str | None:
-        """The key of the item with this path, if a fast lookup knows it: the fast path, well under a microsecond.
+        """Returns the key of the item with this path, if a fast lookup knows it. Takes well under a microsecond.
 
-        It never asks the server and never renews an expired listing. After a change it reads it, and waits for others
-        some 200 ms at most. None does not mean that there is no item: nothing may be known yet, several items may
-        fit, or the confidence may be low. :meth:`match` tells more.
-        Raises InvalidArgumentError for an empty path and for one with a NUL.
+        A fast lookup never asks the server and ignores that a listing has expired. After a change it reads the change,
+        and waits at most 200 ms for other processes. None does not mean that no item exists: nothing may be known yet,
+        several items may match, or the confidence may be low. :meth:`match` says which. Raises InvalidArgumentError
+        for an empty path and for one with a NUL.
         """
         return self._selected.lookup_for(self._index)(path)
 
@@ -331,11 +323,11 @@ class Library(Chosen):
         return self._index._lookup_keys(self, paths)
 
     def __contains__(self, path: PathArg) -> bool:
-        """Whether :meth:`match` finds an item of a path with high confidence."""
+        """Returns whether :meth:`match` finds an item with high confidence."""
         return self._index.match(path, self).confidence == "high"
 
     def __getitem__(self, path: PathArg) -> Item:
-        """The item of a path that :meth:`match` finds with high confidence; else a KeyError with the reason."""
+        """Returns the item that :meth:`match` finds with high confidence; otherwise raises KeyError with the reason."""
         match = self._index.match(path, self)
         if match.item is None or match.confidence != "high":
             raise KeyError(match.reason)
@@ -348,7 +340,7 @@ class Library(Chosen):
         return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
-        # Always true: `len` would count the items.
+        # Otherwise Python would call `len`, which counts the items.
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -357,7 +349,7 @@ class Library(Chosen):
     def items(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> Iterator[Item]:
-        """Its items as the store has them: :meth:`Index.items` in this library."""
+        """Yields the items in the store: :meth:`Index.items` in this library."""
         return self._index.items(self, deadline=deadline, offline=offline, progress=progress)
 
     def refresh(
@@ -368,27 +360,27 @@ class Library(Chosen):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> bool:
-        """Brings the library up to date now: :meth:`Index.refresh` in this library."""
+        """Refreshes the library: :meth:`Index.refresh` in this library."""
         return self._index.refresh(self, full, check=check, deadline=deadline, progress=progress)
 
     def invalidate(self) -> None:
         """Invalidates the library: :meth:`Index.invalidate_library` in this library."""
         self._index.invalidate_library(self)
 
-    match = _in_library(Index.match, "match", "Which item this file is")
-    match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")
-    folder = _in_library(Index.folder, "folder", "Which show, season, artist, album or item this folder is")
-    match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
-    search_title = _in_library(Index.search_title, "search_title", "The items with this title")
-    changes = _in_library(Index.changes, "changes", "What changed since a cursor was given")
-    watch_changes = _in_library(Index.watch_changes, "watch_changes", "What changes from now on")
+    match = _in_library(Index.match, "match", "Returns the item of a file")
+    match_paths = _in_library(Index.match_paths, "match_paths", "Returns the items of files")
+    folder = _in_library(Index.folder, "folder", "Returns the show, season, artist, album or item of a folder")
+    match_guid = _in_library(Index.match_guid, "match_guid", "Returns the item with a GUID")
+    search_title = _in_library(Index.search_title, "search_title", "Returns the items with a title")
+    changes = _in_library(Index.changes, "changes", "Returns the changes since a cursor")
+    watch_changes = _in_library(Index.watch_changes, "watch_changes", "Waits for changes")
     wait_for = _in_library(Index.wait_for, "wait_for", "Waits until Plex lists a file")
-    items_below = _in_library(Index.items_below, "items_below", "The items with files below a folder")
-    record_match = _in_library(Index.record_match, "record_match", "Confirms that the item with this key has this path")
-    record_matches = _in_library(Index.record_matches, "record_matches", "Confirms many pairs of path and key at once")
+    items_below = _in_library(Index.items_below, "items_below", "Yields the items with files below a folder")
+    record_match = _in_library(Index.record_match, "record_match", "Records that a path belongs to an item")
+    record_matches = _in_library(Index.record_matches, "record_matches", "Records many pairs of path and key")
     invalidate_path = _in_library(Index.invalidate_path, "invalidate_path", "Invalidates a path")
     invalidate_item = _in_library(Index.invalidate_item, "invalidate_item", "Invalidates an item and all its paths")
-    edit_items = _in_library(Index.edit_items, "edit_items", "Gives items of the library the same values")
+    edit_items = _in_library(Index.edit_items, "edit_items", "Sets the same values for items")
 
     def _match_at_once(self, path: PathArg) -> Match | None:
         return self._index._match_at_once(path, self)

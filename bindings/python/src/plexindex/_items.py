@@ -1,4 +1,4 @@
-"""Items: what an answer tells of them."""
+"""Items, as answers describe them."""
 
 from . import _constants as c
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._types import Kind
 
     class Asked(Protocol):
-        """An index that knows more about an item than the answer holds."""
+        """An index, which knows more about an item than the answer does."""
 
         def _light_of(self, item: "Item") -> "LightItem | None": ...
         def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
@@ -22,25 +22,25 @@ TEXTS = ("key", "rating_key", "title", "guid", "show_title", "show_rating_key", 
 NUMBERS = ("kind", "year", "season", "episode", "flags")
 
 
-_PLACES = {**{name: 2 * at for at, name in enumerate(TEXTS)}, **dict(zip(NUMBERS, range(2 * len(TEXTS), 99)))}
+_PLACES = {**{name: 2 * number for number, name in enumerate(TEXTS)}, **dict(zip(NUMBERS, range(2 * len(TEXTS), 99)))}
 _UNKNOWN = {"year": 0, "season": -1, "episode": -1}
 
 
 class BlockFacts(dict):  # type: ignore[type-arg]
-    """The facts of an item in a block, by the names that they have in JSON. Each is read at its first use."""
+    """The facts of an item in a block, by their names in JSON. Each is read at its first use."""
 
-    __slots__ = ("_at", "_block", "_words")
+    __slots__ = ("_block", "_offset", "_words")
 
-    def __init__(self, block: "bytes | bytearray", words: "memoryview[int]", at: int) -> None:
-        self._block, self._words, self._at = block, words, at
+    def __init__(self, block: "bytes | bytearray", words: "memoryview[int]", offset: int) -> None:
+        self._block, self._words, self._offset = block, words, offset
 
     def __missing__(self, name: str) -> "Any":
         place = _PLACES.get(name)
         if place is None:
             return None
-        value: Any = self._words[self._at + place]
+        value: Any = self._words[self._offset + place]
         if name in TEXTS:
-            length = self._words[self._at + place + 1]
+            length = self._words[self._offset + place + 1]
             value = self._block[value : value + length].decode("utf-8", "surrogateescape") if value else None
         elif name == "kind":
             value = c.KINDS.get(value)
@@ -50,7 +50,7 @@ class BlockFacts(dict):  # type: ignore[type-arg]
         return value
 
     def get(self, name: str, _default: "Any" = None) -> "Any":
-        """As of any dict; what the block does not have is None."""
+        """Returns a fact; None if the block does not have it."""
         return self[name]
 
 
@@ -59,12 +59,15 @@ _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_ratin
          "show_guid", "library", "section", "path")  # fmt: skip
 
 
+def _fact(name: str, description: str) -> "Any":
+    return property(lambda item: item._facts.get(name), doc=description)
+
+
 class Item:
     """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show, season, artist
     or album. What the index does not know is None.
 
-    Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
-    keys of a dict.
+    Items are equal if all their facts except :attr:`path` are equal. They can be pickled, and can be keys of a dict.
     """
 
     __slots__ = ("_asked", "_facts")
@@ -72,52 +75,42 @@ class Item:
     def __init__(self, facts: "dict[str, Any]", asked: "Asked | None" = None) -> None:
         self._facts, self._asked = facts, asked
 
-    @property
-    def key(self) -> str:
-        """Plex's address of the item, ``/library/metadata/<rating key>``."""
-        return self._facts["key"]  # type: ignore[no-any-return]
-
-    @property
-    def rating_key(self) -> str:
-        """Plex's rating key: an opaque string."""
-        return self._facts["rating_key"]  # type: ignore[no-any-return]
+    key: str = _fact("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
+    rating_key: str = _fact("rating_key", "Plex's rating key: an opaque string.")
+    title: "str | None" = _fact("title", "Title; for an episode the episode's.")
+    year: "int | None" = _fact("year", "Year.")
+    guid: "str | None" = _fact("guid", "Scalar GUID, such as ``plex://movie/…``.")
+    show_title: "str | None" = _fact("show_title", "Title of the show; for a track or album of the artist.")
+    show_rating_key: "str | None" = _fact("show_rating_key", "Rating key of the show or artist.")
+    show_guid: "str | None" = _fact("show_guid", "Scalar GUID of the show or artist.")
+    episode: "int | None" = _fact("episode", "Number of the episode or track.")
+    section: "str | None" = _fact("section", "Section id of its library.")
+    library: "str | None" = _fact("library", "Title of its library.")
+    season: "int | None" = _fact(
+        "season",
+        "Number of the season; for a track of the disc. For a show in a :class:`Folder`: the season of all episodes "
+        "below the folder, if the server gives no key of the season.",
+    )
 
     @property
     def ratingKey(self) -> "int | str":  # noqa: N802
-        """The rating key as plexapi has it: a number where it is one."""
+        """The rating key as plexapi has it: a number if it is one."""
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
     @property
-    def title(self) -> "str | None":
-        """Title; for an episode the episode's."""
-        return self._facts.get("title")
-
-    @property
-    def guid(self) -> "str | None":
-        """Scalar GUID, such as ``plex://movie/…``."""
-        return self._facts.get("guid")
-
-    @property
-    def show_title(self) -> "str | None":
-        """Title of the show; for a track or album of the artist."""
-        return self._facts.get("show_title")
-
-    @property
-    def show_rating_key(self) -> "str | None":
-        """Rating key of the show or artist."""
-        return self._facts.get("show_rating_key")
-
-    @property
-    def show_guid(self) -> "str | None":
-        """Scalar GUID of the show or artist."""
-        return self._facts.get("show_guid")
+    def kind(self) -> "Kind":
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
+        ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
+        """
+        kind = self._facts.get("kind")
+        return "unknown" if kind in (None, "other") else kind
 
     @property
     def path(self) -> "str | None":
-        """The listed path that fitted, as the server spells it; for a confirmed match the recorded path.
+        """The listed path that matched, as the server spells it; for a confirmed match the recorded path.
 
-        Bytes that are not UTF-8 are decoded by ``surrogateescape``: ``os.fsencode`` gives them back.
+        Bytes that are not UTF-8 are decoded by ``surrogateescape``, which ``os.fsencode`` reverses.
         """
         path = self._facts.get("path")
         if isinstance(path, dict):
@@ -130,10 +123,9 @@ class Item:
 
     @property
     def paths(self) -> "tuple[str, ...]":
-        """The paths of all its files, every version and part, as the server spells them. Sends no request.
+        """The paths of all files of the item, every version and part, as the server spells them. Sends no request.
 
-        Those of an answer are read when they are asked for: the index has to be open then, and an item that was pickled
-        has none.
+        The index must be open at the first use. An item that was pickled before has no paths.
         """
         known: list[str] | None = self._facts.get("paths")
         if known is not None:
@@ -141,58 +133,23 @@ class Item:
         if self._asked is None:
             from . import Error
 
-            raise Error(f"the paths of {self.key} are not at hand: it was pickled; ask Index.item_facts()")
+            raise Error(f"the paths of {self.key} are unknown: the item was pickled; call Index.item_facts()")
         return self._asked._paths_of(self)
 
     @property
     def light(self) -> "LightItem | None":
-        """The item with the names that plexapi has for it, without a request. None where its index was not made by
+        """The item with plexapi's attributes, without a request. None unless the index is from
         :func:`plexindex.from_server` or :func:`plexindex.from_section`, and for an item that was pickled.
         """
         return None if self._asked is None else self._asked._light_of(self)
 
     @property
-    def section(self) -> "str | None":
-        """Section id of its library."""
-        return self._facts.get("section")
-
-    @property
-    def library(self) -> "str | None":
-        """Title of its library."""
-        return self._facts.get("library")
-
-    @property
-    def kind(self) -> "Kind":
-        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
-        ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
-        """
-        kind = self._facts.get("kind")
-        return "unknown" if kind in (None, "other") else kind
-
-    @property
-    def year(self) -> "int | None":
-        """Year."""
-        return self._facts.get("year")
-
-    @property
-    def season(self) -> "int | None":
-        """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
-        episodes below it are of, where the server tells no key of it.
-        """
-        return self._facts.get("season")
-
-    @property
-    def episode(self) -> "int | None":
-        """Number of the episode or track."""
-        return self._facts.get("episode")
-
-    @property
     def key_only(self) -> bool:
-        """Only the key is known: a confirmed match of an item that no listing holds."""
+        """Whether only the key is known: a confirmed match of an item that no listing has."""
         return bool((self._facts.get("flags") or 0) & c.ITEM_KEY_ONLY)
 
     def describe(self) -> str:
-        """One line for people, or the key when no title is known.
+        """Returns one line for people; the key if no title is known.
 
         ``Show – S01E02 – Title``, ``Artist – 1-02 – Title`` with disc and track, ``Title (1999)``.
         """
@@ -210,7 +167,7 @@ class Item:
         return f"{title} ({self.year})" if self.year else title
 
     def to_dict(self) -> "dict[str, object]":
-        """All fields by name, as JSON values."""
+        """Returns all fields by name, as JSON values."""
         return {name: getattr(self, name) for name in _ITEM}
 
     def __eq__(self, other: object) -> bool:

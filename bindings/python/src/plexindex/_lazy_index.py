@@ -1,16 +1,17 @@
 """A small index for fast lookups, opened through the accelerator without ``ctypes``.
 
 Importing ``ctypes`` and the full index takes longer than the rest of a process that asks one question. So ``open()``
-returns a :class:`LazyIndex` first. It becomes a :class:`plexindex.Index` in place, the same object with the same
-handle, when more is needed or when that class is loaded. So do its libraries. Without an accelerator ``open()``
+first returns a :class:`LazyIndex`. At the first use of another feature, or when the class :class:`plexindex.Index` is
+loaded, the same object becomes an Index with the same handle. So do its libraries. Without an accelerator, ``open()``
 returns the full index.
 
-The modules that such a process loads have annotations in quotes: ``from __future__ import annotations`` would load one
-more module.
+Modules that such a process loads have quoted annotations, since ``from __future__ import annotations`` would load
+another module.
 """
 
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]
 from _weakref import ref
 
 from . import _accelerator
@@ -31,24 +32,27 @@ if TYPE_CHECKING:
     Rules = tuple[tuple[int, bytes, bytes], ...]
 
 
-_FUNCTIONS = ("open", "close", "get_library", "match_path", "drain_log", "lookup_key", "lookup_keys")
-_TEXT_CAPACITY, _BLOCK_CAPACITY = 2048, 4096
+_FUNCTIONS = (
+    *("open", "close", "get_library", "match_path", "drain_log", "lookup_key", "lookup_keys", "get_table"),
+    "table_lookup",
+)
+_TEXT_CAPACITY = 2048
 _WORD = 8
 
 
 def words(*numbers: int) -> bytes:
-    """Numbers and addresses of a struct, of eight bytes each. Neither ``ctypes`` nor ``struct`` is loaded."""
+    """Packs numbers and addresses of a struct in eight bytes each, without loading ``ctypes`` or ``struct``."""
     return b"".join([number.to_bytes(_WORD, sys.byteorder, signed=number < 0) for number in numbers])
 
 
 def halves(*numbers: int) -> bytes:
-    """Numbers of four bytes each."""
+    """Packs numbers in four bytes each."""
     return b"".join([number.to_bytes(_WORD // 2, sys.byteorder, signed=number < 0) for number in numbers])
 
 
 def load_fast(path: str) -> "tuple[Any, Native] | None":
-    """Loads the shared library: the accelerator, and the addresses of the functions. None if ctypes has to load it, or
-    to report an error.
+    """Loads the shared library. Returns the accelerator and the addresses of functions; None if ctypes must load the
+    library or report an error.
     """
     fast = _accelerator.load()
     # On a processor of 32 bits structs are laid out otherwise.
@@ -65,28 +69,23 @@ def load_fast(path: str) -> "tuple[Any, Native] | None":
     return fast, native
 
 
-class _Memory:
-    """A plexindex_buffer and its memory."""
+class _ErrorText:
+    """A plexindex_buffer for the text of an error."""
 
-    def __init__(self, fast: "Any", capacity: int) -> None:
-        self.memory = bytearray(capacity)
-        self.buffer = bytearray(words(fast.address(self.memory), capacity, 0))
+    def __init__(self, fast: "Any") -> None:
+        self._memory = bytearray(_TEXT_CAPACITY)
+        self.buffer = bytearray(words(fast.address(self._memory), _TEXT_CAPACITY, 0))
 
     def text(self) -> bytes:
-        """The text of an error."""
-        return bytes(self.memory.partition(b"\0")[0])
-
-    def block(self) -> bytes:
-        """The block of an answer; empty if it did not fit."""
-        length = _number(self.buffer[2 * _WORD :])
-        return bytes(self.memory[:length]) if length <= len(self.memory) else b""
+        """Returns the text."""
+        return bytes(self._memory.partition(b"\0")[0])
 
 
 def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
-    """Opens an index on a folder. None if ctypes has to open it, or to report an error of the library.
+    """Opens an index on a folder. None if ctypes must open it.
 
-    ``texts``: folder, URL, token, user, certificates, database and shared log. ``numbers``: those of plexindex_options,
-    in order.
+    ``texts``: folder, URL, token, user, certificates, database and shared log. ``numbers``: the numbers of
+    plexindex_options, in order.
     """
     if f"{__package__}._index" in sys.modules:
         return None
@@ -100,32 +99,24 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
 
     mappings = b"".join([halves(kind, 0) + words(*text(find), *text(to)) for kind, find, to in rules])
     options = packed_options(numbers, [text(one) for one in texts], fast.address(mappings) if rules else 0, len(rules))
-    handle, error = bytearray(_WORD), _Memory(fast, _TEXT_CAPACITY)
+    handle, error = bytearray(_WORD), _ErrorText(fast)
     status = fast.call(native["open"], options, handle, error.buffer)
     if status:
         raise _failure(fast, native, status, error.text())
-    index = LazyIndex(
-        fast, native, _number(handle), texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress
-    )
+    index = LazyIndex(fast, native, handle, texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress)
     _open_indexes[:] = [known for known in _open_indexes if known() is not None]
     _open_indexes.append(ref(index))
     _pass_on_log(fast, native)
-    # Another thread may have loaded the classes meanwhile.
+    # Another thread may have loaded the class meanwhile.
     return full_index(index) if f"{__package__}._index" in sys.modules else index
 
 
 def packed_options(numbers: "Numbers", texts: "Sequence[tuple[int, int]]", mappings: int, count: int) -> bytes:
-    """plexindex_options; each text is an address and a length."""
+    """Packs plexindex_options. Each text is an address and a length."""
     first = words(*(part for one in texts[:5] for part in one), *numbers[:7]) + halves(*numbers[7:10], 0)
-    # No callback: Python renews the token when a call is refused.
+    # No callback for a new token: ctypes opens such an index.
     rest = words(mappings, count, *numbers[10:12], *texts[5], 0, 0, *texts[6], numbers[12])
     return words(_WORD + len(first) + len(rest)) + first + rest
-
-
-def packed_query(library: int, text: int, length: int, flags: int) -> bytes:
-    """plexindex_query, without a deadline and progress."""
-    rest = words(library, text, length, 0) + halves(flags, 0) + words(0, 0)
-    return words(_WORD + len(rest)) + rest
 
 
 def _number(memory: "bytearray") -> int:
@@ -142,32 +133,32 @@ def _failure(fast: "Any", native: "Native", status: int, text: bytes) -> "Except
 
 
 def _pass_on_log(fast: "Any", native: "Native") -> None:
-    lines: Sequence[tuple[int, bytes]] = fast.lines(native["drain_log"])
+    lines = fast.lines(native["drain_log"])
     if lines:
         from ._log import hand_on
 
-        hand_on([(level, text.decode("utf-8", "replace")) for level, text in lines])
+        hand_on([(level, text.decode("utf-8", "replace")) for level, text in zip(lines[::2], lines[1::2])])
 
 
-# Indexes that may have to become an Index. The next open removes those that were freed.
+# Indexes that may become an Index. The next `open` removes freed ones.
 _open_indexes: "list[ref[LazyIndex]]" = []
-_LISTED = ("confirmed", "exact", "mapped")
 
 
 class LazyIndex:
-    """An open index that only does fast lookups. It becomes a :class:`plexindex.Index` when more is needed."""
+    """An open index for fast lookups. It becomes a :class:`plexindex.Index` at the first use of another feature."""
 
     def __init__(
         self,
         fast: "Any",
         native: "Native",
-        handle: int,
+        cell: bytearray,
         folder: bytes,
         hides_paths: bool,
         progress: "ProgressArg",
     ) -> None:
         self._native_handle = fast, native
-        self._handle: int | None = handle
+        self._cell = cell
+        self._handle: int | None = _number(cell)
         self._open = True
         self._cache_dir = os.fsdecode(folder)
         self._hides_paths = hides_paths
@@ -176,16 +167,23 @@ class LazyIndex:
         self._recipe: tuple[Any, ...] | None = None
         # By title of a library: memory with its handle, and the handle. A close clears the memory.
         self._found: dict[str, tuple[bytearray, int]] = {}
+        # The same by name of a table.
+        self._table_cells: dict[bytes, tuple[bytearray, int]] = {}
         self._libraries: list[ref[LazyLibrary]] = []
 
     def library(self, title: "Any" = None, *, section: "Any" = None, uuid: "Any" = None) -> "Any":
         """As :meth:`plexindex.Index.library`."""
-        # Called on the class: another thread may have made the object an Index.
+        # Calls the method of the class, since another thread may have made the object an Index.
         if type(title) is str and title and section is None and uuid is None:
             library = LazyIndex._known_library(self, title)
             if library is not None:
                 return library
         return full_index(self).library(title, section=section, uuid=uuid)
+
+    @property
+    def is_open(self) -> bool:
+        """As :attr:`plexindex.Index.is_open`."""
+        return self._open
 
     def _set_token(self, token: "Any") -> None:
         full_index(self).set_token(token)
@@ -197,58 +195,43 @@ class LazyIndex:
             raw = title.encode()
         except UnicodeEncodeError:
             return None
-        # A close waits for this call, as for any other.
+        # A close waits for this call.
         with self._closing:
-            if type(self) is not LazyIndex or not self._open:
+            cell = LazyIndex._cell_of(self, self._found, title, "get_library", c.SELECT_ANY, raw, len(raw))
+            if cell is None:
                 return None
-            fast, native = self._native_handle
-            if title not in self._found:
-                cell = bytearray(_WORD)
-                arguments = self._handle, c.SELECT_ANY, raw, len(raw), cell, None
-                if fast.call(native["get_library"], *arguments):
-                    return None
-                self._found[title] = cell, _number(cell)
-                if not self._open:
-                    # A signal handler closed the index, and may have missed this handle.
-                    self._retire()
-                    return None
-            library = LazyLibrary(self, title, self._found[title][0])
+            library = LazyLibrary(self, title, cell)
             self._libraries = [*(known for known in self._libraries if known() is not None), ref(library)]
             return library
 
-    def _match(self, title: str, path: str) -> "Any":
-        """Returns a match that needs no request; None if it may need one."""
-        try:
-            raw = path.encode()
-        except UnicodeEncodeError:
-            return None
-        # Errors, and calls of two threads at once, are for a full index.
-        if not raw or b"\0" in raw or not self._closing.acquire(blocking=False):
-            return None
-        try:
-            if type(self) is not LazyIndex or not self._open:
-                return None
-            fast, native = self._native_handle
-            query = packed_query(self._found[title][1], fast.address(raw), len(raw), c.QUERY_OFFLINE)
-            answer = _Memory(fast, _BLOCK_CAPACITY)
-            status = fast.call(native["match_path"], self._handle, query, answer.buffer, None)
-            block = answer.block()
-        finally:
-            self._closing.release()
-        if status != c.OK or not block:
-            return None
-        from . import Match
-        from ._answers import log_lines
+    def _table_cell(self, table: bytes, flags: int) -> "bytearray | None":
+        """Returns memory with the handle of a table. None if only the full index can get the handle."""
+        with self._closing:
+            return LazyIndex._cell_of(self, self._table_cells, table, "get_table", table, len(table), flags)
 
-        if log_lines(block):
-            _pass_on_log(fast, native)
-        match = Match(block, asked=self, question=path)
-        # A current listing has the path: a match with requests would be the same.
-        certain = match.confidence == "high" and match.match_kind in _LISTED and not match.stale
-        return match if certain else None
+    def _cell_of(
+        self, found: "dict[Any, tuple[bytearray, int]]", name: "Any", function: str, *arguments: "Any"
+    ) -> "bytearray | None":
+        """Returns memory with the handle of a library or a table, from ``found`` or from the shared library."""
+        if type(self) is not LazyIndex or not self._open:
+            return None
+        if name not in found:
+            fast, native = self._native_handle
+            cell = bytearray(_WORD)
+            if fast.call(native[function], self._handle, *arguments, cell, None):
+                return None
+            found[name] = cell, _number(cell)
+            if not self._open:
+                # A signal handler closed the index, and may have missed this handle.
+                self._retire()
+                return None
+        return found[name][0]
+
+    def _drain_log(self) -> None:
+        _pass_on_log(*self._native_handle)
 
     def _retire(self) -> None:
-        for cell, _ in self._found.values():
+        for cell, _ in ((self._cell, 0), *self._found.values(), *self._table_cells.values()):
             cell[:] = bytes(_WORD)
 
     def close(self) -> None:
@@ -264,10 +247,10 @@ class LazyIndex:
         handle, self._handle = self._handle, None
         if handle is None:
             return
-        # No fast lookup is running: it would hold the interpreter's lock, which this thread has.
+        # No fast lookup is running, since this thread has the interpreter's lock.
         self._retire()
         fast, native = self._native_handle
-        error = _Memory(fast, _TEXT_CAPACITY)
+        error = _ErrorText(fast)
         status = fast.call(native["close"], handle, error.buffer)
         if status:
             raise _failure(fast, native, status, error.text())
@@ -284,13 +267,20 @@ class LazyIndex:
             if type(self) is LazyIndex and self._handle is not None:
                 self._close()
         except Exception:
-            # At the interpreter's end modules are half unloaded, and no caller is left for an error.
+            # At the end of the interpreter, modules may be unloaded, and no caller can handle an error.
             pass
 
     def __getattr__(self, name: str) -> "Any":
         if type(self) is not LazyIndex:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(full_index(self), name)
+
+
+def _make_match(*arguments: "Any") -> "Any":
+    # Imported at the first match.
+    from . import Match
+
+    return Match(*arguments)
 
 
 class LazyLibrary:
@@ -301,25 +291,21 @@ class LazyLibrary:
         self._title = title
         fast, native = index._native_handle
 
-        # These functions must not refer to this object: the garbage collector does not see what the accelerator keeps.
+        # These functions must not refer to this object: the garbage collector does not see the references of the
+        # accelerator.
         def lookup_key(path: "Any") -> "Any":
             return full_index(index)._select(c.SELECT_ANY, title).lookup_for(index)(path)
 
         def lookup_keys(paths: "Any") -> "Any":
             return full_index(index).library(title).lookup_keys(paths)
 
-        # The index keeps the memory of the handle.
-        address = fast.address(cell)
-        self.lookup_key = fast.lookup_key(native["lookup_key"], address, lookup_key)
-        self.lookup_keys = fast.lookup_keys(native["lookup_keys"], address, lookup_keys)
+        def match(*arguments: "Any", **options: "Any") -> "Any":
+            return full_index(index).library(title).match(*arguments, **options)
 
-    def match(self, path: "Any", **options: "Any") -> "Any":
-        """As :meth:`plexindex.Library.match`."""
-        if type(path) is str and not options:
-            found = LazyIndex._match(self._index, self._title, path)
-            if found is not None:
-                return found
-        return full_library(self).match(path, **options)
+        self.lookup_key = fast.lookup_key(native["lookup_key"], cell, lookup_key)
+        self.lookup_keys = fast.lookup_keys(native["lookup_keys"], cell, lookup_keys)
+        drain_log = partial(LazyIndex._drain_log, index)
+        self.match = fast.match_path(native["match_path"], index._cell, cell, _make_match, index, drain_log, match)
 
     def __getattr__(self, name: str) -> "Any":
         if type(self) is not LazyLibrary:
@@ -328,9 +314,9 @@ class LazyLibrary:
 
 
 def full_index(index: "Any") -> "Any":
-    """The same object as a :class:`plexindex.Index`."""
+    """Makes an index a :class:`plexindex.Index`, and returns the same object."""
     if type(index) is LazyIndex:
-        # Replaces all, and waits for another thread that does.
+        # This import replaces all, unless another thread is doing so.
         from . import Index, Library
 
         _replace(index, Index, Library)
@@ -338,7 +324,7 @@ def full_index(index: "Any") -> "Any":
 
 
 def replace_all(index_class: "Any", library_class: "Any") -> None:
-    """Makes every open index an Index. Called when the classes are loaded, so that hosts see one class only."""
+    """Makes every open index an Index. Loading the classes calls this, so that hosts see one class only."""
     for known in _open_indexes:
         index = known()
         if index is not None:
@@ -347,7 +333,7 @@ def replace_all(index_class: "Any", library_class: "Any") -> None:
 
 
 def _replace(index: "Any", index_class: "Any", library_class: "Any") -> None:
-    from ._library import Selected
+    from ._library import Handle, Selected
     from ._native import load
     from ._session import initial_state
 
@@ -359,7 +345,8 @@ def _replace(index: "Any", index_class: "Any", library_class: "Any") -> None:
         selected = {
             (c.SELECT_ANY, title): Selected(native, pointer, title, cell) for title, (cell, pointer) in found.items()
         }
-        index.__dict__.update(initial_state(native, index._handle), _selected=selected)
+        tables = {table: Handle(pointer, cell) for table, (cell, pointer) in index._table_cells.items()}
+        index.__dict__.update(initial_state(native, index._cell), _selected=selected, _tables=tables)
         _set_class(index, index_class)
         for known in libraries:
             library = known()
@@ -375,7 +362,7 @@ def _chosen_by(title: str) -> "dict[str, str | None]":
 
 
 def full_library(library: "Any") -> "Any":
-    """The same object as a :class:`plexindex.Library`."""
+    """Makes a library a :class:`plexindex.Library`, and returns the same object."""
     index = full_index(library._index)
     with index._closing:
         # Waits for a thread that is replacing it.
@@ -387,7 +374,7 @@ def _set_class(thing: "Any", kind: "type") -> None:
 
 
 def _forward(kind: "type", make_full: "Any", names: "tuple[str, ...]") -> None:
-    """Adds special methods that first make the object a full one. Python looks them up in the class."""
+    """Adds special methods, which Python looks up in the class. They first make the object a full one."""
 
     def forwarded(name: str) -> "Any":
         def method(self: "Any", *arguments: "Any") -> "Any":

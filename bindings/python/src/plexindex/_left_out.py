@@ -1,6 +1,6 @@
-"""What Plex leaves out when it scans a folder: rules by name, each with the place where Plex says so.
+"""The files that Plex leaves out of a scan: rules by name, each with its source.
 
-``Filter.py`` and its neighbours are the scanners that Plex has published in its ``Scanners.bundle``. The library
+``Filter.py`` and the other scripts are the scanners that Plex has published in its ``Scanners.bundle``. The library
 applies the rules while it walks a disk.
 """
 
@@ -45,4 +45,4 @@ RULES: dict[str, tuple[str, str]] = {
         f"Filter.py; {_SUPPORT}",
     ),
 }
-"""Each rule: what it leaves out, and its source."""
+"""By rule, the files that it leaves out, and the source."""

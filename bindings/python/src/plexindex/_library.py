@@ -1,9 +1,9 @@
-"""A library in the C ABI: its handle, its fast path, and its facts."""
+"""Handles of libraries and tables, fast lookups, and facts about a library."""
 
 from __future__ import annotations
 
 from _functools import partial  # type: ignore[import-not-found]
-from ctypes import addressof, c_void_p, cast
+from ctypes import c_void_p, cast
 
 from . import _accelerator
 from ._convert import path_bytes
@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Protocol
+
+    from typing_extensions import Self
 
     from ._errors import ClosedError
     from ._native import Native
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     class FastIndex(Protocol):
         """The parts of an index that a fast path uses."""
 
-        _cell: c_void_p
+        _cell: bytearray
         _hides_paths: bool
         _calls: dict[Any, int]
 
@@ -32,50 +34,62 @@ if TYPE_CHECKING:
         def _lookup_counted(self, library: int, path: bytes) -> bytes | None: ...
 
 
-class Selected:
-    """The C library's handle for a selector. It does not refer to an index, so an index may hold it without a cycle."""
+class Handle:
+    """A handle of the C library, in memory that a close overwrites with NULL: fast lookups find nothing there.
 
-    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "match_for", "named", "pointer")
+    It does not refer to an index, so an index may hold it without a cycle.
+    """
 
-    def __init__(self, native: Native, pointer: int, named: object, cell: Any = None) -> None:
-        """``named``: the library in a request of JSON. ``cell``: memory of the accelerator that holds the handle, for
-        its fast lookups.
-        """
-        self.pointer, self.named = pointer, named
-        self.cell = cell
-        # A ctypes object is read when C is called. An int would be read before the call, and another thread may close
-        # the index in between.
-        self.handle = c_void_p(pointer) if cell is None else c_void_p.from_address(_accelerator.load().address(cell))
-        bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
-        self.lookup_for = bind(native, self.handle)
-        """``lookup_for(index)`` returns the fast path: a function from a path to a key."""
-        self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
-        """``lookup_keys_for(slow)`` returns the same for a list of paths. It calls ``slow(paths)`` for unusual ones."""
-        self.match_for = _bind_match(native, self.handle)
-        """``match_for(index, make, slow)`` returns the fast path for a full answer; None without an accelerator.
+    __slots__ = ("cell", "handle", "pointer")
 
-        It calls ``slow`` if the answer has to be waited for.
-        """
-
-    def retire(self) -> None:
-        """Makes all fast paths raise ClosedError: plexindex_lookup_key() finds nothing at NULL."""
-        self.handle.value = None
-
-
-class TableHandle:
-    """The C library's handle of a table. It has no reference to an index, so an index may hold it without a cycle."""
-
-    __slots__ = ("handle", "pointer")
-
-    def __init__(self, pointer: int) -> None:
+    def __init__(self, pointer: int, cell: bytearray | None = None) -> None:
+        """``cell``: the memory, if there is some already."""
         self.pointer = pointer
+        self.cell = bytearray(c_void_p(pointer)) if cell is None else cell
         # A ctypes object is read when C is called. An int would be read before the call, and another thread may close
         # the index in between.
-        self.handle = c_void_p(pointer)
+        self.handle = c_void_p.from_buffer(self.cell)
 
     def retire(self) -> None:
-        """plexindex_table_lookup() finds nothing at NULL."""
+        """Clears the handle."""
         self.handle.value = None
+
+
+class Selected(Handle):
+    """The handle of a library, and its fast paths."""
+
+    __slots__ = ("lookup_for", "named", "native")
+
+    def __init__(self, native: Native, pointer: int, named: object, cell: bytearray | None = None) -> None:
+        """``named``: the library in a request of JSON."""
+        super().__init__(pointer, cell)
+        self.native, self.named = native, named
+        bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
+        self.lookup_for = bind(self)
+        """``lookup_for(index)`` returns the fast path: a function from a path to a key."""
+
+    def lookup_keys_for(self, slow: Lookups) -> Lookups:
+        """Returns the fast path for a list of paths. It calls ``slow(paths)`` for unusual ones."""
+        fast = _accelerator.load()
+        return fast.lookup_keys(_address(self.native.lookup_keys), self.cell, slow) if fast else slow
+
+    def match_for(self, index: FastIndex, make: Any, slow: Any) -> Any:
+        """Returns the fast path for a full answer; None without an accelerator.
+
+        It calls ``slow`` if the answer would need a wait.
+        """
+        fast = _accelerator.load()
+        if fast is None:
+            return None
+        function = _address(self.native.match_path)
+        # A partial may have attributes: inspect, and so editors at run time, read the signature of `slow`.
+        match = partial(fast.match_path(function, index._cell, self.cell, make, index, index._drain_log, slow))
+        match.__wrapped__ = slow
+        return match
+
+
+def _address(function: Any) -> int | None:
+    return cast(function, c_void_p).value
 
 
 class Chosen:
@@ -86,7 +100,25 @@ class Chosen:
         self._selected = selected
 
 
-class LibraryInfo:
+class Fields:
+    """Fields of an answer in JSON, by the same names; None if a field is absent."""
+
+    __slots__: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Self:
+        """Creates the object from an answer of the library."""
+        made = cls()
+        for name in cls.__slots__:
+            setattr(made, name, entry.get(name))
+        return made
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns all fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class LibraryInfo(Fields):
     """Facts about a library of the server. Made by :meth:`Index.libraries`."""
 
     __slots__ = ("age", "fresh", "generation", "items", "kind", "locations", "section", "title", "uuid")
@@ -96,44 +128,39 @@ class LibraryInfo:
     uuid: str
     """The library's uuid."""
     title: str
-    """Title; two libraries may share it."""
+    """Title; two libraries may have the same."""
     kind: str
-    """What it holds: ``"movie"``, ``"show"``, ``"artist"``, ``"photo"``."""
+    """Its type: ``"movie"``, ``"show"``, ``"artist"``, ``"photo"``."""
     locations: tuple[str, ...]
     """Its folders, as the server sees them."""
     items: int
-    """Items listed now."""
+    """Number of listed items."""
     age: float | None
-    """Seconds since its listing was last seen to be current; None: never fetched completely."""
+    """Seconds since its listing was last known to be current; None: never fetched completely."""
     fresh: bool
-    """Its listing is current: answers from it are not stale."""
+    """Whether its listing is current, so that its answers are not stale."""
     generation: int
-    """Number of its listing; moves only when its content changes."""
+    """Number of its listing; changes only with the content."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> LibraryInfo:
-        """From the method ``libraries.list``."""
-        info = cls()
-        info.section, info.uuid, info.title, info.kind = entry["section"], entry["uuid"], entry["title"], entry["kind"]
-        info.locations = tuple(entry["locations"])
+        """Creates the object from an entry of ``libraries.list``."""
         age = entry.get("age_ms")
-        info.items, info.age = entry.get("items", 0), None if age is None else age / 1000
-        info.fresh, info.generation = entry["fresh"], entry.get("generation", 0)
-        return info
+        facts = {"locations": tuple(entry["locations"]), "age": None if age is None else age / 1000}
+        return super().from_json({"items": 0, "generation": 0, **entry, **facts})
 
     def __repr__(self) -> str:
         state = "never fetched" if self.age is None else f"{self.items} items, {'fresh' if self.fresh else 'expired'}"
         return f"<plexindex.LibraryInfo {self.title!r} section={self.section!r} {self.kind}: {state}>"
 
 
-def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[FastIndex], Lookup]:
+def _bind_fast_lookup(selected: Selected) -> Callable[[FastIndex], Lookup]:
     # Measured with CPython 3.11, 100,000 paths and a lookup that takes next to no time in C:
     #   a method over argtypes 322 ns · a closure over argtypes 324 · os.fsencode instead of str.encode 352 · a
     #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
     # No argtypes: checking them costs 60 ns, and bytes and ctypes objects are passed on correctly without.
-    call = native.fast_lookup
-    fast = _accelerator.load()
-    function = cast(call, c_void_p).value
+    call, handle, cell = selected.native.fast_lookup, selected.handle, selected.cell
+    fast, function = _accelerator.load(), _address(call)
 
     def lookup_for(index: FastIndex) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:
@@ -153,43 +180,14 @@ def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[FastIndex],
             key = call(handle, raw)
             return None if key is None else key.decode()
 
-        # The accelerator reads the memory of the handle; `lookup_key` keeps it alive.
-        return fast.lookup_key(function, addressof(handle), lookup_key) if fast else lookup_key
+        return fast.lookup_key(function, cell, lookup_key) if fast else lookup_key
 
     return lookup_for
 
 
-def _bind_fast_lookups(native: Native, handle: c_void_p) -> Callable[[Lookups], Lookups]:
-    fast = _accelerator.load()
-    function = cast(native.lookup_keys, c_void_p).value
-
-    def lookup_keys_for(slow: Lookups) -> Lookups:
-        return fast.lookup_keys(function, addressof(handle), slow) if fast else slow
-
-    return lookup_keys_for
-
-
-def _bind_match(native: Native, handle: c_void_p) -> Callable[[FastIndex, Any, Any], Any]:
-    fast = _accelerator.load()
-    function = cast(native.match_path, c_void_p).value
-
-    def match_for(index: FastIndex, make: Any, slow: Any) -> Any:
-        if fast is None:
-            return None
-        # `slow` keeps the handle alive, and the index its own.
-        drain_log = index._drain_log
-        match = fast.bind_match(function, addressof(index._cell), addressof(handle), make, index, drain_log, slow)
-        # A partial may have attributes: inspect, and so editors at run time, read the signature of `slow`.
-        match = partial(match)
-        match.__wrapped__ = slow
-        return match
-
-    return match_for
-
-
-def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[FastIndex], Lookup]:
+def _bind_counted(selected: Selected) -> Callable[[FastIndex], Lookup]:
     # Without a global lock a lookup counts as a call in flight, for which a close waits.
-    pointer = handle.value or 0
+    pointer = selected.pointer
 
     def lookup_for(index: FastIndex) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:

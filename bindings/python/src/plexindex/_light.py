@@ -1,4 +1,4 @@
-"""Items with the names that plexapi has for them, from what an index knows."""
+"""Items from an index with plexapi's attributes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Protocol
 
     class Known(Protocol):
-        """What an index knows of an item: an ``Item``, or the facts from its store."""
+        """An item of an index: an ``Item``, or the facts from its store."""
 
         @property
         def key(self) -> str: ...
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         def describe(self) -> str: ...
 
     class Source(Protocol):
-        """Where a :class:`LightItem` comes from: an :class:`Origin`, or a ``SectionIndex``."""
+        """The source of a :class:`LightItem`: an :class:`Origin`, or a ``SectionIndex``."""
 
         @property
         def plex(self) -> Any: ...
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
 
 
 class HoldsToken:
-    """Base of classes that hold plexapi's connection. They cannot be pickled, since that would store the token."""
+    """Base of classes with plexapi's connection. They cannot be pickled, since a pickle would contain the token."""
 
     _instead: str
 
     def __reduce__(self) -> NoReturn:
         name = type(self).__name__
-        raise TypeError(f"a {name} cannot be pickled or copied, since it holds the token: {self._instead}")
+        raise TypeError(f"cannot pickle or copy a {name}, since it holds the token: {self._instead}")
 
 
 class Origin:
-    """Where a :class:`LightItem` comes from, if not from a section."""
+    """The source of a :class:`LightItem` without a section."""
 
     __slots__ = ("index", "library", "plex")
 
     def __init__(self, plex: Any, index: Any, library: Any) -> None:
-        """``plex``: plexapi's server or section. ``library``: one that lists the item."""
+        """``plex``: plexapi's server or section. ``library``: a library that lists the item."""
         self.plex, self.index, self.library = plex, index, library
 
 
@@ -81,7 +81,7 @@ class _Guid:
 
 
 class Facts:
-    """The facts of an item from the store, under the names of an :class:`Item`."""
+    """The facts of an item from the store, by the names of an :class:`Item`."""
 
     __slots__ = ("all", "guid", "key", "kind", "rating_key", "title", "year")
     key_only = False
@@ -95,7 +95,7 @@ class Facts:
         return str(self.title or self.key)
 
 
-# Attributes of plexapi's items, and what they are called in an ``Item``.
+# Attributes of plexapi's items, and their names in an ``Item``.
 _KNOWN = {
     "librarySectionTitle": "library",
     "grandparentTitle": "show_title",
@@ -107,9 +107,8 @@ _NUMBERED = ("episode", "track")
 
 
 class LightItem(HoldsToken):
-    """An item as the index knows it, with the names that plexapi has for it. It needs no request.
-
-    For any other attribute it fetches the full plexapi object, once, when it is first needed: see :meth:`full`.
+    """An item from the index with plexapi's attributes. Any other attribute fetches the plexapi object once: see
+    :meth:`full`.
     """
 
     _instead = "pickle its `key`, and ask SectionIndex.light() with it"
@@ -131,7 +130,7 @@ class LightItem(HoldsToken):
         return self._light_facts
 
     def _known(self, name: str, value: Any) -> Any:
-        """A value from the index, or from the full object if the index knows only the key."""
+        """Returns a value from the index, or from the plexapi object if the index knows only the key."""
         return getattr(self.full(), name) if self._light_item.key_only or self._light_full is not None else value
 
     @property
@@ -156,7 +155,7 @@ class LightItem(HoldsToken):
 
     @property
     def guids(self) -> list[Any]:
-        """External ids: objects with an ``id`` such as ``imdb://tt1254207``."""
+        """External ids: objects with an ``id``, such as ``imdb://tt1254207``."""
         facts = self._facts()
         return self.full().guids if facts is None else [_Guid(guid) for guid in facts["guids"]]
 
@@ -168,14 +167,14 @@ class LightItem(HoldsToken):
 
     @property
     def media(self) -> list[Any]:
-        """One medium with all its files: ``media[0].parts[0].file``. The full object knows which belong together."""
+        """One medium with all files: ``media[0].parts[0].file``. Only the plexapi object groups files by medium."""
         facts = self._facts()
         if facts is None:
             return self.full().media  # type: ignore[no-any-return]
         return [_Media(facts["paths"])] if facts["paths"] else []
 
     def full(self) -> Any:
-        """The plexapi object: one request, the first time. If it is gone, the index learns that, too."""
+        """Returns the plexapi object. Sends one request, the first time. A 404 invalidates the item in the index."""
         if self._light_full is None:
             section = self._light_section
             try:

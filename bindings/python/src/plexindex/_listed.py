@@ -1,4 +1,4 @@
-"""Turns listed files that the library did not find on the disk into differences."""
+"""Converts listed files that the library did not find on the disk to differences."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ._places import Places
     from ._walked import Walk
 
-# Number of files that one call looks up.
+# Number of files per call.
 _FILES_PER_CALL = 4096
-# Maximum number of files to look up in a location without visible media.
+# Maximum number of files to search in a location without visible media.
 _MAX_PROBED = 1000
 # Maximum number of stored items whose file has another spelling.
 _MAX_RESPELLED = 256
@@ -46,11 +46,11 @@ class Listing:
         self.compared: dict[tuple[str, bytes], ListedFiles] = {}
         """The counts by library and folder."""
         self.respelled: list[tuple[LibraryInfo, Item, bytes]] = []
-        """Items whose file exists in another spelling only, with that file. It may belong to another item now."""
+        """Items whose file exists only in another spelling, with that file, which may belong to another item now."""
         self._seen = _SeenItems()
 
     def forget_seen(self) -> None:
-        """Forgets the items seen so far, so that their files are not reported as further ones."""
+        """Forgets the items seen so far, so that their files do not count as further files."""
         self._seen = _SeenItems()
 
     def below(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
@@ -95,7 +95,7 @@ class Listing:
                 yield Difference("several_paths", path, item, "several_files", text, [library])
 
     def has_any(self, place: bytes) -> bool:
-        """Returns whether any listed file of a location may exist. Only the first ones are looked up."""
+        """Returns whether any of the first listed files of a location may exist."""
         index, names = self._places.index, self._places.names
         for library in self._places.locations[place]:
             items = index.items_below(place, self._places.library(library), offline=True)
@@ -105,7 +105,7 @@ class Listing:
         return False
 
     def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[Item]:
-        """Yields the items whose file was not found, items with several files, and the last one of each page."""
+        """Yields items whose file is missing, items with several files, and the last item of each page."""
         index, cursor = self._places.index, None
         asked = {"library": self._places.library(counts.library), "path": root, "limit": _FILES_PER_CALL}
         while True:
@@ -123,7 +123,7 @@ class Listing:
 
 
 class _SeenItems:
-    """A set of rating keys. Most are small numbers, which take one bit each."""
+    """A set of rating keys. Small numbers take one bit each."""
 
     _MAX_BITS = 1 << 27
 
@@ -132,15 +132,15 @@ class _SeenItems:
         self._others: set[str] = set()
 
     def add(self, key: str) -> bool:
-        """Marks an item as seen. Returns whether it was seen before."""
+        """Adds an item. Returns whether the set had it before."""
         if not (key.isascii() and key.isdigit() and len(key) < 10) or int(key) >= self._MAX_BITS:
             known = key in self._others
             self._others.add(key)
             return known
         number = int(key)
-        at, bit = number >> 3, 1 << (number & 7)
-        if at >= len(self._bits):
-            self._bits.frombytes(bytes(max(at + 1, 2 * len(self._bits)) - len(self._bits)))
-        known = bool(self._bits[at] & bit)
-        self._bits[at] |= bit
+        index, bit = number >> 3, 1 << (number & 7)
+        if index >= len(self._bits):
+            self._bits.frombytes(bytes(max(index + 1, 2 * len(self._bits)) - len(self._bits)))
+        known = bool(self._bits[index] & bit)
+        self._bits[index] |= bit
         return known

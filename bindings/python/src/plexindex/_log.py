@@ -1,7 +1,7 @@
-"""The library's log lines, handed to the logger ``plexindex``.
+"""Passes the library's log lines to the logger ``plexindex``.
 
-The library keeps its lines until they are fetched. So they arrive at the end of the call that caused them, on the
-thread that made it. ``logging`` is imported with the first line.
+The library keeps its lines until Python fetches them. So they arrive at the end of the call that caused them, on the
+thread of that call. The first line imports ``logging``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _callback: Any = None
 
 
 def drain(native: Native) -> None:
-    """Hands waiting lines to ``logging``, unless another thread is doing that."""
+    """Passes waiting lines to ``logging``, unless another thread is doing that."""
     global _callback
     if not _draining.acquire(False):
         return
@@ -41,7 +41,7 @@ def drain(native: Native) -> None:
         if _callback is None:
             _callback = log_callback(_found)
         _ending.inside[_found] = get_ident()
-        if not _ending.refused():
+        if not _ending.has_begun():
             native.drain_log(_callback, None, None)
         lines, error = _found.lines, _found.error
         _found.lines, _found.error = [], None
@@ -54,7 +54,7 @@ def drain(native: Native) -> None:
 
 
 def hand_on(lines: list[tuple[int, str]]) -> None:
-    """Hands lines to ``logging``; within Stash2Plex, which does not use that, to its own log."""
+    """Passes lines to ``logging``; within Stash2Plex, which does not use ``logging``, to its own log."""
     if not lines:
         return
     import logging
@@ -70,7 +70,7 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
             call, _, rest = text.partition(" in '")
             library, took, times = rest.partition("' took ")
             if took:
-                # The host's users know a library by its title, and can do nothing about a slow server.
+                # Users of the host know a library by its title, and cannot change a slow server.
                 host.debug(f"{call} in '{titles.get(library, library)}{took}{times}")
             else:
                 functions.get(level, host.info)(text)
@@ -89,7 +89,7 @@ def level_for(level: int | str | None) -> int:
     if isinstance(level, str):
         found = _NAMES.get(level.lower())
         if found is None:
-            raise InvalidArgumentError(f"log_level={level!r} is refused: give one of {', '.join(map(repr, _NAMES))}")
+            raise InvalidArgumentError(f"invalid log_level ({level!r}): give one of {', '.join(map(repr, _NAMES))}")
         return found
     if isinstance(level, bool) or not isinstance(level, int):
         raise TypeError(f"log_level must be a level of logging, a name or None, not {type(level).__name__}")

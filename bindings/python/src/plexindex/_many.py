@@ -15,33 +15,32 @@ if TYPE_CHECKING:
 
 
 class Folder(Match):
-    """The answer for a folder: the show or artist that all files below it share, the season or album if all are of one,
-    or the one item. True when it is one.
+    """The answer for a folder: the show or artist that all files below it share, the season or album if they share one,
+    or the single item. True if there is one.
 
-    Else ``candidates`` has those that are below it, 16 at most, and ``candidates_total`` their number. What a
-    :class:`Match` has is of that one, but for :attr:`kind`.
+    Otherwise ``candidates`` has those below the folder, at most 16, and ``candidates_total`` their number.
     """
 
     __slots__ = ()
 
     @property
     def kind(self) -> Kind | None:
-        """What the folder is: ``"show"``, ``"season"``, ``"artist"``, ``"album"``, or what the one item is; None where
-        there is no single one.
+        """``"show"``, ``"season"``, ``"artist"``, ``"album"``, or the type of the single item; None if there is no
+        single one.
         """
         kind = (self._facts or self._read()).get("kind")
         return None if kind == "other" else kind
 
     @property
     def items(self) -> int:
-        """How many items have a file below it; 0 where several folders fit by their end, and where one file of a
-        library that was never fetched told what the folder is.
+        """Number of items with a file below the folder; 0 if several folders match by their end, or if plexindex has
+        only searched for one file of a library that was never fetched.
         """
         return (self._facts or self._read())["items"]  # type: ignore[no-any-return]
 
     @property
     def files(self) -> int:
-        """How many listed files are below it; 0 as :attr:`items`."""
+        """Number of listed files below the folder; 0 as :attr:`items`."""
         return (self._facts or self._read())["files"]  # type: ignore[no-any-return]
 
     def _value(self) -> dict[str, object]:
@@ -91,7 +90,7 @@ class Matches(Sequence["Match"]):
             yield Match(block, first + number * step, asked, path)
 
     def counts(self) -> dict[str, int]:
-        """How many answers have each status."""
+        """Returns the number of answers by status."""
         found: dict[str, int] = {}
         for match in self:
             found[match.status] = found.get(match.status, 0) + 1

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Mapping:
     r"""A rule between the host's paths and the server's, for ``plexindex.open(mappings=[…])``.
 
-    Rules apply in order; the first that fits counts. A pair of folders, ``(host, server)``, is short for
+    The first rule that matches a path applies. A pair of folders, ``(host, server)``, is short for
     :meth:`host_prefix`. Patterns are regular expressions without look-around and backreferences; their replacements
-    use ``\1``, ``\g<1>`` or ``\g<name>``. Invalid ones are refused by ``open``, which names the rule.
+    use ``\1``, ``\g<1>`` or ``\g<name>``. ``open`` raises an error that names an invalid rule.
     """
 
     __slots__ = ("find", "kind", "replace")
@@ -26,22 +26,22 @@ class Mapping:
 
     @classmethod
     def host_prefix(cls, host: str | bytes, server: str | bytes) -> Mapping:
-        """A folder of the host is this folder of the server."""
+        """Maps a folder of the host to a folder of the server."""
         return cls(c.MAPPING_HOST_PREFIX, host, server)
 
     @classmethod
     def host_pattern(cls, pattern: str, replacement: str) -> Mapping:
-        """A pattern over the host's paths, and a replacement that gives the server's."""
+        """Maps the host's paths that match a pattern to the server's."""
         return cls(c.MAPPING_HOST_PATTERN, pattern, replacement)
 
     @classmethod
     def server_prefix(cls, server: str | bytes, host: str | bytes) -> Mapping:
-        """A folder of the server is this folder of the host."""
+        """Maps a folder of the server to a folder of the host."""
         return cls(c.MAPPING_SERVER_PREFIX, server, host)
 
     @classmethod
     def server_pattern(cls, pattern: str, replacement: str) -> Mapping:
-        """A pattern over the server's paths, and a replacement that gives the host's."""
+        """Maps the server's paths that match a pattern to the host's."""
         return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
 
     def __repr__(self) -> str:

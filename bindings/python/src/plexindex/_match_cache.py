@@ -1,10 +1,8 @@
 """The drop-in's cache of confirmed matches: an exact table over Python's own ``str.lower()``, on the fast path."""
 
-from __future__ import annotations
-
 import os
 
-from . import _accelerator
+from . import _accelerator, _lazy_index
 from . import _constants as c
 from ._host_log import host_log
 from ._tables import TableStore, name_of
@@ -12,10 +10,10 @@ from ._tables import TableStore, name_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from ctypes import c_void_p
     from typing import Any, Union
 
     PathLike = Union[str, "os.PathLike[str]"]
+    Get = Callable[[str, str], "str | None"]
 
 # Keys are stored as UTF-8. The first prefix marks a key that has lone surrogates or a NUL, the second one an int.
 _NOT_UTF8, _INT = b"\0s", b"\0i"
@@ -30,7 +28,7 @@ def _name_of(file_path: str) -> bytes:
     return name_of(file_path.lower())
 
 
-def _encode_key(key: str | int) -> bytes:
+def _encode_key(key: "str | int") -> bytes:
     """Encodes a key for the store."""
     if isinstance(key, int):
         return _INT + str(int(key)).encode()
@@ -44,7 +42,7 @@ def _encode_key(key: str | int) -> bytes:
     return _NOT_UTF8 + key.encode("utf-8", "surrogatepass")
 
 
-def _decode_key(value: bytes | bytearray) -> Any:
+def _decode_key(value: "bytes | bytearray") -> "Any":
     """Decodes a stored key."""
     if value[:2] == _INT:
         return int(value[2:])
@@ -52,52 +50,67 @@ def _decode_key(value: bytes | bytearray) -> Any:
 
 
 class _Table:
-    """State of the fast path. It has no reference to the cache, so the cache is freed with its last user."""
+    """State of the fast path.
 
-    __slots__ = ("cells", "counts", "handles", "quick", "store")
+    It refers neither to the cache nor to a bound function, since the garbage collector does not see what the
+    accelerator keeps.
+    """
 
-    def __init__(self, store: TableStore) -> None:
-        import ctypes
+    __slots__ = ("counts", "handles", "memory", "store")
 
+    def __init__(self, store: "TableStore") -> None:
         self.store = store
-        self.counts = (ctypes.c_uint64 * 2)()
-        """Hits and misses, in memory where the accelerator counts too."""
-        # The handles by library, which a close clears first. And the addresses of these handles, each with the owner of
-        # its memory, since the accelerator may still read it.
-        self.handles: dict[str, c_void_p] = {}
-        self.cells: dict[str, tuple[int, c_void_p]] = {}
-        self.quick = _accelerator.holds_the_lock()
+        self.memory = bytearray(16)
+        self.counts = memoryview(self.memory).cast("Q")
+        """Hits and misses. The accelerator counts in the same memory."""
+        # By library, the memory with the table's handle, for ctypes as a c_void_p. A close clears the handle.
+        self.handles: dict[str, Any] = {}
 
-    def get_match(self, library_name: str, file_path: str) -> str | None:
-        """Returns the key, by a full read. A fast lookup may miss a recorded key."""
-        path, table = _name_of(file_path), _table_of(library_name)
-        value = self.store.get(table, path)
-        if self.quick and type(library_name) is str and not self.handles.get(library_name):
-            # The handle is missing, or was cleared by a close.
-            import ctypes
+    def bind(self, fallback: "Get") -> "Get":
+        """Returns a fast lookup. It calls ``fallback`` if it has no handle, and for unusual paths and values."""
+        fast = _accelerator.load()
+        if fast is None:
+            return _bind_ctypes(self, fallback) if _accelerator.holds_the_lock() else fallback
+        found = _lazy_index.load_fast(_accelerator.library_path())
+        function = _address_by_ctypes() if found is None else found[1]["table_lookup"]
+        return fast.get_match(function, self.handles, self.memory, fallback)  # type: ignore[no-any-return]
 
-            handle = self.store.handle(table).handle
-            self.cells[library_name], self.handles[library_name] = (ctypes.addressof(handle), handle), handle
-        if value is None:
-            self.counts[1] += 1
-            return None
-        self.counts[0] += 1
-        return _decode_key(value)  # type: ignore[no-any-return]
+    def get_match(self, library_name: str, file_path: str) -> "str | None":
+        """Looks up a path after getting the table's handle, if that is missing or was cleared by a close."""
+        if type(library_name) is not str or any(bytes(self.handles.get(library_name, b""))):
+            return self._read(library_name, file_path)
+        handle: Any = self.store.cell(_table_of(library_name))
+        if _accelerator.load() is None:
+            from ctypes import c_void_p
+
+            handle = c_void_p.from_buffer(handle)
+        self.handles[library_name] = handle
+        return self.bind(self._read)(library_name, file_path)
+
+    def _read(self, library_name: str, file_path: str) -> "str | None":
+        value = self.store.get(_table_of(library_name), _name_of(file_path))
+        self.counts[value is None] += 1
+        return None if value is None else _decode_key(value)
 
 
-def _bind(table: _Table) -> Callable[[str, str], str | None]:
-    # A closure over local names is a tenth faster than a method (CPython 3.11). Leaving ASCII paths to be lower-cased
-    # by the native library (PLEXINDEX_TABLE_FOLD_ASCII) saves another tenth.
-    from ctypes import addressof, byref, c_char_p, c_void_p, cast
+def _address_by_ctypes() -> "int | None":
+    from ctypes import c_void_p, cast
 
     from . import _native
 
-    native = _native.load()
-    lookup: Any = native.fast_table_lookup
-    handles, counts, search = table.handles, table.counts, table.get_match
+    return cast(_native.load().fast_table_lookup, c_void_p).value
 
-    def get_match(library_name: str, file_path: str) -> str | None:
-        """The key recorded for a path, or None."""
+
+def _bind_ctypes(table: "_Table", fallback: "Get") -> "Get":
+    # A closure over local names is a tenth faster than a method (CPython 3.11).
+    from ctypes import byref, c_char_p
+
+    from . import _native
+
+    lookup: Any = _native.load().fast_table_lookup
+    handles, counts = table.handles, table.counts
+
+    def get_match(library_name: str, file_path: str) -> "str | None":
         try:
             if "\0" not in file_path:
                 handle = handles[library_name]
@@ -112,41 +125,36 @@ def _bind(table: _Table) -> Callable[[str, str], str | None]:
                     return None
         except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
             pass
-        return search(library_name, file_path)
+        return fallback(library_name, file_path)
 
-    fast = _accelerator.load()
-    if fast is None:
-        return get_match
-    function = cast(lookup, c_void_p).value
-    # Its fallback is the full read: it has made the fast lookup itself.
-    return fast.get_match(function, table.cells, addressof(counts), search)  # type: ignore[no-any-return]
+    return get_match
 
 
 class MatchCache:
-    """Which item a file was found to be, as recorded by the host; without expiry. In ``data_dir/match_cache``.
+    """The items of files, as the host recorded them; without expiry. In ``data_dir/match_cache``.
 
     Paths are compared after ``str.lower()``, library names exactly. Any number of objects, threads and processes may
-    use the same folder; an object goes on working after :meth:`close`.
+    use the same folder. An object still works after :meth:`close`.
     """
 
     DEFAULT_SIZE_LIMIT = 52_428_800
-    """Bytes that the matches may take; those recorded longest ago go first."""
+    """Maximum bytes of all matches. The oldest are removed first."""
 
-    def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
+    def __init__(self, data_dir: "PathLike", size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
         """Opens the cache below this folder, and creates missing folders."""
         self._data_dir = data_dir
         self._size_limit = size_limit
         self._store = TableStore(os.path.join(data_dir, "match_cache"), size_limit)
         self._table = _Table(self._store)
-        self._get = _bind(self._table)
+        self._get = self._table.bind(self._table.get_match)
         self._log = host_log("Cache")
         self._log.debug(f"MatchCache initialized at {self._store.folder} (limit: {size_limit} bytes)")
         if type(self).get_match is _GET_MATCH and not self._log.is_there:
             # An attribute of the instance hides the method below and costs no method call.
             self.__dict__["get_match"] = self._get
 
-    def get_match(self, library_name: str, file_path: str) -> str | None:
-        """The key recorded for a path, or None."""
+    def get_match(self, library_name: str, file_path: str) -> "str | None":
+        """Returns the key recorded for a path, or None."""
         key = self._get(library_name, file_path)
         if key is None:
             self._log.debug(f"Match cache miss for '{file_path}'")
@@ -173,7 +181,7 @@ class MatchCache:
         self._table.counts[1] = number
 
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
-        """Records the key of a path. On return it is stored for every process."""
+        """Records the key of a path. After the call, every process knows the key."""
         if plex_key is None:
             self.invalidate(library_name, file_path)
             return
@@ -181,7 +189,7 @@ class MatchCache:
         self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
-        """Forgets a path. An unknown path is no error."""
+        """Removes the key of a path. An unknown path is no error."""
         table, path = _table_of(library_name), _name_of(file_path)
         known = self._log.is_there and self._store.has(table, path)
         self._store.remove(table, path)
@@ -189,16 +197,16 @@ class MatchCache:
             self._log.debug(f"Invalidated match for '{file_path}'")
 
     def invalidate_library(self, library_name: str) -> None:
-        """Forgets all of a library, in the same time whatever their number."""
+        """Removes all keys of a library, in the same time for any number."""
         table = _table_of(library_name)
         count = self._store.count(table) if self._log.is_there else 0
         self._store.clear(table)
         self._log.info(f"Invalidated {count} matches for library '{library_name}'")
 
     def clear(self) -> None:
-        """Forgets everything, and zeroes the counters."""
+        """Removes everything and resets the counters."""
         self._store.clear()
-        self._table.counts[:] = [0, 0]
+        self._hits = self._misses = 0
         self._log.info("Match cache cleared")
 
     def close(self) -> None:
@@ -206,8 +214,8 @@ class MatchCache:
         self._store.close()
         self._log.debug("Match cache closed")
 
-    def get_stats(self) -> dict[str, Any]:
-        """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""
+    def get_stats(self) -> "dict[str, Any]":
+        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes; ``count``."""
         hits, misses = self._table.counts
         return counted(hits, misses, self._store.disk_bytes(), self._store.count())
 
@@ -219,7 +227,7 @@ class MatchCache:
 _GET_MATCH = MatchCache.get_match  # a test may put another in its place
 
 
-def counted(hits: int, misses: int, size: int, count: int) -> dict[str, Any]:
+def counted(hits: int, misses: int, size: int, count: int) -> "dict[str, Any]":
     """Returns the statistics of a cache as a dict."""
     total = hits + misses
     return {

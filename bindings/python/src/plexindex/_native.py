@@ -1,6 +1,6 @@
-"""The shared library: where it is, its structs and functions. Mirrors ``plexindex.h``.
+"""The shared library: its structs and functions, as in ``plexindex.h``.
 
-The library is loaded at the first call that needs it, so that importing the package touches no shared object.
+The first call that needs the library loads it, so that importing the package touches no shared object.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Callbacks take addresses as plain integers: nothing is built for them before Python runs (see _callbacks.py).
+# Callbacks take addresses as integers, so that ctypes creates no objects before Python runs (see _callbacks.py).
 PROGRESS_FN = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t)
 RENEW_TOKEN_FN = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t)
 LOG_FN = ctypes.CFUNCTYPE(None, c_size_t, c_int32, c_size_t, c_size_t)
@@ -30,7 +30,7 @@ class CBytes(Structure):
 
     @classmethod
     def of(cls, raw: bytes | None) -> CBytes:
-        """A struct over these bytes that keeps them alive."""
+        """Creates a struct over these bytes that keeps them alive."""
         return cls() if raw is None else cls(raw, len(raw))
 
 
@@ -80,7 +80,7 @@ class CBuffer(Structure):
 
 
 class CQuery(Structure):
-    """plexindex_query. Its plexindex_bytes is two fields here: one attribute less on the way to each."""
+    """plexindex_query. Its plexindex_bytes is two fields here, which takes one attribute less to reach each."""
 
     _fields_ = [
         ("size", c_size_t),
@@ -160,7 +160,7 @@ class CTableOp(Structure):
 _QUERY = POINTER(CQuery)
 _BUFFER = POINTER(CBuffer)
 
-# Every function: its result and its arguments.
+# By function, its result and its arguments.
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "get_abi_version": (c_uint32, ()),
     "get_version": (c_char_p, ()),
@@ -210,9 +210,9 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 class Native:
     """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
 
-    They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The
-    exceptions are the fast lookups: plexindex_lookup_key() and plexindex_table_lookup(). They hold the lock, as they
-    never block. They know no argument types, as checking them would cost more than the lookup: give them bytes only.
+    Calls release the interpreter's lock, so that other threads run and signals arrive meanwhile. The exceptions are the
+    fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. They have no argument types,
+    since checks would cost more than the lookup: pass bytes only.
     """
 
     def __init__(self, path: str) -> None:
@@ -220,7 +220,7 @@ class Native:
         self.path = path
         try:
             if not _accelerator.is_whole(path):
-                raise OSError(f"{path} is cut short: install it again")
+                raise OSError(f"{path} is truncated: install it again")
             library = ctypes.CDLL(path)
         except OSError as error:
             raise LoadError(_cannot_load(path, error)) from None
@@ -250,25 +250,25 @@ class Native:
             number = (version() or b"?").decode("utf-8", "replace")
             raise LoadError(
                 f"{library._name} (plexindex {number}) has ABI version {found}, "
-                f"this Python package was written for ABI version {c.ABI_VERSION}: install matching versions"
+                f"but this Python package needs ABI version {c.ABI_VERSION}: install matching versions"
                 + (", or unset PLEXINDEX_LIBRARY" if os.environ.get("PLEXINDEX_LIBRARY") else "")
             )
 
 
 def _cannot_load(path: str, error: OSError) -> str:
     if os.environ.get("PLEXINDEX_LIBRARY"):
-        return f"the library that PLEXINDEX_LIBRARY names cannot be loaded: {error}"
+        return f"cannot load the library that PLEXINDEX_LIBRARY names: {error}"
     if not os.path.exists(path):
-        return f"this installation of plexindex has no library at {path}: install it again, or set PLEXINDEX_LIBRARY"
+        return f"cannot find the plexindex library at {path}: install plexindex again, or set PLEXINDEX_LIBRARY"
     why = str(error).rstrip(".")
-    return f"the plexindex library cannot be loaded: {why}. Is the wheel for another processor or C library?"
+    return f"cannot load the plexindex library: {why}. Is the wheel for another processor or C library?"
 
 
 _native: Native | None = None
 
 
 def load() -> Native:
-    """The library, loaded at the first call. Two threads may load it twice, which does no harm."""
+    """Returns the library, loaded at the first call. Two threads may load it twice, which is harmless."""
     global _native
     if _native is None:
         _native = Native(_accelerator.loaded or _accelerator.library_path())

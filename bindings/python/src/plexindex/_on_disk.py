@@ -1,4 +1,4 @@
-"""Whether a file exists on the disk."""
+"""Checks whether files exist on the disk."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import unicodedata
 from functools import lru_cache
 from itertools import islice
 
-# Other errors, such as a missing permission or a dead mount, do not show that a file is gone.
+# Other errors, such as a missing permission or a dead mount, do not prove that a file is missing.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-# Windows' errors of a share that does not answer or is not there: Python gives them the number of a missing file.
+# Windows' errors for an unreachable share, for which Python has the error number of a missing file.
 _AWAY = (53, 64, 67, 1203, 1222, 1231)
-# The system's numbers of what is not there; on Windows those of a file and of a folder above it.
+# The system's error numbers for a missing file; on Windows also for a missing folder.
 NOT_THERE = (2, 3) if os.name == "nt" else (errno.ENOENT,)
-# Windows' error for a name that no file there can have.
+# Windows' error for an invalid name.
 _INVALID_NAME = 123
 
 
 def is_gone(error: OSError) -> bool:
-    """Returns whether an error shows that a file does not exist."""
+    """Returns whether an error proves that a file does not exist."""
     code = getattr(error, "winerror", None)
     return code == _INVALID_NAME or (error.errno in _GONE and code not in _AWAY)
 
 
 def number_of(error: OSError) -> int:
-    """Returns the system's number of an error, as the library has it: on Windows that is not ``errno``."""
+    """Returns the system's number of an error, which is not ``errno`` on Windows."""
     return getattr(error, "winerror", None) or error.errno or 0
 
 
 def text_of(number: int) -> str:
-    """Returns what the system says of an error with this number."""
+    """Returns the system's text for an error number."""
     if sys.platform == "win32":
         import ctypes
 
@@ -72,7 +72,7 @@ def forget() -> None:
 
 
 def spelt_otherwise(path: bytes) -> bytes | None:
-    """Returns the file in another spelling that the index treats as equal: case, composition. None if it is missing."""
+    """Returns the file in another spelling (case, composition) that the index treats as equal; None without one."""
     folder, name = os.path.split(path)
     there = _existing_folder(folder)
     found = None if there is None else _names_in(there).get(_form(name))
@@ -100,7 +100,7 @@ def _names_in(folder: bytes) -> dict[bytes, bytes]:
         names = os.listdir(folder or b"/")
     except OSError:
         return {}
-    # A quick pass over all names, which are ASCII mostly: a folder may have all films.
+    # A fast pass for ASCII names first, since one folder may have all films.
     found = dict(zip(map(bytes.lower, names), names))
     found.update([(_form(name), name) for name in names if not name.isascii()])
     return found

@@ -48,96 +48,94 @@ def open(
     log_level: "int | str | None" = None,
     progress: "ProgressArg" = None,
 ) -> "Index":
-    """Opens an index on a folder. Touches the disk only: no request is sent before a question needs one.
+    """Opens an index on a folder. Sends no request: the first question that needs the server does.
 
     Several processes may open the same folder, and one process may open it several times. All times are in seconds.
 
-    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, user, Plex's database,
-    shared log, mappings and limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from
-    plexapi's ``config.ini``, unless they are given; ``plexindex --help`` lists the places. A token from there is sent
-    to the server that it stands beside, and to no other.
+    Without ``cache_dir``, folder, server, token, user, Plex's database, shared log, mappings and limit come from the
+    environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``, as for the command
+    ``plexindex``; ``plexindex --help`` lists the sources. Arguments take precedence. A token from there is sent only to
+    the server that is configured with it.
 
     Args:
-        cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
+        cache_dir: Folder of the store; created if missing, for its owner only. None: see above.
         server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store or ``database`` answers.
-        token: The Plex token. Sent to this server only, never stored, never logged. Or a callable that gives one: it is
-            called here, and what it raises here ends the opening. It is called again when the server refuses the token
-            (401) or says that it expired (498): on the thread of that call, once for all threads; then the call is made
-            again. If it then returns None or the same token, or raises, there is no new token: the store answers, and
-            it is not called for 15 seconds. Other threads wait for the new token until their deadline, for
-            ``read_timeout`` at most.
+        token: The Plex token. It is sent to this server only, never stored and never logged. Or a callable that returns
+            the token. ``open`` calls it first and passes on its exception. When the server rejects the token (401) or
+            calls it expired (498), plexindex calls it again, on the thread of that call and once for all threads, and
+            retries. If it then raises, or returns None or the same token, the store answers, and plexindex does not
+            call it for 15 seconds. Other threads wait for the new token until their deadline, at most ``read_timeout``.
         user: A name for the user whose view of the server this is. None: each token has an index of its own. Set it if
-            the token changes now and then: a new token of the same user then finds the same index. JSON Web Tokens
-            that name their key pair and their user (``thumbprint``, ``username``) need no name.
+            the token changes: a new token of the same user then finds the same index. JSON Web Tokens that name their
+            key pair and their user (``thumbprint``, ``username``) need no name.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
-        max_age: After how long a full listing is due even if the server's clocks show no change. None: never.
-        deadline: How long a call may take that names no deadline itself. None: no limit; 0: next to no time.
-        connect_timeout: How long a connection may take.
-        read_timeout: How long the server may be silent while it owes an answer. A question without a listing: 15 s.
-        retry_for: For how long a request is tried again after a failure that may pass. 0: not at all; None: until the
-            deadline, or for ever without one.
-        ca_file: PEM file with certificate authorities to trust instead of the system's.
+        max_age: Age at which a full listing is due even if the server reports no change. None: never due.
+        deadline: Default deadline of calls. None: no limit; 0: hardly any time.
+        connect_timeout: Limit for connecting.
+        read_timeout: Limit for each silence of the server during an answer. For a question without a listing: 15 s.
+        retry_for: How long to retry a request after a temporary failure. 0: no retries; None: until the deadline.
+        ca_file: PEM file of certificate authorities to trust instead of the system's.
         accept_invalid_certs: Accept any certificate, with a warning in the log.
         offline: Never ask the server.
         mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders
             ``(host, server)``.
-        page_size: Rows a page of a listing, 1 to 1000.
-        matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
-        size_limit: Bytes that the whole folder may take. The libraries refreshed longest ago are removed
-            first, and fetched again when they are asked for; recorded matches, tables and the library listed last
-            stay. Where processes have limits of their own, the smallest holds. None: no limit.
+        page_size: Rows of a page of a listing, 1 to 1000.
+        matches_limit: Maximum bytes of confirmed matches on disk. plexindex removes the oldest first.
+        size_limit: Maximum bytes of the whole folder. plexindex removes the libraries that were refreshed longest ago,
+            and fetches them again when needed. Confirmed matches, tables and the newest listing stay. If processes
+            have different limits, the smallest applies. None: no limit.
         database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, its folder,
-            or the folder 'Plex Media Server'. It is read beside the running server and never written. Alone it
-            needs neither URL nor token, and no request is sent; what Plex has written is seen by the next question.
-            The index then shows all libraries of the server. None: it is not used, and never searched for.
-        mmap: Map the index files; False reads them into memory.
-        slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
-            fetched a library or waited for another fetch. None: no call is logged.
-        obfuscate_paths: Log lines, errors and reasons name media paths by a short hash and their extension, such as
-            ``path-3f9a2c1b07.mkv``: always the same for the same path in the same folder of the store.
-        shared: A database in PostgreSQL that several hosts of one server share, such as
-            ``postgresql://user@host/database?sslmode=verify-full``; the password is taken from ``PGPASSWORD`` or a
-            passfile. One host fetches for all, and what one confirms or invalidates the others know; each answers from
-            its own folder. It cannot be given with ``database``; without ``server_url`` nothing is exchanged. None:
-            nothing is shared.
-        shared_retry: How long this host waits for the shared log to come back before it asks Plex itself for
-            listings. 0: not at all; None: for ever.
+            or the folder 'Plex Media Server'. plexindex reads it beside the running server and never writes to it. With
+            a database alone, plexindex needs neither URL nor token, sends no request, sees each change at the next
+            question, and shows all libraries of the server. None: no database; plexindex never searches for one.
+        mmap: Map the index files; False: read them into memory.
+        slow: Log each call that takes longer, with the parts of its time: as a warning, or as info if it fetched a
+            library or waited for another fetch. None: log no call.
+        obfuscate_paths: In log lines, errors and reasons, replace media paths by a short hash and their extension, such
+            as ``path-3f9a2c1b07.mkv``. The same path in the same folder always has the same hash.
+        shared: A PostgreSQL database that several hosts of one server share, such as
+            ``postgresql://user@host/database?sslmode=verify-full``; the password comes from ``PGPASSWORD`` or a
+            passfile. One host fetches for all, and confirmed matches and invalidations reach all hosts. Each host
+            answers from its own folder. Not together with ``database``; without ``server_url`` nothing is exchanged.
+        shared_retry: How long to wait for an unreachable shared log before asking Plex for listings. None: for ever.
         shared_durable: Force each confirmed match and invalidation for other hosts to the disk before the call returns,
-            so that a power cut takes none of them. Such a call waits for the disk. None: False.
+            so that a power cut loses none. Such calls take longer. None: False.
         log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
-            ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
-            The level is one for the whole process: the index that was opened last sets it.
-        progress: Told how far a fetch is (:class:`plexindex.Progress`) in calls that name no callback themselves.
+            ``"debug"`` (with full paths), ``"off"``, or None for the present level of the logger ``plexindex``. The
+            process has one level: the last ``open`` sets it.
+        progress: Default callback for progress (:class:`plexindex.Progress`).
 
     Raises:
-        InvalidArgumentError: an argument is refused; the text names it.
-        StoreError: the folder cannot be opened or made.
-        LoadError: the shared library cannot be loaded, or is of another version.
+        InvalidArgumentError: an argument is invalid; the text names it.
+        StoreError: the folder cannot be opened or created.
+        LoadError: the shared library cannot be loaded, or has another version.
 
     """
+    given = dict(locals())
     if isinstance(mappings, (str, bytes, dict)):
         kind = type(mappings).__name__
         raise TypeError(f"mappings must be a list of pairs, as [('/mnt/media', '/data/media')], not {kind}")
     text, renew = (token(), token) if callable(token) else (token, None)
     if cache_dir is None:
-        found = _configured(server_url, text, user, size_limit, database, shared, shared_durable, mappings)
-        cache_dir, server_url, text, renew_found, user, size_limit, database, shared, shared_durable, mappings = found
-        renew = renew or renew_found
-    if mappings:
-        mappings = list(mappings)
+        found = _find_configuration(given, text)
+        cache_dir, server_url, user, size_limit = found.folder, found.url.value, found.user, found.size_limit
+        database, shared, shared_durable, mappings = found.database, found.shared, found.shared_durable, found.mappings
+        text, renew = found.token.value, renew or found.token.renew
+        if found.token.renew is not None:
+            text = found.token.renew()
+    mappings = list(mappings)
+    given.update(user=user, size_limit=size_limit, shared=shared, shared_durable=shared_durable, mappings=mappings)
     folder = _convert.folder_bytes("cache_dir", cache_dir)
     if not folder or b"\0" in folder:
-        raise argument_error(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
+        raise argument_error(f"invalid cache_dir ({cache_dir!r}): give the path of a folder")
     if database is not None and not os.fspath(database):
         raise argument_error("database is empty: give Plex's database or the folder 'Plex Media Server', or omit it")
     if shared is not None and not shared:
-        raise argument_error(
-            "shared is empty: give an address such as postgresql://user@host/database, or leave it out"
-        )
+        raise argument_error("shared is empty: give an address such as postgresql://user@host/database, or omit it")
     _convert.callback("progress", progress)
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
-    rules = _rules(list(mappings)) if mappings else ()
+    rules = _rules(mappings)
     texts = (
         folder,
         _text("server_url", server_url),
@@ -171,30 +169,10 @@ def open(
         index = _lazy_index.open_lazily(_accelerator.library_path(), texts, numbers, rules, progress)
     if index is None:
         index = _open_with_ctypes(texts, numbers, rules, progress, renew)
-    given = {
-        "user": user,
-        "library_ttl": library_ttl,
-        "max_age": max_age,
-        "deadline": deadline,
-        "connect_timeout": connect_timeout,
-        "read_timeout": read_timeout,
-        "retry_for": retry_for,
-        "ca_file": ca_file,
-        "accept_invalid_certs": accept_invalid_certs,
-        "offline": offline,
-        "mappings": mappings,
-        "page_size": page_size,
-        "matches_limit": matches_limit,
-        "size_limit": size_limit,
-        "database": None if database is None else os.path.abspath(os.fspath(database)),
-        "mmap": mmap,
-        "slow": slow,
-        "obfuscate_paths": obfuscate_paths,
-        "shared": shared,
-        "shared_retry": shared_retry,
-        "shared_durable": shared_durable,
-        "log_level": log_level,
-    }
+    for name in ("cache_dir", "server_url", "token", "progress"):
+        del given[name]
+    if database is not None:
+        given["database"] = os.path.abspath(os.fspath(database))
     index._recipe = _open_again, (os.fsdecode(os.path.abspath(folder)), server_url, text is not None, given)
     return index
 
@@ -260,43 +238,27 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
         token = found_token.renew or found_token.value
         if token is None:
             raise argument_error(
-                f"the index of {server_url} was pickled, without its token: set PLEXINDEX_TOKEN, or name the token in "
+                f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in "
                 "plexapi's config.ini, or open the index in each process"
             )
     _reopened[name] = index = open(folder, server_url, token, **given)
     return index
 
 
-def _configured(
-    server_url: "Any",
-    token: "Any",
-    user: "Any",
-    size_limit: "Any",
-    database: "Any",
-    shared: "Any",
-    shared_durable: "Any",
-    mappings: "Any",
-) -> "tuple[Any, ...]":
-    """Returns the options, missing ones from the environment and plexapi's file."""
+def _find_configuration(given: "dict[str, Any]", token: "str | None") -> "Any":
+    """Returns the configuration: the given options, and missing ones from the environment and plexapi's file."""
     from ._config import Setting, find
     from ._mapping import as_mapping
 
-    rules = [as_mapping(rule) for rule in mappings]
+    names = ("user", "size_limit", "database", "shared", "shared_durable")
     found = find(
-        Setting(server_url, "server_url"),
+        Setting(given["server_url"], "server_url"),
         Setting(token, "token"),
-        user=user,
-        size_limit=size_limit,
-        database=database,
-        shared=shared,
-        shared_durable=shared_durable,
-        mappings=rules,
+        **{name: given[name] for name in names},
+        mappings=[as_mapping(rule) for rule in given["mappings"]],
     )
     os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
-    renew = found.token.renew
-    token = renew() if renew is not None else found.token.value
-    places = found.database, found.shared, found.shared_durable
-    return found.folder, found.url.value, token, renew, found.user, found.size_limit, *places, found.mappings
+    return found
 
 
 def _open_with_ctypes(
@@ -363,5 +325,5 @@ def _whole(name: str, value: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not 1 <= value <= most:
-        raise argument_error(f"{name}={value} is refused: give 1 to {most}")
+        raise argument_error(f"invalid {name} ({value}): must be from 1 to {most}")
     return value

@@ -1,7 +1,7 @@
-"""What a path tells against the only item of the library that has a file of its name.
+"""Evidence in a path against the only item of the library with a file of that name.
 
 The path may belong to a file that Plex has not scanned yet, or to another library. Or only the root differs, since the
-host has the same folder mounted elsewhere.
+host mounts the same folder elsewhere.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 LISTED = ("confirmed", "exact", "mapped")
 # Plex's types for a search, by the type of the library.
 _TYPES = {"movie": 1, "show": 4, "artist": 10}
-# Warnings that were written: shifts by library and folders, and files by library and path. Each is written once.
-_told: set[tuple[str, ...]] = set()
-_MOST_TOLD = 4096
-# Sections that the host asked, by server and key. It may ask another section for the same path next.
+# Warnings in the log, which appear once: shifts by library and folders, and files by library and path.
+_warned: set[tuple[str, ...]] = set()
+_MAX_WARNED = 4096
+# Sections that the host used, by server and key. It may try another section for the same path next.
 _asked: set[tuple[str, str]] = set()
 
 
 class PathEvidence:
-    """What the folders of one path tell, in one section."""
+    """The evidence of one path, in one section."""
 
     def __init__(self, section: Any, index: SectionIndex | None, spellings: list[str], log: HostLog) -> None:
-        """``spellings``: the path as it is and, if it is below a mapped folder, as mapped."""
+        """``spellings``: the path and, if it is below a mapped folder, the mapped path."""
         self._section, self._index, self._spellings, self._log = section, index, spellings, log
         self._server = str(getattr(getattr(section, "_server", None), "_baseurl", ""))
         self._key = str(getattr(section, "key", ""))
         _asked.add((self._server, self._key))
-        # The title and the key of another library that lists the path: once known, one or none.
+        # Title and key of another library that lists the path, in a list of at most one; None: not determined yet.
         self._listing: list[tuple[str, str]] | None = None
-        # The section that has the path in a folder: once known, one or none.
+        # The section with a folder above the path, in a list of at most one; None: not determined yet.
         self._owners: list[Any] | None = None
         self._reason = ""
 
@@ -66,14 +66,14 @@ class PathEvidence:
             lister = other.title
             self._listing = [(other.title, str(other.key))]
         if lister is not None:
-            return self._against(f"; library '{lister}' has this very path")
+            return self._against(f"; library '{lister}' has this path")
         if other is None and not is_in_library:
             return names_another() and self._against(", whose folders name another title")
         shift = self._shift(files)
         where = "" if other is None else f", a folder of library '{other.title}'"
         if shift is None or names_another() or not is_alone():
             return self._against(where)
-        self._tell_shift(*shift, where)
+        self._warn_of_shift(*shift, where)
         return False
 
     def is_one_of(self, files: list[str]) -> bool:
@@ -81,17 +81,17 @@ class PathEvidence:
         return any(same_file(path, files) for path in self._spellings)
 
     def tell(self, file: str | None) -> None:
-        """Warns, once for each path, that only another file of that name is there, and says what to do."""
+        """Warns, once for each path, that the library has only another file of that name."""
         path, title = self._spellings[0], self._section.title
         name = self._log.path(components(path)[-1])
         there = f" in {self._log.path(folder_of(file))}" if file else " elsewhere"
         remedy = (
-            "Either Plex has not scanned the file yet: scan the library. Or Stash and Plex have the folder at "
-            "different paths: mount it at the same path in both"
+            "If Plex has not scanned the file yet, scan the library. If Stash and Plex see the folder at different "
+            "paths, mount it at the same path in both"
         )
         is_asked = False
         if self._listing:
-            remedy = "Name that library in plex_library; or, if Stash means another file, mount its folder elsewhere"
+            remedy = "Set plex_library to that library; or, if Stash means another file, mount its folder elsewhere"
             is_asked = (self._server, self._listing[0][1]) in _asked
         write = self._log.warn if _is_new(title, path) and not is_asked else self._log.debug
         write(
@@ -102,8 +102,8 @@ class PathEvidence:
     def listing_library(self, sure_key: str | None = None) -> str | None:
         """Returns the title of another library that lists the path, if the index knows one. Sends no request.
 
-        ``sure_key``: the item of this library that the index is sure of. If the item is the surest one of all
-        libraries, none lists the path, which a fast lookup tells.
+        ``sure_key``: the item of this library with high confidence. If a fast lookup in all libraries finds the same
+        item, no other library lists the path.
         """
         if self._listing is None:
             self._listing = []
@@ -122,9 +122,8 @@ class PathEvidence:
         return True
 
     def is_outside(self) -> bool:
-        """Returns whether no library lists the path or has it in a folder, if the index is sure of an item for it.
-
-        The index is sure of none for a path in a folder of a library. Sends no request.
+        """Returns whether no library lists the path or has a folder above it, if the index has high confidence in an
+        item. For a path below a folder of a library, the index has no high confidence. Sends no request.
         """
         if self.listing_library() is not None:
             return False
@@ -136,10 +135,7 @@ class PathEvidence:
         return [folder for section in (self._section, *self._others()) for folder in _folders(section)]
 
     def _owner(self) -> Any:
-        """Returns the section that has the path in a folder: this one, else another one that the host's client knows.
-
-        Sends no request.
-        """
+        """Returns the section with a folder above the path: this one, or another loaded one. Sends no request."""
         if self._owners is None:
             sections = [self._section, *self._others()]
             folders = [(folder, section) for section in sections for folder in _folders(section)]
@@ -159,7 +155,7 @@ class PathEvidence:
         return [one for key, one in known.items() if str(key) != self._key] if isinstance(known, dict) else []
 
     def _has_path(self, other: Any) -> bool:
-        """Asks the server whether another section has the path: then this one has only a file like it."""
+        """Asks the server whether another section has the path."""
         from urllib.parse import quote
 
         kind, name = _TYPES.get(other.type), components(self._spellings[0])[-1]
@@ -168,10 +164,10 @@ class PathEvidence:
             items = other.fetchItems(f"/library/sections/{other.key}/all?type={kind}&file={file}") if kind else []
             return any(self.is_one_of([path for path in item.locations if path]) for item in items)
         except Exception:
-            return False  # not every server can be asked so
+            return False  # not every server supports this request
 
     def _shift(self, files: list[str]) -> tuple[str, str] | None:
-        """Returns the host's and the server's folder, if all below the root of one path is the end of the other."""
+        """Returns the host's and the server's folder if only the roots of two paths differ."""
         for path in self._spellings:
             for file, common in zip(files, shared_end(path, files)):
                 here, there = len(components(path)), len(components(file))
@@ -179,14 +175,14 @@ class PathEvidence:
                     return folder_of(path, common), folder_of(file, common)
         return None
 
-    def _tell_shift(self, here: str, there: str, where: str) -> None:
+    def _warn_of_shift(self, here: str, there: str, where: str) -> None:
         title = self._section.title
         here, there = self._log.path(here), self._log.path(there)
         if _is_new(title, here, there):
             self._log.warn(
-                f"Stash's folder {here}{where and where + ','} is taken for Plex's {there} of library '{title}': all "
-                "below them agrees, and no other file of the library has that name. If that is wrong, mount the folder "
-                "at the same path in both"
+                f"Stash's folder {here}{where and where + ','} is treated as Plex's {there} of library '{title}': the "
+                "paths below them agree, and no other file of the library has that name. If that is wrong, mount the "
+                "folder at the same path in both"
             )
 
 
@@ -195,10 +191,10 @@ def _folders(section: Any) -> list[str]:
     return [folder for folder in locations if isinstance(folder, str)] if isinstance(locations, list) else []
 
 
-def _is_new(*told: str) -> bool:
-    if told in _told:
+def _is_new(*warning: str) -> bool:
+    if warning in _warned:
         return False
-    if len(_told) >= _MOST_TOLD:
-        _told.clear()
-    _told.add(told)
+    if len(_warned) >= _MAX_WARNED:
+        _warned.clear()
+    _warned.add(warning)
     return True

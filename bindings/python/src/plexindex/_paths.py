@@ -1,4 +1,4 @@
-"""Compares paths by the library's normal form, for the drop-in without a stored listing."""
+"""Compares paths by the library's normal form."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 LONGEST_PATH = 32_767
-"""Bytes of the longest path that the library compares."""
+"""Maximum bytes of a path that the library compares."""
 
 
 def is_windows(path: str) -> bool:
-    """Returns whether a path begins like those of Windows: with a drive or a share."""
+    """Returns whether a path starts with a drive or a share of Windows."""
     return path[:2] == "\\\\" or (
         path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
     )
 
 
 def full_path(path: bytes) -> bytes:
-    r"""Returns a path of this machine in full. On Windows ``\\?\`` goes, with which it writes long paths."""
+    r"""Returns the absolute path of a file on this machine, on Windows without the prefix ``\\?\`` of long paths."""
     if os.name == "nt":
         if path[:8].upper() == b"\\\\?\\UNC\\":
             path = b"\\\\" + path[8:]
@@ -35,7 +35,7 @@ def full_path(path: bytes) -> bytes:
 
 
 def components(path: str) -> list[str]:
-    """Splits a path into its components. A backslash separates in paths that begin like those of Windows."""
+    """Splits a path into its components. In a path of Windows, a backslash also separates."""
     if is_windows(path):
         path = path.replace("\\", "/")
     return [part for part in path.split("/") if part]
@@ -47,7 +47,7 @@ def last_component(path: str) -> str:
 
 
 def folder_of(path: str, count: int = 1) -> str:
-    """Returns a path without its last components: without its name, if no number is given."""
+    """Returns a path without its last components; by default without its name."""
     end = len(path)
     for part in reversed(components(path)[-count:]):
         end = path.rindex(part, 0, end)
@@ -55,9 +55,7 @@ def folder_of(path: str, count: int = 1) -> str:
 
 
 def ends_alike(path: str, file: str) -> bool:
-    """Returns whether the names and the three folders above them are the same, as they are spelled: all that a path
-    tells of a film.
-    """
+    """Returns whether the names of the file and of three folders above are equal: all evidence for a film."""
     end = path.rsplit("/", 4)[1:]
     return len(end) == 4 and all(end) and end == file.rsplit("/", 4)[1:]
 
@@ -69,7 +67,7 @@ def shared_end(path: str, others: Sequence[str]) -> list[int]:
 
 def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
     """Compares a path with each of the others: the method ``paths.compare``."""
-    # Imported at first use: importing the drop-in needs only the functions above.
+    # Imported at first use, since importing the drop-in must be fast.
     from ._call import ask_without_index
 
     raw, *rest = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
@@ -92,7 +90,7 @@ def lies_under(path: str, folders: Sequence[str]) -> bool:
 
 
 def mapped(path: str, host: str | None, server: str | None) -> str | None:
-    """Replaces the host's folder by the server's; None if the path does not lie in the host's folder."""
+    """Replaces the host's folder by the server's. Returns None if the path is not in the host's folder."""
     if not host or not server:
         return None
     below, windows = host.rstrip("/\\"), is_windows(server)
@@ -107,9 +105,9 @@ def mapped(path: str, host: str | None, server: str | None) -> str | None:
 
 
 def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> list[T]:
-    """Returns the rows that fit the path best. ``other``: the path after mappings.
+    """Returns the rows that match the path best. ``other``: the path after mappings.
 
-    The order: equal bytes, equal normal form, the same for the mapped path, then the longest common end.
+    The order: equal bytes, equal normal form, both for the mapped path, then the longest common end.
     """
     files = [(row, file) for row in rows for file in row[1]]
     listed = [file for _, file in files]

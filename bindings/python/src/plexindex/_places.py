@@ -1,4 +1,4 @@
-"""The folders of libraries on this machine, and the library of a folder."""
+"""The folders of libraries on this machine."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Places:
         return [] if place is None else self.locations[place]
 
     def owners_elsewhere(self, folder: bytes) -> list[LibraryInfo] | None:
-        """Returns the libraries that are not compared and own a folder, by its innermost location."""
+        """Returns the other libraries that own a folder, by its innermost location."""
         place = max((place for place in self.others if is_in(folder, place)), key=len, default=b"")
         return None if len(self.innermost(folder) or b"") >= len(place) else self.others[place]
 
     def files(self, folder: bytes, library: LibraryInfo) -> int:
-        """Returns the number of files that a library lists below exactly this folder, not one with the same end."""
+        """Returns the number of files that a library lists below exactly this folder."""
         found = self.index.folder(folder, self.library(library), offline=True)
         return found.files if found.match_kind in ("exact", "mapped") else 0
 
@@ -85,7 +85,7 @@ class Names:
         rules = [as_mapping(rule) for rule in given or ()]
         self._index, self._are_mapped = index, bool(rules)
         self.known = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
-        """Whether the host's path is known for each listed path. A pattern over host paths cannot be inverted."""
+        """Whether each listed path has a host's path. A pattern over host paths has no inverse."""
 
     def host(self, path: str) -> bytes:
         """Returns the host's path for a listed path."""
@@ -95,7 +95,7 @@ class Names:
         return path_of(self._index._request("mappings.to_host", path=raw)[1]["path"])
 
     def host_folder(self, folder: str) -> bytes:
-        """Returns the host's path for a folder: rules match paths below it."""
+        """Returns the host's path for a folder. Rules match paths below folders."""
         below = self.host(folder.rstrip("/") + "/x")
         return os.path.normpath(os.path.dirname(below))
 

@@ -6,6 +6,7 @@ import os
 
 from ._host_log import host_log
 from ._match_cache import counted
+from ._paths import best, same_file
 from ._rows import extract, file_name, find_in, pack, pack_files, unpack
 from ._tables import CLEAR, PUT, TableStore, name_of
 
@@ -30,9 +31,9 @@ _SHAPE = b""
 class PlexCache:
     """Items of libraries and results of title searches, as the host stored them. In ``data_dir/cache``.
 
-    Any number of objects, threads and processes may use the same folder; an object goes on working after
-    :meth:`close`. What :meth:`set_library_items` stores is found by path inside of the library, without a scan, by
-    :func:`plexindex.compat.find_plex_items_with_confidence`; ``mappings`` (as for ``plexindex.open``) are consulted.
+    Any number of objects, threads and processes may use the same folder. An object still works after
+    :meth:`close`. :func:`plexindex.compat.find_plex_items_with_confidence` finds stored items by path without a scan.
+    ``mappings`` are those of ``plexindex.open``; one that renames files needs an index.
     """
 
     DEFAULT_LIBRARY_TTL = 3600
@@ -55,19 +56,18 @@ class PlexCache:
         self._hits = 0
         self._misses = 0
         self._store = TableStore(os.path.join(data_dir, "cache"), size_limit, mappings)
-        self._rules: Any = None
         self._log = host_log("Cache")
         self._log.debug(
             f"PlexCache initialized at {self._store.folder} (TTL: {library_ttl}s, limit: {size_limit} bytes)"
         )
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
-        """Keeps key, title and paths of each item, for the TTL of now. An empty list is kept too."""
+        """Stores key, title and paths of each item, also for an empty list. They expire after the current TTL."""
         count = self._put_listing(_LISTED, library_name, items)
         self._log.debug(f"Cached {count} items for library '{library_name}' (TTL: {self._library_ttl}s)")
 
     def get_library_items(self, library_name: str) -> list[Row] | None:
-        """The rows of a library, in order; None when none were stored, or they have expired."""
+        """Returns the rows of a library, in order; None if nothing is stored, or has expired."""
         rows = self._get(_entry(_LISTED, library_name))
         if rows is None:
             self._log.debug(f"Cache miss for library '{library_name}'")
@@ -82,7 +82,7 @@ class PlexCache:
         self._log.debug(f"Cached {len(rows)} search results for '{library_name}:{title}'")
 
     def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
-        """The results stored for exactly this title; None as :meth:`get_library_items`."""
+        """Returns the results stored for exactly this title; None as :meth:`get_library_items`."""
         rows = self._get(_entry(b"s", library_name, title))
         if rows is None:
             self._log.debug(f"Cache miss for search '{library_name}:{title}'")
@@ -91,7 +91,7 @@ class PlexCache:
         return rows
 
     def clear(self) -> None:
-        """Removes everything, and zeroes the counters."""
+        """Removes everything and resets the counters."""
         self._store.clear()
         self._hits = self._misses = 0
         self._log.info("Cache cleared")
@@ -102,7 +102,7 @@ class PlexCache:
         self._log.debug("Cache closed")
 
     def get_stats(self) -> dict[str, Any]:
-        """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""
+        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes; ``count``."""
         return counted(self._hits, self._misses, self._store.disk_bytes(), self._store.count(_ROWS))
 
     def __repr__(self) -> str:
@@ -150,36 +150,44 @@ class PlexCache:
     def _match(
         self, library_name: str, path: str, other: str | None = None, *, leaves: bool = False
     ) -> tuple[list[str], list[str]] | None:
-        """Returns the keys of the items that fit a path best; None without a current listing.
+        """Returns the keys of the items that match a path best; None without a current listing.
 
-        ``other``: the path after mappings. Also returns the keys of the other items with a file of that name, unless
-        the path itself is listed or mapped.
+        ``other``: the path after the prefixes of the call. Also returns the keys of the other items with a file of that
+        name, unless the path itself is listed or mapped.
         """
         kind = _LEAVES if leaves else _LISTED
         table = kind + name_of(library_name)
         shape = self._store.get(table, _SHAPE)
         if shape is None:
             return None
-        if self._rules is None:
-            from ._rules import Rules
-
-            self._rules = Rules(self._store.mappings)
-        rules = self._rules
+        spellings = [path, *self._server_paths(path), *([other] if other else [])]
         found: dict[str, list[str]] = {}
-        if rules.rename:
-            # The host's name of a file may differ from the server's.
-            for row in unpack(self._store.get(_ROWS, _entry(kind, library_name)) or pack([])):
-                found.setdefault(row["key"], []).extend(row["file_paths"])
-        else:
-            names = {file_name(asked) for asked in (path, other, *rules.to_server(path)) if asked}
-            for number in {find_in(int(shape), name) for name in names}:
-                text = bytes(self._store.get(table, _bucket(number)) or b"").decode()
-                fields = text.split("\0")
-                for key, file in zip(fields[::2], fields[1::2]):
-                    if file_name(file) in names:
-                        found.setdefault(key, []).append(file)
-        best, is_listed = rules.best(list(found.items()), path, other)
-        return best, [] if is_listed else [key for key in found if key not in best]
+        names = set(map(file_name, spellings))
+        for number in {find_in(int(shape), name) for name in names}:
+            fields = bytes(self._store.get(table, _bucket(number)) or b"").decode().split("\0")
+            for key, file in zip(fields[::2], fields[1::2]):
+                if file_name(file) in names:
+                    found.setdefault(key, []).append(file)
+        rows = list(found.items())
+        for spelling in spellings:
+            listed = [(key, files) for key, files in rows if same_file(spelling, files)]
+            if listed:
+                return best(listed, path, other), []
+        if self._store.mappings:
+            keys = [key for key, files in rows if same_file(path, self._store.host_paths(files))]
+            if keys:
+                return keys, []
+        keys = best(rows, path, other)
+        return keys, [key for key in found if key not in keys]
+
+    def _server_paths(self, path: str) -> list[str]:
+        """Returns the path after each mapping from the host's paths to the server's."""
+        if not self._store.mappings:
+            return []
+        from ._mapping import as_mapping
+        from ._rules import Rules
+
+        return Rules(map(as_mapping, self._store.mappings)).to_server(path)
 
 
 def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:

@@ -1,4 +1,4 @@
-"""An index from plexapi's objects: their server and token, and items that know enough to need no request."""
+"""An index of the server of plexapi's objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._index import Index
 
-    # Type checkers and editors see the methods that `__getattr__` hands on, and no others.
+    # Type checkers and editors see exactly the methods that `__getattr__` forwards.
     from ._index import Index as _IndexMethods
     from ._index import Library as _LibraryMethods
     from ._items import Item
@@ -52,28 +52,27 @@ def _user_of(server: Any) -> str | None:
 
 
 def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> None:
-    # The class first: plexapi asks the server for `library` when the object's is read.
+    # The class is checked first: reading `library` of an object would make plexapi send a request.
     if isinstance(given, str) or not all(hasattr(type(given), name) or hasattr(given, name) for name in attributes):
         more = "; for a URL and a token there is plexindex.open()" if isinstance(given, str) else ""
         raise TypeError(f"{call} takes a {wanted}, not {type(given).__name__}{more}")
 
 
 def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
-    """An index of the server that a ``plexapi.server.PlexServer`` is connected to, with its address and token.
+    """Returns an index of the server of a ``plexapi.server.PlexServer``, with its address and token.
 
-    ``cache_dir``: the folder of the command unless given, ``~/.cache/plexindex`` as a rule, with the mappings of
-    plexapi's ``config.ini``; ``options`` are those of :func:`plexindex.open`. No request is sent before a question
-    needs one. The token is kept as ``plexindex.open`` keeps it: in memory only. When the server refuses it, or it
-    expired, the index looks whether plexapi's object has another one, and goes on with that. Where plexapi has asked
-    for the account of the token before (``plex.myPlexAccount()``), that is the ``user``.
+    ``cache_dir``: by default the folder of the command, mostly ``~/.cache/plexindex``, with the mappings of plexapi's
+    ``config.ini``; ``options`` are those of :func:`plexindex.open`. Sends no request. If the server rejects the token,
+    or it expires, the index takes the present token of plexapi's object. If plexapi has fetched the account of the
+    token (``plex.myPlexAccount()``), that is the ``user``.
     """
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
     return ServerIndex(plex, _open(plex, cache_dir, options))
 
 
 def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
-    """An index of one library, a ``plexapi.library.LibrarySection``. It can stand in for the section where items are
-    looked for by path. Closing it closes its index.
+    """Returns an index of one library, a ``plexapi.library.LibrarySection``. It can replace the section wherever you
+    find items by path. Closing it closes its index.
     """
     _check(
         "from_section",
@@ -87,10 +86,10 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
 class ServerIndex(HoldsToken, _IndexMethods):
     """The index of a server. Made by :func:`plexindex.from_server`.
 
-    It has all that a :class:`plexindex.Index` has: ``match_path``, ``libraries``, ``watch`` and so on.
+    It has all methods of a :class:`plexindex.Index`: ``match``, ``libraries``, ``watch`` and so on.
     """
 
-    _instead = "pickle its `index`, which finds the token again where it is loaded"
+    _instead = "pickle its `index`, which finds its token when it is loaded"
 
     def __init__(self, server: Any, index: Index) -> None:
         self._server = server
@@ -103,9 +102,8 @@ class ServerIndex(HoldsToken, _IndexMethods):
     token = property(None, _set_token, doc="As that of :class:`plexindex.Index`.")
 
     def section(self, section: Any) -> SectionIndex:
-        """A library by its plexapi object, or by its title, which plexapi then looks up: it raises its own ``NotFound``
-        if there is none, and its own errors or those of ``requests`` if the server does not answer. ``library(title)``
-        asks no one, and its errors are plexindex's.
+        """Returns a library by its plexapi object, or by its title. plexapi looks up the title, and raises its own
+        errors or those of ``requests``. ``library(title)`` sends no request and raises plexindex's errors.
         """
         if isinstance(section, str):
             section = self._server.library.section(section)
@@ -152,37 +150,37 @@ _PATIENCE, _MOST_PATIENCE = 1.0, 16.0
 
 
 def _nothing(_path: str) -> None:
-    """There is no answer without a wait."""
+    """Returns None: every answer needs a wait."""
 
 
 class SectionIndex(HoldsToken, _LibraryMethods):
-    """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
+    """A library of plexapi with an index. Made by :func:`plexindex.from_section`.
 
-    It has all that a :class:`plexindex.Library` has: ``match``, ``lookup_key``, ``record_match``, ``items``,
-    ``refresh`` and so on. Every other attribute is the plexapi object's: ``title``, ``search``, ``fetchItem``. Where
-    both have a name, as ``refresh``, it is the library's; ``plex`` is the plexapi object itself. Type checkers know the
-    library's names only: with one, write ``section.plex.search(…)``.
+    It has all methods of a :class:`plexindex.Library`: ``match``, ``lookup_key``, ``record_match``, ``items``,
+    ``refresh`` and so on. All other attributes are those of the plexapi object: ``title``, ``search``, ``fetchItem``.
+    If both have a name, such as ``refresh``, it is the library's. ``plex`` is the plexapi object itself; type checkers
+    need it: ``section.plex.search(…)``.
     """
 
-    _instead = "pickle its `library`, which finds the token again where it is loaded"
+    _instead = "pickle its `library`, which finds its token when it is loaded"
 
     def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
         self._section, self._owned, self._index = section, owned, index
         uuid = getattr(section, "uuid", None)
         chosen = {"uuid": uuid} if isinstance(uuid, str) and uuid else {"section": section.key}
         self.library: Library = index.library(**chosen)
-        """The library in it."""
+        """The :class:`plexindex.Library`."""
         self._everywhere: Library = index.library()
-        # The accelerator's answer that needs no wait. A wait must not happen inside of it: the interpreter may end.
+        # The accelerator answers without a wait. A wait must not happen inside of it, since the interpreter may end.
         self._quick_match = self.library._selected.match_for(index, Match, _nothing) or _nothing
 
         self._is_listed = False
-        # The plexapi object with whose folders those of the index were compared.
+        # The plexapi object whose folders the index knows.
         self._known_section: Any = None
         self.asked_by_file = 0
-        """How many files the drop-in asked the server for by name, since the library was not listed."""
+        """Number of files that the drop-in searched on the server by name, while the library was not listed."""
         self.patience = _PATIENCE
-        """Seconds that a question of the drop-in may spend on listing the library: the next one goes on."""
+        """Seconds that a question of the drop-in may spend on listing the library. The next question resumes."""
 
     @property
     def index(self) -> Index:
@@ -191,7 +189,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
 
     @property
     def plex(self) -> Any:
-        """The plexapi object: type checkers know only here what it has."""
+        """The plexapi object."""
         return self._section
 
     def is_listed(self) -> bool:
@@ -207,19 +205,19 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return self._is_listed
 
     def match_within_patience(self, path: str) -> Match:
-        """Matches a path. The library is listed for :attr:`patience` seconds, if needed."""
+        """Matches a path. Lists the library for at most :attr:`patience` seconds, if needed."""
         match: Match | None = self._quick_match(path)
         return self.library.match(path, deadline=self.patience) if match is None else match
 
     def surest_key(self, path: str) -> str | None:
-        """The key of the item of any library that has the path with high confidence; None: ask. Sends no request."""
+        """Returns the key of the path's item in any library, if a fast lookup knows it."""
         return self._everywhere.lookup_key(path)
 
     def knows_folders(self, section: Any, list_folders: Callable[[], list[str]]) -> bool:
         """Returns whether the index knows these folders of the server's libraries. Sends no request.
 
-        Once it knew those of a plexapi object, they are not compared again: the index learns of others by itself, and
-        plexapi makes new objects when it loads the libraries again.
+        The folders of a plexapi object are compared once: plexapi creates new objects when it loads the libraries
+        again.
         """
         if self._known_section is not section:
             known = {folder for one in self.index.libraries(offline=True) for folder in one.locations}
@@ -229,17 +227,17 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return True
 
     def note_patience(self, *, nothing_came: bool) -> None:
-        """After a question of the drop-in. Where no page came within the patience, the next question has twice that."""
+        """Doubles the patience of the next question if no page came."""
         if nothing_came:
             self.patience = min(2 * self.patience, _MOST_PATIENCE)
 
     def light(self, key: object) -> LightItem | None:
-        """The item with this key or rating key, as the index has it; None when it is not listed there. No request."""
+        """Returns the listed item with a key or rating key; None if it is not listed. Sends no request."""
         facts = self.facts(key)
         return None if facts is None else LightItem(self, facts)
 
     def facts(self, key: object) -> Facts | None:
-        """What the index has of the item with this key or rating key. No request."""
+        """Returns the facts of the listed item with a key or rating key. Sends no request."""
         if not isinstance(key, (str, int)):
             return None
         try:
@@ -249,7 +247,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return None if facts is None else Facts(facts)
 
     def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
-        """The items that fit a path equally well, and whether a single one is of high confidence."""
+        """Returns the items that match a path equally well, and whether the confidence is high."""
         found = self.library.match(path)
         if found.status in ("not_yet", "needs_warm"):
             raise TimeoutError(found.reason or "the library is still being fetched")
@@ -282,7 +280,6 @@ class SectionIndex(HoldsToken, _LibraryMethods):
                 if name.startswith("__"):
                     raise AttributeError(name)
                 return getattr(self._section, name)
-            # `title` and `key` of the plexapi object are always known.
             owner = self.library if name in _OURS else self._section
             return getattr(owner, name)
 
@@ -302,5 +299,5 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return f"<plexindex.SectionIndex {self._section.title!r} on {self.index.cache_dir!r}>"
 
 
-# Without `title`, which is plexapi's: a library that was selected by its uuid has none.
+# Without `title`: a library that was selected by its uuid has none, so plexapi's is used.
 _OURS = frozenset(name for name in dir(Library) if not name.startswith("_")) - {"title"}

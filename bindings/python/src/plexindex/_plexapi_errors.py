@@ -1,17 +1,18 @@
-"""Classifies the errors of a server's client."""
+"""Classifies the errors of plexapi."""
 
 from __future__ import annotations
 
 from ._errors import ConnectError, ServerError
+from ._host_errors import can_wait, not_found, refused, warn_of_search, warn_of_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _TOO_MANY = 429
-# Statuses of a server that is busy, starting, or unreachable behind a proxy. Or the server fails on one item only.
+# Statuses of a server that is busy, starting, or unreachable behind a proxy, or that fails on one item only.
 _AWAY = (502, 503, 504)
-# Statuses of a refused token. A proxy says 403, too. Or the token may not see one item only.
+# Statuses of a rejected token. A proxy may also send 403, and so does a server that hides one item.
 _FORBIDDEN = (401, 403)
 _SERVER_ERROR = 500
 _BAD_REQUEST = 400
@@ -19,16 +20,15 @@ _NOT_FOUND = 404
 
 
 def is_trouble(error: Exception) -> bool:
-    """Returns whether the server could not be reached, or refused to answer."""
+    """Returns whether the server was unreachable, or rejected the request."""
     return isinstance(error, (OSError, ServerError)) or type(error).__module__.startswith(
         ("plexapi", "requests", "urllib3")
     )
 
 
 def is_absence(error: Exception) -> bool:
-    """Returns whether an error means that the server does not have the item.
-
-    So does a bare ``Exception``: only stand-ins for a client raise it.
+    """Returns whether an error means that the server does not have the item. So does a bare ``Exception``, which only
+    stand-ins for plexapi raise.
     """
     if 404 in (getattr(getattr(error, "response", None), "status_code", None), status_of(error)):
         return True
@@ -46,45 +46,36 @@ def status_of(error: Exception) -> int:
 
 
 def is_refused_search(error: Exception, section: Any) -> bool:
-    """Returns whether the server refuses, or fails with, what a search asks for, and answers other requests.
+    """Returns whether the server fails this search and answers other requests.
 
-    A server that lacks a filter says so by a 400. A proxy may refuse it by a 403.
+    A server that lacks a filter sends 400. A proxy may send 403.
     """
     status = status_of(error)
     if (status in _FORBIDDEN or status == _SERVER_ERROR) and _answers(section):
-        from ._host_errors import warn_of_search
-
         warn_of_search(str(status))
         return True
     return status in (_BAD_REQUEST, _SERVER_ERROR)
 
 
 def reraise(error: Exception, section: Any) -> NoReturn:
-    """Raises this error again, or a transient one for a status such as 503: a host takes plexapi's for permanent.
+    """Raises this error again, or a transient one for a status such as 503, since a host treats plexapi's as permanent.
 
-    ``section``: the section, or anything else of plexapi's with the server as ``_server``.
+    ``section``: the section, or any other plexapi object with a ``_server``.
     """
     status = status_of(error)
-    # Without the rest of plexapi's text, which has the address.
-    text = f"Plex answered {status}: the question for a file has to be asked again later"
-    # If the server answers other questions, it fails on this item only, and the host must not stop all of its jobs.
+    # Omits the rest of plexapi's text, which has the address.
+    text = f"Plex answered {status}: retry later"
+    # If the server answers other requests, it fails on this item only, and the host must not stop all jobs.
     if status == _TOO_MANY or (status in _AWAY and not _answers(section)):
-        from ._host_errors import refused
-
         raise refused(text) from error
-    if status in _FORBIDDEN:
-        from ._host_errors import can_wait, refused, warn_of_token
-
-        # Each job would fail for good, while a new token repairs them all. So a host that can wait waits.
-        if can_wait() and not _answers(section):
-            warn_of_token(status)
-            raise refused(text) from error
+    # Each job would fail permanently, though a new token repairs them all. So a host that can wait must wait.
+    if status in _FORBIDDEN and can_wait() and not _answers(section):
+        warn_of_token(status)
+        raise refused(text) from error
     if status >= _SERVER_ERROR:
         raise ConnectError(text) from error
     if status == _NOT_FOUND:
-        from ._host_errors import not_found
-
-        raise not_found("Plex no longer has the item that an index named: it is asked again") from error
+        raise not_found("Plex no longer has the item of the index: retry") from error
     raise error
 
 

@@ -1,7 +1,8 @@
-"""The drop-in's searches by plexapi: stored rows, title searches, searches by file name, and listings."""
+"""The drop-in without an index: stored rows, searches by title and by file name, and listings."""
 
 from __future__ import annotations
 
+from ._host_errors import warn_of_search
 from ._host_log import host_log
 from ._path_evidence import PathEvidence
 from ._paths import LONGEST_PATH, best, components, last_component, mapped
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# Seconds until a path that Plex did not find is searched again.
+# Seconds until the next search for a path that Plex did not find.
 MISSED_FOR = 30.0
-# Maximum number of rows of a search by file name: a server without that filter sends any rows.
+# Maximum number of rows of a search by file name. A server without that filter sends all rows.
 _ASKED_ROWS = 50
 _LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
 
@@ -55,7 +56,7 @@ class PlexapiSearch:
         self._not_found_error: Exception | None = None
         self.sure = True
         """Whether a single item can be returned with high confidence."""
-        # How many items have a file of that name, if all such items were looked at.
+        # Number of items with a file of that name, if it is known.
         self._named: int | None = None
 
     def _from_plexapi(self) -> list[Any]:
@@ -80,12 +81,12 @@ class PlexapiSearch:
             logging.getLogger("plexindex").debug("%s: %s", self._path, text)
 
     def _log_reason(self, text: str) -> None:
-        """Logs a reason at level info in the host's log, if the host asked for such lines."""
+        """Logs a reason at level info in the host's log, if the host has enabled such lines."""
         if self._debug:
             self._log.info(f"[DEBUG] {text}")
 
     def _is_contradicted(self, item: Any, *, is_alone: bool | None = None) -> bool:
-        """Returns whether the path belongs to another item: it names one, or should be listed itself.
+        """Returns whether the path belongs to another item.
 
         ``is_alone``: whether no other item has a file of that name, if that is known.
         """
@@ -95,13 +96,13 @@ class PlexapiSearch:
         files = row["file_paths"]
         return self._evidence.contradicts(
             files,
-            # Reads ``__dict__``: plexapi sends a request when an empty attribute is read.
+            # Reads ``__dict__``, since plexapi sends a request when an empty attribute is read.
             names_another=lambda: self._names_another(files, getattr(item, "__dict__", {})),
             is_alone=lambda: self._is_alone() if is_alone is None else is_alone,
         )
 
     def _is_alone(self) -> bool:
-        """Returns whether no other item has a file of that name. A search by title does not tell: it is believed."""
+        """Returns whether no other item has a file of that name, or whether that is unknown."""
         if self._named is None:
             self._asked_by_file(quiet=True)
         return self._named is None or self._named == 1
@@ -115,9 +116,9 @@ class PlexapiSearch:
         return file_name(self._path) in map(file_name, files)
 
     def _fetch(self, key: Any) -> Any:
-        """Requests the item with this key; None if the server does not have it. Raises other failures."""
+        """Requests the item with a key. Returns None if the server lacks it; raises other errors."""
         if isinstance(key, str) and key.isascii() and key.isdigit():
-            key = int(key)  # plexapi takes an address or a number
+            key = int(key)  # plexapi expects an address or a number
         try:
             return self._library.fetchItem(key)
         except Exception as error:
@@ -166,15 +167,15 @@ class PlexapiSearch:
             return False
         if self._evidence.is_one_of(row["file_paths"]):
             return True
-        from ._titles import tells
+        from ._titles import names_item
 
         facts = {**getattr(item, "__dict__", {}), "title": row["title"]}
-        return any(tells(path, row["file_paths"], facts) for path in self._spellings)
+        return any(names_item(path, row["file_paths"], facts) for path in self._spellings)
 
     # Searches by title.
 
     def _search_titles(self) -> list[Any]:
-        # A path that was not found recently is not searched again.
+        # Does not search again for a path that was recently missing.
         ours = self._cache if self._has_own_cache else None
         quiet = ours is not None and ours._was_missed(self._title, self._path)
         found = self._search_by_title(quiet=quiet)
@@ -186,7 +187,7 @@ class PlexapiSearch:
 
     def _search_by_title(self, *, quiet: bool) -> list[Any]:
         """Returns the items with the path's title. ``quiet``: from stored search results only."""
-        # Imported here: it takes longer than an answer from stored rows.
+        # Imported here, since the import takes longer than an answer from stored rows.
         from ._titles import leaf_titles, titles
 
         wanted = leaf_titles(self._path) if self._leaf else titles(self._path)
@@ -204,7 +205,7 @@ class PlexapiSearch:
             items = self._search(title)
             self._log_reason(f"Search returned {len(items)} title match(es)")
             self._log_step(f"{len(items)} items with the title {title!r}")
-            # An empty result is not stored: a file that is added now would not be found.
+            # An empty result is not stored, since it would hide a file that is added now.
             if items and self._cache is not None:
                 self._cache.set_search_results(self._title, title, items)
             found = self._best_of(items)
@@ -217,7 +218,7 @@ class PlexapiSearch:
         try:
             title.encode()
         except UnicodeEncodeError:
-            return []  # no address can hold it, and no title of Plex's is like that
+            return []  # no URL can contain the title, and Plex has no such title
         try:
             return list(self._library.search(title=title, **leaf))
         except Exception as error:
@@ -233,7 +234,7 @@ class PlexapiSearch:
         return found
 
     def _best_items(self, rows: list[tuple[T, list[str]]], items_of: Callable[[Iterable[T]], list[Any]]) -> list[Any]:
-        """Returns the items that fit best. Without evidence for a single one, all with a file of that name."""
+        """Returns the items that match best; without evidence for a single one, all with a file of that name."""
         chosen = best(rows, self._path, self._mapped)
         found = items_of(chosen)
         if len(found) == 1 and not self._is_named(found[0]):
@@ -243,9 +244,9 @@ class PlexapiSearch:
         return found
 
     def _asked_by_file(self, *, quiet: bool = False) -> list[Any]:
-        """Searches the server by file name, in one request. Some servers lack that filter: no hit proves nothing.
+        """Searches the server by file name, in one request. Some servers lack that filter, so no hit proves nothing.
 
-        ``quiet``: only to count the items with a file of that name.
+        ``quiet``: only count the items with a file of that name.
         """
         section = getattr(self._library, "key", None)
         kind = self._leaf[1] if self._leaf else 1 if getattr(self._library, "type", None) == "movie" else None
@@ -260,7 +261,7 @@ class PlexapiSearch:
             items = self._library.fetchItems(
                 asked, container_start=0, container_size=_ASKED_ROWS, maxresults=_ASKED_ROWS
             )
-            # With so many rows some may be missing, or the server ignores the filter.
+            # With so many rows, some may be missing, or the server ignores the filter.
             if len(items) >= _ASKED_ROWS:
                 return []
             rows = [row for row in map(extract, items) if row]
@@ -271,15 +272,13 @@ class PlexapiSearch:
                 return []
             if is_trouble(error):
                 raise
-            from ._host_errors import warn_of_search
-
-            warn_of_search(type(error).__name__)  # no answer of Plex's: a page of a proxy, or a part
+            warn_of_search(type(error).__name__)  # not an answer of Plex: a page of a proxy, or only a part
             return []
 
     # Listings.
 
     def _list_leaves(self) -> list[Any]:
-        """Lists all episodes or tracks, unless a stored listing was searched already."""
+        """Lists all episodes or tracks, unless a stored listing exists."""
         if self._has_own_cache and self._cache._has_leaves(self._title):
             return []
         self._log_fallback()

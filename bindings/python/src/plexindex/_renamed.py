@@ -1,6 +1,6 @@
-"""Holds back differences that a rename may explain, until the server has answered.
+"""Holds back differences that may be renames, until the server has answered.
 
-A rename that changed no clock of the server looks like a missing file and a new one.
+A rename that did not change the server's timestamps looks like a missing file and a new one.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ class Renames:
     def __init__(self, places: Places, walk: Walk, listing: Listing) -> None:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
-        """Whether the server may be asked. If not, nothing is held back."""
+        """Whether requests are allowed. If not, nothing is held back."""
         self.is_due: Callable[[Collection[Unsure]], bool] | None = None
-        """Whether to ask for these items, if not always."""
+        """Whether to request these items; None: always."""
         self.until: float | None = None
-        """When the server's answers come too late, by the monotonic clock."""
+        """The deadline for requests, by the monotonic clock."""
         self.unasked = 0
-        """Items that may have been renamed and were not requested."""
+        """Number of items that may have been renamed and were not requested."""
         self.failed = False
-        """The server did not answer."""
+        """Whether the server did not answer."""
         self._new: list[OnDisk] = []
         # Files of several items.
         self._shared: list[OnDisk] = []
-        # Their differences if the server does not answer.
+        # The differences of these files, in case the server does not answer.
         self._ambiguous: list[Difference] = []
-        # By library: items whose files are gone, and further files of items.
+        # By library: items whose files are missing, and further files of items.
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
         self._further: list[tuple[str, Difference]] = []
-        # Libraries with more new files, or more further files, than are held back.
+        # Libraries with too many new files to hold back.
         self._flooded: set[str] = set()
         self._reported_further: set[str] = set()
 
     def holds_file(self, one: OnDisk, difference: Difference) -> bool:
-        """Returns whether a difference of a file is held back: the file may be an item's new or old name."""
+        """Returns whether to hold back the difference of a file, which may be a new or old name of an item."""
         if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _MAX_HELD:
             self._shared.append(one)
             self._ambiguous.append(difference)
@@ -76,7 +76,7 @@ class Renames:
         return True
 
     def holds_listed(self, library: LibraryInfo, difference: Difference) -> bool:
-        """Returns whether a difference of an item is held back."""
+        """Returns whether to hold back the difference of an item."""
         if difference.what == "not_on_disk":
             held = self._gone.setdefault(library.uuid, [])
             if self.may_ask and len(held) < _ASKED:
@@ -108,12 +108,12 @@ class Renames:
         for uuid, difference in gone + self._further:
             if not is_asked(uuid, difference.item):
                 yield difference
-        # Their files may have changed, so further files are found again.
+        # The files of items may have changed, so the listing finds further files again.
         listing.forget_seen()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
-                is_told = difference.what == "several_paths" and uuid in self._reported_further
-                if is_asked(uuid, difference.item) and not is_told:
+                is_reported = difference.what == "several_paths" and uuid in self._reported_further
+                if is_asked(uuid, difference.item) and not is_reported:
                     yield difference
 
     def _unanswered(self) -> Iterator[Difference]:
@@ -127,8 +127,8 @@ class Renames:
     def _first_candidates(self) -> list[Unsure]:
         """Returns the items to request first.
 
-        A rename leaves a missing file, and a new one or one in another spelling. So only libraries with two of these
-        are asked for their items.
+        A rename leaves a missing file, and a new one or one in another spelling. So only libraries with both are
+        candidates.
         """
         places, owners_of_new = self._places, [self._places.owners(path) for path, *_ in self._new]
         new = {owner.uuid for owners in owners_of_new for owner in owners} | self._flooded
@@ -142,7 +142,7 @@ class Renames:
                 found += [(library, one.item) for library, one in gone[:room] if one.item]
                 count = sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
                 self.unasked += count - len(gone[:room])
-        # An earlier run may have seen only a part of the renames.
+        # An earlier run may have seen only some renames.
         shared = [(path, places.owners(path)) for path, *_ in self._shared]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
             if owner.uuid in new - self._flooded:
@@ -154,9 +154,8 @@ class Renames:
         return found
 
     def _gone_of_others(self) -> list[Unsure]:
-        """Returns items of the libraries that are not compared, if a file of theirs is missing from a shared folder.
-
-        A new file in such a folder may be the renamed file of one of these items.
+        """Returns items of other libraries whose file is missing from a shared folder. A new file in that folder may be
+        the renamed file.
         """
         places = self._places
         found: list[Unsure] = []
@@ -183,7 +182,7 @@ class Renames:
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
         while unsure and not self.failed:
-            # An item may appear with several of its files. It may still have one and have lost another.
+            # An item may appear with several files, of which it may have lost only some.
             by_key: dict[tuple[str, str], list[Unsure]] = {}
             for library, item in unsure:
                 by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
@@ -217,12 +216,12 @@ class Renames:
         return None if self.until is None else max(self.until - time.monotonic(), 0)
 
     def _items_sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
-        """Returns the items of a library that share one of these files: some may have lost it."""
+        """Returns the items of a library that share one of these files, which some may have lost."""
         answers = self._places.index.match_paths(paths, self._places.library(library), offline=True) if paths else ()
         several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
 
 
 def _is_of(answer: Match, item: Item) -> bool:
-    """Returns whether a file is listed with an item, and perhaps with others."""
+    """Returns whether a file is listed with an item."""
     return answer.match_kind in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)

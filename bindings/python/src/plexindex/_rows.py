@@ -1,4 +1,4 @@
-r"""Rows of a library as the drop-in stores them: taken from items, encoded as one text, decoded to dicts.
+r"""Rows of a library in the drop-in's store: created from items, encoded as one text, decoded to dicts.
 
 The text begins with the line ``plexindex 1``. The second line has the number of rows, the flags, ``row:paths`` for each
 row without exactly one path, and ``row:-`` for each row without a title; rows count from 0. Then come the keys of all
@@ -26,8 +26,8 @@ _HEAD = "plexindex 1\n"
 
 
 def extract(item: Any) -> Row | None:
-    """Returns the row of an item: ``key``, ``title`` and ``file_paths``. None without a key, or if the item fails."""
-    # Otherwise plexapi sends a request when an empty attribute is read.
+    """Returns the row of an item: ``key``, ``title`` and ``file_paths``. None without a key, or if the item raises."""
+    # Otherwise plexapi sends a request for each empty attribute.
     known = getattr(item, "__dict__", None)
     reloads = known is not None and known.get("_autoReload") is True
     try:
@@ -66,7 +66,7 @@ _TOGETHER = 16
 
 
 def file_name(path: str) -> str:
-    """Returns the search key of a path: the part behind its last separator of any system, without case."""
+    """Returns the search key of a path: the part after the last separator of any system, in lower case."""
     name = path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if name.isascii():
         return name.lower()
@@ -113,8 +113,8 @@ def pack(rows: list[Row]) -> bytes:
     keys = [row["key"] for row in rows]
     titles = [row["title"] or "" for row in rows]
     paths = [path for row in rows for path in row["file_paths"]]
-    odd = [f" {at}:{len(row['file_paths'])}" for at, row in enumerate(rows) if len(row["file_paths"]) != 1]
-    odd += [f" {at}:-" for at, row in enumerate(rows) if row["title"] is None]
+    odd = [f" {number}:{len(row['file_paths'])}" for number, row in enumerate(rows) if len(row["file_paths"]) != 1]
+    odd += [f" {number}:-" for number, row in enumerate(rows) if row["title"] is None]
     fields = keys + titles + paths
     body = "\0".join(fields)
     flags = ""
@@ -137,7 +137,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
     if not count:
         return []
     collecting = gc.isenabled()
-    # The garbage collector is paused: it would find nothing, and take longer than everything else.
+    # The garbage collector is paused: it would find nothing, and would take longer than everything else.
     gc.disable()
     try:
         fields = str(memoryview(text)[head + 1 :], "utf-8", "surrogatepass" if "s" in flags else "strict").split("\0")
@@ -162,13 +162,13 @@ def unpack(text: bytes | bytearray) -> list[Row]:
 def _files(paths: list[str], odd: list[str]) -> list[list[str]]:
     """Returns the paths of each row: one each, except for the rows in ``odd``."""
     files: list[list[str]] = []
-    at = 0
+    begin = 0
     for entry in odd:
         row, paths_of_row = map(int, entry.split(":"))
         ones = row - len(files)
-        files += [[path] for path in paths[at : at + ones]]
-        at += ones
-        files.append(paths[at : at + paths_of_row])
-        at += paths_of_row
-    files += [[path] for path in paths[at:]]
+        files += [[path] for path in paths[begin : begin + ones]]
+        begin += ones
+        files.append(paths[begin : begin + paths_of_row])
+        begin += paths_of_row
+    files += [[path] for path in paths[begin:]]
     return files

@@ -1,4 +1,4 @@
-"""The index behind the drop-in, for a real plexapi section. Its folder is beside the host's caches."""
+"""The index of the drop-in for a real plexapi section. Its folder is beside the host's caches."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
     from ._plexapi import SectionIndex
 
-# Open indexes by folder, server and connection options. They stay open until the process ends, since a host does not
-# close what it did not open.
+# Open indexes by folder, server and connection options. They stay open until the process ends, since the host does not
+# know them.
 _indexes: dict[tuple[Any, ...], _plexapi.ServerIndex] = {}
 _opening = closing_lock()
 # Folders that cannot be used, each logged once.
 _unusable: set[str] = set()
-# Recent results by the ids of plexapi's server and of the cache, so that these are not examined for each path. Few are
-# kept, since each entry keeps its objects alive.
+# Recent results by the ids of plexapi's server and of the cache, so that not every path examines these. There are few,
+# since each entry keeps its objects alive.
 _recent: dict[tuple[int, int], tuple[Any, Any, str, dict[Any, SectionIndex]]] = {}
-_MOST_RECENT = 16
+_MAX_RECENT = 16
 
 
 def section_index(section: Any, *caches: object) -> SectionIndex | None:
     """Returns the index of a section, in the folder ``index`` beside the first cache of the drop-in.
 
-    None without such a cache, for a stand-in of a section, and if the section's session connects in a special way that
-    an index cannot follow, such as through a proxy.
+    None without such a cache, for a stand-in of a section, and if an index cannot connect as the section's session
+    does, for example through a proxy.
     """
     cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
     server: Any = getattr(section, "_server", None)
@@ -49,7 +49,7 @@ def section_index(section: Any, *caches: object) -> SectionIndex | None:
     index = _index_of(server, cache)
     if index is None:
         return None
-    if len(_recent) >= _MOST_RECENT:
+    if len(_recent) >= _MAX_RECENT:
         _recent.clear()
     sections = _recent.setdefault((id(server), id(cache)), (server, cache, server._token, {}))[3]
     if section.uuid:
@@ -76,17 +76,17 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
                 _share_client_identifier(server, folder)
                 index = _indexes[name] = _plexapi.from_server(server, folder, mappings=rules, **options)
             except (Error, OSError) as error:
-                # The caches work without an index.
+                # The caches also work without an index.
                 if folder not in _unusable:
                     _unusable.add(folder)
                     why = plain_text(error)
-                    host_log("Cache").warn(f"The index cannot be used, so Plex is asked for each file: {why}")
+                    host_log("Cache").warn(f"Cannot use the index, so every file costs requests to Plex: {why}")
                 return None
     return index
 
 
 def _share_client_identifier(server: Any, folder: str) -> None:
-    """Makes a new index use the host's client identifier. With its own, Plex would list one more device."""
+    """Gives a new index the host's client identifier, so that Plex does not list another device."""
     file = os.path.join(folder, "plexindex-client-id")
     identifier = server._headers().get("X-Plex-Client-Identifier")
     if os.path.exists(file) or not isinstance(identifier, str):
@@ -98,27 +98,26 @@ def _share_client_identifier(server: Any, folder: str) -> None:
 
 
 def warn_of_tls(section: SectionIndex, error: Error) -> None:
-    """Logs once that an index distrusts a certificate that the host trusts: then each answer costs requests again."""
+    """Warns once that the index rejects a certificate that the host accepts, so that every file costs requests."""
     name = str(section.index)
     if isinstance(error, TlsError) and name not in _unusable:
         _unusable.add(name)
-        # The error's own advice is an option of the index, which a user of the host cannot set.
+        # The error's own remedy is an option of the index, which a user of the host cannot set.
         host_log("Cache").warn(
-            "The index cannot be used, so Plex is asked for each file: it refuses the certificate of the server. A "
-            "certificate that is its own authority is such a one. In plex_url give the server's https://….plex.direct "
-            "address, or http in your own network; or give Plex a certificate that an authority in REQUESTS_CA_BUNDLE "
-            "has signed"
+            "Cannot use the index, so every file costs requests to Plex: the server's certificate is invalid, for "
+            "example since it is its own authority. Set plex_url to the server's https://….plex.direct address, or to "
+            "http on a network you control; or give Plex a certificate from an authority in REQUESTS_CA_BUNDLE"
         )
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:
-    """Returns whether an object really has plexapi's class. A mock may claim it."""
+    """Returns whether an object really has plexapi's class, which a mock may only claim."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and issubclass(type(thing), kind)
 
 
 def _verification(server: Any) -> bool | str | None:
-    """Returns the ``verify`` of ``requests`` for the server. None if the session does what an index cannot do."""
+    """Returns the ``verify`` of ``requests`` for the server; None if an index cannot connect as the session does."""
     requests: Any = sys.modules.get("requests")
     session: Any = getattr(server, "_session", None)
     if requests is None or type(session) is not requests.Session:

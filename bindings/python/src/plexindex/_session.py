@@ -1,4 +1,4 @@
-"""A handle: opening, calls in flight, closing. The methods of an index are in other modules."""
+"""An open handle: opening, running calls, closing. The methods of an index are in other modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import _constants as c
 from ._accelerator import closing_lock
 from ._answers import log_lines
 from ._errors import ClosedError, Error, InvalidArgumentError, error_for
-from ._library import Chosen, Selected, TableHandle
+from ._library import Chosen, Handle, Selected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,19 +25,17 @@ if TYPE_CHECKING:
     ChosenArg = Union[str, int, Chosen, None]
 
 
-def initial_state(native: Native, handle: int | None) -> dict[str, Any]:
-    """The attributes of a session before its first call, except for those that opening sets."""
-    # The accelerator reads the handle here. A close clears it first.
-    cell = ctypes.c_void_p(handle)
-    renewal = None, None
+def initial_state(native: Native, cell: bytearray) -> dict[str, Any]:
+    """Returns the attributes of a session before its first call, except for those that opening sets."""
     return {
         "_native": native,
         "_selected": {},
         "_tables": {},
         "_calls": {},
         "_wakeup": None,
+        # The accelerator reads the handle here. A close clears it first.
         "_cell": cell,
-        "_renewal": renewal,
+        "_renewal": (None, None),
     }
 
 
@@ -45,24 +43,25 @@ _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "
 
 
 def named_library(kind: int, selector: str) -> object:
-    """Returns a library as a request of JSON names it; None: all of them."""
+    """Returns a library as a request in JSON names it; None: all libraries."""
     return {_KINDS[kind]: selector} if kind in _KINDS else selector or None
 
 
 class Session:
-    """An open handle and the calls that are in flight on it.
+    """An open handle and its running calls.
 
-    The library cannot detect a call on a closed handle, so the session prevents it. A call registers itself first, and
-    then checks that the session is open. A close marks the session as closed, and then waits for registered calls.
+    The library cannot detect a call on a closed handle, so the session prevents such calls. A call registers itself
+    first, and then checks that the session is open. A close marks the session as closed, and then waits for registered
+    calls.
     """
 
     _native: Native
     _selected: dict[tuple[int, str], Selected]
-    _tables: dict[bytes, TableHandle]
-    # Calls in flight, with their fork generation. A dict: adding and removing are atomic.
+    _tables: dict[bytes, Handle]
+    # Running calls, with their fork generation. In a dict, adding and removing are atomic.
     _calls: dict[Call, int]
     _wakeup: Any
-    _cell: ctypes.c_void_p
+    _cell: bytearray
     _renewal: tuple[Renewal | None, Any]
 
     def __init__(
@@ -72,45 +71,44 @@ class Session:
         self._progress = progress
         self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
-        self.__dict__.update(initial_state(native, None))
+        self.__dict__.update(initial_state(native, bytearray(ctypes.c_void_p())))
         self._closing = closing_lock()
-        # Kept alive: the library calls it as long as the index is open.
+        # Keeps the callback alive: the library calls it as long as the index is open.
         self._renewal = renewal, options.renew_token
-        # A function and its arguments, without the token. Another process opens the same index with them.
+        # A function and its arguments without the token, by which another process opens the same index.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
-        status, text = _calls.call(native.open, ctypes.byref(options), ctypes.byref(self._cell))
+        handle = ctypes.c_void_p.from_buffer(self._cell)
+        status, text = _calls.call(native.open, ctypes.byref(options), ctypes.byref(handle))
         if status:
             raise self._failure(status, text)
-        self._handle = self._cell.value
+        self._handle = handle.value
         self._open = True
         _log.drain(native)
 
     def close(self) -> None:
-        """Closes the index. Calls that other threads have in flight end first; fetches are cut short (ClosedError).
+        """Closes the index. Running calls of other threads end first; their fetches end early with a ClosedError.
 
-        Closing again does nothing. From within a progress callback of this index it is refused.
+        A second close does nothing. A progress callback of this index must not close it.
         """
         this_thread = get_ident()
         if any(call.thread == this_thread and call.watch.reporting for call in list(self._calls)):
-            raise Error("an index cannot be closed from its progress callback: return False or raise to end the call")
+            raise Error("cannot close an index from its progress callback: return False or raise to end the call")
         self._open = False
         with self._closing:
             if self._handle is None:
                 return
-            self._cell.value = None
+            self._cell[:] = bytes(len(self._cell))
             self._native.wake_waiting(self._handle, None)
             if not self._wait_for_calls(this_thread):
-                # The interpreter is ending: the handle stays open until the process ends.
+                # The interpreter is ending, so the handle stays open until the process ends.
                 self._handle = None
                 return
-            # No fast lookup is running: it would hold the interpreter's lock, which this thread has.
-            for selected in list(self._selected.values()):
-                selected.retire()
-            for table in list(self._tables.values()):
-                table.retire()
-            handle, self._handle = self._handle, None
-            status, text = _calls.call(self._native.close, handle)
+            # No fast lookup is running, since this thread has the interpreter's lock.
+            for handle in [*self._selected.values(), *self._tables.values()]:
+                handle.retire()
+            pointer, self._handle = self._handle, None
+            status, text = _calls.call(self._native.close, pointer)
             failure = self._failure(status, text) if status else None
         _log.drain(self._native)
         if failure is not None:
@@ -121,7 +119,7 @@ class Session:
             if self._handle is not None:
                 self.close()
         except Exception:
-            # At the interpreter's end modules are half unloaded, and no caller is left for an error.
+            # At the end of the interpreter, modules may be unloaded, and no caller can handle an error.
             pass
 
     def _query(
@@ -137,7 +135,7 @@ class Session:
         reserve: int = 0,
         buffer: bool = True,
     ) -> tuple[int, bytes | bytearray]:
-        """Calls a function with a plexindex_query, and perhaps a count and a buffer. Returns status and answer."""
+        """Calls a function with a plexindex_query. Returns status and answer."""
         call = _calls.take()
         try:
             self._begin(call, progress)
@@ -158,8 +156,8 @@ class Session:
     def _request(
         self, method: str, deadline: float | None = None, progress: ProgressArg = None, /, **request: Any
     ) -> tuple[int, Any]:
-        """Calls a method of plexindex_call(). Returns its status and its answer, which an error has, too."""
-        # Imported at first use: most hosts need neither this module nor JSON.
+        """Calls a method of plexindex_call(). Returns its status and its answer."""
+        # Imported at first use, since most hosts do not need JSON.
         from . import _call
 
         call = _calls.take()
@@ -199,14 +197,14 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: ChosenArg | Session | TableHandle,
+        library: ChosenArg | Session | Handle,
         reserve: int | None = None,
     ) -> bytes:
         """Makes a call and returns its answer; see :meth:`_ask`."""
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
     def _run_command(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
-        """Makes a call without an answer, and passes on its log lines."""
+        """Makes a call without an answer, and passes on log lines."""
         self._ask(function, *arguments, library=library)
         _log.drain(self._native)
 
@@ -214,14 +212,14 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: ChosenArg | Session | TableHandle,
+        library: ChosenArg | Session | Handle,
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
         """Makes a call and returns its status and answer.
 
-        ``library``: the first argument: self for the handle, a library, or a table.
-        ``reserve``: the call fills a buffer of at least this size. ``detach``: a large answer is not copied.
+        ``library``: the first argument: self for the handle, a library, or a table. ``reserve``: the minimum size of
+        the buffer, if the call fills one. ``detach``: do not copy a large answer.
         """
         call = _calls.take()
         try:
@@ -232,7 +230,7 @@ class Session:
             if isinstance(library, Session):
                 pointer = self._handle
             else:
-                pointer = library.pointer if isinstance(library, TableHandle) else self._library_pointer(library)
+                pointer = library.pointer if isinstance(library, Handle) else self._library_pointer(library)
             if reserve is None:
                 return self._check(call, call.run(function, pointer, *arguments)), b""
             call.reserve(reserve)
@@ -242,7 +240,7 @@ class Session:
             self._done(call)
 
     def _lookup_counted(self, library: int, path: bytes) -> bytes | None:
-        """plexindex_lookup_key() as a call in flight, for interpreters without a global lock."""
+        """Calls plexindex_lookup_key() as a registered call, for interpreters without a global lock."""
         call = _calls.take()
         try:
             self._calls[call] = _calls.ForkCount.number
@@ -299,7 +297,7 @@ class Session:
         failure._answer = answer
         if status == c.ABORTED and not self._open:
             raise ClosedError("the index was closed during this call") from failure
-        if status == c.ABORTED and _ending.refused():
+        if status == c.ABORTED and _ending.has_begun():
             raise self._closed_error() from failure
         raise failure
 
@@ -312,14 +310,14 @@ class Session:
 
     def _closed_error(self) -> ClosedError:
         if self._open:
-            return ClosedError("the Python interpreter is ending: only the thread that ends it may still ask")
+            return ClosedError("the Python interpreter is ending: only its last thread can still use plexindex")
         return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
 
     def _begin(self, call: Call, progress: ProgressArg) -> None:
-        """Registers a call that may call back; :meth:`_done` ends it."""
+        """Registers a call with callbacks. Call :meth:`_done` at its end."""
         self._calls[call] = _calls.ForkCount.number
         _ending.inside[call] = call.thread
-        if not self._open or _ending.refused():
+        if not self._open or _ending.has_begun():
             raise self._closed_error()
         call.watch.session = self
         call.watch.listener = self._progress if progress is None else _convert.callback("progress", progress)
@@ -339,16 +337,16 @@ class Session:
                 pass
 
     def _wait_for_calls(self, this_thread: int) -> bool:
-        """Waits for calls in flight. False if the interpreter has ended their threads."""
+        """Waits for running calls. Returns False if the interpreter has ended their threads."""
         wakeup = allocate_lock()
         wakeup.acquire()
         self._wakeup = wakeup
         while True:
-            # A registered call of this thread has ended: an interruption kept it from being removed.
+            # A registered call of this thread has ended: an interruption prevented its removal.
             forks = _calls.ForkCount.number
             if not any(call.thread != this_thread and began == forks for call, began in list(self._calls.items())):
                 return True
             if sys.is_finalizing():
                 return False
-            # The time-out is for a call that was interrupted before it could wake this thread.
+            # The time-out is for a call that an interruption kept from waking this thread.
             wakeup.acquire(timeout=0.5)

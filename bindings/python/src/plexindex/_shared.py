@@ -1,8 +1,8 @@
-"""Facts about the log that several hosts share."""
+"""The state of the log that several hosts share."""
 
 from __future__ import annotations
 
-from ._facts import Fields
+from ._library import Fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Sharing(Protocol):
-        """An index, as a follower needs it."""
+        """The parts of an index that a follower uses."""
 
         @property
         def is_open(self) -> bool: ...
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class SharedView(Fields):
-    """What the shared log holds of one server as one user sees it. In :attr:`SharedStatus.views`."""
+    """The entries of the shared log for one server and user. In :attr:`SharedStatus.views`."""
 
     __slots__ = ("age", "bytes", "entries", "hosts", "last", "own", "server", "user")
 
     server: str
     """The server's machine identifier."""
     user: str
-    """The user's name, if the hosts set ``user``; otherwise ``#`` and the beginning of a hash."""
+    """The user's name, if the hosts set ``user``; otherwise ``#`` and part of a hash."""
     own: bool
     """Whether this index is one of these hosts."""
     last: int
     """The number of the last entry."""
     age: float | None
-    """Seconds since the last entry was written; None before the first."""
+    """Seconds since the last entry; None before the first."""
     entries: dict[str, int]
     """Number of entries by kind: ``"probe"``, ``"listing"``, ``"item"``, ``"match"``, ``"invalid_item"``,
     ``"invalid_path"``, ``"invalid_library"``, ``"hint"`` and ``"search"``. Kinds without entries are missing."""
     hosts: int
-    """Hosts that wrote something that is there. A folder that was moved counts as another host."""
+    """Hosts with entries. A moved folder counts as another host."""
     bytes: int
     """Size of the entries and listings."""
 
@@ -51,29 +51,29 @@ class SharedView(Fields):
 
 
 class SharedStatus(Fields):
-    """What the shared log holds, and how far this folder is behind. Made by :meth:`Index.shared_status`."""
+    """The state of the shared log and of this folder. Made by :meth:`Index.shared_status`."""
 
     __slots__ = ("address", "behind", "error", "error_kind", "reachable", "server", "taken", "undelivered", "views")
 
     address: str
-    """Its address, without a password."""
+    """The address of the log, without a password."""
     reachable: bool
-    """Whether it answered."""
+    """Whether the log answered."""
     error: str | None
-    """Why it did not answer, or takes no writes of this role, and the remedy; None if it does both."""
+    """Why the log did not answer, or does not accept writes of this role, and the remedy; None if it works."""
     error_kind: str | None
     """The kind of this error, such as ``"connect"``, ``"unauthorized"`` or ``"forbidden"``."""
     server: str | None
-    """The machine identifier of this index's server; None while it is not known."""
+    """The machine identifier of this index's server; None while unknown."""
     taken: int | None
-    """The number of the last entry that this folder has taken; None if it has taken none yet."""
+    """The number of the last entry that this folder has applied; None before the first."""
     undelivered: int | None
-    """Entries of this folder that wait to be delivered."""
+    """Entries of this folder that are not delivered yet."""
     behind: int | None
-    """Entries of other hosts of this server and user that this folder has not taken yet. None where that is not known,
-    as before the server has accepted the token."""
+    """Entries of other hosts for this server and user that this folder has not applied yet. None while unknown, for
+    example before the server has accepted the token."""
     views: list[SharedView]
-    """What the log holds, for each server and user. Empty if it did not answer."""
+    """The entries by server and user. Empty if the log did not answer."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedStatus:
@@ -81,19 +81,19 @@ class SharedStatus(Fields):
         return super().from_json({**entry, "views": list(map(SharedView.from_json, entry["views"]))})
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields by name."""
+        """Returns all fields by name."""
         return {**super().as_dict(), "views": [view.as_dict() for view in self.views]}
 
     def __repr__(self) -> str:
         if self.error is None:
             return f"<plexindex.SharedStatus {self.address}: reachable>"
-        # The error names the address.
+        # The error has the address.
         state = "read-only" if self.reachable else "not reachable"
         return f"<plexindex.SharedStatus {state}: {self.error}>"
 
 
 class Following:
-    """Follows the shared log from the beginning of a ``with`` block to its end. Made by :meth:`Index.follow_shared`."""
+    """Follows the shared log within a ``with`` block. Made by :meth:`Index.follow_shared`."""
 
     def __init__(self, index: Sharing) -> None:
         self._index = index
@@ -103,10 +103,10 @@ class Following:
         return self
 
     def progress(self) -> dict[str, Any]:
-        """How far this folder is, without asking the log: ``address``, ``taken`` (the number of the last entry that it
-        has, or None) and ``undelivered`` (entries that wait, or None). Log lines of the library are passed on.
+        """Returns ``address``, ``taken`` and ``undelivered`` as in :class:`SharedStatus`, without asking the log.
+        Passes on log lines of the library.
         """
-        # It follows already: a second time changes nothing.
+        # A second "follow" changes nothing.
         found = self._index._share("follow")["folder"]
         return {name: found.get(name) for name in ("address", "taken", "undelivered")}
 

@@ -10,10 +10,7 @@ if TYPE_CHECKING:
 
 
 class Stats:
-    """Statistics of an index, as they were when asked for. Counts are of this index's life where nothing else is said.
-
-    ``stats.as_dict()`` gives all of it as plain numbers and dictionaries.
-    """
+    """Statistics of an index at one moment. Counts start when the index is opened, unless a field says otherwise."""
 
     __slots__ = (
         *("answers", "bytes_received", "calls", "calls_seconds", "disk_bytes", "events", "evictions", "failures"),
@@ -27,59 +24,60 @@ class Stats:
     lookup_misses: int
     """Fast lookups that found nothing."""
     stale_answers: int
-    """Answers given although their listing had expired."""
+    """Answers from expired listings."""
     requests: dict[str, int]
-    """Requests sent, retries included, by kind: ``"identity"``, ``"probe"``, ``"page"``, …"""
+    """Requests by kind, including retries: ``"identity"``, ``"probe"``, ``"page"``, …"""
     bytes_received: int
-    """Bytes of answers' bodies on the wire."""
+    """Bytes of the bodies of answers, as transferred."""
     store_requests: int
-    """Requests over the life of the store, all processes, as last written."""
+    """Requests of all processes since the store was created, as last written."""
     store_answers: int
-    """Answers over the life of the store, all processes, as last written."""
+    """Answers of all processes since the store was created, as last written."""
     listings: int
-    """Full listings completed."""
+    """Complete full listings."""
     network_seconds: float
-    """Time spent waiting for the server."""
+    """Time of waiting for the server."""
     parse_seconds: float
-    """Time spent reading the server's answers: decompressing and parsing."""
+    """Time of decompressing and parsing the server's answers."""
     store_seconds: float
-    """Time spent reading and writing the store."""
+    """Time of reading and writing the store."""
     segment_seconds: float
-    """Time spent building and opening segments."""
+    """Time of building and opening segments."""
     match_seconds: float
-    """Time spent matching, fast lookups not included."""
+    """Time of matching, without fast lookups."""
     wait_seconds: float
-    """Time spent waiting for other fetches to end, and before requests were tried again."""
+    """Time of waiting for other fetches, and before retries."""
     calls: int
-    """Questions, refreshes and recordings; fast lookups not included."""
+    """Questions, refreshes and recordings, without fast lookups."""
     calls_seconds: float
-    """Time that these took in all. The parts may add up to more: a page is stored while the next one is fetched."""
+    """Total time of these calls. The parts may add up to more, since plexindex stores a page while fetching the next.
+    """
     slow_calls: int
-    """How many of them took longer than ``slow`` of :func:`plexindex.open`."""
+    """Calls that took longer than ``slow`` of :func:`plexindex.open`."""
     items: int
-    """Items listed now, in all libraries of this view."""
+    """Listed items in all libraries of this view."""
     matches: int
-    """Confirmed matches recorded now."""
+    """Confirmed matches."""
     libraries: int
-    """Libraries known now."""
+    """Known libraries."""
     disk_bytes: int
-    """Bytes that the store takes on disk, segments included."""
+    """Size of the store on disk, including segments."""
     size_limit: int
-    """Bytes that the folder may take; 0: no limit."""
+    """Maximum bytes of the folder; 0: no limit."""
     over_limit: int
-    """Bytes by which the part that must stay exceeds the limit. Not 0: the limit is too small."""
+    """Bytes beyond the limit that plexindex cannot remove. Not 0: the limit is too small."""
     evictions: int
-    """Libraries that were removed for a limit over the life of the store, by all processes."""
+    """Libraries that any process removed because of a limit, since the store was created."""
     sequence: int
     """The store's change sequence."""
     events: int
-    """Events about libraries that the server sent, or that were given to ``notify``."""
+    """Events about libraries, from the server or ``notify``."""
     hints: int
-    """Writes because of events. Several events share a write."""
+    """Writes because of events. Several events may share a write."""
     failures: int
-    """Old answers given because the server did not answer, or its answer could not be stored."""
+    """Cached answers that were used because the server did not answer, or its answer could not be stored."""
     last_failure: str | None
-    """The reason of the last one; None once the server answers again."""
+    """The reason of the last failure; None after the server has answered again."""
 
     def __init__(self, raw: CStats) -> None:
         for name in self.__slots__:
@@ -101,7 +99,7 @@ class Stats:
         return sum(self.answers.values())
 
     def as_dict(self) -> dict[str, object]:
-        """All fields by name; the dictionaries are copies."""
+        """Returns all fields by name. The dictionaries are copies."""
         values: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
         return {name: dict(value) if isinstance(value, dict) else value for name, value in values.items()}
 
@@ -113,9 +111,9 @@ class Stats:
 
 
 class Profile:
-    """How an index spent its time, without fast lookups. Made by :meth:`Index.profile`.
+    """The time of an index's calls in seconds, without fast lookups. Made by :meth:`Index.profile`.
 
-    Times are in seconds. The parts may add up to more than the whole: a page is stored while the next one is fetched.
+    The parts may add up to more than the total, since plexindex stores a page while fetching the next.
     """
 
     __slots__ = (
@@ -126,15 +124,15 @@ class Profile:
     calls: int
     """Questions, refreshes and recordings."""
     slow_calls: int
-    """How many of them took longer than ``slow`` of :func:`plexindex.open`."""
+    """Calls that took longer than ``slow`` of :func:`plexindex.open`."""
     seconds: float
-    """Time that they took in all."""
+    """Total time of the calls."""
     server: float
     """Waiting for the server."""
     requests: int
     """Requests to the server."""
     parsing: float
-    """Reading its answers: decompressing and parsing."""
+    """Decompressing and parsing answers."""
     store: float
     """Reading and writing the store."""
     segments: float
@@ -142,7 +140,7 @@ class Profile:
     matching: float
     """Matching."""
     waiting: float
-    """Waiting for other fetches to end, and before requests were tried again."""
+    """Waiting for other fetches, and before retries."""
 
     def __init__(self, stats: Stats) -> None:
         self.calls, self.slow_calls, self.seconds = stats.calls, stats.slow_calls, stats.calls_seconds
@@ -151,7 +149,7 @@ class Profile:
         self.matching, self.waiting = stats.match_seconds, stats.wait_seconds
 
     def as_dict(self) -> dict[str, float]:
-        """All fields by name."""
+        """Returns all fields by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The items that the drop-in returns. A host writes to them, so they must agree with what Plex has now."""
+"""The items that the drop-in returns. A host edits them, so they must agree with Plex's present state."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from ._light import Facts
     from ._plexapi import SectionIndex
 
-# Attributes that a search gives whole.
+# Attributes that a search returns completely.
 _OF_SEARCHES = frozenset(("key", "ratingKey", "title", "type", "media", "locations", "librarySectionTitle"))
 # Attributes of films that hosts read, and that plexapi's episodes and tracks lack.
 _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (), "genres": (), "collections": ()}
 
 
 class SyncItem(LightItem):
-    """An item of the index. Its key, type and files are known; all else comes from plexapi's object, fetched once.
+    """An item of the index. Key, type and files come from the index, and all else from plexapi's object, fetched once.
 
-    An index may be an hour old. So the fetched object must have the file by which the item was found. Otherwise the
-    item is invalidated in the index, and the host's 'not found' is raised, unless the item has the searched path.
+    A listing may be an hour old, so the fetched object must have the file that matched. Otherwise this class
+    invalidates the item in the index, and raises the host's 'not found' unless the item has the searched path.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class SyncItem(LightItem):
         fetched: Callable[[Any], None] | None = None,
         stale: Callable[[], None] | None = None,
     ) -> None:
-        """``asked``: the searched path, in each spelling. ``fetched``: called with the title once the item came.
-        ``stale``: called when the item is gone.
+        """``asked``: the searched path, in each spelling. ``fetched``: called with the title of the fetched item.
+        ``stale``: called if the item is gone.
         """
         super().__init__(section, item)
         self._asked, self._on_fetched, self._on_stale = asked, fetched, stale
@@ -59,7 +59,7 @@ class SyncItem(LightItem):
         return self.full().guids  # type: ignore[no-any-return]
 
     def full(self) -> Any:
-        """The plexapi object: one request, the first time."""
+        """Returns the plexapi object. Sends one request, the first time."""
         if self._light_full is None:
             path = getattr(self._light_item, "path", None)
             facts = None if path else self._facts()
@@ -76,7 +76,7 @@ class SyncItem(LightItem):
                 section.index.invalidate_item(self._light_item.rating_key, section.library)
                 if not any(same_file(path, list(locations)) for path in self._asked):
                     self._light_full = None
-                    raise not_found("Plex has other files now for the item that an index named: it is asked again")
+                    raise not_found("the item of the index has other files in Plex now: retry")
             if self._on_fetched is not None:
                 self._on_fetched(fetched.title)
         return self._light_full
@@ -88,10 +88,10 @@ class SyncItem(LightItem):
 
 
 class FoundItem:
-    """An item that a search in plexapi found. A search gives some of its actors and genres only, and a host writes such
-    lists back whole: so the item is fetched once, before anything but its name and its files is read.
+    """An item from a search in plexapi. A search returns only some actors and genres, and a host writes such lists
+    back. So the first read of another attribute than name and files fetches the whole item.
 
-    Episodes and tracks have empty values for the attributes of films that they lack and hosts read.
+    Episodes and tracks have empty values for attributes of films that hosts read.
     """
 
     def __init__(self, item: Any) -> None:

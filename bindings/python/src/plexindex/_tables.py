@@ -1,12 +1,11 @@
 """Tables of bytes by name for plexindex.compat, in a folder that is opened when needed."""
 
-from __future__ import annotations
-
 import os
 
 from . import _constants as c
 from . import _convert
 from ._accelerator import closing_lock
+from ._lazy_index import LazyIndex
 from ._open import open as open_index
 
 TYPE_CHECKING = False
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ._index import Index
-    from ._library import TableHandle
+    from ._library import Handle
     from ._mapping import MappingArg
     from ._native import Native
 
@@ -32,13 +31,13 @@ PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
 
 
 def name_of(text: object) -> bytes:
-    """Returns a unique name for a text: its bytes, or a digest if it is long. Other values are formatted first."""
+    """Returns a unique name for a text, or for the text of another value: its bytes, or a digest if it is long."""
     raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
     if len(raw) <= _LONGEST_NAME:
         return raw
     from hashlib import blake2b
 
-    return b"\xff" + blake2b(raw).digest()  # begins no UTF-8
+    return b"\xff" + blake2b(raw).digest()  # UTF-8 never starts with this byte
 
 
 def whole(limit: object) -> int:
@@ -49,7 +48,7 @@ def whole(limit: object) -> int:
         return _MAX_LIMIT
 
 
-def _ttl_ms(ttl: float | None) -> int:
+def _ttl_ms(ttl: "float | None") -> int:
     if ttl is None:
         return c.TTL_NEVER
     if not ttl > 0:
@@ -57,32 +56,32 @@ def _ttl_ms(ttl: float | None) -> int:
     return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
 
 
-# The library's remedies that only a program can follow, and what the user of a host can do.
+# Remedies of the library that only a program can follow, and remedies for users of the host.
 _REMEDIES = {
-    "choose a cache_dir that this user may write": "make it, and all in it, writable for the user that Stash runs as",
+    "choose a cache_dir that this user may write": "make the folder and its files writable for the user of Stash",
     ", or choose another cache_dir": "",
     "; choose another cache_dir": "",
     "cache_dir ": "the folder ",
 }
 
 
-def plain_text(error: Exception) -> str:
-    """Returns the text of an error for users. For an ``OSError`` it names the file and a remedy, and no number."""
+def plain_text(error: "Exception") -> str:
+    """Returns the text of an error for users of the host, with a remedy."""
     if not isinstance(error, OSError) or not error.strerror:
         text = str(error)
-        # A user of the host cannot choose the folder, which is one of the host's data.
+        # A user of the host cannot choose the folder.
         for theirs, ours in _REMEDIES.items():
             text = text.replace(theirs, ours)
         return text
-    remedy = "remove what is in its place, or make its folder writable for this program"
-    return f"{error.filename} cannot be made or written ({error.strerror}): {remedy}"
+    remedy = "remove the file in its place, or make its folder writable for this program"
+    return f"cannot create or write {error.filename} ({error.strerror}): {remedy}"
 
 
 class TableStore:
     """The tables in a folder. A call after a close opens them again."""
 
-    def __init__(self, folder: str, limit: object, mappings: Iterable[MappingArg] = ()) -> None:
-        """Opens the tables, and creates missing folders. Refuses invalid mappings."""
+    def __init__(self, folder: str, limit: object, mappings: "Iterable[MappingArg]" = ()) -> None:
+        """Opens the tables, and creates missing folders. Raises an error for invalid mappings."""
         # Absolute, since the current folder may change before the tables are opened again.
         self.folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
@@ -95,7 +94,7 @@ class TableStore:
             raise type(error)(plain_text(error)) from error
         self.index()  # reports errors now
 
-    def index(self) -> Index:
+    def index(self) -> "Index":
         """Returns the open index; opens it if it was closed."""
         found = self._open
         if found is not None and found.is_open:
@@ -117,13 +116,13 @@ class TableStore:
         if found is not None:
             found.close()
 
-    def run(self, work: Callable[..., T], *arguments: Any) -> T:
+    def run(self, work: "Callable[..., T]", *arguments: "Any") -> "T":
         """Calls a function with the index; retries if another thread closed it meanwhile."""
         for _ in range(_MAX_RETRIES):
             try:
                 return work(self.index(), *arguments)
             except Exception as error:
-                # Imported here: it takes long, and most processes need none of the errors.
+                # Imported here, since the import takes long, and most processes need no errors.
                 from ._errors import ClosedError, StoreError
 
                 if not isinstance(error, ClosedError):
@@ -131,22 +130,22 @@ class TableStore:
                     raise
         return work(self.index(), *arguments)
 
-    def handle(self, table: bytes) -> TableHandle:
-        """Returns the handle of a table, valid until the index is closed."""
-        return self.run(_handle, table)
+    def cell(self, table: bytes) -> bytearray:
+        """Returns the memory that holds a table's handle. A close clears it."""
+        return self.run(_cell, table)
 
     def _ask(
-        self, function: Callable[[Native], Any], table: bytes, *arguments: Any, reserve: int | None = None
-    ) -> tuple[int, bytes | bytearray]:
+        self, function: "Callable[[Native], Any]", table: bytes, *arguments: "Any", reserve: "int | None" = None
+    ) -> "tuple[int, bytes | bytearray]":
         """Calls a function with the handle of a table."""
 
-        def work(index: Index) -> tuple[int, bytes | bytearray]:
+        def work(index: "Index") -> "tuple[int, bytes | bytearray]":
             handle, call = _handle(index, table), function(index._native)
             return index._ask(call, *arguments, library=handle, reserve=reserve, detach=reserve is not None)
 
         return self.run(work)
 
-    def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
+    def get(self, table: bytes, name: bytes) -> "bytes | bytearray | None":
         """Returns a value that has not expired."""
         status, value = self._ask(lambda native: native.table_get, table, name, len(name), reserve=0)
         return value if status == c.OK else None
@@ -155,7 +154,7 @@ class TableStore:
         """Returns whether there is a value, without reading it."""
         return self._ask(lambda native: native.table_get, table, name, len(name), None)[0] == c.OK
 
-    def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
+    def put(self, table: bytes, name: bytes, value: bytes, ttl: "float | None" = None) -> None:
         """Stores a value. ``ttl``: seconds until it expires; 0 or less: at once; None: never."""
         self._ask(lambda native: native.table_put, table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
 
@@ -163,18 +162,28 @@ class TableStore:
         """Removes a value. A missing one is no error."""
         self._ask(lambda native: native.table_remove, table, name, len(name))
 
-    def write(self, ops: list[Op], ttl: float | None) -> None:
+    def write(self, ops: "list[Op]", ttl: "float | None") -> None:
         """Makes many changes, all or none."""
         self.run(_write, ops, _ttl_ms(ttl), self._limit)
 
-    def count(self, table: bytes | None = None) -> int:
+    def count(self, table: "bytes | None" = None) -> int:
         """Returns the number of values, of all tables unless one is given."""
         found: int = self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
         return found
 
-    def clear(self, table: bytes | None = None) -> None:
+    def clear(self, table: "bytes | None" = None) -> None:
         """Removes all values, of one table in the same time whatever their number."""
         self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
+
+    def host_paths(self, paths: "list[str]") -> "list[str]":
+        """Returns the host's paths for paths of the server, by the mappings."""
+        from ._call import text_of
+
+        def host_path(index: "Index", path: str) -> str:
+            found = index.call("mappings.to_host", {"path": path.encode("utf-8", "surrogateescape")})
+            return text_of(found["path"]) or ""
+
+        return [self.run(host_path, path) for path in paths]
 
     def disk_bytes(self) -> int:
         """Returns the size of the folder on disk in bytes."""
@@ -186,19 +195,27 @@ class TableStore:
 _FOLDING = b"="
 
 
-def _handle(index: Index, table: bytes) -> TableHandle:
+def _flags(table: bytes) -> int:
+    return c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
+
+
+def _cell(index: "Any", table: bytes) -> bytearray:
+    cell = LazyIndex._table_cell(index, table, _flags(table)) if type(index) is LazyIndex else None
+    return _handle(index, table).cell if cell is None else cell
+
+
+def _handle(index: "Index", table: bytes) -> "Handle":
     found = index._tables.get(table)
     if found is not None:
         return found
-    # Imported at first use, as below: importing compat must not take longer than the first answer.
+    # Imported at first use, since importing compat must be fast.
     import ctypes
 
-    from ._library import TableHandle
+    from ._library import Handle
 
     pointer = ctypes.c_void_p()
-    flags = c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
-    index._do(index._native.get_table, table, len(table), flags, ctypes.byref(pointer), library=index)
-    found = index._tables.setdefault(table, TableHandle(pointer.value or 0))
+    index._do(index._native.get_table, table, len(table), _flags(table), ctypes.byref(pointer), library=index)
+    found = index._tables.setdefault(table, Handle(pointer.value or 0))
     if not index.is_open:
         # Another thread closed the index, and may have missed this handle.
         found.retire()
@@ -206,7 +223,7 @@ def _handle(index: Index, table: bytes) -> TableHandle:
     return found
 
 
-def _write(index: Index, ops: list[Op], ttl_ms: int, limit: int) -> None:
+def _write(index: "Index", ops: "list[Op]", ttl_ms: int, limit: int) -> None:
     from ._native import CBytes, CTableOp
 
     given = (CTableOp * len(ops))()

@@ -1,9 +1,8 @@
-"""Reads a path: titles to search Plex for, and signs that it belongs to another item.
+"""Finds titles in a path to search Plex for, and evidence that the path belongs to another item.
 
-The index has rules of its own for this (``matching::title_evidence``), which differ on purpose. The index
-asks for one title, since each costs a request; the drop-in asks for up to three, in the order of the host that it
-replaces. The index judges a path by words and editions against its listing; here plexapi's object is all that is known,
-and only a plain contradiction counts.
+The rules of the index (``matching::title_evidence``) differ on purpose. The index searches for one title, since each
+costs a request; the drop-in searches for up to three, as the original does. The index compares words and editions with
+its listing; here only plexapi's object is known, and only a clear contradiction counts.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _EPISODE = re.compile(
 _TRACK = re.compile(r"^\d{1,3}(?:-\d{1,3})?[ ._-]+")
 _SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|s)[ ._-]*(\d{1,4})", re.IGNORECASE)
 _SPECIALS = re.compile(r"specials|season[ ._-]*0+", re.IGNORECASE)
-# Additions to the name of a show, an album or a film in a folder's name.
+# Additions to the name of a show, an album or a film in the name of a folder.
 _ADDITIONS = re.compile(
     r"\([^)]*\)|\[[^]]*\]|\{[^}]*\}|(?<![^\W_])(?:complete|collection|the series)(?![^\W_]).*", re.IGNORECASE
 )
@@ -39,7 +38,7 @@ _EXAMINED = 4
 
 
 def titles(path: str) -> list[str]:
-    """Returns up to three titles from the file's name and its folder, the likeliest first."""
+    """Returns up to three titles from the names of the file and its folder, the likeliest first."""
     parts = components(path)
     stem = _stem(parts[-1]) if parts else ""
     folder = parts[-2] if len(parts) > 1 else ""
@@ -47,7 +46,7 @@ def titles(path: str) -> list[str]:
 
 
 def leaf_titles(path: str) -> list[str]:
-    """Returns titles for an episode or a track: the text behind its number."""
+    """Returns titles for an episode or a track: the text after its number."""
     parts = components(path)
     stem = _stem(parts[-1]) if parts else ""
     numbered = _EPISODE.search(stem)
@@ -100,7 +99,7 @@ def names_no_film(path: str, file: str) -> bool:
     return not any(map(str.isdigit, "".join(folders)))
 
 
-def tells(path: str, listed: list[str], facts: dict[str, object]) -> bool:
+def names_item(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     """Returns whether the path shares a folder with a listed file that has the item's title, show, artist or album.
 
     Common folders such as ``Season 01``, ``2024`` and ``BDMV/STREAM`` name no item.
@@ -118,7 +117,7 @@ def tells(path: str, listed: list[str], facts: dict[str, object]) -> bool:
 
 def _another_film(parts: list[str], folders: list[str], known: list[list[str]], facts: dict[str, object]) -> bool:
     year = facts.get("year")
-    # A folder that is only a year may be the year when the film was added.
+    # A folder that is only a year may say when the film was added.
     named = [folder for folder in folders if not folder.isdigit()]
     years = {int(text) for folder in named for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
     if not isinstance(year, int) or not years:

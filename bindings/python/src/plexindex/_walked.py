@@ -1,4 +1,4 @@
-"""Turns the findings of the library's walk of a disk into differences."""
+"""Converts the findings of the library's walk of a disk to differences."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
     from ._library import LibraryInfo
     from ._places import Places
 
-    # A file's path; whether another file differs in case only; why it is not listed as a single item; and a detail.
+    # Path of a file; whether another file differs in case only; why the file has no single item; a detail.
     OnDisk = tuple[bytes, bool, str, bytes]
 
 # Match kinds of a listed path.
 LISTED = ("confirmed", "exact", "mapped")
-# Per call: names to read, and folders to pass.
+# Per call: maximum numbers of names to read, and of folders to pass.
 _NAMES, _FOLDERS = 16_384, 4096
-# Leftovers in the folder of an unmounted disk: few names, left out by these rules.
+# An unmounted folder may have leftovers: few names, which these rules leave out.
 _FEW, _LEFTOVERS = 64, ("hidden", "system", "empty")
 # Maximum number of items that a reason names.
 _NAMED = 3
 _TEXTS = {
     "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
-    "not_fetched": "it lies in a folder of a library that was never fetched: refresh it first",
+    "not_fetched": "it lies in a folder of a library that was never fetched: refresh the library",
     "no_library": "no library has a folder above it",
     "mapping_missing": "Plex lists it below another root: a mapping is missing",
     "loop": "the link leads to a folder above it",
-    "linked": "it leads to {}, which is compared already, by another path",
-    "linked_itself": "it is compared already, by another path",
+    "linked": "it leads to {}, which is compared under another path",
+    "linked_itself": "it is compared under another path",
 }
 
 
 class Walk:
-    """Files and folders of the disk, compared with what is listed."""
+    """Compares files and folders of the disk with the listings."""
 
     def __init__(self, places: Places, without: Collection[str], progress: Callable[[int], object] | None) -> None:
         self._places, self._progress = places, progress
         self._rules = [rule for rule in _left_out.RULES if rule not in without]
         self.files = 0
-        """Media files that were found."""
+        """Number of media files found."""
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
         self.stop = Stoppable(places.index._progress)
-        """Ends the walk, and requests that have it as their progress, when nobody waits for them any more."""
+        """Ends the walk and its requests after a cancellation."""
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
-        """Yields the differences of a folder and everything below it, those of files with the file."""
+        """Yields the differences of a folder and everything below it, with the file if there is one."""
         for differences, files in self._pages(top, self._rules):
             for difference in differences:
                 yield None, difference
@@ -66,12 +66,12 @@ class Walk:
                 yield one, self._file_difference(one)
 
     def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
-        """Yields all media files below a folder outside every library, and differences for unreadable folders."""
+        """Yields all media files below a folder outside of all libraries, and differences for unreadable folders."""
         return self._pages(top, ["extension"])
 
     def _pages(self, top: bytes, rules: list[str]) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
         """Walks a folder. Yields the findings of each call: differences, and files not listed as a single item."""
-        # A stack: the last folder is read next. There may be as many as a library has films.
+        # A stack: the last folder is read next. It may have as many folders as a library has films.
         to_read: list[dict[str, Any]] = [{"kind": "folder", "path": top}]
         walk = None
         while True:
@@ -86,14 +86,14 @@ class Walk:
             differences: list[Difference] = []
             files: list[OnDisk] = []
             findings = found["findings"]
-            folders = next((at for at, one in enumerate(findings) if one["kind"] == "folder"), len(findings))
+            folders = next((number for number, one in enumerate(findings) if one["kind"] == "folder"), len(findings))
             to_read += reversed(findings[folders:])
             for one in findings[:folders]:
                 path, line = path_of(one["path"]), path_of(one.get("detail"))
                 if one["kind"] == "file":
                     files.append((path, one.get("twin", False), one["cause"], line))
                 elif one["kind"] == "unreadable":
-                    # A missing folder is no difference. The files that are listed below it are.
+                    # A missing folder is not a difference, but the listed files below it are.
                     if one["errno"] not in _on_disk.NOT_THERE:
                         differences.append(self.not_read(path, one["errno"], self._places.owners(path)))
                 else:
@@ -138,8 +138,8 @@ class Walk:
 
     def recheck(self, files: list[OnDisk]) -> Iterator[OnDisk]:
         """Yields those of the files that are still not listed as a single item."""
-        for at in range(0, len(files), _FOLDERS):
-            given = [{"kind": "file", "path": path, "twin": twin} for path, twin, *_ in files[at : at + _FOLDERS]]
+        for begin in range(0, len(files), _FOLDERS):
+            given = [{"kind": "file", "path": path, "twin": twin} for path, twin, *_ in files[begin : begin + _FOLDERS]]
             found = self._find(given, self._rules, once=True)
             self.files -= len(given)
             for one in found["findings"]:
@@ -177,14 +177,14 @@ class Walk:
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:
-    """Proposes a mapping: the folders that remain of both paths without their common end."""
+    """Proposes a mapping of the folders that remain without the common end of both paths."""
     text, host, server = _TEXTS["mapping_missing"], os.fsdecode(path), os.fsdecode(listed)
     pairs = zip(reversed(components(host)), reversed(components(server)))
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    # If only the case of the file name differs, the mapping would fit a single file.
+    # If the case of the file names differs, the mapping would match a single file.
     if common == 0:
         return text
-    return f"{text}: give {folder_of(host, common)} as the server's {folder_of(server, common)}"
+    return f"{text}: map {folder_of(host, common)} to the server's {folder_of(server, common)}"
 
 
 def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:

@@ -1,22 +1,18 @@
-"""A drop-in for the caches and the matcher of Stash2Plex: the same names and behaviour, without the waiting.
+"""A drop-in for the caches and the matcher of Stash2Plex: the same names and behaviour, and faster.
 
-Import it after the host's own classes, which stay in use where the package is missing or cannot be loaded::
+Import it after the host's own classes, which stay in use if the package is missing or cannot be loaded::
 
     try:
         from plexindex.compat import MatchCache, PlexCache
     except (ImportError, OSError) as error:
         log_info(f"plexindex is not used: {error}")
 
-Importing this module loads the shared library, so a library that cannot be loaded fails here and not at the first use.
-``docs/hosts.md`` has a script for that, what changes for the user, and how to go back.
+Importing this module loads the shared library, so that an invalid library fails here and not at the first use.
+``docs/hosts.md`` has a script for that, lists the changes for users, and says how to go back.
 """
-
-from __future__ import annotations
 
 from . import _accelerator, _lazy_index
 from ._match_cache import MatchCache
-from ._plex_cache import PlexCache
-from ._rows import extract as _extract_item_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +20,8 @@ if TYPE_CHECKING:
 
     from ._confidence import MatchConfidence
     from ._host_errors import NotFoundError
+    from ._plex_cache import PlexCache
+    from ._rows import extract as _extract_item_data
 
 __all__ = [
     "MatchCache",
@@ -42,9 +40,9 @@ if _lazy_index.load_fast(_accelerator.library_path()) is None:
     _native.load()
 
 
-# Loaded at the first answer: importing this module has to be fast.
-_find: Any = None
-_host_errors: Any = None
+# Loaded at the first answer, since importing this module must be fast.
+_find: "Any" = None
+_host_errors: "Any" = None
 
 
 def _load_rest() -> None:
@@ -55,11 +53,11 @@ def _load_rest() -> None:
     _host_errors, _find = errors, find
 
 
-def configure(*, not_found: Callable[[str], BaseException] | None = None, confidence: Any = None) -> None:
-    """Names the host's own types, for the whole process; None is the default. Stash2Plex needs no call of it.
+def configure(*, not_found: "Callable[[str], BaseException] | None" = None, confidence: "Any" = None) -> None:
+    """Sets the host's own types for the whole process; None is the default. Stash2Plex does not need this call.
 
-    ``not_found``: makes the exception for a path without an item; by default :class:`NotFoundError`. ``confidence``: an
-    enum that has the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
+    ``not_found``: creates the exception for a path without an item; by default :class:`NotFoundError`. ``confidence``:
+    an enum with the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
     """
     from ._host_errors import chosen
 
@@ -67,37 +65,37 @@ def configure(*, not_found: Callable[[str], BaseException] | None = None, confid
 
 
 def find_plex_items_with_confidence(
-    library: Any,
+    library: "Any",
     stash_path: str,
-    plex_path_prefix: str | None = None,
-    stash_path_prefix: str | None = None,
-    library_cache: Any = None,
-    match_cache: Any = None,
+    plex_path_prefix: "str | None" = None,
+    stash_path_prefix: "str | None" = None,
+    library_cache: "Any" = None,
+    match_cache: "Any" = None,
     debug_logging: bool = False,
-) -> tuple[Any, Any, list[Any]]:
-    """The item of a plexapi library that a file is: ``(confidence, item, candidates)``.
+) -> "tuple[Any, Any, list[Any]]":
+    """Finds the item of a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
-    One candidate gives high confidence. Several give low confidence and no item, and so does one that the path speaks
-    against: another library lists the path; it lies in a folder of a library that does not list it, unless only the
-    root differs; or it tells of another year, title, show, season, number or album. So does the recorded item if it has
-    other files by now and no other item has the file.
+    A single candidate has high confidence. Several candidates have low confidence and no item. So does a single
+    candidate that the path contradicts: another library lists the path; or a library does not list the path, though it
+    lies in one of its folders and not only the root differs; or the path names another year, title, show, season,
+    number or album. So does the recorded item if it has other files now and no other item has the file.
 
-    Raises a :class:`NotFoundError` when there is no candidate; the exception of the server's client when the server
-    cannot be reached, or refuses the token; and a ``ConnectionError`` for 5xx and 429, which is Stash2Plex's
-    ``PlexServerDown`` too when Plex is busy or starts (429, 502, 503, 504). If Stash2Plex is loaded, a refused token is
-    ``PlexServerDown``, too. The items raise the same when they ask Plex for more than the index knows.
+    Raises :class:`NotFoundError` without a candidate; the exception of the server's client if the server is unreachable
+    or rejects the token; and ``ConnectionError`` for 5xx and 429. If Plex is busy or starting (429, 502, 503, 504),
+    that exception is also Stash2Plex's ``PlexServerDown``, and so is the one for a rejected token if Stash2Plex is
+    loaded. The items raise the same exceptions when they request more from Plex than the index has.
 
     Args:
-        library: A plexapi section, a stand-in for one, or the result of :func:`plexindex.from_section`, which answers
-            from an index, with items that need no request.
+        library: A plexapi section, a stand-in for one, or the result of :func:`plexindex.from_section`, whose answers
+            come from an index and whose items need no request.
         stash_path: The file, as the host sees it.
         plex_path_prefix: A folder as the server sees it, and ...
         stash_path_prefix: ... the same folder as the host sees it.
-        library_cache: A :class:`PlexCache`. Its listings are matched first, and new search results and listings are
-            stored there.
-        match_cache: A :class:`MatchCache`. A match that the host recorded there is the answer while the server has the
-            item. This function records nothing: the host does so when it is sure.
-        debug_logging: Tell the logger ``plexindex`` of each step, with full paths, at level debug.
+        library_cache: A :class:`PlexCache`. The function matches its listings first, and stores search results and
+            listings in it.
+        match_cache: A :class:`MatchCache`. A match from the host is the answer as long as the server has the item. This
+            function records no match: the host does.
+        debug_logging: Log each step with full paths at level debug to the logger ``plexindex``.
 
     """
     if _find is None:
@@ -113,21 +111,26 @@ def find_plex_items_with_confidence(
 
         reraise(error, library)
     if not found:
-        why = "" if finder.is_listed else "; the library is not fully listed yet, and the next call goes on with that"
+        why = "" if finder.is_listed else "; the library is not fully listed yet: retry, and the next call resumes"
         raise _host_errors.not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
     if len(found) == 1 and finder.sure:
         return confidence("high"), found[0], found
     return confidence("low"), None, found
 
 
-def __getattr__(name: str) -> Any:
-    # Slow to import, so loaded at first use.
-    module: Any
-    if name == "MatchConfidence":
-        from . import _confidence as module
-    elif name == "NotFoundError":
-        from . import _host_errors as module
-    else:
+# By name, the module that is loaded at its first use: importing this module must be fast.
+_LATER = {
+    "MatchConfidence": ("_confidence", "MatchConfidence"),
+    "NotFoundError": ("_host_errors", "NotFoundError"),
+    "PlexCache": ("_plex_cache", "PlexCache"),
+    "_extract_item_data": ("_rows", "extract"),
+}
+
+
+def __getattr__(name: str) -> "Any":
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(module, name)
+    module, attribute = _LATER[name]
+    found = __import__(f"{__package__}.{module}", fromlist=[attribute])
+    value = globals()[name] = getattr(found, attribute)
     return value
