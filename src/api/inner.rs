@@ -152,7 +152,7 @@ impl Inner {
         }
         let owner = match self.renewing.refused_session() {
             // A token that another thread set since may be any user's.
-            Some(refused) => match self.reading.tokens.current_after(refused) {
+            Some(refused) => match self.reading.tokens.compare_current(refused) {
                 (session, true) => TokenOwner::SameAs(session),
                 (_, false) => TokenOwner::Any,
             },
@@ -180,7 +180,7 @@ impl Inner {
         }
         let renewed = is_new || self.renew(call);
         // The host's callback returns a token of the same user. A token that another thread sets may be any user's.
-        let (session, is_same_user) = tokens.current_after(call.session);
+        let (session, is_same_user) = tokens.compare_current(call.session);
         let whose = match began {
             _ if is_same_user => AllowedView::Any,
             Some(began) => self

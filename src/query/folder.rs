@@ -110,7 +110,7 @@ impl FolderQuestion<'_> {
             !row.due
                 && (look.searched || !sync.has_moved(row))
                 && sync
-                    .remembers(identity, row, SearchTarget::Folder(self.path))
+                    .has_recent_hit(identity, row, SearchTarget::Folder(self.path))
                     .unwrap_or(false)
         })
     }

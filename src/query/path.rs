@@ -97,7 +97,7 @@ impl Queries {
             }
             if told.elapsed() >= TICK {
                 told = Instant::now();
-                call.tell_progress()?;
+                call.report_progress()?;
             }
             // After a failure the server is not asked for the other paths.
             let call = Call {
@@ -142,7 +142,8 @@ impl PathQuestion<'_> {
             return Ok(false);
         }
         let sync = &look.queries.sync;
-        Ok((look.searched || !sync.has_moved(row)) && sync.remembers(identity, row, SearchTarget::Path(self.path))?)
+        Ok((look.searched || !sync.has_moved(row))
+            && sync.has_recent_hit(identity, row, SearchTarget::Path(self.path))?)
     }
 
     /// For a path that is not listed: the recorded item and its library's title, if that library does not list the item

@@ -1,12 +1,12 @@
 //! Sources of items: the trait [`Source`] and its implementations for the Plex HTTP API and Plex's own database.
 //!
-//! All network access and all reading of foreign files is here. Nothing here knows the store, the index or freshness: a
-//! source performs one operation and reports exactly what went wrong. The formats of keys and versions, paging and
-//! change detection stay behind `contract`.
+//! This folder has all network access and all reading of foreign files, except the shared log's. It does not know the
+//! store, the index or freshness: a source performs one operation and reports exactly what went wrong. `contract` hides
+//! the formats of keys and versions, paging and change detection.
 
-mod beside;
 mod contract;
 pub mod database;
+mod database_and_server;
 mod open;
 pub mod plex;
 

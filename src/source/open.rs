@@ -1,4 +1,4 @@
-//! Creates the source that the options name. Outside of its folder, a new source is named only here.
+//! Creates the source that the options name. A new kind of source has to be added here, and nowhere else.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 
-use super::beside::DatabaseBesideServer;
 use super::contract::{Kind, Meter, Source, View, Viewer};
 use super::database::{self, PlexDatabase};
+use super::database_and_server::DatabaseAndServer;
 use super::plex;
 
 /// Returns the kind of source that the options name, also while offline.
@@ -21,15 +21,15 @@ pub fn kind(options: &Options) -> &'static Kind {
     }
 }
 
-/// Returns the view of the source that the options name: its place and its user; `None` if they name no source. It also
-/// identifies the stored data while the index is offline.
+/// Returns the view that the options name: the location of the source and its user. Returns `None` if they name no
+/// source. The view identifies the stored data, also while the index is offline.
 #[must_use]
 pub fn view(options: &Options) -> Option<View> {
     if let Some(database) = &options.database {
         let file = database.to_string_lossy();
         return Some(View {
-            // The database with a server URL is a place of its own. Its data is used only once both are known to be one
-            // server.
+            // A database with a server URL is another location than the database alone: its data is used only after a
+            // check that both belong to one server.
             place: match &options.server_url {
                 Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
                 None => file.into_owned(),
@@ -58,34 +58,35 @@ pub fn check(options: &Options) -> Result<ValidOptions> {
     Ok(ValidOptions { server })
 }
 
-/// Creates the source that the options name; `None` if there is none or the index is offline. Connects nowhere yet.
+/// Creates the source that the options name. Returns `None` if they name none or the index is offline. Sends no
+/// request.
 ///
-/// `installation` returns the identifier of this installation; called only if there is a server. `meter` records every
-/// request. `clock` times the pause after a database could not be read.
+/// `installation_id` returns the identifier of this installation, and is called only if there is a server. `meter`
+/// records every request. `clock` times the pause after a failed read of a database.
 ///
 /// # Errors
-/// Those of `installation`.
+/// Those of `installation_id`.
 pub fn open(
     options: &Options,
-    checked: ValidOptions,
-    installation: impl FnOnce() -> Result<String>,
+    valid_options: ValidOptions,
+    installation_id: impl FnOnce() -> Result<String>,
     meter: Arc<dyn Meter>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<dyn Source>>> {
     if options.offline {
         return Ok(None);
     }
-    let server: Option<(Arc<dyn Source>, &str)> = match (options.server_url.as_deref(), checked.server) {
+    let server: Option<(Arc<dyn Source>, &str)> = match (options.server_url.as_deref(), valid_options.server) {
         (Some(url), Some(server)) => {
-            let server = plex::PlexHttp::of(server, options, &installation()?, meter)?;
+            let server = plex::PlexHttp::from_checked(server, options, &installation_id()?, meter)?;
             Some((Arc::new(server), url))
         }
         _ => None,
     };
     let database = options.database.as_deref();
-    let database = database.map(|named| Arc::new(PlexDatabase::with_clock(named, Arc::clone(clock))));
+    let database = database.map(|path| Arc::new(PlexDatabase::with_clock(path, Arc::clone(clock))));
     Ok(match (database, server) {
-        (Some(database), Some((server, url))) => Some(Arc::new(DatabaseBesideServer::new(
+        (Some(database), Some((server, url))) => Some(Arc::new(DatabaseAndServer::new(
             database,
             server,
             url.trim_end_matches('/'),

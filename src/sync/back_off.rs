@@ -9,12 +9,12 @@ use crate::platform::mutex::lock;
 use crate::source::Kind;
 use crate::stats::Counters;
 
-/// The pause after a failure while an old answer exists.
+/// The pause after a failure if stale answers are available.
 pub const BACK_OFF_MS: i64 = 15_000;
-/// The pause without an old answer: long enough for one batch of work, too short for a person to notice.
+/// The pause after a failure without stale answers: short, so that a person hardly notices it.
 pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 
-/// The last failure. While it is recent, stale answers are returned without a request.
+/// The last failure. While it is recent, plexindex returns stale answers and sends no request.
 pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -24,7 +24,8 @@ pub struct BackOff {
 
 struct LastFailure {
     error: Error,
-    at_ms: i64,
+    /// Time of the failure, Unix ms.
+    failed_ms: i64,
 }
 
 impl BackOff {
@@ -37,54 +38,54 @@ impl BackOff {
         }
     }
 
-    /// Its lock, held through a fork.
-    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &within(owner).failure))
+    /// Takes the lock of this struct, to hold it through a fork. `part`: returns this struct in its owner.
+    pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &part(owner).failure))
     }
 
-    /// Remembers that the server failed, or the store; logs it once.
+    /// Starts a pause after a failure of the server or the store. Logs the same failure only once.
     pub fn begin(&self, error: &Error) {
         self.counters.count_failure();
         let mut failure = lock(&self.failure);
-        if failure.as_ref().is_none_or(|known| known.error != *error) {
-            log::warn!("{}, serving cached answers: {error}", cannot(error, self.kind));
+        if failure.as_ref().is_none_or(|last| last.error != *error) {
+            log::warn!("{}; serving cached answers: {error}", cannot(error, self.kind));
         }
         *failure = Some(LastFailure {
             error: error.clone(),
-            at_ms: self.clock.now_ms(),
+            failed_ms: self.clock.now_ms(),
         });
     }
 
-    /// Ends the backoff because the server answered.
+    /// Ends the pause, because the server answered.
     pub fn end(&self) {
         if lock(&self.failure).take().is_some() {
             log::info!("answers are current again");
         }
     }
 
-    /// Ends the backoff: the next call sends a request.
+    /// Ends the pause without a request, so that the next call sends one.
     pub fn forget(&self) {
         *lock(&self.failure) = None;
     }
 
-    /// Returns the server's last failure, if more than `left_ms` of the pause after it remains.
-    pub fn last(&self, left_ms: i64) -> Option<Error> {
-        // If the clock was set back, the pause is over.
-        let pause = 0..BACK_OFF_MS - left_ms;
+    /// Returns the last failure, if more than `remaining_ms` of the pause after it remains.
+    pub fn last(&self, remaining_ms: i64) -> Option<Error> {
+        // A negative age means that the clock was set back: the pause is over.
+        let ages = 0..BACK_OFF_MS - remaining_ms;
         let now = self.clock.now_ms();
         lock(&self.failure)
             .as_ref()
-            .filter(|failure| pause.contains(&now.saturating_sub(failure.at_ms)))
+            .filter(|failure| ages.contains(&now.saturating_sub(failure.failed_ms)))
             .map(|failure| failure.error.clone())
     }
 
-    /// The text of the last failure, however old, until a request succeeds again.
+    /// Returns the text of the last failure, of any age; `None` after a request succeeded.
     pub fn text(&self) -> Option<String> {
         lock(&self.failure).as_ref().map(|failure| failure.error.to_string())
     }
 }
 
-/// Says which operation this error prevents.
+/// Returns a phrase that names the operation which the error prevents.
 pub fn cannot(error: &Error, kind: &Kind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "cannot store anything new".into(),

@@ -1,4 +1,4 @@
-//! One call of the host: what it may do, and its progress.
+//! One call of the host: its limits, and its progress.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
 
-/// Longest silence of a server during a query. Listings use the limit from the options: a scanning server may need long
-/// for a page.
-const QUESTION_SILENCE: Duration = Duration::from_secs(15);
+/// Maximum silence of a server during a query. Listings use the limit from the options, since a server that scans may
+/// need long for a page.
+const QUERY_SILENCE: Duration = Duration::from_secs(15);
 
-/// How long failures are retried during a query. Listings use the limit from the options.
-const QUESTION_RETRY: Duration = Duration::from_secs(3);
+/// Maximum time for retries during a query. Listings use the limit from the options.
+const QUERY_RETRY_TIME: Duration = Duration::from_secs(3);
 
 /// The views that may answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedView {
-    /// The view of the current token, whichever user it belongs to.
+    /// The view of the current token, for any user.
     Any,
     /// Only this view.
     Of(IdentityId),
@@ -30,15 +30,15 @@ pub enum AllowedView {
 /// The reason for a refresh of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshReason {
-    /// Its listing has expired.
+    /// The listing has expired.
     Due,
-    /// A path that should be listed is not: something may have changed before the listing expired.
+    /// A path is not in the listing: the library may have changed before the listing expired.
     Missing,
-    /// The host wants a check, whether the listing has expired or not.
+    /// The host requested a check, also of a listing that has not expired.
     Now,
-    /// Items were invalidated, and the source cannot fetch single items: a full listing is made.
+    /// Items were invalidated, and the source cannot fetch single items: a full listing is needed.
     Unverified,
-    /// The host wants a new listing, and accepts it without a second one.
+    /// The host requested a full listing, and accepts it without a second one to confirm it.
     Full,
 }
 
@@ -49,20 +49,20 @@ pub struct Call<'a> {
     pub library: Option<&'a Selection>,
     /// The deadline of the call, shared by all its jobs.
     pub deadline: Deadline,
-    /// How long the server may be silent; `None` for as long as the options allow.
+    /// Maximum silence of the server; `None` for the limit from the options.
     pub silence: Option<Duration>,
-    /// How long failures of the server are retried; `None` for as long as the options allow.
+    /// Maximum time for retries; `None` for the limit from the options.
     pub retry_for: Option<Duration>,
     /// The number of the token that the index had when the call began.
     pub session: u64,
-    /// The view that may answer if the call is repeated with a token that the host set meanwhile.
+    /// The view that may answer if the caller repeats the call with a new token.
     pub allowed_view: AllowedView,
-    /// If the server refuses the token, the call fails without an old answer, and the caller repeats it with another
-    /// token.
+    /// If the server rejects the token, the call fails without a stale answer, and the caller repeats the call with a
+    /// new token.
     pub renews: bool,
-    /// Whether the call sends no requests.
+    /// Whether the call must not send requests.
     pub offline: bool,
-    /// The failure of an earlier attempt: each step that needs the server fails with it, and sends no request.
+    /// The failure of an earlier attempt. Each step that needs the server fails with this error and sends no request.
     pub failure: Option<&'a Error>,
     /// Receives the progress of a fetch, on the caller's thread; `false` stops the fetch.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
@@ -74,8 +74,8 @@ impl<'a> Call<'a> {
         Self {
             library,
             deadline: Deadline::NONE,
-            silence: Some(QUESTION_SILENCE),
-            retry_for: Some(QUESTION_RETRY),
+            silence: Some(QUERY_SILENCE),
+            retry_for: Some(QUERY_RETRY_TIME),
             session,
             allowed_view: AllowedView::Any,
             renews: false,
@@ -85,8 +85,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Lets the host stop a call that works without requests.
-    pub fn tell_progress(&self) -> Result<()> {
+    /// Reports progress during work that sends no requests. Fails if the host stops the call.
+    pub fn report_progress(&self) -> Result<()> {
         let progress = Progress {
             library: None,
             items: 0,
@@ -94,12 +94,12 @@ impl<'a> Call<'a> {
             elapsed: Duration::ZERO,
         };
         match self.progress {
-            Some(goes_on) if !goes_on(&progress) => Err(aborted()),
+            Some(report) if !report(&progress) => Err(aborted()),
             _ => Ok(()),
         }
     }
 
-    /// The libraries of this call; `None` if it names an unknown one.
+    /// Returns the libraries of this call; `None` if the call names an unknown library.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         match self.library.map(|library| library.resolve(snapshot)).transpose()? {
@@ -116,14 +116,15 @@ impl<'a> Call<'a> {
 pub struct Progress<'a> {
     /// Title of the library; `None` before the first one is fetched, and while another process fetches.
     pub library: Option<&'a str>,
-    /// Items fetched, including those of an earlier, interrupted fetch.
+    /// Number of fetched items, including those of an earlier, interrupted fetch.
     pub items: u64,
-    /// Number of all items, if the server reports it.
+    /// Number of items in the library, if the server reports it.
     pub total: Option<u64>,
-    /// Time since this call began to fetch.
+    /// Time since the start of the fetch.
     pub elapsed: Duration,
 }
 
+/// The error for a call that the host stopped.
 pub fn aborted() -> Error {
     Error::new(
         Status::Aborted,

@@ -1,9 +1,11 @@
-//! Path searches: the server is asked about one path.
+//! Path searches on the server.
 //!
-//! If a library was never fetched and the caller has little time, one request may give the first answer. A path in a
-//! library's folder that is not listed may be new: one probe checks whether something moved, and one search whether the
-//! server has the file all the same. Only a hit with exactly this path counts; a search without a hit proves nothing.
-//! The store remembers searches, so that other processes do not repeat them.
+//! There are two uses. If a library was never fetched and the caller has little time, one search may find the answer.
+//! And if a path in a library's folder is not in the listing, the file may be new: one probe checks whether the library
+//! changed, and one search whether the server has the file.
+//!
+//! Only an item with exactly this path counts as a hit. A search without a hit proves nothing. The store records
+//! searches, so that other processes do not repeat them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,17 +24,17 @@ use crate::model::{IdentityId, Item, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::source::{Bounds, RequestKind, WantedPath};
 
-/// Longest wait of a search for other writers if an answer is at hand.
+/// Maximum time for a search if an answer without it is available.
 pub const SHORTLY: Duration = Duration::from_secs(1);
 
-/// Requests of this process, by kind.
+/// Number of requests by this process, by kind.
 pub type RequestCounts = [u64; RequestKind::COUNT];
-/// Most files of a folder search. A folder with more belongs to a library or contains many items: a listing is better.
+/// Maximum number of files in a folder search. A listing is better for a folder with more files.
 const MAX_FOLDER_FILES: usize = 1_000;
-/// Longest wait for a probe of another thread or process.
+/// Maximum wait for a probe of another thread or process.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
-/// The pause before the next probe for a path.
+/// Returns the pause before the next probe for a path, in ms.
 fn pause_after(outcome: ProbeOutcome) -> i64 {
     match outcome {
         ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => ASK_AWAY_AGAIN_MS,
@@ -50,7 +52,7 @@ pub enum SearchTarget<'q> {
 }
 
 impl SearchTarget<'_> {
-    /// Its number in the store. No path begins with a NUL.
+    /// Returns the key of the target in the store. The prefix of a folder begins with NUL, as no path does.
     fn hash(self) -> u64 {
         match self {
             Self::Path(path) => path.hash(),
@@ -60,30 +62,31 @@ impl SearchTarget<'_> {
 }
 
 impl Syncing {
-    /// Returns whether a recent search of this unfetched library found the target.
-    pub fn remembers(&self, identity: IdentityId, row: &LibraryRow, searched: SearchTarget<'_>) -> Result<bool> {
-        let search = SearchRows(&self.store).path_search(identity, row.id, searched.hash())?;
+    /// Returns whether a recent search of this library found the target.
+    pub fn has_recent_hit(&self, identity: IdentityId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
+        let search = SearchRows(&self.store).path_search(identity, row.id, target.hash())?;
         let now = self.clock.now_ms();
         Ok(freshness::is_remembered(search.as_ref(), &self.policy, now))
     }
 
-    /// Returns whether a local source is searched for a path in unfetched libraries. `false` after a few searches in a
-    /// short time: then fetching the listing is cheaper.
+    /// Returns whether to search a local source for a path in libraries that were never fetched. `false` after a few
+    /// searches in a short time: then a listing is cheaper.
     pub fn may_search(&self, identity: IdentityId) -> bool {
         let now = self.clock.now_ms();
         let searches = SearchRows(&self.store).last_path_search(identity, now - ASK_AGAIN_MS, now);
         searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
     }
 
-    /// Returns the error of the last probe for a path, by any process, if the server is not asked again yet. `None` if
-    /// the libraries were seen to be current since.
+    /// Returns the error of the last probe for a path by any process, while the pause after it lasts. Returns `None` if
+    /// a later probe found the libraries current.
     pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
-        let Some((last, ProbeOutcome::Failed(status))) = SearchRows(&self.store).last_probe_for_path(identity)? else {
+        let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
+        let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe else {
             return Ok(None);
         };
         let pause = pause_after(ProbeOutcome::Failed(status));
-        if freshness::is_over(Some(last), pause, now) || libraries.iter().all(|row| row.checked_ms > last) {
+        if freshness::is_over(Some(probed_ms), pause, now) || libraries.iter().all(|row| row.checked_ms > probed_ms) {
             return Ok(None);
         }
         Ok(Some(Error::new(
@@ -91,42 +94,43 @@ impl Syncing {
             format!(
                 "{} did not answer {} s ago; the next attempt is in {} s",
                 self.reading.kind().noun,
-                (now - last) / 1_000,
-                (last + pause - now + 999) / 1_000,
+                (now - probed_ms) / 1_000,
+                (probed_ms + pause - now + 999) / 1_000, // rounded up
             ),
         )))
     }
 
-    /// Returns the last failure, unless the server may be asked for a path again.
+    /// Returns the last failure, while the pause before the next request for a path lasts.
     pub fn recent_failure_for_path(&self) -> Option<Error> {
         let failure = self.recent_failure(0)?;
         let pause = pause_after(ProbeOutcome::Failed(Some(failure.status))).min(BACK_OFF_MS);
         self.recent_failure(BACK_OFF_MS - pause)
     }
 
-    /// The requests so far.
+    /// Returns the number of requests so far.
     pub fn request_counts(&self) -> RequestCounts {
         self.counters.read().requests
     }
 
-    /// Returns whether an error means that a deadline passed before anything was sent, which says nothing of the
-    /// server. `requests_before`: the request counts before.
+    /// Returns whether a deadline passed before the first request, so that the server is not the cause of the error.
+    /// `requests_before`: the request counts before the operation.
     pub fn was_not_asked(&self, error: &Error, requests_before: RequestCounts) -> bool {
         error.status == Status::Timeout && self.request_counts() == requests_before
     }
 
-    /// Stores the outcome of a probe for a path, for all processes. `requests_before`: the request counts before it.
+    /// Stores the outcome of a probe for a path, for all processes. `requests_before`: the request counts before the
+    /// probe.
     fn note_outcome<T>(
         &self,
         identity: IdentityId,
-        done: &Result<T>,
+        result: &Result<T>,
         deadline: Deadline,
         requests_before: RequestCounts,
     ) {
-        let outcome = match done {
+        let outcome = match result {
             Ok(_) => ProbeOutcome::Answered,
-            // The host stopped it, or left no time for it: the next query may probe again. A refused token says nothing
-            // about the tokens of other processes, nor about the next one of this process.
+            // The next query may probe again: the host stopped this probe or left no time for it, or the server
+            // rejected this token, which other processes may not use.
             Err(error)
                 if matches!(error.status, Status::Aborted | Status::Unauthorized)
                     || self.was_not_asked(error, requests_before) =>
@@ -137,59 +141,62 @@ impl Syncing {
         };
         let written = SearchRows(&self.store).note_probe_for_path(identity, self.clock.now_ms(), outcome, deadline);
         if let Err(error) = written {
-            log::debug!("cannot store whether the server answered: {error}");
+            log::debug!("cannot store the outcome of a probe: {error}");
         }
     }
 
-    /// Probes for a missing path that may be new, and merges changes. Not again within half a minute, or five seconds
-    /// if the server was away, and not if the libraries were probed after `since`. Returns the server's error, if any.
+    /// Probes libraries because of a missing path that may be new, and merges changes. Returns the server's error, if
+    /// any.
+    ///
+    /// Does nothing within half a minute after the last probe for a path, or within five seconds if the server was
+    /// unreachable; nor if the libraries were probed after `since`.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
         identity: IdentityId,
-        owners_without_it: &[LibraryRow],
+        libraries: &[LibraryRow],
         since: Sequence,
     ) -> Result<Option<Error>> {
-        // Waits for a probe under way. If it is still marked after the wait, its process was killed.
-        let may = || -> Result<bool> {
+        let is_due = || -> Result<bool> {
             let last = SearchRows(&self.store).last_probe_for_path(identity)?;
-            let over = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
-            let pause = over.map_or(0, |(_, outcome)| pause_after(outcome));
-            Ok(freshness::is_over(over.map(|(at, _)| at), pause, self.clock.now_ms()))
+            // A probe that is still marked as running here belongs to a killed process, since the lock is free.
+            let finished = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
+            let pause = finished.map_or(0, |(_, outcome)| pause_after(outcome));
+            let probed_ms = finished.map(|(probed_ms, _)| probed_ms);
+            Ok(freshness::is_over(probed_ms, pause, self.clock.now_ms()))
         };
-        if !may()? {
+        if !is_due()? {
             return Ok(None);
         }
         let call = Call {
             deadline: call.deadline.at_most(SHORTLY),
             ..*call
         };
-        let done = self.job(&call, |job| {
+        let result = self.job(&call, |job| {
             let deadline = job.bounds.deadline;
-            // A probe of another thread usually ends soon; it may also lead to a listing, which takes long.
+            // Another thread's probe usually ends soon, but it may lead to a listing, which takes long.
             let bounds = Bounds {
                 deadline: deadline.earliest(Deadline::after(PROBE_WAIT)),
                 ..job.bounds
             };
-            job.single_flight_within(bounds, &self.at_server("path_probe"), || {
-                if !may()? {
+            job.single_flight_within(bounds, &self.server_lock_name("path_probe"), || {
+                if !is_due()? {
                     return Ok(());
                 }
-                let under_way = ProbeOutcome::UnderWay;
-                SearchRows(&self.store).note_probe_for_path(identity, self.clock.now_ms(), under_way, deadline)?;
-                let mut owners = owners_without_it.iter();
-                let requests = self.request_counts();
-                let done =
-                    owners.try_for_each(|row| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop));
-                self.note_outcome(identity, &done, deadline, requests);
-                done
+                let running = ProbeOutcome::UnderWay;
+                SearchRows(&self.store).note_probe_for_path(identity, self.clock.now_ms(), running, deadline)?;
+                let requests_before = self.request_counts();
+                let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
+                let result = libraries.iter().try_for_each(update);
+                self.note_outcome(identity, &result, deadline, requests_before);
+                result
             })?;
             Ok(())
         });
-        Ok(done.err())
+        Ok(result.err())
     }
 
-    /// The path in the host's spelling, then after each mapping that fits.
+    /// Returns the path as the host gave it, then as each matching mapping translates it.
     fn spellings(&self, path: &Normal<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
@@ -199,36 +206,35 @@ impl Syncing {
         spellings
     }
 
-    /// Announces to the source which path is searched once its libraries are known.
+    /// Announces to the source that the caller will search for this path.
     pub fn expect_path(&self, path: &Normal<'_>) {
         if let Some(source) = &self.source {
             source.prefetch_path(&self.spellings(path));
         }
     }
 
-    /// Searches each of these libraries if a search is due. `unfetched`: none of them was ever listed, so a few
-    /// searches in a row are allowed. Returns the server's error, if any.
+    /// Searches each of these libraries if a search is due. Returns the server's error, if any. `unfetched`: no library
+    /// was ever listed, so a few searches in a row are allowed.
     pub fn search(
         &self,
         call: &Call<'_>,
         identity: IdentityId,
         libraries: &[LibraryRow],
-        searched: SearchTarget<'_>,
+        target: SearchTarget<'_>,
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        let Some(can) = self.abilities() else {
+        let Some(abilities) = self.abilities() else {
             return Ok(None);
         };
-        let is_able = match searched {
-            SearchTarget::Path(path) => can.find && file_name(path.raw()).is_some(),
-            SearchTarget::Folder(_) => can.folders,
+        let is_supported = match target {
+            SearchTarget::Path(path) => abilities.find && file_name(path.raw()).is_some(),
+            SearchTarget::Folder(_) => abilities.folders,
         };
-        if !is_able {
+        if !is_supported {
             return Ok(None);
         }
-        let hash = searched.hash();
-        let begun = self.clock.now_ms();
-        // A path is searched in all libraries that may have it, as two hits are ambiguous.
+        let hash = target.hash();
+        let started_ms = self.clock.now_ms();
         let may_search_now = || -> Result<bool> {
             if self.is_local() {
                 return Ok(true);
@@ -246,72 +252,69 @@ impl Syncing {
                 return Ok(true);
             }
             let earlier = SearchRows(&self.store).path_search(identity, row.id, hash)?;
-            let fresh = earlier.is_some_and(|search| search.found && search.last_ms >= begun);
-            Ok(!fresh && freshness::may_ask_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
+            // Another thread or process found the target while this call waited for the lock.
+            let was_just_found = earlier.is_some_and(|search| search.found && search.last_ms >= started_ms);
+            Ok(!was_just_found && freshness::may_ask_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
         };
         if !may_search_now()? {
             return Ok(None);
         }
-        let mut wanted = Vec::new();
+        // Searches all libraries that may have the path, since two hits make the answer ambiguous.
+        let mut due = Vec::new();
         for row in libraries {
             if is_due(row)? {
-                wanted.push(row);
+                due.push(row);
             }
         }
-        if wanted.is_empty() {
+        if due.is_empty() {
             return Ok(None);
         }
-        // A search takes at most half of the time; the rest is for the listing.
-        let hurried = Call {
+        // The search may take at most half of the time; the other half is for the listing.
+        let call = Call {
             deadline: call.deadline.half().at_most(SHORTLY),
             ..*call
         };
-        let done = self.job(&hurried, |job| {
-            let searched_once = job.single_flight(&self.at_server("path_search"), || {
+        let result = self.job(&call, |job| {
+            let search_all = || {
                 if !may_search_now()? {
                     return Ok(());
                 }
-                for row in &wanted {
+                for row in &due {
                     if !is_due(row)? {
                         continue;
                     }
-                    let requests = self.request_counts();
-                    let found = match searched {
+                    let requests_before = self.request_counts();
+                    let result = match target {
                         SearchTarget::Path(path) => job.search_path(row, path),
                         SearchTarget::Folder(path) => job.search_folder(row, path),
                     };
-                    if matches!(&found, Err(error) if error.status == Status::Unauthorized) {
-                        return found.map(drop); // with another token the path may be searched at once
+                    if matches!(&result, Err(error) if error.status == Status::Unauthorized) {
+                        return result.map(drop); // not recorded, so that a call with a new token may search
                     }
-                    // A search that failed, or took too long, is stored too.
-                    let had = matches!(found, Ok(true));
-                    SearchRows(&self.store).note_path_search(
-                        identity,
-                        row.id,
-                        hash,
-                        self.clock.now_ms(),
-                        had,
-                        hurried.deadline,
-                    )?;
-                    if found.is_err() && !unfetched {
-                        self.note_outcome(identity, &found, hurried.deadline, requests);
+                    // Also records a search that failed or took too long, so that no process repeats it soon.
+                    let is_found = matches!(result, Ok(true));
+                    let (now, deadline) = (self.clock.now_ms(), call.deadline);
+                    SearchRows(&self.store).note_path_search(identity, row.id, hash, now, is_found, deadline)?;
+                    if result.is_err() && !unfetched {
+                        self.note_outcome(identity, &result, deadline, requests_before);
                     }
-                    found?;
+                    result?;
                 }
                 Ok(())
-            })?;
-            searched_once.ok_or_else(|| job.deadline_error())
+            };
+            job.single_flight(&self.server_lock_name("path_search"), search_all)?
+                .ok_or_else(|| job.deadline_error())
         });
-        Ok(done.err())
+        Ok(result.err())
     }
 }
 
 impl SyncJob<'_> {
-    /// Stores for all processes that the server did not answer this job. Other paths then know why they were not
-    /// searched. Does nothing if no request was sent. `requests_before`: the request counts before the job.
+    /// Stores for all processes that the server did not answer this job, so that queries for other paths can name the
+    /// reason. Does nothing if no request was sent. `requests_before`: the request counts before the job.
     pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
-        // A job that timed out while it waited for another one, or while rows arrived, does not prove a failure.
+        // A job that timed out while rows arrived does not prove a failure.
         let rows_arrived = error.status == Status::Timeout && self.report.rows_arrived.load(Ordering::Relaxed);
         if sync.is_local()
             || error.status.meaning() != Meaning::NotNow
@@ -320,15 +323,17 @@ impl SyncJob<'_> {
         {
             return;
         }
-        let answered = |identity| -> Result<bool> {
+        // Only a recent success has to be replaced: otherwise, the next query for a path sends a request itself.
+        let has_recent_success = |identity| -> Result<bool> {
             let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
-            Ok(last.is_some_and(|(at, outcome)| {
-                outcome == ProbeOutcome::Answered && !freshness::may_ask_for_a_path(Some(at), sync.clock.now_ms())
+            Ok(last.is_some_and(|(probed_ms, outcome)| {
+                let is_recent = !freshness::may_ask_for_a_path(Some(probed_ms), sync.clock.now_ms());
+                outcome == ProbeOutcome::Answered && is_recent
             }))
         };
         let deadline = self.bounds.deadline.at_most(SHORTLY);
         let written = self.identity().and_then(|identity| match identity {
-            Some(identity) if answered(identity)? => {
+            Some(identity) if has_recent_success(identity)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));
                 SearchRows(&sync.store).note_probe_for_path(identity, sync.clock.now_ms(), outcome, deadline)
             }
@@ -339,7 +344,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Searches a path on the server and merges the hits. Returns whether there are any.
+    /// Searches for a path on the server, and adds the hits to the store. Returns whether there are any.
     fn search_path(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
         let spellings = self.sync.spellings(path);
         let name = file_name(path.raw()).unwrap_or_default();
@@ -350,7 +355,7 @@ impl SyncJob<'_> {
             title: title.as_deref(),
         };
         let mut merge = |mut items: Vec<Item>| {
-            items.retain(|item| self.is_found(&wanted, item));
+            items.retain(|item| self.is_hit(&wanted, item));
             if items.is_empty() {
                 return Ok(false);
             }
@@ -360,8 +365,8 @@ impl SyncJob<'_> {
         self.sync.peers.find_path(self, &row.library, &wanted, &mut merge)
     }
 
-    /// Returns whether an item has the file that is searched for.
-    pub fn is_found(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
+    /// Returns whether an item has exactly the file that the search is for.
+    pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &String| {
             let path = wanted.spellings.first();
             path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
@@ -369,14 +374,15 @@ impl SyncJob<'_> {
         item.has_key() && item.parts.iter().any(is_file)
     }
 
-    /// Merges all items that the server has below a folder. Returns `false` if there are none, or not all are known.
+    /// Adds all items that the server has below a folder to the store. Returns whether the result is complete and not
+    /// empty.
     fn search_folder(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
-        // Mapping rules apply to paths below a folder.
-        let below = [trimmed(path.raw()), b"/"].concat();
-        let mut folders = Normal::with(&below, |below| self.sync.spellings(below));
+        // A separator at the end, since mapping rules apply only to paths below a folder.
+        let folder = [trim_end_separators(path.raw()), b"/"].concat();
+        let mut folders = Normal::with(&folder, |folder| self.sync.spellings(folder));
         for folder in &mut folders {
-            let end = if folder.contains(&b'\\') { b'\\' } else { b'/' };
-            *folder = [trimmed(folder), &[end]].concat();
+            let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
+            *folder = [trim_end_separators(folder), &[separator]].concat();
         }
         let Some(mut items) = self
             .source
@@ -390,10 +396,10 @@ impl SyncJob<'_> {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
-        // Items from earlier searches that are not below the folder any more.
-        for (_, known) in ItemRows(store).items_after(row.id, row.generation, 0, usize::MAX)? {
-            if is_below(&known) && !items.iter().any(|item| item.rating_key == known.rating_key) {
-                ItemRows(store).remove_item(row, &known.rating_key, &[], deadline)?;
+        // Removes items that an earlier search found and the server no longer has below the folder.
+        for (_, stored) in ItemRows(store).items_after(row.id, row.generation, 0, usize::MAX)? {
+            if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
+                ItemRows(store).remove_item(row, &stored.rating_key, &[], deadline)?;
             }
         }
         ItemRows(store).merge_items(row, &items, None, deadline)?;
@@ -401,8 +407,7 @@ impl SyncJob<'_> {
     }
 }
 
-/// A path without separators at its end.
-fn trimmed(path: &[u8]) -> &[u8] {
-    let end = path.iter().rposition(|byte| !matches!(byte, b'/' | b'\\'));
-    &path[..end.map_or(0, |at| at + 1)]
+fn trim_end_separators(path: &[u8]) -> &[u8] {
+    let last = path.iter().rposition(|byte| !matches!(byte, b'/' | b'\\'));
+    &path[..last.map_or(0, |index| index + 1)]
 }

@@ -1,5 +1,5 @@
-//! One fetch at a time. Threads share a lock with a time-out. Processes share a file lock, which ends with its holder.
-//! Where the file system has no locks, two processes may fetch the same.
+//! One fetch at a time. Threads share a lock with a time-out. Processes share a file lock, which the system releases
+//! when a process ends. On a file system without locks, two processes may fetch the same library.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,43 +15,44 @@ use crate::source::Bounds;
 /// Interval at which a waiting thread checks whether it must stop.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The fetches under way in this process, by what they fetch.
+/// The running fetches of this process, by name.
 ///
-/// `parking_lot`, because its locks have a deadline. They are locked on the library's own threads only: waiting leaves
-/// a thread-local with a destructor behind.
+/// Uses `parking_lot`, whose locks have a time-out. Only the library's own threads wait for these locks, since waiting
+/// creates a thread-local with a destructor.
 #[derive(Default)]
 pub struct SingleFlight {
     by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
 }
 
 impl SingleFlight {
-    /// Its locks, held through a fork.
-    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &within(owner).by_name))
+    /// Takes the lock of this struct, to hold it through a fork. `part`: returns this struct in its owner.
+    pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &part(owner).by_name))
     }
 
-    /// Runs `work` while no other thread or process fetches `what`; returns `None` if the bounds end first.
+    /// Runs `work` while no other thread or process runs work with this name. Returns `None` if the bounds end before
+    /// the other work does.
     ///
     /// # Errors
     /// Errors of `work`.
     pub fn single_flight<T>(
         &self,
         store: &Store,
-        what: &str,
+        name: &str,
         bounds: Bounds<'_>,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let thread_lock = Arc::clone(lock(&self.by_name).entry(what.to_owned()).or_default());
-        let Some(_among_threads) = wait(&thread_lock, bounds) else {
+        let thread_lock = Arc::clone(lock(&self.by_name).entry(name.to_owned()).or_default());
+        let Some(_thread_guard) = lock_within(&thread_lock, bounds) else {
             return Ok(None);
         };
-        let path = store.folder().fetch_lock(what);
-        let _among_processes = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
+        let path = store.folder().fetch_lock(name);
+        let _process_guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => return Ok(None),
             Err(error) => {
                 log::debug!(
-                    "cannot lock {}: other processes may fetch the same: {error}",
+                    "cannot lock {}; other processes may fetch the same library: {error}",
                     path.display()
                 );
                 None
@@ -60,7 +61,7 @@ impl SingleFlight {
         work().map(Some)
     }
 
-    /// Resets all locks in the child of a fork: the parent's fetching threads do not exist there.
+    /// Resets all locks in the child of a fork, where the threads that hold them do not exist.
     pub fn reset_after_fork(&self) {
         if let Ok(mut by_name) = self.by_name.try_lock() {
             by_name.clear();
@@ -68,7 +69,8 @@ impl SingleFlight {
     }
 }
 
-fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
+/// Takes a lock; `None` if the bounds end first.
+fn lock_within<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
     loop {
         if let Some(guard) = lock.try_lock_for(bounds.deadline.wait(POLL)) {
             return Some(guard);

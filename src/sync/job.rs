@@ -1,4 +1,4 @@
-//! Sync jobs: requests to the server, on a thread of the library (`platform::thread`), while the caller's thread
+//! Sync jobs: a thread of the library (`platform::thread`) sends requests to the server, and the thread of the call
 //! reports progress.
 
 use std::any::Any;
@@ -27,6 +27,9 @@ use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source, WantedPath};
 use crate::stats::{Counters, Spent};
 
+/// A time before all failures, Unix ms. Half of the minimum, so that differences do not overflow.
+const NEVER_MS: i64 = i64::MIN / 2;
+
 /// Brings the store of one handle up to date.
 pub struct Syncing {
     pub(super) store: Arc<Store>,
@@ -41,7 +44,7 @@ pub struct Syncing {
     pub(super) flights: SingleFlight,
     /// Other hosts.
     pub peers: Arc<dyn Peers>,
-    /// When a refresh last requested invalidated items without a reply.
+    /// When the server last failed to answer a request for invalidated items, Unix ms.
     pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
 }
@@ -49,32 +52,31 @@ pub struct Syncing {
 /// One sync job, bounded by the call's deadline.
 pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
-    /// The source of the whole job.
     pub source: &'a dyn Source,
-    /// The token that it uses.
+    /// The token that the job uses.
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
-    /// When the listing was made that the source has a copy of, Unix ms; `None`: the source is the server.
+    /// If the source is another host's copy of a listing, the time of that listing in Unix ms; `None` for the server.
     pub copied_ms: Option<i64>,
 }
 
-/// Which probe of another host is as good as an own one.
+/// The conditions under which a probe of another host replaces a probe by this host.
 #[derive(Clone, Copy)]
 pub struct AcceptedProbe<'p> {
-    /// How old it may be. One that was made since the call began is always accepted.
+    /// Maximum age. A probe after the start of the call is accepted at any age.
     pub oldest: Duration,
-    /// It must be newer than what events and hosts last told of this library.
+    /// Uuid of a library: the probe must be newer than the last event or invalidation of this library.
     pub library: Option<&'p str>,
 }
 
 impl AcceptedProbe<'_> {
-    /// How old a probe of another host may be where this one would not ask for a path again itself.
+    /// Maximum age for a missing path: the pause in which this host sends no second probe for a path.
     pub const RECENT: Duration = Duration::from_millis(ASK_AGAIN_MS.unsigned_abs());
 }
 
-/// Other hosts of the server, who share what each is given by it: jobs ask them before they ask the source. The
-/// defaults are for a host without others (`NoPeers`).
+/// Other hosts that share the replies of the same server. A job asks them before it sends a request. The defaults are
+/// for a host that shares nothing (`NoPeers`).
 pub trait Peers: Any + Send + Sync {
     /// Starts sharing, once the index is open.
     fn begin(&self) {}
@@ -85,13 +87,13 @@ pub trait Peers: Any + Send + Sync {
     /// Notes that the index is used.
     fn note_use(&self) {}
 
-    /// Called before a library is brought up to date. Returns whether it need not be yet: what others know is awaited,
-    /// and its listing answers meanwhile, marked as stale.
+    /// Called before a refresh of a library. Returns whether to postpone the refresh, because another host's changes
+    /// are expected. Until then, stale answers are returned.
     fn holds_back(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
         Ok(false)
     }
 
-    /// A probe by this host or another one. Returns the rows.
+    /// Probes the server, or uses a recent probe of another host. Returns the rows of the libraries.
     fn probe(&self, job: &SyncJob<'_>, _accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         Ok(job.probe()?.1)
     }
@@ -101,39 +103,40 @@ pub trait Peers: Any + Send + Sync {
         job.fetch(row, need, why, false).map(drop)
     }
 
-    /// [`Source::find_path`], by this host or another one.
+    /// As [`Source::find_path`], or uses a recent search of another host.
     fn find_path(
         &self,
         job: &SyncJob<'_>,
         library: &Library,
         wanted: &WantedPath<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        job.source.find_path(library, wanted, job.bounds, is_it)
+        job.source.find_path(library, wanted, job.bounds, accept)
     }
 
-    /// Notes items that the server was asked for by their keys. `gone`: it has these no more.
+    /// Records the reply to a request for items by their keys. `gone`: the keys of items that the server no longer has.
     fn note_verified(&self, _library: &str, _items: &[Item], _gone: &[&str]) {}
 
-    /// Takes what others tell as it comes from now on, or only now and then: for a watch of the server.
+    /// Starts or stops to receive other hosts' changes immediately, for a watch of the server. Otherwise they are read
+    /// from time to time.
     fn listen(&self, _listens: bool) {}
 
-    /// Fails if nothing can be delivered to others.
+    /// Fails if this host does not share.
     fn expect_shared(&self) -> Result<()> {
         Err(not_shared())
     }
 
-    /// Returns whether others can be told of a path: it is a file of theirs too.
+    /// Returns whether other hosts can use a match of this path: the path means the same file there.
     fn can_tell(&self, _library: &Library, _path: &[u8]) -> bool {
         true
     }
 
-    /// Delivers what this host has written, and returns once others can have it.
+    /// Publishes the changes of this host, and returns when other hosts can read them.
     fn deliver(&self, _deadline: Deadline) -> Result<()> {
         self.expect_shared()
     }
 
-    /// Its locks, to hold them through a fork.
+    /// Takes all locks, to hold them through a fork.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
@@ -142,7 +145,7 @@ pub trait Peers: Any + Send + Sync {
     fn after_fork(&self) {}
 }
 
-/// What [`Peers`] are made from: the components of an open index.
+/// The components of an open index that an implementation of [`Peers`] uses.
 pub struct PeerComponents {
     pub store: Arc<Store>,
     pub reading: Arc<Reading>,
@@ -151,7 +154,7 @@ pub struct PeerComponents {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The error of a call that needs other hosts.
+/// The error for a call that needs a shared index.
 pub fn not_shared() -> Error {
     Error::new(
         Status::InvalidArgument,
@@ -159,13 +162,13 @@ pub fn not_shared() -> Error {
     )
 }
 
-/// No other hosts.
+/// For an index that is not shared.
 pub struct NoPeers;
 
 impl Peers for NoPeers {}
 
 impl Syncing {
-    #[allow(clippy::too_many_arguments)] // the components below it
+    #[allow(clippy::too_many_arguments)] // all components that it uses
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
@@ -188,13 +191,13 @@ impl Syncing {
             page_size: options.page_size,
             flights: SingleFlight::default(),
             peers,
-            failed_ms: AtomicI64::new(i64::MIN / 2),
+            failed_ms: AtomicI64::new(NEVER_MS),
             clock,
             counters,
         }
     }
 
-    /// Takes its locks and those of the source, to hold them through a fork.
+    /// Takes all locks below this component, to hold them through a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = self.peers.hold();
         locks.push(BackOff::hold(self, |sync| &sync.back_off));
@@ -217,7 +220,7 @@ impl Syncing {
         self.source.is_some()
     }
 
-    /// Returns whether this call may ask the server.
+    /// Returns whether this call may send requests.
     pub fn may_ask(&self, call: &Call<'_>) -> bool {
         self.has_source() && !call.offline
     }
@@ -227,13 +230,13 @@ impl Syncing {
         self.source.as_deref().map(Source::abilities)
     }
 
-    /// Forgets earlier failures: they say nothing about the new token.
+    /// Forgets earlier failures, because the host set a new token.
     pub fn forget_failures(&self) {
         self.back_off.forget();
-        self.failed_ms.store(i64::MIN / 2, Ordering::Relaxed);
+        self.failed_ms.store(NEVER_MS, Ordering::Relaxed);
     }
 
-    /// Returns whether to repeat the call: the server refused its token, and the host may have another one.
+    /// Returns whether to repeat the call: the server rejected the token, and the host has or may have a new one.
     pub fn renews_after(&self, call: &Call<'_>, error: &Error) -> bool {
         error.status == Status::Unauthorized && (call.renews || self.reading.tokens.current().number() != call.session)
     }
@@ -248,15 +251,16 @@ impl Syncing {
         self.abilities().is_some_and(|can| can.local)
     }
 
-    /// Returns the last failure, if more than `left_ms` of the pause after it remains.
-    pub fn recent_failure(&self, left_ms: i64) -> Option<Error> {
+    /// Returns the last failure, if more than `remaining_ms` of the pause after it remains. A local source needs no
+    /// pauses.
+    pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
         if self.is_local() {
             return None;
         }
-        self.back_off.last(left_ms)
+        self.back_off.last(remaining_ms)
     }
 
-    /// The age of a library's listing, and whether its source has changed since.
+    /// Returns the age of a library's listing, and whether a local source has changed since.
     pub fn age(&self, row: &LibraryRow) -> Age {
         Age {
             moved: row.generation.is_fetched()
@@ -266,14 +270,14 @@ impl Syncing {
         }
     }
 
-    /// Returns whether a local source may have changed a library since the last look.
+    /// Returns whether a local source may have changed a library since the last probe.
     pub fn has_moved(&self, row: &LibraryRow) -> bool {
         self.source
             .as_deref()
             .is_some_and(|source| source.abilities().local && source.has_moved(&row.library.change.token))
     }
 
-    /// Fetches items by rating key; items that the server does not have are missing.
+    /// Fetches items by rating key. The result lacks items that the server does not have.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
             Err(error) if error.status.meaning() == Meaning::NothingThere => Ok(Vec::new()),
@@ -286,38 +290,38 @@ impl Syncing {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
-    /// The name of work that asks the server as a whole. A silent server keeps no call to another one of the same
-    /// folder waiting.
-    pub(super) fn at_server(&self, what: &str) -> String {
-        // Lock files are never removed: so their number has a limit.
-        let [first, second, ..] = xxh3_64(self.reading.viewpoint.place().as_bytes()).to_le_bytes();
-        format!("{what}-{first:02x}{second:02x}")
+    /// Returns the lock name for work that concerns the whole server. Each server has its own lock, so that a silent
+    /// server does not block calls to another server in the same folder.
+    pub(super) fn server_lock_name(&self, work: &str) -> String {
+        // Two bytes of the hash, since lock files are never removed and their number must have a limit.
+        let [hash_0, hash_1, ..] = xxh3_64(self.reading.viewpoint.place().as_bytes()).to_le_bytes();
+        format!("{work}-{hash_0:02x}{hash_1:02x}")
     }
 
-    /// Runs `work`, or returns `None` if another thread or process runs it already.
-    pub(super) fn run_unless_running<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        let at_once = Bounds {
+    /// Runs `work`. Returns `None` without waiting if another thread or process runs work with this name.
+    pub(super) fn run_unless_running<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        let no_wait = Bounds {
             deadline: Deadline::after(Duration::ZERO),
             ..Bounds::NONE
         };
-        self.flights.single_flight(&self.store, what, at_once, work)
+        self.flights.single_flight(&self.store, name, no_wait, work)
     }
 
-    /// Fails if the snapshot belongs to another view than the one that the call began with.
+    /// Fails if the snapshot belongs to another view than the call may use.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
-        let is_token_allowed = self.reading.tokens.current_for(call.session).is_some();
+        let is_token_allowed = self.reading.tokens.current_with_view_of(call.session).is_some();
         let is_user_allowed = match call.allowed_view {
             AllowedView::Any => true,
-            AllowedView::Of(own) => snapshot.identity.is_none_or(|now| now == own),
+            AllowedView::Of(allowed) => snapshot.identity.is_none_or(|identity| identity == allowed),
             AllowedView::Unknown => false,
         };
         if is_token_allowed && is_user_allowed {
             return Ok(());
         }
-        Err(replaced())
+        Err(token_replaced())
     }
 
-    /// Runs `work` on a worker thread, and reports its progress on this thread.
+    /// Runs a sync job: `work` on a worker thread, and progress reports on this thread.
     pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
         if let Some(failure) = call.failure {
             return Err(failure.clone());
@@ -325,12 +329,13 @@ impl Syncing {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "this call needs the server, but the index has no server_url and no database, or is offline",
+                "this call needs the server, but the index is offline: set server_url or database, and drop the \
+                 offline flag",
             ));
         };
-        // If the view changed meanwhile, the libraries that the call has read belong to another user.
-        let Some(session) = self.reading.tokens.current_for(call.session) else {
-            return Err(replaced());
+        // With another view, the libraries that the call has read would belong to another user.
+        let Some(session) = self.reading.tokens.current_with_view_of(call.session) else {
+            return Err(token_replaced());
         };
         let report = Report::default();
         let is_aborted = || report.is_aborted();
@@ -350,68 +355,68 @@ impl Syncing {
             report: &report,
             copied_ms: None,
         };
-        let requests = self.request_counts();
+        let requests_before = self.request_counts();
         let work = || {
-            let done = job.check_precondition().and_then(|()| work(&job));
-            if let Err(error) = &done {
-                job.note_failure(error, requests);
+            let result = job.check_precondition().and_then(|()| work(&job));
+            if let Err(error) = &result {
+                job.note_failure(error, requests_before);
             }
-            done
+            result
         };
-        let done = on_worker(work, TICK, || monitor.tick(true));
-        self.counters.add_time(Spent::Away, monitor.begun.elapsed());
-        let was_asked = self.request_counts() != requests;
-        match &done {
-            Ok(_) if was_asked => session.set_refused(false),
+        let result = on_worker(work, TICK, || monitor.tick(true));
+        self.counters.add_time(Spent::Away, monitor.started_at.elapsed());
+        let sent_requests = self.request_counts() != requests_before;
+        match &result {
+            Ok(_) if sent_requests => session.set_refused(false),
             Err(error) if error.status == Status::Unauthorized => session.set_refused(true),
             _ => {}
         }
-        if done.is_ok() {
+        if result.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
-                monitor.tick(false); // the last state, so that a bar can end full
+                monitor.tick(false); // reports the end, so that a progress bar becomes full
             }
-            // A job that sent no request has not heard from the server.
-            if self.is_local() || was_asked {
+            // Without a request, success does not prove that the server answers again.
+            if self.is_local() || sent_requests {
                 self.back_off.end();
             }
         }
-        // The host can stop the call even after the work was done.
-        if report.is_aborted() { Err(aborted()) } else { done }
+        // The last progress report may have stopped the call.
+        if report.is_aborted() { Err(aborted()) } else { result }
     }
 }
 
 impl SyncJob<'_> {
-    pub fn single_flight<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        self.single_flight_within(self.bounds, what, work)
+    /// As [`SingleFlight::single_flight`], within the bounds of the job.
+    pub fn single_flight<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        self.single_flight_within(self.bounds, name, work)
     }
 
-    /// [`Self::single_flight`] that returns `None` if `bounds` end before another fetch does. Counts the
-    /// time waited.
+    /// As [`SingleFlight::single_flight`]. Counts the waiting time.
     pub fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
-        what: &str,
+        name: &str,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let (sync, begun) = (self.sync, Instant::now());
-        let count_wait = || sync.counters.add_time(Spent::Wait, begun.elapsed());
+        let (sync, wait_start) = (self.sync, Instant::now());
+        let count_wait = || sync.counters.add_time(Spent::Wait, wait_start.elapsed());
         let work = || {
             count_wait();
             work()
         };
-        let done = sync.flights.single_flight(&sync.store, what, bounds, work);
-        if let Ok(None) = done {
+        let result = sync.flights.single_flight(&sync.store, name, bounds, work);
+        if let Ok(None) = result {
             count_wait();
         }
-        done
+        result
     }
 
-    /// The server and the user of its requests.
+    /// Returns the server and the user of the job's requests.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.sync.reading.viewpoint.endpoint_of(self.session)
     }
 
-    /// Returns the view behind this endpoint; `None` if no request has identified it yet.
+    /// Returns the view of the job's endpoint; `None` if no request has identified the server yet.
     pub fn identity(&self) -> Result<Option<IdentityId>> {
         match &self.endpoint() {
             Some(endpoint) => LibraryRows(&self.sync.store).identity(endpoint),
@@ -419,7 +424,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Checks the precondition of the source, unless it held less than a day ago.
+    /// Checks the precondition of the source, unless a check succeeded less than a day ago.
     fn check_precondition(&self) -> Result<()> {
         let sync = self.sync;
         let Some(precondition) = self.source.precondition() else {
@@ -431,10 +436,9 @@ impl SyncJob<'_> {
         }
         match self.source.check_precondition(self.bounds) {
             Ok(()) => SearchRows(&sync.store).note_held(hash, now, self.bounds.deadline),
-            // The server cannot be reached now. The view is known, so the precondition held before. The next job checks
-            // it.
+            // The server is unreachable. The view is known, so an earlier check succeeded. The next job checks again.
             Err(error) if error.status.meaning() == Meaning::NotNow && self.identity()?.is_some() => {
-                log::info!("cannot check whether {precondition} ({error}); assuming that nothing changed");
+                log::info!("cannot check whether {precondition}; assuming that nothing changed: {error}");
                 Ok(())
             }
             Err(error) => Err(error),
@@ -448,25 +452,27 @@ impl SyncJob<'_> {
         }
         Error::new(
             Status::Timeout,
-            "the deadline passed while another thread or process is fetching; retry later",
+            "the deadline passed while another thread or process fetches; retry later",
         )
     }
 }
 
+/// The error for a library that was cleared during its listing.
 pub fn cleared(row: &LibraryRow) -> Error {
     Error::new(
         Status::Store,
         format!(
-            "library '{}' was cleared while it was being listed: try again",
+            "cannot list library '{}': another call cleared it meanwhile; try again",
             row.library.title
         ),
     )
 }
 
-fn replaced() -> Error {
+/// The error for a call whose token was replaced by a token with another view.
+fn token_replaced() -> Error {
     Error::new(
         Status::Unauthorized,
-        "during this call the token was replaced by another user's, or by one that the server has not accepted yet: \
+        "the token was replaced during this call, by another user's token or one that the server has not accepted yet: \
          call again",
     )
 }

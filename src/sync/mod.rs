@@ -1,4 +1,4 @@
-//! Synchronisation: which requests the source gets and when, one caller at a time, and how replies are stored.
+//! Synchronisation: decides which requests to send and when, for one caller at a time, and stores the replies.
 
 mod back_off;
 mod call;

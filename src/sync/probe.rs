@@ -1,4 +1,4 @@
-//! The probe: which server it is, which libraries it shows, and their change tokens.
+//! The probe: requests the server's identity, its libraries and their change tokens.
 
 use std::time::{Duration, Instant};
 
@@ -14,45 +14,51 @@ use crate::stats::Spent;
 
 impl Syncing {
     /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process did so
-    /// after `since`. Returns whether the server shows any libraries.
+    /// after the change sequence `since`. Returns whether the server has any libraries.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
-            let accepts = AcceptedProbe {
+            let accepted = AcceptedProbe {
                 oldest: AcceptedProbe::RECENT,
                 library: None,
             };
-            let rows = job.probe_once(since, &accepts)?;
+            let rows = job.probe_once(since, &accepted)?;
             Ok(!rows.is_empty())
         })
     }
 
-    /// Requests the server's identity and its libraries, whatever is stored. Returns the server, the time of the
-    /// request and the number of libraries.
+    /// Requests the server's identity and its libraries, also if they are stored. Returns the server, the duration of
+    /// the first request, and the number of libraries.
     pub fn ask_server(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "cannot ask the server: the index has no server_url and no database, or the index or this call is \
-                 offline",
+                "cannot ask the server: the index or this call is offline; set server_url or database, and drop the \
+                 offline flag",
             ));
         }
         self.job(call, |job| {
-            let begun = Instant::now();
-            // Needs no token: when the next one fails, the server was reached.
+            let started_at = Instant::now();
+            // Needs no token, so this request tests the connection alone.
             let server = job.source.ping(job.bounds)?;
-            let took = begun.elapsed();
-            let shown = job.single_flight(&self.at_server("probe"), || job.probe())?;
-            let (_, rows) = shown.ok_or_else(|| job.deadline_error())?;
-            Ok((server, took, rows.len()))
+            let duration = started_at.elapsed();
+            let probe = job.single_flight(&self.server_lock_name("probe"), || job.probe())?;
+            let (_, rows) = probe.ok_or_else(|| job.deadline_error())?;
+            Ok((server, duration, rows.len()))
         })
     }
 
-    /// Resolves the selection to one library; asks the server if it is unknown.
-    pub fn find_library(&self, library: &Selection, what: &str, call: &Call<'_>) -> Result<(IdentityId, LibraryRow)> {
+    /// Resolves the selection to one library. Probes the server if the library is unknown. `operation`: a verb for the
+    /// error message.
+    pub fn find_library(
+        &self,
+        library: &Selection,
+        operation: &str,
+        call: &Call<'_>,
+    ) -> Result<(IdentityId, LibraryRow)> {
         if *library.selector() == Selector::All {
             return Err(Error::new(
                 Status::InvalidArgument,
-                format!("cannot {what} in all libraries at once: name one"),
+                format!("cannot {operation} in all libraries at once: name one"),
             ));
         }
         let call = &Call {
@@ -69,26 +75,29 @@ impl Syncing {
         found.ok_or_else(|| cleared_again(library.selector().name()))
     }
 
-    /// Returns what `find` finds in the snapshot. Probes the server if that is nothing, and again if another process
-    /// cleared the libraries meanwhile. `None` if the call is for all libraries and the server shows none.
+    /// Returns the result of `find` in the snapshot. If it is `None`, probes the server and tries again, repeatedly if
+    /// other processes clear the libraries meanwhile. Returns `None` if the call is for all libraries and the server
+    /// has none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
         mut find: impl FnMut(&Snapshot) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         self.reading.catch_up(call.deadline)?;
-        let (mut attempts, mut shown) = (0, true);
+        let (mut attempts, mut server_has_libraries) = (0, true);
         loop {
             let since = {
                 let snapshot = self.reading.snapshot();
                 if let Some(found) = find(&snapshot)? {
                     return Ok(Some(found));
                 }
-                // The server shows libraries but none is stored: another process cleared them.
-                let cleared = shown && snapshot.rows.is_empty();
+                // Another process cleared the libraries that the probe stored.
+                let is_cleared = server_has_libraries && snapshot.rows.is_empty();
                 match call.library {
-                    _ if self.may_ask(call) && (attempts == 0 || cleared && attempts < MAX_RETRIES) => {}
-                    Some(library) if cleared && attempts > 0 => return Err(cleared_again(library.selector().name())),
+                    _ if self.may_ask(call) && (attempts == 0 || is_cleared && attempts < MAX_RETRIES) => {}
+                    Some(library) if is_cleared && attempts > 0 => {
+                        return Err(cleared_again(library.selector().name()));
+                    }
                     library if snapshot.rows.is_empty() && !self.may_ask(call) => {
                         return Err(nothing_known(library, &self.reading));
                     }
@@ -98,46 +107,46 @@ impl Syncing {
                 snapshot.sequence()
             };
             attempts += 1;
-            shown = self.probe(call, since)?;
+            server_has_libraries = self.probe(call, since)?;
             self.reading.catch_up(call.deadline)?;
         }
     }
 }
 
 impl SyncJob<'_> {
-    /// Fetches the libraries, and the server's identity if the server is new or looks different.
+    /// Fetches the libraries, and the server's identity if the server is new or none of its libraries is known. Stores
+    /// both.
     pub fn probe(&self) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
             return Err(Error::new(
                 Status::Offline,
-                "the index has no server_url and no database",
+                "the index is offline: set server_url or database",
             ));
         };
-        let known = LibraryRows(&sync.store).identity(endpoint)?;
+        let stored = LibraryRows(&sync.store).identity(endpoint)?;
         let user = sync.reading.viewpoint.same_user(self.session);
-        let claimed = match (known, user) {
+        let claimed = match (stored, user) {
             (None, Some(user)) => LibraryRows(&sync.store).claimed(endpoint, user)?,
             _ => None,
         };
-        let expected = known.or(claimed);
-        // Needs no token: a new server that is not Plex never gets it.
+        let expected = stored.or(claimed);
+        // This request needs no token, so a new server that is not Plex does not receive the token.
         let mut server = expected
             .is_none()
             .then(|| self.source.server(self.bounds))
             .transpose()?;
-        let begun = Totals::of(&sync.store)?.sequence;
-        let shown = self.source.libraries(self.bounds)?;
-        // From here on the server has accepted this very token.
+        let begun_sequence = Totals::of(&sync.store)?.sequence;
+        let libraries = self.source.libraries(self.bounds)?;
+        // The server has accepted the token. All requests come before any write, so a failed request changes nothing.
         let now = sync.clock.now_ms();
-        // All requests come before any write: a request that fails changes nothing.
         if let Some(expected) = expected
-            && self.shows_no_known_library(expected, &shown)?
+            && self.has_no_stored_library(expected, &libraries)?
         {
-            let answering = self.source.server(self.bounds)?;
-            if answering.machine_identifier != LibraryRows(&sync.store).machine_identifier(expected)? {
-                log::warn!("another server answers at this URL: entries of the old one are no longer returned");
-                server = Some(answering);
+            let current_server = self.source.server(self.bounds)?;
+            if current_server.machine_identifier != LibraryRows(&sync.store).machine_identifier(expected)? {
+                log::warn!("another server answers at this URL; ignoring the libraries of the old server");
+                server = Some(current_server);
             }
         }
         let identity = match (expected, server) {
@@ -152,39 +161,45 @@ impl SyncJob<'_> {
                 LibraryRows(&sync.store).accepted(endpoint, &server, user, self.bounds.deadline)?
             }
         };
-        let storing = Instant::now();
+        let store_start = Instant::now();
         let is_current = |row: &LibraryRow, library: &Library| {
             freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
         };
-        let rows = LibraryRows(&sync.store).probed(identity, &shown, begun, now, self.bounds.deadline, &is_current)?;
-        sync.counters.add_time(Spent::Store, storing.elapsed());
+        let rows = LibraryRows(&sync.store).probed(
+            identity,
+            &libraries,
+            begun_sequence,
+            now,
+            self.bounds.deadline,
+            &is_current,
+        )?;
+        sync.counters.add_time(Spent::Store, store_start.elapsed());
         Ok((identity, rows))
     }
 
-    /// Probes, unless another job did after `since` while this one waited for its turn. Returns the rows. `accepts`:
-    /// which probe of another host stands in for it.
-    pub fn probe_once(&self, since: Sequence, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+    /// Probes, unless another job did so after `since` while this job waited for the lock. Returns the rows of the
+    /// libraries. `accepted`: the conditions for using another host's probe.
+    pub fn probe_once(&self, since: Sequence, accepted: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
-        self.single_flight(&sync.at_server("probe"), || {
+        self.single_flight(&sync.server_lock_name("probe"), || {
             if let Some(identity) = self.identity()? {
                 let rows = LibraryRows(&sync.store).libraries(identity)?;
                 if rows.iter().any(|row| row.probed_sequence > since) {
                     return Ok(rows);
                 }
             }
-            sync.peers.probe(self, accepts)
+            sync.peers.probe(self, accepted)
         })?
         .ok_or_else(|| self.deadline_error())
     }
 
-    /// Returns whether libraries are stored, and the server shows none of them.
-    fn shows_no_known_library(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
-        let known = LibraryRows(&self.sync.store).libraries(identity)?;
-        Ok(!known.is_empty()
-            && !known.iter().any(|row| {
-                shown
-                    .iter()
-                    .any(|library| library.uuid == row.library.uuid && library.has_uuid())
-            }))
+    /// Returns whether libraries are stored, and the server has none of them.
+    fn has_no_stored_library(&self, identity: IdentityId, on_server: &[Library]) -> Result<bool> {
+        let stored = LibraryRows(&self.sync.store).libraries(identity)?;
+        let is_on_server = |row: &LibraryRow| {
+            let mut libraries = on_server.iter();
+            libraries.any(|library| library.uuid == row.library.uuid && library.has_uuid())
+        };
+        Ok(!stored.is_empty() && !stored.iter().any(is_on_server))
     }
 }

@@ -14,23 +14,29 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Bounds, Delta};
 
-/// Most attempts to find a library that others clear at the same time.
-const CLEAR_RETRIES: u32 = 8;
-/// Number of locks for fetching; two libraries that share one wait for each other.
+/// Maximum number of attempts to refresh a library that other processes clear at the same time.
+const MAX_CLEAR_RETRIES: u32 = 8;
+/// Number of locks for fetching. Library ids grow and lock files remain, so several libraries share one lock.
 const LOCKS: i64 = 64;
 
 impl Syncing {
-    /// Brings libraries up to date. Returns [`Status::Ok`], or the status for a deadline that passed first.
-    pub fn update(&self, call: &Call<'_>, stale: &[LibraryRow], since: Sequence, why: RefreshReason) -> Result<Status> {
+    /// Brings libraries up to date. Returns [`Status::Ok`], or a status if the deadline passes before the end: `NotYet`
+    /// if rows arrived, so that a further call makes progress, and otherwise `NeedsWarm`.
+    pub fn update(
+        &self,
+        call: &Call<'_>,
+        libraries: &[LibraryRow],
+        since: Sequence,
+        reason: RefreshReason,
+    ) -> Result<Status> {
         let rows_arrived = AtomicBool::new(false);
-        let done = self.job(call, |job| {
-            let done = job.update(stale, since, why);
+        let result = self.job(call, |job| {
+            let result = job.update(libraries, since, reason);
             rows_arrived.store(job.report.rows_arrived.load(Ordering::Relaxed), Ordering::Relaxed);
-            done
+            result
         });
-        match done {
+        match result {
             Ok(()) => Ok(Status::Ok),
-            // With a deadline, a timeout is an answer: 'not yet' if rows arrived, so that asking again helps.
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
                 Ok(if rows_arrived.load(Ordering::Relaxed) {
                     Status::NotYet
@@ -43,24 +49,24 @@ impl Syncing {
     }
 
     /// Brings the libraries of a call up to date, and fetches their invalidated items.
-    pub fn refresh(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
-        // This call exists to fetch, so it retries as long as the options allow.
+    pub fn refresh(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
+        // A refresh may take long, so the options alone limit its retries.
         let call = &Call {
             retry_for: None,
             ..*call
         };
         self.peers.note_use();
-        let done = match self.refresh_listings(call, why)? {
+        let status = match self.refresh_listings(call, reason)? {
             Status::Ok => self.verify_invalidated(call)?,
             other => other,
         };
-        if done == Status::Ok {
+        if status == Status::Ok {
             self.compact_listings(call)?;
         }
-        Ok(done)
+        Ok(status)
     }
 
-    /// Rebuilds the segments of listings with many changes, so that no lookup has to.
+    /// Rebuilds the segments of listings with many changes, so that lookups need not read the changes.
     fn compact_listings(&self, call: &Call<'_>) -> Result<()> {
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
@@ -72,162 +78,169 @@ impl Syncing {
             };
             (identity, snapshot.rows_in(scope).to_vec())
         };
-        let mut any = false;
+        let mut has_new_segment = false;
         for row in rows.iter().filter(|row| row.generation.is_fetched()) {
             if !self.segments.has_many_changes(row)? {
                 continue;
             }
-            let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
-            // One thread or process builds the segment for all.
-            let made = self.run_unless_running(&what, || {
-                let now = LibraryRows(&self.store).library_row(row.id)?;
-                if !now.present || !self.segments.has_many_changes(&now)? {
+            let lock_name = format!("segment{}", row.id.0.rem_euclid(LOCKS));
+            let result = self.run_unless_running(&lock_name, || {
+                let current_row = LibraryRows(&self.store).library_row(row.id)?;
+                if !current_row.present || !self.segments.has_many_changes(&current_row)? {
                     return Ok(false);
                 }
-                self.segments.compact_listing(identity, &now, call.deadline)?;
+                self.segments.compact_listing(identity, &current_row, call.deadline)?;
                 Ok(true)
             });
-            match made {
-                Ok(made) => any |= made == Some(true),
-                // Not an error of the call, whose refresh succeeded.
+            match result {
+                Ok(is_new) => has_new_segment |= is_new == Some(true),
+                // The refresh itself succeeded, so the call does not fail.
                 Err(error) => log::warn!(
                     "cannot write the listing of '{}' into a segment; the next refresh retries: {error}",
                     row.library.title
                 ),
             }
         }
-        if any {
+        if has_new_segment {
             Sweeper(&self.store).sweep_segments();
             self.reading.catch_up(call.deadline)?;
         }
         Ok(())
     }
 
-    fn refresh_listings(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
+    /// Probes if necessary, and brings the stale libraries of a call up to date.
+    fn refresh_listings(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "cannot refresh: the index has no server_url and no database, or the index or this call is offline",
+                "cannot refresh: the index or this call is offline; set server_url or database, and drop the offline \
+                 flag",
             ));
         }
         self.reading.catch_up(call.deadline)?;
         let since = self.reading.snapshot().sequence();
         let stale = self.find_or_probe(call, |snapshot| {
             let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
-            Ok(scope.map(|scope| self.stale(call, snapshot.rows_in(scope), why)))
+            Ok(scope.map(|scope| self.stale_libraries(call, snapshot.rows_in(scope), reason)))
         })?;
         let stale = stale.unwrap_or_default();
         if stale.is_empty() {
             return Ok(Status::Ok);
         }
-        let done = self.update(call, &stale, since, why)?;
+        let status = self.update(call, &stale, since, reason)?;
         self.reading.catch_up(call.deadline)?;
-        Ok(done)
+        Ok(status)
     }
 
-    /// The libraries to refresh.
-    fn stale(&self, call: &Call<'_>, rows: &[LibraryRow], why: RefreshReason) -> Vec<LibraryRow> {
+    /// Returns the libraries to refresh. Leaves out evicted ones unless the call names them: the next query fetches
+    /// them.
+    fn stale_libraries(&self, call: &Call<'_>, rows: &[LibraryRow], reason: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
-        // An evicted library is fetched again when it is used, not by a refresh of all libraries.
-        let is_wanted = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
+        let is_selected = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
         let is_due = |row: &LibraryRow| freshness::need(&self.age(row), &self.policy, now) != Need::Nothing;
-        let is_stale = |row: &&LibraryRow| is_wanted(row) && (why != RefreshReason::Due || is_due(row));
+        let is_stale = |row: &&LibraryRow| is_selected(row) && (reason != RefreshReason::Due || is_due(row));
         rows.iter().filter(is_stale).cloned().collect()
     }
 }
 
 impl SyncJob<'_> {
-    pub fn update(&self, stale: &[LibraryRow], since: Sequence, why: RefreshReason) -> Result<()> {
-        for wanted in stale {
-            let mut id = wanted.id;
+    /// Brings libraries up to date, one after the other. `since`: the change sequence at which the call read the rows.
+    pub fn update(&self, libraries: &[LibraryRow], since: Sequence, reason: RefreshReason) -> Result<()> {
+        for library in libraries {
+            let mut id = library.id;
             for attempt in 0.. {
-                // A library that another process clears gets a new number, and another lock.
-                match self.update_one(wanted, id, since, why)? {
+                match self.update_one(library, id, since, reason)? {
                     None => break,
-                    Some(_) if attempt == CLEAR_RETRIES => return Err(cleared(wanted)),
-                    Some(other) => id = other,
+                    Some(_) if attempt == MAX_CLEAR_RETRIES => return Err(cleared(library)),
+                    Some(new_id) => id = new_id,
                 }
             }
         }
         Ok(())
     }
 
-    /// Refreshes a library. Sends no request if another call refreshed it while this one waited for its turn. If the
-    /// library was cleared meanwhile, does nothing and returns its new number.
+    /// Brings a library up to date. Sends no request if another call did so while this call waited for the lock. If
+    /// another process cleared the library meanwhile, does nothing and returns the new id of the library.
     pub fn update_one(
         &self,
-        wanted: &LibraryRow,
+        library: &LibraryRow,
         id: LibraryId,
         since: Sequence,
-        why: RefreshReason,
+        reason: RefreshReason,
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
-        lock(&self.report.library).clone_from(&wanted.library.title);
-        // A probe for a missing path does not wait for a listing that is under way: it may take minutes.
+        lock(&self.report.library).clone_from(&library.library.title);
+        // A probe for a missing path does not wait for a running listing, which may take minutes.
         let bounds = Bounds {
-            deadline: if why == RefreshReason::Missing {
+            deadline: if reason == RefreshReason::Missing {
                 Deadline::after(Duration::ZERO)
             } else {
                 self.bounds.deadline
             },
             ..self.bounds
         };
-        // Library numbers grow with every clear, and lock files are never removed: so the names repeat.
-        let refreshed = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
-            if let Ok(now) = LibraryRows(&sync.store).library_row(id)
-                && now.present
-                && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
-                && (matches!(why, RefreshReason::Unverified | RefreshReason::Full)
-                    || self.need(&now, why) == Need::Nothing)
+        let result = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
+            if let Ok(row) = LibraryRows(&sync.store).library_row(id)
+                && row.present
+                && (row.begun_sequence > since || row.begun_sequence != library.begun_sequence)
+                && (matches!(reason, RefreshReason::Unverified | RefreshReason::Full)
+                    || self.need(&row, reason) == Need::Nothing)
             {
                 return Ok(None);
             }
-            if self.sync.peers.holds_back(self, wanted, why)? {
+            if self.sync.peers.holds_back(self, library, reason)? {
                 return Ok(None);
             }
-            let rows = self.probe_once(since, &self.accepted_probe(wanted, why))?;
-            match rows.iter().find(|row| row.library.uuid == wanted.library.uuid) {
+            let rows = self.probe_once(since, &self.accepted_probe(library, reason))?;
+            match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
-                Some(row) => match self.need(row, why) {
+                Some(row) => match self.need(row, reason) {
                     Need::Nothing | Need::Probe => {}
-                    need => self.sync.peers.fetch(self, row, need, why)?,
+                    need => self.sync.peers.fetch(self, row, need, reason)?,
                 },
-                None => {} // the server does not show it any more
+                None => {} // the server no longer lists the library
             }
             Ok(None)
         })?;
-        match refreshed {
-            None if why != RefreshReason::Missing => Err(self.deadline_error()),
-            moved => Ok(moved.flatten()),
+        match result {
+            None if reason != RefreshReason::Missing => Err(self.deadline_error()),
+            new_id => Ok(new_id.flatten()),
         }
     }
 
-    /// Brings a library up to date from the source. Returns the changes, if these are all; without the items that were
-    /// added, unless `keeps` them.
-    pub fn fetch(&self, row: &LibraryRow, need: Need, why: RefreshReason, keeps: bool) -> Result<Option<MergedDelta>> {
+    /// Brings a library up to date from the source. Returns the changes if a delta was enough, and `None` after a
+    /// listing. The changes include added items only if `keep_items`.
+    pub fn fetch(
+        &self,
+        row: &LibraryRow,
+        need: Need,
+        reason: RefreshReason,
+        keep_items: bool,
+    ) -> Result<Option<MergedDelta>> {
         let merged = match need {
-            Need::Delta => self.delta(row, keeps)?,
+            Need::Delta => self.delta(row, keep_items)?,
             _ => None,
         };
         if merged.is_none() {
             let row = match need {
-                // The delta may have merged items; the new listing must not seem to shrink by them.
+                // An incomplete delta may have added items. The listing is compared with the number of items before
+                // these.
                 Need::Delta => LibraryRow {
                     items: row.items,
                     ..LibraryRows(&self.sync.store).library_row(row.id)?
                 },
                 _ => row.clone(),
             };
-            self.list(&row, why)?;
+            self.list(&row, reason)?;
         }
         Ok(merged)
     }
 
-    /// Which probe of another host is as good as an own one.
-    fn accepted_probe<'r>(&self, row: &'r LibraryRow, why: RefreshReason) -> AcceptedProbe<'r> {
+    /// Returns how recent a probe of another host must be to replace a probe by this host.
+    fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> AcceptedProbe<'r> {
         AcceptedProbe {
-            oldest: match why {
-                // As old as a listing that needs none.
+            oldest: match reason {
+                // The age at which a listing needs a probe.
                 RefreshReason::Due => self.sync.policy.oldest_probe(),
                 RefreshReason::Missing => AcceptedProbe::RECENT,
                 RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
@@ -237,17 +250,17 @@ impl SyncJob<'_> {
     }
 
     /// Returns what a library needs after a probe.
-    pub fn need(&self, row: &LibraryRow, why: RefreshReason) -> Need {
+    pub fn need(&self, row: &LibraryRow, reason: RefreshReason) -> Need {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let reports_all = self.source.abilities().changes == Delta::Complete;
-        let (listed, shown) = (&row.listed_token, &row.library.change);
-        let probed = || freshness::need_when_probed(&age, listed, shown, reports_all, &self.sync.policy, now);
-        match why {
+        let (listed_token, current) = (&row.listed_token, &row.library.change);
+        let probed = || freshness::need_when_probed(&age, listed_token, current, reports_all, &self.sync.policy, now);
+        match reason {
             RefreshReason::Unverified | RefreshReason::Full => Need::Listing,
-            // While an unmounted disk is suspected, queries for missing paths start no listing.
+            // A listing is held back because a disk may be unmounted: queries for missing paths start no other listing.
             RefreshReason::Missing if age.held_back => Need::Nothing,
             RefreshReason::Due | RefreshReason::Now
-                if (why == RefreshReason::Due || age.held_back)
+                if (reason == RefreshReason::Due || age.held_back)
                     && freshness::need(&age, &self.sync.policy, now) == Need::Nothing =>
             {
                 Need::Nothing

@@ -1,4 +1,4 @@
-//! The progress of a sync job, which the fetching thread shares with the waiting one.
+//! The progress of a sync job.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,14 +11,17 @@ use crate::source::Source;
 /// Interval between progress reports to the host.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// Progress that the fetching thread shares with the waiting one.
+/// Progress that the worker thread writes and the thread of the call reports to the host.
 #[derive(Default)]
 pub struct Report {
+    /// Title of the library.
     pub library: Mutex<String>,
     pub items: AtomicU64,
+    /// Number of items in the library; 0 if unknown.
     pub total: AtomicU64,
-    /// Rows arrived in this job. `items` also counts those of an interrupted listing.
+    /// Whether rows arrived in this job. `items` also counts the rows of an interrupted listing.
     pub rows_arrived: AtomicBool,
+    /// Whether the job fetches a library, so that the numbers are valid.
     pub fetching: AtomicBool,
     abort: AtomicBool,
 }
@@ -29,26 +32,27 @@ impl Report {
     }
 }
 
-/// Monitors a running job on the calling thread.
+/// Monitors a running job on the thread of the call.
 pub struct JobMonitor<'m> {
     source: &'m dyn Source,
     call: &'m Call<'m>,
     report: &'m Report,
-    pub begun: Instant,
+    pub started_at: Instant,
 }
 
 impl<'m> JobMonitor<'m> {
-    /// Monitors a job that begins now.
+    /// Monitors a job that starts now.
     pub fn new(source: &'m dyn Source, call: &'m Call<'m>, report: &'m Report) -> Self {
         Self {
             source,
             call,
             report,
-            begun: Instant::now(),
+            started_at: Instant::now(),
         }
     }
 
-    /// Interrupts what overruns its bounds, and reports progress, by which the host may stop the job at any time.
+    /// Interrupts operations that exceed their bounds, and reports progress. Stops the job if the host asks for it.
+    /// `is_working`: the job still runs.
     pub fn tick(&mut self, is_working: bool) {
         let (source, report) = (self.source, self.report);
         source.interrupt_overrun();
@@ -62,15 +66,15 @@ impl<'m> JobMonitor<'m> {
             items = report.items.load(Ordering::Relaxed);
             total = report.total.load(Ordering::Relaxed);
         }
-        let goes_on = progress(&Progress {
+        let may_continue = progress(&Progress {
             library: Some(&*library).filter(|title| !title.is_empty()),
             items,
             total: Some(total).filter(|total| *total > 0),
-            elapsed: self.begun.elapsed(),
+            elapsed: self.started_at.elapsed(),
         });
-        report.abort.store(!goes_on, Ordering::Relaxed);
-        if !goes_on && is_working {
-            source.interrupt(); // it may be waiting for an answer
+        report.abort.store(!may_continue, Ordering::Relaxed);
+        if !may_continue && is_working {
+            source.interrupt();
         }
     }
 }

@@ -45,7 +45,7 @@ impl Syncing {
             return Ok(Status::Ok);
         }
         // One call fetches them for all others, which wake at the same commit and do not wait for it.
-        let done = self.run_unless_running(&self.at_server("verify"), || self.verify_all(call))?;
+        let done = self.run_unless_running(&self.server_lock_name("verify"), || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
 

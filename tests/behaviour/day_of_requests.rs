@@ -181,7 +181,9 @@ fn consumer(server: &Standin, day: &Day, told: bool) -> (u64, u64) {
             size,
         };
         let mut found = Vec::new();
-        source.rows(&request, Bounds::NONE, &mut found).expect("an answer");
+        source
+            .fetch_rows(&request, Bounds::NONE, &mut found)
+            .expect("an answer");
         found
     };
     server.reset();

@@ -1563,7 +1563,7 @@ fn offline_the_error_before_acceptance_says_to_open_it_without_the_flag() {
         assert!(
             error
                 .message
-                .ends_with("has not accepted the token yet: open it once without the offline flag"),
+                .ends_with("has not accepted the token yet: open the index once without the offline flag"),
             "{call}: {error}"
         );
     }

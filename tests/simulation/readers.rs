@@ -90,7 +90,7 @@ pub fn readers() -> Vec<Reader> {
 
 /// Nothing was fetched, perhaps because the server refused the token. What is stored is given whatever the token.
 fn has_nothing(error: &Error) -> bool {
-    let is_refused = || error.status == Status::Unauthorized && error.to_string().starts_with("nothing is stored yet");
+    let is_refused = || error.status == Status::Unauthorized && error.to_string().starts_with("the store is empty");
     error.status == Status::NotFetched || is_refused()
 }
 

@@ -1,4 +1,4 @@
-//! Compaction of records: unmerged rows of the log become a segment, and segments of like size are merged.
+//! Compaction of records: flushes the unmerged rows of the log into a segment, and merges segments of similar size.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -8,8 +8,10 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 
-use super::merge::{AT_ONCE, MergeRules, MergeRun, SMALLEST, SlicedMerge, count_to_absorb, next_merge_range};
-use super::table_snapshot::{LONG, counted, owned};
+use super::merge::{
+    FLUSH_RECORDS, MAX_WRITE_MERGE, MergeRules, MergeRun, SlicedMerge, count_to_absorb, next_merge_range,
+};
+use super::table_snapshot::{MAX_INLINE, counts_of, to_record};
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::memtable::OwnedRecord;
@@ -22,15 +24,14 @@ use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::open_files::text_of;
 
-/// Records merged for each record written, so that a merge ends before the next one is due.
+/// Number of records to merge for each record written, so that a merge ends before the next one is due.
 pub(super) const PACE: usize = 32;
-/// [`Records::flush_removals`] counts the unmerged removals in the first call of a process, and then once in this many
-/// calls.
+/// [`Records::flush_removals`] counts the unmerged records once in this many calls, starting with the first.
 const COUNT_EVERY: u32 = 32;
-/// The first flush of a process sweeps files, and then one in this many: the replaced files of a minute may be many.
+/// A process sweeps old segment files once in this many flushes, starting with the first.
 const SWEEP_EVERY: u32 = 32;
 
-/// Why a write stopped: a damaged segment, or an error of `SQLite`.
+/// The reason why a write stopped: a damaged segment, or an error of `SQLite`.
 pub(super) enum WriteStopped {
     SegmentsLost,
     Failed(rusqlite::Error),
@@ -48,11 +49,13 @@ impl From<rusqlite::Error> for WriteStopped {
     }
 }
 
-/// The unmerged records by name, and the rows of the log that are dead once a segment has these records.
+/// The unmerged records for a flush.
 struct UnmergedRecords {
+    /// The newest unmerged record of each name.
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
     collections: Vec<Collection>,
-    dead: Vec<i64>,
+    /// Ids of the rows that the log no longer needs after the flush.
+    dead_rows: Vec<i64>,
 }
 
 impl UnmergedRecords {
@@ -61,45 +64,46 @@ impl UnmergedRecords {
         let mut unmerged = Self {
             newest: BTreeMap::new(),
             collections: tx.log.collections()?,
-            dead: Vec::new(),
+            dead_rows: Vec::new(),
         };
-        for row in tx.log.rows_since(open.manifest.merged, LONG)? {
-            let Some(is_path) = unmerged.collection(row.table).map(|one| one.is_paths) else {
-                continue; // its table was cleared, and will be swept
+        for row in tx.log.rows_since(open.manifest.merged, MAX_INLINE)? {
+            let Some(is_path) = unmerged.collection(row.table).map(|collection| collection.is_paths) else {
+                continue; // the table was cleared, and the row will be swept
             };
-            unmerged.replace(open, owned(row, is_path))?;
+            unmerged.insert(open, to_record(row, is_path))?;
         }
         Ok(unmerged)
     }
 
+    /// Returns the collection with this id; `None` if it was cleared.
     fn collection(&mut self, table: TableId) -> Option<&mut Collection> {
-        self.collections.iter_mut().find(|one| one.id == table)
+        self.collections.iter_mut().find(|collection| collection.id == table)
     }
 
-    /// Inserts a record, which replaces the one of the same name.
-    fn replace(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteStopped> {
+    /// Inserts a record in place of an earlier record of the same name, and updates the counts of the table.
+    fn insert(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteStopped> {
         let table = record.table;
         if record.state.is_none() {
-            // The new segment keeps the removal, which hides older segments' records.
-            self.dead.push(record.row);
+            // The new segment has the removal, which hides the records of older segments.
+            self.dead_rows.push(record.row);
         }
-        let new_counts = counted(Some(&record.borrow()));
+        let new_counts = counts_of(Some(&record.borrow()));
         let old_counts = match self.newest.entry((record.table, record.name.to_vec())) {
             Entry::Occupied(mut newest) => {
-                let before = newest.insert(record);
-                if before.state.is_some() {
-                    self.dead.push(before.row);
+                let replaced = newest.insert(record);
+                if replaced.state.is_some() {
+                    self.dead_rows.push(replaced.row);
                 }
-                counted(Some(&before.borrow()))
+                counts_of(Some(&replaced.borrow()))
             }
             Entry::Vacant(vacant) => {
                 let borrowed = record.borrow();
                 let hash = borrowed.hash();
                 let first = open.segments.first(hash);
-                let before = open.segments.find(borrowed.key(), hash, first)?;
-                self.dead
-                    .extend(before.filter(|before| before.state.is_some()).map(|before| before.row));
-                let old_counts = counted(before.as_ref());
+                let replaced = open.segments.find(borrowed.key(), hash, first)?;
+                let replaced_value = replaced.filter(|record| record.state.is_some());
+                self.dead_rows.extend(replaced_value.map(|record| record.row));
+                let old_counts = counts_of(replaced.as_ref());
                 vacant.insert(record);
                 old_counts
             }
@@ -114,15 +118,15 @@ impl UnmergedRecords {
         Ok(())
     }
 
-    /// Evicts the oldest confirmed matches until all take at most `limit` bytes.
+    /// Evicts the oldest confirmed matches until all matches take at most `limit` bytes.
     fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteStopped> {
         if self.match_bytes() <= limit {
             return Ok(());
         }
         tx.oldest_matches(|row| {
-            // The log has no merged row that was replaced.
+            // A row without an unmerged record is the current one, since a flush deletes replaced rows.
             let unmerged = self.newest.get(&(row.table, row.name.clone()));
-            self.dead.push(row.id);
+            self.dead_rows.push(row.id);
             if unmerged.is_none_or(|newest| newest.row == row.id) {
                 let removal = OwnedRecord {
                     table: row.table,
@@ -131,7 +135,7 @@ impl UnmergedRecords {
                     row: tx.next_row(),
                     state: None,
                 };
-                self.replace(open, removal)?;
+                self.insert(open, removal)?;
             }
             Ok::<_, WriteStopped>(self.match_bytes() > limit)
         })
@@ -140,86 +144,88 @@ impl UnmergedRecords {
     /// Stores the result of a flush: names the segments in the manifest, deletes dead rows, and updates the counts.
     fn store_merged(&self, tx: &RecordTx<'_>, segments: &[NamedSegment]) -> rusqlite::Result<()> {
         tx.name_segments(segments)?;
-        for row in &self.dead {
+        for row in &self.dead_rows {
             tx.delete(*row)?;
         }
-        for one in &self.collections {
-            tx.count(one.id, one.counts)?;
+        for collection in &self.collections {
+            tx.count(collection.id, collection.counts)?;
         }
         Ok(())
     }
 
     /// Returns the bytes of all confirmed matches.
     fn match_bytes(&self) -> u64 {
-        let matches = self.collections.iter().filter(|one| one.is_paths);
-        u64::try_from(matches.map(|one| one.counts[1]).sum::<i64>()).unwrap_or(0)
+        let matches = self.collections.iter().filter(|collection| collection.is_paths);
+        u64::try_from(matches.map(|collection| collection.counts[1]).sum::<i64>()).unwrap_or(0)
     }
 }
 
-/// The error of a segment that cannot be written. It rolls back the write that needs it.
-pub(super) fn not_written(path: &Path, error: &io::Error) -> rusqlite::Error {
+/// The error for a segment that cannot be written. It rolls the transaction back.
+pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
     let code = if files::is_full(error) {
         SQLITE_FULL
     } else {
         SQLITE_IOERR
     };
-    let text = format!("the segment {} cannot be written: {}", path.display(), text_of(error));
+    let text = format!("cannot write the segment {}: {}", path.display(), text_of(error));
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(text))
 }
 
 impl Records {
-    /// Flushes the unmerged records into a segment if there are many. `written`: number of records of this write.
+    /// Flushes the unmerged records into a segment if there are many. Returns whether it did. `written`: number of
+    /// records of this write.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
-        if !self.are_many(tx, written)? {
+        if !self.must_flush(tx, written)? {
             return Ok(false);
         }
         match self.flush(tx) {
             Ok(()) => Ok(true),
-            // The log has every record; the next reader rebuilds the segments.
+            // The log has every record, and the next reader rebuilds the segments.
             Err(WriteStopped::SegmentsLost) => Ok(false),
             Err(WriteStopped::Failed(error)) => Err(error),
         }
     }
 
-    /// Returns whether there are enough unmerged records, of tables and matches together, for a flush. `written`:
-    /// number of records of this write.
-    pub(super) fn are_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
-        // Counting reads each row, so the count is cached after each write of this process.
+    /// Returns whether there are enough unmerged records for a flush, of tables and matches together. `written`: number
+    /// of records of this write.
+    pub(super) fn must_flush(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
+        // Counting reads every row, so the count is cached. The cache is valid if no other process wrote meanwhile.
         let mut cached = lock(&self.unmerged);
         let incarnation = self.store.incarnation();
         let unmerged = match *cached {
-            Some((of, at, count)) if of == incarnation && at.next() == tx.sequence() => count + written,
-            _ => tx.log.count_since(tx.log.manifest()?.merged, SMALLEST + 1)?,
+            Some((cached_incarnation, sequence, count))
+                if cached_incarnation == incarnation && sequence.next() == tx.sequence() =>
+            {
+                count + written
+            }
+            _ => tx.log.count_since(tx.log.manifest()?.merged, FLUSH_RECORDS + 1)?,
         };
-        let are_many = unmerged > SMALLEST;
-        *cached = (!are_many).then_some((incarnation, tx.sequence(), unmerged));
-        Ok(are_many)
+        let must_flush = unmerged > FLUSH_RECORDS;
+        *cached = (!must_flush).then_some((incarnation, tx.sequence(), unmerged));
+        Ok(must_flush)
     }
 
-    /// Flushes the log if it has many unmerged removals. Without this only the next write of a record flushes, and
-    /// until then each new process reads them all.
+    /// Flushes the log if it has many unmerged rows, after a removal of matches. Otherwise the next write of a record
+    /// would flush them, and until then each new process would read them all.
     ///
     /// # Errors
     /// Errors of the store.
     pub fn flush_removals(&self, deadline: Deadline) -> Result<()> {
-        // Counting reads every row, so it is done once in `COUNT_EVERY` calls.
-        if !self
-            .flush_checks
-            .fetch_add(1, Ordering::Relaxed)
-            .is_multiple_of(COUNT_EVERY)
-        {
+        let earlier_calls = self.flush_checks.fetch_add(1, Ordering::Relaxed);
+        if !earlier_calls.is_multiple_of(COUNT_EVERY) {
             return Ok(());
         }
         let unmerged =
-            RecordRows(&self.store).read_records(|log| log.count_since(log.manifest()?.merged, SMALLEST + 1))?;
-        if unmerged > SMALLEST {
+            RecordRows(&self.store).read_records(|log| log.count_since(log.manifest()?.merged, FLUSH_RECORDS + 1))?;
+        if unmerged > FLUSH_RECORDS {
             let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
             self.merge_some(unmerged, has_flushed, deadline);
         }
         Ok(())
     }
 
-    /// Writes the unmerged records into a segment, and names it in the manifest.
+    /// Writes the unmerged records into a segment, merged with the newest segments if these are small, and names the
+    /// segment in the manifest.
     pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<(), WriteStopped> {
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
@@ -230,50 +236,52 @@ impl Records {
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
         let absorbed = count_to_absorb(unmerged.newest.len() as u64, &sizes);
-        let tables: Vec<TableId> = unmerged.collections.iter().map(|one| one.id).collect();
-        let merging = MergeRules {
+        let tables: Vec<TableId> = unmerged.collections.iter().map(|collection| collection.id).collect();
+        let rules = MergeRules {
             tables: &tables,
-            is_last: absorbed == list.len(),
+            includes_oldest: absorbed == list.len(),
         };
         let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
         let mut runs = vec![MergeRun::Sorted(&sorted)];
-        let merged = list[..absorbed].iter();
-        runs.extend(merged.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
+        let absorbed_segments = list[..absorbed].iter();
+        runs.extend(absorbed_segments.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let mut builder = RecordSegmentBuilder::new(&path);
-        let merged = merging.merge_slice(&mut runs, &mut builder, usize::MAX);
+        let result = rules.merge_slice(&mut runs, &mut builder, usize::MAX);
         if list.iter().any(|segment| segment.is_broken()) {
             return Err(open.segments.set_lost().into());
         }
         let records = builder.records();
-        let written = merged.and_then(|_| match records {
+        let result = result.and_then(|_| match records {
             0 => Ok(()),
             _ => builder.finish(&path, self.store.key().segment_mac(&name)),
         });
-        written.map_err(|error| not_written(&path, &error))?;
-        let (merged, kept) = open.manifest.segments.split_at(absorbed);
+        result.map_err(|error| segment_error(&path, &error))?;
+        let (replaced, kept) = open.manifest.segments.split_at(absorbed);
         let new = (records > 0).then_some(NamedSegment { name, records });
         let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
-        self.touch(merged.iter().map(|one| &one.name));
+        self.touch(replaced.iter().map(|segment| &segment.name));
         unmerged.store_merged(tx, &segments)?;
         Ok(())
     }
 
-    /// Keeps the files of segments that are being replaced for a minute.
+    /// Updates the times of replaced segment files, so that sweeps spare the files for another minute.
     fn touch<'n>(&self, replaced: impl Iterator<Item = &'n SegmentName>) {
         replaced.for_each(|name| StoreFolder::touch(&self.store.folder().segment(name)));
     }
 
-    /// Advances the current merge by one slice, after a write of `written` records. Starts a merge if segments are due. A
-    /// merge of small segments interrupts a merge of large ones, which takes long. A large write merges all that is due,
-    /// so that no later write pays for it. `has_flushed`: the write made a segment.
+    /// Merges some records after a write of `written` records, and starts a merge if one is due. `has_flushed`: the
+    /// write made a segment.
+    ///
+    /// A merge of small segments interrupts a merge of large ones, which takes long. A large write runs all due merges
+    /// to their end, so that later small writes stay fast.
     pub fn merge_some(&self, written: usize, has_flushed: bool, deadline: Deadline) {
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
         };
         if has_flushed {
-            // A host that only records sweeps nowhere else.
+            // A host that only writes records sweeps nowhere else.
             if self.flushes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
                 Sweeper(&self.store).sweep_segments();
             }
@@ -281,56 +289,59 @@ impl Records {
         }
         while let Some(merge) = merging.last_mut() {
             match merge.step(PACE * written.max(1)) {
-                Ok(true) => {} // the next write continues it
+                Ok(true) => {} // the next write continues the merge
                 Ok(false) => {
-                    if let Some(done) = merging.pop()
-                        && let Err(error) = self.end_merge(done, deadline)
+                    if let Some(merge) = merging.pop()
+                        && let Err(error) = self.end_merge(merge, deadline)
                     {
-                        log::debug!("segments are merged later: {error}");
+                        log::debug!("cannot merge segments; a later write retries: {error}");
                         return;
                     }
                     self.begin_merge(&mut merging);
                 }
                 Err(error) => {
                     merging.clear();
-                    log::warn!("segments of what hosts recorded are merged later: {error}");
+                    log::warn!("cannot merge segments of tables and confirmed matches; a later write retries: {error}");
                 }
             }
-            if written as u64 <= AT_ONCE {
+            if written as u64 <= MAX_WRITE_MERGE {
                 return;
             }
         }
     }
 
-    fn begin_merge(&self, under_way: &mut Vec<SlicedMerge>) {
-        under_way.extend(self.next_merge(under_way));
+    /// Adds the next due merge, if any, to the running ones.
+    fn begin_merge(&self, running: &mut Vec<SlicedMerge>) {
+        running.extend(self.next_merge(running));
     }
 
-    /// Returns the next merge, of segments newer than those of the merges under way.
-    fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
+    /// Returns the next due merge, of segments that are newer than those of the running merges.
+    fn next_merge(&self, running: &[SlicedMerge]) -> Option<SlicedMerge> {
         let incarnation = self.store.incarnation();
-        let read = RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
-        let (manifest, collections, sequence) = read.ok()?;
+        let state = RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
+        let (manifest, collections, sequence) = state.ok()?;
         let open = self.open(incarnation, manifest);
         if open.are_lost() {
             return None;
         }
         let list = open.segments.list();
         let in_manifest = &open.manifest.segments;
-        let newest_merging = under_way.last().and_then(|merge| merge.names.first());
-        let free = newest_merging.and_then(|newest| in_manifest.iter().position(|one| one.name == *newest));
-        let sizes: Vec<u64> = list[..free.unwrap_or(list.len())]
+        let newest_merging = running.last().and_then(|merge| merge.names.first());
+        let free_count =
+            newest_merging.and_then(|newest| in_manifest.iter().position(|segment| segment.name == *newest));
+        let sizes: Vec<u64> = list[..free_count.unwrap_or(list.len())]
             .iter()
             .map(|segment| segment.records())
             .collect();
-        let (at, count) = next_merge_range(&sizes)?;
-        let names = in_manifest[at..at + count].iter().map(|one| one.name);
+        let (start, count) = next_merge_range(&sizes)?;
+        let range = start..start + count;
+        let names = in_manifest[range.clone()].iter().map(|segment| segment.name);
         let place = self.store.folder().segment(&StoreFolder::new_segment_name(sequence));
         Some(SlicedMerge::new(
             incarnation,
-            names.zip(list[at..at + count].iter().cloned()).collect(),
-            collections.iter().map(|one| one.id).collect(),
-            at + count == list.len(),
+            names.zip(list[range.clone()].iter().cloned()).collect(),
+            collections.iter().map(|collection| collection.id).collect(),
+            range.end == list.len(),
             &place,
         ))
     }
@@ -338,9 +349,9 @@ impl Records {
     /// Replaces the inputs of a merge by its result in the manifest, if the manifest still names them.
     fn end_merge(&self, merge: SlicedMerge, deadline: Deadline) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
-        let mut made = Some(merge.into_builder());
+        let mut builder = Some(merge.into_builder());
         RecordRows(&self.store).write_records(deadline, |tx| {
-            let Some(builder) = made.take().filter(|_| self.store.incarnation() == incarnation) else {
+            let Some(builder) = builder.take().filter(|_| self.store.incarnation() == incarnation) else {
                 return Ok(());
             };
             let name = StoreFolder::new_segment_name(tx.sequence());
@@ -353,8 +364,8 @@ impl Records {
             }
             self.touch(names.iter());
             let path = self.store.folder().segment(&name);
-            let finished = builder.finish(&path, self.store.key().segment_mac(&name));
-            finished.map_err(|error| not_written(&path, &error))
+            let result = builder.finish(&path, self.store.key().segment_mac(&name));
+            result.map_err(|error| segment_error(&path, &error))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Compaction: sorted runs of records merged into one segment.
+//! Decides which segments to merge, and merges sorted runs of records into one segment.
 
 use std::io;
 use std::path::Path;
@@ -8,55 +8,60 @@ use crate::engine::segment::{Record, RecordCursor, RecordSegment, RecordSegmentB
 use crate::engine::sql::Incarnation;
 use crate::model::{SegmentName, TableId};
 
-/// A merge takes an older segment along if that has at most this many times the merged records. So each segment has
-/// more than this many times the records of all newer ones, unless a merge is under way.
+/// A merge includes the next older segment if its records are at most this many times those of the merge. So in the end
+/// each segment has more than this many times the records of all newer segments.
 const RATIO: u64 = 8;
-/// Records of the smallest segments.
-pub const SMALLEST: usize = 512;
-/// Most records that a small write merges at once; a larger merge runs in slices.
-pub const AT_ONCE: u64 = 8_192;
-/// With this many segments a write merges at once, whatever their size. Otherwise hosts that exit before a merge in
-/// slices ends would accumulate segments.
-const TOO_MANY: usize = 12;
+/// Number of unmerged records that a flush needs.
+pub const FLUSH_RECORDS: usize = 512;
+/// Maximum number of records that one write merges. A larger merge runs in slices.
+pub const MAX_WRITE_MERGE: u64 = 8_192;
+/// If there are this many segments, a write merges them without regard to their size. Otherwise hosts that exit before
+/// a merge in slices ends would accumulate segments.
+const MAX_SEGMENTS: usize = 12;
 
-/// Returns how many of the newest segments a flush of `records` records absorbs.
+/// Returns how many of the newest segments to merge with a flush of `records` records. `segments`: the number of
+/// records of each segment, the newest first.
 pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
-    let most = if segments.len() < TOO_MANY { AT_ONCE } else { u64::MAX };
-    count_to_merge(records, segments, most)
+    let max_records = if segments.len() < MAX_SEGMENTS {
+        MAX_WRITE_MERGE
+    } else {
+        u64::MAX
+    };
+    count_to_merge(records, segments, max_records)
 }
 
-/// Returns neighbours to merge in slices: the first index, and their number. The newest segment still grows by flushes,
-/// unless a large write made it.
+/// Returns adjacent segments to merge in slices, as the first index and the count. Leaves out the newest segment while
+/// flushes still extend it.
 pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
-    let is_grown = |at: &usize| *at > 0 || segments[0] > AT_ONCE;
-    (0..segments.len()).filter(is_grown).find_map(|at| {
-        let older = count_to_merge(segments[at], &segments[at + 1..], u64::MAX);
-        (older > 0).then_some((at, older + 1))
+    let is_complete = |index: &usize| *index > 0 || segments[0] > MAX_WRITE_MERGE;
+    (0..segments.len()).filter(is_complete).find_map(|index| {
+        let older = count_to_merge(segments[index], &segments[index + 1..], u64::MAX);
+        (older > 0).then_some((index, older + 1))
     })
 }
 
-/// Returns how many of the older segments are merged with `records` records, into at most `most`.
-fn count_to_merge(records: u64, older: &[u64], most: u64) -> usize {
+/// Returns how many of the older segments to merge with `records` records into a segment of at most `max_records`.
+fn count_to_merge(records: u64, older: &[u64], max_records: u64) -> usize {
     let mut sum = records;
-    let is_merged = |segment: &&u64| {
-        let is_due = **segment <= RATIO * sum && sum + **segment <= most;
+    let is_included = |segment: &&u64| {
+        let is_due = **segment <= RATIO * sum && sum + **segment <= max_records;
         sum += **segment;
         is_due
     };
-    older.iter().take_while(is_merged).count()
+    older.iter().take_while(is_included).count()
 }
 
 /// A sorted run of records.
 #[derive(Clone, Copy)]
 pub enum MergeRun<'r> {
-    /// In memory.
+    /// Records in memory.
     Sorted(&'r [Record<'r>]),
-    /// A segment, from a cursor on.
+    /// The records of a segment after a cursor.
     Segment(&'r RecordSegment, RecordCursor),
 }
 
 impl<'r> MergeRun<'r> {
-    /// The first record, and the run after it.
+    /// Returns the first record, and the run after it; `None` for an empty run.
     fn split_first(self) -> io::Result<Option<(Record<'r>, Self)>> {
         Ok(match self {
             Self::Sorted(records) => records.split_first().map(|(first, rest)| (*first, Self::Sorted(rest))),
@@ -69,30 +74,35 @@ impl<'r> MergeRun<'r> {
 }
 
 fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a segment of records is damaged")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "a segment of tables and confirmed matches is damaged",
+    )
 }
 
 /// The rules for dropping records in a merge.
 pub struct MergeRules<'m> {
-    /// The existing tables; records of others are dropped.
+    /// The existing tables. A merge drops records of other tables.
     pub tables: &'m [TableId],
-    /// The oldest segment is among the runs: removals are dropped.
-    pub is_last: bool,
+    /// The merge includes the oldest segment, so that a removal has nothing to hide and is dropped.
+    pub includes_oldest: bool,
 }
 
 impl MergeRules<'_> {
-    /// Merges at most `most` records of the runs, the newest first, into the segment. Returns whether records are left.
+    /// Merges at most `max_records` records of the runs into the segment, and advances the runs. `runs`: the newest
+    /// first. Returns whether records remain.
     pub fn merge_slice(
         &self,
         runs: &mut [MergeRun<'_>],
         into: &mut RecordSegmentBuilder,
-        most: usize,
+        max_records: usize,
     ) -> io::Result<bool> {
         let mut heads = runs
             .iter()
             .map(|run| run.split_first())
             .collect::<io::Result<Vec<_>>>()?;
-        for _ in 0..most {
+        for _ in 0..max_records {
+            // The smallest key, and of equal keys the record of the newest run.
             let firsts = heads.iter().flatten().map(|(record, _)| *record);
             let Some(record) = firsts.reduce(|a, b| if b.key() < a.key() { b } else { a }) else {
                 return Ok(false);
@@ -105,7 +115,7 @@ impl MergeRules<'_> {
                     *head = rest.split_first()?;
                 }
             }
-            let is_dead = record.state.is_none() && self.is_last || !self.tables.contains(&record.table);
+            let is_dead = record.state.is_none() && self.includes_oldest || !self.tables.contains(&record.table);
             if !is_dead {
                 into.push(&record)?;
             }
@@ -114,25 +124,26 @@ impl MergeRules<'_> {
     }
 }
 
-/// A merge of segments in slices. Its file is temporary until it is whole.
+/// A merge of segments in slices. Its file has a temporary name until the merge ends.
 pub struct SlicedMerge {
     pub incarnation: Incarnation,
-    /// Neighbours in the manifest, the newest first.
+    /// The merged segments, which are adjacent in the manifest; the newest first.
     pub names: Vec<SegmentName>,
     inputs: Vec<(Arc<RecordSegment>, RecordCursor)>,
     tables: Vec<TableId>,
-    is_last: bool,
+    includes_oldest: bool,
     builder: RecordSegmentBuilder,
+    /// Whether records remain to be merged; afterwards the hash tables are built.
     has_records: bool,
 }
 
 impl SlicedMerge {
-    /// Starts a merge of `inputs`. Its temporary file is created beside the path `place`.
+    /// Starts a merge of `inputs`. The temporary file is beside the path `place`.
     pub fn new(
         incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
         tables: Vec<TableId>,
-        is_last: bool,
+        includes_oldest: bool,
         place: &Path,
     ) -> Self {
         Self {
@@ -143,17 +154,16 @@ impl SlicedMerge {
                 .map(|(_, segment)| (segment, RecordCursor::BEGIN))
                 .collect(),
             tables,
-            is_last,
+            includes_oldest,
             builder: RecordSegmentBuilder::new(place),
             has_records: true,
         }
     }
 
-    /// Merges at most `most` records. Returns whether there is more to do.
-    pub fn step(&mut self, most: usize) -> io::Result<bool> {
+    /// Merges at most `max_records` records, or indexes about as many. Returns whether work remains.
+    pub fn step(&mut self, max_records: usize) -> io::Result<bool> {
         if !self.has_records {
-            // All records are merged: index as many of them.
-            let parts = most * RecordSegmentBuilder::PARTS
+            let parts = max_records * RecordSegmentBuilder::PARTS
                 / usize::try_from(self.builder.records().max(1)).unwrap_or(usize::MAX);
             for _ in 0..parts.max(1) {
                 if !self.builder.index_some()? {
@@ -167,20 +177,20 @@ impl SlicedMerge {
             .iter()
             .map(|(segment, cursor)| MergeRun::Segment(segment, *cursor))
             .collect();
-        let merging = MergeRules {
+        let rules = MergeRules {
             tables: &self.tables,
-            is_last: self.is_last,
+            includes_oldest: self.includes_oldest,
         };
-        self.has_records = merging.merge_slice(&mut runs, &mut self.builder, most)?;
-        let cursors: Vec<RecordCursor> = runs
+        self.has_records = rules.merge_slice(&mut runs, &mut self.builder, max_records)?;
+        let new_cursors: Vec<RecordCursor> = runs
             .iter()
             .filter_map(|run| match run {
                 MergeRun::Segment(_, cursor) => Some(*cursor),
                 MergeRun::Sorted(_) => None,
             })
             .collect();
-        for ((_, cursor), now) in self.inputs.iter_mut().zip(cursors) {
-            *cursor = now;
+        for ((_, cursor), new_cursor) in self.inputs.iter_mut().zip(new_cursors) {
+            *cursor = new_cursor;
         }
         Ok(true)
     }

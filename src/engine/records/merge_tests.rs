@@ -1,15 +1,15 @@
 use super::*;
 use crate::engine::records::compaction::PACE;
 
-const SMALLEST: u64 = super::SMALLEST as u64;
+const FLUSH_RECORDS: u64 = super::FLUSH_RECORDS as u64;
 
 /// Returns the sizes of segments after this many writes of the smallest segment, if each sliced merge ends at once; and
 /// the number of records written.
 fn grown(writes: u64) -> (Vec<u64>, u64) {
     let (mut segments, mut written) = (Vec::<u64>::new(), 0);
     for _ in 0..writes {
-        let taken = count_to_absorb(SMALLEST, &segments);
-        let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+        let taken = count_to_absorb(FLUSH_RECORDS, &segments);
+        let new = FLUSH_RECORDS + segments.drain(..taken).sum::<u64>();
         segments.insert(0, new);
         written += new;
         while let Some((at, count)) = next_merge_range(&segments) {
@@ -25,7 +25,7 @@ fn grown(writes: u64) -> (Vec<u64>, u64) {
 fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
     for writes in [1, 4, 16, 200, 2_000] {
         let (segments, written) = grown(writes);
-        let records = writes * SMALLEST;
+        let records = writes * FLUSH_RECORDS;
         assert_eq!(segments.iter().sum::<u64>(), records);
         let levels = records.ilog(RATIO);
         assert!(
@@ -42,11 +42,11 @@ fn who_merges_in_slices_never_merges_much_at_once() {
     // For each merge under way: the number of segments after its first one, and the number of records left to merge.
     let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
     for writes in 0..8_000 {
-        let taken = count_to_absorb(SMALLEST, &segments);
-        let new = SMALLEST + segments.drain(..taken).sum::<u64>();
-        assert!(new <= AT_ONCE, "{new} at once, of {segments:?} after {writes}");
+        let taken = count_to_absorb(FLUSH_RECORDS, &segments);
+        let new = FLUSH_RECORDS + segments.drain(..taken).sum::<u64>();
+        assert!(new <= MAX_WRITE_MERGE, "{new} at once, of {segments:?} after {writes}");
         segments.insert(0, new);
-        let mut budget = PACE as u64 * SMALLEST;
+        let mut budget = PACE as u64 * FLUSH_RECORDS;
         loop {
             let free = under_way
                 .last()
@@ -76,9 +76,9 @@ fn who_merges_in_slices_never_merges_much_at_once() {
 fn hosts_that_never_merge_in_slices_leave_few_segments_too() {
     let mut segments = Vec::<u64>::new();
     for _ in 0..4_000 {
-        let taken = count_to_absorb(SMALLEST, &segments);
-        let new = SMALLEST + segments.drain(..taken).sum::<u64>();
+        let taken = count_to_absorb(FLUSH_RECORDS, &segments);
+        let new = FLUSH_RECORDS + segments.drain(..taken).sum::<u64>();
         segments.insert(0, new);
     }
-    assert!(segments.len() <= TOO_MANY, "{}: {segments:?}", segments.len());
+    assert!(segments.len() <= MAX_SEGMENTS, "{}: {segments:?}", segments.len());
 }

@@ -1,10 +1,11 @@
-//! Records of hosts by exact name: confirmed matches, and tables of values with an expiry and a size limit. Names and
-//! values are bytes.
+//! Records that hosts make: confirmed matches, and tables of values with an expiry and a size limit. Names and values
+//! are bytes, and lookups are by exact name.
 //!
-//! A log-structured merge tree over the store. A write appends rows to the log. Unmerged rows are in memtables:
-//! [`Tables`] has its own, confirmed matches are in those of libraries. A write flushes them into a segment if they are
-//! many; segments of like size are merged. A lookup reads the memtable and segments of a snapshot; the version page
-//! shows whether it is current. Long values stay in the store.
+//! The records are a log-structured merge tree over the store. A write appends rows to a log in `SQLite`. Memtables
+//! have the rows that no segment has yet: [`Tables`] has its own memtable, and confirmed matches are in the memtables
+//! of libraries. When there are many such rows, a write flushes them into a segment. Later writes merge segments of
+//! similar size. A lookup reads the memtable and the segments of a snapshot; the version page shows whether the
+//! snapshot is current. Long values are only in the store.
 
 mod compaction;
 mod merge;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::compaction::not_written;
-use super::table_snapshot::{LONG, size_of};
+use super::compaction::segment_error;
+use super::table_snapshot::{MAX_INLINE, entry_bytes};
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{Record, RecordSegmentBuilder, Stored};
@@ -16,39 +16,38 @@ use crate::platform::mutex::lock;
 
 impl Records {
     /// Writes the whole log into one segment. Needed if segments are missing or damaged, or if the log has more
-    /// unmerged rows than a memtable holds.
+    /// unmerged rows than fit into a memtable. Does nothing if the segments have changed since `open`.
     ///
     /// # Errors
     /// Errors of the store.
-    pub fn rebuild(&self, known: &OpenSegments, deadline: Deadline) -> Result<()> {
+    pub fn rebuild(&self, open: &OpenSegments, deadline: Deadline) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
         let changed = RecordRows(&self.store).read_records(|log| Ok(log.manifest()?.changed))?;
-        // Another thread or process may have made it.
-        if (known.incarnation, known.manifest.changed) != (self.store.incarnation(), changed) {
+        if (open.incarnation, open.manifest.changed) != (self.store.incarnation(), changed) {
             return Ok(());
         }
-        if known.are_lost() {
-            log::warn!("the index of what hosts recorded is missing or damaged; it is made anew");
+        if open.are_lost() {
+            log::warn!("a segment of tables and confirmed matches is missing or damaged; rebuilding it");
         }
-        RecordRows(&self.store).write_records(deadline, |tx| self.rebuild_in(tx, known))?;
+        RecordRows(&self.store).write_records(deadline, |tx| self.rebuild_in(tx, open))?;
         Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
-    /// Writes the whole log into one segment file, unless incarnation or manifest are others than those known.
-    fn rebuild_in(&self, tx: &RecordTx<'_>, known: &OpenSegments) -> rusqlite::Result<()> {
+    /// As [`Records::rebuild`], in a transaction.
+    fn rebuild_in(&self, tx: &RecordTx<'_>, open: &OpenSegments) -> rusqlite::Result<()> {
         let all = AllRecords::read(&tx.log)?;
-        if (self.store.incarnation(), all.changed) != (known.incarnation, known.manifest.changed) {
+        if (self.store.incarnation(), all.changed) != (open.incarnation, open.manifest.changed) {
             return Ok(());
         }
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
-        let builder = all.segment(&tx.log, &path)?;
+        let builder = all.build_segment(&tx.log, &path)?;
         let records = builder.records();
-        let finished = builder.finish(&path, self.store.key().segment_mac(&name));
-        finished.map_err(|error| not_written(&path, &error))?;
+        let result = builder.finish(&path, self.store.key().segment_mac(&name));
+        result.map_err(|error| segment_error(&path, &error))?;
         tx.name_segments(&[NamedSegment { name, records }])?;
-        for row in all.dead() {
+        for row in all.dead_rows() {
             tx.delete(row.id)?;
         }
         for (id, counts) in all.counts() {
@@ -58,18 +57,20 @@ impl Records {
     }
 }
 
-/// The whole log without its values, by name, the newest row of each name first.
+/// All rows of the log without their values, sorted by name, the newest row of each name first.
 struct AllRecords {
+    /// The change sequence of the manifest.
     changed: Sequence,
     collections: Vec<Collection>,
     rows: Vec<RecordRow>,
 }
 
 impl AllRecords {
+    /// Reads the log without the rows of cleared tables.
     fn read(log: &RecordLog<'_>) -> rusqlite::Result<Self> {
         let collections = log.collections()?;
         let mut rows = log.rows_after(0, usize::MAX)?;
-        rows.retain(|row| collections.iter().any(|one| one.id == row.table));
+        rows.retain(|row| collections.iter().any(|collection| collection.id == row.table));
         rows.sort_by(|a, b| (a.table, &a.name, b.id).cmp(&(b.table, &b.name, a.id)));
         Ok(Self {
             changed: log.manifest()?.changed,
@@ -79,43 +80,49 @@ impl AllRecords {
     }
 
     /// Returns whether a row is the newest of its name and has a value.
-    fn is_live(&self, at: usize) -> bool {
-        let key = |at: usize| (self.rows[at].table, &self.rows[at].name);
-        self.rows[at].value.is_some() && (at == 0 || key(at - 1) != key(at))
+    fn is_live(&self, index: usize) -> bool {
+        let key = |index: usize| (self.rows[index].table, &self.rows[index].name);
+        self.rows[index].value.is_some() && (index == 0 || key(index - 1) != key(index))
     }
 
-    fn live(&self) -> impl Iterator<Item = &RecordRow> {
+    /// Returns the rows that a lookup can return.
+    fn live_rows(&self) -> impl Iterator<Item = &RecordRow> {
         (0..self.rows.len())
-            .filter(|at| self.is_live(*at))
-            .map(|at| &self.rows[at])
+            .filter(|index| self.is_live(*index))
+            .map(|index| &self.rows[index])
     }
 
-    /// Replaced rows, and removals.
-    fn dead(&self) -> impl Iterator<Item = &RecordRow> {
+    /// Returns the replaced rows and the removals.
+    fn dead_rows(&self) -> impl Iterator<Item = &RecordRow> {
         (0..self.rows.len())
-            .filter(|at| !self.is_live(*at))
-            .map(|at| &self.rows[at])
+            .filter(|index| !self.is_live(*index))
+            .map(|index| &self.rows[index])
     }
 
-    /// Entries and bytes of each table.
+    /// Returns the number of entries and bytes of each table.
     fn counts(&self) -> HashMap<TableId, [i64; 2]> {
-        let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(|one| (one.id, [0; 2])).collect();
-        for row in self.live() {
+        let zero = |collection: &Collection| (collection.id, [0; 2]);
+        let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(zero).collect();
+        for row in self.live_rows() {
             let length = row.value.as_ref().map_or(0, |(_, length)| *length);
             let count = counts.entry(row.table).or_default();
-            *count = [count[0] + 1, count[1] + size_of(&row.name, length)];
+            *count = [count[0] + 1, count[1] + entry_bytes(&row.name, length)];
         }
         counts
     }
 
-    /// Builds a segment from the live rows, beside `path`.
-    fn segment(&self, log: &RecordLog<'_>, path: &Path) -> rusqlite::Result<RecordSegmentBuilder> {
+    /// Builds a segment from the live rows. The builder's temporary file is beside `path`.
+    fn build_segment(&self, log: &RecordLog<'_>, path: &Path) -> rusqlite::Result<RecordSegmentBuilder> {
+        let is_of_paths = |table: TableId| {
+            let mut collections = self.collections.iter();
+            collections.any(|collection| collection.id == table && collection.is_paths)
+        };
         let mut builder = RecordSegmentBuilder::new(path);
-        for row in self.live() {
-            let (value, length) = log.row(row.id, LONG)?.unwrap_or_default();
+        for row in self.live_rows() {
+            let (value, length) = log.row(row.id, MAX_INLINE)?.unwrap_or_default();
             let record = Record {
                 table: row.table,
-                is_path: self.collections.iter().any(|one| one.id == row.table && one.is_paths),
+                is_path: is_of_paths(row.table),
                 name: &row.name,
                 row: row.id,
                 state: Some(Stored {
@@ -124,7 +131,7 @@ impl AllRecords {
                     expires_ms: row.expires_ms,
                 }),
             };
-            builder.push(&record).map_err(|error| not_written(path, &error))?;
+            builder.push(&record).map_err(|error| segment_error(path, &error))?;
         }
         Ok(builder)
     }

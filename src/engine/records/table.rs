@@ -1,10 +1,10 @@
-//! One table: reads and writes of a host.
+//! Reads and writes of one table.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::table_snapshot::{TableSnapshot, has_expired};
-use super::tables::{LONGEST_NAME, Tables, Terms, counted};
+use super::tables::{LONGEST_NAME, Tables, Terms, entry_count};
 use crate::engine::segment::record_hash;
 use crate::engine::sql::RecordRows;
 use crate::error::{Result, check_length};
@@ -16,14 +16,20 @@ pub struct Table {
     tables: Arc<Tables>,
     pub(super) name: Vec<u8>,
     pub(super) folds: bool,
-    /// Its last index in a snapshot's tables, in the low 16 bits; the snapshot's number is in the others.
-    cached_index: AtomicU64,
+    /// The last index in a snapshot's tables in the low [`INDEX_BITS`] bits, and the snapshot's number in the other
+    /// bits.
+    cached: AtomicU64,
 }
+
+/// Number of bits for the index in [`Table::cached`].
+const INDEX_BITS: u32 = 16;
+/// The highest index that [`Table::cached`] can contain.
+const MAX_CACHED_INDEX: u64 = (1 << INDEX_BITS) - 1;
 
 /// A change of a table, for [`Tables::write`].
 #[derive(Clone, Copy)]
 pub enum Op<'o> {
-    /// Stores a value, which replaces the one of the same name.
+    /// Stores a value under a name, and replaces an earlier value.
     Put(&'o Table, &'o [u8], &'o [u8]),
     /// Removes an entry.
     Remove(&'o Table, &'o [u8]),
@@ -32,7 +38,7 @@ pub enum Op<'o> {
 }
 
 impl Tables {
-    /// The table of this name. With `folds` set, `A` to `Z` in names of entries count as `a` to `z`.
+    /// Returns the table with this name. If `folds`, names of entries ignore the case of the letters A to Z.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
@@ -42,8 +48,8 @@ impl Tables {
     }
 }
 
-/// Terms of a removal. It stores nothing, so it evicts nothing.
-pub const KEEP: Terms = Terms {
+/// The terms of a removal, which evicts nothing.
+pub const NO_LIMIT: Terms = Terms {
     ttl: Ttl::Forever,
     limit: None,
 };
@@ -54,32 +60,33 @@ impl Table {
             tables: Arc::clone(tables),
             name: name.to_vec(),
             folds,
-            cached_index: AtomicU64::new(0),
+            cached: AtomicU64::new(0),
         }
     }
 
-    /// Its name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         &self.name
     }
 
-    /// The tables of its store.
+    /// Returns all tables of the store.
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {
         &self.tables
     }
 
-    /// Passes the value of this name to `then`, if it is in memory. Takes no lock and never waits; twice a second it
-    /// checks that the store's files still exist. `None` does not mean that there is no value.
+    /// Passes the value of this name to `use_value` and returns the result, if the value is in memory. `None` does not
+    /// mean that there is no value.
+    ///
+    /// Takes no lock and never waits. Checks twice a second that the store's files still exist.
     #[inline]
-    pub fn lookup<R>(&self, name: &[u8], then: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        self.find(name, then).flatten()
+    pub fn lookup<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.find(name, use_value).flatten()
     }
 
-    /// As [`Table::lookup`]; `Some(None)` if there is no value.
+    /// As [`Table::lookup`], but returns `Some(None)` if there is certainly no value.
     #[inline]
-    pub fn find<R>(&self, name: &[u8], then: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
+    pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
         let mut folded_bytes = [0; 256];
         let name = if self.folds {
             let folded = folded_bytes.get_mut(..name.len())?;
@@ -89,36 +96,38 @@ impl Table {
         } else {
             name
         };
-        let (snapshot, looked_up) = self.tables.current(|snapshot| {
+        let (snapshot, first) = self.tables.current(|snapshot| {
             let id = self.id(snapshot)?;
             let hash = record_hash(id, name);
             Some((id, hash, snapshot.first(hash)))
         })?;
-        let found = match looked_up {
+        let record = match first {
             Some((id, hash, first)) => snapshot.find((id, name), hash, first).ok()?,
             None if snapshot.number == 0 || snapshot.is_lost() => return None,
-            None => None, // no such table
+            None => None, // the table does not exist
         };
-        match found.and_then(|record| record.state) {
-            Some(stored) if !has_expired(&stored, || self.tables.clock.now_ms()) => stored.value.map(then).map(Some),
+        match record.and_then(|record| record.state) {
+            Some(stored) if !has_expired(&stored, || self.tables.clock.now_ms()) => {
+                stored.value.map(use_value).map(Some)
+            }
             _ => Some(None),
         }
     }
 
-    /// Passes the value of this name to `then` if it has at most `room` bytes. Returns its length; `None` without a
-    /// value, or if it has expired.
+    /// Passes the value of this name to `use_value` if the value has at most `max_length` bytes. Returns the length of
+    /// the value; `None` if there is no value or it has expired.
     ///
     /// # Errors
     /// Errors of the store.
-    pub fn get(&self, name: &[u8], room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
+    pub fn get(&self, name: &[u8], max_length: usize, use_value: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         if name.len() > LONGEST_NAME {
             return Ok(None);
         }
         let folded = self.folds.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
         self.tables.retry(|| {
-            // Row number, whether the value is long, its length, and the value if it fits.
-            let found = self.tables.answer(|snapshot| {
+            // Row id, whether the value is only in the database, its length, and the value if it is in memory and fits.
+            let found = self.tables.query(|snapshot| {
                 let Some(id) = self.id(snapshot) else { return Ok(None) };
                 let hash = record_hash(id, name);
                 let Some(record) = snapshot.find((id, name), hash, snapshot.first(hash))? else {
@@ -126,7 +135,7 @@ impl Table {
                 };
                 let is_valid = |stored: &_| !has_expired(stored, || self.tables.clock.now_ms());
                 Ok(record.state.filter(is_valid).map(|stored| {
-                    let value = stored.value.filter(|value| value.len() <= room);
+                    let value = stored.value.filter(|value| value.len() <= max_length);
                     (
                         record.row,
                         stored.value.is_none(),
@@ -137,11 +146,14 @@ impl Table {
             })?;
             Ok(match found {
                 None => Some(None),
-                // Long values are in the database only. If the row is gone, another value has replaced it: look again.
-                Some((row, true, ..)) => RecordRows(&self.tables.store).long_value(row, room, then)?.map(Some),
+                // If the row is missing, another write replaced the value: `None` retries.
+                Some((row, true, ..)) => {
+                    let rows = RecordRows(&self.tables.store);
+                    rows.long_value(row, max_length, use_value)?.map(Some)
+                }
                 Some((_, false, length, value)) => {
                     if let Some(value) = value {
-                        then(&value);
+                        use_value(&value);
                     }
                     Some(Some(usize::try_from(length).unwrap_or(usize::MAX)))
                 }
@@ -149,7 +161,7 @@ impl Table {
         })
     }
 
-    /// Stores a value, as [`Tables::write`].
+    /// Stores a value, by [`Tables::write`].
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; errors of the store.
@@ -162,24 +174,25 @@ impl Table {
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; errors of the store.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
-        self.tables.write(&[Op::Remove(self, name)], &KEEP)
+        self.tables.write(&[Op::Remove(self, name)], &NO_LIMIT)
     }
 
-    /// Removes all entries. The time does not depend on their number.
+    /// Removes all entries, in the same time for any number of entries.
     ///
     /// # Errors
     /// Errors of the store.
     pub fn clear(&self) -> Result<()> {
-        self.tables.write(&[Op::Clear(self)], &KEEP)
+        self.tables.write(&[Op::Clear(self)], &NO_LIMIT)
     }
 
-    /// The next name after `after`, by bytes (`None`: the first), whose entry has not expired.
+    /// Returns the name of the next entry after `after` in byte order, or of the first entry for `None`. Skips expired
+    /// entries.
     ///
     /// # Errors
     /// Errors of the store.
     pub fn next(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
         let now_ms = self.tables.clock.now_ms();
-        self.tables.answer(|snapshot| {
+        self.tables.query(|snapshot| {
             let Some(id) = self.id(snapshot) else { return Ok(None) };
             let mut after = after;
             while let Some(name) = snapshot.next_name(id, after)? {
@@ -197,29 +210,29 @@ impl Table {
         })
     }
 
-    /// The number of entries, with expired ones that are still stored.
+    /// Returns the number of entries, including expired entries that are still stored.
     ///
     /// # Errors
     /// Errors of the store.
     pub fn count(&self) -> Result<u64> {
-        self.tables.answer(|snapshot| {
-            let count = self.id(snapshot).and_then(|id| snapshot.count_of(id));
-            Ok(count.map_or(0, |count| counted(count.now())))
+        self.tables.query(|snapshot| {
+            let table = self.id(snapshot).and_then(|id| snapshot.table(id));
+            Ok(table.map_or(0, |table| entry_count(table.counts())))
         })
     }
 
-    /// Returns the table's id in this snapshot.
+    /// Returns the table's id in this snapshot; `None` if the table does not exist.
     #[inline]
     fn id(&self, snapshot: &TableSnapshot) -> Option<TableId> {
-        let cached = self.cached_index.load(Ordering::Relaxed);
-        if cached >> 16 == snapshot.number && snapshot.number > 0 {
-            let table = snapshot.tables.get(usize::try_from(cached & 0xFFFF).unwrap_or(0))?;
-            return Some(table.row.id);
+        let cached = self.cached.load(Ordering::Relaxed);
+        if cached >> INDEX_BITS == snapshot.number && snapshot.number > 0 {
+            let index = usize::try_from(cached & MAX_CACHED_INDEX).unwrap_or(0);
+            return Some(snapshot.tables.get(index)?.row.id);
         }
-        let index = snapshot.tables.iter().position(|one| one.row.name == self.name)?;
-        if index <= 0xFFFF {
-            self.cached_index
-                .store(snapshot.number << 16 | index as u64, Ordering::Relaxed);
+        let index = snapshot.tables.iter().position(|table| table.row.name == self.name)?;
+        if index as u64 <= MAX_CACHED_INDEX {
+            let cached = snapshot.number << INDEX_BITS | index as u64;
+            self.cached.store(cached, Ordering::Relaxed);
         }
         Some(snapshot.tables.get(index)?.row.id)
     }

@@ -1,4 +1,4 @@
-//! A snapshot of the tables: segments, the newest first, under a memtable.
+//! A snapshot of the tables: a memtable over segments.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -8,42 +8,42 @@ use crate::engine::segment::{FirstRecord, Record, SegmentsLost, Stored};
 use crate::engine::sql::{RecordRow, TableRow};
 use crate::model::{Sequence, TableId};
 
-/// Overhead of an entry that the limit counts, in bytes.
-const ENTRY: u64 = 64;
-/// Longest value that segments and memtables hold; longer ones are read from the store.
-pub const LONG: usize = 1000;
+/// Overhead per entry in bytes, which the size limit includes.
+const ENTRY_OVERHEAD: u64 = 64;
+/// Length of the longest value in segments and memtables. Longer values are only in the store.
+pub const MAX_INLINE: usize = 1000;
 
-/// The state that lookups read. Records are added in place; any other change replaces the snapshot.
-/// It is outdated also if the memtable is full. Lookups in it fail then.
+/// The state that lookups read. New records are added in place; any other change replaces the snapshot. If the memtable
+/// is full, the snapshot becomes outdated and lookups in it fail.
 pub type TableSnapshot = Shown<TablesShown>;
 
-/// What a snapshot shows of the tables.
+/// The part of a snapshot about tables.
 #[derive(Default)]
 pub struct TablesShown {
     pub tables: Vec<TableCount>,
     pub memtable: TableMemtable,
 }
 
-/// A table with its counts.
+/// A table with its counts, which include the memtable.
 pub struct TableCount {
     pub row: TableRow,
     entries: AtomicI64,
     bytes: AtomicI64,
 }
 
-/// Bytes of an entry that the limit counts.
-pub fn size_of(name: &[u8], length: u64) -> i64 {
-    i64::try_from(name.len() as u64 + length + ENTRY).unwrap_or(i64::MAX)
+/// Returns the bytes of an entry that the size limit counts.
+pub fn entry_bytes(name: &[u8], value_length: u64) -> i64 {
+    i64::try_from(name.len() as u64 + value_length + ENTRY_OVERHEAD).unwrap_or(i64::MAX)
 }
 
-/// Entries and bytes that a record adds to its table.
-pub fn counted(record: Option<&Record<'_>>) -> [i64; 2] {
+/// Returns the number of entries and bytes that a record adds to its table: none for a removal or for `None`.
+pub fn counts_of(record: Option<&Record<'_>>) -> [i64; 2] {
     match record {
         Some(Record {
             name,
             state: Some(stored),
             ..
-        }) => [1, size_of(name, stored.length)],
+        }) => [1, entry_bytes(name, stored.length)],
         _ => [0, 0],
     }
 }
@@ -57,8 +57,8 @@ impl TableCount {
         }
     }
 
-    /// Entries and bytes.
-    pub fn now(&self) -> [i64; 2] {
+    /// Returns the number of entries and bytes.
+    pub fn counts(&self) -> [i64; 2] {
         [&self.entries, &self.bytes].map(|count| count.load(Ordering::Relaxed))
     }
 
@@ -78,49 +78,49 @@ impl TablesShown {
 }
 
 impl TableSnapshot {
-    /// Returns the change sequences of the snapshot and of its manifest. If the manifest has changed since, the whole
+    /// Returns the change sequences of the snapshot and of its manifest. If the manifest changed after that, the whole
     /// state must be read.
     pub fn since(&self) -> (Sequence, Sequence) {
         (self.sequence(), self.open.manifest.changed)
     }
 
-    /// The table with this number.
-    pub fn count_of(&self, table: TableId) -> Option<&TableCount> {
-        self.tables.iter().find(|one| one.row.id == table)
+    /// Returns the table with this id.
+    pub fn table(&self, table: TableId) -> Option<&TableCount> {
+        self.tables.iter().find(|count| count.row.id == table)
     }
 
-    /// Entries and bytes of all tables.
+    /// Returns the number of entries and bytes of all tables.
     pub fn total(&self) -> [i64; 2] {
-        self.tables.iter().fold([0; 2], |sum, one| {
-            let now = one.now();
-            [sum[0] + now[0], sum[1] + now[1]]
+        self.tables.iter().fold([0; 2], |sum, table| {
+            let counts = table.counts();
+            [sum[0] + counts[0], sum[1] + counts[1]]
         })
     }
 
-    /// Returns whether it must be read again, or its segments rebuilt.
+    /// Returns whether the snapshot must be read again, or its segments rebuilt.
     #[inline]
     pub fn is_lost(&self) -> bool {
         self.is_outdated() || self.open.are_lost()
     }
 
-    /// Adds a row of the log. Only one thread at a time.
+    /// Adds a row of the log. Must not run on two threads at once.
     pub fn apply(&self, row: RecordRow) {
-        self.push(owned(row, false));
+        self.push(to_record(row, false));
     }
 
-    /// Adds a record. Only one thread at a time.
+    /// Adds a record, unless the snapshot has it or its table was cleared. Must not run on two threads at once.
     pub fn push(&self, record: OwnedRecord) {
-        let Some(table) = self.count_of(record.table) else {
-            return; // its table was cleared
-        };
-        let hash = record.borrow().hash();
-        let Ok(before) = self.find((record.table, &record.name), hash, self.first(hash)) else {
+        let Some(table) = self.table(record.table) else {
             return;
         };
-        if before.is_some_and(|before| before.row >= record.row) {
-            return; // it is here already
+        let hash = record.borrow().hash();
+        let Ok(previous) = self.find((record.table, &record.name), hash, self.first(hash)) else {
+            return;
+        };
+        if previous.is_some_and(|previous| previous.row >= record.row) {
+            return;
         }
-        let (old_counts, new_counts) = (counted(before.as_ref()), counted(Some(&record.borrow())));
+        let (old_counts, new_counts) = (counts_of(previous.as_ref()), counts_of(Some(&record.borrow())));
         if self.memtable.push(record, hash).is_err() {
             self.set_outdated();
         } else {
@@ -128,13 +128,13 @@ impl TableSnapshot {
         }
     }
 
-    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, the largest.
+    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, which is the largest.
     #[inline]
     pub fn first(&self, hash: u64) -> FirstRecord {
         self.open.segments.first(hash)
     }
 
-    /// The newest record of a name. `first`: the result of [`TableSnapshot::first`].
+    /// Returns the newest record of a name. `first`: the result of [`TableSnapshot::first`] for the hash.
     #[inline]
     pub fn find(
         &self,
@@ -151,13 +151,13 @@ impl TableSnapshot {
         self.open.segments.find(key, hash, first)
     }
 
-    /// The first name after `after` in any memtable or segment, even if it was removed.
+    /// Returns the first name after `after` in the memtable or in a segment, also if its entry was removed.
     pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, SegmentsLost> {
         if self.is_lost() {
             return Err(SegmentsLost);
         }
-        let broken = |_| self.open.segments.set_lost();
-        let is_behind = |name: &[u8]| after.is_none_or(|after| name > after);
+        let set_lost = |_| self.open.segments.set_lost();
+        let is_after = |name: &[u8]| after.is_none_or(|after| name > after);
         let mut next: Option<&[u8]> = None;
         let mut consider = |name| {
             if next.is_none_or(|next| name < next) {
@@ -165,29 +165,29 @@ impl TableSnapshot {
             }
         };
         for record in self.memtable.records() {
-            if record.table == table && is_behind(&record.name) {
+            if record.table == table && is_after(&record.name) {
                 consider(&record.name);
             }
         }
         for segment in self.open.segments.list() {
-            let mut cursor = segment.seek((table, after.unwrap_or_default())).map_err(broken)?;
-            while let Some((record, following)) = segment.next(cursor).map_err(broken)? {
-                if record.table == table && is_behind(record.name) {
+            let mut cursor = segment.seek((table, after.unwrap_or_default())).map_err(set_lost)?;
+            while let Some((record, next_cursor)) = segment.next(cursor).map_err(set_lost)? {
+                if record.table == table && is_after(record.name) {
                     consider(record.name);
                     break;
                 }
                 if record.key() > (table, after.unwrap_or_default()) && record.table != table {
                     break;
                 }
-                cursor = following;
+                cursor = next_cursor;
             }
         }
         Ok(next)
     }
 }
 
-/// A row of the log as a record in memory.
-pub fn owned(row: RecordRow, is_path: bool) -> OwnedRecord {
+/// Converts a row of the log to a record of a memtable.
+pub fn to_record(row: RecordRow, is_path: bool) -> OwnedRecord {
     OwnedRecord {
         table: row.table,
         is_path,

@@ -1,9 +1,9 @@
-//! The tables of a store, and how their snapshot is kept current.
+//! The tables of a store, and their snapshot.
 
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
-use super::table_snapshot::{LONG, TableSnapshot, TablesShown};
+use super::table_snapshot::{MAX_INLINE, TableSnapshot, TablesShown};
 use super::tree::Records;
 use crate::engine::current::{Current, Shown};
 use crate::engine::segment::SegmentsLost;
@@ -15,12 +15,13 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::swap::Guard;
 
-/// Attempts of a call. A segment may be damaged, or a value replaced meanwhile.
+/// Maximum number of attempts of a call. An attempt fails if a segment is damaged, or if another write replaces a
+/// value.
 const MAX_RETRIES: u32 = 8;
-/// The longest name of a table or an entry.
+/// Maximum length of the name of a table or an entry.
 pub const LONGEST_NAME: usize = 1 << 20;
-/// The longest value: with its name it fits into a row of `SQLite`, which has 1,000,000,000 bytes at most.
-pub const LONGEST_VALUE: usize = 900_000_000;
+/// Maximum length of a value. With its name, the value fits into a row of `SQLite` of at most 1,000,000,000 bytes.
+pub const MAX_VALUE_BYTES: usize = 900_000_000;
 
 /// The tables of a store. Usable from any thread. Their calls have no deadline.
 pub struct Tables {
@@ -33,10 +34,10 @@ pub struct Tables {
 /// Expiry and size limit of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The time until they expire. Never by default.
+    /// The time until the values expire. Never by default.
     pub ttl: Ttl,
-    /// Most bytes of all tables in the store: names, values, and 64 for each entry. The oldest entries are removed
-    /// first. Entries of the write itself stay. No limit by default.
+    /// Maximum size of all tables in the store: names, values, and 64 bytes per entry. A write beyond the limit removes
+    /// the oldest entries first, and none of its own. No limit by default.
     pub limit: Option<u64>,
 }
 
@@ -49,7 +50,7 @@ impl Default for Terms {
     }
 }
 
-// A panic leaves no part of a write: its transaction is rolled back.
+// A panic leaves nothing half written, since SQLite rolls the transaction back.
 impl RefUnwindSafe for Tables {}
 
 impl Tables {
@@ -64,16 +65,16 @@ impl Tables {
         tables
     }
 
-    /// The number of entries in all tables, with expired ones that are still stored.
+    /// Returns the number of entries in all tables, including expired entries that are still stored.
     ///
     /// # Errors
     /// Errors of the store.
     pub fn count(&self) -> Result<u64> {
-        self.answer(|snapshot| Ok(counted(snapshot.total())))
+        self.query(|snapshot| Ok(entry_count(snapshot.total())))
     }
 
     /// Returns the result of `find` in a current snapshot. Rebuilds lost segments.
-    pub(super) fn answer<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
+    pub(super) fn query<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
         self.retry(|| {
             let snapshot = self.catch_up()?;
             if let Ok(found) = find(&snapshot)
@@ -89,21 +90,21 @@ impl Tables {
     /// Calls `attempt` until it returns a result.
     pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
-            if let Some(done) = attempt()? {
-                return Ok(done);
+            if let Some(result) = attempt()? {
+                return Ok(result);
             }
         }
         Err(Error::new(
             Status::Store,
             format!(
-                "store in {}: the index of tables is damaged again after each repair; look for the program that writes to its \
-                 files, or choose another cache_dir",
+                "store in {}: the segments of tables are damaged again after each repair; find the program that \
+                 writes to these files, or choose another cache_dir",
                 self.store.folder().path().display()
             ),
         ))
     }
 
-    /// Rebuilds the segments that this snapshot lacks, and then reads a new snapshot.
+    /// Rebuilds the lost segments of this snapshot, and reads a new snapshot.
     pub(super) fn rebuild(&self, snapshot: Guard<'_, TableSnapshot>) -> Result<()> {
         let open = Arc::clone(&snapshot.open);
         drop(snapshot);
@@ -112,7 +113,7 @@ impl Tables {
         self.reload()
     }
 
-    /// As [`Current::at_once`].
+    /// As [`Current::at_once`], with the tables' snapshot.
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
         self.snapshot.at_once(look, || self.catch_up_locked(false))
@@ -120,28 +121,30 @@ impl Tables {
 
     /// Returns a current snapshot. Waits if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
-        let is_settled = |snapshot: &_| self.snapshot.shows_all(snapshot) && !snapshot.is_lost();
-        self.snapshot.settled(is_settled, || self.catch_up_locked(true))
+        let is_current = |snapshot: &_| self.snapshot.shows_all(snapshot) && !snapshot.is_lost();
+        self.snapshot.settled(is_current, || self.catch_up_locked(true))
     }
 
-    /// Reads the commits since the snapshot. If not `patient`, fails instead of waiting for more than a moment. The caller
-    /// holds `catching_up`. A state with a manifest is complete and replaces the snapshot; any other state is added to it.
+    /// Reads the commits since the snapshot. The caller holds `catching_up`. If not `patient`, fails instead of waiting
+    /// long for the database.
+    ///
+    /// A state with a manifest is complete and replaces the snapshot. Any other state is added to the snapshot.
     fn catch_up_locked(&self, patient: bool) -> Result<()> {
         let incarnation = self.store.incarnation();
-        let before = self.snapshot.read();
-        let since =
-            (before.number > 0 && before.open.incarnation == incarnation && !before.is_lost()).then(|| before.since());
-        let state = RecordRows(&self.store).records_since(since, LONG, patient)?;
+        let snapshot = self.snapshot.read();
+        let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
+        let since = is_usable.then(|| snapshot.since());
+        let state = RecordRows(&self.store).records_since(since, MAX_INLINE, patient)?;
         if state.manifest.is_some() {
-            let snapshot = self.load(&before, incarnation, state);
-            drop(before);
-            self.snapshot.replace(snapshot);
+            let new_snapshot = self.load(&snapshot, incarnation, state);
+            drop(snapshot);
+            self.snapshot.replace(new_snapshot);
         } else {
             let sequence = state.sequence;
             for row in state.rows {
-                before.apply(row);
+                snapshot.apply(row);
             }
-            before.advance_to(sequence);
+            snapshot.advance_to(sequence);
         }
         Ok(())
     }
@@ -152,19 +155,24 @@ impl Tables {
         self.catch_up_locked(true)
     }
 
-    /// Creates a snapshot from a whole state.
-    pub(super) fn load(&self, before: &TableSnapshot, incarnation: Incarnation, state: RecordsState) -> TableSnapshot {
+    /// Creates a snapshot from a complete state. `previous`: the snapshot that it will replace.
+    pub(super) fn load(
+        &self,
+        previous: &TableSnapshot,
+        incarnation: Incarnation,
+        state: RecordsState,
+    ) -> TableSnapshot {
         let RecordsState {
             sequence,
             manifest,
             rows,
         } = state;
         let (manifest, tables) = manifest.unwrap_or_default();
-        let upto = manifest.merged;
+        let merged = manifest.merged;
         let open = self.records.open(incarnation, manifest);
-        let snapshot = Shown::after(before, sequence, open, TablesShown::new(tables));
+        let snapshot = Shown::after(previous, sequence, open, TablesShown::new(tables));
         for row in rows {
-            if row.id > last_row(upto) {
+            if row.id > last_row(merged) {
                 snapshot.apply(row);
             }
         }
@@ -172,14 +180,14 @@ impl Tables {
     }
 }
 
-/// Returns the number of entries. A count may be below 0 for a moment, while another thread adds to it.
-pub(super) fn counted([entries, _]: [i64; 2]) -> u64 {
+/// Returns the number of entries from a pair of counts. The count may be below 0 while another thread changes it.
+pub(super) fn entry_count([entries, _bytes]: [i64; 2]) -> u64 {
     u64::try_from(entries).unwrap_or(0)
 }
 
 impl Forks for Tables {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![Box::new(hold(&self, |all| &all.snapshot.catching_up))]
+        vec![Box::new(hold(&self, |tables| &tables.snapshot.catching_up))]
     }
 
     fn after(&self, side: &Side) {

@@ -1,4 +1,4 @@
-//! The open segments of recorded matches and tables, shared by all readers of a store.
+//! The open segments of confirmed matches and tables, which all readers of a store share.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
@@ -17,16 +17,17 @@ use crate::platform::swap::Swap;
 pub struct Records {
     pub(super) store: Arc<Store>,
     mode: MapMode,
-    /// Bytes that the confirmed matches of all libraries may take.
+    /// Maximum size of the confirmed matches of all libraries in bytes.
     pub(super) matches_limit: u64,
     open: Swap<Arc<OpenSegments>>,
-    /// Merges under way, the one of the smallest and newest segments last. Each write advances the last.
+    /// The running merges. The last one has the smallest and newest segments, and each write advances it.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
-    /// Number of [`Records::flush_removals`] calls.
+    /// Number of calls of [`Records::flush_removals`].
     pub(super) flush_checks: AtomicU32,
-    /// Number of flushes of this process.
+    /// Number of flushes by this process.
     pub(super) flushes: AtomicU32,
-    /// The unmerged records after a write of this process. Used under the writer's lock, so it is unlocked in a fork.
+    /// The number of unmerged records after a write of this process, with its incarnation and change sequence. Locked
+    /// only under the database's write lock, and so never during a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
@@ -50,18 +51,18 @@ impl Records {
         records
     }
 
-    /// Opens the segments of a manifest.
+    /// Opens the segments of a manifest. Reuses those that are already open.
     ///
-    /// No mutex keeps two threads from opening the same segments: a write would take it after the writer's lock, a fork
-    /// before that, and both could wait for ever.
+    /// Two threads may open the same segments, since a mutex could deadlock: a write would take the mutex after the
+    /// write lock, and a fork before it.
     #[must_use]
     pub fn open(&self, incarnation: Incarnation, manifest: Manifest) -> Arc<OpenSegments> {
-        let before = self.open.read();
-        if before.incarnation == incarnation && before.manifest == manifest && !before.are_lost() {
-            return Arc::clone(&before);
+        let previous = self.open.read();
+        if previous.incarnation == incarnation && previous.manifest == manifest && !previous.are_lost() {
+            return Arc::clone(&previous);
         }
-        let segments = self.segments(&before, incarnation, &manifest);
-        drop(before);
+        let segments = self.open_segments(&previous, incarnation, &manifest);
+        drop(previous);
         let open = Arc::new(OpenSegments {
             incarnation,
             manifest,
@@ -71,27 +72,34 @@ impl Records {
         open
     }
 
-    fn segments(&self, before: &OpenSegments, incarnation: Incarnation, manifest: &Manifest) -> Arc<RecordSegments> {
-        let opened: Option<Vec<_>> = manifest
+    /// Opens all segments of a manifest. If one is unusable, returns a list that is marked as lost.
+    fn open_segments(
+        &self,
+        previous: &OpenSegments,
+        incarnation: Incarnation,
+        manifest: &Manifest,
+    ) -> Arc<RecordSegments> {
+        let list: Option<Vec<_>> = manifest
             .segments
             .iter()
-            .map(|named| self.segment(named, before, incarnation))
+            .map(|named| self.open_segment(named, previous, incarnation))
             .collect();
-        Arc::new(opened.map_or_else(RecordSegments::lost, |list| {
-            RecordSegments::after(list, &before.segments)
+        Arc::new(list.map_or_else(RecordSegments::lost, |list| {
+            RecordSegments::after(list, &previous.segments)
         }))
     }
 
-    /// Opens a segment of the manifest.
-    fn segment(
+    /// Opens a segment of the manifest, or returns the open one. Returns `None` if the segment is unusable.
+    fn open_segment(
         &self,
         named: &NamedSegment,
-        before: &OpenSegments,
+        previous: &OpenSegments,
         incarnation: Incarnation,
     ) -> Option<Arc<RecordSegment>> {
-        let known = before.manifest.segments.iter().position(|one| one.name == named.name);
-        if let Some(known) = known.filter(|_| before.incarnation == incarnation)
-            && let Some(segment) = before.segments.list().get(known)
+        let mut open_segments = previous.manifest.segments.iter();
+        let open_index = open_segments.position(|open| open.name == named.name);
+        if let Some(index) = open_index.filter(|_| previous.incarnation == incarnation)
+            && let Some(segment) = previous.segments.list().get(index)
             && !segment.is_broken()
         {
             return Some(Arc::clone(segment));
@@ -100,7 +108,7 @@ impl Records {
         match RecordSegment::open(&path, self.mode, self.store.key().segment_mac(&named.name)) {
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
-                log_unusable("a segment of what hosts recorded", &path, &error);
+                log_unusable("a segment of tables and confirmed matches", &path, &error);
                 None
             }
         }
@@ -110,15 +118,15 @@ impl Records {
 impl Forks for Records {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
-            Box::new(hold(&self, |all| &all.rebuilding)),
-            Box::new(hold(&self, |all| &all.merging)),
+            Box::new(hold(&self, |records| &records.rebuilding)),
+            Box::new(hold(&self, |records| &records.merging)),
         ]
     }
 
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.open.reset_after_fork(alone);
-            // The files of these merges belong to the parent: do not remove them.
+            // Dropping these merges would remove their files, which the parent still writes.
             if let Some(mut merging) = try_lock(&self.merging) {
                 std::mem::forget(std::mem::take(&mut *merging));
             }

@@ -1,4 +1,4 @@
-//! Writes to tables. Records are appended to the log, and flushed into a segment once there are many.
+//! Writes to tables. A write appends records to the log, and flushes the log into a segment if there are many.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -6,8 +6,8 @@ use std::mem;
 
 use super::compaction::WriteStopped;
 use super::table::{Op, Table};
-use super::table_snapshot::{LONG, TableSnapshot, counted, owned};
-use super::tables::{LONGEST_NAME, LONGEST_VALUE, Tables, Terms};
+use super::table_snapshot::{MAX_INLINE, TableSnapshot, counts_of, to_record};
+use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, Tables, Terms};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
 use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_row, write_of};
@@ -16,33 +16,33 @@ use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::deadline::Deadline;
 
-/// Expired entries that one write removes.
-const EXPIRED: usize = 10;
+/// Maximum number of expired entries that one write removes.
+const MAX_EXPIRED: usize = 10;
 
 /// A write that was committed.
 struct CommittedWrite {
     incarnation: Incarnation,
-    at: Sequence,
-    /// The records it added.
+    sequence: Sequence,
+    /// The records that the write added.
     records: Vec<OwnedRecord>,
-    /// The manifest or the tables changed: read the whole state.
+    /// Whether the snapshot must be read again: the manifest or the tables changed, or other writes came between.
     needs_reload: bool,
-    /// It made a segment.
+    /// Whether the write made a segment.
     has_flushed: bool,
 }
 
-/// The records of a write under way, with those of other processes that the snapshot lacks.
+/// The records of an unfinished write, after the records of other processes that the snapshot lacks.
 pub(super) struct WriteBatch<'b> {
     pub tx: &'b RecordTx<'b>,
     pub base: &'b TableSnapshot,
     pub records: Vec<OwnedRecord>,
-    /// Index of the first record of this write. The records before it come from other writes.
-    first_own: usize,
+    /// Index of this write's first record. The records before it are from other writes.
+    first_new: usize,
     /// Index of the last record of each hash.
     last_of_hash: HashMap<u64, usize>,
-    /// Entries and bytes that they add to each table.
+    /// Entries and bytes that the records add to each table.
     added: HashMap<TableId, [i64; 2]>,
-    /// Tables that this write created.
+    /// Tables that this write created, by name.
     new_tables: Vec<(Vec<u8>, TableId)>,
     cleared: HashSet<TableId>,
 }
@@ -53,7 +53,7 @@ impl<'b> WriteBatch<'b> {
             tx,
             base,
             records: Vec::new(),
-            first_own: 0,
+            first_new: 0,
             last_of_hash: HashMap::new(),
             added: HashMap::new(),
             new_tables: Vec::new(),
@@ -61,22 +61,22 @@ impl<'b> WriteBatch<'b> {
         }
     }
 
-    /// Returns the newest record of a name: from this batch, else from the snapshot.
+    /// Returns the newest record of a name, from this batch or from the snapshot.
     fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, SegmentsLost> {
         let hash = record_hash(key.0, key.1);
         if let Some(last) = self.last_of_hash.get(&hash) {
-            // Other names may have the same hash.
-            let of_hash = self.records[..=*last].iter().rev().map(OwnedRecord::borrow);
-            if let Some(record) = of_hash.into_iter().find(|record| record.key() == key) {
+            // Several names may have the same hash, so the names are compared too.
+            let mut newest_first = self.records[..=*last].iter().rev().map(OwnedRecord::borrow);
+            if let Some(record) = newest_first.find(|record| record.key() == key) {
                 return Ok(Some(record));
             }
         }
         self.base.find(key, hash, self.base.first(hash))
     }
 
-    /// Adds a record that replaces one with these counts.
+    /// Adds a record. `old_counts`: entries and bytes of the record that it replaces.
     fn push(&mut self, record: OwnedRecord, old_counts: [i64; 2]) {
-        let new_counts = counted(Some(&record.borrow()));
+        let new_counts = counts_of(Some(&record.borrow()));
         let added = self.added.entry(record.table).or_default();
         *added = [
             added[0] + new_counts[0] - old_counts[0],
@@ -87,7 +87,7 @@ impl<'b> WriteBatch<'b> {
         self.records.push(record);
     }
 
-    /// Appends a record to the log. Removing a missing entry does nothing.
+    /// Appends a record to the log: a value, or a removal without one. Removing a missing entry does nothing.
     fn add(
         &mut self,
         table: TableId,
@@ -95,7 +95,7 @@ impl<'b> WriteBatch<'b> {
         value: Option<&[u8]>,
         expires_ms: Option<i64>,
     ) -> std::result::Result<(), WriteStopped> {
-        let counts = counted(self.find((table, name))?.as_ref());
+        let counts = counts_of(self.find((table, name))?.as_ref());
         if value.is_none() && counts[0] == 0 {
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl<'b> WriteBatch<'b> {
             name: name.into(),
             row: self.tx.add(table, name, value, expires_ms)?,
             state: value.map(|value| OwnedValue {
-                value: (value.len() <= LONG).then(|| value.into()),
+                value: (value.len() <= MAX_INLINE).then(|| value.into()),
                 length: value.len() as u64,
                 expires_ms,
             }),
@@ -114,26 +114,19 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// The number of a table, if there is one.
-    fn table(&self, name: &[u8]) -> Option<TableId> {
-        let made = self
-            .new_tables
-            .iter()
-            .rev()
-            .find(|(own, _)| own == name)
-            .map(|(_, id)| *id);
-        let known = || {
-            self.base
-                .tables
-                .iter()
-                .find(|one| one.row.name == name)
-                .map(|one| one.row.id)
+    /// Returns the id of the table with this name, if the table exists.
+    fn table_id(&self, name: &[u8]) -> Option<TableId> {
+        let mut new_tables = self.new_tables.iter().rev();
+        let new_id = new_tables.find(|(table, _)| table == name).map(|(_, id)| *id);
+        let stored_id = || {
+            let mut tables = self.base.tables.iter();
+            tables.find(|table| table.row.name == name).map(|table| table.row.id)
         };
-        made.or_else(known).filter(|id| !self.cleared.contains(id))
+        new_id.or_else(stored_id).filter(|id| !self.cleared.contains(id))
     }
 
-    fn make_table(&mut self, name: &[u8]) -> std::result::Result<TableId, WriteStopped> {
-        if let Some(id) = self.table(name) {
+    fn create_table_if_missing(&mut self, name: &[u8]) -> std::result::Result<TableId, WriteStopped> {
+        if let Some(id) = self.table_id(name) {
             return Ok(id);
         }
         let id = self.tx.make_table(name)?;
@@ -141,8 +134,9 @@ impl<'b> WriteBatch<'b> {
         Ok(id)
     }
 
+    /// Clears a table if it exists.
     fn clear_table(&mut self, name: &[u8]) -> std::result::Result<(), WriteStopped> {
-        if let Some(id) = self.table(name) {
+        if let Some(id) = self.table_id(name) {
             self.tx.clear_table(id)?;
             self.cleared.insert(id);
             self.added.remove(&id);
@@ -150,14 +144,14 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Applies one change. Values that it stores expire at `expires_ms`.
+    /// Applies one change. A stored value expires at `expires_ms`.
     fn apply(&mut self, op: &Op<'_>, expires_ms: Option<i64>) -> std::result::Result<(), WriteStopped> {
         match op {
             Op::Put(table, name, value) => {
-                let id = self.make_table(&table.name)?;
+                let id = self.create_table_if_missing(&table.name)?;
                 self.add(id, &stored_name(table, name), Some(value), expires_ms)
             }
-            Op::Remove(table, name) => match self.table(&table.name) {
+            Op::Remove(table, name) => match self.table_id(&table.name) {
                 Some(id) => self.add(id, &stored_name(table, name), None, None),
                 None => Ok(()),
             },
@@ -165,37 +159,37 @@ impl<'b> WriteBatch<'b> {
         }
     }
 
-    /// The existing tables with their entries and bytes.
+    /// Returns the existing tables, each with the number of its entries and bytes after this write.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, [i64; 2])> {
-        let known = self.base.tables.iter().map(|one| (one.row.id, one.now()));
-        let made = self.new_tables.iter().map(|(_, id)| (*id, [0; 2]));
-        known
-            .chain(made)
+        let stored = self.base.tables.iter().map(|table| (table.row.id, table.counts()));
+        let new = self.new_tables.iter().map(|(_, id)| (*id, [0; 2]));
+        stored
+            .chain(new)
             .filter(|(id, _)| !self.cleared.contains(id))
-            .map(|(id, now)| {
+            .map(|(id, counts)| {
                 let added = self.added.get(&id).copied().unwrap_or_default();
-                (id, [now[0] + added[0], now[1] + added[1]])
+                (id, [counts[0] + added[0], counts[1] + added[1]])
             })
     }
 
-    /// Bytes of all tables.
+    /// Returns the bytes of all tables.
     fn bytes(&self) -> u64 {
         let bytes = self.tables().map(|(_, [_, bytes])| bytes).sum::<i64>();
         u64::try_from(bytes).unwrap_or(0)
     }
 
-    /// Removes some expired entries of other writes.
+    /// Removes at most [`MAX_EXPIRED`] expired entries that other writes added.
     fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<(), WriteStopped> {
-        for row in self.tx.log.expired(now_ms, EXPIRED)? {
-            if !self.is_own(row.id) {
+        for row in self.tx.log.expired(now_ms, MAX_EXPIRED)? {
+            if !self.is_of_this_write(row.id) {
                 self.remove_row(row.id, row.table, &row.name)?;
             }
         }
         Ok(())
     }
 
-    /// Removes the oldest entries until all tables take at most `limit` bytes. The entries of one write are removed
-    /// together.
+    /// Removes the oldest entries until all tables take at most `limit` bytes. Removes all entries of an older write,
+    /// or none.
     fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteStopped> {
         if self.bytes() <= limit {
             return Ok(());
@@ -203,7 +197,7 @@ impl<'b> WriteBatch<'b> {
         let (tx, mut last_write) = (self.tx, None);
         tx.oldest_entries(|row| {
             let is_of_last_write = last_write == Some(write_of(row.id));
-            if self.is_own(row.id) || !is_of_last_write && self.bytes() <= limit {
+            if self.is_of_this_write(row.id) || !is_of_last_write && self.bytes() <= limit {
                 return Ok(false);
             }
             if self.remove_row(row.id, row.table, &row.name)? {
@@ -213,11 +207,12 @@ impl<'b> WriteBatch<'b> {
         })
     }
 
-    fn is_own(&self, row: i64) -> bool {
+    /// Returns whether this write added a row. Its rows come after the last row of the previous change sequence.
+    fn is_of_this_write(&self, row: i64) -> bool {
         row > last_row(Sequence(self.tx.sequence().0 - 1))
     }
 
-    /// Removes a row, and the entry if the row is its newest. Returns whether it removed an entry.
+    /// Deletes a row of the log, and removes the entry if the row is its newest. Returns whether an entry was removed.
     fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteStopped> {
         let is_current = self.tables().any(|(id, _)| id == table)
             && self.find((table, name))?.is_some_and(|record| record.row == row);
@@ -230,8 +225,8 @@ impl<'b> WriteBatch<'b> {
 }
 
 impl Tables {
-    /// Applies `ops` to tables of this store, all or nothing. Also removes expired entries, and the oldest entries
-    /// beyond the limit. Entries that one call wrote are removed together.
+    /// Applies all `ops` or none. Also removes some expired entries, and the oldest entries beyond the limit. Entries
+    /// of one call are removed together.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; errors of the store.
@@ -241,17 +236,17 @@ impl Tables {
                 check_length("the name of the entry", name.len(), LONGEST_NAME)?;
             }
             if let Op::Put(_, _, value) = op {
-                check_length("the value", value.len(), LONGEST_VALUE)?;
+                check_length("the value", value.len(), MAX_VALUE_BYTES)?;
             }
         }
         self.retry(|| {
-            // Catch up first, so that little is left to read within the write.
+            // Catches up before the write transaction, so that the transaction has little to read.
             drop(self.catch_up()?);
-            let Ok(written) = self.write_once(ops, terms)? else {
+            let Ok(committed) = self.write_once(ops, terms)? else {
                 self.rebuild(self.catch_up()?)?;
                 return Ok(None);
             };
-            self.publish(written);
+            self.publish(committed);
             Ok(Some(()))
         })
     }
@@ -269,7 +264,7 @@ impl Tables {
     /// Runs the write in one transaction. Writes nothing if segments must be rebuilt first.
     fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         let lost = Cell::new(None);
-        let done = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
+        let result = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
                 WriteStopped::Failed(error) => error,
                 WriteStopped::SegmentsLost => {
@@ -278,10 +273,11 @@ impl Tables {
                 }
             })
         });
-        lost.get().map_or(done.map(Ok), |lost| Ok(Err(lost)))
+        lost.get().map_or(result.map(Ok), |lost| Ok(Err(lost)))
     }
 
-    /// Writes in a transaction, on the snapshot of the tables, or on a new one if the manifest has changed.
+    /// Writes in a transaction: catches up with other writes, applies the changes, evicts, and flushes if there are
+    /// many unmerged records.
     fn write_in(
         &self,
         tx: &RecordTx<'_>,
@@ -289,25 +285,29 @@ impl Tables {
         terms: &Terms,
     ) -> std::result::Result<CommittedWrite, WriteStopped> {
         let incarnation = self.store.incarnation();
-        let before = self.snapshot.read();
-        let is_known = before.number > 0 && before.open.incarnation == incarnation && !before.is_lost();
-        let mut state = tx.log.state(is_known.then(|| before.since()), LONG)?;
-        let newer = if state.manifest.is_some() {
+        let snapshot = self.snapshot.read();
+        let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
+        let mut state = tx.log.state(is_usable.then(|| snapshot.since()), MAX_INLINE)?;
+        // A state with a manifest is complete and becomes a new snapshot. Otherwise it has only rows to add.
+        let newer_rows = if state.manifest.is_some() {
             Vec::new()
         } else {
             mem::take(&mut state.rows)
         };
-        let loaded = state.manifest.is_some().then(|| self.load(&before, incarnation, state));
-        let base = loaded.as_ref().unwrap_or(&before);
+        let loaded = state
+            .manifest
+            .is_some()
+            .then(|| self.load(&snapshot, incarnation, state));
+        let base = loaded.as_ref().unwrap_or(&snapshot);
         if base.is_lost() {
             return Err(WriteStopped::SegmentsLost);
         }
         let mut batch = WriteBatch::new(tx, base);
-        for row in newer {
-            let counts = counted(batch.find((row.table, &row.name))?.as_ref());
-            batch.push(owned(row, false), counts);
+        for row in newer_rows {
+            let counts = counts_of(batch.find((row.table, &row.name))?.as_ref());
+            batch.push(to_record(row, false), counts);
         }
-        batch.first_own = batch.records.len();
+        batch.first_new = batch.records.len();
         let now_ms = self.clock.now_ms();
         let expires_ms = expiry(terms.ttl, now_ms);
         for op in ops {
@@ -315,41 +315,44 @@ impl Tables {
         }
         batch.remove_expired(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
-        let many = self.records.are_many(tx, batch.records.len() - batch.first_own)?;
-        if many {
+        let must_flush = self.records.must_flush(tx, batch.records.len() - batch.first_new)?;
+        if must_flush {
             self.records.flush(tx)?;
         }
+        let has_table_changes = !batch.new_tables.is_empty() || !batch.cleared.is_empty();
         Ok(CommittedWrite {
             incarnation,
-            at: tx.sequence(),
-            needs_reload: many || batch.first_own > 0 || !batch.new_tables.is_empty() || !batch.cleared.is_empty(),
-            has_flushed: many,
-            records: batch.records.split_off(batch.first_own),
+            sequence: tx.sequence(),
+            needs_reload: must_flush || batch.first_new > 0 || has_table_changes,
+            has_flushed: must_flush,
+            records: batch.records.split_off(batch.first_new),
         })
     }
 
-    /// Adds the write to the snapshot, and advances the merge under way.
-    fn publish(&self, written: CommittedWrite) {
-        let count = written.records.len();
-        if written.needs_reload {
-            // The write is stored, so an error of this reload is dropped: the next reader meets it again and reports
-            // it.
+    /// Adds a committed write to the snapshot, and advances the running merge.
+    fn publish(&self, committed: CommittedWrite) {
+        let count = committed.records.len();
+        if committed.needs_reload {
+            // The write succeeded, so an error here is ignored: the next reader reports it.
             drop(self.catch_up());
         } else {
             let _catching_up = self.snapshot.lock();
             let snapshot = self.snapshot.read();
-            if self.snapshot.lacks_only(&snapshot, written.incarnation, written.at) && !snapshot.is_lost() {
-                for record in written.records {
+            let is_next = self
+                .snapshot
+                .lacks_only(&snapshot, committed.incarnation, committed.sequence);
+            if is_next && !snapshot.is_lost() {
+                for record in committed.records {
                     snapshot.push(record);
                 }
-                snapshot.advance_to(written.at);
+                snapshot.advance_to(committed.sequence);
             }
         }
-        self.records.merge_some(count, written.has_flushed, Deadline::NONE);
+        self.records.merge_some(count, committed.has_flushed, Deadline::NONE);
     }
 }
 
-/// Returns when a value that is written now expires, Unix ms.
+/// Returns the time in Unix ms at which a value written now expires; `None` for never.
 fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
     match ttl {
         Ttl::Forever => None,
@@ -358,7 +361,7 @@ fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
     }
 }
 
-/// An entry's name as it is stored.
+/// Returns the name of an entry as the store has it.
 fn stored_name<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
     if table.folds {
         name.to_ascii_lowercase().into()

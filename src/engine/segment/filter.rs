@@ -1,22 +1,26 @@
-//! A Bloom filter over the newer segments: one check instead of a lookup in each segment.
+//! A Bloom filter of the hashes in the newer segments: one check saves a lookup in each of them.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::record_segment::HASH_MULTIPLIER;
 use crate::platform::map::prefetch;
 
-/// Size of the filter in bits per hash. Each hash sets three bits, so about one in sixty absent hashes is a false
+/// Number of bits of the filter per hash. Each hash sets three bits, so about one in sixty absent hashes is a false
 /// positive.
-const BITS: usize = 16;
+const BITS_PER_HASH: usize = 16;
 
 /// A blocked Bloom filter: all bits of a hash are in one word. Hashes may be added during lookups.
 pub struct Filter {
+    /// A power of two of words.
     words: Vec<AtomicU64>,
+    /// Number of added hashes.
     added: AtomicUsize,
 }
 
-/// Returns the number of a hash's word, before it is reduced to the number of words, and its bits in the word.
-fn bits(upper: u32) -> (u64, u64) {
-    let mixed = u64::from(upper).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+/// Returns a number that selects the word of a hash, and the three bits of the hash in this word. The upper half of the
+/// mixed hash selects the word; its lowest three groups of six bits select the bits.
+fn word_and_bits(upper: u32) -> (u64, u64) {
+    let mixed = u64::from(upper).wrapping_mul(HASH_MULTIPLIER);
     let bit = |shift: u32| 1 << (mixed >> shift & 63);
     (mixed >> 32, bit(0) | bit(6) | bit(12))
 }
@@ -24,40 +28,41 @@ fn bits(upper: u32) -> (u64, u64) {
 impl Filter {
     /// Creates a filter for up to twice this number of hashes.
     pub fn new(hashes: usize) -> Self {
-        let words = (2 * hashes * BITS / 64).next_power_of_two();
+        let words = (2 * hashes * BITS_PER_HASH / 64).next_power_of_two();
         Self {
             words: (0..words).map(|_| AtomicU64::new(0)).collect(),
             added: AtomicUsize::new(0),
         }
     }
 
-    fn word(&self, number: u64) -> &AtomicU64 {
-        &self.words[usize::try_from(number).unwrap_or(0) & (self.words.len() - 1)]
+    /// Returns the word for a number from [`word_and_bits`].
+    fn word(&self, selector: u64) -> &AtomicU64 {
+        &self.words[usize::try_from(selector).unwrap_or(0) & (self.words.len() - 1)]
     }
 
     /// Adds a hash, by its upper half.
     pub fn add(&self, upper: u32) {
-        let (word, bits) = bits(upper);
-        self.word(word).fetch_or(bits, Ordering::Relaxed);
+        let (selector, bits) = word_and_bits(upper);
+        self.word(selector).fetch_or(bits, Ordering::Relaxed);
         self.added.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns whether the filter is too small for `more` further hashes.
-    pub fn is_too_small(&self, more: usize) -> bool {
-        (self.added.load(Ordering::Relaxed) + more) * BITS > self.words.len() * 64
+    /// Returns whether the filter is too small for this number of further hashes.
+    pub fn is_too_small(&self, further_hashes: usize) -> bool {
+        (self.added.load(Ordering::Relaxed) + further_hashes) * BITS_PER_HASH > self.words.len() * 64
     }
 
     /// Prefetches the word of a hash.
     #[inline]
     pub fn prefetch(&self, upper: u32) {
-        prefetch(std::ptr::from_ref(self.word(bits(upper).0)).cast());
+        prefetch(std::ptr::from_ref(self.word(word_and_bits(upper).0)).cast());
     }
 
-    /// Returns whether a hash may have been added; `false` is certain.
+    /// Returns `false` if a hash was certainly not added.
     #[inline]
     pub fn may_have(&self, upper: u32) -> bool {
-        let (word, bits) = bits(upper);
-        self.word(word).load(Ordering::Relaxed) & bits == bits
+        let (selector, bits) = word_and_bits(upper);
+        self.word(selector).load(Ordering::Relaxed) & bits == bits
     }
 }
 

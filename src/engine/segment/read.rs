@@ -125,7 +125,7 @@ impl ListingSegment {
     /// Prefetches the memory of a lookup of this hash, so that the loads of several lookups overlap.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        self.file.prefetch(self.paths.at(hash));
+        self.file.prefetch(self.paths.search_offset(hash));
     }
 
     /// Returns the first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes.

@@ -5,40 +5,45 @@ use std::path::Path;
 
 use super::body::{SegmentWriter, too_large};
 use super::layout::{BLOCK, FileKind, SegmentHead, match_of, put_varint};
-use super::record_segment::{MAX_NUMBERS_SIZE, Record, STEP, record_hash};
+use super::record_segment::{MAX_NUMBERS_SIZE, Record, STATE_EMPTY, STATE_LONG, STATE_REMOVED, STEP, record_hash};
 use super::spool::reserve;
 use super::table::{HashTableBuilder, upper};
 use crate::matching::normal::form_tag;
 use crate::model::Sequence;
 
-/// Number of buckets of a hash table.
+/// Number of buckets per hash table: one for each value of a hash's upper byte.
 const BUCKETS: usize = 256;
+/// Indexes of the first buckets of the hash tables `paths` and `keys`.
+const PATH_BUCKETS: usize = 0;
+const KEY_BUCKETS: usize = BUCKETS;
 
 /// Builds a segment from sorted records.
 pub struct RecordSegmentBuilder {
     body: SegmentWriter,
     records: u64,
-    /// Upper half of the hash and the record, in buckets by the upper bits: first those of `paths`, then of `keys`.
-    slots: Vec<Vec<u64>>,
+    /// The unsorted slots of both hash tables, in buckets by the upper byte of the hash. A slot has the upper half of a
+    /// hash in its upper half and the number of a record in its lower half.
+    buckets: Vec<Vec<u64>>,
+    /// The part `order`.
     order: Vec<u8>,
     head: SegmentHead,
-    /// The hash table that is being written: its offset and its builder.
+    /// The unfinished hash table: its offset and its builder.
     table: Option<(usize, HashTableBuilder)>,
-    /// The next bucket to write.
-    bucket: usize,
+    /// Index of the next bucket to write.
+    next_bucket: usize,
 }
 
 impl RecordSegmentBuilder {
-    /// Number of buckets of both tables. They are small, so that sorting one takes little time.
+    /// Number of buckets of both hash tables: the number of steps of [`RecordSegmentBuilder::index_some`].
     pub const PARTS: usize = 2 * BUCKETS;
 
-    /// A segment in a file beside `place`.
+    /// Creates a builder whose temporary file is beside `place`.
     #[must_use]
     pub fn new(place: &Path) -> Self {
         Self {
             body: SegmentWriter::new(place),
             records: 0,
-            slots: vec![Vec::new(); Self::PARTS],
+            buckets: vec![Vec::new(); Self::PARTS],
             order: Vec::new(),
             head: SegmentHead {
                 kind: FileKind::Records,
@@ -46,7 +51,7 @@ impl RecordSegmentBuilder {
                 ..SegmentHead::default()
             },
             table: None,
-            bucket: 0,
+            next_bucket: 0,
         }
     }
 
@@ -59,24 +64,28 @@ impl RecordSegmentBuilder {
     /// Adds a record. Records must come in the order of [`Record::key`].
     ///
     /// # Errors
-    /// Errors of the disk; no memory; a size of more than 16 GiB.
+    /// Errors of the disk; too little memory; a segment of more than 16 GiB.
     pub fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
-        let at = self.body.position();
-        let begin = at.next_multiple_of(4);
+        let position = self.body.position();
+        let begin = position.next_multiple_of(4);
         let number = u32::try_from(begin / 4).map_err(|_| too_large())?;
         let value = record.state.and_then(|stored| stored.value).unwrap_or_default();
+        let padding = begin - position;
         let out = self
             .body
-            .buffer_for(begin - at + record.name.len() + MAX_NUMBERS_SIZE + value.len())?;
-        out.resize(out.len() + begin - at, 0);
+            .buffer_for(padding + record.name.len() + MAX_NUMBERS_SIZE + value.len())?;
+        out.resize(out.len() + padding, 0);
         put_varint(out, record.name.len() as u64);
         out.extend_from_slice(record.name);
         put_varint(out, record.table.0.cast_unsigned() << 1 | u64::from(record.is_path));
         out.extend_from_slice(&record.row.to_le_bytes());
         match record.state {
-            None => put_varint(out, 0),
+            None => put_varint(out, STATE_REMOVED),
             Some(stored) => {
-                put_varint(out, stored.value.map_or(1, |value| value.len() as u64 + 2));
+                let state = stored
+                    .value
+                    .map_or(STATE_LONG, |value| value.len() as u64 + STATE_EMPTY);
+                put_varint(out, state);
                 put_varint(out, stored.expires_ms.map_or(0, |ms| ms.max(0).cast_unsigned() + 1));
                 match stored.value {
                     Some(value) => out.extend_from_slice(value),
@@ -85,11 +94,11 @@ impl RecordSegmentBuilder {
             }
         }
         self.body.flush_pieces()?;
-        self.add_slot(0, record.hash(), number)?;
+        self.add_slot(PATH_BUCKETS, record.hash(), number)?;
         if record.is_path
             && let Some((rating_key, _)) = match_of(value, Sequence::default())
         {
-            self.add_slot(BUCKETS, record_hash(record.table, rating_key.as_bytes()), number)?;
+            self.add_slot(KEY_BUCKETS, record_hash(record.table, rating_key.as_bytes()), number)?;
         }
         if self.records.is_multiple_of(STEP) {
             reserve(&mut self.order, 4)?;
@@ -99,47 +108,48 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Adds a record to the buckets of a table.
-    fn add_slot(&mut self, first: usize, hash: u64, number: u32) -> io::Result<()> {
-        let bucket = &mut self.slots[first + usize::from(hash.to_be_bytes()[0])];
+    /// Adds a record to the hash table whose buckets begin at this index.
+    fn add_slot(&mut self, first_bucket: usize, hash: u64, number: u32) -> io::Result<()> {
+        let upper_byte = hash.to_be_bytes()[0];
+        let bucket = &mut self.buckets[first_bucket + usize::from(upper_byte)];
         reserve(bucket, 1)?;
         bucket.push(u64::from(upper(hash)) << 32 | u64::from(number));
         Ok(())
     }
 
-    /// Adds the next bucket to its hash table. Returns whether there are more.
+    /// Sorts the next bucket and adds it to its hash table. Returns whether work remains. Called after the last record.
     ///
     /// # Errors
     /// As [`RecordSegmentBuilder::push`].
     pub fn index_some(&mut self) -> io::Result<bool> {
-        if self.bucket == Self::PARTS {
+        if self.next_bucket == Self::PARTS {
             let begin = self.body.position();
             self.body.put(&self.order)?;
             self.head.order = self.body.end_part(begin, 4)?;
             return Ok(false);
         }
-        if self.bucket == 0 {
+        if self.next_bucket == 0 {
             self.head.records = self.body.end_part(BLOCK, 1)?;
         }
         let (begin, mut table) = self.table.take().unwrap_or_else(|| {
-            let entries = self.slots[self.bucket..][..BUCKETS].iter().map(Vec::len).sum();
+            let entries = self.buckets[self.next_bucket..][..BUCKETS].iter().map(Vec::len).sum();
             (self.body.position(), HashTableBuilder::new(entries))
         });
-        let mut bucket = std::mem::take(&mut self.slots[self.bucket]);
+        let mut bucket = std::mem::take(&mut self.buckets[self.next_bucket]);
         bucket.sort_unstable();
         for slot in bucket {
-            let entry = u32::try_from(slot & 0xFFFF_FFFF).unwrap_or(0);
-            table.put(slot & !0xFFFF_FFFF, entry, &mut self.body)?;
+            let number = u32::try_from(slot & 0xFFFF_FFFF).unwrap_or(0);
+            table.put(slot & !0xFFFF_FFFF, number, &mut self.body)?;
         }
-        self.bucket += 1;
-        if self.bucket.is_multiple_of(BUCKETS) {
+        self.next_bucket += 1;
+        if self.next_bucket.is_multiple_of(BUCKETS) {
             let homes = table.homes as u64;
             table.end(&mut self.body)?;
-            let ended = (self.body.end_part(begin, 8)?, homes);
-            if self.bucket == BUCKETS {
-                (self.head.paths, self.head.path_homes) = ended;
+            let part_and_homes = (self.body.end_part(begin, 8)?, homes);
+            if self.next_bucket == KEY_BUCKETS {
+                (self.head.paths, self.head.path_homes) = part_and_homes;
             } else {
-                (self.head.keys, self.head.key_homes) = ended;
+                (self.head.keys, self.head.key_homes) = part_and_homes;
             }
         } else {
             self.table = Some((begin, table));
@@ -147,10 +157,10 @@ impl RecordSegmentBuilder {
         Ok(true)
     }
 
-    /// Writes the rest of the segment and renames it to `path`.
+    /// Writes the remaining parts of the segment and renames the file to `path`.
     ///
     /// # Errors
-    /// Errors of the disk; there is no file of that name then.
+    /// Errors of the disk. Then there is no file at `path`.
     pub fn finish(mut self, path: &Path, name_mac: u64) -> io::Result<()> {
         if self.head.order.at == 0 {
             while self.index_some()? {}

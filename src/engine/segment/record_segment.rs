@@ -1,19 +1,21 @@
-//! A segment of records by exact name. Head, checksums and hash table are those of every segment.
+//! A segment of records by exact name. All kinds of segments have the same head, checksums and hash tables.
 //!
-//! | part | what |
+//! | part | content |
 //! |---|---|
-//! | records | in the order of table and name |
-//! | paths | hash table over the names' hashes: [`super::table`] |
-//! | keys | hash table over the items of confirmed matches |
-//! | order | every [`STEP`]th record, for bisection by name |
+//! | records | the records, sorted by table and name |
+//! | paths | hash table of the records by name ([`super::table`]) |
+//! | keys | hash table of the confirmed matches by rating key |
+//! | order | the position of every [`STEP`]th record, for bisection by name |
 //!
-//! A record begins at a multiple of four bytes:
+//! A record begins at a multiple of four bytes, so that 32 bits can address 16 GiB. Its fields:
 //!
-//! | field | when |
+//! | field | present |
 //! |---|---|
-//! | length of the name (varint), the name, the table and [`Record::is_path`] (varint), row (8 bytes) | always |
-//! | state (varint): 0 removed, 1 a long value, else the value's length plus two | always |
-//! | expiry, Unix ms plus one (varint), or 0; the value, or for a long value its length (varint) | not removed |
+//! | length of the name (varint), name | always |
+//! | twice the table's id, plus 1 for [`Record::is_path`] (varint); row (8 bytes) | always |
+//! | state (varint): 0 for a removal, 1 for a long value, otherwise the value's length plus 2 | always |
+//! | 0 for no expiry, otherwise its Unix ms plus 1 (varint) | unless removed |
+//! | the value, or the length of a long value (varint) | unless removed |
 
 use std::path::Path;
 
@@ -29,45 +31,51 @@ use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// Interval of the records in the part `order`.
+/// The part `order` has one in this many records.
 pub(super) const STEP: u64 = 16;
-/// Maximum size of a record's numbers in bytes.
+/// Maximum size of all fields of a record but the name and the value, in bytes.
 pub(super) const MAX_NUMBERS_SIZE: usize = 4 * LONGEST_VARINT + 8;
+/// State of a removal.
+pub(super) const STATE_REMOVED: u64 = 0;
+/// State of a value that is too long for segments.
+pub(super) const STATE_LONG: u64 = 1;
+/// State of an empty value. A longer value adds its length.
+pub(super) const STATE_EMPTY: u64 = 2;
 
 /// A record of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'r> {
     /// The table.
     pub table: TableId,
-    /// The name is a path: it is found by the hash of its normal form.
+    /// Whether the name is a path. A lookup then uses the hash of the normalized path.
     pub is_path: bool,
     /// The entry's name.
     pub name: &'r [u8],
-    /// The row of the store that it was read from.
+    /// The row of the log.
     pub row: i64,
     /// The value; `None` if the entry was removed.
     pub state: Option<Stored<'r>>,
 }
 
-/// A value as segments and memtables have it.
+/// A value in a segment or memtable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored<'r> {
     /// The bytes; `None` for a long value, which only the store has.
     pub value: Option<&'r [u8]>,
-    /// Its length.
+    /// Length of the value.
     pub length: u64,
-    /// When it expires, Unix ms.
+    /// Time of expiry in Unix ms; `None` for never.
     pub expires_ms: Option<i64>,
 }
 
 impl Record<'_> {
-    /// Table and name, the sort key.
+    /// Returns the sort key.
     #[must_use]
     pub fn key(&self) -> (TableId, &[u8]) {
         (self.table, self.name)
     }
 
-    /// The hash for lookups.
+    /// Returns the hash for lookups.
     #[must_use]
     pub fn hash(&self) -> u64 {
         if self.is_path {
@@ -78,28 +86,36 @@ impl Record<'_> {
     }
 }
 
-/// The hash of a name in a table.
+/// Returns the hash of a name in a table.
 #[inline]
 #[must_use]
 pub fn record_hash(table: TableId, name: &[u8]) -> u64 {
     xxh3_64_with_seed(name, table.0.cast_unsigned())
 }
 
-/// The hash of a path in a table of paths, from that of its normal form.
+/// An odd constant with evenly spread bits: 2^64 divided by the golden ratio.
+pub(super) const HASH_MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Returns the hash of a path in a table of paths. `normalized`: the hash of the normalized path.
 #[inline]
 #[must_use]
-pub fn path_hash(table: TableId, form: u64) -> u64 {
-    form ^ table.0.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15)
+pub fn path_hash(table: TableId, normalized: u64) -> u64 {
+    normalized ^ table.0.cast_unsigned().wrapping_mul(HASH_MULTIPLIER)
 }
 
-/// The first record of a hash in a segment, if any; or a failed check.
+/// The first record in a segment with some hash, or the error of a failed check.
 #[derive(Clone, Copy)]
 pub struct FirstRecord(Read<Option<u32>>);
 
 impl FirstRecord {
-    /// No record.
+    /// The result for a list without segments.
     pub const NONE: Self = Self(Ok(None));
 }
+
+/// Number of cache lines to prefetch of a record. Names and values are rarely longer.
+const PREFETCHED_LINES: usize = 3;
+/// Size of a cache line in bytes.
+const CACHE_LINE: usize = 64;
 
 /// An open segment of records.
 pub struct RecordSegment {
@@ -119,10 +135,10 @@ impl RecordCursor {
 }
 
 impl RecordSegment {
-    /// Opens the segment at `path`, as [`super::ListingSegment::open`] does.
+    /// Opens the segment at `path`. `name_mac`: the keyed hash of its name, which the file must contain.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`] if it must be rebuilt.
+    /// [`crate::error::Status::Store`] if the segment must be rebuilt.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         Self::new(bytes, name_mac).map_err(|why| refuse(path, why))
@@ -131,10 +147,10 @@ impl RecordSegment {
     pub(super) fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
         let head = SegmentHead::decode(&bytes)?;
         if head.kind != FileKind::Records || head.name_mac != name_mac {
-            return Err("it belongs to another name or to another store");
+            return Err("it has another name, or belongs to another store");
         }
         if head.form != form_tag() {
-            return Err("paths were normalized in another way when it was made");
+            return Err("another version made it, with other rules for paths");
         }
         Ok(Self {
             names: HashTable::new(head.paths, head.path_homes),
@@ -144,7 +160,7 @@ impl RecordSegment {
         })
     }
 
-    /// Returns whether a check failed.
+    /// Returns whether a checksum or bounds check failed.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.file.is_broken()
@@ -159,10 +175,10 @@ impl RecordSegment {
     /// Prefetches the slot of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        self.file.prefetch(self.names.at(hash));
+        self.file.prefetch(self.names.search_offset(hash));
     }
 
-    /// Calls `each` with the upper half of each record's hash.
+    /// Calls `each` with the upper half of the hash of every record.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -173,49 +189,48 @@ impl RecordSegment {
         })
     }
 
-    /// Finds the first record of this hash, and prefetches it.
+    /// Finds the first record with this hash, and prefetches it.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
         let first = self.names.first(&self.file, hash);
         if let Ok(Some(number)) = first {
-            // Names and values are rarely longer.
-            for line in 0..3 {
-                self.file.prefetch(offset_of(number).saturating_add(line * 64));
+            for line in 0..PREFETCHED_LINES {
+                self.file.prefetch(offset_of(number).saturating_add(line * CACHE_LINE));
             }
         }
         FirstRecord(first)
     }
 
-    /// The record of this name. `first`: the result of [`RecordSegment::first`].
+    /// Returns the record of this name. `first`: the result of [`RecordSegment::first`] for the hash.
     ///
     /// # Errors
-    /// A check failed.
+    /// If a check fails.
     #[inline]
     pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Read<Option<Record<'_>>> {
         let Some(number) = first.0? else {
             return Ok(None);
         };
-        match self.named(number, key)? {
+        match self.record_if_named(number, key)? {
             Some(record) => Ok(Some(record)),
             None => self.find_further(key, hash),
         }
     }
 
-    /// As [`RecordSegment::find`], if the first record of the hash has another name.
+    /// As [`RecordSegment::find`], if the first record with the hash has another name.
     #[cold]
     #[inline(never)]
     fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> Read<Option<Record<'_>>> {
         let mut found = None;
         self.names.find(&self.file, hash, |number| {
-            found = self.named(number, key)?;
+            found = self.record_if_named(number, key)?;
             Ok(found.is_some())
         })?;
         Ok(found)
     }
 
-    /// Calls `each` with each record of this hash and its number, until it returns `true`. Records of other hashes may
-    /// be among them.
+    /// Calls `each` with the number of each record with this hash and the record, until `each` returns `true`. Also
+    /// passes some records with other hashes.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -227,7 +242,8 @@ impl RecordSegment {
         })
     }
 
-    /// Calls `each` with the confirmed matches of an item, by the hash of its rating key. Others may be among them.
+    /// Calls `each` with the confirmed matches of an item, by the hash of its rating key. Also passes some other
+    /// matches.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -238,7 +254,7 @@ impl RecordSegment {
         })
     }
 
-    /// The record of a number from [`RecordSegment::of_hash`].
+    /// Returns the record with this number, which [`RecordSegment::of_hash`] returned.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -246,33 +262,32 @@ impl RecordSegment {
         Ok(self.record_at(offset_of(number))?.0)
     }
 
-    /// The record, if it has this name.
+    /// Returns the record with this number, if it has this name.
     #[inline]
-    fn named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
-        let at = offset_of(number);
-        let bytes = self.file.up_to(at, name.len() + MAX_NUMBERS_SIZE)?;
-        let (length, begin) = varint(bytes).ok_or_else(|| self.file.fail())?;
-        if length != name.len() as u64 || bytes.get(begin..begin + name.len()) != Some(name) {
+    fn record_if_named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
+        let offset = offset_of(number);
+        let bytes = self.file.up_to(offset, name.len() + MAX_NUMBERS_SIZE)?;
+        let (length, name_start) = varint(bytes).ok_or_else(|| self.file.fail())?;
+        let name_range = name_start..name_start + name.len();
+        if length != name.len() as u64 || bytes.get(name_range.clone()) != Some(name) {
             return Ok(None);
         }
-        let (record, _) = self.rest(at, &bytes[begin..begin + name.len()], begin + name.len())?;
+        let (record, _) = self.read_after_name(offset + name_range.end, &bytes[name_range])?;
         Ok((record.table == table).then_some(record))
     }
 
-    /// The record at this offset, and the next one's offset.
-    fn record_at(&self, at: usize) -> Read<(Record<'_>, usize)> {
-        let bytes = self.file.up_to(at, LONGEST_VARINT)?;
-        let (length, used) = varint(bytes).ok_or_else(|| self.file.fail())?;
+    /// Returns the record at this offset, and the offset of the next record.
+    fn record_at(&self, offset: usize) -> Read<(Record<'_>, usize)> {
+        let bytes = self.file.up_to(offset, LONGEST_VARINT)?;
+        let (length, varint_length) = varint(bytes).ok_or_else(|| self.file.fail())?;
         let length = usize::try_from(length).map_err(|_| self.file.fail())?;
-        let name = self.file.slice(at + used, length)?;
-        self.rest(at, name, used + length)
+        let name = self.file.slice(offset + varint_length, length)?;
+        self.read_after_name(offset + varint_length + length, name)
     }
 
-    /// Reads the fields after the name, which begin `used` bytes after the record's offset. Also returns the next
-    /// record's offset.
+    /// Reads the fields of a record after its name, which begin at `begin`. Also returns the offset of the next record.
     #[inline]
-    fn rest<'s>(&'s self, at: usize, name: &'s [u8], used: usize) -> Read<(Record<'s>, usize)> {
-        let begin = at + used;
+    fn read_after_name<'s>(&'s self, begin: usize, name: &'s [u8]) -> Read<(Record<'s>, usize)> {
         let bytes = self.file.up_to(begin, MAX_NUMBERS_SIZE)?;
         let broken = || self.file.fail();
         let (table, table_length) = varint(bytes).ok_or_else(broken)?;
@@ -283,22 +298,22 @@ impl RecordSegment {
             used += length;
             Some(number)
         };
-        let kind = number().ok_or_else(broken)?;
+        let stored_state = number().ok_or_else(broken)?;
         let mut state = None;
-        if kind > 0 {
+        if stored_state != STATE_REMOVED {
             let expires = number().ok_or_else(broken)?;
-            let length = if kind == 1 {
+            let is_long = stored_state == STATE_LONG;
+            let length = if is_long {
                 number().ok_or_else(broken)?
             } else {
-                kind - 2
+                stored_state - STATE_EMPTY
             };
-            let value = if kind == 1 { 0 } else { length };
-            let value = self
-                .file
-                .slice(begin + used, usize::try_from(value).map_err(|_| broken())?)?;
+            let stored_bytes = if is_long { 0 } else { length };
+            let stored_bytes = usize::try_from(stored_bytes).map_err(|_| broken())?;
+            let value = self.file.slice(begin + used, stored_bytes)?;
             used += value.len();
             state = Some(Stored {
-                value: (kind > 1).then_some(value),
+                value: (!is_long).then_some(value),
                 length,
                 expires_ms: expires.checked_sub(1).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
             });
@@ -314,7 +329,7 @@ impl RecordSegment {
         Ok((record, end.next_multiple_of(4)))
     }
 
-    /// The next record after a cursor, and the cursor after it; `None` at the end.
+    /// Returns the next record after a cursor, and the cursor after the record; `None` at the end.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -327,27 +342,30 @@ impl RecordSegment {
         Ok(Some((record, RecordCursor(next))))
     }
 
-    /// The cursor before the first record whose key is at least this one.
+    /// Returns the cursor before the first record whose key is equal to this one or greater.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
     pub fn seek(&self, key: (TableId, &[u8])) -> Read<RecordCursor> {
-        let places = self.head.order;
-        let place = |index: usize| {
-            let bytes = self.file.slice(places.byte(index, 4), 4)?;
+        let order = self.head.order;
+        let cursor_in_order = |index: usize| {
+            let bytes = self.file.slice(order.byte(index, 4), 4)?;
             Ok(RecordCursor(offset_of(u32_at(bytes, 0))))
         };
         let (mut low, mut high) = (0, usize::try_from(self.head.items.div_ceil(STEP)).unwrap_or(usize::MAX));
         while low < high {
             let middle = low.midpoint(high);
-            let (record, _) = self.record_at(place(middle)?.0)?;
+            let (record, _) = self.record_at(cursor_in_order(middle)?.0)?;
             if record.key() < key {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        let mut cursor = if low == 0 { RecordCursor::BEGIN } else { place(low - 1)? };
+        let mut cursor = match low {
+            0 => RecordCursor::BEGIN,
+            low => cursor_in_order(low - 1)?,
+        };
         while let Some((record, next)) = self.next(cursor)? {
             if record.key() >= key {
                 break;

@@ -8,48 +8,48 @@ use super::record_segment::{FirstRecord, Record, RecordSegment};
 use super::table::upper;
 use crate::model::TableId;
 
-/// Segments, the newest first. The first record found for a name counts.
+/// Segments, the newest first. A record in a newer segment replaces the records of its name in older segments.
 #[derive(Default)]
 pub struct RecordSegments {
     list: Vec<Arc<RecordSegment>>,
-    /// The hashes in all segments but the oldest, and maybe of segments that are gone.
+    /// The hashes in all segments but the oldest. May also have hashes of earlier segments.
     filter: Option<Arc<Filter>>,
     lost: AtomicBool,
 }
 
-/// A segment is damaged or missing: they must be rebuilt.
+/// The error for a damaged or missing segment: the segments must be rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentsLost;
 
 impl RecordSegments {
-    /// Combines segments, the newest first, and extends the filter of those open `before`.
+    /// Creates a list of segments, the newest first. Extends the filter of the `previous` list if it is large enough.
     #[must_use]
-    pub fn after(list: Vec<Arc<RecordSegment>>, before: &Self) -> Self {
+    pub fn after(list: Vec<Arc<RecordSegment>>, previous: &Self) -> Self {
         let mut segments = Self {
             list,
             ..Self::default()
         };
         let newer = segments.newer();
-        let is_known = |one: &Arc<RecordSegment>| before.newer().iter().any(|known| Arc::ptr_eq(one, known));
-        let new: Vec<Arc<RecordSegment>> = newer.iter().filter(|one| !is_known(one)).cloned().collect();
-        let known = before
+        let in_filter = |segment: &&Arc<RecordSegment>| previous.newer().iter().any(|old| Arc::ptr_eq(segment, old));
+        let new: Vec<Arc<RecordSegment>> = newer.iter().filter(|segment| !in_filter(segment)).cloned().collect();
+        let old_filter = previous
             .filter
             .as_ref()
-            .filter(|filter| !filter.is_too_small(count(&new)));
-        let extended = known.filter(|filter| add_hashes(filter, &new)).cloned();
+            .filter(|filter| !filter.is_too_small(count_records(&new)));
+        let extended = old_filter.filter(|filter| add_hashes(filter, &new)).cloned();
         segments.filter = extended.or_else(|| {
-            let filter = Filter::new(count(newer));
+            let filter = Filter::new(count_records(newer));
             (newer.len() > 1 && add_hashes(&filter, newer)).then(|| Arc::new(filter))
         });
         segments
     }
 
-    /// All but the oldest, the largest.
+    /// Returns all segments but the oldest, which is the largest.
     fn newer(&self) -> &[Arc<RecordSegment>] {
         self.list.split_last().map_or(&[], |(_, newer)| newer)
     }
 
-    /// Returns the segments that may have a hash, all or only the oldest; and the index of the first one.
+    /// Returns the segments that may have a hash, which are all or only the oldest, and the index of the first of them.
     #[inline]
     fn candidates(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
         let begin = match &self.filter {
@@ -59,7 +59,7 @@ impl RecordSegments {
         (begin, &self.list[begin..])
     }
 
-    /// Creates a list in place of segments that cannot be opened.
+    /// Creates an empty list that is marked as lost, for segments that cannot be opened.
     #[must_use]
     pub fn lost() -> Self {
         let segments = Self::default();
@@ -67,27 +67,27 @@ impl RecordSegments {
         segments
     }
 
-    /// The segments.
+    /// Returns the segments, the newest first.
     #[must_use]
     pub fn list(&self) -> &[Arc<RecordSegment>] {
         &self.list
     }
 
-    /// Returns whether they must be rebuilt.
+    /// Returns whether the segments must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Marks them as lost.
+    /// Marks the segments as lost, so that they are rebuilt.
     #[cold]
     pub fn set_lost(&self) -> SegmentsLost {
         self.lost.store(true, Ordering::Release);
         SegmentsLost
     }
 
-    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, the largest.
+    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, which is the largest.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -112,7 +112,7 @@ impl RecordSegments {
         }
     }
 
-    /// The newest record of a name. `first`: the result of [`RecordSegments::first`].
+    /// Returns the newest record of a name. `first`: the result of [`RecordSegments::first`] for the hash.
     ///
     /// # Errors
     /// [`SegmentsLost`].
@@ -139,8 +139,8 @@ impl RecordSegments {
         oldest.find(key, hash, first).map_err(|_| self.set_lost())
     }
 
-    /// Calls `each` with the records of a hash, the newest first, with segment and number, until it returns `true`.
-    /// Records of other hashes may be among them.
+    /// Calls `each` with the records with a hash, the newest first, until `each` returns `true`. `each` also gets the
+    /// index of the segment and the number of the record. Also passes some records with other hashes.
     ///
     /// # Errors
     /// [`SegmentsLost`].
@@ -153,35 +153,35 @@ impl RecordSegments {
         if self.are_lost() {
             return Err(SegmentsLost);
         }
-        let mut enough = false;
+        let mut is_done = false;
         let (begin, segments) = self.candidates(hash);
-        for (at, segment) in (begin..).zip(segments) {
+        for (index, segment) in (begin..).zip(segments) {
             let read = segment.of_hash(hash, |number, record| {
-                enough = each((at, number), record);
-                enough
+                is_done = each((index, number), record);
+                is_done
             });
             read.map_err(|_| self.set_lost())?;
-            if enough {
+            if is_done {
                 break;
             }
         }
         Ok(())
     }
 
-    /// The record of a segment and number from [`RecordSegments::of_hash`].
+    /// Returns the record with this index of the segment and this number, which [`RecordSegments::of_hash`] passed.
     #[must_use]
-    pub fn record(&self, (at, number): (usize, u32)) -> Option<Record<'_>> {
-        let record = self.list.get(at)?.record(number);
+    pub fn record(&self, (index, number): (usize, u32)) -> Option<Record<'_>> {
+        let record = self.list.get(index)?.record(number);
         record.map_err(|_| self.set_lost()).ok()
     }
 }
 
-fn count(segments: &[Arc<RecordSegment>]) -> usize {
-    let records = segments.iter().map(|one| one.records()).sum::<u64>();
+fn count_records(segments: &[Arc<RecordSegment>]) -> usize {
+    let records = segments.iter().map(|segment| segment.records()).sum::<u64>();
     usize::try_from(records).unwrap_or(usize::MAX)
 }
 
-/// Adds the hashes of segments. Returns `false` if one is damaged.
+/// Adds the hashes of segments to a filter. Returns `false` if a segment is damaged.
 fn add_hashes(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
     segments
         .iter()

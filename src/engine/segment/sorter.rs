@@ -8,16 +8,21 @@ use std::path::Path;
 
 use super::spool::{Spool, SpoolReader, reserve};
 
-/// Number of pairs per run: 2 MiB.
+/// Number of pairs per run, which take 2 MiB. Smaller in tests, so that these write several runs.
 const PAIRS_PER_RUN: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
-/// Size of a run's keys and values in bytes. Smaller in tests, so that they reach the disk.
+/// Size of a run's keys and numbers in bytes. Smaller in tests, as above.
 const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
-/// Groups up to this size are sorted by comparing whole keys.
+/// Maximum size of a group that is sorted by comparing whole keys.
 const SMALL_GROUP: usize = 12;
+/// Size of a pair in a run: a `u64` and a `u32`.
+const PAIR_BYTES: usize = 12;
+/// Size of a key's length and numbers in a run: five times a `u32`.
+const KEY_HEAD_BYTES: usize = 20;
 
-/// Sorted runs.
+/// Sorted runs, one after the other in a spool.
 struct SortRuns {
     spool: Spool,
+    /// The end of each run in the spool.
     ends: Vec<u64>,
 }
 
@@ -29,11 +34,12 @@ impl SortRuns {
         }
     }
 
+    /// Ends the current run at the end of the spool.
     fn end_run(&mut self) {
         self.ends.push(self.spool.len());
     }
 
-    /// Merges the runs: reads their elements with `read`, and calls `each` with them in order.
+    /// Merges the runs: reads each element with `read`, and calls `each` with the elements of all runs in order.
     fn merge<T: Ord + Default>(
         &self,
         read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
@@ -68,6 +74,7 @@ impl SortRuns {
 
 /// Sorts pairs of numbers.
 pub struct PairSorter {
+    /// The pairs that are not in a run yet.
     memory: Vec<(u64, u32)>,
     runs: SortRuns,
     count: usize,
@@ -96,9 +103,10 @@ impl PairSorter {
         Ok(())
     }
 
+    /// Writes the pairs in memory as a sorted run.
     fn end_run(&mut self) -> io::Result<()> {
         self.memory.sort_unstable();
-        let mut bytes = [0; 12];
+        let mut bytes = [0; PAIR_BYTES];
         for (first, second) in self.memory.drain(..) {
             bytes[..8].copy_from_slice(&first.to_le_bytes());
             bytes[8..].copy_from_slice(&second.to_le_bytes());
@@ -108,7 +116,7 @@ impl PairSorter {
         Ok(())
     }
 
-    /// Calls `each` with all of them in order.
+    /// Calls `each` with all pairs in order.
     pub fn sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             self.memory.sort_unstable();
@@ -117,7 +125,7 @@ impl PairSorter {
         self.end_run()?;
         self.memory = Vec::new();
         let read = |cursor: &mut SpoolReader<'_>, pair: &mut (u64, u32)| {
-            let bytes = cursor.take(12)?;
+            let bytes = cursor.take(PAIR_BYTES)?;
             *pair = (super::layout::u64_at(bytes, 0), super::layout::u32_at(bytes, 8));
             Ok(())
         };
@@ -125,26 +133,28 @@ impl PairSorter {
     }
 }
 
-/// The numbers sorted along with a key.
+/// The numbers that a key is sorted with.
 pub type SortedNumbers = [u32; 4];
 
-/// Sorts byte keys, each with some numbers; equal keys are ordered by the numbers.
+/// Sorts keys of bytes, each with some numbers. Sorts equal keys by their numbers.
 pub struct KeySorter {
+    /// The bytes of the keys that are not in a run yet.
     keys: Vec<u8>,
-    memory: Vec<KeySlot>,
+    slots: Vec<KeySlot>,
     runs: SortRuns,
 }
 
+/// The position of a key in [`KeySorter::keys`], and its numbers.
 #[derive(Clone, Copy)]
 struct KeySlot {
-    at: usize,
+    offset: usize,
     length: u32,
     numbers: SortedNumbers,
 }
 
 impl KeySlot {
     fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
-        &keys[self.at..self.at + self.length as usize]
+        &keys[self.offset..self.offset + self.length as usize]
     }
 }
 
@@ -152,20 +162,20 @@ impl KeySorter {
     pub fn new(place: &Path) -> Self {
         Self {
             keys: Vec::new(),
-            memory: Vec::new(),
+            slots: Vec::new(),
             runs: SortRuns::new(place),
         }
     }
 
     pub fn push(&mut self, key: &[u8], numbers: SortedNumbers) -> io::Result<()> {
-        if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > RUN_BYTES {
+        if self.keys.len() + self.slots.len() * size_of::<KeySlot>() > RUN_BYTES {
             self.end_run()?;
         }
         let length = u32::try_from(key.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
         reserve(&mut self.keys, key.len())?;
-        reserve(&mut self.memory, 1)?;
-        self.memory.push(KeySlot {
-            at: self.keys.len(),
+        reserve(&mut self.slots, 1)?;
+        self.slots.push(KeySlot {
+            offset: self.keys.len(),
             length,
             numbers,
         });
@@ -173,8 +183,9 @@ impl KeySorter {
         Ok(())
     }
 
+    /// Writes the keys in memory as a sorted run.
     fn end_run(&mut self) -> io::Result<()> {
-        for slot in in_order(&self.keys, &self.memory)? {
+        for slot in sort_slots(&self.keys, &self.slots)? {
             let spool = &mut self.runs.spool;
             spool.put(&slot.length.to_le_bytes())?;
             for number in slot.numbers {
@@ -184,84 +195,84 @@ impl KeySorter {
         }
         self.runs.end_run();
         self.keys.clear();
-        self.memory.clear();
+        self.slots.clear();
         Ok(())
     }
 
-    /// Calls `each` with all of them in order.
+    /// Calls `each` with all keys in order.
     pub fn sorted(mut self, mut each: impl FnMut(&[u8], SortedNumbers) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
-            let sorted = in_order(&self.keys, &self.memory)?;
+            let sorted = sort_slots(&self.keys, &self.slots)?;
             return sorted
                 .iter()
                 .try_for_each(|slot| each(slot.key(&self.keys), slot.numbers));
         }
         self.end_run()?;
-        (self.keys, self.memory) = (Vec::new(), Vec::new());
-        let read = |cursor: &mut SpoolReader<'_>, to: &mut (Vec<u8>, SortedNumbers)| {
-            let head = cursor.take(20)?;
+        (self.keys, self.slots) = (Vec::new(), Vec::new());
+        let read = |cursor: &mut SpoolReader<'_>, (key, numbers): &mut (Vec<u8>, SortedNumbers)| {
+            let head = cursor.take(KEY_HEAD_BYTES)?;
             let length = super::layout::u32_at(head, 0) as usize;
-            to.1 = [4, 8, 12, 16].map(|at| super::layout::u32_at(head, at));
-            to.0.clear();
-            reserve(&mut to.0, length)?;
-            to.0.extend_from_slice(cursor.take(length)?);
+            *numbers = [4, 8, 12, 16].map(|offset| super::layout::u32_at(head, offset));
+            key.clear();
+            reserve(key, length)?;
+            key.extend_from_slice(cursor.take(length)?);
             Ok(())
         };
         self.runs.merge(read, |(key, numbers)| each(key, *numbers))
     }
 }
 
-/// Sorts all keys by their first eight bytes, then each group of equal keys by the next eight, and so on. Keys share
-/// long prefixes, and each access to a key is a cache miss.
-fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
-    let key = |one: &(u64, u32)| slots[one.1 as usize].key(keys);
-    let compare = |a: &(u64, u32), b: &(u64, u32)| {
-        let numbers = |one: &(u64, u32)| slots[one.1 as usize].numbers;
-        key(a).cmp(key(b)).then_with(|| numbers(a).cmp(&numbers(b)))
-    };
-    let mut keyed = Vec::new();
-    reserve(&mut keyed, slots.len())?;
+/// Returns the slots sorted by key and numbers.
+///
+/// Sorts all slots by the first eight bytes of their keys, then each group with equal bytes by the next eight, and so
+/// on. That is faster than comparing whole keys, which share long prefixes: each access to a key is a cache miss.
+fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
+    // Eight bytes of a key, and the index of its slot.
+    type Entry = (u64, u32);
+    let key_of = |(_, index): &Entry| slots[*index as usize].key(keys);
+    let numbers_of = |(_, index): &Entry| slots[*index as usize].numbers;
+    let compare = |a: &Entry, b: &Entry| key_of(a).cmp(key_of(b)).then_with(|| numbers_of(a).cmp(&numbers_of(b)));
+    let mut entries: Vec<Entry> = Vec::new();
+    reserve(&mut entries, slots.len())?;
     let count = u32::try_from(slots.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    keyed.extend((0..count).map(|at| (0, at)));
-    let mut unsorted = vec![(0..keyed.len(), 0)];
+    entries.extend((0..count).map(|index| (0, index)));
+    // Ranges of entries whose keys are equal in this many first bytes.
+    let mut unsorted = vec![(0..entries.len(), 0)];
     while let Some((range, depth)) = unsorted.pop() {
-        let from = range.start;
-        let group = &mut keyed[range];
+        let mut begin = range.start;
+        let group = &mut entries[range];
         if group.len() <= SMALL_GROUP {
             group.sort_unstable_by(compare);
             continue;
         }
-        for one in &mut *group {
-            one.0 = eight(key(one), depth);
+        for entry in &mut *group {
+            entry.0 = eight_bytes(key_of(entry), depth);
         }
-        group.sort_unstable_by_key(|one| one.0);
-        let mut at = from;
+        group.sort_unstable_by_key(|(bytes, _)| *bytes);
         for equal in group.chunk_by_mut(|a, b| a.0 == b.0) {
-            let end = at + equal.len();
-            // More bytes do not help if the keys have ended or have a zero byte.
+            let end = begin + equal.len();
+            // With a zero byte, some keys may have ended, so that further bytes do not distinguish them.
             if equal.len() > 1 && equal[0].0.to_be_bytes().contains(&0) {
                 equal.sort_unstable_by(compare);
             } else if equal.len() > 1 {
-                unsorted.push((at..end, depth + 8));
+                unsorted.push((begin..end, depth + 8));
             }
-            at = end;
+            begin = end;
         }
     }
     let mut sorted = Vec::new();
     reserve(&mut sorted, slots.len())?;
-    sorted.extend(keyed.iter().map(|one| slots[one.1 as usize]));
+    sorted.extend(entries.iter().map(|(_, index)| slots[*index as usize]));
     Ok(sorted)
 }
 
-/// Returns eight bytes of a key as a number with the same order. Bytes after the end of the key are zero.
-fn eight(key: &[u8], at: usize) -> u64 {
-    let rest = key.get(at..).unwrap_or_default();
-    if let Some(eight) = rest.first_chunk() {
-        return u64::from_be_bytes(*eight);
-    }
-    let mut eight = [0; 8];
-    eight[..rest.len()].copy_from_slice(rest);
-    u64::from_be_bytes(eight)
+/// Returns eight bytes of a key as a number that sorts as the bytes do. Bytes after the end of the key are zero.
+fn eight_bytes(key: &[u8], offset: usize) -> u64 {
+    let rest = key.get(offset..).unwrap_or_default();
+    let mut bytes = [0; 8];
+    let length = rest.len().min(8);
+    bytes[..length].copy_from_slice(&rest[..length]);
+    u64::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Spools: buffered bytes in unlinked temporary files.
+//! Spools: temporary byte sequences, in memory while short and then in unlinked files.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,10 +9,10 @@ use crate::platform::files;
 
 /// Size of a spool's write buffer, and maximum size of a read buffer.
 const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
-/// Maximum size of the read buffers of all runs together.
+/// Maximum size of the read buffers of all readers of a spool together.
 const MAX_READ_BUFFERS: usize = 4 << 20;
 
-/// A unique temporary name beside `path`. Sweeping removes it after a kill.
+/// Returns a unique temporary path beside `path`. If the process is killed, a later sweep removes the file.
 pub fn temporary(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -21,19 +21,20 @@ pub fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Reserves memory, or returns an error. A failed allocation would abort the host.
-pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> io::Result<()> {
-    list.try_reserve(more)
+/// Reserves memory for further elements. Fails if there is too little, where an allocation would abort the host.
+pub fn reserve<T>(list: &mut Vec<T>, further_elements: usize) -> io::Result<()> {
+    list.try_reserve(further_elements)
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
-/// A sequence of bytes: appended first, read afterwards.
+/// A sequence of bytes, which is first appended to and then read.
 pub struct Spool {
-    /// Its file is created beside this path.
+    /// The file is created beside this path.
     place: PathBuf,
     file: Option<File>,
-    /// Bytes in the file.
+    /// Number of bytes in the file.
     written: u64,
+    /// The bytes after those in the file.
     tail: Vec<u8>,
 }
 
@@ -51,6 +52,7 @@ impl Spool {
         self.written + self.tail.len() as u64
     }
 
+    /// Appends bytes.
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         reserve(&mut self.tail, bytes.len())?;
         self.tail.extend_from_slice(bytes);
@@ -66,31 +68,35 @@ impl Spool {
         Ok(())
     }
 
-    /// Reads bytes from `at`, all of which were written.
-    fn read(&self, at: u64, to: &mut [u8]) -> io::Result<()> {
-        let in_file = usize::try_from(self.written.saturating_sub(at)).unwrap_or(usize::MAX);
-        let (front, back) = to.split_at_mut(in_file.min(to.len()));
-        if let Some(file) = self.file.as_ref().filter(|_| !front.is_empty()) {
-            files::read_at(file, front, at)?;
+    /// Fills `buffer` with the bytes from `offset` on. Fails if there are too few.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let in_file = usize::try_from(self.written.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (from_file, from_tail) = buffer.split_at_mut(in_file.min(buffer.len()));
+        if let Some(file) = self.file.as_ref().filter(|_| !from_file.is_empty()) {
+            files::read_at(file, from_file, offset)?;
         }
-        let from = usize::try_from(at.saturating_sub(self.written)).unwrap_or(usize::MAX);
-        let rest = self.tail.get(from..).and_then(|tail| tail.get(..back.len()));
-        back.copy_from_slice(rest.ok_or(io::ErrorKind::UnexpectedEof)?);
+        let tail_offset = usize::try_from(offset.saturating_sub(self.written)).unwrap_or(usize::MAX);
+        let tail = self
+            .tail
+            .get(tail_offset..)
+            .and_then(|tail| tail.get(..from_tail.len()));
+        from_tail.copy_from_slice(tail.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
-    /// Calls `each` with all bytes in order.
+    /// Calls `each` with all bytes, in order and in chunks.
     pub fn all(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut chunk = Vec::new();
-        let mut at = 0;
-        while at < self.written {
-            let length = usize::try_from(self.written - at).map_or(BUFFER_SIZE, |left| left.min(BUFFER_SIZE));
+        let mut offset = 0;
+        while offset < self.written {
+            let unread = usize::try_from(self.written - offset).unwrap_or(usize::MAX);
+            let length = unread.min(BUFFER_SIZE);
             chunk.clear();
             reserve(&mut chunk, length)?;
             chunk.resize(length, 0);
-            self.read(at, &mut chunk)?;
+            self.read(offset, &mut chunk)?;
             each(&chunk)?;
-            at += length as u64;
+            offset += length as u64;
         }
         each(&self.tail)
     }
@@ -100,38 +106,39 @@ impl Spool {
 pub struct SpoolReader<'s> {
     spool: &'s Spool,
     /// The offset after the buffered bytes.
-    at: u64,
+    offset: u64,
     end: u64,
     /// Number of bytes to read at once.
-    step: usize,
+    read_size: usize,
     buffer: Vec<u8>,
-    /// Number of bytes of the buffer that were returned.
+    /// Number of bytes at the start of the buffer that were returned.
     taken: usize,
 }
 
 impl<'s> SpoolReader<'s> {
-    /// Creates a reader for `at..end`. `readers`: number of readers that share the memory for buffers.
-    pub fn new(spool: &'s Spool, at: u64, end: u64, readers: usize) -> Self {
+    /// Creates a reader for the bytes `begin..end`. `readers`: the number of readers that share [`MAX_READ_BUFFERS`].
+    pub fn new(spool: &'s Spool, begin: u64, end: u64, readers: usize) -> Self {
         Self {
             spool,
-            at,
+            offset: begin,
             end,
-            step: (MAX_READ_BUFFERS / readers.max(1)).clamp(4 << 10, BUFFER_SIZE),
+            read_size: (MAX_READ_BUFFERS / readers.max(1)).clamp(4 << 10, BUFFER_SIZE),
             buffer: Vec::new(),
             taken: 0,
         }
     }
 
+    /// Returns whether all bytes were returned.
     pub fn is_over(&self) -> bool {
-        self.taken == self.buffer.len() && self.at == self.end
+        self.taken == self.buffer.len() && self.offset == self.end
     }
 
-    /// Returns the next bytes.
+    /// Returns the next `count` bytes. Fails if there are fewer.
     pub fn take(&mut self, count: usize) -> io::Result<&[u8]> {
         let buffered = self.buffer.len() - self.taken;
         if buffered < count {
-            let unread = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-            let to_read = self.step.max(count - buffered).min(unread);
+            let unread = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+            let to_read = self.read_size.max(count - buffered).min(unread);
             if to_read < count - buffered {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -139,8 +146,8 @@ impl<'s> SpoolReader<'s> {
             self.taken = 0;
             reserve(&mut self.buffer, to_read)?;
             self.buffer.resize(buffered + to_read, 0);
-            self.spool.read(self.at, &mut self.buffer[buffered..])?;
-            self.at += to_read as u64;
+            self.spool.read(self.offset, &mut self.buffer[buffered..])?;
+            self.offset += to_read as u64;
         }
         self.taken += count;
         Ok(&self.buffer[self.taken - count..self.taken])

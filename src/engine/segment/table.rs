@@ -1,10 +1,12 @@
-//! Hash tables of eight-byte slots, ordered by hash. A lookup jumps to a slot and walks a few slots on, nearly always
-//! in one cache line.
+//! Hash tables of eight-byte slots, sorted by hash. A lookup jumps to a slot and reads a few slots from there, nearly
+//! always in one cache line.
 //!
-//! A slot has the hash's upper 32 bits and an entry; 0 is a free slot. The home of a hash is its upper half scaled to
-//! the number of homes. Slots are filled in the order of hashes, each at its home or after its predecessor. So equal
-//! hashes are neighbours, and a walk ends at the first greater hash. The table extends beyond the last home and never
-//! wraps around.
+//! A slot has the upper 32 bits of a hash in its lower half, and an entry, which is not 0, in its upper half. A free
+//! slot is
+//! 0. The home slot of a hash is its upper half scaled to the number of homes. The builder fills slots in the order of
+//!    the hashes, each at its home or, if that is taken, after its predecessor. So entries of equal hashes are
+//!    adjacent, and a search ends at the first free slot or greater hash. The table extends beyond the last home and
+//!    never wraps around.
 
 use std::io;
 
@@ -12,10 +14,10 @@ use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, SegmentPart};
 
-/// Used home slots in percent.
+/// Percentage of home slots that are used. A higher load saves memory and makes searches longer.
 const LOAD_PERCENT: usize = 85;
 
-/// The number of homes of a table with `entries` entries.
+/// Returns the number of homes for this number of entries.
 pub fn homes(entries: usize) -> usize {
     (entries * 100).div_ceil(LOAD_PERCENT).max(1)
 }
@@ -27,7 +29,7 @@ pub struct HashTableBuilder {
 }
 
 impl HashTableBuilder {
-    /// A builder for `entries` entries.
+    /// Creates a builder for a table of this number of entries.
     pub fn new(entries: usize) -> Self {
         Self {
             homes: homes(entries),
@@ -35,12 +37,12 @@ impl HashTableBuilder {
         }
     }
 
-    /// Appends the slots up to this entry's.
+    /// Appends free slots up to the slot for this entry, and the entry. Hashes must not decrease.
     pub fn put(&mut self, hash: u64, entry: u32, body: &mut SegmentWriter) -> io::Result<()> {
-        let at = home_slot(hash, self.homes as u64).max(self.slots_written);
-        self.put_free(at, body)?;
+        let slot_index = home_slot(hash, self.homes as u64).max(self.slots_written);
+        self.put_free(slot_index, body)?;
         let slot = u64::from(entry) << 32 | u64::from(upper(hash));
-        self.slots_written = at + 1;
+        self.slots_written = slot_index + 1;
         body.put(&slot.to_le_bytes())
     }
 
@@ -49,9 +51,9 @@ impl HashTableBuilder {
         self.put_free(self.homes, body)
     }
 
-    /// Appends free slots up to a slot.
-    fn put_free(&mut self, until: usize, body: &mut SegmentWriter) -> io::Result<()> {
-        while self.slots_written < until {
+    /// Appends free slots before the slot with this index.
+    fn put_free(&mut self, end: usize, body: &mut SegmentWriter) -> io::Result<()> {
+        while self.slots_written < end {
             self.slots_written += 1;
             body.put(&[0; 8])?;
         }
@@ -59,21 +61,28 @@ impl HashTableBuilder {
     }
 }
 
-/// The upper half of a hash, which slots store.
+/// Returns the upper half of a hash.
 pub fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }
 
-/// The hash's half in a slot, and the entry.
+/// Returns the upper half of the hash in a slot, and the entry.
 #[inline]
 fn split_slot(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
-/// Returns the slot where a search begins. In a damaged table it may be out of bounds; reads check the bounds.
+/// Returns the index of the slot where a search for a hash begins. In a damaged table it may be out of bounds, so reads
+/// check the bounds.
 #[inline]
 fn home_slot(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
+}
+
+/// Returns the number of slots from this offset to the end of its block.
+#[inline]
+fn slots_in_block(offset: usize) -> usize {
+    (BLOCK - offset % BLOCK) / 8
 }
 
 /// A table in a segment.
@@ -84,19 +93,19 @@ pub struct HashTable {
 }
 
 impl HashTable {
-    /// Reads the table in this part of the file.
+    /// Describes the table in this part of a file.
     pub fn new(part: SegmentPart, homes: u64) -> Self {
         Self { part, homes }
     }
 
-    /// The offset where a search for this hash begins.
+    /// Returns the file offset where a search for this hash begins.
     #[inline]
-    pub fn at(&self, hash: u64) -> usize {
+    pub fn search_offset(&self, hash: u64) -> usize {
         self.part.byte(home_slot(hash, self.homes), 8)
     }
 
-    /// Calls `each` with the upper halves of the hashes from this one on, in their order, and their entries, until it
-    /// returns `true`.
+    /// Calls `each` with the upper half of each hash that is equal to this hash or greater, in order, and with its
+    /// entry, until `each` returns `true`.
     pub fn for_each_from(
         &self,
         file: &CheckedBytes,
@@ -106,20 +115,20 @@ impl HashTable {
         let slots = self.part.len();
         let mut slot = home_slot(hash, self.homes);
         while slot < slots {
-            let at = self.part.byte(slot, 8);
-            let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
-            for bytes in file.slice(at, here * 8)?.as_chunks().0 {
+            let offset = self.part.byte(slot, 8);
+            let in_block = slots_in_block(offset).clamp(1, slots - slot);
+            for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
                 if entry != 0 && upper_hash >= upper(hash) && each(upper_hash, entry)? {
                     return Ok(());
                 }
             }
-            slot += here;
+            slot += in_block;
         }
         Ok(())
     }
 
-    /// The first entry whose hash has this upper half.
+    /// Returns the first entry whose hash has this upper half.
     #[inline]
     pub fn first(&self, file: &CheckedBytes, hash: u64) -> Read<Option<u32>> {
         let mut first = None;
@@ -130,28 +139,27 @@ impl HashTable {
         Ok(first)
     }
 
-    /// Calls `each` with each entry whose hash has this upper half, until it returns `true`.
+    /// Calls `each` with each entry whose hash has this upper half, until `each` returns `true`.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // measured: a tenth of a lookup
+    #[allow(clippy::inline_always)] // saves a tenth of a lookup, as measured
     pub fn find(&self, file: &CheckedBytes, hash: u64, mut each: impl FnMut(u32) -> Read<bool>) -> Read<()> {
-        let wanted = upper(hash);
+        let searched = upper(hash);
         let mut slot = home_slot(hash, self.homes);
         let slots = self.part.len();
         while slot < slots {
-            // Read to the end of the block at most: the next block may be unverified, and is rarely needed.
-            let at = self.part.byte(slot, 8);
-            let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
-            for bytes in file.slice(at, here * 8)?.as_chunks().0 {
+            // Reads to the end of the block at most: verifying the checksum of the next block is rarely necessary.
+            let offset = self.part.byte(slot, 8);
+            let in_block = slots_in_block(offset).clamp(1, slots - slot);
+            for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
-                // One comparison suffices for most slots: the hash of a free slot is 0, less than any other.
-                if upper_hash < wanted && entry != 0 {
+                if upper_hash < searched && entry != 0 {
                     continue;
                 }
-                if entry == 0 || upper_hash > wanted || each(entry)? {
+                if entry == 0 || upper_hash > searched || each(entry)? {
                     return Ok(());
                 }
             }
-            slot += here;
+            slot += in_block;
         }
         Ok(())
     }

@@ -1,15 +1,15 @@
-//! Statements that are prepared once for a connection, and run by one call.
+//! Runs statements that a connection prepares once and caches.
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 
-/// Runs statements of a connection's cache.
+/// Methods to run a cached statement in one call.
 pub trait CachedStatements {
     /// Runs a statement that returns no rows.
     fn run(&self, sql: &str, params: impl Params) -> Result<()>;
     /// Returns whether there is a row.
     fn has(&self, sql: &str, params: impl Params) -> Result<bool>;
-    /// Reads the first row; an error if there are no rows.
+    /// Reads the first row. Fails if there are no rows.
     fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T>;
     /// Reads all rows.
     fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>>;
@@ -19,17 +19,17 @@ pub trait CachedStatements {
         self.row(sql, params, read).optional()
     }
 
-    /// The first cell of the first row; an error if there are no rows.
+    /// Returns the first cell of the first row. Fails if there are no rows.
     fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<T> {
         self.row(sql, params, |row| row.get(0))
     }
 
-    /// The first cell of the first row, if there is one.
+    /// Returns the first cell of the first row, if there is one.
     fn find_value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Option<T>> {
         self.value(sql, params).optional()
     }
 
-    /// The first cells of all rows.
+    /// Returns the first cell of each row.
     fn values<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Vec<T>> {
         self.rows(sql, params, |row| row.get(0))
     }

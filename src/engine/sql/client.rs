@@ -11,45 +11,45 @@ use crate::platform::files;
 use crate::platform::lock::FileLock;
 
 impl StoreFolder {
-    /// Returns the identifier by which Plex servers distinguish installations. It is created once and kept, because
-    /// each new one registers a device with Plex, which may mail the user.
+    /// Returns the identifier by which Plex servers distinguish installations. Creates it only once: each new
+    /// identifier registers a device with Plex, which may mail the user.
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
-        // A file under this name is complete, so reading it needs no lock.
+        // The file gets its name when it is complete, so reading it needs no lock.
         if let Ok(text) = read_text(&path)
             && is_identifier(&text)
         {
             return Ok(text);
         }
-        // Without working locks, two processes that start at the same time may register a device each.
+        // On a file system without locks, two processes that start at the same time may both register a device.
         let _lock = FileLock::acquire(&self.fetch_lock("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
             .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
         match read_text(&path) {
             Ok(text) if is_identifier(&text) => return Ok(text),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(cannot(error)),
-            // The file is missing or has no identifier: make a new one.
+            // The file is missing or has no identifier.
             _ => {}
         }
         let random: [u8; 16] = files::random().map_err(cannot)?;
         let identifier = format!("{OWN_IDENTIFIER}{:032x}", u128::from_le_bytes(random));
         let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
-        let written = files::fresh(&temporary)
+        let result = files::fresh(&temporary)
             .and_then(|mut file| {
                 file.write_all(identifier.as_bytes())
                     .and_then(|()| files::sync(&file, &temporary))
             })
             .and_then(|()| files::rename(&temporary, &path));
-        if written.is_err() {
+        if result.is_err() {
             let _ = files::remove(&temporary);
         }
-        written.map_err(cannot)?;
+        result.map_err(cannot)?;
         Ok(identifier)
     }
 }
 
-/// Reads the beginning of a file as text. An identifier is short.
+/// Reads the first 256 bytes of a file as text, which is more than an identifier has.
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     files::readable(path)?.take(256).read_to_string(&mut text)?;

@@ -1,5 +1,5 @@
-//! Confirmed matches: paths and items that hosts recorded. Each Plex library has a table for them, and each match is a
-//! record.
+//! Confirmed matches. Each Plex library has a table for them, and each match is a record: the path is its name, the
+//! rating key its value.
 
 use std::collections::HashMap;
 
@@ -32,8 +32,8 @@ pub struct RecordedMatches<T> {
 type Match = (String, Sequence);
 
 impl RecordRows<'_> {
-    /// Stores confirmed matches and runs `then` in one transaction. Returns `None` if the library was cleared, and thus has
-    /// another id now.
+    /// Stores confirmed matches and then runs `then`, in one transaction. `pairs`: paths and rating keys. Returns
+    /// `None` if another call cleared the library, so that it has another id.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
@@ -41,21 +41,22 @@ impl RecordRows<'_> {
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
-        // Read before the write, which may go to another database than the one that was read.
+        // Before the write: if that creates a new database, the result belongs to no incarnation that the caller has.
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
-            // Read again: it may have got another identity and another listing since the caller read it.
-            let known = tx.last_library.filter(|library| library.id == row.id);
-            let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
+            // The library may have got another identity or listing since the caller read its row.
+            let cached = tx.last_library.filter(|library| library.id == row.id);
+            let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            // A recorded match ends an earlier invalidation of its path and of its item.
-            let has_unverified = known.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
+            // A recorded match ends the invalidation of its path and of its item. A cached library has no
+            // invalidations.
+            let has_unverified = cached.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
             for (path, key) in pairs.iter().filter(|_| has_unverified) {
                 verify(tx, library.identity, row.id, path, "", tx.sequence)?;
                 verify(tx, library.identity, row.id, b"", key, tx.sequence)?;
             }
-            let table = table_of(tx, &mut library)?;
+            let table = find_or_create_match_table(tx, &mut library)?;
             self.0
                 .observe(tx, library.identity, &LocalWrite::Matches(&row.library, pairs))?;
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
@@ -70,9 +71,11 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Returns confirmed matches that other tokens recorded for the same library of the same server, without known
-    /// ones. Only matches of items that the listing under way has too, as this token's user may not see other items.
-    /// Only of identities that the same URL led to: at another URL a server could claim to be this one and list
+    /// Returns the confirmed matches that other tokens recorded for the same library of the same server, and that this
+    /// token lacks. They are matches of items that the unfinished `listing` has too, since this token's user may not
+    /// see other items.
+    ///
+    /// The other tokens must have used the same URL: at another URL, a server could claim to be this one and list
     /// anything.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.0.read(|c| {
@@ -85,33 +88,33 @@ impl RecordRows<'_> {
                  JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
                 params![identity, listing.library, TOKEN_DIGEST_LENGTH],
             )?;
-            let mut found: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
+            let mut matches: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
             if !others.is_empty() {
-                let own = all_of(c, listing.library)?;
-                let mut lists = c.prepare_cached(
+                let own_matches = all_matches_of(c, listing.library)?;
+                let mut is_listed = c.prepare_cached(
                     "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
                      AND (died IS NULL OR died > ?3)",
                 )?;
                 for other in others {
-                    for (path, (key, recorded_at)) in all_of(c, other)? {
-                        if !own.contains_key(&path)
-                            && lists.exists(params![listing.library, key, listing.generation])?
+                    for (path, (key, recorded_at)) in all_matches_of(c, other)? {
+                        if !own_matches.contains_key(&path)
+                            && is_listed.exists(params![listing.library, key, listing.generation])?
                         {
-                            found.push((recorded_at, path, key));
+                            matches.push((recorded_at, path, key));
                         }
                     }
                 }
             }
-            found.sort_unstable();
-            Ok(found.into_iter().map(|(_, path, key)| (path, key)).collect())
+            matches.sort_unstable();
+            Ok(matches.into_iter().map(|(_, path, key)| (path, key)).collect())
         })
     }
 }
 
 impl RecordRows<'_> {
-    /// All confirmed matches of a library: paths and rating keys, in any order. Reads the whole log.
+    /// Returns the path and the rating key of all confirmed matches of a library, in any order. Reads the whole log.
     pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
-        let all = self.0.read(|connection| all_of(connection, library))?;
+        let all = self.0.read(|connection| all_matches_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
     }
 }
@@ -138,18 +141,18 @@ impl RecordRows<'_> {
 
     /// All confirmed matches of a library.
     pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
-        let all = self.0.read(|connection| all_of(connection, library))?;
+        let all = self.0.read(|connection| all_matches_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
     }
 }
 
-/// Returns the id of the table of a library's matches, if it has one.
-fn table_at(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
+/// Returns the id of the table of a library's matches, if there is one.
+fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
     connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
 }
 
-/// Returns the id of the table of a library's matches, which is created if it is missing.
-fn table_of(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
+/// Returns the id of the table of a library's matches. Creates the table if it is missing.
+fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
     if let Some(table) = library.matches {
         return Ok(table);
     }
@@ -159,12 +162,13 @@ fn table_of(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId
     Ok(table)
 }
 
-/// All confirmed matches of a library, by path. Reads the whole log.
-pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<HashMap<Vec<u8>, Match>> {
-    let mut found = HashMap::new();
-    let Some(table) = table_at(connection, library)? else {
-        return Ok(found);
+/// Returns all confirmed matches of a library, by path. Reads the whole log.
+pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<HashMap<Vec<u8>, Match>> {
+    let mut matches = HashMap::new();
+    let Some(table) = find_match_table(connection, library)? else {
+        return Ok(matches);
     };
+    // A value has only the low bits of a sequence; this one supplies the upper bits.
     let any_sequence = sequence_of(connection)?;
     let mut statement = connection.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
     let mut rows = statement.query([table])?;
@@ -173,38 +177,39 @@ pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<H
         match row.get_ref(1)?.as_blob_or_null()? {
             Some(value) => {
                 if let Some((key, recorded_at)) = match_of(value, any_sequence) {
-                    found.insert(path.to_vec(), (key.to_owned(), recorded_at));
+                    matches.insert(path.to_vec(), (key.to_owned(), recorded_at));
                 }
             }
-            None => drop(found.remove(path)),
+            None => drop(matches.remove(path)),
         }
     }
-    Ok(found)
+    Ok(matches)
 }
 
-/// Moves the matches and copies the invalidations of a library to the new one that replaces it. The caller logs the
+/// Moves the matches and copies the invalidations of a library to the library that replaces it. The caller logs the
 /// change.
 pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
-    // Logged after the records, so that it applies to them.
+    // Marks them as new invalidations, which apply to the moved matches.
     let identity = tx.expect_library(to)?.identity;
-    let invalid = "SELECT path, rating_key FROM unverified WHERE library = ?1";
-    let invalid: Vec<(Vec<u8>, String)> = tx.rows(invalid, [from], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for (path, rating_key) in invalid {
+    let select_unverified = "SELECT path, rating_key FROM unverified WHERE library = ?1";
+    let unverified: Vec<(Vec<u8>, String)> =
+        tx.rows(select_unverified, [from], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (path, rating_key) in unverified {
         mark_unverified(tx, identity, to, &path, &rating_key)?;
     }
     Ok(())
 }
 
-/// Removes all matches of a library at once; later writes sweep their rows.
+/// Removes all matches of a library. Later writes sweep their rows.
 pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
-/// Removes matches. What is listed under their paths was wrong once, so the paths are marked as unverified.
+/// Removes matches, and marks their paths as unverified: a host had to correct the listing there.
 pub fn forget(tx: &Tx<'_>, identity: IdentityId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
-        if let Some(table) = table_at(tx.connection, *library)? {
+        if let Some(table) = find_match_table(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?;
         }
         mark_unverified(tx, identity, *library, path, "")?;

@@ -1,4 +1,4 @@
-//! The two connections to `SQLite`: opened when needed, closed at any time.
+//! The two connections to `SQLite`, which are opened when needed and may be closed at any time.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -20,17 +20,22 @@ use crate::platform::files::Inode;
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::log_sync;
 
-/// Longest wait for other processes to close a database that has a write-ahead log.
+/// Maximum wait for other processes to close the database, before its write-ahead log can be turned off.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
-/// Length of the log, in pages, at which a checkpoint copies it into the database: some 5 MB. A checkpoint waits for
-/// the disk as long as a thousand single records of matches take.
+/// Length of the WAL, in pages, at which a checkpoint copies it into the database: some 5 MB. A checkpoint waits for
+/// the disk, as long as a thousand writes of single records take.
 pub const CHECKPOINT: u32 = 1_200;
-/// Length of the log, in bytes, at which opening the writer makes a checkpoint.
-const LONG_LOG: u64 = CHECKPOINT as u64 * (4_096 + 24);
-/// [`CHECKPOINT`] while a library is listed: some 15 MB. Pages that change several times are then written once, and a
-/// checkpoint waits for the disk a third as often.
+/// Size of a page in the WAL in bytes, with its header.
+const WAL_FRAME_BYTES: u64 = 4_096 + 24;
+/// Length of the WAL, in bytes, at which opening the writer makes a checkpoint.
+const LONG_LOG: u64 = CHECKPOINT as u64 * WAL_FRAME_BYTES;
+/// As [`CHECKPOINT`], during a listing: some 15 MB. Then a checkpoint writes a page that changed several times only
+/// once, and waits for the disk a third as often.
 pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
+
+/// Maximum number of attempts to open a database that other programs replace meanwhile.
+const MAX_OPEN_ATTEMPTS: u32 = 8;
 
 /// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Makes the connections of a store. A fork closes them.
+    /// Creates the connections of a store, both closed. A fork closes them again.
     pub fn new(folder: &StoreFolder) -> Arc<Self> {
         let slot = |role| Mutex::new(LazyConnection::new(folder, role));
         let connections = Arc::new(Self {
@@ -65,16 +70,19 @@ impl Forks for Connections {
             locks.get().close();
             Box::new(locks) as Box<dyn Release>
         };
-        vec![close(|all| &all.writer), close(|all| &all.reader)]
+        vec![
+            close(|connections| &connections.writer),
+            close(|connections| &connections.reader),
+        ]
     }
 }
 
-/// A connection that is opened when first needed, and again when the database file was replaced.
+/// A connection that is opened at its first use, and again after the database file was replaced.
 pub struct LazyConnection {
     folder: StoreFolder,
     role: ConnectionRole,
     open: Option<OpenConnection>,
-    /// The file of the last attempt to open it.
+    /// The database file at the last attempt to open the connection.
     file: Option<Inode>,
 }
 
@@ -85,10 +93,10 @@ pub struct OpenConnection {
     last_write: Cell<Option<LastWrite>>,
     /// Id of the store.
     id: u64,
-    /// Whether it writes to a write-ahead log.
-    has_log: bool,
-    /// Released after the connection.
-    _sole: ExclusiveOpen,
+    /// Whether the database has a WAL.
+    has_wal: bool,
+    /// Last, so that it is released after the connection.
+    _exclusive: ExclusiveOpen,
 }
 
 impl Deref for OpenConnection {
@@ -100,13 +108,14 @@ impl Deref for OpenConnection {
 }
 
 impl OpenConnection {
-    /// Takes the last write; `None` if another connection has written since. Call it within a transaction.
+    /// Returns the last write and forgets it. Returns `None` if another connection has written since. Call this
+    /// function in a transaction.
     pub fn take_last_write(&self) -> rusqlite::Result<Option<LastWrite>> {
         let Some(last) = self.last_write.take() else {
             return Ok(None);
         };
-        let now = self.data_version()?;
-        Ok(Some(last).filter(|last| last.data_version == now))
+        let data_version = self.data_version()?;
+        Ok(Some(last).filter(|last| last.data_version == data_version))
     }
 
     /// Stores a committed write for [`Self::take_last_write`].
@@ -119,15 +128,16 @@ impl OpenConnection {
         self.last_write.set(write.ok());
     }
 
-    /// Forces what was committed to the disk. Without a write-ahead log each commit is: see [`open`].
+    /// Forces all commits to the disk. Does nothing without a WAL, where each commit does so ([`open`]).
     pub fn sync_log(&self) -> rusqlite::Result<()> {
-        if self.has_log {
+        if self.has_wal {
             log_sync::sync_log(&self.connection)
         } else {
             Ok(())
         }
     }
 
+    /// Returns a number that changes when another connection writes.
     fn data_version(&self) -> rusqlite::Result<u32> {
         let mut version = 0;
         self.connection
@@ -152,7 +162,7 @@ impl LazyConnection {
         }
     }
 
-    /// Closes the connection, if it is open.
+    /// Closes the connection if it is open.
     pub fn close(&mut self) {
         #[cfg(test)]
         if let Some(open) = &self.open {
@@ -161,38 +171,39 @@ impl LazyConnection {
         self.open = None;
     }
 
+    /// Returns whether the WAL is so long that a checkpoint is due.
     fn has_long_log(&self) -> bool {
         let log = self.folder.log()[0].symlink_metadata();
         log.is_ok_and(|log| log.len() >= LONG_LOG)
     }
 
-    /// Copies the log into the database and empties it, unless a process reads or writes.
+    /// Copies the WAL into the database and empties it, unless a process reads or writes.
     pub fn checkpoint(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
-            let done = connection
+            let result = connection
                 .busy_timeout(Duration::ZERO)
                 .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-            if let Err(error) = done {
-                log::debug!("the write-ahead log will be truncated later: {error}");
+            if let Err(error) = result {
+                log::debug!("cannot truncate the write-ahead log now; a later checkpoint retries: {error}");
             }
             let _ = connection.busy_timeout(BUSY);
         }
     }
 
-    /// Makes the last connection of all processes empty the log when it closes, so that the log stays small. `-wal` and
-    /// `-shm` are not removed.
+    /// Makes the last connection of all processes empty the WAL when it closes, so that the WAL stays small. The files
+    /// `-wal` and `-shm` remain.
     pub fn checkpoint_when_closed(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
-            let done = connection
+            let result = connection
                 .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
                 .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
-            if let Err(error) = done {
-                log::debug!("the write-ahead log will be truncated later: {error}");
+            if let Err(error) = result {
+                log::debug!("cannot truncate the write-ahead log now; a later checkpoint retries: {error}");
             }
         }
     }
 
-    /// Returns the connection, opened if necessary, and the id of the store.
+    /// Returns the connection and the id of the store. Opens the connection if necessary.
     pub fn connection(&mut self) -> Result<(&OpenConnection, u64)> {
         self.open_within(BUSY)?;
         self.open
@@ -201,11 +212,11 @@ impl LazyConnection {
             .ok_or_else(|| Error::new(Status::Store, "the store is closed"))
     }
 
-    /// Opens the connection if it is closed, and waits for other processes for at most `patience`.
+    /// Opens the connection if it is closed. Waits for other processes for at most `patience`.
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
-            // Processes that end without closing never empty the log, and each new process reads all of it.
+            // A process that ends without closing leaves a long WAL, which each new process reads.
             if self.writes() && !patience.is_zero() && self.has_long_log() {
                 self.checkpoint();
             }
@@ -213,7 +224,7 @@ impl LazyConnection {
         Ok(())
     }
 
-    /// The id of the open store.
+    /// Returns the id of the store if the connection is open.
     pub fn id(&self) -> Option<u64> {
         self.open.as_ref().map(|open| open.id)
     }
@@ -223,7 +234,7 @@ impl LazyConnection {
         self.role == ConnectionRole::Writer
     }
 
-    /// The file of the last attempt to open it.
+    /// Returns the database file at the last attempt to open the connection.
     pub fn file(&self) -> Option<Inode> {
         self.file
     }
@@ -233,31 +244,31 @@ impl LazyConnection {
         self.open.is_some() && self.file != Inode::of(self.folder.database())
     }
 
-    /// Opens the database by name. Opens it again if it was replaced meanwhile, because it may have got the log of its
-    /// successor.
+    /// Opens the database by name, and creates it if it is missing. Opens it again if it was replaced meanwhile, since
+    /// `SQLite` may have combined it with the WAL of the new database.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
-        for _ in 0..8 {
+        for _ in 0..MAX_OPEN_ATTEMPTS {
             self.file = self.folder.find_database()?;
             let Some(file) = self.file else {
                 self.folder.make_database()?;
                 continue;
             };
-            let Some(sole) = ExclusiveOpen::take(self.folder.database(), file) else {
+            let Some(exclusive) = ExclusiveOpen::take(self.folder.database(), file) else {
                 return Err(Error::new(
                     Status::Store,
                     format!(
-                        "{} is already open in this process through another copy of this library or of SQLite; two \
-                         copies in one process lose each other's writes: use one copy, close the other user of the \
-                         file, or choose another cache_dir",
+                        "{} is already open in this process through another copy of this library or of SQLite, and two \
+                         copies would lose each other's writes: use one copy, close the other user of the file, or \
+                         choose another cache_dir",
                         self.folder.database().display()
                     ),
                 ));
             };
-            let opened = open(&self.folder, sole, patience);
+            let result = open(&self.folder, exclusive, patience);
             if self.file != Inode::of(self.folder.database()) {
                 continue;
             }
-            return opened.map_err(|error| {
+            return result.map_err(|error| {
                 if is_broken(&error) {
                     self.folder.mark_broken(self.file);
                 }
@@ -267,34 +278,34 @@ impl LazyConnection {
         Err(Error::new(
             Status::Store,
             format!(
-                "{} keeps being replaced: find the program that does it",
+                "another program replaces {} again and again: find and stop it",
                 self.folder.database().display()
             ),
         ))
     }
 }
 
-/// Opens the database by name, and sets it up. Fails with `SQLITE_NOTADB` if it is no store.
-fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
+/// Opens the database by name and configures the connection. Fails with `SQLITE_NOTADB` if the database is not a store.
+fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
     let connection = connect(folder.database())?;
-    // The last connection to close keeps `-wal` and `-shm`, also if opening fails. Nothing can be read without them, and a
-    // full disk has no space for new ones.
+    // The last connection to close keeps `-wal` and `-shm`, also if opening fails: nothing can be read without these
+    // files, and a full disk has no space for new ones.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(patience)?;
     if !folder.shares_memory() {
         turn_wal_off(&connection)?;
     }
-    // NORMAL suffices with WAL: a kill loses no commit, and a power cut may lose the last commits, but damages nothing.
-    // Without WAL a power cut could undo half of a commit, and leave an index that disagrees with its table. FULL
-    // prevents that.
+    // With a WAL, NORMAL suffices: a kill loses no commit, and a power cut may lose the last commits but damages
+    // nothing. Without a WAL, NORMAL could undo half of a commit in a power cut, so that an index disagrees with its
+    // table.
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
-    let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made < MADE {
-        // A store's database is complete when it gets its name. So this file is empty, foreign, or lacks columns.
+    let schema_version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if schema_version < MADE {
+        // The file is empty or foreign, or lacks columns: a store's database is complete when it gets its name.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     let journal_mode = set_journal_mode(&connection, folder)?;
@@ -304,12 +315,12 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
         connection,
         last_write: Cell::default(),
         id: id.cast_unsigned(),
-        has_log: journal_mode.eq_ignore_ascii_case("wal"),
-        _sole: sole,
+        has_wal: journal_mode.eq_ignore_ascii_case("wal"),
+        _exclusive: exclusive,
     })
 }
 
-/// Sets the journal mode that this file system supports, as the folder may have been moved to another disk. Returns the
+/// Sets the journal mode that suits the file system, since the folder may have been moved to another disk. Returns the
 /// mode in effect.
 fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
@@ -319,14 +330,14 @@ fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::
     }
     let changed: rusqlite::Result<String> =
         connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
-    // It cannot change while other processes have the database open; a later open changes it.
-    log::debug!("journal mode {mode}, wanted {wanted}: {changed:?}");
+    // The mode cannot change while other processes have the database open; a later open changes it.
+    log::debug!("changing the journal mode from {mode} to {wanted}: {changed:?}");
     Ok(changed.unwrap_or(mode))
 }
 
-/// Turns the write-ahead log off on a file system without shared memory. Runs first, in exclusive mode with a private
-/// WAL index. No other process may have the database open: processes that only seem to share an index lose each other's
-/// commits.
+/// Turns the WAL off on a file system without shared memory. Must be the first access to the database: in exclusive
+/// mode, `SQLite` uses a private WAL index. Fails while other processes have the database open, since processes that do
+/// not share the index lose each other's commits.
 fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
@@ -346,8 +357,8 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
         Err(_) => false,
     };
     if !is_off {
-        let text = "this file system does not share memory between processes, so the store must turn its write-ahead \
-                    log off, but others have it open: end the other processes that use it, also on other machines";
+        let text = "this file system does not share memory between processes, so the store must turn off its \
+                    write-ahead log, but other processes have the store open: end them, also on other machines";
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
         return Err(rusqlite::Error::SqliteFailure(busy, Some(text.to_owned())));
     }

@@ -1,4 +1,4 @@
-//! Endpoints: which identity each URL and user led to, so that opening sends no request.
+//! Endpoints: the identity of each URL and user, so that opening an index sends no request.
 
 use rusqlite::{Connection, params};
 
@@ -15,35 +15,37 @@ pub struct Endpoint {
     pub url: String,
     /// The user's name, or the digest of the token.
     pub who: Vec<u8>,
-    /// When that token expires, Unix ms; 0: never.
+    /// When the token expires, Unix ms; 0 for never.
     pub until_ms: i64,
-    /// When the host passed the token to this index, Unix ms. A token that had expired by then leads to no identity.
+    /// When this index first used the token, Unix ms. A token that had expired before leads to no identity.
     pub given_ms: i64,
 }
 
-/// How long the identity of a token is kept that a server accepted although the token had expired by this clock.
-const ACCEPTED_LATE_MS: i64 = 86_400_000;
+const DAY_MS: i64 = 86_400_000;
 
-/// How long the identity of an expired token is kept, for an index that was opened before it expired.
-const EXPIRED_KEPT_MS: i64 = 30 * 86_400_000;
+/// How long to keep the endpoint of a token that had expired by this clock, but that the server accepted.
+const ACCEPTED_LATE_MS: i64 = DAY_MS;
+
+/// How long to keep the endpoint of an expired token, for an index that was opened before it expired.
+const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
 
 impl Endpoint {
-    /// Returns whether the token had expired when it was given.
+    /// Returns whether the token had expired before this index first used it.
     pub(super) fn is_expired(&self) -> bool {
         (1..=self.given_ms).contains(&self.until_ms)
     }
 }
 
-/// Bytes of a token's digest; the digest of a named user has one more.
+/// Number of bytes of a token's digest in [`Endpoint::who`]. Other kinds of users have longer digests.
 pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl LibraryRows<'_> {
-    /// The identity that this endpoint last led to; `None` if it was never used.
+    /// Returns the identity of this endpoint; `None` if no server has accepted it.
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
         self.0.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
-    /// Returns whether this URL led some token to an identity with libraries, not necessarily this endpoint's token.
+    /// Returns whether this URL led any token to an identity with libraries.
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.0.read(|connection| {
             connection.value(
@@ -55,11 +57,11 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Returns the identity that `endpoint` last led to. Without an endpoint: the newest identity with libraries, else the
-/// newest one.
+/// Returns the identity of an endpoint. Without an endpoint, returns the newest identity with libraries, or the newest
+/// one if none has libraries.
 pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
-        // A token that was refused leaves an identity without libraries.
+        // A rejected token leaves an identity without libraries.
         return connection.value(
             "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), \
              (SELECT max(id) FROM identities))",
@@ -72,8 +74,7 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
     )
 }
 
-/// Returns the warning for a host that names no server although the store holds several views. The warning names the
-/// number of views and the one in use.
+/// Returns the warning for a host that names no server although the store has several views; `None` for one view.
 pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
     let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {
@@ -84,12 +85,13 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
     })?;
     let whose = url.map(|url| format!(", of {url},")).unwrap_or_default();
     Ok(Some(format!(
-        "no server is named, and this store has the views of {views} servers or users; using the newest{whose}"
+        "this store has the views of {views} servers or users, and server_url names none of them; using the \
+         newest{whose}"
     )))
 }
 
-/// Stores which identity an endpoint leads to, until its token expires. Removes this URL's entries for the identity
-/// whose tokens had expired [`EXPIRED_KEPT_MS`] before this one was given.
+/// Stores the identity of an endpoint until its token expires. Removes endpoints of the same URL and identity whose
+/// tokens expired more than [`EXPIRED_KEPT_MS`] before the first use of this token.
 pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
         endpoint.given_ms.saturating_add(ACCEPTED_LATE_MS)

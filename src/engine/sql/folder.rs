@@ -13,9 +13,10 @@ use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::open_files;
 
-/// Prefix of all file names. It ends with the format number, so processes that use another format have their own files.
+/// Prefix of all file names. Ends with the number of the format, so that processes with another format have their own
+/// files.
 pub const NAME: &str = "plexindex-1";
-/// Longest wait for another process that makes or renames a database, or makes the client identifier.
+/// Maximum wait for another process that creates or renames a database, or creates the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The folder of a store, with the paths of its files. Cheap to clone.
@@ -25,7 +26,7 @@ pub struct StoreFolder {
     /// The database, `-wal` and `-shm`.
     database_files: Arc<[PathBuf; 3]>,
     shares_memory: bool,
-    /// A database that was found to be broken, and must be renamed.
+    /// The database that is damaged and must be renamed to `.broken`, if any.
     broken: Arc<Mutex<Option<Inode>>>,
 }
 
@@ -33,13 +34,13 @@ impl StoreFolder {
     /// Opens the folder at `path`, and creates it if it is missing.
     ///
     /// # Errors
-    /// [`Status::Store`] if it cannot be created, or is a file.
+    /// [`Status::Store`] if the folder cannot be created, or `path` is a file.
     pub fn open(path: &Path) -> Result<Self> {
-        let there = path.metadata();
-        if there.as_ref().is_ok_and(|facts| !facts.is_dir()) {
+        let metadata = path.metadata();
+        if metadata.as_ref().is_ok_and(|metadata| !metadata.is_dir()) {
             return Err(Error::new(
                 Status::Store,
-                format!("cache_dir {} is a file: remove it, or name a folder", path.display()),
+                format!("cache_dir {} is a file: remove it, or choose a folder", path.display()),
             ));
         }
         let folder = Self {
@@ -48,23 +49,23 @@ impl StoreFolder {
             shares_memory: false,
             broken: Arc::default(),
         };
-        if there.is_err() {
+        if metadata.is_err() {
             files::private_dir(path).map_err(|error| folder.cannot("make", &error))?;
         }
-        // Absolute: a host may change its working directory later.
+        // An absolute path, since the host may change its working directory.
         let path = canonical(path).map_err(|error| folder.cannot("find", &error))?;
         let disk = files::disk(&path);
         Ok(Self {
             shares_memory: disk.shares_memory,
             database_files: ["", "-wal", "-shm"]
-                .map(|end| path.join(format!("{NAME}.db{end}")))
+                .map(|suffix| path.join(format!("{NAME}.db{suffix}")))
                 .into(),
             path: path.into(),
             ..folder
         })
     }
 
-    /// The same folder, treated as if its file system could not share memory.
+    /// Returns the same folder, treated as on a file system without shared memory.
     #[cfg(test)]
     pub fn without_shared_memory(self) -> Self {
         Self {
@@ -73,24 +74,25 @@ impl StoreFolder {
         }
     }
 
-    /// Returns the error for an operation on the folder that failed. `verb` names the operation.
-    pub fn cannot(&self, verb: &str, error: &io::Error) -> Error {
-        let full = files::is_full(error);
-        let status = if full { Status::StoreFull } else { Status::Store };
+    /// Returns the error for a failed operation on the folder. `operation` continues a sentence that begins with
+    /// 'cannot'.
+    pub fn cannot(&self, operation: &str, error: &io::Error) -> Error {
+        let is_full = files::is_full(error);
+        let status = if is_full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
-            _ if open_files::is_out_of_files(error) => "", // the text of the error has the remedy
-            _ if full => "; free some space, or choose another cache_dir",
+            _ if open_files::is_out_of_files(error) => "", // the error's own text has the remedy
+            _ if is_full => "; free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "; choose a cache_dir that this user may write"
             }
-            // The message names the file that is in the way, and how to solve it.
+            // The error's own text names the file to remove.
             _ if files::is_in_the_way(error) => "; then try again",
             _ => "; choose another cache_dir",
         };
         Error::new(
             status,
             format!(
-                "cannot {verb} cache_dir {}: {}{remedy}",
+                "cannot {operation} cache_dir {}: {}{remedy}",
                 self.path.display(),
                 open_files::text_of(error)
             ),
@@ -98,17 +100,16 @@ impl StoreFolder {
         .because_io(error)
     }
 
-    /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns whether its file system lets processes share memory.
+    /// Returns whether the file system lets processes share memory.
     pub fn shares_memory(&self) -> bool {
         self.shares_memory
     }
 
-    /// Returns how segments are read: mapped, unless the host or the file system forbids it.
+    /// Returns how to read segments: mapped, unless the host or the file system forbids maps.
     pub fn map_mode(&self, no_mmap: bool) -> MapMode {
         if no_mmap || !self.shares_memory {
             MapMode::Read
@@ -117,82 +118,84 @@ impl StoreFolder {
         }
     }
 
-    /// The database.
+    /// Returns the path of the database.
     pub fn database(&self) -> &Path {
         &self.database_files[0]
     }
 
-    /// `-wal` and `-shm`.
+    /// Returns the paths of the WAL and its index: `-wal` and `-shm`.
     pub fn log(&self) -> [&Path; 2] {
         [&self.database_files[1], &self.database_files[2]]
     }
 
-    /// The version page.
+    /// Returns the path of the version page.
     pub fn page(&self) -> PathBuf {
         self.path.join(format!("{NAME}.page"))
     }
 
-    /// The state file.
+    /// Returns the path of the state file.
     pub fn state(&self) -> PathBuf {
         self.path.join(format!("{NAME}.state"))
     }
 
-    /// The lock file for fetching `what`.
-    pub fn fetch_lock(&self, what: &str) -> PathBuf {
-        self.path.join(format!("{NAME}-{what}.lock"))
+    /// Returns the path of the lock file with this name.
+    pub fn fetch_lock(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{NAME}-{name}.lock"))
     }
 
-    /// The lock on the database itself.
+    /// Returns the path of the lock file for creating and renaming the database.
     pub fn store_lock(&self) -> PathBuf {
         self.fetch_lock("store")
     }
 
-    /// A temporary file to try a lock with. Sweeping removes it after a kill.
+    /// Returns the path of a temporary file for testing locks. If the process is killed, a later sweep removes the
+    /// file.
     pub fn trial(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }
 
-    /// Bytes that all files of the store take.
+    /// Returns the total size of all files of the store in bytes.
     pub fn disk_bytes(&self) -> u64 {
         self.bytes_of(|_| true)
     }
 
-    /// Total size in bytes of the store's files whose names satisfy `which`.
-    pub fn bytes_of(&self, which: impl Fn(&str) -> bool) -> u64 {
+    /// Returns the total size in bytes of the store's files whose names satisfy `is_counted`.
+    pub fn bytes_of(&self, is_counted: impl Fn(&str) -> bool) -> u64 {
         fs::read_dir(&self.path).map_or(0, |entries| {
             entries
                 .flatten()
                 .filter(|entry| {
                     let name = entry.file_name();
                     let name = name.to_string_lossy();
-                    name.starts_with("plexindex") && which(&name)
+                    name.starts_with("plexindex") && is_counted(&name)
                 })
                 .filter_map(|entry| entry.metadata().ok())
-                .map(|facts| facts.len())
+                .map(|metadata| metadata.len())
                 .sum()
         })
     }
 
-    /// A file that `SQLite` keeps beside the database.
-    pub fn companion(&self, end: &str) -> PathBuf {
-        self.path.join(format!("{NAME}.db{end}"))
+    /// Returns the path of a file beside the database, such as that with the suffix `-journal`.
+    pub fn companion(&self, suffix: &str) -> PathBuf {
+        self.path.join(format!("{NAME}.db{suffix}"))
     }
 
-    /// Marks this database file as broken; `None` removes the mark.
+    /// Marks this database file as broken. `None` removes the mark.
     pub fn mark_broken(&self, file: Option<Inode>) {
         *lock(&self.broken) = file;
     }
 
-    /// The broken database that must be renamed.
+    /// Returns the broken database that must be renamed, if any.
     pub fn broken(&self) -> Option<Inode> {
         *lock(&self.broken)
     }
 
-    /// Returns whether the disk or the user's quota is full, by writing a file.
+    /// Returns whether the disk or the user's quota is full. Writes a file to find out.
     pub fn is_full(&self) -> bool {
+        const TEST_BYTES: usize = 1 << 16;
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
-        let tried = files::fresh(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
+        let result = files::fresh(&path).and_then(|mut file| file.write_all(&vec![0; TEST_BYTES]));
         let _ = files::remove(&path);
-        tried.is_err_and(|error| files::is_full(&error))
+        result.is_err_and(|error| files::is_full(&error))
     }
 }

@@ -12,15 +12,15 @@ use crate::model::{IdentityId, LibraryId, Server};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// A digest of the user and key that a token names, equal for tokens of the same user and key. Anyone can forge such a
-/// token, so the digest proves nothing until the server has accepted that very token.
+/// A digest of the user that a token claims to be of, and of the key that signed it. Anyone can forge a token, so the
+/// digest proves nothing until the server has accepted this token.
 pub type SameUser = [u8; 32];
 
-/// Prefix of the placeholder for the machine identifier of a server that an expired token names. Its URL follows.
+/// Prefix of a placeholder for the machine identifier of a server, for an expired token. The URL follows.
 const UNNAMED: char = '?';
 
 impl LibraryRows<'_> {
-    /// The machine identifier of an identity's server.
+    /// Returns the machine identifier of an identity's server.
     pub fn machine_identifier(&self, identity: IdentityId) -> Result<String> {
         self.0.read(|connection| {
             connection.value(
@@ -30,8 +30,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Returns the identity to which this URL led an earlier token that names the same user. It shows only which server
-    /// to ask, because the server has not accepted this token.
+    /// Returns the identity to which this URL led an earlier token that claims the same user. Not to be trusted before
+    /// the server has accepted this token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.0.read(|connection| {
             connection.find_value(
@@ -43,16 +43,16 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Stores that the server accepted this token, whose identity [`Self::claimed`] returned.
+    /// Stores that the server accepted this token, for the identity that [`Self::claimed`] returned.
     pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            // The identity may be one of a database that was renamed to `.broken`.
+            // Fails if the identity is from a database that was renamed to `.broken` meanwhile.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             store_endpoint(tx, endpoint, claimed)
         })
     }
 
-    /// Stores that this server accepted the endpoint's token. Returns the identity, which is created if it is new.
+    /// Stores that this server accepted the endpoint's token. Returns the identity, and creates it if it is new.
     pub fn accepted(
         &self,
         endpoint: &Endpoint,
@@ -63,7 +63,7 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             let name = &server.machine_identifier;
             let identity = match known_at(tx, endpoint, name, user)? {
-                Some(known) => known,
+                Some(identity) => identity,
                 None => new_identity(tx, endpoint, name)?,
             };
             if user.is_some() {
@@ -77,19 +77,19 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// [`Self::accepted`] for a token that names no user.
+    /// As [`Self::accepted`], for a token that claims no user.
     #[cfg(test)]
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         self.accepted(endpoint, server, None, Deadline::NONE)
     }
 
-    /// Returns whether the identity belongs to a server that a valid token named.
+    /// Returns whether the machine identifier of the identity's server is known, and not a placeholder.
     pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
-    /// Empties an identity at the host's request. Later writes sweep its libraries. It no longer inherits matches from
-    /// other tokens.
+    /// Removes the libraries of an identity at the host's request; later writes sweep them. From then on, the identity
+    /// inherits no matches from other tokens.
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         let rows = self.libraries(identity)?;
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
@@ -98,19 +98,20 @@ impl LibraryRows<'_> {
             empty(tx, identity)
         })?;
         Sweeper(self.0).remove_segments_of(&cleared);
-        // The state file is stale now, but its content must be gone from the disk too.
+        // The state file is already invalid, but its content must be removed from the disk too.
         let _ = files::remove(&self.0.folder.state());
         Ok(())
     }
 }
 
 /// Returns the identity of this server that an endpoint may use; `None` if the caller must create one. An endpoint may
-/// use an identity if:
-/// - The same token or user name opened it before, at this URL; or at any URL, if the token has not expired.
-/// - This URL led to it before, with another token of the same user.
+/// use an identity in two cases:
+/// - The same token or user name opened the identity before, at this URL. Any URL suffices if the token has not
+///   expired.
+/// - Another token of the same user opened the identity before, at this URL.
 ///
-/// Weaker evidence could be forged: a server may claim any name, a token may name any user, and others may have an
-/// expired token.
+/// Weaker evidence could be forged: a server may claim any machine identifier, a token may claim any user, and
+/// strangers may have an expired token.
 fn known_at(
     tx: &Tx<'_>,
     endpoint: &Endpoint,
@@ -126,8 +127,8 @@ fn known_at(
     )
 }
 
-/// Creates an identity. If this server has one of the same user that the endpoint may not use, because its token has
-/// expired, the new identity belongs to a server with the placeholder name.
+/// Creates an identity. If the user has one that the endpoint may not use because its token has expired, creates it for
+/// a server with a placeholder name.
 fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<IdentityId> {
     let add = |name: &str| {
         let id = server_number(tx, name)?;
@@ -147,12 +148,13 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Resul
     )
 }
 
+/// Removes all libraries of an identity; later writes sweep them.
 fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
     disown(tx, "identity", identity)?;
     tx.libraries_changed(identity)
 }
 
-/// The row number of a server, which is added if it is new.
+/// Returns the row id of a server, and adds the server if it is new.
 fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT OR IGNORE INTO servers (machine_identifier) VALUES (?1)",

@@ -1,8 +1,8 @@
 //! The open database and its version page, and checks that both still have their names.
 //!
-//! A page that was removed or replaced would still be read by a process that has it mapped, although no writer updates it
-//! any more. So a check of the names is valid for [`HOLDS_MS`] only, by a clock that needs no system call. A process that
-//! creates a new page first leaves the name unused for that long.
+//! A process may have a page mapped that was removed or replaced, so that no writer updates it. So a check of the names
+//! is valid for only [`HOLDS_MS`], by a clock that needs no system call. A process that creates a page waits that long
+//! first.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::connection::LazyConnection;
 use super::folder::StoreFolder;
+use super::places::SEQUENCE_BITS;
 use super::state_file::{CachedState, StoreFiles};
 use super::tx::{RollbackGuard, WaitGuard, sequence_of};
 use crate::engine::version_page::{HOLDS_MS, PageState, VersionPage};
@@ -20,37 +21,34 @@ use crate::error::Error;
 use crate::model::Sequence;
 use crate::platform::files::Inode;
 
-/// The history that a change sequence or a segment's name belongs to: it counts the databases that this store opened. A
-/// new one begins when the database is replaced, such as by a restored copy. Change sequences of two incarnations must not
-/// be compared.
+/// Counts the databases that this handle opened. A new incarnation begins when the database is replaced, for example by
+/// a restored backup. Change sequences and segment names of two incarnations must not be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incarnation(pub(super) u64);
 
-/// The files of the open database. When the database or the page is replaced, a new entry is appended. Entries are
-/// neither changed nor freed before the store is dropped, so readers need no lock.
+/// The files of the open database, as an entry of a linked list. When the database or the page is replaced, a new entry
+/// is appended. Entries live as long as the store, so readers need no lock.
 #[derive(Default)]
 pub struct OpenFiles {
     pub id: u64,
-    /// Counts the databases that this store opened. The database id is not enough, as a copy has the same id.
+    /// The number of the [`Incarnation`]. The database id does not suffice, since a copy has the same id.
     pub number: u64,
     pub secret: [u8; 32],
     pub page: Option<VersionPage>,
-    /// The file that had the database's name.
+    /// The database file.
     file: Option<Inode>,
     database: PathBuf,
     /// The path of the version page.
     page_path: PathBuf,
-    /// When the last check of the names expires, by `coarse_ms`.
-    until: AtomicU64,
-    /// Whether a check found a file's name missing or changed. Never reset, because a file that comes back may have
-    /// missed commits.
-    gone: AtomicBool,
+    /// When the last check of the names expires, by the coarse clock.
+    valid_until_ms: AtomicU64,
+    /// Whether a check found that a file lost its name. Never reset, since a file that comes back may lack commits.
+    is_lost: AtomicBool,
     next: OnceBox<Self>,
 }
 
 impl OpenFiles {
-    /// Creates an entry for a database and its page, both opened by name. Their names are checked at the first use of
-    /// the page.
+    /// Creates an entry for a database and its page, both opened by name. The first use of the page checks the names.
     pub fn new(
         folder: &StoreFolder,
         id: u64,
@@ -69,8 +67,8 @@ impl OpenFiles {
         }
     }
 
-    /// Creates an entry for a database that is not open, because its state file sufficed. The names of page and files
-    /// were checked a moment ago.
+    /// Creates an entry for a database that need not be opened, since its state file suffices. The caller has just
+    /// checked the names of the page and the files.
     pub fn found(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         Self {
             id: cached.id,
@@ -79,12 +77,12 @@ impl OpenFiles {
             file: Some(files.database.file),
             database: folder.database().to_owned(),
             page_path: folder.page(),
-            until: AtomicU64::new(files.looked_ms.saturating_add(HOLDS_MS)),
+            valid_until_ms: AtomicU64::new(files.looked_ms.saturating_add(HOLDS_MS)),
             ..Self::default()
         }
     }
 
-    /// The same database with another page.
+    /// Returns an entry for the same database with another page.
     pub fn with_page(&self, folder: &StoreFolder, page: Option<VersionPage>) -> Self {
         Self {
             number: self.number,
@@ -107,7 +105,7 @@ impl OpenFiles {
         Inode::of(&self.database) == self.file
     }
 
-    /// The last entry of the chain.
+    /// Returns the last entry of the list.
     #[inline]
     pub fn newest(&self) -> &Self {
         let mut newest = self;
@@ -117,45 +115,50 @@ impl OpenFiles {
         newest
     }
 
-    /// Appends the next entry after this one, unless another thread was faster.
+    /// Appends an entry after this one, unless another thread has done so.
     pub fn follow(&self, next: Self) {
         let _ = self.next.set(Box::new(next));
     }
 
-    /// The state of the version page, or [`PageState::Pending`] if it cannot be trusted. `now_ms` was read before.
+    /// Returns the state of the version page, or [`PageState::Pending`] if the page cannot be trusted. `now_ms`: the
+    /// coarse clock before this call.
     #[inline]
     pub fn state(&self, now_ms: u64) -> PageState {
         match &self.page {
-            Some(page) if now_ms < self.until.load(Ordering::Relaxed) || self.check_names(now_ms) => page.state(),
+            Some(page) if now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms) => {
+                page.state()
+            }
             _ => PageState::Pending,
         }
     }
 
-    /// Checks that page and database still have their names.
+    /// Returns whether page and database still have their names. If so, the page can be trusted for [`HOLDS_MS`].
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
         if !self.is_page_valid() || !self.has_database() {
-            self.gone.store(true, Ordering::Relaxed);
+            self.is_lost.store(true, Ordering::Relaxed);
             return false;
         }
-        // Before the first commit a missing page is replaced at once, so nobody may trust the earlier one.
-        let fresh = |page: &VersionPage| matches!(page.state(), PageState::Equal(now) if is_fresh(Sequence(now)));
-        if !self.page.as_ref().is_some_and(fresh) {
-            self.until.fetch_max(now_ms.saturating_add(HOLDS_MS), Ordering::Relaxed);
+        // Before the first commit, a process may replace a missing page without waiting, so each use checks the names.
+        let is_before_commits =
+            |page: &VersionPage| matches!(page.state(), PageState::Equal(sequence) if is_fresh(Sequence(sequence)));
+        if !self.page.as_ref().is_some_and(is_before_commits) {
+            let valid_until_ms = now_ms.saturating_add(HOLDS_MS);
+            self.valid_until_ms.fetch_max(valid_until_ms, Ordering::Relaxed);
         }
         true
     }
 
     /// Returns whether the page has its name now, and had it at every check.
     pub fn is_page_valid(&self) -> bool {
-        let is_at = |page: &VersionPage| page.is_at(&self.page_path);
-        !self.gone.load(Ordering::Relaxed) && self.page.as_ref().is_some_and(is_at)
+        let has_name = |page: &VersionPage| page.is_at(&self.page_path);
+        !self.is_lost.load(Ordering::Relaxed) && self.page.as_ref().is_some_and(has_name)
     }
 }
 
-/// Stores the database's change sequence on the page, which may be new, or whose writer may have died. Does nothing
-/// while another process writes, which does it. Returns the change sequence.
+/// Sets the page to the database's change sequence, because the page is new or its writer died. Does nothing while
+/// another process writes, which sets the page itself. Returns the change sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
     if page.state() == PageState::Equal(sequence.0) {
@@ -164,19 +167,20 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     let _no_wait = WaitGuard::new(connection, Duration::ZERO)?;
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = RollbackGuard(connection);
-        if let Ok(now) = sequence_of(connection) {
-            page.repair(now.0);
-            sequence = now;
+        if let Ok(current) = sequence_of(connection) {
+            page.repair(current.0);
+            sequence = current;
         }
     }
     Ok(sequence)
 }
 
-/// Returns whether nothing was committed to the database yet: its first change sequence is a multiple of 2^36.
+/// Returns whether nothing was committed to the database yet: the first change sequence of a database is a multiple of
+/// 2^36.
 pub fn is_fresh(sequence: Sequence) -> bool {
-    sequence.0.trailing_zeros() >= 36
+    sequence.0.trailing_zeros() >= SEQUENCE_BITS
 }
 
 pub fn warn_of_page(error: &Error) {
-    log::warn!("cannot share the version page; each lookup asks the database instead: {error}");
+    log::warn!("cannot use the version page; each lookup queries the database instead: {error}");
 }

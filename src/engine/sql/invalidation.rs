@@ -15,22 +15,23 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a
-    /// path or an item, must be verified before they are returned again; the matches in `confirmed` are removed, and
-    /// their paths are unverified too. `asked`: what hosts asked for. Returns the incarnation and the change sequence
-    /// of the write.
+    /// Invalidates paths and items in one write, so that they become invalid together. Returns the incarnation and the
+    /// change sequence of the write.
+    ///
+    /// Marks the paths and items in `unverified`, removes the matches in `confirmed`, and marks their paths too.
+    /// `request`: the host's request, for other hosts.
     pub fn invalidate(
         &self,
         identity: IdentityId,
-        asked: &LocalWrite<'_>,
+        request: &LocalWrite<'_>,
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
         deadline: Deadline,
     ) -> Result<(Incarnation, Sequence)> {
-        // Read before the write, which may go to another database than the one that was read.
+        // Before the write: if that creates a new database, the result belongs to no incarnation that the caller has.
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
-            self.0.observe(tx, identity, asked)?;
+            self.0.observe(tx, identity, request)?;
             forget(tx, identity, confirmed)?;
             for (library, path, rating_key) in unverified {
                 mark_unverified(tx, identity, *library, path, rating_key)?;
@@ -39,7 +40,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Marks items as unverified: a request must confirm them before they are returned. Recorded matches stay.
+    /// Marks items as unverified, so that a request must verify them before plexindex returns them. Keeps confirmed
+    /// matches.
     pub fn invalidate_items(
         &self,
         identity: IdentityId,
@@ -48,12 +50,12 @@ impl LibraryRows<'_> {
         deadline: Deadline,
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
-            let asked = LocalWrite::Items {
+            let request = LocalWrite::Items {
                 libraries: &[library],
                 rating_keys,
                 with_matches: false,
             };
-            self.0.observe(tx, identity, &asked)?;
+            self.0.observe(tx, identity, &request)?;
             let row = one_library(tx.connection, library)?;
             for rating_key in rating_keys {
                 mark_item_unverified(tx, identity, &row, rating_key)?;
@@ -62,8 +64,7 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Makes a full listing of a library due, instead of invalidating many of its paths. The listing ends the
-    /// invalidation.
+    /// Makes a full listing of a library due, in place of the invalidation of many paths.
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
@@ -75,7 +76,7 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Makes a full listing of a library due, and drops all its confirmed matches. Without a library, does so for all
+    /// Makes a full listing of a library due and removes its confirmed matches. Without a library, does so for all
     /// libraries of the identity.
     pub fn invalidate_libraries(
         &self,
@@ -97,19 +98,19 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Marks an item as unverified. Returns whether the library lists it. An item that only a listing under way has stored
-/// is marked too, because that listing would publish the old state.
+/// Marks an item as unverified, and returns whether the library lists it. Also marks an item that only an unfinished
+/// listing has, since that listing would publish the old state.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,
     row: &LibraryRow,
     rating_key: &str,
 ) -> rusqlite::Result<bool> {
-    let known = tx.has(
+    let is_stored = tx.has(
         "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND (died IS NULL OR died > ?3 AND born <= ?3)",
         params![row.id, rating_key, row.generation],
     )?;
-    if known {
+    if is_stored {
         mark_unverified(tx, identity, row.id, b"", rating_key)?;
     }
     Ok(visible(tx.connection, row.id, row.generation, rating_key)?.is_some())

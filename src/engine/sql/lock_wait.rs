@@ -1,4 +1,4 @@
-//! Waiting for the write lock: for another process's transaction, or for another thread's.
+//! Waits for the write lock, while another thread or process writes.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{self, lock};
 
-/// Longest wait of a write for a write of another process.
+/// Maximum wait of a write for another process's write.
 pub const BUSY: Duration = Duration::from_secs(10);
 
 /// Locks a mutex; `None` if the deadline passes first.

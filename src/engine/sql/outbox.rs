@@ -1,7 +1,8 @@
-//! What this folder tells the log that hosts share, and how far it has read it.
+//! The outbox: the entries that this folder publishes in the shared log. Also stores the position up to which this
+//! folder has read that log.
 //!
-//! An entry is written to the outbox in the transaction of what it tells of, so a kill loses neither or both. Delivered
-//! entries are kept for a while: an invalidation that is read again must not void what was told after it.
+//! A write and its entry in the outbox are one transaction, so a kill loses both or neither. Delivered entries are kept
+//! for a while: if this folder reads an old invalidation again, it must not remove matches that were recorded later.
 
 use std::collections::HashMap;
 use std::sync::Weak;
@@ -20,55 +21,56 @@ use crate::error::Result;
 use crate::model::{IdentityId, Library, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// Number of delivered entries that are kept, of each server and user.
+/// Number of delivered entries to keep per server and user.
 const KEPT: i64 = 20_000;
-/// In place of its number: an entry waits to be delivered.
+/// Placeholder for the number of an entry that is not delivered yet.
 pub const WAITS: u64 = i64::MAX.cast_unsigned();
-/// Random bits at the end of each number. A folder whose backup was restored in place counts on from there, and its
-/// numbers differ from those that the log has of it.
+/// Number of random bits at the end of each entry's number. A restored backup of a folder reuses the counter, but not
+/// the random bits, so the numbers show that the log has other entries of this folder.
 const RANDOM_BITS: u32 = 20;
 
-/// An entry that waits to be delivered.
+/// An entry that is not delivered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// The number that its host gave it.
+    /// The number that its host gave the entry.
     pub number: u64,
-    /// The host that wrote it: this folder, or an earlier incarnation of it.
+    /// The host id of this folder when it wrote the entry.
     pub host: HostId,
     /// The entry.
     pub entry: NewEntry,
 }
 
-/// How far a view of the log was read.
+/// The position up to which the shared log was read for one view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedPlace {
     /// The position in the log.
     pub position: Position,
-    /// When it was last read, or tried, Unix ms. 0: not all of it was read yet, or it was not told what it lacks.
+    /// Time of the last attempt to read the log, Unix ms. 0 if the log was not read to its end yet, or if this folder
+    /// has not delivered all it had to.
     pub looked_ms: i64,
 }
 
-/// A store's rows for the log that hosts share.
+/// A store's rows about the shared log.
 pub struct Outbox<'s>(pub &'s Store);
 
 impl Outbox<'_> {
-    /// Sets who sees each write of hosts and events from now on.
+    /// Sets the observer of all later writes by hosts and events.
     pub fn observe(&self, observer: Weak<dyn WriteObserver>) {
         let _ = self.0.observer.set(observer);
     }
 
-    /// Forces each write that puts entries into the outbox to the disk before it returns, from now on.
+    /// From now on, forces each write that adds entries to the outbox to the disk before it returns.
     pub fn sync_each(&self) {
         self.0.syncs_outbox.store(true, Ordering::Relaxed);
     }
 
-    /// The host that this folder is for the log.
+    /// Returns the host id of this folder in the shared log.
     pub fn host(&self) -> Result<HostId> {
         self.0.read(timeline).map(HostId)
     }
 
-    /// How far the log at this address was read with these mappings; the beginning for another log, and for other
-    /// mappings, since they decide which matches are this host's.
+    /// Returns the position up to which the log at this address was read with these mappings. Returns the beginning for
+    /// another log or other mappings, which determine the matches that this host can use.
     pub fn shared_place(&self, identity: IdentityId, log: &str, mappings: u64) -> Result<SharedPlace> {
         let place = self.0.read(|c| {
             c.find(
@@ -88,7 +90,7 @@ impl Outbox<'_> {
         Ok(place.unwrap_or_default())
     }
 
-    /// Stores how far the log was read.
+    /// Stores the position up to which the log was read.
     pub fn store_shared_place(
         &self,
         identity: IdentityId,
@@ -117,12 +119,12 @@ impl Outbox<'_> {
         })
     }
 
-    /// Puts entries into the outbox, about what was written before.
+    /// Adds entries to the outbox, about earlier writes.
     pub fn enqueue(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| enqueue(tx, identity, entries))
     }
 
-    /// The entries that the log may not have, the oldest first.
+    /// Returns the entries that are not known to be delivered, the oldest first.
     pub fn entries(&self, identity: IdentityId, limit: usize) -> Result<Vec<OutboxRow>> {
         self.0.read(|c| {
             c.rows(
@@ -135,7 +137,7 @@ impl Outbox<'_> {
                         host: HostId(row.get(1)?),
                         entry: NewEntry {
                             name: EntryName {
-                                // Each was written from a kind.
+                                // The fallback never happens, since `enqueue` wrote the number of a kind.
                                 kind: EntryKind::from_number(row.get(2)?).unwrap_or(EntryKind::Match),
                                 library: row.get(3)?,
                                 key: row.get(4)?,
@@ -148,7 +150,7 @@ impl Outbox<'_> {
         })
     }
 
-    /// Number of entries that the log may not have.
+    /// Returns the number of entries that are not known to be delivered.
     pub fn count(&self, identity: IdentityId) -> Result<u64> {
         let waiting: i64 = self.0.read(|c| {
             c.value(
@@ -159,14 +161,14 @@ impl Outbox<'_> {
         Ok(waiting.cast_unsigned())
     }
 
-    /// Stores that the log has the entries of a host up to this number.
+    /// Stores that the log has the entries of a host up to this number. Removes old delivered entries.
     pub fn delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
                 params![identity, host.0, upto.cast_signed()],
             )?;
-            // Many more may wait, so those before the last one that was delivered are counted.
+            // The limit counts from the last delivered entry, since many more may be undelivered.
             tx.run(
                 "DELETE FROM outbox WHERE identity = ?1 AND sent <> 0 AND id <= ?2",
                 params![identity, upto.cast_signed() - (KEPT << RANDOM_BITS)],
@@ -174,7 +176,7 @@ impl Outbox<'_> {
         })
     }
 
-    /// The last entry that was delivered since this folder became its host: its host and number.
+    /// Returns the host id and the number of the last entry that was delivered under this folder's current host id.
     pub fn last_delivered(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
@@ -185,7 +187,7 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns whether this folder has an entry of this number, written as this host.
+    /// Returns whether this folder has an entry with this number that it wrote under this host id.
     pub fn has_numbered(&self, host: HostId, number: u64) -> Result<bool> {
         self.0.read(|c| {
             c.has(
@@ -195,8 +197,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Makes this folder another host, which tells what waits: the log or the folder was restored from a backup, so the
-    /// log and this folder differ in what the earlier host delivered.
+    /// Gives this folder a new host id, under which it delivers the remaining entries. Needed after the log or the
+    /// folder was restored from a backup, since they then disagree about the entries of the old host id.
     pub fn become_another_host(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let new = begin_timeline(tx)?;
@@ -211,19 +213,20 @@ impl Outbox<'_> {
         })
     }
 
-    /// The last numbers of a host up to which this folder has applied invalidations: those that it wrote itself, when
-    /// it was this host, and those that it took.
+    /// Returns two numbers of entries of a host up to which this folder has applied invalidations: of entries that this
+    /// folder wrote under that host id, and of entries that it read from the log.
     pub fn applied(&self, host: HostId) -> Result<(u64, u64)> {
         self.0.read(|c| {
-            let own: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
-            let taken: Option<i64> = c.find_value("SELECT number FROM applied WHERE host = ?1", [host.0])?;
-            Ok((own.unwrap_or(0).cast_unsigned(), taken.unwrap_or(0).cast_unsigned()))
+            let written: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
+            let read: Option<i64> = c.find_value("SELECT number FROM applied WHERE host = ?1", [host.0])?;
+            Ok((written.unwrap_or(0).cast_unsigned(), read.unwrap_or(0).cast_unsigned()))
         })
     }
 
-    /// The paths of a library whose matches this host told, each with the number of its last entry, or [`WAITS`].
+    /// Returns the paths of the matches that this folder put into the outbox, for one library. Each path has the number
+    /// of its last entry, or [`WAITS`] if that is not delivered.
     pub fn matches_told(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
-        let told: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
+        let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
                 "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
                  WHERE identity = ?1 AND library = ?2 AND kind = ?3",
@@ -231,15 +234,15 @@ impl Outbox<'_> {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })?;
-        let mut last = HashMap::new();
-        for (key, number) in told {
-            let known: &mut u64 = last.entry(key).or_default();
-            *known = number.cast_unsigned().max(*known);
+        let mut last_numbers = HashMap::new();
+        for (key, number) in entries {
+            let last_number: &mut u64 = last_numbers.entry(key).or_default();
+            *last_number = number.cast_unsigned().max(*last_number);
         }
-        Ok(last)
+        Ok(last_numbers)
     }
 
-    /// Stores that an invalidation of a host was applied.
+    /// Stores that this folder applied an invalidation from the log.
     pub fn note_applied(&self, host: HostId, number: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
@@ -250,7 +253,7 @@ impl Outbox<'_> {
         })
     }
 
-    /// The number in the log of a library's listing; `None` if its listing does not come from there.
+    /// Returns the number of a library's listing in the log; `None` if the listing is not from the log.
     pub fn shared_listing(&self, library: LibraryId) -> Result<Option<i64>> {
         self.0.read(|c| {
             c.find_value(
@@ -260,15 +263,16 @@ impl Outbox<'_> {
         })
     }
 
-    /// When this host began to ask the server for a library's listing, Unix ms; 0 if it was taken from the log.
+    /// Returns the time in Unix ms when this host started to fetch a library's listing from the server; 0 if the
+    /// listing is from the log.
     pub fn begun_ms(&self, library: LibraryId) -> Result<i64> {
-        let begun = self
+        let begun_ms = self
             .0
             .read(|c| c.find_value("SELECT begun_ms FROM shared_listings WHERE library = ?1", [library]))?;
-        Ok(begun.unwrap_or(0))
+        Ok(begun_ms.unwrap_or(0))
     }
 
-    /// Stores that a library's listing is this one of the log, and when this host began to ask the server for it.
+    /// Stores the number of a library's listing in the log, and when this host started to fetch it from the server.
     pub fn store_shared_listing(
         &self,
         library: LibraryId,
@@ -286,23 +290,25 @@ impl Outbox<'_> {
 }
 
 impl Store {
-    /// Shows a write of hosts or events to who sees them, and puts their entries into the outbox.
+    /// Passes a write of a host or an event to the observer, if there is one, and adds the resulting entries to the
+    /// outbox.
     pub(super) fn observe(&self, tx: &Tx<'_>, identity: IdentityId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
-        let Some(observer) = self.observer.get().and_then(Weak::upgrade).filter(|it| it.observes()) else {
+        let observer = self.observer.get().and_then(Weak::upgrade);
+        let Some(observer) = observer.filter(|observer| observer.observes()) else {
             return Ok(());
         };
-        let named: Vec<(LibraryId, Library)> = match write {
+        let libraries_by_id: Vec<(LibraryId, Library)> = match write {
             LocalWrite::Matches(..) => Vec::new(),
             _ => libraries(tx.connection, identity)?
                 .into_iter()
                 .map(|row| (row.id, row.library))
                 .collect(),
         };
-        enqueue(tx, identity, &observer.entries(&named, write))
+        enqueue(tx, identity, &observer.entries(&libraries_by_id, write))
     }
 
-    /// Says that the outbox got entries, if it did. The caller holds no connection: the exchange has locks that a fork
-    /// takes before those of connections.
+    /// Notifies the observer if the last write added entries to the outbox. The caller must hold no connection: the
+    /// observer has locks that a fork takes before those of the connections.
     pub(super) fn tell_observer(&self) {
         if self.has_enqueued.swap(false, Ordering::Relaxed)
             && let Some(observer) = self.observer.get().and_then(Weak::upgrade)
@@ -312,7 +318,7 @@ impl Store {
     }
 }
 
-/// Puts entries into the outbox.
+/// Adds entries to the outbox. The number of an entry is a counter, followed by [`RANDOM_BITS`] random bits.
 fn enqueue(tx: &Tx<'_>, identity: IdentityId, entries: &[NewEntry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! Stores searches for paths on the server, so that no process repeats a search too soon.
+//! Records searches for paths on the server, so that no process repeats a search too soon. Also records probes for
+//! missing paths, and checks of preconditions.
 
 use rusqlite::params;
 
@@ -8,23 +9,24 @@ use crate::error::{Result, Status};
 use crate::model::{IdentityId, LibraryId, PathSearch};
 use crate::platform::deadline::Deadline;
 
-/// Path searches older than this are removed. A day is longer than any pause between two searches for a path.
+/// How long to keep a record: a day, which is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = 86_400_000;
 
-/// The library number of a probe for a path that is not listed.
+/// The library id in the record of a probe or a precondition.
 const PROBE: LibraryId = LibraryId(0);
 
-/// The value of `found` for a probe that the server answered. For a failed probe, `found` is the error status.
+/// The values of `found` in the record of a probe. Other values are the error status of a failed probe.
+const UNDER_WAY: i64 = 0;
 const ANSWERED: i64 = 1;
 
-/// The outcome of a probe for a path that is not listed.
+/// The outcome of a probe for a missing path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeOutcome {
-    /// It is under way, or it ended without an outcome: its process was killed, or the server refused its token.
+    /// The probe is running, or ended without an outcome: its process was killed, or the server rejected its token.
     UnderWay,
     /// The server answered.
     Answered,
-    /// It failed, or the search after it did, with this status; `None` for a status of a newer version.
+    /// The probe or the search after it failed with this status; `None` for a status of a newer version.
     Failed(Option<Status>),
 }
 
@@ -32,7 +34,7 @@ pub enum ProbeOutcome {
 pub struct SearchRows<'s>(pub &'s Store);
 
 impl SearchRows<'_> {
-    /// The last search for the path with this hash.
+    /// Returns the last search for the path with this hash.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0.read(|connection| {
             connection.find(
@@ -49,8 +51,8 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns when a path was last searched on the server, and the number of searches since `since_ms`. Ignores
-    /// searches later than `now_ms`: the clock was set back after them.
+    /// Returns the time of the last search for any path on the server, and the number of searches since `since_ms`.
+    /// Ignores searches later than `now_ms`, after which the clock was set back.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.0.read(|connection| {
             connection.row(
@@ -62,7 +64,7 @@ impl SearchRows<'_> {
         })
     }
 
-    /// The last probe because of a path that is not listed: its time and its outcome.
+    /// Returns the time and the outcome of the last probe for a missing path.
     pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.0.read(|connection| {
             connection.find(
@@ -70,7 +72,7 @@ impl SearchRows<'_> {
                 params![identity, PROBE],
                 |row| {
                     let outcome = match row.get::<_, i64>(1)? {
-                        0 => ProbeOutcome::UnderWay,
+                        UNDER_WAY => ProbeOutcome::UnderWay,
                         ANSWERED => ProbeOutcome::Answered,
                         status => ProbeOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
                     };
@@ -80,7 +82,7 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Stores the outcome of a probe because of a path that is not listed.
+    /// Records a probe for a missing path.
     pub fn note_probe_for_path(
         &self,
         identity: IdentityId,
@@ -89,25 +91,25 @@ impl SearchRows<'_> {
         deadline: Deadline,
     ) -> Result<()> {
         let found = match outcome {
-            ProbeOutcome::UnderWay => 0,
+            ProbeOutcome::UnderWay => UNDER_WAY,
             ProbeOutcome::Answered => ANSWERED,
             ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
         };
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
-    /// Returns whether a check that a source depends on succeeded less than a day ago. `hash`: of the check's text.
+    /// Returns whether a check of a source's precondition succeeded less than a day ago. `hash`: the hash of its text.
     pub fn has_held(&self, hash: u64, now_ms: i64) -> Result<bool> {
-        let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
-        Ok(known.is_some_and(|known| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(known.last_ms))))
+        let last_check = self.path_search(IdentityId::ALL, PROBE, hash)?;
+        Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
-    /// Stores that such a check succeeded, for every user of the store.
+    /// Records that a check of a precondition succeeded, for all users of the store.
     pub fn note_held(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, true, deadline)
     }
 
-    /// Stores that a path was searched on the server, and whether it was found.
+    /// Records a search for a path on the server, and whether the search found the path.
     pub fn note_path_search(
         &self,
         identity: IdentityId,
@@ -120,7 +122,7 @@ impl SearchRows<'_> {
         self.note_outcome(identity, library, hash, now_ms, found.into(), deadline)
     }
 
-    /// Stores the result of a search, a probe or a precondition, and removes old ones.
+    /// Records a search, a probe or a precondition, and removes old records.
     fn note_outcome(
         &self,
         identity: IdentityId,
@@ -138,7 +140,8 @@ impl SearchRows<'_> {
                  last_ms = excluded.last_ms, found = excluded.found",
                 params![identity, library, hash.cast_signed(), now_ms, found],
             )?;
-            // Also remove searches in the future, which would stay the newest ones after the clock was set back.
+            // After the clock was set back, records in the future would remain the newest ones, so they are removed
+            // too.
             tx.run(
                 "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2",
                 params![now_ms - SEARCH_KEPT_MS, now_ms],

@@ -1,4 +1,5 @@
-//! Results of probes: the libraries of an identity and their change tokens. Libraries that vanish are removed later.
+//! Stores the results of probes: the libraries of an identity and their change tokens. Removes libraries a month after
+//! the server stopped listing them.
 
 use rusqlite::params;
 
@@ -11,52 +12,52 @@ use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// How long the listing of a library is kept after the server stopped showing the library.
+/// How long to keep the listing of a library after the server stopped listing the library: 30 days.
 const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
 impl LibraryRows<'_> {
-    /// Stores the result of a probe that began at the change sequence `begun`. `current` returns whether the probe
-    /// proves a listing to be current, from the stored row and the library as probed.
+    /// Stores the result of a probe: the libraries on the server. Returns the rows of the libraries.
+    ///
+    /// `begun`: the change sequence before the probe. `is_current` returns whether the probe proves a listing to be
+    /// current, from the stored row and the library on the server.
     pub fn probed(
         &self,
         identity: IdentityId,
-        shown: &[Library],
+        on_server: &[Library],
         begun: Sequence,
         now_ms: i64,
         deadline: Deadline,
-        current: &dyn Fn(&LibraryRow, &Library) -> bool,
+        is_current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
         self.0.write(deadline, |tx| {
-            // The identity may be one of a database that was renamed to `.broken`.
+            // Fails if the identity is from a database that was renamed to `.broken` meanwhile.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
-            for (position, library) in (0_i64..).zip(shown) {
+            for (position, library) in (0_i64..).zip(on_server) {
                 upsert(tx, identity, position, library)?;
                 if let Some(row) = before.iter().find(|row| row.library.uuid == library.uuid)
                     && row.generation.is_fetched()
-                    && current(row, library)
+                    && is_current(row, library)
                 {
                     renew(tx, row.id, &library.change.token, begun, now_ms, row.provisional)?;
                 }
             }
-            forget_gone(tx, identity, now_ms)?;
+            remove_vanished(tx, identity, now_ms)?;
             forget_surplus(tx, MAX_ENDED_ROWS)?;
             let after = libraries(tx.connection, identity)?;
-            for row in not_in(&before, &after).chain(not_in(&after, &before)) {
+            for row in only_in_first(&before, &after).chain(only_in_first(&after, &before)) {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
             }
-            for (row, probed) in before
-                .iter()
-                .filter_map(|row| Some((row, after.iter().find(|probed| probed.id == row.id)?)))
-            {
-                let name_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
-                if name_of(row) != name_of(probed) {
-                    // Changes in the feed have the library's title and section.
+            // The feed contains the title and the section of a library, so a new name restarts its history.
+            let name_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
+            for row in &before {
+                let new_row = after.iter().find(|new_row| new_row.id == row.id);
+                if new_row.is_some_and(|new_row| name_of(row) != name_of(new_row)) {
                     restart_history(tx, row.id)?;
                 }
             }
-            if before.iter().map(lasting).eq(after.iter().map(lasting)) {
+            if before.iter().map(without_change).eq(after.iter().map(without_change)) {
                 tx.freshness_changed(identity)?;
             } else {
                 tx.libraries_changed(identity)?;
@@ -66,36 +67,38 @@ impl LibraryRows<'_> {
     }
 }
 
-/// The libraries that are only in the first list.
-fn not_in<'r>(one: &'r [LibraryRow], other: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
-    one.iter().filter(|row| !other.iter().any(|other| other.id == row.id))
+/// Returns the libraries that are only in the first list.
+fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
+    first
+        .iter()
+        .filter(|row| !second.iter().any(|other| other.id == row.id))
 }
 
-/// Removes the listings of libraries that the server has not shown for a month, and those libraries unless they have
-/// confirmed matches. Matches do not expire. They are kept under a new library id until the library comes back.
-fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
+/// Removes the listings of libraries that the server has not listed for a month, and the libraries too if they have no
+/// confirmed matches. Matches do not expire: they move to a new library id, until the library comes back.
+fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
     c.execute(
         "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
         params![identity, now_ms],
     )?;
-    let before_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
-    let any_expired = c.has(
+    let limit_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
+    let has_vanished = c.has(
         "SELECT 1 FROM libraries WHERE identity = ?1 AND NOT present AND gone_ms <= ?2",
-        params![identity, before_ms],
+        params![identity, limit_ms],
     )?;
-    if !any_expired {
+    if !has_vanished {
         return Ok(());
     }
-    // Leave libraries that have only matches, as after an earlier call.
-    let gone: Vec<(LibraryId, bool)> = c.rows(
+    // Skips libraries that have only matches, since an earlier call removed their listings.
+    let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
          FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
          AND (NOT matches OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
-        params![identity, before_ms],
+        params![identity, limit_ms],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    for (id, has_matches) in gone {
+    for (id, has_matches) in vanished {
         disown(tx, "id", id)?;
         if has_matches {
             c.execute(
@@ -109,8 +112,8 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
     Ok(())
 }
 
-/// The part of a library that answers depend on.
-fn lasting(row: &LibraryRow) -> (LibraryId, Library) {
+/// Returns a library without its change token, on which answers do not depend.
+fn without_change(row: &LibraryRow) -> (LibraryId, Library) {
     let library = Library {
         change: Change::default(),
         ..row.library.clone()

@@ -1,7 +1,9 @@
 //! The log of records: entries of hosts' tables, and confirmed matches. A row is a value under a name, or the removal
-//! of a name. Segments are built from the log, and can be rebuilt from it. A row is deleted when it is replaced, when a
-//! segment holds it as a removal, or when its table is cleared. A write that leaves too many unmerged rows flushes them
-//! into a segment.
+//! of a name.
+//!
+//! Segments are built from the log and can be rebuilt from it. A write that leaves too many unmerged rows flushes them
+//! into a segment. A row is deleted when a later row replaces it, when a segment has its removal, or when its table is
+//! cleared.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -20,9 +22,9 @@ use crate::platform::deadline::Deadline;
 /// The segments of the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The change sequence at which segments or tables last changed.
+    /// The change sequence of the last change of segments or tables.
     pub changed: Sequence,
-    /// Records up to this change sequence are in segments.
+    /// The change sequence up to which the segments have all records.
     pub merged: Sequence,
     /// The newest first.
     pub segments: Vec<NamedSegment>,
@@ -31,18 +33,15 @@ pub struct Manifest {
 /// A segment in the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedSegment {
-    /// Its name.
     pub name: SegmentName,
-    /// Number of its records.
+    /// Number of records.
     pub records: u64,
 }
 
-/// A table.
+/// A table of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRow {
-    /// Its number in the store.
     pub id: TableId,
-    /// Its name.
     pub name: Vec<u8>,
     /// Number of entries in segments, including expired ones.
     pub entries: i64,
@@ -50,36 +49,34 @@ pub struct TableRow {
     pub bytes: i64,
 }
 
-/// A table of a host, or the table of a library's confirmed matches, with counts of what its segments hold.
+/// A table of a host, or the table of a library's confirmed matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Collection {
-    /// Its number in the store.
     pub id: TableId,
-    /// It holds the confirmed matches of a library; entry names are paths.
+    /// Whether it has the confirmed matches of a library, whose names are paths.
     pub is_paths: bool,
-    /// Entries in segments, and their bytes, as in [`TableRow`].
+    /// The number of entries in segments, and their bytes, as in [`TableRow`].
     pub counts: [i64; 2],
 }
 
-/// A record as the log has it.
+/// A row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordRow {
-    /// Its row number.
+    /// The row id, which is a position ([`place_of`]).
     pub id: i64,
-    /// The table.
     pub table: TableId,
     /// The entry's name.
     pub name: Vec<u8>,
-    /// The value, unless it is long, and its length. `None` for a removal.
+    /// The value, or `None` if it is long or was not requested, and its length. `None` for a removal.
     pub value: Option<(Option<Vec<u8>>, u64)>,
-    /// When it expires, Unix ms.
+    /// Time of expiry in Unix ms; `None` for never.
     pub expires_ms: Option<i64>,
 }
 
 /// The changes since a snapshot.
 #[derive(Clone, Debug)]
 pub struct RecordsState {
-    /// The change sequence at which they were read.
+    /// The change sequence of the database.
     pub sequence: Sequence,
     /// Manifest and tables, if they changed.
     pub manifest: Option<(Manifest, Vec<TableRow>)>,
@@ -90,14 +87,14 @@ pub struct RecordsState {
 /// The log at one change sequence.
 pub struct RecordLog<'c> {
     pub(super) connection: &'c Connection,
-    /// The change sequence at which it is read.
+    /// The change sequence of the database.
     pub sequence: Sequence,
 }
 
-/// A write of records under way.
+/// A write transaction on the log.
 pub struct RecordTx<'t> {
     pub(super) tx: &'t Tx<'t>,
-    /// The log as it was before.
+    /// The log, with the change sequence before this transaction.
     pub log: RecordLog<'t>,
 }
 
@@ -106,33 +103,34 @@ impl FromCells for Manifest {
         Ok(Self {
             changed: cells.get("manifest")?,
             merged: cells.get("merged")?,
-            segments: segments_of(&cells.get::<String>("segments")?),
+            segments: parse_segments(&cells.get::<String>("segments")?),
         })
     }
 }
 
-/// The manifest, as the connection sees it.
+/// Reads the manifest.
 pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
     connection.row(&format!("SELECT {} FROM store", list::<Manifest>()), [], read)
 }
 
-/// The inverse of [`text_of`].
-fn segments_of(text: &str) -> Vec<NamedSegment> {
-    let each = text.split_ascii_whitespace().filter_map(|one| {
-        let (name, records) = one.split_once(':')?;
+/// Parses the text of [`encode_segments`].
+fn parse_segments(text: &str) -> Vec<NamedSegment> {
+    let segments = text.split_ascii_whitespace().filter_map(|segment| {
+        let (name, records) = segment.split_once(':')?;
         Some(NamedSegment {
             name: segment_name(name)?,
             records: records.parse().ok()?,
         })
     });
-    each.collect()
+    segments.collect()
 }
 
-fn text_of(segments: &[NamedSegment]) -> String {
-    let each = segments
+/// Encodes segments as `name:records name:records …`.
+fn encode_segments(segments: &[NamedSegment]) -> String {
+    let texts = segments
         .iter()
-        .map(|one| format!("{}:{}", segment_text(&one.name), one.records));
-    each.collect::<Vec<_>>().join(" ")
+        .map(|segment| format!("{}:{}", segment_text(&segment.name), segment.records));
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 /// Reads the tables of hosts.
@@ -151,21 +149,24 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
     )
 }
 
-/// Returns rows of the log that satisfy the condition `which`, with values of at most `long` bytes; with -1, without
-/// values.
+/// A maximum length of values that excludes even empty ones.
+const NO_VALUES: i64 = -1;
+
+/// Returns at most `max_rows` rows of the log that satisfy a condition with the parameter ?1. Includes values of at
+/// most `max_value` bytes.
 pub(super) fn rows(
     connection: &Connection,
-    which: &str,
-    from: i64,
-    long: i64,
-    most: usize,
+    condition: &str,
+    param: i64,
+    max_value: i64,
+    max_rows: usize,
 ) -> rusqlite::Result<Vec<RecordRow>> {
     connection.rows(
         &format!(
             "SELECT id, in_table, name, length(value), CASE WHEN length(value) <= ?2 THEN value END, expires_ms \
-             FROM records WHERE {which} LIMIT ?3 + 0",
+             FROM records WHERE {condition} LIMIT ?3 + 0",
         ),
-        params![from, long, i64::try_from(most).unwrap_or(i64::MAX)],
+        params![param, max_value, i64::try_from(max_rows).unwrap_or(i64::MAX)],
         |row| {
             let length: Option<i64> = row.get(3)?;
             let value = length.map(|length| Ok::<_, rusqlite::Error>((row.get(4)?, length.cast_unsigned())));
@@ -180,49 +181,51 @@ pub(super) fn rows(
     )
 }
 
-/// Condition for tables of matches whose library is not cleared. Matches of a cleared library are swept later.
+/// Condition for tables of matches whose library is not cleared. A cleared library has no identity until it is swept.
 pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE identity > 0)";
 
-// Conditions for rows of the log after row ?1: all of them, or records of hosts' tables.
+// Conditions for rows of the log after row ?1: all rows, and rows of hosts' tables.
 pub(super) const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
-/// The changes since a snapshot; everything if `since` is `None` or the manifest changed.
-fn state(
+/// Reads the changes since a snapshot with these change sequences of its own and its manifest. Reads the complete state
+/// if `since` is `None` or the manifest has changed.
+fn read_state(
     connection: &Connection,
     since: Option<(Sequence, Sequence)>,
-    now: Sequence,
-    long: usize,
+    current: Sequence,
+    max_value: usize,
 ) -> rusqlite::Result<RecordsState> {
     if let Some((since, _)) = since
-        && since == now
+        && since == current
     {
         return Ok(RecordsState {
-            sequence: now,
+            sequence: current,
             manifest: None,
             rows: Vec::new(),
         });
     }
     let manifest = manifest(connection)?;
-    let known = since.filter(|(since, changed)| *since <= now && *changed == manifest.changed);
-    let from = known.map_or(manifest.merged, |(since, _)| since);
+    let since = since.filter(|(since, changed)| *since <= current && *changed == manifest.changed);
+    let rows_since = since.map_or(manifest.merged, |(since, _)| since);
+    let after_row = end_of(rows_since);
     Ok(RecordsState {
-        sequence: now,
-        rows: rows(connection, HOST_RECORDS_AFTER, end_of(from), bytes(long), usize::MAX)?,
-        manifest: match known {
+        sequence: current,
+        rows: rows(connection, HOST_RECORDS_AFTER, after_row, to_i64(max_value), usize::MAX)?,
+        manifest: match since {
             Some(_) => None,
             None => Some((manifest, tables(connection)?)),
         },
     })
 }
 
-/// The number of the write that made a row: equal for rows of one write.
+/// Returns a number that is equal for the rows of one write.
 #[must_use]
 pub fn write_of(row: i64) -> i64 {
     row & !NUMBER
 }
 
-/// The last row that a write of this change sequence may have made.
+/// Returns the highest row id that a write with this change sequence can have.
 #[must_use]
 pub fn last_row(sequence: Sequence) -> i64 {
     end_of(sequence)
@@ -232,19 +235,20 @@ pub fn last_row(sequence: Sequence) -> i64 {
 pub struct RecordRows<'s>(pub &'s Store);
 
 impl RecordRows<'_> {
-    /// The changes since a snapshot of this change sequence and manifest; `None`: everything. Fails if not `patient` and
-    /// the database is locked. Values of more than `long` bytes stay in the log.
+    /// Returns the changes since a snapshot with these change sequences of its own and its manifest, or the complete
+    /// state for `None`. Leaves out values of more than `max_value` bytes. If not `patient`, fails while the database
+    /// is locked.
     pub fn records_since(
         &self,
         since: Option<(Sequence, Sequence)>,
-        long: usize,
+        max_value: usize,
         patient: bool,
     ) -> Result<RecordsState> {
-        let work = |connection: &Connection| state(connection, since, sequence_of(connection)?, long);
+        let work = |connection: &Connection| read_state(connection, since, sequence_of(connection)?, max_value);
         self.0.read_if(patient, work)
     }
 
-    /// Writes records in one transaction. `work` may be run again.
+    /// Writes records in one transaction. May call `work` several times.
     pub fn write_records<T>(
         &self,
         deadline: Deadline,
@@ -252,9 +256,9 @@ impl RecordRows<'_> {
     ) -> Result<T> {
         self.0.write(deadline, |tx| {
             let records = RecordTx::new(tx);
-            let done = work(&records)?;
+            let result = work(&records)?;
             sweep_cleared(tx.connection)?;
-            Ok(done)
+            Ok(result)
         })
     }
 
@@ -266,7 +270,7 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Reads the log in one transaction. `work` may be run again.
+    /// Reads the log in one transaction. May call `work` several times.
     pub fn read_records<T>(&self, mut work: impl FnMut(&RecordLog<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.0.read(|connection| {
             let sequence = sequence_of(connection)?;
@@ -274,41 +278,42 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Passes the row's value of at most `room` bytes to `then`. Returns its length; `None` if the row is gone.
-    pub fn long_value(&self, row: i64, room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
+    /// Passes the value of a row to `use_value` if it has at most `max_length` bytes. Returns its length; `None` if the
+    /// row does not exist.
+    pub fn long_value(&self, row: i64, max_length: usize, use_value: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         let row = self
             .0
-            .read(|connection| rows(connection, "id = ?1", row, bytes(room), 1))?
+            .read(|connection| rows(connection, "id = ?1", row, to_i64(max_length), 1))?
             .pop();
         Ok(row.and_then(|row| row.value).map(|(value, length)| {
-            value.as_deref().map(then);
+            value.as_deref().map(use_value);
             usize::try_from(length).unwrap_or(0)
         }))
     }
 }
 
-fn bytes(most: usize) -> i64 {
-    i64::try_from(most).unwrap_or(i64::MAX)
+fn to_i64(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Makes readers reload manifest and tables. Stores the sequence, because this write may remove the last record, from
-/// which the sequence is derived otherwise.
+/// Makes readers reload the manifest and the tables. Also stores the change sequence, since this write may remove the
+/// last record, which otherwise shows the change sequence.
 fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
     tx.run("UPDATE store SET manifest = ?1, sequence = ?1", [tx.sequence])
 }
 
 impl RecordLog<'_> {
-    /// The changes since a snapshot, as [`RecordRows::records_since`].
-    pub fn state(&self, since: Option<(Sequence, Sequence)>, long: usize) -> rusqlite::Result<RecordsState> {
-        state(self.connection, since, self.sequence, long)
+    /// As [`RecordRows::records_since`].
+    pub fn state(&self, since: Option<(Sequence, Sequence)>, max_value: usize) -> rusqlite::Result<RecordsState> {
+        read_state(self.connection, since, self.sequence, max_value)
     }
 
-    /// The current manifest.
+    /// Reads the manifest.
     pub fn manifest(&self) -> rusqlite::Result<Manifest> {
         manifest(self.connection)
     }
 
-    /// Returns all collections that are not cleared. The matches of a cleared library do not count towards the limit.
+    /// Returns all collections that are not cleared.
     pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
         self.connection.rows(
             &format!(
@@ -325,47 +330,52 @@ impl RecordLog<'_> {
         )
     }
 
-    /// Counts records of writes later than `since`, up to `most`.
-    pub fn count_since(&self, since: Sequence, most: usize) -> rusqlite::Result<usize> {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
+    /// Counts the rows of writes after `since`. Stops at `max_count`.
+    pub fn count_since(&self, since: Sequence, max_count: usize) -> rusqlite::Result<usize> {
         self.connection
             .value::<i64>(
                 "SELECT count(*) FROM (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2)",
-                params![end_of(since), most],
+                params![end_of(since), to_i64(max_count)],
             )
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    /// Records of writes later than `since`, with values of at most `long` bytes.
-    pub fn rows_since(&self, since: Sequence, long: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        rows(self.connection, ROWS_AFTER, end_of(since), bytes(long), usize::MAX)
+    /// Returns the rows of writes after `since`, with values of at most `max_value` bytes.
+    pub fn rows_since(&self, since: Sequence, max_value: usize) -> rusqlite::Result<Vec<RecordRow>> {
+        rows(
+            self.connection,
+            ROWS_AFTER,
+            end_of(since),
+            to_i64(max_value),
+            usize::MAX,
+        )
     }
 
-    /// At most `most` rows after this one, in order, without values.
-    pub fn rows_after(&self, row: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        rows(self.connection, ROWS_AFTER, row, -1, most)
+    /// Returns at most `max_rows` rows after this one, in order, without values.
+    pub fn rows_after(&self, row: i64, max_rows: usize) -> rusqlite::Result<Vec<RecordRow>> {
+        rows(self.connection, ROWS_AFTER, row, NO_VALUES, max_rows)
     }
 
-    /// At most `most` rows that have expired at `now_ms`, without values.
-    pub fn expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
+    /// Returns at most `max_rows` rows that have expired at `now_ms`, without values.
+    pub fn expired(&self, now_ms: i64, max_rows: usize) -> rusqlite::Result<Vec<RecordRow>> {
         rows(
             self.connection,
             "expires_ms <= ?1 ORDER BY expires_ms",
             now_ms,
-            -1,
-            most,
+            NO_VALUES,
+            max_rows,
         )
     }
 
-    /// Returns the value of a row, unless it is longer than `long`, and its length.
-    pub fn row(&self, id: i64, long: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
-        let row = rows(self.connection, "id = ?1", id, bytes(long), 1)?.pop();
+    /// Returns the value of a row, or `None` if it has more than `max_value` bytes, and its length.
+    pub fn row(&self, id: i64, max_value: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
+        let row = rows(self.connection, "id = ?1", id, to_i64(max_value), 1)?.pop();
         Ok(row.and_then(|row| row.value))
     }
 }
 
 impl<'t> RecordTx<'t> {
-    /// The records of a write transaction under way.
+    /// Uses a running write transaction.
     pub(super) fn new(tx: &'t Tx<'t>) -> Self {
         let log = RecordLog {
             connection: tx.connection,
@@ -380,7 +390,7 @@ impl<'t> RecordTx<'t> {
         self.tx.sequence
     }
 
-    /// Adds a record at the end of the log; returns its row.
+    /// Adds a record at the end of the log: a value, or a removal without one. Returns the row id.
     pub fn add(
         &self,
         table: TableId,
@@ -396,17 +406,17 @@ impl<'t> RecordTx<'t> {
         Ok(id)
     }
 
-    /// The number that the next row gets.
+    /// Returns the id for the next row. Each call returns another id.
     pub fn next_row(&self) -> i64 {
         place_of(self.tx.sequence, self.tx.next_change())
     }
 
-    /// Deletes a dead row.
+    /// Deletes a row that readers no longer need.
     pub fn delete(&self, row: i64) -> rusqlite::Result<()> {
         self.tx.run("DELETE FROM records WHERE id = ?1", [row])
     }
 
-    /// Makes a table.
+    /// Creates a table.
     pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
         let c = self.tx.connection;
         c.run(
@@ -424,36 +434,35 @@ impl<'t> RecordTx<'t> {
         manifest_changed(self.tx)
     }
 
-    /// Stores the manifest, newest segment first. These segments have the records up to this write.
+    /// Stores the segments in the manifest, the newest first. They must have all records up to this write.
     pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
-        let new_segment = segments.first().map(|one| one.name);
+        let new_segment = segments.first().map(|segment| segment.name);
         self.tx
             .new_segments
             .set(new_segment.filter(|name| name.sequence == self.tx.sequence));
         self.tx.run(
             "UPDATE store SET segments = ?1, merged = ?2",
-            params![text_of(segments), self.tx.sequence],
+            params![encode_segments(segments), self.tx.sequence],
         )?;
         manifest_changed(self.tx)
     }
 
-    /// Replaces consecutive segments by one, if the manifest still names them.
+    /// Replaces adjacent segments by one in the manifest. Returns `false` if the manifest no longer has them.
     pub fn replace_segments(&self, old: &[SegmentName], new: NamedSegment) -> rusqlite::Result<bool> {
         let mut segments = manifest(self.tx.connection)?.segments;
-        let windows = segments.windows(old.len());
-        let Some(at) = windows
-            .map(|some| some.iter().map(|one| one.name).eq(old.iter().copied()))
-            .position(|is_match| is_match)
-        else {
+        let mut windows = segments.windows(old.len());
+        let is_old = |window: &[NamedSegment]| window.iter().map(|segment| segment.name).eq(old.iter().copied());
+        let Some(start) = windows.position(is_old) else {
             return Ok(false);
         };
-        segments.splice(at..at + old.len(), [new]);
-        self.tx.run("UPDATE store SET segments = ?1", [text_of(&segments)])?;
+        segments.splice(start..start + old.len(), [new]);
+        self.tx
+            .run("UPDATE store SET segments = ?1", [encode_segments(&segments)])?;
         manifest_changed(self.tx)?;
         Ok(true)
     }
 
-    /// Stores the counts of a table's entries in segments.
+    /// Stores the number and the bytes of a table's entries in segments.
     pub fn count(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
         self.tx.run(
             "UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1",

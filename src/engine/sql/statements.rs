@@ -1,4 +1,4 @@
-//! The statements that tests prepare, for `plan_tests`.
+//! Records the statements that tests prepare, for `plan_tests`.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -7,10 +7,11 @@ use rusqlite::Connection;
 
 use crate::platform::statements::prepared;
 
-/// The environment variable that names the file for statements, one line of JSON each.
+/// The environment variable with the path of the file for statements, which has one JSON text per line.
 pub const FILE: &str = "PLEXINDEX_TEST_STATEMENTS";
 
-/// Appends the statements of a connection that is about to close to that file, if the variable is set.
+/// Appends the prepared statements of a connection to the file, if the variable is set. Called before the connection
+/// closes.
 pub fn record(connection: &Connection) {
     let Some(file) = std::env::var_os(FILE) else { return };
     let mut file = OpenOptions::new().append(true).create(true).open(file).expect("opened");

@@ -1,6 +1,6 @@
 //! Regression tests of the store: each reproduces a former defect.
 
-use super::confirmed_matches::all_of;
+use super::confirmed_matches::all_matches_of;
 use super::feed::FeedRows;
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
@@ -228,7 +228,9 @@ fn a_match_has_the_sequence_of_its_write() {
     let now = listed(&store, identity, &before, &[movie("2", "/data/1.mkv")]);
     assert!(now.generation > before.generation);
     record_pairs(&store, &before, &[(b"/data/1.mkv", "3")]);
-    let all = store.read(|connection| all_of(connection, row.id)).expect("read");
+    let all = store
+        .read(|connection| all_matches_of(connection, row.id))
+        .expect("read");
     let (_, recorded) = all[b"/data/1.mkv".as_slice()];
     let now = LibraryRows(&store).library_row(row.id).expect("a row");
     assert!(recorded > now.listed_sequence, "the listing that is older overrules it");

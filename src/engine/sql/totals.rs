@@ -1,4 +1,4 @@
-//! Counters of the store's life.
+//! Counters since the creation of the store.
 
 use super::cached::CachedStatements;
 use super::store::Store;
@@ -8,21 +8,21 @@ use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 
-/// Counts over the store.
+/// Counts since the creation of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Requests over the store's life.
+    /// Number of requests.
     pub requests: u64,
-    /// Answers over the store's life.
+    /// Number of answers.
     pub answers: u64,
-    /// Libraries that were evicted over the store's life.
+    /// Number of evicted libraries.
     pub evictions: u64,
     /// The change sequence.
     pub sequence: Sequence,
 }
 
 impl Totals {
-    /// Returns the counts of the whole store.
+    /// Reads the counts.
     pub fn of(store: &Store) -> Result<Self> {
         let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
         store.read(|connection| {
@@ -38,8 +38,8 @@ impl Totals {
         })
     }
 
-    /// Adds to the counters of the store's life, with the answers counted on the version page. Returns `false`, without
-    /// adding, while other processes write.
+    /// Adds to the counters, and moves the answers on the version page to the store. Adds nothing and returns `false`
+    /// if other processes write until the deadline.
     pub fn add(store: &Store, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
         let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
         let added = store.write_in_turn(deadline, |tx| {
@@ -54,7 +54,7 @@ impl Totals {
         Ok(added?.is_some())
     }
 
-    /// Counts answers on the version page until the next write of counters. Returns `false` without a page.
+    /// Counts answers on the version page, until the next [`Totals::add`]. Returns `false` without a page.
     pub fn count_on_page(store: &Store, answers: u64) -> bool {
         let opened = store.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.is_page_valid());

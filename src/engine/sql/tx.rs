@@ -1,4 +1,4 @@
-//! A write transaction under way, and guards for its connection.
+//! A running write transaction, and guards for its connection.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -13,22 +13,22 @@ use super::lock_wait::BUSY;
 
 use crate::model::{SegmentName, Sequence};
 
-/// A write transaction under way.
+/// A running write transaction.
 pub struct Tx<'c> {
     pub connection: &'c Connection,
     /// The change sequence of this transaction.
     pub sequence: Sequence,
-    /// Number of changes and records added to the logs so far.
+    /// Number of rows that this transaction has added to the change log and the log of records.
     change_count: Cell<i64>,
     /// `LastWrite::library` of the previous write.
     pub last_library: Option<LibraryState>,
     /// `LastWrite::library` for the next write.
     pub next_library: Cell<Option<LibraryState>>,
-    /// The new segment of records. Its file is removed if the transaction fails.
+    /// The new segment of records, whose file must be removed if the transaction fails.
     pub new_segments: Cell<Option<SegmentName>>,
-    /// Whether it puts entries into the outbox.
+    /// Whether this transaction adds entries to the outbox.
     pub enqueues: Cell<bool>,
-    /// Whether more writes of a listing follow, so that the checkpoint may wait longer.
+    /// Whether this transaction is part of a listing, with rarer checkpoints.
     pub lists: Cell<bool>,
 }
 
@@ -41,7 +41,7 @@ impl Deref for Tx<'_> {
 }
 
 impl<'c> Tx<'c> {
-    /// The transaction that was begun on this connection.
+    /// Describes the transaction that runs on this connection.
     pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
         Self {
             connection,
@@ -55,18 +55,18 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Returns whether it has added no row to the logs.
+    /// Returns whether this transaction has added no row to the logs.
     pub fn is_silent(&self) -> bool {
         self.change_count.get() == 0
     }
 
-    /// Returns the number of the next row that it adds to the logs.
+    /// Returns the number within the transaction for the next row of the logs. Each call returns another number.
     pub fn next_change(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
 }
 
-/// Rolls back when dropped, also after a panic, unless the transaction has ended.
+/// Rolls the transaction back when dropped, also after a panic, unless the transaction has ended.
 pub struct RollbackGuard<'c>(pub &'c Connection);
 
 impl Drop for RollbackGuard<'_> {
@@ -77,7 +77,7 @@ impl Drop for RollbackGuard<'_> {
     }
 }
 
-/// Makes checkpoints of a connection rarer until dropped, for a listing.
+/// Makes a connection's checkpoints rarer until dropped.
 pub struct CheckpointGuard<'c>(&'c Connection);
 
 impl<'c> CheckpointGuard<'c> {
@@ -111,9 +111,11 @@ impl Drop for WaitGuard<'_> {
     }
 }
 
-/// Returns the current change sequence: the highest of the store's row, the last change and the last record. So a
-/// transaction that adds a change or a record need not write the store's row. A record has only the lower bits, as the
-/// upper bits never change within a database: see `place_of`.
+/// Returns the current change sequence: the highest one of the store's row, the last change and the last record. So a
+/// transaction that adds a change or a record need not update the store's row.
+///
+/// The id of a record has only the low 36 bits of its sequence, above 27 bits for a number (`places`). The store's row
+/// supplies the upper bits, which are the same for all sequences of a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \

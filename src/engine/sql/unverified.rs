@@ -1,4 +1,4 @@
-//! Invalidated paths and items: a request must verify them before they are returned again.
+//! Invalidated paths and items, which a request must verify before plexindex returns them again.
 
 use rusqlite::{Connection, params};
 
@@ -12,7 +12,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Ends the invalidations of paths, in any spelling, and of items. Those later than `since` stay.
+    /// Ends the invalidations of paths, in any spelling, and of items. Invalidations later than `since` stay.
     pub fn verified(
         &self,
         identity: IdentityId,
@@ -40,8 +40,11 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Ends an invalidation of a path in any spelling, or of an item if the path is empty, unless it is later than `since`.
-/// One of a build with other Unicode tables may have another form: a later listing ends it.
+/// Ends the invalidation of a path in any spelling, or of an item if the path is empty, unless it is later than
+/// `since`.
+///
+/// A version with other Unicode tables may have stored another normalized path. A later listing ends such an
+/// invalidation.
 pub fn verify(
     tx: &Tx<'_>,
     identity: IdentityId,
@@ -66,7 +69,7 @@ pub fn verify(
     tx.change(identity, library, kind, path, rating_key)
 }
 
-/// The kind of change for an invalidation: of a path, or of an item if the path is empty.
+/// Returns the kind of change for the invalidation of a path, or of an item if the path is empty.
 pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     if path.is_empty() {
         LoggedKind::UnverifiedItem
@@ -75,11 +78,11 @@ pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     }
 }
 
-/// The invalidations in all libraries of an identity, as changes.
+/// Returns the invalidations in all libraries of an identity, as changes at this change sequence.
 pub fn unverified_of(
     connection: &Connection,
     identity: IdentityId,
-    now: Sequence,
+    sequence: Sequence,
 ) -> rusqlite::Result<Vec<LoggedChange>> {
     connection.rows(
         "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
@@ -92,7 +95,7 @@ pub fn unverified_of(
                 kind: unverified_kind(&path),
                 path,
                 rating_key: row.get(2)?,
-                sequence: now,
+                sequence,
                 ..LoggedChange::default()
             })
         },

@@ -1,4 +1,4 @@
-//! The version counters (a seqlock): two loads tell a reader whether anything was committed since its snapshot.
+//! The version counters (a seqlock): two loads show a reader whether anything was committed since its snapshot.
 //!
 //! `pending` and `done` are in a page that all processes map. Write transactions are numbered, and the database stores
 //! the last number. While it holds the database's write lock, a writer
@@ -7,22 +7,27 @@
 //! 2. commits,
 //! 3. stores `done = number`, and only then returns to its caller.
 //!
-//! A reader loads `done`, then `pending`. Its snapshot has a number too; it is current if both counters equal that
-//! number. If not, the reader queries the database.
+//! A reader loads `done`, then `pending`. Its snapshot has a number too, and is current if both counters equal that
+//! number. Otherwise the reader queries the database.
 //!
 //! **A lookup that starts after a commit has returned does not see the old answer.** Let n be the number of the commit.
-//! It returns after step 3, and the store of step 3 is sequentially consistent, so later lookups see it. From then on
-//! `done` is n or more, since only holders of the write lock store it, with numbers that the database has reached. A
-//! snapshot without the commit has a smaller number, so its number never equals the counters again.
+//! The commit returns after step 3, and the store of step 3 is sequentially consistent, so later lookups see it. From
+//! then on `done` is n or more, since only holders of the write lock store `done`, with numbers that the database has
+//! reached. A snapshot without the commit has a smaller number, which never equals the counters again.
 //!
-//! **This also holds if the writer dies.** Before step 1 nothing has happened. Between 1 and 2 nothing was committed,
-//! as the database rolls back. `pending` is ahead of `done`, so readers query the database and get the old answer,
-//! which is right. Between 2 and 3 `done` still has the old number. But `pending` was stored before the commit, so a
-//! reader that sees the commit's effects cannot see both counters at the old number. It queries the database and gets
-//! the new answer. This lasts until the next writer, whose steps or [`VersionCounters::repair`] set both counters to
-//! the database's number. Before a repair and after each of its stores, `done ≤ database ≤ pending`, so the two
-//! counters are never equal at an old number. (After a crash of the machine the page may have any content, and the
-//! first process that opens the store repairs it.)
+//! **The same is true if the writer dies.**
+//!
+//! - Before step 1, nothing has happened.
+//! - Between 1 and 2, the database rolls back. `pending` is greater than `done`, so readers query the database and get
+//!   the old answer, which is right.
+//! - Between 2 and 3, `done` still has the old number. `pending` was stored before the commit, so a reader that sees
+//!   the effects of the commit cannot see both counters at the old number. It queries the database and gets the new
+//!   answer.
+//!
+//! This state ends with the next writer: its steps, or [`VersionCounters::repair`], set both counters to the database's
+//! number. Before a repair and after each of its stores, `done ≤ database ≤ pending`, so the counters are never equal
+//! at an old number. After a crash of the machine the page may have any content, and the first process that opens the
+//! store repairs it.
 
 /// A shared counter: an atomic of std, or of loom in the model test.
 pub trait SharedWord {
@@ -56,7 +61,7 @@ impl SharedWord for std::sync::atomic::AtomicU64 {
 pub enum PageState {
     /// The last transaction has this number and is finished.
     Equal(u64),
-    /// A transaction is under way, or its writer died: query the database.
+    /// A transaction is running, or its writer died: query the database.
     Pending,
 }
 
@@ -68,23 +73,24 @@ pub struct VersionCounters<'a, W> {
 }
 
 impl<'a, W: SharedWord> VersionCounters<'a, W> {
-    /// Creates the counters from these two words.
+    /// Uses these two words as counters.
     pub fn new(pending: &'a W, done: &'a W) -> Self {
         Self { pending, done }
     }
 
-    /// Announces transaction `number`. Call it before the commit, under the database's write lock.
+    /// Announces transaction `number`. Call this function before the commit, under the database's write lock.
     pub fn begin(&self, number: u64) {
         self.pending.store(number);
     }
 
-    /// Announces that transaction `number` is finished. Call it after the commit, before returning to the caller. The
-    /// higher number of a later writer stays.
+    /// Announces that transaction `number` is finished. Call this function after the commit, before returning to the
+    /// caller. Does not replace a higher number, which a later writer stored.
     pub fn commit(&self, number: u64) {
         self.done.raise(number);
     }
 
-    /// Sets both counters to the database's number. Call it only under the write lock, outside of a transaction.
+    /// Sets both counters to the database's number. Call this function only under the write lock, outside of a
+    /// transaction.
     pub fn repair(&self, number: u64) {
         self.done.store(number);
         self.pending.store(number);

@@ -17,28 +17,34 @@ use crate::platform::map::{PAGE, SharedPage};
 pub use counters::PageState;
 use counters::VersionCounters;
 
-/// `PLXCOUNT`, and the layout's version in the next word.
+/// The first word of a page.
 const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
+/// Version of the layout.
 const VERSION: u64 = 3;
 
-// Positions in words. The counters lie on a cache line of their own, apart from what never changes.
-const AT_MAGIC: usize = 0;
-const AT_VERSION: usize = 1;
-const AT_STORE: usize = 2;
-const AT_PENDING: usize = 16;
-const AT_DONE: usize = 17;
-/// Answers of processes that only read, which the store has not counted yet.
-const AT_ANSWERS: usize = 24;
-/// Number of waits for a commit, including those of killed processes. At 0 a commit need not wake anyone.
-const AT_WAITING: usize = 32;
+// Indexes of words in the page. The counters have their own cache line, apart from the constant words.
+const MAGIC_WORD: usize = 0;
+const VERSION_WORD: usize = 1;
+const STORE_ID_WORD: usize = 2;
+const PENDING_WORD: usize = 16;
+const DONE_WORD: usize = 17;
+/// The number of answers by processes that only read, which the store has not counted yet.
+const ANSWERS_WORD: usize = 24;
+/// The number of waits for a commit. Waits of killed processes remain counted. At 0, a commit need not wake anyone.
+const WAITING_WORD: usize = 32;
 
-/// Milliseconds between a reader's checks that the page still has its name.
+/// Interval in ms at which a reader checks that the page still has its name.
 pub const HOLDS_MS: u64 = 500;
-/// After this time all readers have noticed that a page lost its name. It includes the lag of their coarse clock.
+/// Time after which all readers have noticed that a page lost its name. Includes the lag of their coarse clocks.
 const NOTICE_TIME: Duration = Duration::from_millis(HOLDS_MS + 60);
 
-/// Longest wait for another process that makes a page.
+/// Maximum wait for another process that creates a page.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Returns the words that never change, each with its index.
+fn constant_words(store_id: u64) -> [(usize, u64); 3] {
+    [(MAGIC_WORD, MAGIC), (VERSION_WORD, VERSION), (STORE_ID_WORD, store_id)]
+}
 
 /// The version counters of a store, shared between processes.
 pub struct VersionPage {
@@ -47,16 +53,16 @@ pub struct VersionPage {
 }
 
 impl VersionPage {
-    /// Maps the page at `path`, and creates it if it is missing, or that of another store. Both counters of a new page are
-    /// 0, so call [`VersionPage::repair`] under the database's write lock.
+    /// Maps the page at `path`. Creates a page if there is none, or only one of another store. Both counters of a new
+    /// page are 0, so call [`VersionPage::repair`] under the database's write lock.
     ///
-    /// Other processes may still have a removed page mapped. A new page is created only after they have noticed the
-    /// removal. `fresh`: the store has no commit yet, so no process can have an older page mapped, and no wait is
+    /// Other processes may still have a removed page mapped, so this function waits until they have noticed the
+    /// removal. `is_fresh`: the store has no commit yet, so no process can have an older page mapped and no wait is
     /// needed.
     ///
     /// # Errors
     /// [`Status::Store`] if the file cannot be created or mapped.
-    pub fn open(path: &Path, store_id: u64, fresh: bool) -> Result<Self> {
+    pub fn open(path: &Path, store_id: u64, is_fresh: bool) -> Result<Self> {
         let failed = |error: io::Error| {
             Error::new(
                 Status::Store,
@@ -66,8 +72,8 @@ impl VersionPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        // The folder's lock prevents two processes from creating two pages, so look again under the lock. A file system
-        // without working locks has no reliable mappings either, so no page is created there.
+        // The folder's lock prevents two processes from creating two pages. Another process may have created one before
+        // this process got the lock. On a file system without locks, maps are unreliable too, so this function fails.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let _exclusive = FileLock::on_folder(folder, Deadline::after(CREATE_TIMEOUT), &|| false)
@@ -76,13 +82,13 @@ impl VersionPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        Self::make(path, store_id, fresh).map_err(failed)?;
+        Self::create(path, store_id, is_fresh).map_err(failed)?;
         Self::existing(path, store_id)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
 
-    /// Maps the page if it exists and is this store's.
+    /// Maps the page if it exists and belongs to this store.
     ///
     /// # Errors
     /// If the file cannot be mapped.
@@ -90,7 +96,7 @@ impl VersionPage {
         let file = match files::existing(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // A link, a pipe or a directory is replaced.
+            // A link, a pipe or a directory, which a new page will replace.
             Err(error) if files::is_in_the_way(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -100,21 +106,21 @@ impl VersionPage {
             Err(error) => return Err(error),
         };
         let words = page.words();
-        let is_own = [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)]
+        let is_of_store = constant_words(store_id)
             .into_iter()
-            .all(|(at, word)| words[at].load(Ordering::SeqCst) == word);
+            .all(|(index, word)| words[index].load(Ordering::SeqCst) == word);
         let file = Inode::of_open(&file)?;
-        Ok(is_own.then_some(Self { page, file }))
+        Ok(is_of_store.then_some(Self { page, file }))
     }
 
-    /// Makes a page, in place of whatever has its name.
-    fn make(path: &Path, store_id: u64, fresh: bool) -> io::Result<()> {
-        if !fresh {
+    /// Creates a page in place of any file with its name.
+    fn create(path: &Path, store_id: u64, is_fresh: bool) -> io::Result<()> {
+        if !is_fresh {
             Self::take_away(path, false)?;
         }
         let mut bytes = [0; PAGE];
-        for (at, word) in [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)] {
-            bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_ne_bytes());
+        for (index, word) in constant_words(store_id) {
+            bytes[index * 8..index * 8 + 8].copy_from_slice(&word.to_ne_bytes());
         }
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
         let mut file = files::fresh(&temporary)?;
@@ -125,96 +131,95 @@ impl VersionPage {
         written
     }
 
-    /// Removes the page's file. Returns after all other processes have noticed the removal, and query the database.
-    /// `unused`: nobody has it mapped if there is no file.
+    /// Removes the page's file. Returns after all other processes have noticed the removal, so that they query the
+    /// database. `is_unused`: if there is no file, no process has one mapped.
     ///
     /// # Errors
     /// If the file cannot be removed.
-    pub fn take_away(path: &Path, unused: bool) -> io::Result<()> {
-        // Remove it by path, because this must work without a free descriptor.
+    pub fn take_away(path: &Path, is_unused: bool) -> io::Result<()> {
+        // Removes the file by path, which needs no free descriptor.
         match fs::remove_file(path) {
-            // Anything else, such as a directory, cannot be mapped.
+            // A directory, for example, is ignored here, since it cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
-            Err(_) if unused => {}
+            Err(_) if is_unused => {}
             _ => wait_coarse(NOTICE_TIME),
         }
         Ok(())
     }
 
-    /// Returns whether the file at `path` is still this page. If not, new processes use another page. They miss commits
-    /// announced here, and this process misses theirs. Writers check this before each write, readers twice a second.
+    /// Returns whether the file at `path` is still this page. If not, other processes use another page, so that they do
+    /// not see commits announced here. Writers check this before each write, readers twice a second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         Inode::of(path) == Some(self.file)
     }
 
-    /// Adds answers for the next writer to store.
+    /// Adds to the number of answers, which the next writer moves to the store.
     pub fn count_answers(&self, answers: u64) {
-        self.page.words()[AT_ANSWERS].fetch_add(answers, Ordering::Relaxed);
+        self.page.words()[ANSWERS_WORD].fetch_add(answers, Ordering::Relaxed);
     }
 
-    /// The answers not stored yet.
+    /// Returns the number of answers that are not in the store yet.
     #[must_use]
     pub fn answers(&self) -> u64 {
-        self.page.words()[AT_ANSWERS].load(Ordering::Relaxed)
+        self.page.words()[ANSWERS_WORD].load(Ordering::Relaxed)
     }
 
-    /// Takes the answers and resets them to 0.
+    /// Returns the number of answers that are not in the store yet, and resets it to 0.
     #[must_use]
     pub fn take_answers(&self) -> u64 {
-        self.page.words()[AT_ANSWERS].swap(0, Ordering::Relaxed)
+        self.page.words()[ANSWERS_WORD].swap(0, Ordering::Relaxed)
     }
 
-    /// Announces transaction `sequence`. Call it before the commit, under the database's write lock.
+    /// As [`VersionCounters::begin`].
     pub fn begin(&self, sequence: u64) {
         self.counters().begin(sequence);
     }
 
-    /// Announces that the transaction is finished. Call it after the commit, before returning to the caller.
+    /// As [`VersionCounters::commit`]. Also wakes waiting processes.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
         self.wake();
     }
 
-    /// Sets the counters to the database's change sequence. Call it under the write lock, with no transaction under
-    /// way.
+    /// As [`VersionCounters::repair`]. Also wakes waiting processes.
     pub fn repair(&self, sequence: u64) {
         self.counters().repair(sequence);
         self.wake();
     }
 
-    /// Returns the value to wait on for the next commit. Read it before checking for commits.
+    /// Returns the value for [`VersionPage::wait`]. Call this function before checking for commits.
     #[must_use]
     pub fn done(&self) -> u64 {
-        self.page.words()[AT_DONE].load(Ordering::SeqCst)
+        self.page.words()[DONE_WORD].load(Ordering::SeqCst)
     }
 
-    /// Waits until a commit after [`VersionPage::done`], a signal, [`VersionPage::wake`] or the timeout. May return
-    /// early.
+    /// Waits for a commit after `done`, a signal, [`VersionPage::wake`] or the time-out. May return early.
     pub fn wait(&self, done: u64, timeout: Duration) {
-        let waiting = &self.page.words()[AT_WAITING];
-        // Count before the comparison in `wait`: a commit that sees no waiter has changed the value by then.
+        let waiting = &self.page.words()[WAITING_WORD];
+        // Before `SharedPage::wait` compares the value: a commit that sees no waiter has changed the value before.
         waiting.fetch_add(1, Ordering::SeqCst);
-        self.page.wait(AT_DONE, done, timeout);
+        self.page.wait(DONE_WORD, done, timeout);
         waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Wakes all waits, in all processes that have the page mapped.
+    /// Ends all waits in all processes that have the page mapped.
     pub fn wake(&self) {
-        if self.page.words()[AT_WAITING].load(Ordering::SeqCst) != 0 {
-            self.page.wake(AT_DONE);
+        if self.page.words()[WAITING_WORD].load(Ordering::SeqCst) != 0 {
+            self.page.wake(DONE_WORD);
         }
     }
 
-    /// The counters' state: a snapshot is current if it is [`PageState::Equal`] with the snapshot's sequence.
+    /// Returns the state of the counters. A snapshot is current if the state is [`PageState::Equal`] with its sequence.
     #[inline]
     #[must_use]
     pub fn state(&self) -> PageState {
         self.counters().state()
     }
 
+    /// Returns the counters in the page.
     fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
         let words = self.page.words();
-        VersionCounters::new(&words[AT_PENDING], &words[AT_DONE])
+        VersionCounters::new(&words[PENDING_WORD], &words[DONE_WORD])
     }
 }

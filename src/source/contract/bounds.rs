@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use crate::platform::deadline::Deadline;
 
-/// Limits of one call: a deadline and cancellation by the host.
+/// Limits of one call: its deadline, and cancellation by the host.
 #[derive(Clone, Copy)]
 pub struct Bounds<'a> {
-    /// When the call must have ended, retries and pauses included; without one the source's own time-outs hold.
+    /// When the call must end, including retries and pauses. Without a deadline, only the source's own time-outs apply.
     pub deadline: Deadline,
-    /// How long the source may be silent, where that is less than what it allows itself.
+    /// Maximum time without any data from the server, if less than the source's own time-out.
     pub silence: Option<Duration>,
-    /// How long failures may be retried, where that is less than what the source allows itself.
+    /// Maximum time for retries, if less than the source's own limit.
     pub retry_for: Option<Duration>,
-    /// Asked between pieces of work and during pauses; `true` ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
+    /// Called between pieces of work and during pauses; `true` ends the call with
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     pub aborted: &'a (dyn Fn() -> bool + Sync),
-    /// The number of the token that the call began with ([`Session::number`](crate::source::Session::number)); 0: the current one.
+    /// [`Session::number`](crate::source::Session::number) of the token to use; 0 for the current token.
     pub session: u64,
 }
 

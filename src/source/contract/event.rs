@@ -1,4 +1,4 @@
-//! Events pushed by a server. They are hints, never data: they say which items or libraries to fetch again.
+//! Events that a server sends. They are hints, never data: they name items or libraries to fetch again.
 
 /// A notification or webhook that a host received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub enum Event {
         section: Option<String>,
         /// Its rating key; empty if not given.
         rating_key: String,
-        /// Time of the change, for events that servers repeat: the same item with the same stamp is a repetition.
+        /// Time of the change, for events that servers repeat: a second event with the same item and stamp is a
+        /// repetition.
         stamp: Option<i64>,
     },
     /// An item was deleted.

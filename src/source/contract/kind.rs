@@ -16,8 +16,8 @@ pub struct Kind {
     pub empty_hint: &'static str,
     /// Prefix of public keys, before the item's rating key.
     pub key_prefix: &'static str,
-    /// Returns whether a text without control characters, of 1 to 255 bytes, can be a rating key. Rating keys become a
-    /// part of URLs, where several are separated by commas.
+    /// Returns whether a text can be a rating key. The text has 1 to 255 bytes and no control characters. A URL may
+    /// contain several rating keys, separated by commas.
     pub is_rating_key: fn(&str) -> bool,
     /// Parses the JSON of a notification or webhook; [`Status::InvalidArgument`] if it is invalid.
     pub read_events: fn(&[u8]) -> Result<Notification>,
@@ -28,7 +28,7 @@ pub struct Kind {
 /// A server as seen by one user. Content of one view must not be shown in another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The server's location, such as its URL: always the same text for the same server.
+    /// The server's location, such as its URL. A server always has the same location.
     pub place: String,
     /// The user.
     pub viewer: Viewer,
@@ -39,20 +39,20 @@ pub struct View {
 pub enum Viewer {
     /// A user named by the host; tokens may change.
     Named(String),
-    /// The owner of the current token; without a token everyone sees the same.
+    /// The user of the current token. Without tokens, all users have the same view.
     Holder,
-    /// A reader of the server's own files, who sees everything, whatever the token.
+    /// A reader of the server's own files, who sees everything with any token.
     Reader,
 }
 
 impl Kind {
-    /// Creates the error for an unsupported operation. Ends with the companion option that adds it, or with `alone` if
-    /// there is none.
+    /// Creates the error for an operation that this kind of source does not support. The message ends with the option
+    /// that adds the operation, or with `remedy` if there is none.
     #[must_use]
-    pub fn unsupported(&self, what: &str, alone: &str) -> Error {
+    pub fn unsupported(&self, problem: &str, remedy: &str) -> Error {
         Error::new(
             Status::Unsupported,
-            format!("{} {what}: {}", self.name, self.companion.unwrap_or(alone)),
+            format!("{} {problem}: {}", self.name, self.companion.unwrap_or(remedy)),
         )
     }
 
@@ -62,26 +62,26 @@ impl Kind {
         format!("{}{rating_key}", self.key_prefix)
     }
 
-    /// Extracts the rating key from a public key; a bare rating key is returned as it is.
+    /// Extracts the rating key from a public key. Returns a bare rating key unchanged.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for other texts, and for more than [`LONGEST_KEY`] bytes.
     pub fn rating_key<'k>(&self, key: &'k str) -> Result<&'k str> {
         let rating_key = key.strip_prefix(self.key_prefix).unwrap_or(key);
-        let is_text = (1..=LONGEST_KEY).contains(&rating_key.len()) && !rating_key.contains(char::is_control);
-        if is_text && (self.is_rating_key)(rating_key) {
+        let is_allowed = (1..=LONGEST_KEY).contains(&rating_key.len()) && !rating_key.contains(char::is_control);
+        if is_allowed && (self.is_rating_key)(rating_key) {
             return Ok(rating_key);
         }
-        let mut begin: String = key.chars().take(32).collect();
-        if begin.len() < key.len() {
-            begin.push('\u{2026}');
+        let mut shown: String = key.chars().take(32).collect();
+        if shown.len() < key.len() {
+            shown.push('\u{2026}');
         }
         Err(Error::new(
             Status::InvalidArgument,
             format!(
-                "'{}' is not the key of an item: give '{}' and its rating key, or the rating key alone, of \
-                 {LONGEST_KEY} bytes at most, one key each",
-                begin.escape_debug(),
+                "'{}' is not the key of an item: give one rating key of at most {LONGEST_KEY} bytes, alone or after \
+                 '{}'",
+                shown.escape_debug(),
                 self.key_prefix
             ),
         ))

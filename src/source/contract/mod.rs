@@ -37,7 +37,7 @@ pub struct Abilities {
     pub events: bool,
     /// [`Source::edit`] is supported.
     pub edits: bool,
-    /// Reads cause no network request, so polling intervals and back-off are unnecessary, and [`Source::has_moved`]
+    /// Reads send no network request, so polling intervals and back-off are unnecessary, and [`Source::has_moved`]
     /// detects changes cheaply.
     pub local: bool,
 }
@@ -45,23 +45,23 @@ pub struct Abilities {
 /// Whether an interrupted listing can be resumed, perhaps in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// No: it starts from the beginning.
+    /// No: the listing starts from the beginning.
     Never,
-    /// Positions are row numbers, which shift when items are added or removed: on resuming, some rows are read again
-    /// and compared.
+    /// Positions are row numbers, which shift when items are added or removed. A resumed listing reads some rows again
+    /// and compares them.
     ByRow,
-    /// Positions are stable, whatever items are added or removed.
+    /// Positions are stable when items are added or removed.
     ByPosition,
 }
 
 /// How completely a source reports changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delta {
-    /// No changes: a library that changed is listed.
+    /// It reports none: each changed library needs a full listing.
     None,
-    /// Most additions and removals: a full listing is due from time to time.
+    /// It reports most additions and removals: a full listing is due from time to time.
     Mostly,
-    /// All changes: a library is never listed again for its age.
+    /// It reports all changes: an old listing needs no replacement.
     Complete,
 }
 
@@ -83,17 +83,16 @@ pub struct PageRequest<'a> {
 pub struct PageEnd {
     /// Number of rows that the server returned, including unusable ones.
     pub rows: u64,
-    /// Rows of the whole partition; `None` when the server does not say.
+    /// Number of rows in the whole partition; `None` if the server does not report it.
     pub total: Option<u64>,
-    /// Position of the next page; `None` after the last. Positions must increase, and only the last page may be empty:
-    /// otherwise the listing would not end, and fails. The page's own position means that the server announced more
-    /// rows and returned none.
+    /// Position of the next page; `None` after the last page. Positions must increase: a page that returns its own
+    /// position makes the listing fail. It means that the server announced more rows and returned none.
     pub next: Option<u64>,
-    /// The rows are not those requested: the listing must start from the beginning.
+    /// The server returned other rows than requested: the listing must start from the beginning.
     pub moved: bool,
 }
 
-/// The indexed items of a library, which a source compares with its own to find changes.
+/// The indexed items of a library. A source compares them with its own items to find changes.
 pub trait KnownItems {
     /// The library version of the last listing or delta.
     fn since(&self) -> &str;
@@ -137,8 +136,8 @@ pub trait KnownItems {
     /// Those of the store.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
-    /// Returns whether the index would accept a shrinkage to `items` items without a second listing. If not, finding
-    /// out which ones are gone is useless.
+    /// Returns whether the index accepts a shrinkage to `items` items without a second listing. If not, the source need
+    /// not find out which items are gone.
     ///
     /// # Errors
     /// Those of the store.
@@ -160,11 +159,11 @@ pub enum SourceChanges {
 /// The path to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedPath<'a> {
-    /// The host's spelling, then that of each matching mapping.
+    /// The path as the host gave it, then as each matching mapping translates it.
     pub spellings: &'a [Vec<u8>],
-    /// The last component.
+    /// The file name: the last component of the path.
     pub name: &'a str,
-    /// The likely title in the file name.
+    /// The title that the file name seems to contain.
     pub title: Option<&'a str>,
 }
 
@@ -193,13 +192,15 @@ pub trait Source: Send + Sync {
     /// Returns the capabilities.
     fn abilities(&self) -> Abilities;
 
-    /// Returns the condition under which this source may be used, as text that names everything it depends on; `None`
-    /// without one. Read before each sync job. That it holds is kept in the store for a day.
+    /// Returns the condition under which this source may be used, as a text that names everything the condition depends
+    /// on. Returns `None` if there is no condition.
+    ///
+    /// Each sync job reads the condition. The store remembers for a day that a condition was met.
     fn precondition(&self) -> Option<String> {
         None
     }
 
-    /// Checks the precondition. One that does not hold is an error with the remedy.
+    /// Checks the precondition. Returns an error with a remedy if it is not met.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -221,23 +222,24 @@ pub trait Source: Send + Sync {
         self.server(bounds)
     }
 
-    /// Prefetch hint: the caller looks for this path next, and knows no library yet. [`Source::libraries`] may search
-    /// for it at the same time, and [`Source::find_path`] then returns the result.
+    /// Announces that the caller, which knows no library yet, will search for this path. The next [`Source::libraries`]
+    /// may already search for it, and [`Source::find_path`] then returns the result.
     fn prefetch_path(&self, _spellings: &[Vec<u8>]) {}
 
-    /// Returns the libraries that the user may see, each with its current version: the probe.
+    /// The probe: returns the libraries that the user may see, each with its current change token.
     ///
     /// # Errors
     /// As [`Source::server`].
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
 
-    /// Returns whether the source may have changed since this library version, without reading its content. Called
-    /// before each answer if the source is [`Abilities::local`], so it must be cheap.
+    /// Returns whether the source may have changed since this change token, without reading its content. Called before
+    /// each answer if the source is [`Abilities::local`], so this function must be fast.
     fn has_moved(&self, _token: &str) -> bool {
         false
     }
 
-    /// Number of partitions of a library's listing, which are fetched one after the other. Constant for a library.
+    /// Returns the number of partitions of a library's listing, which are fetched one after the other. Constant for a
+    /// library.
     fn partitions(&self, _library: &Library) -> usize {
         1
     }
@@ -245,39 +247,40 @@ pub trait Source: Send + Sync {
     /// Adds the rows of one page to `items`.
     ///
     /// Items without a rating key are counted but left out; items without files are included. If the call fails midway,
-    /// the items added so far are valid. Following [`PageEnd::next`] from position 0 through all partitions gives each
-    /// item once.
+    /// the items added so far are valid. Following [`PageEnd::next`] from position 0 through all partitions returns
+    /// each item once.
     ///
     /// # Errors
-    /// As [`Source::server`]; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if the server has no such library.
+    /// As [`Source::server`]; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if the server has no such
+    /// library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
-    /// Finds the changes of a library since `known`, as completely as [`Abilities::changes`] says: adds new items to
-    /// `known`, and returns those gone.
+    /// Finds the changes of a library since [`KnownItems::since`], as completely as [`Abilities::changes`] says: adds
+    /// new items to `index` and returns the keys of removed ones.
     ///
     /// # Errors
-    /// As [`Source::server`]; those of `known`.
-    fn changes(&self, _library: &Library, _known: &dyn KnownItems, _bounds: Bounds<'_>) -> Result<SourceChanges> {
+    /// As [`Source::server`]; those of `index`.
+    fn changes(&self, _library: &Library, _index: &dyn KnownItems, _bounds: Bounds<'_>) -> Result<SourceChanges> {
         Ok(SourceChanges::Unknown)
     }
 
-    /// Passes items that may have this path to `is_it`, in batches, until it returns `true`. Returns whether it did.
-    /// The items are valid, but finding none proves nothing.
+    /// Passes items that may have this path to `accept`, in batches, until `accept` returns `true`. Returns whether it
+    /// did. The search is incomplete: the server may have an item that it does not find.
     ///
     /// # Errors
-    /// As [`Source::server`]; those of `is_it`.
+    /// As [`Source::server`]; those of `accept`.
     fn find_path(
         &self,
         _library: &Library,
         _wanted: &WantedPath<'_>,
         _bounds: Bounds<'_>,
-        _is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        _accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         Ok(false)
     }
 
-    /// Returns all items with a file below one of these folders, which end in a separator. `None` if unsupported or if
-    /// there are more than `most` files.
+    /// Returns all items with a file below one of these folders, which end in a separator. Returns `None` if the source
+    /// does not support this or there are more than `max_files` files.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -285,61 +288,62 @@ pub trait Source: Send + Sync {
         &self,
         _library: &Library,
         _folders: &[Vec<u8>],
-        _most: usize,
+        _max_files: usize,
         _bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
         Ok(None)
     }
 
-    /// Returns the items with these rating keys, of any library and in any order; missing ones are left out.
+    /// Returns the items with these rating keys, from all libraries and in any order. Leaves out keys without an item.
     ///
     /// # Errors
-    /// As [`Source::server`]; that no item exists is no error.
+    /// As [`Source::server`].
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>>;
 
     /// Edits many items in one request.
     ///
     /// # Errors
-    /// As [`Source::server`]. After an error behind the connection, the edit may have been applied.
+    /// As [`Source::server`]. If the connection failed after the request was sent, the server may have applied the
+    /// edit.
     fn edit(&self, _request: &EditRequest<'_>, _bounds: Bounds<'_>) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
     }
 
-    /// Receives events until one side ends the stream: [`Event::Connected`] comes first, and `sink` ends it by
-    /// returning `false`. Never retries.
+    /// Receives events, [`Event::Connected`] first, until the server ends the stream or `sink` returns `false`. Never
+    /// retries.
     ///
     /// # Errors
-    /// As [`Source::server`]; the end of the stream by the server or by [`Source::interrupt_events`] is no error.
+    /// As [`Source::server`]. Succeeds when the server or [`Source::interrupt_events`] ends the stream.
     fn events(&self, _bounds: Bounds<'_>, _sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source sends no events"))
     }
 
-    /// Ends [`Source::events`] at once, and nothing else. The caller must set `aborted` of its bounds first.
+    /// Ends [`Source::events`] immediately, and nothing else. The caller must set `aborted` of its bounds first.
     fn interrupt_events(&self) {}
 
-    /// The tokens of the server, which the host may replace; `None` if the source uses none.
+    /// Returns the tokens for the server, which the host may replace. Returns `None` if the source uses no tokens.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         None
     }
 
-    /// Called before a fork: takes the locks that another thread may hold at that moment, since the child would find
-    /// them locked for ever.
+    /// Called before a fork: takes all locks. If another thread held one during the fork, it would stay locked in the
+    /// child for ever.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
 
-    /// Forgets open connections without using them: after a fork, the child must not share them. The default is for a
-    /// source without connections.
+    /// Called in the child after a fork: drops open connections without using them, since the parent uses them. The
+    /// default is for a source without connections.
     fn after_fork(&self) {}
 
-    /// Interrupts operations that overrun their bounds without checking them. Called repeatedly by a thread that waits
-    /// for a call.
+    /// Interrupts operations that exceed their bounds because they cannot check them. A thread that waits for a call
+    /// calls this function repeatedly.
     fn interrupt_overrun(&self) {}
 
     /// Interrupts all waiting inside this source, for a caller that must not wait for time-outs.
     ///
-    /// Calls whose bounds are aborted end with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). Others lose their connection:
-    /// requests without a reply are sent again, a partly received page fails as incomplete. Only name resolution and
-    /// connecting are not interrupted.
+    /// Calls whose bounds are aborted end with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). Other calls lose
+    /// their connection: they repeat requests without a reply, and fail if they had received a part of a page. Only
+    /// name resolution and connecting continue.
     fn interrupt(&self) {}
 }

@@ -1,5 +1,5 @@
-//! The tokens of an open index. The host may replace the token; running calls keep the one that they started with, so
-//! that content visible to one token is never stored for another user.
+//! The tokens of an open index. The host may replace the token. A running call keeps the token that it started with, so
+//! that plexindex never stores one user's content for another user.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::model::{Claims, Token};
 use crate::platform::mutex::lock;
 
-/// A token, from when it was set until it is replaced and unused.
+/// A token, from the moment when the host sets it until the host has replaced it and no call uses it.
 pub struct Session {
     number: u64,
     pub token: Option<Token>,
     pub(crate) claims: Option<Claims>,
-    given_ms: OnceLock<i64>,
-    /// Whether the server refused it when it was last asked.
+    first_used_ms: OnceLock<i64>,
+    /// Whether the server rejected the token in the last request that used it.
     is_refused: AtomicBool,
 }
 
@@ -24,11 +24,11 @@ pub struct Tokens(pub Mutex<State>);
 /// The current token and those still in use.
 pub struct State {
     current: Arc<Session>,
-    /// Replaced tokens that are still in use.
+    /// Replaced tokens that calls may still use.
     replaced: Vec<Weak<Session>>,
-    /// Number of the first token of the current view.
+    /// Number of the first token with the current view: all tokens since then have this view.
     view_since: u64,
-    /// Number of the first token of the current user, as far as the host declared it.
+    /// Number of the first token of the current user: the host declared that all tokens since then are this user's.
     user_since: u64,
 }
 
@@ -44,29 +44,28 @@ pub enum TokenOwner {
 impl Session {
     fn new(number: u64, token: Option<Token>) -> Arc<Self> {
         let claims = token.as_ref().and_then(Token::claims);
-        let given_ms = OnceLock::new();
         Arc::new(Self {
             number,
             token,
             claims,
-            given_ms,
+            first_used_ms: OnceLock::new(),
             is_refused: AtomicBool::new(false),
         })
     }
 
-    /// Number of the token within its index, from 1.
+    /// Number of the token, counted from 1 since the index was opened.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Time of its first use, Unix ms; the first call sets it to `now`.
+    /// Time of the first use in Unix ms; the first call sets it to `now`.
     #[must_use]
-    pub fn given_ms(&self, now: impl FnOnce() -> i64) -> i64 {
-        *self.given_ms.get_or_init(now)
+    pub fn first_used_ms(&self, now: impl FnOnce() -> i64) -> i64 {
+        *self.first_used_ms.get_or_init(now)
     }
 
-    /// Whether the server refused the token when it was last asked.
+    /// Returns whether the server rejected the token in the last request that used it.
     pub(crate) fn is_refused(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed)
     }
@@ -94,7 +93,8 @@ impl Tokens {
         Arc::clone(&lock(&self.0).current)
     }
 
-    /// Returns the token with this number while it is in use; 0 is the current one.
+    /// Returns the token with this number, or the current one for 0. Returns `None` for a token that is no longer in
+    /// use.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
@@ -102,34 +102,34 @@ impl Tokens {
             return Some(Arc::clone(&state.current));
         }
         let mut replaced = state.replaced.iter().filter_map(Weak::upgrade);
-        replaced.find(|one| one.number == number)
+        replaced.find(|session| session.number == number)
     }
 
-    /// Returns the text with all tokens in use replaced.
+    /// Returns the text with `***` in place of all tokens that are in use.
     #[must_use]
-    pub fn scrubbed(&self, text: &str) -> String {
+    pub fn scrub(&self, text: &str) -> String {
         let state = lock(&self.0);
         let replaced = state.replaced.iter().filter_map(Weak::upgrade);
         let sessions: Vec<_> = replaced.chain([Arc::clone(&state.current)]).collect();
-        drop(state); // each call takes it
-        // All at once: one token may be the beginning of another.
+        drop(state); // every call needs this lock, and scrubbing takes long
+        // Scrubs all tokens together, since one token may be the beginning of another.
         let tokens: Vec<&Token> = sessions.iter().filter_map(|session| session.token.as_ref()).collect();
         Token::scrub(&tokens, text)
     }
 
     /// Returns the current token if it has the same view as the token with this number.
     #[must_use]
-    pub fn current_for(&self, number: u64) -> Option<Arc<Session>> {
+    pub fn current_with_view_of(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
         (number >= state.view_since).then(|| Arc::clone(&state.current))
     }
 
-    /// Returns the current number, and whether the host declared that this token has the view of the token with number
-    /// `number`.
+    /// Returns the number of the current token, and whether the token with number `earlier` has the same view or, as
+    /// the host declared, the same user.
     #[must_use]
-    pub fn current_after(&self, number: u64) -> (u64, bool) {
+    pub fn compare_current(&self, earlier: u64) -> (u64, bool) {
         let state = lock(&self.0);
-        (state.current.number, number >= state.user_since.min(state.view_since))
+        (state.current.number, earlier >= state.user_since.min(state.view_since))
     }
 
     /// Replaces the token. `same_view`: the view does not depend on the token.
@@ -139,13 +139,13 @@ impl Tokens {
         if !same_view {
             state.view_since = next.number;
         }
-        // A token set while the host callback ran may be any user's.
+        // `SameAs` an earlier token is no proof: another thread replaced the token while the host's callback ran.
         if owner != TokenOwner::SameAs(state.current.number) {
             state.user_since = next.number;
         }
-        let before = std::mem::replace(&mut state.current, next);
-        state.replaced.retain(|one| one.strong_count() > 0);
-        state.replaced.push(Arc::downgrade(&before));
+        let previous = std::mem::replace(&mut state.current, next);
+        state.replaced.retain(|session| session.strong_count() > 0);
+        state.replaced.push(Arc::downgrade(&previous));
     }
 }
 

@@ -9,19 +9,19 @@ fn a_replaced_token_lives_while_it_is_used() {
     assert_eq!(text(tokens.get(first.number())).as_deref(), Some("the-first-one"));
     assert_eq!(text(tokens.get(0)).as_deref(), Some("the-second-one"));
     let echo = "the-first-one or the-second-one".to_owned();
-    assert_eq!(tokens.scrubbed(&echo), "*** or ***");
-    assert!(tokens.current_for(first.number()).is_none(), "of another view");
+    assert_eq!(tokens.scrub(&echo), "*** or ***");
+    assert!(tokens.current_with_view_of(first.number()).is_none(), "of another view");
     let number = first.number();
     drop(first);
     assert!(tokens.get(number).is_none());
     assert_eq!(
-        tokens.scrubbed(&echo),
+        tokens.scrub(&echo),
         "the-first-one or ***",
         "nothing can echo it any more"
     );
     let second = tokens.current();
     tokens.replace(None, TokenOwner::Any, true);
-    let third = tokens.current_for(second.number()).expect("of the same view");
+    let third = tokens.current_with_view_of(second.number()).expect("of the same view");
     assert!(third.token.is_none());
 }
 
@@ -32,21 +32,21 @@ fn a_renewed_token_belongs_to_the_user_of_the_earlier_one() {
         tokens.replace(Token::new(text), owner, false);
         tokens.current().number()
     };
-    assert_eq!(tokens.current_after(1), (1, true));
+    assert_eq!(tokens.compare_current(1), (1, true));
     assert_eq!(set("two", TokenOwner::SameAs(1)), 2);
     assert_eq!(set("three", TokenOwner::SameAs(2)), 3);
-    assert_eq!([1, 2, 3].map(|number| tokens.current_after(number).1), [true; 3]);
+    assert_eq!([1, 2, 3].map(|number| tokens.compare_current(number).1), [true; 3]);
     assert_eq!(set("another thread's", TokenOwner::Any), 4);
     assert_eq!(set("renewed in the meantime", TokenOwner::SameAs(3)), 5);
     assert_eq!(
-        [3, 4, 5].map(|number| tokens.current_after(number).1),
+        [3, 4, 5].map(|number| tokens.compare_current(number).1),
         [false, false, true]
     );
     assert_eq!(set("renewed", TokenOwner::SameAs(5)), 6);
-    assert_eq!([4, 5].map(|number| tokens.current_after(number).1), [false, true]);
+    assert_eq!([4, 5].map(|number| tokens.compare_current(number).1), [false, true]);
     tokens.replace(None, TokenOwner::Any, true);
     assert_eq!(
-        [5, 6].map(|number| tokens.current_after(number)),
+        [5, 6].map(|number| tokens.compare_current(number)),
         [(7, false), (7, true)]
     );
 }

@@ -9,26 +9,26 @@ use rusqlite::{Connection, params};
 use crate::model::{Item, ItemType};
 
 use super::super::plex::push_unique;
-use super::cells::{number, numbers, small_number, text};
+use super::cells::{for_each_integer, integer, integer_32, text};
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Number of rows read at once.
+/// Number of rows per query.
 const BATCH: usize = 256;
 
-/// The first ?4 rows of library ?1 with ids above ?2 up to ?3.
-const ROWS: &str = "SELECT id, metadata_type, deleted_at, title, guid, year, [index], absolute_index, parent_id \
+/// Selects the first ?4 rows of library ?1 with ids above ?2 and up to ?3.
+const SELECT_ROWS: &str = "SELECT id, metadata_type, deleted_at, title, guid, year, [index], absolute_index, parent_id \
      FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4";
 
-/// Files of all versions, including optimized ones, which belong to the item too. Remote versions have no file.
-const FILES: &str = "SELECT i.id, p.file FROM metadata_items i CROSS JOIN media_items m ON m.metadata_item_id = i.id \
-     CROSS JOIN media_parts p ON p.media_item_id = m.id WHERE i.library_section_id = ?1 AND i.id > ?2 AND i.id <= ?3 \
-     AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY i.id, m.id, p.id";
+/// Selects the files of all versions of items, including optimized versions. Remote versions have no file.
+const SELECT_FILES: &str = "SELECT i.id, p.file FROM metadata_items i CROSS JOIN media_items m ON m.metadata_item_id \
+     = i.id CROSS JOIN media_parts p ON p.media_item_id = m.id WHERE i.library_section_id = ?1 AND i.id > ?2 AND i.id \
+     <= ?3 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY i.id, m.id, p.id";
 
-/// External ids are tags of type 314.
-const EXTERNAL_IDS: &str = "SELECT i.id, t.tag FROM metadata_items i CROSS JOIN taggings g ON g.metadata_item_id = i.id \
-     CROSS JOIN tags t ON t.id = g.tag_id WHERE i.library_section_id = ?1 AND i.id > ?2 AND i.id <= ?3 \
-     AND +t.tag_type = 314 ORDER BY i.id, g.id";
+/// Selects the external ids of items, which Plex stores as tags of type 314.
+const SELECT_EXTERNAL_IDS: &str = "SELECT i.id, t.tag FROM metadata_items i CROSS JOIN taggings g ON \
+     g.metadata_item_id = i.id CROSS JOIN tags t ON t.id = g.tag_id WHERE i.library_section_id = ?1 AND i.id > ?2 AND \
+     i.id <= ?3 AND +t.tag_type = 314 ORDER BY i.id, g.id";
 
 /// Reads items of one library during a slice.
 pub struct ItemReader<'c> {
@@ -41,16 +41,25 @@ pub struct ItemReader<'c> {
 
 /// A season or album, or a show or artist.
 struct Parent {
+    /// Number of a season; -1 without one.
     index: i32,
     title: String,
     guid: String,
-    grandparent: Option<i64>,
+    /// Id of a season's show or an album's artist.
+    grandparent_id: Option<i64>,
 }
 
-/// The title of a season. Most seasons have none in the database; the server then names them by number.
-fn season_title(of: ItemType, season: &Parent) -> String {
+/// The counts of a library's items.
+pub struct ItemCounts {
+    pub with_trash: u64,
+    pub without_trash: u64,
+}
+
+/// Returns the title of an item's season or album. Most seasons have no title in the database; the server then makes
+/// one from the number.
+fn season_title(item_type: ItemType, season: &Parent) -> String {
     match season.index {
-        _ if of != ItemType::Episode || !season.title.is_empty() => season.title.clone(),
+        _ if item_type != ItemType::Episode || !season.title.is_empty() => season.title.clone(),
         0 => "Specials".to_owned(),
         number @ 1.. => format!("Season {number}"),
         _ => String::new(),
@@ -58,8 +67,9 @@ fn season_title(of: ItemType, season: &Parent) -> String {
 }
 
 impl<'c> ItemReader<'c> {
+    /// Creates a reader for the items of these types.
     pub fn new(connection: &'c Connection, section: i64, types: &'c [ItemType]) -> Self {
-        // A library of unknown kind is listed without a type filter.
+        // `Other` means a library of an unknown kind, whose items have any of these types.
         let types = if types == [ItemType::Other] {
             &[
                 ItemType::Movie,
@@ -79,50 +89,58 @@ impl<'c> ItemReader<'c> {
         }
     }
 
-    fn types(&self) -> String {
+    /// Returns the type numbers as an SQL list.
+    fn sql_types(&self) -> String {
         let types: Vec<String> = self.types.iter().map(|kind| kind.number().to_string()).collect();
         types.join(", ")
     }
 
-    /// Reads items with ids above `after` in ascending order, in batches, until there are `most` or `enough` returns
-    /// `true`. Returns whether the end was reached.
-    pub fn after(
+    /// Reads items with ids above `after_id` in ascending order, in batches, until `items` has `max_items` or
+    /// `is_enough` returns `true` for the number of items. Returns whether the library has no more items.
+    pub fn read_after(
         &mut self,
-        mut after: i64,
-        most: usize,
+        mut after_id: i64,
+        max_items: usize,
         items: &mut Vec<(i64, Item)>,
-        enough: &mut dyn FnMut(usize) -> bool,
+        is_enough: &mut dyn FnMut(usize) -> bool,
     ) -> Sql<bool> {
         loop {
-            let some = BATCH.min(most.saturating_sub(items.len()).max(1));
-            match self.read(after, i64::MAX, some, items)? {
-                Some(last) => after = last,
+            let batch = BATCH.min(max_items.saturating_sub(items.len()).max(1));
+            match self.read_rows(after_id, i64::MAX, batch, items)? {
+                Some(last_id) => after_id = last_id,
                 None => return Ok(true),
             }
-            if items.len() >= most || enough(items.len()) {
+            if items.len() >= max_items || is_enough(items.len()) {
                 return Ok(false);
             }
         }
     }
 
     /// Returns the item with this id, if it is a leaf of this library and not in the trash.
-    pub fn one(&mut self, id: i64) -> Sql<Option<Item>> {
-        let mut found = Vec::new();
-        self.read(id.saturating_sub(1), id, 1, &mut found)?;
-        Ok(found.pop().map(|(_, item)| item))
+    pub fn read_item(&mut self, id: i64) -> Sql<Option<Item>> {
+        let mut items = Vec::new();
+        self.read_rows(id.saturating_sub(1), id, 1, &mut items)?;
+        Ok(items.pop().map(|(_, item)| item))
     }
 
-    /// Adds the items among the first `most` rows with ids above `after`, up to `end`. Returns the last row's id;
-    /// `None` without rows.
-    fn read(&mut self, after: i64, end: i64, most: usize, items: &mut Vec<(i64, Item)>) -> Sql<Option<i64>> {
-        let (connection, section, begun) = (self.connection, self.section, items.len());
-        let mut last = None;
-        let mut statement = connection.prepare_cached(ROWS)?;
-        let mut rows = statement.query(params![section, after, end, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    /// Reads the first `max_rows` rows with ids above `after_id` and up to `end_id`, and adds those that are items of
+    /// the wanted types to `items`. Returns the id of the last row, or `None` without rows.
+    fn read_rows(
+        &mut self,
+        after_id: i64,
+        end_id: i64,
+        max_rows: usize,
+        items: &mut Vec<(i64, Item)>,
+    ) -> Sql<Option<i64>> {
+        let (connection, section, items_before) = (self.connection, self.section, items.len());
+        let mut last_id = None;
+        let mut statement = connection.prepare_cached(SELECT_ROWS)?;
+        let max_rows = i64::try_from(max_rows).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![section, after_id, end_id, max_rows])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            last = Some(id);
-            let kind = number(row, 1)?.and_then(|kind| u8::try_from(kind).ok());
+            last_id = Some(id);
+            let kind = integer(row, 1)?.and_then(|kind| u8::try_from(kind).ok());
             let kind = ItemType::from_number(kind.unwrap_or(0));
             if !self.types.contains(&kind) || row.get_ref(2)? != ValueRef::Null {
                 continue;
@@ -132,76 +150,81 @@ impl<'c> ItemReader<'c> {
                 kind,
                 title: text(row, 3)?.unwrap_or_default(),
                 guid: text(row, 4)?.unwrap_or_default(),
-                year: small_number(row, 5)?.unwrap_or(0),
+                year: integer_32(row, 5)?.unwrap_or(0),
                 season: -1,
                 episode: -1,
                 ..Item::default()
             };
             // A photo's index in its album is not an episode number.
             if matches!(kind, ItemType::Episode | ItemType::Track) {
-                item.episode = small_number(row, 6)?.unwrap_or(-1);
-                self.set_parents(&mut item, number(row, 8)?)?;
+                item.episode = integer_32(row, 6)?.unwrap_or(-1);
+                self.set_parents(&mut item, integer(row, 8)?)?;
             }
             // For a track, this column is the disc.
             if kind == ItemType::Track
-                && let Some(disc) = small_number(row, 7)?
+                && let Some(disc) = integer_32(row, 7)?
             {
                 item.season = disc;
             }
             items.push((id, item));
         }
-        if let Some(last) = last {
-            let range = [section, after, last];
-            attach(connection, FILES, range, &mut items[begun..], |item| &mut item.parts)?;
-            attach(connection, EXTERNAL_IDS, range, &mut items[begun..], |item| {
+        if let Some(last_id) = last_id {
+            let range = [section, after_id, last_id];
+            let new_items = &mut items[items_before..];
+            add_texts(connection, SELECT_FILES, range, new_items, |item| &mut item.parts)?;
+            add_texts(connection, SELECT_EXTERNAL_IDS, range, new_items, |item| {
                 &mut item.guids
             })?;
         }
-        Ok(last)
+        Ok(last_id)
     }
 
     /// Returns the item with the highest id.
-    pub fn last(&mut self) -> Sql<Option<Item>> {
+    pub fn last_item(&mut self) -> Sql<Option<Item>> {
         let sql = format!(
             "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND +metadata_type IN ({}) \
              AND +deleted_at IS NULL ORDER BY id DESC LIMIT 1",
-            self.types()
+            self.sql_types()
         );
-        let mut last = None;
-        numbers(self.connection, &sql, &[self.section], &mut |id| last = Some(id))?;
-        last.map_or(Ok(None), |id| self.one(id))
+        let mut last_id = None;
+        for_each_integer(self.connection, &sql, &[self.section], &mut |id| last_id = Some(id))?;
+        last_id.map_or(Ok(None), |id| self.read_item(id))
     }
 
-    /// Counts the items with ids up to `last`: including those in the trash, and excluding them.
-    pub fn counts(&self, last: i64) -> Sql<(u64, u64)> {
+    /// Counts the items with ids up to `last_id`.
+    pub fn count_items(&self, last_id: i64) -> Sql<ItemCounts> {
         let count = |sql: &str| {
-            let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-            self.connection.query_row(sql, [self.section, last], count)
+            let read_count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+            self.connection.query_row(sql, [self.section, last_id], read_count)
         };
-        // Uses the index on library and type.
+        // `+id` makes SQLite use the index on library and type.
         let all = count(&format!(
             "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND +id <= ?2 AND metadata_type IN ({})",
-            self.types()
+            self.sql_types()
         ))?;
-        // The trash is small and has its own index, which is used if only ids are read.
+        // The trash is small and has its own index, which SQLite uses for a query that reads only ids.
         let trashed = count(&format!(
             "SELECT count(*) FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
-             WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.id <= ?2 AND +i.metadata_type IN ({})",
-            self.types()
+             WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.id <= ?2 AND +i.metadata_type IN \
+             ({})",
+            self.sql_types()
         ))?;
-        Ok((all.cast_unsigned(), all.saturating_sub(trashed).cast_unsigned()))
+        Ok(ItemCounts {
+            with_trash: all.cast_unsigned(),
+            without_trash: all.saturating_sub(trashed).cast_unsigned(),
+        })
     }
 
-    /// Sets the fields of the season and show, or album and artist.
-    fn set_parents(&mut self, item: &mut Item, parent: Option<i64>) -> Sql<()> {
-        let Some(id) = parent else { return Ok(()) };
-        let season = self.parent(id)?;
+    /// Sets the item's fields about its season and show, or its album and artist.
+    fn set_parents(&mut self, item: &mut Item, parent_id: Option<i64>) -> Sql<()> {
+        let Some(id) = parent_id else { return Ok(()) };
+        let season = self.read_parent(id)?;
         item.season = season.index;
         item.season_rating_key = id.to_string();
         item.season_title = season_title(item.kind, &season);
         item.season_guid.clone_from(&season.guid);
-        if let Some(id) = season.grandparent {
-            let show = self.parent(id)?;
+        if let Some(id) = season.grandparent_id {
+            let show = self.read_parent(id)?;
             item.show_rating_key = id.to_string();
             item.show_title.clone_from(&show.title);
             item.show_guid.clone_from(&show.guid);
@@ -209,23 +232,24 @@ impl<'c> ItemReader<'c> {
         Ok(())
     }
 
-    fn parent(&mut self, id: i64) -> Sql<Rc<Parent>> {
-        if let Some(known) = self.parents.get(&id) {
-            return Ok(Rc::clone(known));
+    /// Returns the season, album, show or artist with this id, read once per reader. A missing row is an empty parent.
+    fn read_parent(&mut self, id: i64) -> Sql<Rc<Parent>> {
+        if let Some(cached) = self.parents.get(&id) {
+            return Ok(Rc::clone(cached));
         }
         let mut parent = Parent {
             index: -1,
             title: String::new(),
             guid: String::new(),
-            grandparent: None,
+            grandparent_id: None,
         };
         let mut statement = self
             .connection
             .prepare_cached("SELECT [index], parent_id, title, guid FROM metadata_items WHERE id = ?1")?;
         let mut rows = statement.query([id])?;
         if let Some(row) = rows.next()? {
-            parent.index = small_number(row, 0)?.unwrap_or(-1);
-            parent.grandparent = number(row, 1)?;
+            parent.index = integer_32(row, 0)?.unwrap_or(-1);
+            parent.grandparent_id = integer(row, 1)?;
             parent.title = text(row, 2)?.unwrap_or_default();
             parent.guid = text(row, 3)?.unwrap_or_default();
         }
@@ -235,8 +259,9 @@ impl<'c> ItemReader<'c> {
     }
 }
 
-/// Adds each text of a query's rows (id, text) to a list of the item with that id.
-fn attach(
+/// Runs a query for rows of item id and text, and adds each text to a list of the item with that id. The items must be
+/// sorted by id.
+fn add_texts(
     connection: &Connection,
     sql: &str,
     range: [i64; 3],
@@ -247,8 +272,8 @@ fn attach(
     let mut rows = statement.query(range)?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        if let Ok(place) = items.binary_search_by_key(&id, |(id, _)| *id) {
-            push_unique(list(&mut items[place].1), text(row, 1)?);
+        if let Ok(index) = items.binary_search_by_key(&id, |(id, _)| *id) {
+            push_unique(list(&mut items[index].1), text(row, 1)?);
         }
     }
     Ok(())

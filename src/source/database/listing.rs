@@ -4,32 +4,33 @@ use std::collections::VecDeque;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library};
+use crate::platform::mutex::lock;
 
 use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::super::plex::leaf_types;
-use super::ahead::ReadAhead;
 use super::items::ItemReader;
-use super::reader::PlexDatabase;
-use super::slice_lock::check;
+use super::plex_database::PlexDatabase;
+use super::read_ahead::ReadAhead;
+use super::slice_lock::check_bounds;
 
-/// Number of items to read ahead: enough that opening the database is a small part of the time, few enough to need
+/// Number of items to read ahead: enough to make the time for opening the database negligible, few enough to need
 /// little memory.
 const ITEMS_AHEAD: usize = 8_192;
 
 /// Returns the section id of a library as a number.
-pub fn section(library: &Library) -> Result<i64> {
-    library.section.parse().map_err(|_| no_library(library))
+pub fn section_id(library: &Library) -> Result<i64> {
+    library.section.parse().map_err(|_| library_not_found(library))
 }
 
-fn no_library(library: &Library) -> Error {
+fn library_not_found(library: &Library) -> Error {
     Error::new(
         Status::NotOnServer,
-        format!("section {} is no longer in Plex's database", library.section),
+        format!("library section {} is no longer in Plex's database", library.section),
     )
 }
 
 impl PlexDatabase {
-    /// Returns a page. Positions are item ids, which are stable.
+    /// Adds a page of a listing to `items`. A position is the id of the last item before the page.
     pub(super) fn read_page(
         &self,
         request: &PageRequest<'_>,
@@ -41,24 +42,24 @@ impl PlexDatabase {
         let Some(kind) = types.get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        check(bounds)?;
-        let of = (library.section.clone(), request.partition, library.change.token.clone());
+        check_bounds(bounds)?;
+        let listing = (library.section.clone(), request.partition, library.change.token.clone());
         if request.position > 0
-            && let Some(page) = self.lock_read_ahead().page(&of, request, items)
+            && let Some(page) = lock(&self.read_ahead).take_page(&listing, request, items)
         {
             return Ok(page);
         }
-        let section = section(library)?;
+        let section = section_id(library)?;
         if !bounds.deadline.is_set() {
             self.enable_row_counts();
         }
-        // A call with a deadline wants a quick first answer: read no more than it requests.
-        let most = if bounds.deadline.is_set() {
+        // A call with a deadline wants a quick first answer, so it reads no more than the requested page.
+        let max_items = if bounds.deadline.is_set() {
             request.size as usize
         } else {
             ITEMS_AHEAD
         };
-        let read = self.place.slice(bounds, &mut |slice| {
+        let page_and_more = self.file.run_in_slice(bounds, &mut |slice| {
             slice.query(|| {
                 let exists = "SELECT count(*) FROM library_sections WHERE id = ?1";
                 let connection = &slice.connection;
@@ -66,23 +67,24 @@ impl PlexDatabase {
                     return Ok(None);
                 }
                 let mut reader = ItemReader::new(connection, section, std::slice::from_ref(kind));
-                let total = (request.position == 0).then(|| reader.counts(i64::MAX)).transpose()?;
-                let mut read = Vec::with_capacity(most);
-                let mut enough = |read| read >= request.size as usize && slice.is_over();
-                let after = i64::try_from(request.position).unwrap_or(i64::MAX);
-                let is_all = reader.after(after, most, &mut read, &mut enough)?;
-                Ok(Some((total.map(|(_, count)| count), read, is_all)))
+                let is_first_page = request.position == 0;
+                let counts = is_first_page.then(|| reader.count_items(i64::MAX)).transpose()?;
+                let mut items = Vec::with_capacity(max_items);
+                let mut is_enough = |count| count >= request.size as usize && slice.is_over();
+                let after_id = i64::try_from(request.position).unwrap_or(i64::MAX);
+                let reaches_end = reader.read_after(after_id, max_items, &mut items, &mut is_enough)?;
+                Ok(Some((counts.map(|counts| counts.without_trash), items, reaches_end)))
             })
         })?;
-        let (total, read, is_all) = read.ok_or_else(|| no_library(library))?;
-        let mut ahead = ReadAhead {
-            of: Some(of.clone()),
-            after: request.position,
-            items: VecDeque::from(read),
-            is_all,
+        let (total, items_read, reaches_end) = page_and_more.ok_or_else(|| library_not_found(library))?;
+        let mut read_ahead = ReadAhead {
+            listing: Some(listing.clone()),
+            position: request.position,
+            items: VecDeque::from(items_read),
+            reaches_end,
         };
-        let page = ahead.page(&of, request, items).unwrap_or_default();
-        *self.lock_read_ahead() = ahead;
+        let page = read_ahead.take_page(&listing, request, items).unwrap_or_default();
+        *lock(&self.read_ahead) = read_ahead;
         Ok(PageEnd { total, ..page })
     }
 }

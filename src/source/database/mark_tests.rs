@@ -3,11 +3,11 @@ use super::{Mark, row_count_in};
 #[test]
 fn a_mark_round_trips_through_its_token() {
     let mut mark = Mark {
-        file: u64::MAX,
-        items: 202,
-        parts: 235,
+        file_id: u64::MAX,
+        max_item_id: 202,
+        max_part_id: 235,
         trash: [1, 0, 3],
-        top: vec![(7254, 202), (7253, 17)],
+        recent_changes: vec![(7254, 202), (7253, 17)],
     };
     let state = super::FileState::for_tests(5, true);
     for rows in [None, Some(1_100_000)] {
@@ -15,11 +15,11 @@ fn a_mark_round_trips_through_its_token() {
         assert_eq!((Mark::parse(&token), row_count_in(&token)), (Some(mark.clone()), rows));
         assert!(super::is_current(&token, &state));
         assert!(!super::is_current(&token, &super::FileState::for_tests(6, true)));
-        mark.top.clear();
+        mark.recent_changes.clear();
     }
-    let unsettled = super::FileState::for_tests(5, false);
+    let unstable = super::FileState::for_tests(5, false);
     assert!(
-        !super::is_current(&mark.token(None, &unsettled), &unsettled),
+        !super::is_current(&mark.token(None, &unstable), &unstable),
         "the next write may not show"
     );
     for other in [

@@ -1,33 +1,35 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
-//! `place` finds the file, `slice` opens it for a short read, `slice_lock` serialises slices, `schema` checks the columns,
-//! `read` and `items` query them by `cells`, `mark` computes the library version. `reader` is the state between calls,
-//! with the read-ahead of `ahead`; `listing` and `changes` are built on these.
+//! `database_file` finds the file. `slice` opens the file for a short read, and `slice_lock` serialises slices.
+//! `schema` checks the columns; `queries` and `items` read them with the help of `cells`. `mark` computes the library
+//! version. `listing`, with `read_ahead`, and `changes` are built on these.
 //!
 //! Uses no network, and counts no requests.
 
-mod ahead;
 mod cells;
 mod changes;
+mod database_file;
 mod items;
 mod listing;
 mod mark;
-mod place;
+mod plex_database;
 mod preferences;
-mod read;
-mod reader;
+mod queries;
+mod read_ahead;
 mod schema;
 mod slice;
 mod slice_lock;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
 use crate::model::{Item, Library, Server, Trust};
 use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
 
 use super::contract::{
     Abilities, Bounds, Delta, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
@@ -38,51 +40,52 @@ use super::plex::{self, leaf_types, make_uuids_unique};
 
 use self::items::ItemReader;
 use self::mark::Mark;
-pub use self::reader::PlexDatabase;
-use self::reader::PrefetchedPath;
-use self::slice_lock::check;
+pub use self::plex_database::PlexDatabase;
+use self::plex_database::PrefetchedPath;
+use self::read_ahead::ReadAhead;
+use self::slice_lock::check_bounds;
 
 /// The kind of this source: its items have the keys that the server gives them.
 pub static KIND: Kind = Kind {
     name: "Plex's database",
     noun: "Plex's database",
-    empty_hint: "check whether it is the database of the server that is meant",
-    companion: Some("give server_url too"),
+    empty_hint: "check that it is the database of the right server",
+    companion: Some("set server_url too"),
     ..plex::KIND
 };
 
 impl PlexDatabase {
     /// Returns the identity of the file without opening it.
     pub(super) fn identity(&self) -> Result<String> {
-        let state = self.place.state()?; // first, since it finds the path that errors name
-        Ok(format!("{} {:x}", self.place.display(), state.file))
+        let state = self.file.read_state()?; // first, since it finds the path to display
+        Ok(format!("{} {:x}", self.file.display(), state.file_id))
     }
 
-    /// Returns the machine identifier of its server, if this user may read it.
+    /// Returns the machine identifier of the database's server, if this user may read it.
     pub(super) fn machine_identifier(&self) -> Option<String> {
-        self.place.folder().and_then(preferences::machine_identifier)
+        self.file.server_folder().and_then(preferences::machine_identifier)
     }
 
-    /// Finds the file, and returns a display name with its path, or that of the folder that the host gave.
+    /// Returns a display name with the path of the file, or with the path that the host gave if there is no file.
     pub(super) fn find_display_name(&self) -> String {
-        let _ = self.place.file(); // an error is for those who read the file
-        format!("Plex's database {}", self.place.display())
+        let _ = self.file.path(); // reading the file reports an error, if any
+        format!("Plex's database {}", self.file.display())
     }
 
-    /// Returns a library with items, its last item, and the range of counts that the server may report, since it may
+    /// Returns a library with items, its last item, and the range of item counts that the server may report: servers
     /// count the trash or not. `None` if no library has items.
     pub(super) fn sample(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
         for library in self.libraries(bounds)? {
             let Some(kind) = leaf_types(library.kind).first() else {
                 continue;
             };
-            let section = listing::section(&library)?;
-            let found = self.place.slice(&bounds, &mut |slice| {
+            let section = listing::section_id(&library)?;
+            let found = self.file.run_in_slice(&bounds, &mut |slice| {
                 let mut items = ItemReader::new(&slice.connection, section, std::slice::from_ref(kind));
-                slice.query(|| Ok((items.last()?, items.counts(i64::MAX)?)))
+                slice.query(|| Ok((items.last_item()?, items.count_items(i64::MAX)?)))
             })?;
-            if let (Some(last), (all, count)) = found {
-                return Ok(Some((library, last, count..=all)));
+            if let (Some(last_item), counts) = found {
+                return Ok(Some((library, last_item, counts.without_trash..=counts.with_trash)));
             }
         }
         Ok(None)
@@ -108,8 +111,8 @@ impl Source for PlexDatabase {
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        check(&bounds)?;
-        let file = self.place.file()?;
+        check_bounds(&bounds)?;
+        let file = self.file.path()?;
         Ok(Server {
             // Without a machine identifier, the path of the file identifies the server.
             machine_identifier: self
@@ -120,53 +123,53 @@ impl Source for PlexDatabase {
     }
 
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
-        *self.lock_prefetched() = PrefetchedPath {
+        *lock(&self.prefetched) = PrefetchedPath {
             spellings: spellings.to_vec(),
-            found: None,
+            result: None,
         };
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        check(&bounds)?;
-        self.lock_read_ahead().clear();
-        let mut prefetched = std::mem::take(&mut *self.lock_prefetched());
-        // Searched once: a result is listed or cached.
-        let wanted = prefetched.found.is_none() && !prefetched.spellings.is_empty();
-        prefetched.found = None;
-        let mut libraries = self.place.slice(&bounds, &mut |slice| {
+        check_bounds(&bounds)?;
+        *lock(&self.read_ahead) = ReadAhead::default();
+        let mut prefetched = std::mem::take(&mut *lock(&self.prefetched));
+        // A path is searched once; `find_path` uses the result.
+        let is_due = prefetched.result.is_none() && !prefetched.spellings.is_empty();
+        prefetched.result = None;
+        let mut libraries = self.file.run_in_slice(&bounds, &mut |slice| {
             slice.query(|| {
                 schema::check(&slice.connection)?;
-                let mut libraries = read::libraries(&slice.connection)?;
+                let mut libraries = queries::read_libraries(&slice.connection)?;
                 let mark = Mark::read(&slice.connection, &slice.state)?;
-                let rows = self.counts_rows().then(|| mark::count_rows(&slice.connection));
+                let counts_rows = self.counts_rows.load(Ordering::Relaxed);
+                let rows = counts_rows.then(|| mark::count_rows(&slice.connection));
                 let token = mark.token(rows.transpose()?, &slice.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
                     library.change.trust = Trust::Exact;
                 }
-                if wanted {
-                    let found = read::with_path(&slice.connection, &libraries, &prefetched.spellings)?;
-                    prefetched.found = Some((token, found));
+                if is_due {
+                    let items = queries::find_items_by_path(&slice.connection, &libraries, &prefetched.spellings)?;
+                    prefetched.result = Some((token, items));
                 }
                 Ok(libraries)
             })
         })?;
-        if wanted {
-            *self.lock_prefetched() = prefetched;
+        if is_due {
+            *lock(&self.prefetched) = prefetched;
         }
         make_uuids_unique(&mut libraries);
         Ok(libraries)
     }
 
     fn has_moved(&self, token: &str) -> bool {
-        // The caller counted the rows, and will look for removals.
+        // A row count in the token means that deltas use row counts.
         if mark::row_count_in(token).is_some() {
             self.enable_row_counts();
         }
-        // If the state is unknown, reading the file reports the error.
-        self.place
-            .state()
-            .map_or(true, |state| !mark::is_current(token, &state))
+        // On an error returns `true`: the caller then reads the file and reports the error.
+        let state = self.file.read_state();
+        state.map_or(true, |state| !mark::is_current(token, &state))
     }
 
     fn partitions(&self, library: &Library) -> usize {
@@ -178,7 +181,7 @@ impl Source for PlexDatabase {
     }
 
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        check(&bounds)?;
+        check_bounds(&bounds)?;
         self.read_changes(library, known, &bounds)
     }
 
@@ -187,47 +190,47 @@ impl Source for PlexDatabase {
         library: &Library,
         wanted: &WantedPath<'_>,
         bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        check(&bounds)?;
-        let section = listing::section(library)?;
-        let known = {
-            let prefetched = self.lock_prefetched();
-            let found = prefetched
-                .found
-                .as_ref()
-                .filter(|_| prefetched.spellings == wanted.spellings);
-            found.filter(|(token, _)| !self.has_moved(token)).map(|(_, found)| {
-                let own = found.iter().filter(|(of, _)| *of == section);
-                own.map(|(_, item)| item.clone()).collect()
+        check_bounds(&bounds)?;
+        let section = listing::section_id(library)?;
+        let prefetched_items = {
+            let prefetched = lock(&self.prefetched);
+            let is_same_path = prefetched.spellings == wanted.spellings;
+            let result = prefetched.result.as_ref().filter(|_| is_same_path);
+            result.filter(|(token, _)| !self.has_moved(token)).map(|(_, items)| {
+                let in_library = items.iter().filter(|(item_section, _)| *item_section == section);
+                in_library.map(|(_, item)| item.clone()).collect()
             })
         };
-        let items = match known {
+        let items = match prefetched_items {
             Some(items) => items,
-            None => self.place.slice(&bounds, &mut |slice| {
+            None => self.file.run_in_slice(&bounds, &mut |slice| {
                 let libraries = std::slice::from_ref(library);
-                let found = slice.query(|| read::with_path(&slice.connection, libraries, wanted.spellings))?;
+                let spellings = wanted.spellings;
+                let found = slice.query(|| queries::find_items_by_path(&slice.connection, libraries, spellings))?;
                 Ok(found.into_iter().map(|(_, item)| item).collect())
             })?,
         };
-        is_it(items)
+        accept(items)
     }
 
     fn below(
         &self,
         library: &Library,
         folders: &[Vec<u8>],
-        most: usize,
+        max_files: usize,
         bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
-        check(&bounds)?;
-        self.place.slice(&bounds, &mut |slice| {
-            slice.query(|| read::below(&slice.connection, library, folders, most, &|| slice.is_over()))
+        check_bounds(&bounds)?;
+        self.file.run_in_slice(&bounds, &mut |slice| {
+            let is_over = || slice.is_over();
+            slice.query(|| queries::find_items_below(&slice.connection, library, folders, max_files, &is_over))
         })
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        check(&bounds)?;
+        check_bounds(&bounds)?;
         if rating_keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -245,14 +248,14 @@ impl Source for PlexDatabase {
     }
 
     fn interrupt_overrun(&self) {
-        self.place.slices.interrupt_overrun();
+        self.file.slice_lock.interrupt_overrun();
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
-            // First, since a slice may take long.
-            self.place.slices.hold(),
-            Box::new(hold(&self, |database| &database.ahead)),
+            // First, so that no thread waits for the other locks while a long slice ends.
+            self.file.slice_lock.hold_for_fork(),
+            Box::new(hold(&self, |database| &database.read_ahead)),
             Box::new(hold(&self, |database| &database.prefetched)),
         ]
     }

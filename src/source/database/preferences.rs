@@ -5,23 +5,22 @@ use std::path::Path;
 
 use zeroize::Zeroize;
 
-/// File with the server's preferences.
-const FILE: &str = "Preferences.xml";
-/// Attribute of the machine identifier.
+const PREFERENCES: &str = "Preferences.xml";
+/// Beginning of the attribute with the machine identifier; the space excludes attributes whose names end the same.
 const ATTRIBUTE: &str = " ProcessedMachineIdentifier=\"";
 
-/// Reads the machine identifier from the server's folder; `None` if it is not readable. The file also holds the
-/// server's own token, so nothing else is parsed or kept.
-pub fn machine_identifier(folder: &Path) -> Option<String> {
-    let mut text = fs::read(folder.join(FILE)).ok()?;
-    let found = std::str::from_utf8(&text).ok().and_then(|text| {
-        let (_, behind) = text.split_once(ATTRIBUTE)?;
-        let (name, _) = behind.split_once('"')?;
-        let is_name = (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_name.then(|| name.to_owned())
+/// Reads the machine identifier from the server's folder; `None` if this user cannot read it. The file also holds the
+/// server's own token, so this function parses nothing else and clears the memory.
+pub fn machine_identifier(server_folder: &Path) -> Option<String> {
+    let mut content = fs::read(server_folder.join(PREFERENCES)).ok()?;
+    let identifier = std::str::from_utf8(&content).ok().and_then(|xml| {
+        let (_, value) = xml.split_once(ATTRIBUTE)?;
+        let (identifier, _) = value.split_once('"')?;
+        let is_alphanumeric = identifier.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        ((1..=64).contains(&identifier.len()) && is_alphanumeric).then(|| identifier.to_owned())
     });
-    text.zeroize();
-    found
+    content.zeroize();
+    identifier
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The tables and columns that are read. Their names have been stable for years; if one is missing, nothing is read.
+//! The tables and columns that plexindex reads. Their names have been stable for years; without one of them, plexindex
+//! reads nothing.
 
 use rusqlite::Connection;
 
-/// Each table with the columns that are read.
-const READ: &[(&str, &[&str])] = &[
+/// Each table with the columns that plexindex reads.
+const REQUIRED: &[(&str, &[&str])] = &[
     (
         "library_sections",
         &["id", "name", "section_type", "uuid", "scanned_at"],
@@ -32,33 +33,33 @@ const READ: &[(&str, &[&str])] = &[
     ("sqlite_sequence", &["name", "seq"]),
 ];
 
-/// Fails if a table or column is missing. Prepares statements and reads nothing.
+/// Fails if a table or column is missing. Prepares statements without running them.
 pub fn check(connection: &Connection) -> rusqlite::Result<()> {
-    for (table, columns) in READ {
-        // An unknown name in brackets is an error, while in quotation marks it would be a text. Views, which may be
-        // endless, have no rowid.
+    for (table, columns) in REQUIRED {
+        // Brackets, since SQLite would take an unknown name in quotation marks as a text. `rowid` excludes views, which
+        // may be endless.
         connection.prepare(&format!("SELECT rowid, [{}] FROM [{table}]", columns.join("], [")))?;
     }
     Ok(())
 }
 
-/// Describes missing tables and columns; `None` if there are none.
-pub fn missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let mut lacks = Vec::new();
-    for (table, columns) in READ {
+/// Describes the missing tables and columns, or returns `None` if all are present.
+pub fn describe_missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut missing = Vec::new();
+    for (table, columns) in REQUIRED {
         let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
         let names: Vec<String> = names
             .query_map([table], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         if names.is_empty() || connection.prepare(&format!("SELECT rowid FROM [{table}]")).is_err() {
-            lacks.push(format!("the table {table}"));
+            missing.push(format!("the table {table}"));
             continue;
         }
         for column in *columns {
             if !names.iter().any(|name| name.eq_ignore_ascii_case(column)) {
-                lacks.push(format!("the column {table}.{column}"));
+                missing.push(format!("the column {table}.{column}"));
             }
         }
     }
-    Ok((!lacks.is_empty()).then(|| lacks.join(", ")))
+    Ok((!missing.is_empty()).then(|| missing.join(", ")))
 }

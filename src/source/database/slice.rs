@@ -1,8 +1,11 @@
 //! Opens and reads the database for a short slice of time, without side effects.
 //!
-//! Three guarantees hold. Nothing is written, created, removed or locked beyond a slice. Only `SQLite` opens the
-//! database, its WAL or its shared memory, since closing any descriptor of these files would drop the locks of other
-//! users in this process. And all data of a slice is from one moment.
+//! Three guarantees hold:
+//!
+//! - A slice writes, creates and removes no file, and holds no lock when it ends.
+//! - Only `SQLite` opens the database, its WAL and its shared memory: closing any descriptor of these files would drop
+//!   the locks of other users in this process.
+//! - All data of a slice is from one moment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,15 +20,16 @@ use crate::platform::files::{self, Inode};
 use crate::platform::foreign::StatementLimit;
 
 use super::super::contract::Bounds;
-use super::place::{DatabaseFile, FileState, companion_path};
+use super::database_file::{DatabaseFile, FileState, companion_path};
 use super::schema;
-use super::slice_lock::{RunningSlice, SliceGuard, check};
+use super::slice_lock::{RunningSlice, SliceGuard, check_bounds};
 
-/// Target length of a slice: the server cannot restart its WAL while a reader is active.
+/// Target length of a slice. Short, since the server cannot restart its WAL while a reader is active.
 const SLICE: Duration = Duration::from_millis(40);
-/// Limit of a slice without a deadline. Its pages are in the system's cache by then, so the next slice gets further.
+/// Time limit of a slice in a call without a deadline. The system's cache then has the pages that the slice read, so
+/// the next slice reads more.
 const MAX_SLICE: Duration = Duration::from_secs(15);
-/// Maximum number of attempts if the server changes the files meanwhile.
+/// Maximum number of attempts if the server changes the files during a slice.
 const MAX_ATTEMPTS: u32 = 4;
 
 /// A short read transaction. Must be dropped before any wait.
@@ -33,21 +37,22 @@ pub struct Slice<'p> {
     file: &'p DatabaseFile,
     pub connection: Connection,
     /// When the slice should end.
-    pub until: Instant,
+    target_end: Instant,
+    /// State of the files when the slice opened them.
     pub state: FileState,
-    // Dropped after the connection.
+    // Last, so that they are dropped after the connection.
     _exclusive: Vec<ExclusiveOpen>,
 }
 
 impl Slice<'_> {
-    /// Runs statements. If the schema does not match, the error names the missing columns.
+    /// Runs `read` and converts its error. If the schema does not match, the error names the missing columns.
     pub fn query<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
-        read().map_err(|error| match schema::missing(&self.connection) {
+        read().map_err(|error| match schema::describe_missing(&self.connection) {
             Ok(Some(missing)) => self.file.error(
                 Status::NotPlex,
                 &format!(
-                    "lacks {missing}: it is not a Plex library database, or its version is unknown to this \
-                     plexindex; use server_url instead"
+                    "lacks {missing}: it is not a Plex library database, or this plexindex does not know its version; \
+                     use server_url instead"
                 ),
             ),
             _ => self.file.sqlite_error(&error),
@@ -56,52 +61,55 @@ impl Slice<'_> {
 
     /// Returns whether the slice should end.
     pub fn is_over(&self) -> bool {
-        Instant::now() >= self.until
+        Instant::now() >= self.target_end
     }
 }
 
 impl DatabaseFile {
-    /// Runs `work` in a slice. Calls it again if the server or a fork interrupted it. Fails at the deadline, when the
-    /// host aborts the call, while reads are suspended after failures, and after [`MAX_ATTEMPTS`] attempts while the
-    /// server starts.
-    pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
-        let mut guard = self.slices.acquire(bounds)?;
+    /// Runs `work` in a slice, and again if the server or a fork interrupted it.
+    ///
+    /// Fails at the deadline, when the host aborts the call, while reads are suspended after failures, and after
+    /// [`MAX_ATTEMPTS`] attempts while the server starts.
+    pub fn run_in_slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
+        let mut guard = self.slice_lock.acquire(bounds)?;
         if let Some(error) = guard.suspended_by(|| self.stamp(), self.clock.now_ms()) {
             return Err(error);
         }
         if !bounds.deadline.is_set() {
-            std::thread::sleep(guard.pause());
+            std::thread::sleep(guard.next_pause());
         }
-        let begun = Instant::now();
-        let end = bounds.deadline.earliest(Deadline::at(begun + MAX_SLICE));
+        let started_at = Instant::now();
+        let end = bounds.deadline.earliest(Deadline::at(started_at + MAX_SLICE));
         let mut attempts = 0;
         loop {
-            check(bounds)?;
+            check_bounds(bounds)?;
             if attempts > 0 {
                 std::thread::sleep(Duration::from_millis(u64::from(attempts)));
             }
-            let (overrun, slices) = (Instant::now() + SLICE, &self.slices);
-            let is_unwanted = || (bounds.aborted)() || (Instant::now() >= overrun && slices.has_waiting_fork());
-            let limit = StatementLimit::new(end, &is_unwanted);
-            let runs = |slice: &Slice| RunningSlice {
+            let target_end = Instant::now() + SLICE;
+            let must_stop =
+                || (bounds.aborted)() || (Instant::now() >= target_end && self.slice_lock.has_waiting_fork());
+            let limit = StatementLimit::new(end, &must_stop);
+            let to_running = |slice: &Slice| RunningSlice {
                 handle: slice.connection.get_interrupt_handle(),
                 end,
-                overrun,
+                target_end,
             };
-            let error = match limit.run(|| self.run_once(work, &runs, &mut guard)) {
-                Ok(done) => {
+            let error = match limit.run(|| self.run_once(work, &to_running, &mut guard)) {
+                Ok(value) => {
                     guard.reset_failures();
-                    return Ok(done);
+                    return Ok(value);
                 }
                 Err(error) => error,
             };
-            let is_interrupted = limit.was_hit() || end.has_passed() || is_unwanted();
+            let is_interrupted = limit.was_hit() || end.has_passed() || must_stop();
             let error = match is_interrupted {
-                _ if (bounds.aborted)() => return Err(check(bounds).err().unwrap_or(error)),
-                true if limit.is_stuck() || end.has_passed() => self.timed_out(),
+                _ if (bounds.aborted)() => return Err(check_bounds(bounds).err().unwrap_or(error)),
+                true if limit.is_stuck() || end.has_passed() => self.time_limit_error(),
+                // A fork interrupted the slice: let the fork have the lock, then run again.
                 true => {
                     drop(guard);
-                    guard = self.slices.acquire(bounds)?;
+                    guard = self.slice_lock.acquire(bounds)?;
                     continue;
                 }
                 false if error.status == Status::Starting => {
@@ -114,11 +122,11 @@ impl DatabaseFile {
                 false => error,
             };
             if error.status.meaning() == Meaning::Failed {
-                guard.add_failure(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
+                guard.add_failure(&error, started_at.elapsed(), self.stamp(), self.clock.now_ms());
             }
-            // This call reports its own deadline. Later calls get the stored failure.
-            let is_late = is_interrupted && bounds.deadline.has_passed();
-            return Err(if is_late {
+            // This call reports that its deadline passed. Later calls get the recorded failure.
+            let is_timeout = is_interrupted && bounds.deadline.has_passed();
+            return Err(if is_timeout {
                 Error::new(Status::Timeout, error.message)
             } else {
                 error
@@ -126,99 +134,97 @@ impl DatabaseFile {
         }
     }
 
-    /// Opens the database and runs `work` once.
+    /// Opens the database and runs `work` once. `to_running` returns the handle for other threads to interrupt it.
     fn run_once<T>(
         &self,
         work: &mut dyn FnMut(&Slice<'_>) -> Result<T>,
-        runs: &dyn Fn(&Slice<'_>) -> RunningSlice,
+        to_running: &dyn Fn(&Slice<'_>) -> RunningSlice,
         guard: &mut SliceGuard<'_>,
     ) -> Result<T> {
-        let begun = Instant::now();
-        let slice = self.open()?;
-        guard.set_running(runs(&slice));
-        let started = Self::start_reading(&slice.connection).map_err(|error| self.sqlite_error(&error));
-        let done = started.and_then(|()| work(&slice));
+        let started_at = Instant::now();
+        let slice = self.open_slice()?;
+        guard.set_running(to_running(&slice));
+        let transaction = Self::start_reading(&slice.connection).map_err(|error| self.sqlite_error(&error));
+        let result = transaction.and_then(|()| work(&slice));
         let state = slice.state.clone();
         drop(slice);
-        if state.log {
-            guard.add_read_time(begun.elapsed());
+        if state.has_wal {
+            guard.add_read_time(started_at.elapsed());
         }
-        // Without a WAL, the file may have changed while it was read: neither the result nor an error is valid then.
-        if !state.log && self.state()? != state {
+        // A database without a WAL is read without locks: if it changed meanwhile, neither a result nor an error
+        // counts.
+        if !state.has_wal && self.read_state()? != state {
             return Err(self.error(
                 Status::Starting,
-                "changed while it was read: its server is starting or stopping; try again",
+                "changed during the read: its server is starting or stopping; try again",
             ));
         }
-        done
+        result
     }
 
-    /// A value that changes with the files; `None` if their state is unknown.
+    /// Returns a value that changes with the files; `None` if their state is unknown.
     fn stamp(&self) -> Option<u64> {
-        self.state().ok().map(|state| state.stamp)
+        self.read_state().ok().map(|state| state.stamp)
     }
 
-    /// The error for a slice that did not end in time.
-    fn timed_out(&self) -> Error {
+    /// The error for a slice that reached its time limit.
+    fn time_limit_error(&self) -> Error {
         Error::new(
             Status::ServerError,
             format!(
-                "cannot read Plex's database {} in time: it or its -wal is damaged, its disk is slow, or a program \
-                 that has it open was stopped; restart its server, which repairs it, or use server_url instead",
+                "cannot read Plex's database {} in time: it or its -wal is damaged, its disk is slow, or a stopped \
+                 program has it open; restart its server, which repairs it, or use server_url instead",
                 self.display()
             ),
         )
     }
 
-    fn open(&self) -> Result<Slice<'_>> {
-        let file = self.file()?;
-        let state = self.state()?;
+    /// Opens a read-only connection in the mode that suits the state of the files. Fails if no mode is safe.
+    fn open_slice(&self) -> Result<Slice<'_>> {
+        let file = self.path()?;
+        let state = self.read_state()?;
         let folder = file.parent().unwrap_or(file);
         let disk = files::disk(folder);
         if !disk.shares_memory {
             return Err(self.error(
                 Status::Forbidden,
                 &format!(
-                    "lies on {}, which does not share locks and memory with the machine that Plex runs on: run this on that \
-                     machine, or give a copy of the file",
+                    "lies on {}, which does not share locks and memory with the machine that Plex runs on; run \
+                     plexindex on that machine, or give a copy of the file",
                     disk.kind.as_deref().unwrap_or("a network or a shared folder")
                 ),
             ));
         }
-        if state.journal {
+        if state.has_journal {
             return Err(self.error(
                 Status::Starting,
-                "has a journal file (-journal): a program is changing it, or was killed while changing it; its server \
-                 repairs it at its next start",
+                "has a journal file (-journal): a program is changing it, or was killed while changing it; restart its \
+                 server, which repairs it",
             ));
         }
-        let parameters = match (state.log, state.shared) {
+        let parameters = match (state.has_wal, state.has_shm) {
             (true, true) => "mode=ro&readonly_shm=1",
-            // Not in use, and complete without a WAL.
+            // No server uses the database, and it is complete without a WAL.
             (false, false) => "mode=ro&immutable=1",
-            (log, _) => {
-                let (there, missing) = if log { ("-wal", "-shm") } else { ("-shm", "-wal") };
+            (has_wal, _) => {
+                let (present, missing) = if has_wal { ("-wal", "-shm") } else { ("-shm", "-wal") };
                 return Err(self.error(
                     Status::Starting,
                     &format!(
-                        "has {there} but not {missing}: its server is starting or stopping, so try again; if it is a \
-                         copy, copy {missing} too, or let `sqlite3 COPY 'PRAGMA wal_checkpoint(TRUNCATE)'` complete \
-                         it"
+                        "has {present} but not {missing}: its server is starting or stopping, so try again; if it is a \
+                         copy, copy {missing} too, or run `sqlite3 COPY 'PRAGMA wal_checkpoint(TRUNCATE)'` on it"
                     ),
                 ));
             }
         };
         let mut exclusive = Vec::new();
-        for one in [
-            file.to_owned(),
-            companion_path(file, "-wal"),
-            companion_path(file, "-shm"),
-        ] {
-            let Some(inode) = Inode::of(&one) else { continue };
-            exclusive.push(ExclusiveOpen::take(&one, inode).ok_or_else(|| {
+        for suffix in ["", "-wal", "-shm"] {
+            let companion = companion_path(file, suffix);
+            let Some(inode) = Inode::of(&companion) else { continue };
+            exclusive.push(ExclusiveOpen::take(&companion, inode).ok_or_else(|| {
                 self.error(
                     Status::Connect,
-                    "is already open in this process, and closing it here would drop the other user's locks: close it \
+                    "is already open in this process: reading it would drop the locks of its other user; close it \
                      there first",
                 )
             })?);
@@ -232,7 +238,7 @@ impl DatabaseFile {
         Ok(Slice {
             file: self,
             connection,
-            until: Instant::now() + SLICE,
+            target_end: Instant::now() + SLICE,
             state,
             _exclusive: exclusive,
         })
@@ -245,11 +251,11 @@ impl DatabaseFile {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // One read transaction, so that all statements see the same moment. No memory mapping, so that truncating the
-        // file cannot kill the process.
+        // One read transaction, so that all statements see the same moment. No memory map, since a program that
+        // truncates the file would then kill this process.
         connection
             .execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN")?;
-        // The transaction begins with the first read.
+        // SQLite starts the transaction with the first read.
         connection
             .query_row("SELECT 1 FROM sqlite_master LIMIT 1", [], |_| Ok(()))
             .or_else(|error| match error {
@@ -259,17 +265,17 @@ impl DatabaseFile {
     }
 }
 
-/// Encodes the path as a URI; special bytes are percent-encoded.
+/// Encodes the path as a URI for `SQLite`.
 fn file_uri(file: &Path, parameters: &str) -> String {
     use std::fmt::Write as _;
-    let mut file_uri = String::from("file:");
+    let mut uri = String::from("file:");
     for byte in files::bytes_of(file) {
         match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => file_uri.push(char::from(*byte)),
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
             other => {
-                let _ = write!(file_uri, "%{other:02X}");
+                let _ = write!(uri, "%{other:02X}");
             }
         }
     }
-    file_uri + "?" + parameters
+    uri + "?" + parameters
 }

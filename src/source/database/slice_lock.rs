@@ -14,9 +14,9 @@ use crate::platform::mutex::lock;
 use super::super::contract::Bounds;
 
 /// Total reading time after which a pause follows.
-const MAX_READ: Duration = Duration::from_millis(20);
-/// Length of a pause while the server is running. It can restart its WAL only without readers; until then each of its
-/// commits attempts a checkpoint.
+const MAX_READ_TIME: Duration = Duration::from_millis(20);
+/// Length of a pause while the server is running. The server can restart its WAL only while nobody reads; until then,
+/// each of its commits attempts a checkpoint.
 const PAUSE: Duration = Duration::from_millis(15);
 /// Interval at which a waiting thread checks the bounds of its call.
 const POLL: Duration = Duration::from_millis(20);
@@ -27,7 +27,8 @@ const SUSPENDED_MS: i64 = 15_000;
 /// How long reads stay suspended if the file has changed since the failure.
 const SUSPENDED_CHANGED_MS: i64 = 2_000;
 
-/// The lock that slices hold. Waiting for it respects the bounds of the call; a fork interrupts a slice that overruns.
+/// The lock that slices hold. Waiting for the lock respects the bounds of the call, and interrupts a slice that takes
+/// too long.
 #[derive(Default)]
 pub struct SliceLock {
     state: Mutex<SliceState>,
@@ -38,27 +39,28 @@ pub struct SliceLock {
 
 #[derive(Default)]
 struct SliceState {
-    is_taken: bool,
+    is_locked: bool,
     running: Option<RunningSlice>,
     pace: Pace,
     failures: FileFailures,
 }
 
-/// A running slice. It normally ends by itself, but a single instruction of `SQLite`, such as counting all rows of a
-/// table, may take long in a damaged file. A thread that waits for the slice interrupts it then.
+/// A running slice. A slice normally ends by itself, but a single instruction of `SQLite`, such as counting all rows of
+/// a table, may take long in a damaged file. Then a thread that waits for the slice interrupts it.
 pub struct RunningSlice {
     pub handle: InterruptHandle,
-    /// When any waiting thread may interrupt it.
+    /// When any waiting thread may interrupt the slice.
     pub end: Deadline,
-    /// When a fork may interrupt it.
-    pub overrun: Instant,
+    /// When a fork may interrupt the slice.
+    pub target_end: Instant,
 }
 
 impl SliceState {
+    /// Interrupts the running slice if it takes longer than it may; with a waiting fork, it may take only a moment.
     fn interrupt_overrun(&self, has_waiting_fork: bool) {
         let Some(running) = &self.running else { return };
         let end = if has_waiting_fork {
-            Deadline::at(running.overrun)
+            Deadline::at(running.target_end)
         } else {
             running.end
         };
@@ -68,24 +70,24 @@ impl SliceState {
     }
 }
 
-/// Holds the lock for a slice.
+/// Holds the lock for one slice.
 pub struct SliceGuard<'l>(&'l SliceLock);
 
 impl SliceLock {
     /// Waits for other threads' slices and for forks, and takes the lock.
     pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<SliceGuard<'_>> {
         let mut state = lock(&self.state);
-        while state.is_taken || self.has_waiting_fork() {
-            check(bounds)?;
+        while state.is_locked || self.has_waiting_fork() {
+            check_bounds(bounds)?;
             state.interrupt_overrun(false);
             let waited = self.released.wait_timeout(state, bounds.deadline.wait(POLL));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.is_taken = true;
+        state.is_locked = true;
         Ok(SliceGuard(self))
     }
 
-    /// Interrupts a slice that overruns. Called periodically by a thread that waits for it.
+    /// Interrupts a slice that takes too long. A thread that waits for a slice calls this function periodically.
     pub fn interrupt_overrun(&self) {
         lock(&self.state).interrupt_overrun(false);
     }
@@ -94,93 +96,92 @@ impl SliceLock {
         self.forks.load(Ordering::Relaxed) > 0
     }
 
-    /// Takes the lock for a fork. A slice that overruns is interrupted and restarted afterwards.
-    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+    /// Takes the lock for a fork. Interrupts a slice that takes too long; the slice runs again after the fork.
+    pub fn hold_for_fork(self: &Arc<Self>) -> Box<dyn Release> {
         self.forks.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
-        while state.is_taken {
+        while state.is_locked {
             state.interrupt_overrun(true);
             let waited = self.released.wait_timeout(state, POLL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        // No slice starts while a fork wants the lock.
+        // No slice starts between these two lines: `forks` is not 0.
         drop(state);
-        Box::new(HeldSlices {
-            _state: hold(self, |slices| &slices.state),
-            slices: Arc::clone(self),
+        Box::new(HeldSliceLock {
+            _state: hold(self, |slice_lock| &slice_lock.state),
+            slice_lock: Arc::clone(self),
         })
     }
 }
 
 /// Holds the lock during a fork.
-struct HeldSlices {
+struct HeldSliceLock {
     _state: HeldLock<SliceLock, SliceState>,
-    slices: Arc<SliceLock>,
+    slice_lock: Arc<SliceLock>,
 }
 
-impl Release for HeldSlices {}
+impl Release for HeldSliceLock {}
 
-impl Drop for HeldSlices {
+impl Drop for HeldSliceLock {
     fn drop(&mut self) {
-        self.slices.forks.fetch_sub(1, Ordering::Relaxed);
-        self.slices.released.notify_all();
+        self.slice_lock.forks.fetch_sub(1, Ordering::Relaxed);
+        self.slice_lock.released.notify_all();
     }
 }
 
 impl SliceGuard<'_> {
     /// Returns how long to pause before the next slice.
-    pub fn pause(&self) -> Duration {
-        lock(&self.0.state).pace.pause()
+    pub fn next_pause(&self) -> Duration {
+        lock(&self.0.state).pace.next_pause()
     }
 
-    /// Registers the running slice, so that others can interrupt it.
+    /// Registers the running slice, so that other threads can interrupt it.
     pub fn set_running(&mut self, running: RunningSlice) {
         lock(&self.0.state).running = Some(running);
     }
 
-    /// Records a slice that was read while the server is running.
-    pub fn add_read_time(&mut self, took: Duration) {
-        lock(&self.0.state).pace.add(took);
+    /// Records a slice that ran while the server was running.
+    pub fn add_read_time(&mut self, duration: Duration) {
+        lock(&self.0.state).pace.add(duration);
     }
 
-    /// Records a failure.
-    pub fn add_failure(&mut self, error: &Error, took: Duration, stamp: Option<u64>, now_ms: i64) {
-        lock(&self.0.state).failures.add(error, took, stamp, now_ms);
+    /// Records a failed slice. `stamp`: the state of the files.
+    pub fn add_failure(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
+        lock(&self.0.state).failures.add(error, duration, stamp, now_ms);
     }
 
     pub fn reset_failures(&mut self) {
         lock(&self.0.state).failures = FileFailures::default();
     }
 
-    /// Returns the last failure while reads are suspended for it.
+    /// Returns the failure because of which reads are suspended now; `None` if they are not.
     pub fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
-        let state = lock(&self.0.state);
-        state.failures.last(stamp, now_ms)
+        lock(&self.0.state).failures.suspended_by(stamp, now_ms)
     }
 }
 
 impl Drop for SliceGuard<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
-        state.is_taken = false;
+        state.is_locked = false;
         state.running = None;
         drop(state);
         self.0.released.notify_all();
     }
 }
 
-/// Fails if the call was aborted or its time is up.
-pub fn check(bounds: &Bounds<'_>) -> Result<()> {
+/// Fails if the host aborted the call or its deadline passed.
+pub fn check_bounds(bounds: &Bounds<'_>) -> Result<()> {
     if (bounds.aborted)() {
         return Err(Error::new(
             Status::Aborted,
-            "the host stopped the reading of Plex's database",
+            "cannot read Plex's database: the host stopped the call",
         ));
     }
     if bounds.deadline.has_passed() {
         return Err(Error::new(
             Status::Timeout,
-            "the deadline passed: the next call reads Plex's database",
+            "cannot read Plex's database: the deadline passed; allow more time",
         ));
     }
     Ok(())
@@ -189,26 +190,27 @@ pub fn check(bounds: &Bounds<'_>) -> Result<()> {
 /// Reading time since the last pause, while the server is running.
 #[derive(Debug, Default)]
 struct Pace {
-    took: Duration,
-    ended: Option<Instant>,
+    read_time: Duration,
+    last_slice_end: Option<Instant>,
 }
 
 impl Pace {
-    fn add(&mut self, took: Duration) {
-        self.took += took;
-        self.ended = Some(Instant::now());
+    fn add(&mut self, duration: Duration) {
+        self.read_time += duration;
+        self.last_slice_end = Some(Instant::now());
     }
 
-    fn pause(&mut self) -> Duration {
-        let left = self
-            .ended
-            .map_or(Duration::ZERO, |ended| PAUSE.saturating_sub(ended.elapsed()));
-        if left.is_zero() {
-            self.took = Duration::ZERO;
+    /// Returns the pause that is due now. The time since the last slice counts as a part of the pause.
+    fn next_pause(&mut self) -> Duration {
+        let remaining = self
+            .last_slice_end
+            .map_or(Duration::ZERO, |end| PAUSE.saturating_sub(end.elapsed()));
+        if remaining.is_zero() {
+            self.read_time = Duration::ZERO;
         }
-        if self.took > MAX_READ {
-            self.took = Duration::ZERO;
-            left
+        if self.read_time > MAX_READ_TIME {
+            self.read_time = Duration::ZERO;
+            remaining
         } else {
             Duration::ZERO
         }
@@ -218,30 +220,31 @@ impl Pace {
 /// Failures since the last successful slice.
 #[derive(Debug, Default)]
 struct FileFailures {
-    took: Duration,
-    /// The failure for which reads are suspended, the state of the files, and the time (Unix ms).
-    last: Option<(Error, Option<u64>, i64)>,
+    /// Total time of the failed slices.
+    total_time: Duration,
+    /// The failure because of which reads are suspended, the stamp of the files at that time, and the time in Unix ms.
+    suspension: Option<(Error, Option<u64>, i64)>,
 }
 
 impl FileFailures {
-    fn add(&mut self, error: &Error, took: Duration, stamp: Option<u64>, now_ms: i64) {
-        self.took += took;
-        if self.took >= MAX_FAILURE_TIME {
-            self.last = Some((error.clone(), stamp, now_ms));
+    fn add(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
+        self.total_time += duration;
+        if self.total_time >= MAX_FAILURE_TIME {
+            self.suspension = Some((error.clone(), stamp, now_ms));
         }
     }
 
-    fn last(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
-        let (error, then, at_ms) = self.last.as_ref()?;
-        let time = if stamp() == *then {
+    /// As [`SliceGuard::suspended_by`].
+    fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
+        let (error, failure_stamp, failed_ms) = self.suspension.as_ref()?;
+        let limit_ms = if stamp() == *failure_stamp {
             SUSPENDED_MS
         } else {
             SUSPENDED_CHANGED_MS
         };
-        // If the clock was set back, reads resume at once.
-        (0..time)
-            .contains(&now_ms.saturating_sub(*at_ms))
-            .then(|| error.clone())
+        let age_ms = now_ms.saturating_sub(*failed_ms);
+        // A negative age means that the clock was set back: reads resume at once.
+        (0..limit_ms).contains(&age_ms).then(|| error.clone())
     }
 }
 

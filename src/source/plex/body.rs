@@ -1,7 +1,7 @@
 //! Reads the body of a reply: counts, decompresses, limits and parses it.
 //!
-//! A body is read into a reused buffer up to a limit, and parsed there: a small compressed body may be huge when
-//! decompressed, and memory must not grow with it.
+//! A reused buffer receives the body, up to a limit: a small compressed body may be huge when decompressed, and memory
+//! must not grow with it.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -14,20 +14,20 @@ use ureq::Body;
 use crate::platform::mutex::lock;
 
 use super::super::contract::{Bounds, Meter, RequestKind};
-use super::wire::{self, Lists, ReplyHead};
+use super::wire::{self, ReplyContent, ReplyHead};
 
-/// Maximum size of a buffer that is kept. A page of 1,000 movies takes 1.3 MB.
-const MAX_KEPT: usize = 8 << 20;
+/// Maximum size of a buffer that is reused. A page of 1,000 movies takes 1.3 MB.
+const MAX_REUSED: usize = 8 << 20;
 
-/// Maximum number of bytes examined of an unexpected reply.
-const PAGE: usize = 8 << 10;
+/// Maximum number of bytes to examine of an unexpected reply.
+const MAX_EXAMINED: usize = 8 << 10;
 
 /// The reason why a body is unusable.
 #[derive(Debug)]
 pub(super) enum BodyError {
     /// The host aborted the call.
     Aborted,
-    /// The deadline passed while rows were decompressed or parsed.
+    /// The deadline passed during decompression or parsing.
     Timeout,
     /// The connection failed.
     Wire(ureq::Error),
@@ -35,11 +35,11 @@ pub(super) enum BodyError {
     Compression(String),
     /// The body is larger than this many bytes.
     TooLarge(u64),
-    /// The body has more rows than this, or needs more memory than a page may take.
+    /// The body has more than this number of rows, or its rows need too much memory.
     TooManyRows(u64),
     /// The body is empty.
     Empty,
-    /// The body is not a JSON object; this is its beginning.
+    /// The body is not a JSON object; contains its beginning.
     NoJson(Vec<u8>),
     /// The JSON is malformed or truncated.
     Malformed(String),
@@ -50,9 +50,10 @@ pub(super) struct RequestMeter<'m> {
     meter: &'m dyn Meter,
     kind: RequestKind,
     started: Instant,
+    /// Time spent waiting for the server; the rest is parsing.
     waited: Cell<Duration>,
     bytes: Cell<u64>,
-    sent: Cell<bool>,
+    was_sent: Cell<bool>,
 }
 
 impl<'m> RequestMeter<'m> {
@@ -64,29 +65,29 @@ impl<'m> RequestMeter<'m> {
             started: Instant::now(),
             waited: Cell::new(Duration::ZERO),
             bytes: Cell::new(0),
-            sent: Cell::new(true),
+            was_sent: Cell::new(true),
         }
     }
 
-    /// Records that the head arrived or failed to.
-    pub fn note_head(&self) {
+    /// Records that the head of the reply arrived, or that the request failed.
+    pub fn end_head_wait(&self) {
         self.waited.set(self.started.elapsed());
     }
 
-    /// Adds the time since `begun` to the waiting time.
-    fn add_wait(&self, begun: Instant) {
-        self.waited.set(self.waited.get() + begun.elapsed());
+    /// Adds the time since `start` to the waiting time.
+    fn add_wait(&self, start: Instant) {
+        self.waited.set(self.waited.get() + start.elapsed());
     }
 
     /// Records that nothing was sent, so that the request is not counted.
     pub fn cancel(&self) {
-        self.sent.set(false);
+        self.was_sent.set(false);
     }
 }
 
 impl Drop for RequestMeter<'_> {
     fn drop(&mut self) {
-        if self.sent.get() {
+        if self.was_sent.get() {
             let waited = self.waited.get();
             self.meter.request(self.kind, self.bytes.get(), waited);
             self.meter.parsed(self.started.elapsed().saturating_sub(waited));
@@ -96,54 +97,55 @@ impl Drop for RequestMeter<'_> {
 
 /// State shared by the readers and the parser of one body.
 pub(super) struct BodyProgress<'a> {
-    measured: &'a RequestMeter<'a>,
+    request_meter: &'a RequestMeter<'a>,
     bounds: &'a Bounds<'a>,
-    /// The reason of a failure: when an error passes through other crates, only its text survives.
+    /// The first failure. Stored here, since an error that passes through other crates loses all but its text.
     failure: RefCell<Option<BodyError>>,
-    /// Bytes after decompression.
-    produced: Cell<u64>,
+    /// Number of bytes after decompression.
+    decompressed: Cell<u64>,
     rows: Cell<u64>,
 }
 
 impl<'a> BodyProgress<'a> {
-    /// Starts with nothing read.
-    pub fn new(measured: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
+    pub fn new(request_meter: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
         Self {
-            measured,
+            request_meter,
             bounds,
             failure: RefCell::default(),
-            produced: Cell::new(0),
+            decompressed: Cell::new(0),
             rows: Cell::new(0),
         }
     }
 
-    /// Called after each row; returns whether to continue.
-    fn go_on(&self) -> bool {
+    /// Called after each row. Returns whether the bounds allow more rows.
+    fn may_continue(&self) -> bool {
         self.rows.set(self.rows.get() + 1);
         if (self.bounds.aborted)() {
-            self.fail(BodyError::Aborted);
+            self.record_failure(BodyError::Aborted);
             return false;
         }
-        // Reading the clock is expensive, so it is read once per 64 rows.
+        // Checks the deadline once per 64 rows, since reading the clock is slow.
         if self.rows.get().is_multiple_of(64) && self.bounds.deadline.has_passed() {
-            self.fail(BodyError::Timeout);
+            self.record_failure(BodyError::Timeout);
             return false;
         }
         true
     }
 
-    fn fail(&self, broken: BodyError) -> io::Error {
-        self.failure.borrow_mut().get_or_insert(broken);
+    /// Records a failure, unless there is an earlier one, and returns an error that stops the reader.
+    fn record_failure(&self, failure: BodyError) -> io::Error {
+        self.failure.borrow_mut().get_or_insert(failure);
         // Not `Interrupted`, which readers would retry.
         io::Error::other("see BodyProgress::failure")
     }
 
+    /// Returns the recorded failure, if any, and forgets it.
     fn take_failure(&self) -> Option<BodyError> {
         self.failure.borrow_mut().take()
     }
 }
 
-/// The body as transferred.
+/// The body as transferred. Counts the bytes and the waiting time.
 struct CountedBody<'a> {
     body: ureq::BodyReader<'static>,
     progress: &'a BodyProgress<'a>,
@@ -152,18 +154,18 @@ struct CountedBody<'a> {
 impl Read for CountedBody<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if (self.progress.bounds.aborted)() {
-            return Err(self.progress.fail(BodyError::Aborted));
+            return Err(self.progress.record_failure(BodyError::Aborted));
         }
-        let begun = Instant::now();
+        let read_start = Instant::now();
         let result = self.body.read(buf);
-        let measured = self.progress.measured;
-        measured.add_wait(begun);
+        let request_meter = self.progress.request_meter;
+        request_meter.add_wait(read_start);
         match result {
             Ok(amount) => {
-                measured.bytes.set(measured.bytes.get() + amount as u64);
+                request_meter.bytes.set(request_meter.bytes.get() + amount as u64);
                 Ok(amount)
             }
-            Err(error) => Err(self.progress.fail(BodyError::Wire(error.into()))),
+            Err(error) => Err(self.progress.record_failure(BodyError::Wire(error.into()))),
         }
     }
 }
@@ -175,18 +177,19 @@ enum DecodedBody<'a> {
 }
 
 impl DecodedBody<'_> {
-    /// Reads the rest behind the compressed data, usually nothing: otherwise the connection would not be reused. A body
-    /// with more data closes its connection.
+    /// Reads to the end of the transferred body, since `ureq` reuses a connection only then. After the compressed data
+    /// there is usually nothing; if there is more than a little, the connection is closed instead.
     fn drain(&mut self) {
         if let Self::Gzip(decoder) = self {
-            let _ = io::copy(&mut decoder.get_mut().take(PAGE as u64), &mut io::sink());
+            let _ = io::copy(&mut decoder.get_mut().take(MAX_EXAMINED as u64), &mut io::sink());
         }
     }
 }
 
-/// A body with a limit.
+/// A decompressed body that fails beyond a limit.
 struct LimitedBody<'a> {
     inner: DecodedBody<'a>,
+    /// Maximum number of bytes after decompression.
     limit: u64,
     progress: &'a BodyProgress<'a>,
 }
@@ -194,124 +197,129 @@ struct LimitedBody<'a> {
 impl Read for LimitedBody<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let progress = self.progress;
-        let produced = progress.produced.get();
-        if produced > self.limit {
-            return Err(progress.fail(BodyError::TooLarge(self.limit)));
+        let decompressed = progress.decompressed.get();
+        if decompressed > self.limit {
+            return Err(progress.record_failure(BodyError::TooLarge(self.limit)));
         }
         let amount = match &mut self.inner {
             DecodedBody::Plain(reader) => reader.read(buf)?,
             DecodedBody::Gzip(decoder) => decoder.read(buf).map_err(|error| {
-                // An earlier failure below takes precedence.
-                progress.fail(BodyError::Compression(error.to_string()))
+                // If `CountedBody` recorded the cause, this failure is ignored.
+                progress.record_failure(BodyError::Compression(error.to_string()))
             })?,
         };
-        progress.produced.set(produced + amount as u64);
-        // Decompression must not outlast the call.
+        progress.decompressed.set(decompressed + amount as u64);
+        // Decompression may take long without reading from the connection.
         if (progress.bounds.aborted)() {
-            return Err(progress.fail(BodyError::Aborted));
+            return Err(progress.record_failure(BodyError::Aborted));
         }
         if progress.bounds.deadline.has_passed() {
-            return Err(progress.fail(BodyError::Timeout));
+            return Err(progress.record_failure(BodyError::Timeout));
         }
         Ok(amount)
     }
 }
 
-/// Buffers for bodies, reused between requests: pages come by the hundred.
+/// Buffers for bodies, reused between requests, since a listing has hundreds of pages.
 #[derive(Default)]
 pub(super) struct Buffers(pub(super) Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// Number of buffers kept; more concurrent requests are rare.
+    /// Maximum number of unused buffers. More than two concurrent requests are rare.
     const MAX_BUFFERS: usize = 2;
 
     fn take(&self) -> Vec<u8> {
         lock(&self.0).pop().unwrap_or_default()
     }
 
-    fn give(&self, mut buffer: Vec<u8>) {
-        let mut list = lock(&self.0);
-        // Keeps buffers of the size of a page, not of a whole library.
-        if list.len() < Self::MAX_BUFFERS && buffer.capacity() < MAX_KEPT {
+    /// Returns a buffer for reuse. Frees the buffer instead if it is larger than a page needs.
+    fn put_back(&self, mut buffer: Vec<u8>) {
+        let mut buffers = lock(&self.0);
+        if buffers.len() < Self::MAX_BUFFERS && buffer.capacity() < MAX_REUSED {
             buffer.clear();
-            list.push(buffer);
+            buffers.push(buffer);
         }
     }
 }
 
-/// Reads and parses a body of at most `limit` bytes after decompression. If it fails midway, the complete rows so far
-/// have been passed on.
+/// UTF-8's byte order mark, which some proxies add.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads and parses a body of at most `limit` bytes after decompression. Passes complete rows to `content`, also if the
+/// body fails midway.
 ///
 /// # Errors
 /// The reason why the body is unusable.
-pub(super) fn parse(
+pub(super) fn read_reply(
     body: Body,
     encoding: Option<&str>,
     limit: u64,
     progress: &BodyProgress<'_>,
     buffers: &Buffers,
-    lists: &mut Lists<'_>,
+    content: &mut ReplyContent<'_>,
 ) -> Result<ReplyHead, BodyError> {
-    let mut reader = limit_body(body, encoding, limit, progress)?;
+    let mut reader = decode_body(body, encoding, limit, progress)?;
     let mut buffer = buffers.take();
-    let result = parse_into(&mut reader, &mut buffer, progress, lists);
-    buffers.give(buffer);
+    let result = read_and_parse(&mut reader, &mut buffer, progress, content);
+    buffers.put_back(buffer);
     result
 }
 
-fn parse_into(
+/// As [`read_reply`], with a buffer.
+fn read_and_parse(
     reader: &mut LimitedBody<'_>,
     buffer: &mut Vec<u8>,
     progress: &BodyProgress<'_>,
-    lists: &mut Lists<'_>,
+    content: &mut ReplyContent<'_>,
 ) -> Result<ReplyHead, BodyError> {
-    let read = reader.read_to_end(buffer);
-    if buffer.starts_with(b"\xef\xbb\xbf") {
-        buffer.drain(..3);
+    let read_result = reader.read_to_end(buffer);
+    if buffer.starts_with(BYTE_ORDER_MARK) {
+        buffer.drain(..BYTE_ORDER_MARK.len());
     }
-    if let Err(error) = read {
-        let broken = progress
+    if let Err(error) = read_result {
+        let failure = progress
             .take_failure()
             .unwrap_or_else(|| BodyError::Compression(error.to_string()));
-        if !matches!(broken, BodyError::Aborted) {
-            // Complete rows are valid, whatever failed later.
-            let _ = wire::read(buffer, lists, &|| true);
+        if !matches!(failure, BodyError::Aborted) {
+            // The complete rows before the failure are valid.
+            let _ = wire::parse_reply(buffer, content, &|| true);
         }
-        return Err(broken);
+        return Err(failure);
     }
     match buffer.trim_ascii_start().first() {
         Some(b'{') => {}
         Some(_) => {
-            buffer.truncate(PAGE);
+            buffer.truncate(MAX_EXAMINED);
             return Err(BodyError::NoJson(buffer.clone()));
         }
         None => return Err(BodyError::Empty),
     }
     reader.inner.drain();
-    wire::read(buffer, lists, &|| progress.go_on()).map_err(|error| {
+    wire::parse_reply(buffer, content, &|| progress.may_continue()).map_err(|error| {
         progress
             .take_failure()
             .unwrap_or_else(|| BodyError::Malformed(error.to_string()))
     })
 }
 
-/// Returns the beginning of an unexpected body, for diagnosis. Never fails: unreadable parts are left out.
+/// Returns the beginning of an unexpected body, for diagnosis. Never fails: leaves out what is unreadable.
 pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
-    let mut page = Vec::new();
-    if let Ok(reader) = limit_body(body, encoding, PAGE as u64, progress) {
-        let _ = reader.take(PAGE as u64).read_to_end(&mut page);
+    let mut beginning = Vec::new();
+    if let Ok(reader) = decode_body(body, encoding, MAX_EXAMINED as u64, progress) {
+        let _ = reader.take(MAX_EXAMINED as u64).read_to_end(&mut beginning);
     }
-    page
+    beginning
 }
 
-fn limit_body<'a>(
+/// Returns a reader for the decompressed body. Fails if the compression is unknown.
+fn decode_body<'a>(
     body: Body,
     encoding: Option<&str>,
     limit: u64,
     progress: &'a BodyProgress<'a>,
 ) -> Result<LimitedBody<'a>, BodyError> {
     let counted = CountedBody {
-        // Our own limits apply; this replaces the agent's default.
+        // Removes `ureq`'s limit: `LimitedBody` has its own.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
     };
@@ -322,7 +330,7 @@ fn limit_body<'a>(
         }
         Some(other) => {
             let shown: String = other.chars().take(40).collect();
-            return Err(BodyError::Compression(format!("{shown:?} was not asked for")));
+            return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
         }
     };
     Ok(LimitedBody { inner, limit, progress })

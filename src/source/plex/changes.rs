@@ -1,10 +1,14 @@
 //! Finds items added, updated or removed since the last listing, without a full listing.
 //!
-//! Three things are read. The newest updates, page by page back to the first known row. The last rows by id, likewise:
-//! servers count ids upwards, so a new item is there even if its clocks are old. And the number of items: if it is too
-//! small, items were removed, and bisection finds them, since pages sorted by id agree with the index up to the first
-//! removed item. New rows are added to the index all at once, since known rows end the reading. Changes of files alone
-//! show nowhere; these wait for the next full listing or a query.
+//! A delta has three parts:
+//!
+//! 1. The rows sorted by last update, page by page back to the first row that the index has.
+//! 2. The rows with the highest ids, likewise. New items have the highest ids, also if their times are old.
+//! 3. The number of items. If the server has fewer than the index, items were removed. Bisection finds them: sorted by
+//!    id, the server's rows equal the index up to the first removed item.
+//!
+//! New rows enter the index all at once: a row in the index ends parts 1 and 2, so a part of the rows would hide the
+//! rest. A delta does not show changes of files alone; the next full listing or a query finds these.
 
 use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::client::PlexHttp;
@@ -12,136 +16,136 @@ use super::rows::{Rows, RowsEnd, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};
 
-/// Rows of the first page: usually more than are new.
-const FIRST: u32 = 100;
-/// Rows of further pages, while all rows are new.
-const NEXT: u32 = 1_000;
-/// Maximum number of pages; beyond, a full listing is better.
-const PAGES: usize = 5;
-/// Rows of a page that is compared with the index.
-const COMPARED: u32 = 100;
-/// Maximum number of removed items; beyond, a full listing is better.
-const MOST_GONE: usize = 16;
+/// Number of rows in the first page, which usually has all new rows.
+const FIRST_PAGE_ROWS: u32 = 100;
+/// Number of rows in further pages.
+const NEXT_PAGE_ROWS: u32 = 1_000;
+/// Maximum number of pages. If there are more, a full listing is better.
+const MAX_PAGES: usize = 5;
+/// Number of rows in a page of the bisection.
+const BISECTION_ROWS: u32 = 100;
+/// Maximum number of removed items. If there are more, a full listing is better.
+const MAX_GONE: usize = 16;
 
-/// A library and its indexed items.
+/// Fetches the delta of one library.
 struct DeltaReader<'d> {
     plex: &'d PlexHttp,
     library: &'d Library,
-    known: &'d dyn KnownItems,
+    index: &'d dyn KnownItems,
     bounds: Bounds<'d>,
 }
 
 impl PlexHttp {
-    pub(super) fn read_changes(
+    /// Adds new and updated items to the index and returns the keys of removed ones.
+    pub(super) fn fetch_changes(
         &self,
         library: &Library,
-        known: &dyn KnownItems,
+        index: &dyn KnownItems,
         bounds: Bounds<'_>,
     ) -> Result<SourceChanges> {
         let delta = DeltaReader {
             plex: self,
             library,
-            known,
+            index,
             bounds,
         };
-        let gone = delta.changes()?;
+        let gone = delta.fetch()?;
         Ok(gone.map_or(SourceChanges::Unknown, |gone| SourceChanges::Known { gone }))
     }
 }
 
 impl DeltaReader<'_> {
-    /// Adds new items to the index and returns removed ones; `None` if a full listing is needed.
-    fn changes(&self) -> Result<Option<Vec<String>>> {
+    /// As [`PlexHttp::fetch_changes`]; `None` if a full listing is needed.
+    fn fetch(&self) -> Result<Option<Vec<String>>> {
         let types = leaf_types(self.library.kind);
         let mut total = 0;
         let mut new = Vec::new();
         for kind in types {
-            let Some(shown) = self.collect_newest(*kind, &mut new)? else {
+            let Some(count) = self.collect_newest(*kind, &mut new)? else {
                 return Ok(None);
             };
-            match self.collect_last_by_id(*kind, shown, &mut new)? {
-                Some(shown) => total += shown,
+            match self.collect_last_by_id(*kind, count, &mut new)? {
+                Some(count) => total += count,
                 None => return Ok(None),
             }
         }
-        // All at once: known rows end the reading of pages, so a part must not become known without the rest.
-        self.known.add(&new)?;
-        match self.known.count()?.checked_sub(total) {
-            None => Ok(None), // the index lacks items that no delta shows
+        self.index.add(&new)?;
+        match self.index.count()?.checked_sub(total) {
+            None => Ok(None), // the server has items that neither order showed
             Some(0) => Ok(Some(Vec::new())),
             Some(_) if types.len() > 1 => Ok(None),
-            // A disk may be unmounted: a full listing, repeated once, decides.
-            Some(_) if !self.known.may_shrink_to(total)? => Ok(None),
+            // An unmounted disk may be the cause: two full listings have to agree.
+            Some(_) if !self.index.may_shrink_to(total)? => Ok(None),
             Some(_) => self.find_gone(types[0], total),
         }
     }
 
-    /// Collects the rows updated last, back to the first known one. Returns the server's count; `None` if there are too
-    /// many, or if the server does not count, so that removals would not show.
+    /// Collects the rows updated last, back to the first one in the index. Returns the server's item count. Returns
+    /// `None` if there are too many new rows, or if the server reports no count, without which removals stay hidden.
     fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let rows = Rows::NewestUpdated;
         let mut start = 0;
-        for page in 0..PAGES {
-            let size = if page == 0 { FIRST } else { NEXT };
-            let (items, end) = self.rows(kind, rows, start, size);
+        for page in 0..MAX_PAGES {
+            let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };
+            let (items, end) = self.fetch_rows(kind, rows, start, size);
             let end = match end {
-                // The server does not support this order; a listing does not need it.
+                // The server does not support this order, which a listing does not need.
                 Err(error) if error.status == Status::ServerError => return Ok(None),
                 other => other?,
             };
             let Some(total) = end.total else {
                 return Ok(None);
             };
+            // Without the order, a row in the index says nothing about the rows after it.
             if end.disordered {
-                // Then a known row proves nothing about the rows behind it.
                 return Ok(None);
             }
             start += end.rows;
-            let all_known = match items.last() {
-                Some(item) => self.known.has(item)?,
+            let reached_index = match items.last() {
+                Some(item) => self.index.has(item)?,
                 None => true,
             };
             new.extend(items);
-            if all_known || end.rows == 0 || start >= total {
+            if reached_index || end.rows == 0 || start >= total {
                 return Ok(Some(total));
             }
         }
         Ok(None)
     }
 
-    /// Collects the last rows by id, back to the first known one. Returns the server's current count; `None` if there
-    /// are too many, or if the server ignores paging.
+    /// Collects the rows with the highest ids, back to the first one in the index. Returns the server's current item
+    /// count. Returns `None` if there are too many new rows, or if the server ignores paging.
     fn collect_last_by_id(&self, kind: ItemType, mut total: u64, new: &mut Vec<Item>) -> Result<Option<u64>> {
-        let mut behind = total;
-        for page in 0..PAGES {
-            let size = self.clamp_rows(if page == 0 { FIRST } else { NEXT });
-            let start = behind.saturating_sub(u64::from(size));
-            let (items, end) = self.rows(kind, Rows::All, start, size);
+        let mut page_end = total;
+        for page in 0..MAX_PAGES {
+            let size = self.clamp_rows(if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS });
+            let start = page_end.saturating_sub(u64::from(size));
+            let (items, end) = self.fetch_rows(kind, Rows::All, start, size);
             let end = end?;
-            if end.offset.is_some_and(|at| at != start) {
+            if end.offset.is_some_and(|offset| offset != start) {
                 return Ok(None);
             }
             total = end.total.unwrap_or(total);
-            let all_known = match items.first() {
-                Some(item) => self.known.has(item)?,
+            let reached_index = match items.first() {
+                Some(item) => self.index.has(item)?,
                 None => true,
             };
             new.extend(items);
-            if all_known || start == 0 {
+            if reached_index || start == 0 {
                 return Ok(Some(total));
             }
-            behind = start;
+            page_end = start;
         }
         Ok(None)
     }
 
-    /// Limits the rows of a page to the host's option.
+    /// Limits the rows of a page to the option `page_size`.
     fn clamp_rows(&self, rows: u32) -> u32 {
         rows.min(self.plex.page_size)
     }
 
-    /// Requests a page; returns the rows received and the result.
-    fn rows(&self, kind: ItemType, rows: Rows<'_>, start: u64, size: u32) -> (Vec<Item>, Result<RowsEnd>) {
+    /// Requests a page. Returns the items received, also on failure, and the result.
+    fn fetch_rows(&self, kind: ItemType, rows: Rows<'_>, start: u64, size: u32) -> (Vec<Item>, Result<RowsEnd>) {
         let request = RowsRequest {
             section: &self.library.section,
             kind,
@@ -150,90 +154,94 @@ impl DeltaReader<'_> {
             size: self.clamp_rows(size),
         };
         let mut items = Vec::new();
-        let end = self.plex.rows(&request, self.bounds, &mut items);
+        let end = self.plex.fetch_rows(&request, self.bounds, &mut items);
         (items, end)
     }
 
-    /// Finds the items that the server no longer lists; `None` if bisection cannot tell.
+    /// Finds the items that the server no longer lists, by bisection. Returns `None` if that takes too many pages or
+    /// the listing changes meanwhile.
     ///
-    /// Both sides are sorted by id, and the server's rows are ours without the removed ones. So if the row at some
-    /// position is the same on both sides, nothing before it was removed.
+    /// Both sides are sorted by id, and the server's rows are those of the index without the removed ones. So if the
+    /// row at some position is the same on both sides, nothing before it was removed.
     fn find_gone(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
-        let Some(ours) = self.known_ids()? else {
+        let Some(index_ids) = self.sorted_index_ids()? else {
             return Ok(None);
         };
         let total = usize::try_from(total).unwrap_or(usize::MAX);
-        let wanted = ours.len().saturating_sub(total);
-        let pages = ours.len() / 1_000 + 1;
-        if wanted > MOST_GONE {
+        let gone_count = index_ids.len().saturating_sub(total);
+        let max_pages = index_ids.len() / 1_000 + 1;
+        if gone_count > MAX_GONE {
             return Ok(None);
         }
         let mut gone: Vec<u64> = Vec::new();
-        let mut requested = 0;
-        // Up to here the server's rows equal ours without those in `gone`.
-        let mut same = 0;
-        while gone.len() < wanted && same < total {
-            let mut differs = total;
-            while same < differs {
-                if requested >= pages {
+        let mut pages = 0;
+        // The first `equal_rows` rows of the server equal those of the index without `gone`.
+        let mut equal_rows = 0;
+        while gone.len() < gone_count && equal_rows < total {
+            // The next removed item is before this row of the server, or after the last one.
+            let mut upper_bound = total;
+            while equal_rows < upper_bound {
+                if pages >= max_pages {
                     return Ok(None);
                 }
-                requested += 1;
-                let left = differs - same;
-                let start = if left <= COMPARED as usize {
-                    same
+                pages += 1;
+                let unknown_rows = upper_bound - equal_rows;
+                let start = if unknown_rows <= BISECTION_ROWS as usize {
+                    equal_rows
                 } else {
-                    same + left / 2
+                    equal_rows + unknown_rows / 2
                 };
-                let Some(keys) = self.ids_from(kind, start as u64, total as u64)? else {
+                let Some(server_ids) = self.fetch_ids(kind, start as u64, total as u64)? else {
                     return Ok(None);
                 };
-                let from = start + gone.len();
-                if start > same && ours.get(from) != Some(&keys[0]) {
-                    differs = start;
+                let index_start = start + gone.len();
+                if start > equal_rows && index_ids.get(index_start) != Some(&server_ids[0]) {
+                    upper_bound = start;
                     continue;
                 }
-                let Some(found) = missing_ids(ours.get(from..).unwrap_or_default(), &keys) else {
+                let Some(missing) = missing_ids(index_ids.get(index_start..).unwrap_or_default(), &server_ids) else {
                     return Ok(None);
                 };
-                same = start + keys.len();
-                if !found.is_empty() {
-                    gone.extend(found);
+                equal_rows = start + server_ids.len();
+                if !missing.is_empty() {
+                    gone.extend(missing);
                     break;
                 }
             }
         }
-        if same >= total {
-            // The server has no more rows, so the rest of ours was removed.
-            gone.extend(ours.get(total + gone.len()..).unwrap_or_default());
+        if equal_rows >= total {
+            // The server has no more rows, so it lacks all further rows of the index.
+            gone.extend(index_ids.get(total + gone.len()..).unwrap_or_default());
         }
-        if gone.len() != wanted {
+        if gone.len() != gone_count {
             return Ok(None);
         }
         let gone: Vec<String> = gone.iter().map(u64::to_string).collect();
         let keys: Vec<&str> = gone.iter().map(String::as_str).collect();
-        // Verify: an item may be missing from the listing and still exist.
-        let left = self.plex.fetch_items(&keys, self.bounds)?;
-        let is_gone = left.iter().all(|placed| !placed.is_in(&self.library.section));
-        Ok(is_gone.then_some(gone))
+        // An item may be missing from the listing and still exist.
+        let existing = self.plex.fetch_items(&keys, self.bounds)?;
+        let are_all_gone = existing.iter().all(|item| !item.is_in(&self.library.section));
+        Ok(are_all_gone.then_some(gone))
     }
 
-    /// Requests a page by id, and returns its ids. `None` if it is empty, a key is no number, or the list changed.
-    fn ids_from(&self, kind: ItemType, start: u64, total: u64) -> Result<Option<Vec<u64>>> {
-        let (items, end) = self.rows(kind, Rows::All, start, COMPARED);
+    /// Requests a page sorted by id, and returns its ids. Returns `None` if the page is empty, a key is not a number,
+    /// or the listing changed.
+    fn fetch_ids(&self, kind: ItemType, start: u64, total: u64) -> Result<Option<Vec<u64>>> {
+        let (items, end) = self.fetch_rows(kind, Rows::All, start, BISECTION_ROWS);
         let end = end?;
         let ids: Option<Vec<u64>> = items.iter().map(|item| item.rating_key.parse().ok()).collect();
         let Some(ids) = ids.filter(|ids| !ids.is_empty()) else {
             return Ok(None);
         };
-        let has_changed = end.total.is_some_and(|now| now != total) || end.offset.is_some_and(|at| at != start);
+        let has_changed =
+            end.total.is_some_and(|count| count != total) || end.offset.is_some_and(|offset| offset != start);
         Ok((!has_changed).then_some(ids))
     }
 
-    /// The sorted ids of the indexed items; `None` if a key is invalid.
-    fn known_ids(&self) -> Result<Option<Vec<u64>>> {
+    /// Returns the sorted ids of the items in the index; `None` if a key is not a number.
+    fn sorted_index_ids(&self) -> Result<Option<Vec<u64>>> {
         let mut ids = Some(Vec::new());
-        self.known.keys(&mut |key| match (number(key), &mut ids) {
+        self.index.keys(&mut |key| match (parse_canonical(key), &mut ids) {
             (Some(id), Some(ids)) => ids.push(id),
             _ => ids = None,
         })?;
@@ -244,16 +252,16 @@ impl DeltaReader<'_> {
     }
 }
 
-/// Returns the ids of `ours` missing in the server's page, which starts at the same id; `None` if the server has an id
-/// that is not in `ours`.
-fn missing_ids(ours: &[u64], theirs: &[u64]) -> Option<Vec<u64>> {
+/// Returns the ids that the index has and the server's page lacks. Both start at the same id. Returns `None` if the
+/// server has an id that the index lacks.
+fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
     let mut missing = Vec::new();
-    let mut ours = ours.iter();
-    for key in theirs {
+    let mut index_ids = index_ids.iter();
+    for server_id in server_ids {
         loop {
-            match ours.next() {
-                Some(own) if own == key => break,
-                Some(own) if own < key => missing.push(*own),
+            match index_ids.next() {
+                Some(id) if id == server_id => break,
+                Some(id) if id < server_id => missing.push(*id),
                 _ => return None,
             }
         }
@@ -261,8 +269,8 @@ fn missing_ids(ours: &[u64], theirs: &[u64]) -> Option<Vec<u64>> {
     Some(missing)
 }
 
-/// Parses an unsigned number in its canonical spelling.
-fn number(text: &str) -> Option<u64> {
+/// Parses an unsigned number; `None` for other spellings of it, such as `007`.
+fn parse_canonical(text: &str) -> Option<u64> {
     let number = text.parse::<u64>().ok()?;
     (number.to_string() == text).then_some(number)
 }

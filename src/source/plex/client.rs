@@ -1,4 +1,4 @@
-//! The HTTP client of a server: its URL, tokens, connections, and what it refuses.
+//! The HTTP client of a server: its URL, tokens and connections.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::options::Options;
 
 use super::super::contract::{Meter, Tokens};
 use super::body::Buffers;
-use super::retry::{Pause, RealPause};
+use super::retry::{RetryClock, SystemClock};
 use super::transport::Transport;
 use super::url::BaseUrl;
 
 /// Maximum silence of an event stream: Plex sends something every 10 to 15 s.
-const SILENCE: Duration = Duration::from_secs(30);
+const STREAM_SILENCE: Duration = Duration::from_secs(30);
 
 /// A Plex Media Server, accessed over HTTP.
 ///
@@ -29,16 +29,17 @@ pub struct PlexHttp {
     pub(super) tokens: Arc<Tokens>,
     pub(super) transport: Transport,
     pub(super) meter: Arc<dyn Meter>,
-    pub(super) pause: Arc<dyn Pause>,
+    pub(super) clock: Arc<dyn RetryClock>,
     pub(super) retry_for: Duration,
-    /// Maximum number of rows of a page.
+    /// Maximum number of rows in a page.
     pub(super) page_size: u32,
-    pub(super) silence: Duration,
+    /// Maximum silence of an event stream.
+    pub(super) stream_silence: Duration,
     pub(super) buffers: Buffers,
-    /// The server refuses arguments without which its answers are larger or less steady.
+    /// Whether requests omit optional arguments, because the server rejects some.
     pub(super) is_minimal: AtomicBool,
-    /// The server refuses to be asked for a file name.
-    pub(super) refuses_file: AtomicBool,
+    /// Whether the server rejects searches by file name.
+    pub(super) rejects_file_filter: AtomicBool,
 }
 
 impl fmt::Debug for PlexHttp {
@@ -71,14 +72,14 @@ impl CheckedServer {
         };
         let tokens = Tokens::new(options.token.clone());
         let base = BaseUrl::parse(url).map_err(|mut error| {
-            error.message = tokens.scrubbed(&error.message);
+            error.message = tokens.scrub(&error.message); // the URL may contain the token
             error
         })?;
         if base.origin.secure && !cfg!(feature = "tls") {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
-                    "server_url {base} needs TLS, and this build of plexindex has none: build it with the feature \
+                    "server_url {base} needs TLS, which this build of plexindex lacks: build it with the feature \
                      `tls`, or use http",
                     base = base.origin
                 ),
@@ -94,33 +95,33 @@ impl CheckedServer {
 }
 
 impl PlexHttp {
-    /// Creates a client of the server that `options` name. Connects nowhere yet.
+    /// Creates a client for the server that `options` name. Sends no request.
     ///
-    /// `client_identifier` identifies this installation to Plex: keep it, since Plex mails the user about a new one.
-    /// `meter` records every request.
+    /// `client_identifier` identifies this installation to Plex. It must not change: Plex mails the user about a new
+    /// one. `meter` records every request.
     ///
     /// # Errors
     /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] if the identifier contains characters that headers
     /// cannot carry.
     pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
-        Self::of(CheckedServer::new(options)?, options, client_identifier, meter)
+        Self::from_checked(CheckedServer::new(options)?, options, client_identifier, meter)
     }
 
     /// As [`PlexHttp::new`], with validated options.
-    pub fn of(
+    pub fn from_checked(
         server: CheckedServer,
         options: &Options,
         client_identifier: &str,
         meter: Arc<dyn Meter>,
     ) -> Result<Self> {
-        let visible = !client_identifier.is_empty() && client_identifier.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_visible = !client_identifier.is_empty() && client_identifier.bytes().all(|byte| byte.is_ascii_graphic());
         let client_identifier = HeaderValue::from_str(client_identifier)
             .ok()
-            .filter(|_| visible)
+            .filter(|_| is_visible)
             .ok_or_else(|| {
                 Error::new(
                     Status::InvalidArgument,
-                    format!("client_identifier {client_identifier:?} is empty or not plain ASCII: use a UUID"),
+                    format!("client_identifier {client_identifier:?} is empty or not printable ASCII: use a UUID"),
                 )
             })?;
         Ok(Self {
@@ -129,13 +130,13 @@ impl PlexHttp {
             tokens: server.tokens,
             transport: server.transport,
             meter,
-            pause: Arc::new(RealPause),
+            clock: Arc::new(SystemClock),
             retry_for: options.retry_for,
             page_size: options.page_size,
-            silence: SILENCE,
+            stream_silence: STREAM_SILENCE,
             buffers: Buffers::default(),
             is_minimal: AtomicBool::new(false),
-            refuses_file: AtomicBool::new(false),
+            rejects_file_filter: AtomicBool::new(false),
         })
     }
 
@@ -145,16 +146,16 @@ impl PlexHttp {
     }
 
     /// Removes tokens from the error text: a server may echo a token in its reply.
-    pub(super) fn scrubbed(&self, mut error: Error) -> Error {
-        error.message = self.tokens.scrubbed(&error.message);
+    pub(super) fn scrub(&self, mut error: Error) -> Error {
+        error.message = self.tokens.scrub(&error.message);
         error
     }
 
     /// Replaces the clock of retries, for tests.
     #[doc(hidden)]
     #[must_use]
-    pub fn with_pause(mut self, pause: Arc<dyn Pause>) -> Self {
-        self.pause = pause;
+    pub fn with_clock(mut self, clock: Arc<dyn RetryClock>) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -162,24 +163,24 @@ impl PlexHttp {
     #[doc(hidden)]
     #[must_use]
     pub fn with_silence(mut self, silence: Duration) -> Self {
-        self.silence = silence;
+        self.stream_silence = silence;
         self
     }
 }
 
-/// Maximum length of a token; no server accepts longer headers.
-const MOST_BYTES: usize = 65_536;
+/// Maximum length of a token. No server accepts longer headers.
+const MAX_TOKEN_BYTES: usize = 65_536;
 
-/// Checks that a header can carry the token. Errors do not contain the token.
+/// Checks that a header can contain the token. Errors do not contain the token.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].
 pub fn check_token(token: &Token) -> Result<()> {
     let length = token.reveal().len();
-    if length > MOST_BYTES {
+    if length > MAX_TOKEN_BYTES {
         return Err(Error::new(
             Status::InvalidArgument,
-            format!("the token has {length} bytes, more than the {MOST_BYTES} allowed: give only the token"),
+            format!("the token has {length} bytes, more than the limit of {MAX_TOKEN_BYTES}: give only the token"),
         ));
     }
     if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,7 +1,7 @@
 //! Builds edits: one `PUT` that sets the same values for many items.
 //!
-//! The address is byte for byte that of the `plexapi` client for the same edit: arguments sorted by name, all but
-//! letters, digits and `-._~` encoded, removed tags encoded twice.
+//! The URL equals byte for byte the URL that the `plexapi` client sends for the same edit: arguments are sorted by
+//! name, all characters but letters, digits and `-._~` are encoded, and removed tags are encoded twice.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 use super::super::contract::{EditRequest, FieldChange, Lock};
 use super::url::{ENCODED, encode};
 
-/// Characters encoded in each tag to remove, before the list is encoded as a whole.
-const TAG: &AsciiSet = &ENCODED.remove(b'/');
+/// Characters to encode in each removed tag, before the whole list is encoded.
+const ENCODED_IN_TAG: &AsciiSet = &ENCODED.remove(b'/');
 
 /// Returns the path and query of an edit.
 pub(super) fn address(request: &EditRequest<'_>) -> String {
@@ -26,7 +26,6 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
         }
     }
     for field in fields {
-        let of_field = || request.changes.iter().filter(|change| change.field() == field);
         match request.lock {
             Lock::Lock => arguments.push((format!("{field}.locked"), "1".to_owned())),
             Lock::Unlock => arguments.push((format!("{field}.locked"), "0".to_owned())),
@@ -34,7 +33,7 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
         }
         let mut added = 0;
         let mut removed = String::new();
-        for change in of_field() {
+        for change in request.changes.iter().filter(|change| change.field() == field) {
             match change {
                 FieldChange::Set { value, .. } => arguments.push((format!("{field}.value"), value.clone())),
                 FieldChange::Add { tag, .. } => {
@@ -43,7 +42,7 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
                 }
                 FieldChange::Remove { tag, .. } => {
                     let comma = if removed.is_empty() { "" } else { "," };
-                    let _ = write!(removed, "{comma}{}", utf8_percent_encode(tag, TAG));
+                    let _ = write!(removed, "{comma}{}", utf8_percent_encode(tag, ENCODED_IN_TAG));
                 }
                 FieldChange::Keep { .. } => {}
             }
@@ -54,9 +53,9 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
     }
     arguments.sort_by_key(|(name, _)| name.to_lowercase());
     let mut address = format!("/library/sections/{}/all", encode(request.section));
-    for (place, (name, value)) in arguments.iter().enumerate() {
-        let mark = if place == 0 { '?' } else { '&' };
-        let _ = write!(address, "{mark}{}={}", encode(name), encode(value));
+    for (index, (name, value)) in arguments.iter().enumerate() {
+        let separator = if index == 0 { '?' } else { '&' };
+        let _ = write!(address, "{separator}{}={}", encode(name), encode(value));
     }
     address
 }

@@ -1,9 +1,9 @@
-//! Parses Plex's events: the lines of an event stream, and the JSON of notifications and webhooks in all shapes that
+//! Parses Plex's events: the lines of an event stream, and the JSON of notifications and webhooks in all forms that
 //! servers send.
 //!
-//! A WebSocket frame is `{"NotificationContainer":{"type":"timeline","TimelineEntry":[{…}]}}`; a stream of server-sent
-//! events has neither the wrapper nor the list. In both, member names identify the content. Unknown content is ignored,
-//! since servers send dozens of kinds.
+//! A WebSocket frame is `{"NotificationContainer":{"type":"timeline","TimelineEntry":[{…}]}}`. Server-sent events omit
+//! the wrapper and the list. In both, the member names identify the content. The parser ignores unknown content, since
+//! servers send dozens of kinds.
 
 use serde_json::{Map, Value};
 
@@ -11,11 +11,20 @@ use crate::error::{Error, Result, Status};
 
 use super::super::contract::{Event, Notification};
 
-/// Maximum length of an event in bytes; the longest seen have a few kilobytes.
-const LONGEST: usize = 1 << 20;
+/// Maximum length of an event in bytes. Real events have up to a few kilobytes.
+const MAX_EVENT_BYTES: usize = 1 << 20;
 
-/// Identifier of library timelines; others are guides and plug-ins.
-const LIBRARY: &str = "com.plexapp.plugins.library";
+/// Identifier of timeline entries about libraries. Other entries are about TV guides and plug-ins.
+const LIBRARY_IDENTIFIER: &str = "com.plexapp.plugins.library";
+
+/// Item types of playlists, their folders and collections, which have no files.
+const TYPES_WITHOUT_FILES: [i64; 3] = [15, 16, 18];
+
+/// States of a timeline entry.
+const STATE_CREATED: i64 = 0;
+const STATE_PROCESSING: i64 = 1;
+const STATE_FINISHED: i64 = 5;
+const STATE_DELETED: i64 = 9;
 
 /// The content of a notification's body.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,52 +33,53 @@ pub enum EventBody {
     Events(Vec<Event>),
     /// JSON that is neither a notification nor a webhook.
     Foreign,
-    /// JSON of servers of 2015 and before.
+    /// The JSON of servers of 2015 and before.
     Ancient,
     /// Not a JSON object.
     NoJson,
 }
 
-/// Parses the JSON of a notification, in either shape, or of a webhook.
+/// Parses the JSON of a notification, with or without its wrapper, or of a webhook.
 #[must_use]
 pub fn parse(json: &[u8]) -> EventBody {
-    object(json).map_or(EventBody::NoJson, |body| classify(&body))
+    parse_object(json).map_or(EventBody::NoJson, |body| parse_events(&body))
 }
 
-/// As [`parse`], with an error for other bodies, and with the server that a webhook names.
-pub fn read(json: &[u8]) -> Result<Notification> {
-    let refuse = |text| Err(Error::new(Status::InvalidArgument, text));
-    let body = object(json);
-    match body.as_ref().map_or(EventBody::NoJson, classify) {
+/// As [`parse`], but also returns the server that a webhook names. Fails for other bodies.
+pub fn parse_notification(json: &[u8]) -> Result<Notification> {
+    let invalid = |text| Err(Error::new(Status::InvalidArgument, text));
+    let body = parse_object(json);
+    match body.as_ref().map_or(EventBody::NoJson, parse_events) {
         EventBody::Events(events) => Ok(Notification {
-            server: body.as_ref().and_then(server_of),
+            server: body.as_ref().and_then(server_identifier),
             events,
         }),
-        EventBody::NoJson => refuse(
-            "the body is not a JSON object: give the field 'payload' of the webhook, or the notification's text, as \
-             it came",
+        EventBody::NoJson => invalid(
+            "the body is not a JSON object: give the field 'payload' of the webhook, or the whole text of the \
+             notification",
         ),
         EventBody::Ancient => {
-            refuse("the body is the JSON of servers of 2015 and before (`_children`): update the server")
+            invalid("the body is the JSON of servers of 2015 and before (`_children`): update the server")
         }
-        EventBody::Foreign => refuse(
-            "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
-             'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
+        EventBody::Foreign => invalid(
+            "the body is JSON, but neither a webhook of Plex (without 'event') nor a notification (without \
+             'NotificationContainer', 'TimelineEntry' and 'ActivityNotification'): give one of these",
         ),
     }
 }
 
-/// Returns the sending server's identifier. Any text is accepted: an unknown one is another server.
-fn server_of(body: &Map<String, Value>) -> Option<String> {
+/// Returns the machine identifier of the server that sent a webhook.
+fn server_identifier(body: &Map<String, Value>) -> Option<String> {
     let uuid = body.get("Server")?.get("uuid")?.as_str()?.trim();
     (!uuid.is_empty()).then(|| uuid.to_owned())
 }
 
-fn object(json: &[u8]) -> Option<Map<String, Value>> {
+fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(json).ok()
 }
 
-fn classify(body: &Map<String, Value>) -> EventBody {
+/// Parses a notification or a webhook.
+fn parse_events(body: &Map<String, Value>) -> EventBody {
     let mut events = Vec::new();
     let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
     if is_ancient(body) {
@@ -79,82 +89,86 @@ fn classify(body: &Map<String, Value>) -> EventBody {
         if is_ancient(inner) {
             return EventBody::Ancient;
         }
-        notification(inner, &mut events);
+        add_notification_events(inner, &mut events);
         return EventBody::Events(events);
     }
-    if notification(body, &mut events) {
+    if add_notification_events(body, &mut events) {
         return EventBody::Events(events);
     }
     match text(body.get("event")) {
         Some(event) => {
-            webhook(&event, body.get("Metadata"), &mut events);
+            events.extend(webhook_event(&event, body.get("Metadata")));
             EventBody::Events(events)
         }
         None => EventBody::Foreign,
     }
 }
 
-/// Adds the events of a notification; returns whether `body` is one.
-fn notification(body: &Map<String, Value>, events: &mut Vec<Event>) -> bool {
-    let mut is_one = false;
+/// Adds the events of a notification. Returns whether `body` is a notification.
+fn add_notification_events(body: &Map<String, Value>, events: &mut Vec<Event>) -> bool {
+    let mut is_notification = false;
     for (name, value) in body {
-        let read: fn(&Map<String, Value>) -> Option<Event> = match name.as_str() {
-            "TimelineEntry" => timeline,
-            "ActivityNotification" => activity,
-            "StatusNotification" => status,
-            // Irrelevant, but a notification.
+        let to_event: fn(&Map<String, Value>) -> Option<Event> = match name.as_str() {
+            "TimelineEntry" => timeline_event,
+            "ActivityNotification" => activity_event,
+            "StatusNotification" => status_event,
+            // Notifications about other things than items.
             _ if name.ends_with("Notification") || name == "Setting" || name == "TranscodeSession" => |_| None,
             _ => continue,
         };
-        is_one = true;
+        is_notification = true;
         match value {
-            Value::Array(entries) => events.extend(entries.iter().filter_map(Value::as_object).filter_map(read)),
-            Value::Object(entry) => events.extend(read(entry)),
+            Value::Array(entries) => events.extend(entries.iter().filter_map(Value::as_object).filter_map(to_event)),
+            Value::Object(entry) => events.extend(to_event(entry)),
             _ => {}
         }
     }
-    is_one
+    is_notification
 }
 
-fn timeline(entry: &Map<String, Value>) -> Option<Event> {
-    if text(entry.get("identifier")).is_some_and(|sender| sender != LIBRARY) {
+/// Converts a timeline entry: the state of one item, or a change of a library.
+fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
+    if text(entry.get("identifier")).is_some_and(|identifier| identifier != LIBRARY_IDENTIFIER) {
         return None;
     }
-    // Playlists, their folders and collections are not listed and have no files.
-    if matches!(number(entry.get("type")), Some(15 | 16 | 18)) {
+    if number(entry.get("type")).is_some_and(|item_type| TYPES_WITHOUT_FILES.contains(&item_type)) {
         return None;
     }
     let section = id(entry.get("sectionID"));
     let rating_key = id(entry.get("itemID").or(entry.get("ratingKey"))).unwrap_or_default();
     let state = number(entry.get("state"));
-    let metadata = text(entry.get("metadataState")).unwrap_or_default();
-    let media = text(entry.get("mediaState"));
+    let metadata_state = text(entry.get("metadataState")).unwrap_or_default();
+    let media_state = text(entry.get("mediaState"));
     if rating_key.is_empty() {
         return section.is_some().then_some(Event::Unspecific { section });
     }
-    if state == Some(9) || metadata == "deleted" {
+    if state == Some(STATE_DELETED) || metadata_state == "deleted" {
         return Some(Event::Deleted { section, rating_key });
     }
-    // A file was replaced; this need not show in the item's clock or state.
-    let analyzing = media.is_some_and(|state| !state.is_empty()) && matches!(state, Some(1 | 5) | None);
-    if analyzing || matches!(state, Some(0 | 5)) || metadata == "created" {
-        // Sent on creation, twice on completion, and then every 40 s. The stamp identifies these repetitions.
-        let stamp = number(entry.get("updatedAt")).filter(|_| state == Some(5) && !analyzing && metadata.is_empty());
+    // The server analyzes a file: a new one, or one that was replaced, which may leave the item's times unchanged.
+    let is_analyzing = media_state.is_some_and(|state| !state.is_empty())
+        && matches!(state, Some(STATE_PROCESSING | STATE_FINISHED) | None);
+    if is_analyzing || matches!(state, Some(STATE_CREATED | STATE_FINISHED)) || metadata_state == "created" {
+        // The server repeats the entry for a finished item twice, and then every 40 s. The stamp identifies
+        // repetitions.
+        let is_repeated = state == Some(STATE_FINISHED) && !is_analyzing && metadata_state.is_empty();
         return Some(Event::Changed {
             section,
             rating_key,
-            stamp,
+            stamp: number(entry.get("updatedAt")).filter(|_| is_repeated),
         });
     }
     Some(Event::Working { section })
 }
 
-fn activity(notification: &Map<String, Value>) -> Option<Event> {
+/// Converts an activity: a scan, or an update of metadata.
+fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
     let activity = notification.get("Activity")?.as_object()?;
-    let section = activity.get("Context").and_then(|it| id(it.get("librarySectionID")));
-    let ended = text(notification.get("event")).is_some_and(|event| event == "ended");
+    let context = activity.get("Context");
+    let section = context.and_then(|context| id(context.get("librarySectionID")));
+    let has_ended = text(notification.get("event")).is_some_and(|event| event == "ended");
     match text(activity.get("type"))?.as_str() {
-        "library.update.section" if ended => Some(Event::Scanned { section }),
+        "library.update.section" if has_ended => Some(Event::Scanned { section }),
         "library.update.section" => Some(Event::Scanning { section }),
         "library.update.item.metadata" => Some(Event::Working { section }),
         // `library.refresh.items` also comes when a user opens an item; `media.generate.*` changes no path.
@@ -162,25 +176,26 @@ fn activity(notification: &Map<String, Value>) -> Option<Event> {
     }
 }
 
-fn status(notification: &Map<String, Value>) -> Option<Event> {
+/// Converts a status: a library was updated, without saying which.
+fn status_event(notification: &Map<String, Value>) -> Option<Event> {
     let name = text(notification.get("notificationName"))?;
     (name == "LIBRARY_UPDATE").then_some(Event::Unspecific { section: None })
 }
 
-fn webhook(event: &str, metadata: Option<&Value>, events: &mut Vec<Event>) {
-    // Other webhooks are about playback, ratings and devices.
+/// Converts a webhook about new items. Other webhooks are about playback, ratings and devices.
+fn webhook_event(event: &str, metadata: Option<&Value>) -> Option<Event> {
     if !matches!(event, "library.new" | "library.on.deck") {
-        return;
+        return None;
     }
-    let field = |name: &str| metadata.and_then(|it| id(it.get(name)));
-    events.push(match (field("librarySectionID"), field("ratingKey")) {
+    let field = |name: &str| metadata.and_then(|metadata| id(metadata.get(name)));
+    Some(match (field("librarySectionID"), field("ratingKey")) {
         (section @ Some(_), rating_key) => Event::Changed {
             section,
             rating_key: rating_key.unwrap_or_default(),
             stamp: None,
         },
         (None, _) => Event::Unspecific { section: None },
-    });
+    })
 }
 
 fn text(value: Option<&Value>) -> Option<String> {
@@ -195,7 +210,8 @@ fn number(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// Parses an identifier: text or number, by version; `None` for `-1` and empty text.
+/// Parses an identifier, which is a text or a number. Returns `None` for `-1` and an empty text, which mean no
+/// identifier.
 fn id(value: Option<&Value>) -> Option<String> {
     let id = match value? {
         Value::String(text) => text.trim().to_owned(),
@@ -209,54 +225,53 @@ fn id(value: Option<&Value>) -> Option<String> {
 #[derive(Default)]
 pub struct EventLines {
     line: Vec<u8>,
+    /// The data of the lines of the current event.
     data: Vec<u8>,
-    /// The last byte was `\r`: a following `
-    /// ` belongs to it.
-    after_return: bool,
-    /// The event exceeds [`LONGEST`].
-    too_long: bool,
+    /// The last byte was `\r`; a following `\n` belongs to the same end of line.
+    is_after_return: bool,
+    /// The current event exceeds [`MAX_EVENT_BYTES`].
+    is_too_long: bool,
 }
 
 impl EventLines {
-    /// Processes received bytes, and passes complete events to `each`. Returns `false` if `each` did.
+    /// Processes received bytes, and passes complete events to `each`. Stops and returns `false` if `each` does.
     pub fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(Event) -> bool) -> bool {
         for byte in bytes {
-            let after_return = std::mem::replace(&mut self.after_return, *byte == b'\r');
+            let is_after_return = std::mem::replace(&mut self.is_after_return, *byte == b'\r');
             match byte {
-                b'\n' if after_return => {}
+                b'\n' if is_after_return => {}
                 b'\n' | b'\r' => {
                     if !self.end_line(each) {
                         return false;
                     }
                 }
-                _ if self.line.len() + self.data.len() < LONGEST => self.line.push(*byte),
-                _ => self.too_long = true,
+                _ if self.line.len() + self.data.len() < MAX_EVENT_BYTES => self.line.push(*byte),
+                _ => self.is_too_long = true,
             }
         }
         true
     }
 
+    /// Adds a complete line to the current event. An empty line ends the event. Returns `false` if `each` does.
     fn end_line(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         if self.line.is_empty() {
             return self.end_event(each);
         }
-        let line = std::mem::take(&mut self.line);
-        if let Some(data) = line.strip_prefix(b"data:") {
+        // Ignores other lines: the event's name, which the data implies, comments, ids and retry times.
+        if let Some(data) = self.line.strip_prefix(b"data:") {
             if !self.data.is_empty() {
                 self.data.push(b'\n');
             }
             self.data.extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
         }
-        // Ignored: the event's name, which its data implies, and comments, ids and retry times.
-        self.line = line;
         self.line.clear();
         true
     }
 
+    /// Passes the current event to `each`. Returns `false` if `each` does.
     fn end_event(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         let data = std::mem::take(&mut self.data);
-        if std::mem::take(&mut self.too_long) {
-            // Its content is unknown.
+        if std::mem::take(&mut self.is_too_long) {
             return each(Event::Unspecific { section: None });
         }
         match parse(&data) {

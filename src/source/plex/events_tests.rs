@@ -43,7 +43,7 @@ fn timeline_of(rest: &str) -> Vec<Event> {
     both(
         "timeline",
         "TimelineEntry",
-        &format!("{{\"identifier\":\"{LIBRARY}\",\"sectionID\":\"1\",\"itemID\":\"108\",\"type\":1{rest}}}"),
+        &format!("{{\"identifier\":\"{LIBRARY_IDENTIFIER}\",\"sectionID\":\"1\",\"itemID\":\"108\",\"type\":1{rest}}}"),
     )
 }
 
@@ -172,7 +172,7 @@ fn irrelevant_events_are_skipped_and_malformed_ones_reported() {
         r#"{"NotificationContainer":{"type":"timeline","_children":[{"_elementType":"TimelineEntry","itemID":1}]}}"#,
     ] {
         assert_eq!(parse(old.as_bytes()), EventBody::Ancient);
-        let error = super::read(old.as_bytes()).expect_err("refused");
+        let error = super::parse_notification(old.as_bytes()).expect_err("refused");
         assert!(error.message.contains("update the server"), "{error}");
     }
     assert_eq!(parse(b"[1]"), EventBody::NoJson);
@@ -211,7 +211,7 @@ fn data_may_go_over_several_lines() {
 
 #[test]
 fn a_too_long_event_is_a_hint_and_the_next_one_is_read() {
-    let long = vec![b'x'; LONGEST + 10];
+    let long = vec![b'x'; MAX_EVENT_BYTES + 10];
     let seen = streamed(&[b"data: ", &long, b"\n\n", ENTRY.as_bytes(), b"\n\n"]);
     assert_eq!(seen, [Event::Unspecific { section: None }, deleted("108")]);
 }

@@ -1,4 +1,4 @@
-//! Searches for a path: by the file's name, which is undocumented and refused by some servers, and by title.
+//! Searches for a path by file name and by title. The search by file name is undocumented, and some servers reject it.
 
 use super::super::contract::{Bounds, WantedPath};
 use super::client::PlexHttp;
@@ -6,16 +6,17 @@ use super::rows::{Rows, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
 
-/// Maximum number of rows examined: few names have more.
-const ROWS: u32 = 100;
+/// Maximum number of rows per search. Few names have more.
+const MAX_FOUND: u32 = 100;
 
 impl PlexHttp {
+    /// Passes the items found to `accept`, until it returns `true`. Returns whether it did.
     pub(super) fn search_path(
         &self,
         library: &Library,
         wanted: &WantedPath<'_>,
         bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         for kind in leaf_types(library.kind) {
             let by_title = wanted.title.map(Rows::Title);
@@ -25,15 +26,15 @@ impl PlexHttp {
                     kind: *kind,
                     rows,
                     start: 0,
-                    size: ROWS,
+                    size: MAX_FOUND,
                 };
                 let mut items = Vec::new();
-                let reply = self.rows(&request, bounds, &mut items);
-                // Rows received before an interruption are valid too.
-                if is_it(items)? {
+                let result = self.fetch_rows(&request, bounds, &mut items);
+                // The items are valid even if the request failed midway.
+                if accept(items)? {
                     return Ok(true);
                 }
-                match reply {
+                match result {
                     Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
                         log::debug!("the server rejects searches by file name: {error}");
                     }

@@ -1,9 +1,9 @@
-//! Parses foreign JSON without losing a row to one odd field.
+//! Parses foreign JSON leniently, so that one odd field does not cost a row.
 //!
-//! Plex changes the types of its fields between versions and places: keys are text or numbers, flags are `1`, `"1"` or
-//! `true`, and anything may be missing or `null`. Two rules follow. A scalar that cannot be converted is absent, and a
-//! list or object in its place is skipped. And an object is filled field by field while it is parsed, so that unknown
-//! fields only cost skipping, and nothing unused is built.
+//! The types of Plex's fields differ between versions and endpoints: keys are text or numbers, flags are `1`, `"1"` or
+//! `true`, and any field may be missing or `null`. So the parser treats a scalar that it cannot convert as absent, and
+//! skips a list or object in place of a scalar. It fills objects field by field, and skips unknown fields without
+//! building values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,8 +22,8 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// Converts to text; `None` if it contains a NUL. Nothing that Plex names has one, and C would stop reading there,
-    /// so that a key would become another item's.
+    /// Converts to text. Returns `None` if it contains a NUL: Plex's texts have none, and C code would read a shorter
+    /// text, such as the key of another item.
     pub fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => (!text.contains('\0')).then_some(text),
@@ -32,6 +32,7 @@ impl Scalar {
         }
     }
 
+    /// Converts to an integer, also from text; `None` if it is none or out of range.
     pub fn number<T: TryFrom<i128>>(self) -> Option<T> {
         let number = match self {
             Self::Text(text) => text.trim().parse().ok()?,
@@ -41,6 +42,7 @@ impl Scalar {
         number.try_into().ok()
     }
 
+    /// Converts to a flag: `1`, `"1"`, `true` and `"true"` are true, and also other numbers than 0.
     pub fn flag(self) -> bool {
         match self {
             Self::Text(text) => matches!(text.trim(), "1" | "true"),
@@ -50,6 +52,7 @@ impl Scalar {
         }
     }
 
+    /// Converts a type's name or number; `None` for other values.
     pub fn item_type(self) -> Option<ItemType> {
         match self {
             Self::Text(name) => Some(ItemType::from_name(&name)),
@@ -86,11 +89,11 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        // 2^53: beyond it floats are not exact integers.
-        const WHOLE: f64 = 9_007_199_254_740_992.0;
-        // The cast is exact: the value is whole and in range.
+        // 2^53: a larger float may stand for several integers.
+        const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+        // The cast is exact, since the value is an integer in range.
         #[allow(clippy::cast_possible_truncation)]
-        Ok(if value.fract() == 0.0 && value.abs() < WHOLE {
+        Ok(if value.fract() == 0.0 && value.abs() < MAX_EXACT {
             Scalar::Integer(value as i128)
         } else {
             Scalar::Absent
@@ -119,7 +122,7 @@ pub(super) fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar, A::E
     map.next_value()
 }
 
-/// Reads the next value of a map as text; empty if it is none.
+/// Reads the next value of a map as text. Returns an empty text for other values.
 pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
     Ok(scalar(map)?.text().unwrap_or_default())
 }
@@ -129,35 +132,37 @@ pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> 
     map.next_value::<IgnoredAny>().map(drop)
 }
 
-/// A type that is filled from a JSON object, or in turn from each object of an array.
+/// A type that can be filled from a JSON object, or from the objects of an array one after the other.
 pub(super) trait Object {
-    /// Reads the value of the field `name` from `map`; must consume exactly one value.
+    /// Reads the value of the field `name` from `map`. Must consume exactly one value.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 
-    /// Called after each element of an array, objects or not; `false` stops the parsing with an error.
+    /// Called after each element of an array, also if it is not an object. `false` stops the parser with an error.
     fn after_element(&mut self) -> bool {
         true
     }
 }
 
-/// Fills an object from the next value of a map. Returns whether that value is an object.
+/// Fills an object from the next value of a map. Returns whether the value is an object.
 pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<bool, A::Error> {
     map.next_value_seed(Fields { object, is_list: false })
 }
 
-/// Fills an object from each object of an array that is the next value of a map. A lone object counts as an array of one.
+/// Fills an object from each object of an array that is the next value of a map. A lone object counts as an array of
+/// one.
 pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
     map.next_value_seed(Fields { object, is_list: true }).map(drop)
 }
 
-/// Fills an object; skips values that are neither an object nor, with `is_list`, an array. Returns whether the value is an
-/// object.
+/// Fills an object from an object or, with `is_list`, from each object of an array. Skips other values. Returns whether
+/// the value is an object.
 pub(super) struct Fields<'a, T> {
     pub object: &'a mut T,
     pub is_list: bool,
 }
 
 impl<T: Object> Fields<'_, T> {
+    /// Notifies the object of the end of an element. Fails if the object wants no more.
     fn end_element<E: serde::de::Error>(&mut self) -> Result<(), E> {
         if self.is_list && !self.object.after_element() {
             return Err(E::custom("stopped"));
@@ -174,7 +179,7 @@ impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
     }
 }
 
-/// A field's name, borrowed if the whole body is in memory.
+/// A field's name, borrowed from the body if it has no escapes.
 #[derive(serde::Deserialize)]
 struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
 
@@ -249,12 +254,12 @@ impl Object for TextFields<'_> {
     }
 }
 
-/// Maximum number of files, external ids or folders kept per row, and of libraries: far more than exist, and few enough
-/// that searching for duplicates stays cheap.
+/// Maximum number of files, external ids or folders per row, and of libraries. Real lists are far shorter, and the
+/// search for duplicates in longer ones would be slow.
 pub(super) const LIST_LIMIT: usize = 1024;
 
-/// Adds a text unless it is absent, empty or a duplicate. Remote trailers have empty files; two versions of an item may
-/// have the same file.
+/// Adds a text unless it is absent, empty or a duplicate. Remote trailers have files with empty names, and two versions
+/// of an item may have the same file.
 pub(in crate::source) fn push_unique(list: &mut Vec<String>, text: Option<String>) {
     if let Some(text) = text
         && !text.is_empty()

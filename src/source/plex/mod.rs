@@ -1,15 +1,14 @@
 //! The Plex HTTP API as a [`Source`].
 //!
-//! Requests are sent one after the other and ask for JSON, compressed if it comes from another machine, and only for
-//! stored fields. `client` is the state of a server; `ask` sends a request with retries and without what is refused,
-//! `round_trip` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect,
-//! `retry` pauses, `body` reads replies, `wire`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
-//! failures. `rows` describes rows for pages, `changes` and `find`; `confirm` fetches items by key. `edits` builds
-//! edits, `events` parses events, `stream` receives them.
+//! The client sends one request after the other, for JSON with only the fields that plexindex stores. `client` has the
+//! state of a server. `request` builds requests, `send` sends them with retries, and `round_trip` sends them once.
+//! `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses. `body` reads replies; `wire`,
+//! `sections`, `lenient` and `sanitize` parse them; `errors` explains failures. `rows` describes the rows that pages,
+//! `changes` and `find` request; `confirm` fetches items by key. `edits` builds edits, `events` parses events, `stream`
+//! receives them.
 //!
-//! No thread is ever started: names are resolved, connections made and replies read in the calling thread.
+//! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
-mod ask;
 mod body;
 mod changes;
 mod client;
@@ -19,12 +18,13 @@ mod errors;
 mod events;
 mod find;
 mod lenient;
-mod question;
+mod request;
 mod retry;
 mod round_trip;
 mod rows;
 mod sanitize;
 mod sections;
+mod send;
 mod stream;
 mod tcp;
 #[cfg(feature = "testing")]
@@ -50,26 +50,26 @@ use self::body::BodyProgress;
 pub use self::client::{CheckedServer, PlexHttp, check_token};
 pub use self::events::{EventBody, parse as parse_event};
 pub(in crate::source) use self::lenient::push_unique;
-use self::question::{KEY_PREFIX, ServerRequest};
-pub use self::retry::Pause;
+use self::request::{KEY_PREFIX, ServerRequest};
+pub use self::retry::RetryClock;
 pub(in crate::source) use self::rows::leaf_types;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
-use self::wire::Lists;
+use self::wire::ReplyContent;
 
 /// The kind of this source.
 pub static KIND: Kind = Kind {
     name: "Plex",
     noun: "the server",
-    empty_hint: "check the server's URL and whether the token's user may see any",
+    empty_hint: "check the server's URL, and whether the token's user may see any library",
     key_prefix: KEY_PREFIX,
     is_rating_key: wire::is_rating_key,
-    read_events: events::read,
+    read_events: events::parse_notification,
     companion: None,
 };
 
-/// Maximum length of an edit's address. Some servers refuse 30,000 bytes; others accept more.
-const LONGEST_EDIT: usize = 64 << 10;
+/// Maximum length of an edit's path and query. Some servers reject 30,000 bytes; others accept more.
+const MAX_EDIT_BYTES: usize = 64 << 10;
 
 impl Source for PlexHttp {
     fn kind(&self) -> &'static Kind {
@@ -79,7 +79,7 @@ impl Source for PlexHttp {
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByRow,
-            // Changes of an item's files alone are not found.
+            // A delta does not show changes of an item's files alone.
             changes: Delta::Mostly,
             find: true,
             folders: false,
@@ -91,8 +91,7 @@ impl Source for PlexHttp {
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        let question = ServerRequest::identity();
-        let head = self.ask(&question, &bounds, &mut Lists::None)?;
+        let head = self.send(&ServerRequest::identity(), &bounds, &mut ReplyContent::None)?;
         Ok(Server {
             machine_identifier: head.machine_identifier.unwrap_or_default(),
             version: head.version.unwrap_or_default(),
@@ -100,12 +99,11 @@ impl Source for PlexHttp {
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        let question = ServerRequest::libraries();
-        let mut lists = Lists::Libraries(Vec::new());
-        self.ask(&question, &bounds, &mut lists)?;
-        let mut libraries = match lists {
-            Lists::Libraries(libraries) => libraries,
-            Lists::None | Lists::Rows(_) => Vec::new(),
+        let mut content = ReplyContent::Libraries(Vec::new());
+        self.send(&ServerRequest::libraries(), &bounds, &mut content)?;
+        let mut libraries = match content {
+            ReplyContent::Libraries(libraries) => libraries,
+            ReplyContent::None | ReplyContent::Rows(_) => Vec::new(),
         };
         sections::make_uuids_unique(&mut libraries);
         Ok(libraries)
@@ -115,13 +113,13 @@ impl Source for PlexHttp {
         leaf_types(library.kind).len()
     }
 
-    /// Lists one leaf type after the other, by id. Positions are row numbers.
+    /// A partition is one leaf type, sorted by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let position = request.position;
         let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        let end = self.rows(
+        let end = self.fetch_rows(
             &RowsRequest {
                 section: &request.library.section,
                 kind: *kind,
@@ -132,24 +130,24 @@ impl Source for PlexHttp {
             bounds,
             items,
         )?;
-        let behind = position + end.rows;
+        let next_position = position + end.rows;
         let is_last = match end.total {
-            Some(total) => behind >= total,
-            // A reply without offset and total is no page: a server that ignores paging sends everything.
+            Some(total) => next_position >= total,
+            // Without offset and total, the server ignored paging and sent everything.
             None if position == 0 && end.offset.is_none() => true,
-            // Servers may give fewer rows than asked: only a page without any is behind the last.
+            // Servers may return fewer rows than requested, so only an empty page is the end.
             None => end.rows == 0,
         };
         Ok(PageEnd {
             rows: end.rows,
             total: end.total,
-            next: (!is_last).then_some(behind),
+            next: (!is_last).then_some(next_position),
             moved: end.offset.is_some_and(|offset| offset != position),
         })
     }
 
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        self.read_changes(library, known, bounds)
+    fn changes(&self, library: &Library, index: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+        self.fetch_changes(library, index, bounds)
     }
 
     fn find_path(
@@ -157,9 +155,9 @@ impl Source for PlexHttp {
         library: &Library,
         wanted: &WantedPath<'_>,
         bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        self.search_path(library, wanted, bounds, is_it)
+        self.search_path(library, wanted, bounds, accept)
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
@@ -170,33 +168,33 @@ impl Source for PlexHttp {
         if request.ids.is_empty() {
             return Err(Error::new(
                 Status::InvalidArgument,
-                "the edit names no items: the server would edit the whole library, so it was not sent",
+                "cannot send the edit: it names no items, so the server would edit the whole library; name items",
             ));
         }
         let address = edits::address(request);
-        if address.len() > LONGEST_EDIT {
+        if address.len() > MAX_EDIT_BYTES {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
-                    "the values of this edit take {} bytes in the URL, more than any server accepts: shorten them",
+                    "cannot send the edit: its values take {} bytes in the URL, more than any server accepts; shorten \
+                     them",
                     address.len()
                 ),
             ));
         }
-        let question = ServerRequest::edit(address, request);
-        // Edits are idempotent, so a request that may have been applied is retried.
-        retry::run(&*self.pause, self.retry_for, &bounds, &question.label, || {
-            let reply = self.round_trip(&question, false, &bounds)?;
-            // The body is irrelevant, but must be read before the connection is reused.
-            body::read_beginning(reply.body, None, &BodyProgress::new(&reply.measured, &bounds));
+        let request = ServerRequest::edit(address, request);
+        // Edits are idempotent, so a request that may have been applied is sent again.
+        retry::run(&*self.clock, self.retry_for, &bounds, &request.label, || {
+            let reply = self.round_trip(&request, false, &bounds)?;
+            // `ureq` reuses the connection only if the body was read.
+            body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
             Ok(())
         })
-        .map_err(|error| self.scrubbed(error))
+        .map_err(|error| self.scrub(error))
     }
 
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        self.listen(&bounds, sink)
-            .map_err(|failure| self.scrubbed(failure.error))
+        self.listen(&bounds, sink).map_err(|failure| self.scrub(failure.error))
     }
 
     fn interrupt_events(&self) {

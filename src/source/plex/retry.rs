@@ -7,22 +7,21 @@ use crate::error::{Error, Result, Status};
 
 use super::super::contract::Bounds;
 
-/// The clock of retries; tests replace it.
-pub trait Pause: Send + Sync {
+/// The clock of retries, which tests replace.
+pub trait RetryClock: Send + Sync {
     /// Current time for budgets and deadlines.
     fn now(&self) -> Instant;
 
     /// Current date, for dates in `Retry-After`.
     fn date(&self) -> SystemTime;
 
-    /// Sleeps. Callers split pauses into slices of at most 50 ms.
+    /// Sleeps. Callers split long pauses, to notice an abort.
     fn sleep(&self, time: Duration);
 }
 
-/// The real clock.
-pub(super) struct RealPause;
+pub(super) struct SystemClock;
 
-impl Pause for RealPause {
+impl RetryClock for SystemClock {
     fn now(&self) -> Instant {
         Instant::now()
     }
@@ -40,15 +39,16 @@ impl Pause for RealPause {
 #[derive(Debug)]
 pub(super) struct AttemptError {
     pub error: Error,
-    /// The failure is transient.
+    /// Whether a retry may succeed.
     pub is_transient: bool,
-    /// Delay that the server requests before a retry.
+    /// Delay before a retry that the server requested.
     retry_after: Option<Duration>,
-    /// The server refuses the request as it is (400 or 500).
+    /// Whether the server may have rejected an argument: it responded with status 400 or 500.
     pub is_refusal: bool,
 }
 
 impl AttemptError {
+    /// Creates a failure after which a retry may succeed.
     pub fn transient(error: Error, retry_after: Option<Duration>) -> Self {
         Self {
             error,
@@ -58,7 +58,7 @@ impl AttemptError {
         }
     }
 
-    /// Marks the failure as a refusal.
+    /// Marks the failure as caused by an argument.
     pub fn into_refusal(self) -> Self {
         Self {
             is_refusal: true,
@@ -66,8 +66,8 @@ impl AttemptError {
         }
     }
 
-    /// Marks the failure as permanent.
-    pub fn permanent(self) -> Self {
+    /// Marks the failure as one that a retry would repeat.
+    pub fn into_permanent(self) -> Self {
         Self {
             is_transient: false,
             ..self
@@ -77,133 +77,126 @@ impl AttemptError {
 
 impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
-        Self::transient(error, None).permanent()
+        Self::transient(error, None).into_permanent()
     }
 }
 
-/// Longest slice of a pause: the delay until an abort is noticed.
-const SLICE: Duration = Duration::from_millis(50);
+/// Maximum delay until a pause notices an abort.
+const POLL: Duration = Duration::from_millis(50);
 
 /// The first pause, before jitter.
-const FIRST: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause, unless the server requests more, before jitter.
-const LONGEST: Duration = Duration::from_secs(8);
+/// The longest pause before jitter, unless the server requests a longer one.
+const MAX_PAUSE: Duration = Duration::from_secs(8);
 
-/// Runs `attempt` until it succeeds, fails permanently, or no time is left for another pause. The time ends `retry_for`
-/// after the start, or at the deadline. Then returns the last failure with the number of attempts.
+/// Runs `attempt` until it succeeds, fails permanently, or no time remains for another pause. The time ends `retry_for`
+/// after the start, or at the deadline. Adds the number of attempts to the last error.
 ///
 /// # Errors
-/// The failure of the attempt; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
+/// The last failure; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
 pub(super) fn run<T>(
-    pause: &dyn Pause,
+    clock: &dyn RetryClock,
     retry_for: Duration,
     bounds: &Bounds<'_>,
-    what: &dyn std::fmt::Display,
+    label: &dyn std::fmt::Display,
     mut attempt: impl FnMut() -> std::result::Result<T, AttemptError>,
 ) -> Result<T> {
-    let end = earliest(pause.now().checked_add(retry_for), bounds.deadline.moment());
-    let mut tries = 0_u32;
+    let limits = [clock.now().checked_add(retry_for), bounds.deadline.moment()];
+    let end = limits.into_iter().flatten().min();
+    let mut attempts = 0_u32;
     loop {
-        check(pause, bounds, what)?;
-        tries += 1;
+        check_bounds(clock, bounds, label)?;
+        attempts += 1;
         let (error, retry_after) = match attempt() {
             Ok(value) => return Ok(value),
-            Err(_) if (bounds.aborted)() => return Err(aborted(what)),
+            Err(_) if (bounds.aborted)() => return Err(aborted(label)),
             Err(failure) if failure.is_transient => (failure.error, failure.retry_after),
-            Err(failure) => return Err(with_attempts(failure.error, tries)),
+            Err(failure) => return Err(with_attempts(failure.error, attempts)),
         };
-        let wait = retry_after.unwrap_or_default().max(backoff(tries, random()));
-        let fits = pause
-            .now()
-            .checked_add(wait)
-            .is_some_and(|at| end.is_none_or(|end| at < end));
-        if !fits {
+        let pause = retry_after.unwrap_or_default().max(backoff(attempts, random()));
+        let next_attempt = clock.now().checked_add(pause);
+        let has_time = next_attempt.is_some_and(|time| end.is_none_or(|end| time < end));
+        if !has_time {
             return Err(match retry_after {
-                Some(retry_after) if retry_after > wait.min(LONGEST) => with_attempts(error, tries)
-                    .while_doing(&format!("the server asks for a retry in {} s", retry_after.as_secs())),
-                _ => with_attempts(error, tries),
+                Some(retry_after) if retry_after > pause.min(MAX_PAUSE) => with_attempts(error, attempts)
+                    .while_doing(&format!("the server requests a retry in {} s", retry_after.as_secs())),
+                _ => with_attempts(error, attempts),
             });
         }
-        // Warns at the first retry, and not only after the last.
-        let level = if tries == 1 {
+        // Warns at the first retry, so that a user can see why the call takes long.
+        let level = if attempts == 1 {
             log::Level::Warn
         } else {
             log::Level::Debug
         };
-        log::log!(level, "{error}; trying again in {} ms", wait.as_millis());
-        sleep(pause, wait, bounds, what)?;
+        log::log!(level, "{error}; retrying in {} ms", pause.as_millis());
+        sleep(clock, pause, bounds, label)?;
     }
 }
 
-fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
-}
-
-/// Sleeps in slices; fails as soon as the call is aborted or its time is up.
-fn sleep(pause: &dyn Pause, time: Duration, bounds: &Bounds<'_>, what: &dyn std::fmt::Display) -> Result<()> {
-    let mut left = time;
-    while !left.is_zero() {
-        check(pause, bounds, what)?;
-        let slice = left.min(SLICE);
-        pause.sleep(slice);
-        left -= slice;
+/// Sleeps, and fails as soon as the host aborts the call or its deadline passes.
+fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
+    let mut remaining = pause;
+    while !remaining.is_zero() {
+        check_bounds(clock, bounds, label)?;
+        let slice = remaining.min(POLL);
+        clock.sleep(slice);
+        remaining -= slice;
     }
     Ok(())
 }
 
-/// Fails if the call was aborted or its time is up.
-pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt::Display) -> Result<()> {
+/// Fails if the host aborted the call or its deadline passed.
+fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     if (bounds.aborted)() {
-        return Err(aborted(what));
+        return Err(aborted(label));
     }
-    if bounds.deadline.moment().is_some_and(|moment| pause.now() >= moment) {
+    if bounds.deadline.moment().is_some_and(|moment| clock.now() >= moment) {
         return Err(Error::new(
             Status::Timeout,
-            format!("the deadline passed before requesting {what}: allow more time (zero allows no request)"),
+            format!("cannot {label}: the deadline passed before the request; allow more time"),
         ));
     }
     Ok(())
 }
 
 /// Creates the error of a call that the host aborted.
-pub(super) fn aborted(what: &dyn std::fmt::Display) -> Error {
-    Error::new(Status::Aborted, format!("the host stopped the request for {what}"))
+pub(super) fn aborted(label: &dyn std::fmt::Display) -> Error {
+    Error::new(Status::Aborted, format!("cannot {label}: the host stopped the call"))
 }
 
-fn with_attempts(mut error: Error, tries: u32) -> Error {
-    if tries > 1 {
-        error.message = format!("{} (tried {tries} times)", error.message);
+/// Adds the number of attempts to the message, if there were several.
+fn with_attempts(mut error: Error, attempts: u32) -> Error {
+    if attempts > 1 {
+        error.message = format!("{} (tried {attempts} times)", error.message);
     }
     error
 }
 
-/// Returns the pause after `tries` attempts: doubling up to the longest, with 25 % jitter by `random`, so that many
-/// processes do not return in step. Each pause is longer than the one before.
-fn backoff(tries: u32, random: u32) -> Duration {
-    let plain = FIRST
-        .saturating_mul(1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX))
-        .min(LONGEST);
-    plain.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+/// Returns the pause after this number of attempts. Pauses double up to [`MAX_PAUSE`]; `random` changes a pause by up
+/// to 25 %, so that processes that failed together do not retry together.
+fn backoff(attempts: u32, random: u32) -> Duration {
+    let pause = FIRST_PAUSE
+        .saturating_mul(1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX))
+        .min(MAX_PAUSE);
+    pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Returns a random number; std seeds its hash tables with it.
+/// Returns a random number, from the random seed of std's hash tables.
 fn random() -> u32 {
     let hash = std::hash::RandomState::new().build_hasher().finish();
     u32::try_from(hash >> 32).unwrap_or_default()
 }
 
 /// Parses `Retry-After`: seconds or a date.
-pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+pub(super) fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use super::*;
 use crate::platform::deadline::Deadline;
 
 /// A clock that advances with pauses only.
-pub(in super::super) struct FakePause {
+pub(in super::super) struct FakeClock {
     start: Instant,
     slept: Mutex<Duration>,
 }
 
-impl FakePause {
+impl FakeClock {
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
@@ -23,7 +23,7 @@ impl FakePause {
     }
 }
 
-impl Pause for FakePause {
+impl RetryClock for FakeClock {
     fn now(&self) -> Instant {
         self.start + self.slept()
     }
@@ -33,7 +33,7 @@ impl Pause for FakePause {
     }
 
     fn sleep(&self, time: Duration) {
-        assert!(time <= SLICE, "a pause of {time:?} would see the host's wish too late");
+        assert!(time <= POLL, "a pause of {time:?} would see the host's wish too late");
         *self.slept.lock().unwrap() += time;
     }
 }
@@ -44,7 +44,7 @@ fn transient(after: Option<Duration>) -> AttemptError {
 
 #[test]
 fn succeeds_after_transient_failures() {
-    let pause = FakePause::new();
+    let pause = FakeClock::new();
     let mut tries = 0;
     let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
@@ -58,7 +58,7 @@ fn succeeds_after_transient_failures() {
 
 #[test]
 fn gives_up_when_the_next_pause_does_not_fit() {
-    let pause = FakePause::new();
+    let pause = FakeClock::new();
     let mut tries = 0;
     let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
@@ -73,7 +73,7 @@ fn gives_up_when_the_next_pause_does_not_fit() {
 
 #[test]
 fn a_deadline_bounds_the_pauses() {
-    let pause = FakePause::new();
+    let pause = FakeClock::new();
     let bounds = Bounds {
         deadline: Deadline::at(pause.now() + Duration::from_millis(100)),
         ..Bounds::NONE
@@ -97,9 +97,9 @@ fn a_deadline_bounds_the_pauses() {
 #[test]
 fn final_failures_are_not_repeated() {
     let mut tries = 0;
-    let error = run(&FakePause::new(), Duration::MAX, &Bounds::NONE, &"it", || {
+    let error = run(&FakeClock::new(), Duration::MAX, &Bounds::NONE, &"it", || {
         tries += 1;
-        Err::<(), _>(transient(None).permanent())
+        Err::<(), _>(transient(None).into_permanent())
     })
     .unwrap_err();
     assert_eq!((tries, error.message.as_str()), (1, "starting"));
@@ -107,7 +107,7 @@ fn final_failures_are_not_repeated() {
 
 #[test]
 fn the_host_can_stop_a_pause() {
-    let pause = FakePause::new();
+    let pause = FakeClock::new();
     let asked = AtomicU32::new(0);
     let bounds = Bounds {
         aborted: &|| asked.fetch_add(1, Ordering::Relaxed) >= 4,
@@ -123,7 +123,7 @@ fn the_host_can_stop_a_pause() {
 
 #[test]
 fn the_servers_retry_after_is_honoured() {
-    let pause = FakePause::new();
+    let pause = FakeClock::new();
     let mut tries = 0;
     let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
@@ -148,24 +148,27 @@ fn pauses_grow_with_any_random_numbers() {
     for tries in 1..5 {
         assert!(backoff(tries, u32::MAX) < backoff(tries + 1, 0));
     }
-    assert!(backoff(u32::MAX, u32::MAX) <= LONGEST.mul_f64(1.25));
+    assert!(backoff(u32::MAX, u32::MAX) <= MAX_PAUSE.mul_f64(1.25));
 }
 
 #[test]
 fn retry_after_is_seconds_or_a_date() {
-    let now = FakePause::new().date();
-    assert_eq!(retry_after(" 120 ", now), Some(Duration::from_secs(120)));
+    let now = FakeClock::new().date();
+    assert_eq!(parse_retry_after(" 120 ", now), Some(Duration::from_secs(120)));
     assert_eq!(
-        retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now),
+        parse_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now),
         Some(Duration::from_secs(10))
     );
-    assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now), Some(Duration::ZERO));
+    assert_eq!(
+        parse_retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now),
+        Some(Duration::ZERO)
+    );
     // The obsolete date formats of HTTP.
     for old in ["Sunday, 06-Nov-94 08:49:47 GMT", "Sun Nov  6 08:49:47 1994"] {
-        assert_eq!(retry_after(old, now), Some(Duration::from_secs(10)), "{old}");
+        assert_eq!(parse_retry_after(old, now), Some(Duration::from_secs(10)), "{old}");
     }
     assert_eq!(
-        retry_after("Thu, 29 Feb 2024 00:00:00 GMT", SystemTime::UNIX_EPOCH),
+        parse_retry_after("Thu, 29 Feb 2024 00:00:00 GMT", SystemTime::UNIX_EPOCH),
         Some(Duration::from_secs(1_709_164_800))
     );
     for odd in [
@@ -176,6 +179,6 @@ fn retry_after_is_seconds_or_a_date() {
         "Sun, 06 Nov 1994 08:49:37 CET",
         "Sun, 99 Nov 1994 08:49:37 GMT",
     ] {
-        assert_eq!(retry_after(odd, now), None, "{odd}");
+        assert_eq!(parse_retry_after(odd, now), None, "{odd}");
     }
 }

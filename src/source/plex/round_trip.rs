@@ -1,4 +1,4 @@
-//! Sends one request and reads the head of its reply: follows redirects and classifies refusals.
+//! Sends one request and reads the head of its reply. Follows redirects and classifies failures.
 
 use std::time::Duration;
 
@@ -11,198 +11,202 @@ use super::super::contract::{Bounds, RequestKind};
 use super::body::{self, BodyError, BodyProgress, RequestMeter};
 use super::client::PlexHttp;
 use super::errors::RequestContext;
-use super::question::ServerRequest;
+use super::request::ServerRequest;
 use super::retry::{self, AttemptError};
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use super::url::{Redirect, Target};
-use super::wire::{Lists, ReplyHead};
+use super::wire::{ReplyContent, ReplyHead};
 
 /// Maximum number of redirects for one request.
-const HOPS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 
 impl PlexHttp {
-    /// Sends a request once, without optional arguments if `is_minimal`, and parses the reply.
-    pub(super) fn ask_once(
+    /// Sends a request once and reads the reply into `content`. `is_minimal`: without optional arguments.
+    pub(super) fn send_once(
         &self,
-        question: &ServerRequest<'_>,
+        request: &ServerRequest<'_>,
         is_minimal: bool,
         bounds: &Bounds<'_>,
-        lists: &mut Lists<'_>,
+        content: &mut ReplyContent<'_>,
     ) -> std::result::Result<ReplyHead, AttemptError> {
         let SuccessReply {
-            measured,
+            request_meter,
             parts,
             body,
             target,
-        } = self.round_trip(question, is_minimal, bounds)?;
-        let context = self.context(question, &target, bounds);
+        } = self.round_trip(request, is_minimal, bounds)?;
+        let errors = self.error_context(request, &target, bounds);
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
-        let progress = BodyProgress::new(&measured, bounds);
-        lists.reset();
-        let parsed = body::parse(body, encoding, question.limit, &progress, &self.buffers, lists);
-        let mut head = parsed.map_err(|broken| match lists {
-            Lists::Rows(rows) => match (rows.is_over(), broken) {
-                (_, aborted @ BodyError::Aborted) => context.unusable_body(aborted, rows.count),
-                (Some(most), _) => context.unusable_body(BodyError::TooManyRows(most), rows.count),
-                (None, broken) => context.unusable_body(broken, rows.count),
+        let progress = BodyProgress::new(&request_meter, bounds);
+        content.reset();
+        let result = body::read_reply(body, encoding, request.limit, &progress, &self.buffers, content);
+        let mut head = result.map_err(|failure| match content {
+            ReplyContent::Rows(rows) => match (rows.exceeded_limit(), failure) {
+                (_, aborted @ BodyError::Aborted) => errors.body_error(aborted, rows.count),
+                (Some(max_rows), _) => errors.body_error(BodyError::TooManyRows(max_rows), rows.count),
+                (None, failure) => errors.body_error(failure, rows.count),
             },
-            _ => context.unusable_body(broken, 0),
+            _ => errors.body_error(failure, 0),
         })?;
-        if let Lists::Rows(rows) = lists
+        if let ReplyContent::Rows(rows) = content
             && rows.has_invalid_keys
         {
             log::warn!(
-                "{}: keys that are not 1 to {LONGEST_KEY} digits are left out, and items that have no other",
-                question.label
+                "ignoring items of {}: their keys are not 1 to {LONGEST_KEY} digits",
+                target.without_query()
             );
         }
         if head.is_ancient || !head.is_plex {
-            return Err(context.not_plex(head.is_ancient));
+            return Err(errors.foreign_json_error(head.is_ancient));
         }
         let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
         head.offset = head.offset.or_else(|| number("x-plex-container-start"));
         head.total = head.total.or_else(|| number("x-plex-container-total-size"));
-        if question.kind == RequestKind::Identity && head.machine_identifier.as_deref().is_none_or(str::is_empty) {
-            return Err(context.no_identity());
+        if request.kind == RequestKind::Identity && head.machine_identifier.as_deref().is_none_or(str::is_empty) {
+            return Err(errors.no_identity_error());
         }
         Ok(head)
     }
 
-    /// Sends a request, and again to each redirect's target. Classifies refusals; the body of a successful reply is
-    /// unread.
+    /// Sends a request and follows redirects. Returns a successful reply with its body unread, or a classified failure.
     pub(super) fn round_trip(
         &self,
-        question: &ServerRequest<'_>,
+        request: &ServerRequest<'_>,
         is_minimal: bool,
         bounds: &Bounds<'_>,
     ) -> std::result::Result<SuccessReply<'_>, AttemptError> {
         let mut target = Target {
             origin: self.base.origin.clone(),
-            address: format!("{}{}", self.base.prefix, question.address(is_minimal)),
+            address: format!("{}{}", self.base.prefix, request.address(is_minimal)),
         };
-        for _ in 0..=HOPS {
-            let context = self.context(question, &target, bounds);
+        for _ in 0..=MAX_REDIRECTS {
+            let context = self.error_context(request, &target, bounds);
             if target.origin.secure && !cfg!(feature = "tls") {
-                return Err(context.no_tls());
+                return Err(context.no_tls_error());
             }
-            // Our own addresses are encoded, so only a redirect can contain an invalid URL.
-            let request = self
-                .request(question, &target, bounds)
-                .map_err(|error| context.bad_redirect(&format!("a redirect to an invalid URL ({error})")))?;
-            let left = bounds.deadline.left();
-            if left == Some(Duration::ZERO) {
-                return Err(context.timeout().into());
+            // The first URL is encoded, so only a redirect can contain an invalid URL.
+            let http_request = self
+                .build_http_request(request, &target, bounds)
+                .map_err(|error| context.redirect_error(&format!("redirected to an invalid URL ({error})")))?;
+            let time_left = bounds.deadline.left();
+            if time_left == Some(Duration::ZERO) {
+                return Err(context.deadline_error().into());
             }
-            let measured = RequestMeter::new(&*self.meter, question.kind);
-            let sent = match question.kind {
-                RequestKind::Events => self.transport.open_stream(request, self.silence, bounds.aborted),
-                // An explicit empty body sends `Content-Length: 0`; otherwise `ureq` would announce a chunked body,
+            let request_meter = RequestMeter::new(&*self.meter, request.kind);
+            let result = match request.kind {
+                RequestKind::Events => {
+                    let silence = self.stream_silence;
+                    self.transport.open_stream(http_request, silence, bounds.aborted)
+                }
+                // An explicit empty body sends `Content-Length: 0`. Otherwise `ureq` would announce a chunked body,
                 // which some servers reject.
                 RequestKind::Edit => {
-                    let request = request.map(|()| &b""[..]);
-                    self.transport.send(request, left, context.silence).map(Some)
+                    let http_request = http_request.map(|()| &b""[..]);
+                    self.transport.send(http_request, time_left, context.silence).map(Some)
                 }
-                _ => self.transport.send(request, left, context.silence).map(Some),
+                _ => self.transport.send(http_request, time_left, context.silence).map(Some),
             };
-            let response = sent.map_err(|error| {
-                measured.note_head();
-                let (failure, sent) = context.no_reply(error);
-                if !sent {
-                    measured.cancel();
+            let response = result.map_err(|error| {
+                request_meter.end_head_wait();
+                let (failure, may_be_sent) = context.no_reply_error(error);
+                if !may_be_sent {
+                    request_meter.cancel();
                 }
                 failure
             })?;
             let Some(response) = response else {
-                measured.cancel();
-                return Err(retry::aborted(context.what).into());
+                request_meter.cancel();
+                return Err(retry::aborted(context.label).into());
             };
-            measured.note_head();
+            request_meter.end_head_wait();
 
             let (parts, body) = response.into_parts();
             let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
             let encoding = header("content-encoding");
-            let progress = BodyProgress::new(&measured, bounds);
-            let is_edit = question.kind == RequestKind::Edit;
+            let progress = BodyProgress::new(&request_meter, bounds);
+            let is_edit = request.kind == RequestKind::Edit;
             if parts.status.is_redirection() {
                 let Some(location) = header("location") else {
                     let status = parts.status.as_u16();
-                    return Err(context.bad_redirect(&format!("a redirect without a target ({status})")));
+                    return Err(context.redirect_error(&format!("a redirect without a target ({status})")));
                 };
                 body::read_beginning(body, encoding, &progress);
                 target = match target.redirect(location) {
                     Redirect::Follow(next) => next,
-                    Redirect::Elsewhere(place) => return Err(context.redirected_elsewhere(&place)),
+                    Redirect::Elsewhere(place) => return Err(context.other_server_error(&place)),
                 };
-                log::debug!("{} moved to {}", question.label, target.without_query());
+                log::debug!("redirected to {}", target.without_query());
             } else if parts.status == StatusCode::OK || is_edit && parts.status.is_success() {
                 return Ok(SuccessReply {
-                    measured,
+                    request_meter,
                     parts,
                     body,
                     target,
                 });
             } else {
-                let retry_after = header("retry-after").and_then(|text| retry::retry_after(text, self.pause.date()));
-                let page = body::read_beginning(body, encoding, &progress);
+                let retry_after =
+                    header("retry-after").and_then(|text| retry::parse_retry_after(text, self.clock.date()));
+                let body_start = body::read_beginning(body, encoding, &progress);
                 let status = parts.status.as_u16();
                 return Err(if is_edit {
-                    context.refused_edit(status, retry_after, &page)
+                    context.edit_status_error(status, retry_after, &body_start)
                 } else {
-                    context.refused(status, retry_after, &page)
+                    context.status_error(status, retry_after, &body_start)
                 });
             }
         }
-        let context = self.context(question, &target, bounds);
-        Err(context.bad_redirect("too many redirects"))
+        let context = self.error_context(request, &target, bounds);
+        Err(context.redirect_error("too many redirects"))
     }
 
-    /// What error texts say of a request.
-    pub(super) fn context<'a>(
+    /// Returns the facts about a request that error messages contain.
+    pub(super) fn error_context<'a>(
         &self,
-        question: &'a ServerRequest<'_>,
+        request: &'a ServerRequest<'_>,
         target: &'a Target,
         bounds: &Bounds<'_>,
     ) -> RequestContext<'a> {
-        let (has_token, limit) = (self.has_token(), self.transport.read_timeout());
+        let (has_token, read_timeout) = (self.has_token(), self.transport.read_timeout());
         let connect_timeout = self.transport.connect_timeout();
-        let (connect_timeout, silence) = match question.kind {
-            RequestKind::Events => (connect_timeout.min(STREAM_CONNECT), self.silence),
-            RequestKind::Edit => (connect_timeout, limit),
+        let (connect_timeout, silence) = match request.kind {
+            RequestKind::Events => (connect_timeout.min(STREAM_CONNECT), self.stream_silence),
+            RequestKind::Edit => (connect_timeout, read_timeout),
             _ => (
                 connect_timeout,
-                bounds.silence.map_or(limit, |silence| silence.min(limit)),
+                bounds.silence.map_or(read_timeout, |silence| silence.min(read_timeout)),
             ),
         };
         RequestContext {
-            what: &question.label,
+            label: &request.label,
             target,
-            with_token: question.with_token && has_token,
+            with_token: request.with_token && has_token,
             has_token,
             connect_timeout,
-            read_timeout: limit,
+            read_timeout,
             silence,
         }
     }
 
-    fn request(
+    /// Builds the HTTP request with all headers; the token is a placeholder.
+    fn build_http_request(
         &self,
-        question: &ServerRequest<'_>,
+        request: &ServerRequest<'_>,
         target: &Target,
         bounds: &Bounds<'_>,
     ) -> ureq::http::Result<Request<()>> {
-        let (method, accept) = match question.kind {
+        let (method, accept) = match request.kind {
             RequestKind::Edit => (Method::PUT, "application/json"),
             RequestKind::Events => (Method::GET, "text/event-stream"),
             _ => (Method::GET, "application/json"),
         };
-        let mut request = Request::builder()
+        let mut builder = Request::builder()
             .method(method)
             .uri(target.url())
             .header("X-Plex-Client-Identifier", &self.client_identifier);
-        // A host that shares its identifier has given the device a name already.
+        // With an identifier of its own, the host has already given the device a name in Plex.
         if self.client_identifier.as_bytes().starts_with(OWN_IDENTIFIER.as_bytes()) {
-            request = request
+            builder = builder
                 .header("X-Plex-Product", "plexindex")
                 .header("X-Plex-Version", env!("CARGO_PKG_VERSION"))
                 .header("X-Plex-Platform", std::env::consts::OS)
@@ -210,35 +214,35 @@ impl PlexHttp {
                 .header("X-Plex-Device-Name", "plexindex");
         }
         if let Some(session) = self.tokens.get(bounds.session)
-            && question.with_token
+            && request.with_token
             && session.token.is_some()
         {
-            request = request.header("X-Plex-Token", token_placeholder(session.number()));
+            builder = builder.header("X-Plex-Token", token_placeholder(session.number()));
         }
-        request = request.header("Accept", accept);
-        if !matches!(question.kind, RequestKind::Edit | RequestKind::Events) {
-            // On one machine packing takes many times as long as the copy that it saves.
+        builder = builder.header("Accept", accept);
+        if !matches!(request.kind, RequestKind::Edit | RequestKind::Events) {
+            // On one machine, compression takes many times as long as the copy that it saves.
             let encoding = if target.origin.is_loopback_host() {
                 "identity"
             } else {
                 "gzip"
             };
-            request = request.header("Accept-Encoding", encoding);
+            builder = builder.header("Accept-Encoding", encoding);
         }
-        if let Some((start, size)) = question.window {
-            request = request
+        if let Some((start, size)) = request.window {
+            builder = builder
                 .header("X-Plex-Container-Start", start)
                 .header("X-Plex-Container-Size", size);
         }
-        request.body(())
+        builder.body(())
     }
 }
 
 /// A successful reply with an unread body.
 pub(super) struct SuccessReply<'m> {
-    pub measured: RequestMeter<'m>,
+    pub request_meter: RequestMeter<'m>,
     pub parts: response::Parts,
     pub body: Body,
-    /// What answered, behind all redirects.
+    /// The target after all redirects.
     pub target: Target,
 }

@@ -1,4 +1,4 @@
-//! Describes rows of a library, by order and filter.
+//! Describes which rows of a library to request.
 
 use crate::model::{ItemType, LibraryKind};
 
@@ -17,16 +17,16 @@ pub struct RowsRequest<'a> {
     pub size: u32,
 }
 
-/// The order and the filter of a page.
+/// The order and the filter of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows<'a> {
     /// All rows by id, the order that is stable between pages.
     All,
     /// All rows, newest updated first.
     NewestUpdated,
-    /// Rows whose title holds this text (the server's own idea of it; candidates only).
+    /// Rows whose title contains this text, by the server's rules. The result may have false and missing rows.
     Title(&'a str),
-    /// Rows with a file whose name holds this text (undocumented, disputed; candidates only).
+    /// Rows with a file whose name contains this text. Undocumented; the result may have false and missing rows.
     FileName(&'a str),
 }
 
@@ -37,13 +37,14 @@ pub struct RowsEnd {
     pub rows: u64,
     /// `totalSize`; `None` if missing.
     pub total: Option<u64>,
-    /// `offset`; `None` if missing: then the reply may be the whole library.
+    /// `offset`; `None` if missing: then the reply may contain the whole library.
     pub offset: Option<u64>,
-    /// The rows are provably not newest first. Rows without times prove nothing: tracks have no `updatedAt`.
+    /// Whether the rows' times show another order than newest first. Tracks have no times (`updatedAt`).
     pub disordered: bool,
 }
 
-/// Returns the leaf types of a library, which together have all its files: its partitions.
+/// Returns the leaf types of a library, which together have all its files. Each leaf type is a partition of the
+/// listing.
 pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
     match kind {
         LibraryKind::Movie => &[ItemType::Movie],

@@ -1,5 +1,5 @@
-//! Parses the libraries in `/library/sections`: each is a `Directory` with locations and clocks, which become the
-//! library version.
+//! Parses the libraries in `/library/sections`. Each is a `Directory` with locations and two times, which become the
+//! library's change token.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,19 +9,20 @@ use crate::model::{LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
 
 use super::lenient::{LIST_LIMIT, Object, TextFields, fill_each, scalar, skip, text};
 
-/// Collects libraries and the times of their changes. Neither clock is reliable by itself (`docs/design/freshness.md`).
+/// Collects libraries with the times of their changes. Neither time is reliable alone (`docs/design/freshness.md`).
 #[derive(Default)]
 pub(super) struct Directories {
     pub libraries: Vec<Library>,
+    /// The library being parsed.
     library: Library,
-    /// A change counter, not a time; always 0 in some libraries, and delayed.
+    /// A change counter in spite of its name. It changes late, and is always 0 in some libraries.
     content_changed_at: i64,
-    /// End of the last scan, Unix seconds; also changes after scans that changed nothing.
+    /// End of the last scan in Unix seconds. It also changes after a scan that found nothing new.
     scanned_at: i64,
 }
 
-/// Makes uuids unique: a library whose uuid is missing, as some proxies strip it, or duplicate gets one derived from
-/// its section. Removes duplicate sections.
+/// Makes uuids unique: derives a uuid from the section id if a library's uuid is a duplicate, or missing, since some
+/// proxies remove it. Drops libraries with a duplicate section id.
 pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
     let mut sections = HashSet::new();
     libraries.retain(|library| sections.insert(library.section.clone()));
@@ -65,10 +66,10 @@ impl Object for Directories {
         library.change.scanned_ms = scanned_at.saturating_mul(1_000);
         if library.section.len() > LONGEST_KEY {
             log::warn!(
-                "the library '{}' is left out: its key has more than {LONGEST_KEY} bytes",
+                "ignoring library '{}': its key has more than {LONGEST_KEY} bytes",
                 library.title
             );
-        // A library without section id cannot be read; no server has more than the limit.
+        // A library without a section id cannot be read. No real server has more libraries than the limit.
         } else if !library.section.is_empty() && self.libraries.len() < LIST_LIMIT {
             self.libraries.push(library);
         }

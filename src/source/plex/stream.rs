@@ -1,4 +1,4 @@
-//! Receives events: one request with a stream of events as reply.
+//! Receives events, as the endless reply to one request.
 
 use std::io::Read;
 
@@ -6,7 +6,7 @@ use super::super::contract::{Bounds, Event};
 use super::body::BodyError;
 use super::client::PlexHttp;
 use super::events;
-use super::question::ServerRequest;
+use super::request::ServerRequest;
 use super::retry::AttemptError;
 use super::round_trip::SuccessReply;
 
@@ -17,32 +17,32 @@ impl PlexHttp {
         bounds: &Bounds<'_>,
         sink: &mut dyn FnMut(Event) -> bool,
     ) -> std::result::Result<(), AttemptError> {
-        let question = ServerRequest::events();
+        let request = ServerRequest::events();
         let SuccessReply {
-            measured,
+            request_meter,
             parts,
             body,
             target,
-        } = self.round_trip(&question, false, bounds)?;
-        let context = self.context(&question, &target, bounds);
-        drop(measured); // counts the request now: the stream may last for weeks
-        let kind = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
-        if !kind.is_none_or(is_event_stream) {
-            return Err(context.no_stream());
+        } = self.round_trip(&request, false, bounds)?;
+        let context = self.error_context(&request, &target, bounds);
+        drop(request_meter); // counts the request now, since the stream may last for weeks
+        let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
+        if !content_type.is_none_or(is_event_stream) {
+            return Err(context.not_event_stream_error());
         }
         let mut body = body.into_with_config().limit(u64::MAX).reader();
         let mut lines = events::EventLines::default();
         let mut buffer = vec![0; 16 << 10];
-        let mut go_on = sink(Event::Connected);
-        while go_on && !(bounds.aborted)() {
+        let mut is_wanted = sink(Event::Connected);
+        while is_wanted && !(bounds.aborted)() {
             match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(amount) => {
                     self.meter.received(amount as u64);
-                    go_on = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
+                    is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
-                Err(error) => return Err(context.unusable_body(BodyError::Wire(error.into()), 0)),
+                Err(error) => return Err(context.body_error(BodyError::Wire(error.into()), 0)),
             }
         }
         Ok(())
@@ -54,5 +54,5 @@ fn is_event_stream(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     ["text/event-stream", "application/octet-stream"]
         .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
+        .any(|expected| name.eq_ignore_ascii_case(expected))
 }

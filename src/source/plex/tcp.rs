@@ -1,7 +1,7 @@
 //! TCP connections that another thread can end.
 //!
-//! The connector of `ureq` does this too, but on Windows (and under wine) a thread that waits for data stays asleep when
-//! its connection is shut down, and the socket that could wake it is not accessible.
+//! `ureq` has such a connector too. But on Windows and under wine, shutting a connection down does not wake a thread
+//! that waits for data; closing the socket would, and `ureq` does not give access to it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,10 +15,10 @@ use ureq::{Error, Timeout};
 
 use crate::platform::interrupt;
 
-/// Connects to the first address that answers.
+/// Connects to the first address that accepts a connection.
 #[derive(Debug)]
 pub(super) struct TcpConnector {
-    /// A limit shorter than the time limit for connecting.
+    /// Time limit for connecting, in addition to the agent's limit.
     pub limit: Option<Duration>,
 }
 
@@ -26,19 +26,19 @@ impl<In: Transport> Connector<In> for TcpConnector {
     type Out = TcpTransport;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<In>) -> Result<Option<TcpTransport>, Error> {
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let limit = match details.timeout.after {
             time::Duration::Exact(after) => Some(self.limit.map_or(after, |limit| limit.min(after))),
             time::Duration::NotHappening => self.limit,
         };
-        let until = limit.map(|limit| begun + limit);
-        let mut error = None;
-        for (place, address) in details.addrs.iter().enumerate() {
-            // Half of the time is for the first address, half of the rest for the next, and all of it for the last.
-            let is_last = place + 1 == details.addrs.len();
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let time = left.map(|left| if is_last { left } else { left / 2 });
-            match connect(*address, time) {
+        let end = limit.map(|limit| started_at + limit);
+        let mut last_error = None;
+        for (index, address) in details.addrs.iter().enumerate() {
+            // Each address gets half of the remaining time, and the last one all of it.
+            let is_last = index + 1 == details.addrs.len();
+            let remaining = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let time_limit = remaining.map(|remaining| if is_last { remaining } else { remaining / 2 });
+            match connect(*address, time_limit) {
                 Ok(stream) => {
                     stream.set_nodelay(details.config.no_delay())?;
                     let connection = Arc::new(Connection(stream));
@@ -48,14 +48,15 @@ impl<In: Transport> Connector<In> for TcpConnector {
                         LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
                     return Ok(Some(TcpTransport { connection, buffers }));
                 }
-                Err(failed) => error = Some(failed),
+                Err(error) => last_error = Some(error),
             }
         }
-        match error {
-            // A call that had no more time says nothing of the server.
-            Some(error) if is_late(&error) => {
-                let was_cut = matches!(details.timeout.after, time::Duration::Exact(after) if after <= begun.elapsed());
-                let reason = if was_cut {
+        match last_error {
+            // `reason` says whether the call's deadline passed, which is not the server's fault.
+            Some(error) if is_timeout(&error) => {
+                let elapsed = started_at.elapsed();
+                let is_agent_limit = matches!(details.timeout.after, time::Duration::Exact(after) if after <= elapsed);
+                let reason = if is_agent_limit {
                     details.timeout.reason
                 } else {
                     Timeout::Connect
@@ -68,20 +69,20 @@ impl<In: Transport> Connector<In> for TcpConnector {
     }
 }
 
-fn connect(address: SocketAddr, time: Option<Duration>) -> io::Result<TcpStream> {
-    match time {
+fn connect(address: SocketAddr, time_limit: Option<Duration>) -> io::Result<TcpStream> {
+    match time_limit {
         None => TcpStream::connect(address),
         Some(Duration::ZERO) => Err(ErrorKind::TimedOut.into()),
-        Some(time) => TcpStream::connect_timeout(&address, time),
+        Some(time_limit) => TcpStream::connect_timeout(&address, time_limit),
     }
 }
 
-/// Returns whether the error is that of a time limit, which has two names.
-fn is_late(error: &io::Error) -> bool {
+/// Returns whether a time limit caused the error: systems use two codes.
+fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
-/// A connection. The agent that shuts it down knows it as long as a transport has it.
+/// A connection. Its transport owns it; the agent that may shut it down has a weak reference.
 #[derive(Debug)]
 struct Connection(TcpStream);
 
@@ -98,36 +99,36 @@ pub(super) struct TcpTransport {
     buffers: LazyBuffers,
 }
 
-/// The time that is left of a limit; `None` without one.
-fn left(timeout: NextTimeout, since: Instant) -> Result<Option<Duration>, Error> {
+/// Returns the time that remains of a limit; `None` without a limit. Fails if no time remains.
+fn remaining_time(timeout: NextTimeout, start: Instant) -> Result<Option<Duration>, Error> {
     let time::Duration::Exact(after) = timeout.after else {
         return Ok(None);
     };
-    match after.saturating_sub(since.elapsed()) {
+    match after.saturating_sub(start.elapsed()) {
         Duration::ZERO => Err(Error::Timeout(timeout.reason)),
-        left => Ok(Some(left)),
+        remaining => Ok(Some(remaining)),
     }
 }
 
-/// Repeats a call that a signal interrupted, until the limit.
-fn within<T>(
+/// Runs a system call with a time limit, and again if a signal interrupts it. `set_timeout` sets the limit of the
+/// socket.
+fn run_with_timeout<T>(
     timeout: NextTimeout,
-    set: impl Fn(Option<Duration>) -> io::Result<()>,
+    set_timeout: impl Fn(Option<Duration>) -> io::Result<()>,
     mut call: impl FnMut() -> io::Result<T>,
 ) -> Result<T, Error> {
-    let since = Instant::now();
+    let start = Instant::now();
     loop {
-        let left = left(timeout, since)?;
-        match set(left) {
-            // macOS refuses this once the server has closed. What it sent can still be read.
+        match set_timeout(remaining_time(timeout, start)?) {
+            // macOS rejects a time limit after the server closed the connection; received data can still be read.
             Err(error) if error.kind() == ErrorKind::InvalidInput => {}
-            done => done?,
+            result => result?,
         }
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if interrupt::is_end(&error) => return Err(io::Error::from(ErrorKind::ConnectionAborted).into()),
-            Err(error) if is_late(&error) => return Err(Error::Timeout(timeout.reason)),
-            done => return Ok(done?),
+            Err(error) if is_timeout(&error) => return Err(Error::Timeout(timeout.reason)),
+            result => return Ok(result?),
         }
     }
 }
@@ -140,24 +141,25 @@ impl Transport for TcpTransport {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let mut stream = &self.connection.0;
         let output = self.buffers.output().get(..amount).unwrap_or_default();
-        let set = |time| stream.set_write_timeout(time);
-        within(timeout.for_write(), set, || stream.write_all(output))
+        let set_timeout = |limit| stream.set_write_timeout(limit);
+        run_with_timeout(timeout.for_write(), set_timeout, || stream.write_all(output))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let mut stream = &self.connection.0;
-        let room = self.buffers.input_append_buf();
-        let set = |time| stream.set_read_timeout(time);
-        let amount = within(timeout.for_read(), set, || stream.read(room))?;
+        let buffer = self.buffers.input_append_buf();
+        let set_timeout = |limit| stream.set_read_timeout(limit);
+        let amount = run_with_timeout(timeout.for_read(), set_timeout, || stream.read(buffer))?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }
 
     fn is_open(&mut self) -> bool {
-        // A connection that is not in use has nothing to read. Data or an end would belong to no request.
+        // `ureq` asks about an unused connection. Data, or its end, would belong to no request, so neither may be
+        // there.
         let mut stream = &self.connection.0;
-        let nothing = stream.set_nonblocking(true).and_then(|()| stream.read(&mut [0]));
-        let is_waiting = nothing.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        is_waiting && stream.set_nonblocking(false).is_ok()
+        let result = stream.set_nonblocking(true).and_then(|()| stream.read(&mut [0]));
+        let has_no_data = result.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        has_no_data && stream.set_nonblocking(false).is_ok()
     }
 }

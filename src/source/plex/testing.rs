@@ -9,7 +9,7 @@ use super::body::{self, BodyProgress, Buffers, RequestMeter};
 use super::events::EventLines;
 use super::sections;
 pub use super::wire::ReplyHead;
-use super::wire::{Lists, ReplyRows};
+use super::wire::{ReplyContent, RowReader};
 use crate::model::{Item, ItemType, Library};
 
 /// The expected content of a reply.
@@ -26,7 +26,7 @@ pub enum ReplyKind {
 /// The content of a parsed reply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ParsedReply {
-    /// Items passed on, also from a reply that failed later.
+    /// The items, also those before a failure.
     pub items: Vec<Item>,
     /// Number of rows, including unusable ones.
     pub rows: u64,
@@ -46,23 +46,23 @@ impl Meter for Unmetered {
 
 /// Parses a reply of at most `limit` bytes after decompression.
 #[must_use]
-pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: ReplyKind) -> ParsedReply {
+pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) -> ParsedReply {
     let mut items = Vec::new();
     let mut sink = |item, _| items.push(item);
-    let mut lists = match wanted {
-        ReplyKind::Head => Lists::None,
-        ReplyKind::Libraries => Lists::Libraries(Vec::new()),
-        ReplyKind::Items(kind, most) => Lists::Rows(ReplyRows::new(kind, most, &mut sink)),
+    let mut content = match kind {
+        ReplyKind::Head => ReplyContent::None,
+        ReplyKind::Libraries => ReplyContent::Libraries(Vec::new()),
+        ReplyKind::Items(item_type, max_rows) => ReplyContent::Rows(RowReader::new(item_type, max_rows, &mut sink)),
     };
-    let measured = RequestMeter::new(&Unmetered, RequestKind::Page);
-    let progress = BodyProgress::new(&measured, &Bounds::NONE);
+    let request_meter = RequestMeter::new(&Unmetered, RequestKind::Page);
+    let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
     let body = Body::builder().data(bytes.to_vec());
-    let head = body::parse(body, encoding, limit, &progress, &Buffers::default(), &mut lists).ok();
+    let head = body::read_reply(body, encoding, limit, &progress, &Buffers::default(), &mut content).ok();
     let (mut libraries, mut rows, mut is_over) = (Vec::new(), 0, false);
-    match lists {
-        Lists::None => {}
-        Lists::Libraries(list) => libraries = list,
-        Lists::Rows(seen) => (rows, is_over) = (seen.count, seen.is_over().is_some()),
+    match content {
+        ReplyContent::None => {}
+        ReplyContent::Libraries(list) => libraries = list,
+        ReplyContent::Rows(reader) => (rows, is_over) = (reader.count, reader.exceeded_limit().is_some()),
     }
     sections::make_uuids_unique(&mut libraries);
     ParsedReply {

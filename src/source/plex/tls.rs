@@ -1,4 +1,4 @@
-//! HTTPS: which certificates are trusted. Only compiled with the feature `tls`.
+//! HTTPS: the certificates that plexindex trusts. Only compiled with the feature `tls`.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,10 +14,11 @@ use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::platform::files;
 
-/// Trusts the authorities of `ca_file`, or without it the system's; or any certificate, if the host requests that.
+/// Returns a configuration that trusts the authorities in `ca_file`, or without it the system's authorities. With
+/// `accept_invalid_certs`, it trusts any certificate.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`] when `ca_file` cannot be read or holds no certificate.
+/// [`Status::InvalidArgument`] if `ca_file` cannot be read or contains no certificate.
 pub(super) fn config(options: &Options) -> Result<TlsConfig> {
     let authorities = options.ca_file.as_deref().map(read_authorities).transpose()?;
     let roots = authorities.map_or(RootCerts::PlatformVerifier, |authorities| {
@@ -29,13 +30,14 @@ pub(super) fn config(options: &Options) -> Result<TlsConfig> {
     Ok(TlsConfig::builder()
         .root_certs(roots)
         .disable_verification(options.accept_invalid_certs)
-        // Set explicitly so that other crates in the host's process do not choose the cryptography.
+        // Otherwise another crate in the host's process could choose the cryptography.
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build())
 }
 
-/// `ureq`'s connector, with one TLS configuration for all connections of an agent. By itself it makes another for each
-/// connection whose request has a deadline, which reads the system's authorities again and resumes no session.
+/// `ureq`'s connector, with one TLS configuration for all connections of an agent. Alone, `ureq`'s connector would
+/// create a configuration for each request with a deadline, and so read the system's authorities again and resume no
+/// session.
 #[derive(Debug, Default)]
 pub(super) struct TlsConnector(RustlsConnector);
 
@@ -47,24 +49,25 @@ impl<In: Transport> Connector<In> for TlsConnector {
         details: &ConnectionDetails,
         chained: Option<In>,
     ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
-        let of_agent = ConnectionDetails {
-            request_level: false, // no request has a TLS configuration of its own
+        let details = ConnectionDetails {
+            request_level: false, // no request has its own TLS configuration
             addrs: details.addrs.clone(),
             current_time: Arc::clone(&details.current_time),
             run_connector: Arc::clone(&details.run_connector),
             register_shutdown: Arc::clone(&details.register_shutdown),
             ..*details
         };
-        self.0.connect(&of_agent, chained)
+        self.0.connect(&details, chained)
     }
 }
 
+/// Reads the certificates of a PEM file, and checks that they can be used as authorities.
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let refuse = |problem: String| {
+    let invalid = |problem: String| {
         Error::new(
             Status::InvalidArgument,
             format!(
-                "ca_file \"{}\" {problem}: name a PEM file with the certificate of an authority",
+                "ca_file \"{}\" {problem}: give a PEM file with the certificate of an authority",
                 path.display()
             ),
         )
@@ -72,18 +75,18 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let mut pem = Vec::new();
     files::given(path)
         .and_then(|mut file| file.read_to_end(&mut pem))
-        .map_err(|error| refuse(format!("cannot be read ({error})")).because_io(&error))?;
+        .map_err(|error| invalid(format!("is unreadable ({error})")).because_io(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<_, _>>()
-        .map_err(|error| refuse(format!("is not a PEM file ({error})")))?;
+        .map_err(|error| invalid(format!("is not a PEM file ({error})")))?;
     if authorities.is_empty() {
-        return Err(refuse("holds no certificate".into()));
+        return Err(invalid("contains no certificate".into()));
     }
     let mut store = RootCertStore::empty();
     for authority in &authorities {
         store
             .add(authority.clone())
-            .map_err(|error| refuse(format!("contains an unusable certificate ({error})")))?;
+            .map_err(|error| invalid(format!("contains an unusable certificate ({error})")))?;
     }
     Ok(authorities)
 }

@@ -1,9 +1,11 @@
 //! Sends requests to the server: one `ureq` agent with our own connectors.
 //!
-//! Three things differ from the default agent. Names are resolved in the calling thread: `ureq` would start a thread to
-//! enforce a time-out, and a host may unload this library while that thread still runs. Another thread can end a connection
-//! on Windows too ([`super::tcp`]). And the token is inserted below `ureq` ([`TokenTransport`]), which logs every byte that
-//! it sends at level `trace`.
+//! Three things differ from the default agent:
+//!
+//! - The calling thread resolves names. `ureq` would start a thread to enforce a time-out, and a host may unload this
+//!   library while that thread still runs.
+//! - Another thread can end a connection, also on Windows ([`super::tcp`]).
+//! - [`TokenTransport`] inserts the token below `ureq`, since `ureq` logs every byte that it sends at level `trace`.
 
 use std::fmt;
 use std::io;
@@ -31,26 +33,28 @@ use super::tcp::TcpConnector;
 #[cfg(feature = "tls")]
 use super::tls;
 
-/// How long an unused connection is kept. Plex closes them after 20 s; a connection closed while in use costs a retry.
-const IDLE: Duration = Duration::from_secs(15);
+/// Maximum age of an unused connection. Shorter than Plex's limit of 20 s: if Plex closes a connection just as a
+/// request starts, the request has to be retried.
+const MAX_IDLE: Duration = Duration::from_secs(15);
 
-/// Time limit for the TCP connection of an event stream, without TLS. Connecting cannot be interrupted, and the thread
-/// that ends the stream waits for it. Slower connections are retried.
+/// Time limit for the TCP connection of an event stream, without TLS. Short, since connecting cannot be interrupted and
+/// the thread that ends the stream waits for it. Slower connections are retried.
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
-/// The token header as a placeholder in a request's head, followed by the token's number and the end of the line.
+/// The beginning of the header line that is a placeholder for the token. The token's number follows, then the line's
+/// end.
 const PLACEHOLDER: &[u8] = b"x-plex-token: ***";
 
-/// Returns the placeholder value of `X-Plex-Token`, which is replaced by the token with this number on the wire.
+/// Returns the placeholder value of `X-Plex-Token`, in whose place [`TokenTransport`] sends the token with this number.
 pub(super) fn token_placeholder(number: u64) -> String {
     format!("***{number}")
 }
 
 /// The connections to the server.
 pub(super) struct Transport {
-    /// Created at the first request: loading the system's certificates takes milliseconds.
+    /// Created at the first request, since loading the system's certificates takes milliseconds.
     pub(super) agent: Mutex<Option<Agent>>,
-    /// A separate agent for the event stream, so that it can be ended alone.
+    /// A separate agent for the event stream, so that the stream can be ended alone.
     pub(super) stream: Mutex<Option<Agent>>,
     interruptions: AtomicU64,
     tokens: Arc<Tokens>,
@@ -66,8 +70,8 @@ impl Transport {
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] about `ca_file`.
     pub fn new(options: &Options, tokens: Arc<Tokens>) -> Result<Self> {
-        // Zero means 'at once' to some systems and 'never' to others; sums of very long times overflow.
-        let sane = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
+        // Some systems take zero for 'no limit', and sums of very long times overflow.
+        let clamp = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
         Ok(Self {
             agent: Mutex::default(),
             interruptions: AtomicU64::new(0),
@@ -75,8 +79,8 @@ impl Transport {
             tokens,
             #[cfg(feature = "tls")]
             tls: tls::config(options)?,
-            connect_timeout: sane(options.connect_timeout),
-            read_timeout: sane(options.read_timeout),
+            connect_timeout: clamp(options.connect_timeout),
+            read_timeout: clamp(options.read_timeout),
         })
     }
 
@@ -90,24 +94,23 @@ impl Transport {
         self.read_timeout
     }
 
-    /// Sends a request and waits for the head of its reply, whatever its status. `silence`: time limit without any
-    /// data.
+    /// Sends a request and waits for the head of a reply with any status. `silence`: time limit without any data.
     ///
     /// # Errors
-    /// [`super::errors`] classifies them.
+    /// Those that [`super::errors`] classifies.
     pub fn send(
         &self,
         request: Request<impl AsSendBody>,
-        left: Option<Duration>,
+        time_left: Option<Duration>,
         silence: Duration,
     ) -> std::result::Result<Response<Body>, ureq::Error> {
         let agent = self.agent();
-        if left.is_none() && silence == self.read_timeout {
+        if time_left.is_none() && silence == self.read_timeout {
             return agent.run(request);
         }
         let request = agent
             .configure_request(request)
-            .timeout_global(left)
+            .timeout_global(time_left)
             .timeout_per_read(Some(silence))
             .timeout_per_write(Some(silence));
         agent.run(request.build())
@@ -119,8 +122,8 @@ impl Transport {
         *lock(&self.stream) = None;
     }
 
-    /// Sends a request over a separate connection with an endless reply. `silence`: time limit without any data.
-    /// [`Transport::interrupt_stream`] ends it; `None` if `aborted` is already set.
+    /// Sends a request whose reply is endless over a separate connection, which [`Transport::interrupt_stream`] ends.
+    /// Returns `None` if `aborted` returns `true` before the request. `silence`: time limit without any data.
     ///
     /// # Errors
     /// As [`Transport::send`].
@@ -132,7 +135,7 @@ impl Transport {
     ) -> std::result::Result<Option<Response<Body>>, ureq::Error> {
         let agent = self.new_agent(silence, Some(STREAM_CONNECT));
         *lock(&self.stream) = Some(agent.clone());
-        // The thread that ends the stream sets `aborted` first, and then takes this agent.
+        // Checked after storing the agent: the thread that ends the stream first sets `aborted`, then takes the agent.
         if aborted() {
             return Ok(None);
         }
@@ -156,37 +159,40 @@ impl Transport {
         }
     }
 
-    /// Number of calls of [`Transport::interrupt`]: if it changes during a request, that may be why it failed.
+    /// Number of calls of [`Transport::interrupt`]. If the number changes during a request, the request may have failed
+    /// because of the interruption.
     pub fn interruptions(&self) -> u64 {
         self.interruptions.load(Ordering::SeqCst)
     }
 
+    /// Returns the agent for all requests but the event stream.
     fn agent(&self) -> Agent {
         lock(&self.agent)
             .get_or_insert_with(|| self.new_agent(self.read_timeout, None))
             .clone()
     }
 
+    /// Creates an agent. `tcp_limit`: time limit for TCP connections, in addition to `connect_timeout`.
     fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
         let config = Config::builder();
         #[cfg(feature = "tls")]
         let config = config.tls_config(self.tls.clone());
         let config = config
             .http_status_as_error(false)
-            // We follow redirects ourselves: the token must not go to other hosts.
+            // `round_trip` follows redirects, and never sends the token to another host.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // A proxy from the environment is not meant for a server at home, and would see the token.
+            // The environment's proxy is for the internet, not for a server at home, and would see the token.
             .proxy(None)
             .user_agent(concat!("plexindex/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(self.connect_timeout))
             .timeout_per_read(Some(read_timeout))
             .timeout_per_write(Some(read_timeout))
-            .max_idle_age(IDLE)
+            .max_idle_age(MAX_IDLE)
             .max_idle_connections_per_host(4)
             .build();
         let connector = ().chain(TcpConnector { limit: tcp_limit });
-        // Without this connector, `ureq` rejects https URLs before it sends anything.
+        // Without this connector, `ureq` rejects https URLs.
         #[cfg(feature = "tls")]
         let connector = connector.chain(tls::TlsConnector::default());
         let connector = connector.chain(TokenConnector(Arc::clone(&self.tokens)));
@@ -194,7 +200,10 @@ impl Transport {
     }
 }
 
-/// Resolves names in the calling thread. Deadlines do not apply; the system's limits do.
+/// Capacity of `ureq`'s list of addresses.
+const MAX_ADDRESSES: usize = 16;
+
+/// Resolves names in the calling thread. Only the system's time limits apply, not the deadline of the call.
 #[derive(Debug)]
 struct BlockingResolver;
 
@@ -222,11 +231,10 @@ impl Resolver for BlockingResolver {
             addresses.push((address, port).into());
             return Ok(addresses);
         }
-        let found = (bare, port)
+        let resolved = (bare, port)
             .to_socket_addrs()
             .map_err(|error| ureq::Error::Other(Box::new(NameNotFound(error))))?;
-        // The capacity of the list.
-        for address in found.take(16) {
+        for address in resolved.take(MAX_ADDRESSES) {
             addresses.push(address);
         }
         if addresses.is_empty() {
@@ -255,7 +263,7 @@ impl<In: Wire> Connector<In> for TokenConnector {
     }
 }
 
-/// A connection that inserts tokens, so that no layer above knows them.
+/// A connection that inserts tokens, so that the layers above do not know them.
 #[derive(Debug)]
 struct TokenTransport<In> {
     inner: In,
@@ -269,21 +277,21 @@ impl<In: Wire> Wire for TokenTransport<In> {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
         let output = self.inner.buffers().output();
-        let Some((number, place)) = find_placeholder(output.get(..amount).unwrap_or_default()) else {
+        let Some((number, range)) = find_placeholder(output.get(..amount).unwrap_or_default()) else {
             return self.inner.transmit_output(amount, timeout);
         };
-        // The sender of the request keeps its token in use.
+        // `Tokens` has the token as long as the call that sends the request runs.
         let session = self.tokens.get(number).filter(|session| session.number() == number);
         let Some(token) = session.as_ref().and_then(|session| session.token.as_ref()) else {
             return Err(io::Error::other("the token of this request was replaced").into());
         };
-        let (amount, place) = insert_token(output, amount, place, token.reveal().as_bytes())?;
-        let sent = self.inner.transmit_output(amount, timeout);
+        let (amount, token_range) = insert_token(output, amount, range, token.reveal().as_bytes())?;
+        let result = self.inner.transmit_output(amount, timeout);
         // The connection reuses this memory without clearing it.
-        if let Some(place) = self.inner.buffers().output().get_mut(place) {
-            place.zeroize();
+        if let Some(token_bytes) = self.inner.buffers().output().get_mut(token_range) {
+            token_bytes.zeroize();
         }
-        sent
+        result
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
@@ -299,31 +307,31 @@ impl<In: Wire> Wire for TokenTransport<In> {
     }
 }
 
-/// Finds the placeholder in a request's head; returns the token's number and the range to replace.
+/// Finds the placeholder in a request's head. Returns the token's number and the range to replace by the token.
 fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
     let line = head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER)?;
-    let number_at = line + PLACEHOLDER.len();
-    let rest = head.get(number_at..)?;
+    let number_start = line + PLACEHOLDER.len();
+    let rest = head.get(number_start..)?;
     let digits = rest.windows(2).position(|part| part == b"\r\n")?;
     let number = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
-    Some((number, number_at - "***".len()..number_at + digits))
+    Some((number, number_start - "***".len()..number_start + digits))
 }
 
-/// The first `amount` bytes of `output` are the request. Replaces the range `place` of them by the token. Returns the
-/// new amount and the token's range.
+/// Replaces the range `placeholder` of a request by the token. The request is the first `amount` bytes of `output`.
+/// Returns the new amount and the range of the token.
 fn insert_token(
     output: &mut [u8],
     amount: usize,
-    place: Range<usize>,
+    placeholder: Range<usize>,
     token: &[u8],
 ) -> io::Result<(usize, Range<usize>)> {
-    let new_amount = amount + token.len() - place.len();
+    let new_amount = amount + token.len() - placeholder.len();
     let no_room = io::Error::other("the request has no room for its token");
     if new_amount > output.len() {
         return Err(no_room);
     }
-    let token_range = place.start..place.start + token.len();
-    output.copy_within(place.end..amount, token_range.end);
+    let token_range = placeholder.start..placeholder.start + token.len();
+    output.copy_within(placeholder.end..amount, token_range.end);
     let token_bytes = output.get_mut(token_range.clone()).ok_or(no_room)?;
     token_bytes.copy_from_slice(token);
     Ok((new_amount, token_range))

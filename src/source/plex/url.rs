@@ -1,14 +1,13 @@
-//! Server addresses: the base URL, the addresses below it, and the check of redirects.
+//! URLs of a server: the base URL, the URLs below it, and the check of redirects.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{Error, Result, Status};
 
-/// All but RFC 3986's unreserved characters, for path segments and query arguments.
+/// All characters that RFC 3986 does not call unreserved. To be encoded in path segments and query arguments.
 pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Encodes a text as a query argument or path segment.
@@ -19,7 +18,7 @@ pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
 /// Scheme, host and port. A token is sent to one origin only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// HTTPS.
+    /// Whether the scheme is https.
     pub secure: bool,
     /// Host name in lower case, or an address; IPv6 in brackets.
     pub host: String,
@@ -32,7 +31,7 @@ impl Origin {
         if secure { 443 } else { 80 }
     }
 
-    /// Returns whether the port is the scheme's default: for Plex usually a forgotten `:32400`.
+    /// Returns whether the port is the scheme's default. For Plex, this usually means that `:32400` was forgotten.
     pub fn has_default_port(&self) -> bool {
         self.port == Self::default_port(self.secure)
     }
@@ -75,47 +74,47 @@ impl BaseUrl {
     /// [`Status::InvalidArgument`] with the input, without secrets, and the remedy.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
-        let refuse = |problem: &str| {
+        let invalid = |problem: &str| {
             Err(Error::new(
                 Status::InvalidArgument,
                 format!("server_url {:?} {problem}", without_secrets(text)),
             ))
         };
         let Some((scheme, rest)) = text.split_once("://") else {
-            return refuse("has no scheme: write it as http://host:32400 or https://host:32400");
+            return invalid("has no scheme: write it as http://host:32400 or https://host:32400");
         };
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            _ => return refuse("has an unsupported scheme: use http:// or https://"),
+            _ => return invalid("has an unsupported scheme: use http:// or https://"),
         };
         if rest.contains('?') || text.to_ascii_lowercase().contains("x-plex-token") {
-            return refuse(
+            return invalid(
                 "has a query: give only scheme, host, port and path, and pass the token as the option `token`",
             );
         }
         if rest.contains('#') {
-            return refuse("has a fragment, like the address of Plex's web page: give only scheme, host and port");
+            return invalid("has a fragment, like the address of Plex's web page: give only scheme, host and port");
         }
         let (authority, path) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
+            Some(slash) => rest.split_at(slash),
             None => (rest, ""),
         };
         if matches!(path.trim_end_matches('/'), "/web" | "/web/index.html") {
-            return refuse("is the address of Plex's web page: give only scheme, host and port");
+            return invalid("is the address of Plex's web page: give only scheme, host and port");
         }
         if authority.contains('@') {
-            return refuse("contains a user name: Plex accepts only tokens; pass one as the option `token`");
+            return invalid("contains a user name: Plex accepts only tokens; pass one as the option `token`");
         }
         let Some(origin) = parse_authority(secure, authority) else {
-            return refuse("has no host or an invalid port: write it as http://host:32400");
+            return invalid("has no host or an invalid port: write it as http://host:32400");
         };
         let base = Self {
             origin,
             prefix: path.trim_end_matches('/').to_owned(),
         };
         if base.url("/identity").parse::<ureq::http::Uri>().is_err() || !base.prefix.is_ascii() {
-            return refuse("contains characters that are invalid in a URL: percent-encode its path");
+            return invalid("contains characters that are invalid in a URL: percent-encode its path");
         }
         Ok(base)
     }
@@ -143,8 +142,8 @@ fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
         }
         _ => return None,
     };
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'[' | b']' | b':');
-    if host.is_empty() || !host.bytes().all(legal) {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'[' | b']' | b':');
+    if host.is_empty() || !host.bytes().all(is_legal) {
         return None;
     }
     Some(Origin {
@@ -154,30 +153,27 @@ fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     })
 }
 
-/// Removes possible secrets from a URL: user, query and fragment.
+/// Returns at most 200 characters of a URL without possible secrets: user name, query and fragment.
 fn without_secrets(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let end = [text.find('?'), text.find('#'), lower.find("x-plex-token")]
         .into_iter()
         .flatten()
         .min();
-    let (shown, cut) = match end {
-        Some(end) => (text.get(..end).unwrap_or_default(), true),
-        None => (text, false),
-    };
-    let (scheme, rest) = match shown.find("://") {
-        Some(at) => shown.split_at(at + 3),
-        None => ("", shown),
+    let safe = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    let (scheme, rest) = match safe.find("://") {
+        Some(index) => safe.split_at(index + "://".len()),
+        None => ("", safe),
     };
     // The last '@' before the path ends the user name and password.
-    let authority = rest.find('/').unwrap_or(rest.len());
-    let rest = match rest.get(..authority).and_then(|text| text.rfind('@')) {
-        Some(at) => format!("***{}", rest.get(at..).unwrap_or_default()),
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let rest = match rest.get(..authority_end).and_then(|authority| authority.rfind('@')) {
+        Some(at_sign) => format!("***{}", rest.get(at_sign..).unwrap_or_default()),
         None => rest.to_owned(),
     };
     let mut shown: String = scheme.chars().chain(rest.chars()).take(200).collect();
-    if cut {
-        let _ = write!(shown, "…");
+    if end.is_some() {
+        shown.push('…');
     }
     shown
 }
@@ -196,7 +192,7 @@ pub(super) struct Target {
 pub(super) enum Redirect {
     /// Follow it, with the token.
     Follow(Target),
-    /// Do not follow it to this other place.
+    /// Do not follow it, since it leads to this other server.
     Elsewhere(String),
 }
 
@@ -206,7 +202,7 @@ impl Target {
         format!("{}{}", self.origin, self.address)
     }
 
-    /// Returns the URL for texts: without its query, which may name files.
+    /// Returns the URL for messages: without its query, which may name files.
     pub fn without_query(&self) -> String {
         let path = self.address.split('?').next().unwrap_or_default();
         format!("{}{path}", self.origin)
@@ -230,7 +226,7 @@ impl Target {
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, address) = rest.split_at(end);
         let Some(origin) = parse_authority(secure, authority) else {
-            // Also with a user name: 'http://plex:32400@elsewhere' is elsewhere.
+            // A user name is invalid too: the host of 'http://plex:32400@elsewhere' is 'elsewhere'.
             return Redirect::Elsewhere(without_secrets(
                 location.get(..location.len() - address.len()).unwrap_or_default(),
             ));

@@ -1,7 +1,7 @@
 //! Parses Plex's replies: one `MediaContainer` with a few numbers and a list.
 //!
-//! The container's keys come in any order, so the numbers may follow the rows. Rows are passed on one by one while they
-//! are parsed.
+//! The fields of the container come in any order, so the numbers may follow the rows. The parser passes each row on as
+//! soon as the row is complete.
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
@@ -11,7 +11,7 @@ use super::lenient::{Fields, Object, TextFields, fill, fill_each, scalar, skip, 
 use super::sanitize::sanitize;
 use super::sections::Directories;
 
-/// Plex's keys are numbers.
+/// Returns whether a text can be a rating key: Plex's keys are numbers.
 pub(super) fn is_rating_key(key: &str) -> bool {
     key.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -19,10 +19,10 @@ pub(super) fn is_rating_key(key: &str) -> bool {
 /// The fields of a reply besides its rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyHead {
-    /// A `MediaContainer` was present: the reply is from a Plex server or an imitation.
+    /// Whether a `MediaContainer` was present, as in each reply of a Plex server.
     pub is_plex: bool,
-    /// `_children` or `_elementType` was present: the unsupported JSON of servers of 2015 and before. The rest of the
-    /// reply is not parsed.
+    /// Whether `_children` or `_elementType` was present, as in the unsupported JSON of servers of 2015 and before.
+    /// Then the rest of the reply is not parsed.
     pub is_ancient: bool,
     /// `totalSize`.
     pub total: Option<u64>,
@@ -32,51 +32,49 @@ pub struct ReplyHead {
     pub machine_identifier: Option<String>,
     /// `version`.
     pub version: Option<String>,
-    /// `librarySectionID` of all rows.
+    /// `librarySectionID`, if all rows have the same.
     pub section: Option<String>,
 }
 
-/// The destination of a reply's rows.
-pub(super) enum Lists<'a> {
-    /// Rows are ignored.
+/// The expected content of a reply besides its head.
+pub(super) enum ReplyContent<'a> {
+    /// Nothing: the parser skips rows.
     None,
     /// The items of `Metadata`.
-    Rows(ReplyRows<'a>),
+    Rows(RowReader<'a>),
     /// The libraries of `Directory`.
     Libraries(Vec<Library>),
 }
 
-impl Lists<'_> {
-    /// Resets the state before another reply is read.
+impl ReplyContent<'_> {
+    /// Resets the state before reading another reply.
     pub fn reset(&mut self) {
         match self {
             Self::None => {}
             Self::Rows(rows) => {
                 rows.count = 0;
-                rows.kept = 0;
-                rows.updated = UpdateOrder::default();
+                rows.memory = 0;
+                rows.update_order = UpdateOrder::default();
             }
             Self::Libraries(libraries) => libraries.clear(),
         }
     }
 }
 
-/// Counts rows and passes the usable ones on.
-pub(super) struct ReplyRows<'a> {
+/// Reads rows, counts them, and passes items with a rating key to a sink.
+pub(super) struct RowReader<'a> {
     /// Number of rows, including unusable ones.
     pub count: u64,
-    /// Number of rows passed on.
-    pub taken: u64,
-    /// Maximum number of rows.
-    most: u64,
-    /// Approximate memory of the rows passed on, in bytes.
-    kept: usize,
-    /// The reply has more than `most` rows, or takes more than [`KEPT`].
+    /// Number of items passed to the sink in all attempts.
+    pub passed_on: u64,
+    max_rows: u64,
+    /// Approximate memory of the items passed on, in bytes.
+    memory: usize,
+    /// Whether the reply has more than `max_rows` rows, or its items take more than [`MAX_ROWS_BYTES`].
     is_over: bool,
-    /// Keys were left out that no call takes.
+    /// Whether keys were ignored because they cannot be rating keys.
     pub has_invalid_keys: bool,
-    /// Whether the rows are newest first.
-    pub updated: UpdateOrder,
+    pub update_order: UpdateOrder,
     /// Default type of items.
     kind: ItemType,
     sink: RowSink<'a>,
@@ -85,29 +83,30 @@ pub(super) struct ReplyRows<'a> {
 /// Receives an item, and the section id of its library if the row has it.
 pub(super) type RowSink<'a> = &'a mut dyn FnMut(Item, Option<String>);
 
-impl<'a> ReplyRows<'a> {
-    /// Passes rows to `sink`, with `kind` as default type. The reply ends after `most` rows, whatever the server sends.
-    pub fn new(kind: ItemType, most: u64, sink: RowSink<'a>) -> Self {
+impl<'a> RowReader<'a> {
+    /// Creates a reader that passes items to `sink` and fails after `max_rows` rows. `kind`: the type of rows without
+    /// one.
+    pub fn new(kind: ItemType, max_rows: u64, sink: RowSink<'a>) -> Self {
         Self {
             count: 0,
-            taken: 0,
-            most,
-            kept: 0,
+            passed_on: 0,
+            max_rows,
+            memory: 0,
             is_over: false,
             has_invalid_keys: false,
-            updated: UpdateOrder::default(),
+            update_order: UpdateOrder::default(),
             kind,
             sink,
         }
     }
 
-    /// Returns the maximum number of rows if the reply exceeded it or the memory limit.
-    pub fn is_over(&self) -> Option<u64> {
-        self.is_over.then_some(self.most)
+    /// Returns the maximum number of rows if the reply exceeded it or the memory limit; otherwise `None`.
+    pub fn exceeded_limit(&self) -> Option<u64> {
+        self.is_over.then_some(self.max_rows)
     }
 }
 
-/// Checks whether times are newest first.
+/// Checks whether rows are sorted newest first.
 #[derive(Default)]
 pub(super) struct UpdateOrder {
     last: Option<i64>,
@@ -115,7 +114,7 @@ pub(super) struct UpdateOrder {
 }
 
 impl UpdateOrder {
-    /// Adds the time of the next row.
+    /// Adds the time of the next row, if it has one.
     fn add(&mut self, time: Option<i64>) {
         if let Some(time) = time {
             self.is_disordered |= self.last.is_some_and(|last| last < time);
@@ -124,60 +123,68 @@ impl UpdateOrder {
     }
 }
 
-/// Approximate memory limit for the rows of a reply, in bytes: twenty times a page of 1,000 movies.
-const KEPT: usize = 32 << 20;
+/// Approximate memory limit for the items of a reply, in bytes: twenty times a page of 1,000 movies.
+const MAX_ROWS_BYTES: usize = 32 << 20;
+/// Approximate overhead of a text in a list, in bytes.
+const LIST_TEXT_OVERHEAD: usize = 48;
+/// Approximate overhead of a text in a field, in bytes.
+const TEXT_OVERHEAD: usize = 16;
 
-/// Estimates the memory of an item in bytes, with an overhead per text.
-fn estimated_bytes(item: &Item) -> usize {
-    let lists = item.guids.iter().chain(&item.parts);
-    let lists: usize = lists.map(|text| text.len() + 48).sum();
-    let own: usize = item.texts().into_iter().map(|text| text.len() + 16).sum();
-    size_of::<Item>() + lists + own
+/// Estimates the memory of an item in bytes.
+fn estimate_bytes(item: &Item) -> usize {
+    let list_texts = item.guids.iter().chain(&item.parts);
+    let list_bytes: usize = list_texts.map(|text| text.len() + LIST_TEXT_OVERHEAD).sum();
+    let text_bytes: usize = item.texts().into_iter().map(|text| text.len() + TEXT_OVERHEAD).sum();
+    size_of::<Item>() + list_bytes + text_bytes
 }
 
-/// Called after each row; `false` stops the parsing.
-pub(super) type GoOn<'a> = &'a dyn Fn() -> bool;
+/// Called after each row; `false` stops the parser.
+pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply, and replaces what JSON forbids.
+/// Parses a reply, after replacing what JSON forbids. Passes the rows before an error on.
 ///
 /// # Errors
-/// Those of the JSON, or if `go_on` stopped it. The rows before were passed on.
-pub(super) fn read(body: &mut Vec<u8>, lists: &mut Lists<'_>, go_on: GoOn<'_>) -> Result<ReplyHead, serde_json::Error> {
+/// Those of the JSON parser, and one if `may_continue` returns `false`.
+pub(super) fn parse_reply(
+    body: &mut Vec<u8>,
+    content: &mut ReplyContent<'_>,
+    may_continue: MayContinue<'_>,
+) -> Result<ReplyHead, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(sanitize(body));
     let mut reply = Reply {
         head: ReplyHead::default(),
-        lists,
-        go_on,
+        content,
+        may_continue,
     };
     let fields = Fields {
         object: &mut reply,
         is_list: false,
     };
-    let parsed = fields.deserialize(&mut deserializer);
+    let result = fields.deserialize(&mut deserializer);
     let head = reply.head;
     if !head.is_ancient {
-        parsed?;
+        result?;
         deserializer.end()?;
     }
     Ok(head)
 }
 
-/// The outermost object, and the container in it.
+/// Parses the outermost object, and the `MediaContainer` in it.
 struct Reply<'r, 'a> {
     head: ReplyHead,
-    lists: &'r mut Lists<'a>,
-    go_on: GoOn<'r>,
+    content: &'r mut ReplyContent<'a>,
+    may_continue: MayContinue<'r>,
 }
 
 impl Object for Reply<'_, '_> {
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        match (name, &mut *self.lists) {
+        match (name, &mut *self.content) {
             ("_children" | "_elementType", _) => {
                 self.head.is_ancient = true;
-                return Err(A::Error::custom("`_children`"));
+                return Err(A::Error::custom("`_children`")); // stops the parser
             }
             ("MediaContainer", _) if !self.head.is_plex => {
-                self.head.is_plex = true; // for the fields in it
+                self.head.is_plex = true; // so that this function accepts the fields of the container
                 self.head.is_plex = fill(map, self)?;
             }
             _ if !self.head.is_plex => skip(map)?,
@@ -186,25 +193,21 @@ impl Object for Reply<'_, '_> {
             ("machineIdentifier", _) => self.head.machine_identifier = scalar(map)?.text(),
             ("version", _) => self.head.version = scalar(map)?.text(),
             ("librarySectionID", _) => self.head.section = scalar(map)?.text(),
-            ("Metadata", Lists::Rows(rows)) => {
-                let item = empty_item(rows.kind);
-                let (section, go_on) = (None, self.go_on);
-                fill_each(
-                    map,
-                    &mut Row {
-                        item,
-                        section,
-                        rows,
-                        go_on,
-                    },
-                )?;
+            ("Metadata", ReplyContent::Rows(reader)) => {
+                let mut row = Row {
+                    item: empty_item(reader.kind),
+                    section: None,
+                    reader,
+                    may_continue: self.may_continue,
+                };
+                fill_each(map, &mut row)?;
             }
-            ("Directory", Lists::Libraries(libraries)) => {
+            ("Directory", ReplyContent::Libraries(libraries)) => {
                 let mut directories = Directories::default();
                 std::mem::swap(&mut directories.libraries, libraries);
-                let filled = fill_each(map, &mut directories);
+                let result = fill_each(map, &mut directories);
                 *libraries = directories.libraries;
-                filled?;
+                result?;
             }
             _ => skip(map)?,
         }
@@ -212,15 +215,15 @@ impl Object for Reply<'_, '_> {
     }
 }
 
-/// The row that is being parsed.
+/// Parses one row after the other.
 struct Row<'r, 'a> {
     item: Item,
     section: Option<String>,
-    rows: &'r mut ReplyRows<'a>,
-    go_on: GoOn<'r>,
+    reader: &'r mut RowReader<'a>,
+    may_continue: MayContinue<'r>,
 }
 
-/// Creates an empty item.
+/// Creates an item without texts and numbers; -1 is the number of no season and no episode.
 fn empty_item(kind: ItemType) -> Item {
     Item {
         kind,
@@ -235,7 +238,7 @@ impl Object for Row<'_, '_> {
         let item = &mut self.item;
         match name {
             "ratingKey" => item.rating_key = text(map)?,
-            "type" => item.kind = scalar(map)?.item_type().unwrap_or(self.rows.kind),
+            "type" => item.kind = scalar(map)?.item_type().unwrap_or(self.reader.kind),
             "title" => item.title = text(map)?,
             "year" => item.year = scalar(map)?.number().unwrap_or_default(),
             "guid" => item.guid = text(map)?,
@@ -251,7 +254,7 @@ impl Object for Row<'_, '_> {
             "parentGuid" => item.season_guid = text(map)?,
             "parentIndex" => item.season = scalar(map)?.number().unwrap_or(-1),
             "index" => item.episode = scalar(map)?.number().unwrap_or(-1),
-            "updatedAt" => self.rows.updated.add(scalar(map)?.number()),
+            "updatedAt" => self.reader.update_order.add(scalar(map)?.number()),
             "librarySectionID" => self.section = scalar(map)?.text(),
             "Media" => fill_each(map, &mut Versions(&mut item.parts))?,
             _ => skip(map)?,
@@ -260,20 +263,20 @@ impl Object for Row<'_, '_> {
     }
 
     fn after_element(&mut self) -> bool {
-        let rows = &mut *self.rows;
-        rows.count += 1;
-        let mut item = std::mem::replace(&mut self.item, empty_item(rows.kind));
+        let reader = &mut *self.reader;
+        reader.count += 1;
+        let mut item = std::mem::replace(&mut self.item, empty_item(reader.kind));
         for key in [
             &mut item.rating_key,
             &mut item.show_rating_key,
             &mut item.season_rating_key,
         ] {
             if key.len() > LONGEST_KEY || !is_rating_key(key) {
-                rows.has_invalid_keys = true;
+                reader.has_invalid_keys = true;
                 key.clear();
             }
         }
-        // Hidden seasons have no key. Albums of photos are not seasons.
+        // Hidden seasons have no key, and the parents of photos and clips are not seasons.
         if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {
             item.season_rating_key.clear();
             item.season_title.clear();
@@ -284,20 +287,20 @@ impl Object for Row<'_, '_> {
             (item.season, item.episode) = (-1, -1);
         }
         let section = self.section.take();
-        rows.is_over = rows.count > rows.most || rows.kept > KEPT;
-        if rows.is_over {
+        reader.is_over = reader.count > reader.max_rows || reader.memory > MAX_ROWS_BYTES;
+        if reader.is_over {
             return false;
         }
         if !item.rating_key.is_empty() {
-            rows.taken += 1;
-            rows.kept += estimated_bytes(&item);
-            (rows.sink)(item, section);
+            reader.passed_on += 1;
+            reader.memory += estimate_bytes(&item);
+            (reader.sink)(item, section);
         }
-        (self.go_on)()
+        (self.may_continue)()
     }
 }
 
-/// Collects the files of an item's versions, including optimized ones, which belong to the item too.
+/// Collects the files of all versions of an item, including optimized versions.
 struct Versions<'a>(&'a mut Vec<String>);
 
 impl Object for Versions<'_> {

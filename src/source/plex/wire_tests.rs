@@ -13,9 +13,9 @@ use super::*;
 fn rows(reply: &[u8]) -> (ReplyHead, u64, Vec<Item>) {
     let mut items = Vec::new();
     let mut sink = |item, _| items.push(item);
-    let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
-    let head = read(&mut reply.to_vec(), &mut lists, &|| true);
-    let Lists::Rows(ReplyRows { count, .. }) = lists else {
+    let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
+    let head = parse_reply(&mut reply.to_vec(), &mut lists, &|| true);
+    let ReplyContent::Rows(RowReader { count, .. }) = lists else {
         unreachable!()
     };
     (head.unwrap(), count, items)
@@ -30,10 +30,10 @@ fn listing(rows: &Value) -> Value {
 }
 
 fn libraries(reply: &Value) -> Vec<Library> {
-    let mut lists = Lists::Libraries(Vec::new());
-    read(&mut reply.to_string().into_bytes(), &mut lists, &|| true).unwrap();
+    let mut lists = ReplyContent::Libraries(Vec::new());
+    parse_reply(&mut reply.to_string().into_bytes(), &mut lists, &|| true).unwrap();
     match lists {
-        Lists::Libraries(libraries) => libraries,
+        ReplyContent::Libraries(libraries) => libraries,
         _ => unreachable!(),
     }
 }
@@ -357,8 +357,8 @@ fn a_cut_reply_gives_its_whole_rows() {
     let reply = recorded!("movie_library.json");
     let mut items = Vec::new();
     let mut sink = |item: Item, _| items.push(item);
-    let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
-    let error = read(&mut reply[..reply.len() * 2 / 3].to_vec(), &mut lists, &|| true).unwrap_err();
+    let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
+    let error = parse_reply(&mut reply[..reply.len() * 2 / 3].to_vec(), &mut lists, &|| true).unwrap_err();
     assert!(error.is_eof());
     assert_eq!(items, rows(reply).2[..items.len()]);
     assert!((1..4).contains(&items.len()));
@@ -374,8 +374,8 @@ fn parsing_stops_when_told() {
         left.set(left.get() - 1);
         left.get() > 0
     };
-    let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
-    assert!(read(&mut reply.into_bytes(), &mut lists, &go_on).is_err());
+    let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
+    assert!(parse_reply(&mut reply.into_bytes(), &mut lists, &go_on).is_err());
     assert_eq!(count, 2);
 }
 
@@ -481,11 +481,11 @@ proptest! {
     #[test]
     fn any_bytes_are_parsed_without_a_panic(mut bytes: Vec<u8>, cut in 0_usize..10_000) {
         let mut sink = |_, _| {};
-        let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
-        let _ = read(&mut bytes, &mut lists, &|| true);
+        let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
+        let _ = parse_reply(&mut bytes, &mut lists, &|| true);
         let recorded = recorded!("tv_episodes.json");
         let cut = cut.min(recorded.len());
         bytes.splice(0..0, recorded[..cut].iter().copied());
-        let _ = read(&mut bytes, &mut lists, &|| true);
+        let _ = parse_reply(&mut bytes, &mut lists, &|| true);
     }
 }

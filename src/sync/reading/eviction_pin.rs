@@ -1,4 +1,4 @@
-//! Keeps the folder within its size limit, and the libraries of running calls in it.
+//! Keeps the folder within its size limit without evicting the libraries of running calls.
 
 use super::state::Reading;
 use crate::engine::LibraryRow;
@@ -6,17 +6,18 @@ use crate::model::{Generation, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
-/// Libraries that a call uses. This process does not evict them before the call ends.
+/// The libraries that a call uses. This process does not evict them before the call ends.
 pub struct EvictionPin<'r> {
     reading: &'r Reading,
     libraries: Vec<LibraryId>,
 }
 
 impl EvictionPin<'_> {
+    /// Adds a library.
     pub fn pin(&mut self, library: LibraryId) {
         if !self.libraries.contains(&library) {
             self.libraries.push(library);
-            lock(&self.reading.wanted).push(library);
+            lock(&self.reading.pinned).push(library);
         }
     }
 }
@@ -26,10 +27,10 @@ impl Drop for EvictionPin<'_> {
         if self.libraries.is_empty() {
             return;
         }
-        let mut wanted = lock(&self.reading.wanted);
+        let mut pinned = lock(&self.reading.pinned);
         for library in &self.libraries {
-            if let Some(index) = wanted.iter().position(|one| one == library) {
-                wanted.swap_remove(index);
+            if let Some(index) = pinned.iter().position(|id| id == library) {
+                pinned.swap_remove(index);
             }
         }
     }
@@ -47,10 +48,10 @@ impl Reading {
     /// Evicts libraries until the folder is within its limit, or until the deadline.
     pub fn keep_within_limit(&self, deadline: Deadline) {
         self.limit
-            .enforce(deadline, &|library| lock(&self.wanted).contains(&library));
+            .enforce(deadline, &|library| lock(&self.pinned).contains(&library));
     }
 
-    /// Returns whether the size limit evicted a library.
+    /// Returns whether the library was evicted because of the size limit. Evicted libraries have a negative generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
         self.limit.bytes().is_some() && row.generation < Generation::default()
     }

@@ -8,18 +8,18 @@ use crate::model::Item;
 use crate::platform::deadline::Deadline;
 
 impl Reading {
-    /// The items of a library after `cursor`, each with its cursor.
+    /// Returns at most `limit` items of a library after `cursor`, each with its own cursor.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.catch_up(Deadline::NONE)?;
-        self.read_whole(|snapshot| {
+        self.read_undamaged(|snapshot| {
             let index = match library.resolve(snapshot)? {
                 Resolved::Scope(Scope::One(index)) => index,
                 Resolved::Scope(Scope::All) => {
-                    return refuse("can list items of one library at a time only: name one");
+                    return refuse("cannot list the items of all libraries at once: name one library");
                 }
                 Resolved::Unknown => return Err(library.not_stored(snapshot, self)),
             };
-            // An empty page would look like the end of a listing that is missing or was evicted.
+            // Without a listing, an empty page would look like the end of the items.
             if !snapshot.rows[index].generation.is_fetched() {
                 return Err(library.never_fetched(self));
             }
@@ -27,11 +27,11 @@ impl Reading {
         })
     }
 
-    /// The item with this rating key. An error if no library of the selection was fetched: what is not stored may
-    /// exist.
+    /// Returns the item with this rating key; `None` if no library of the selection has it. Fails if none of these
+    /// libraries was fetched, since the item may exist.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         self.catch_up(Deadline::NONE)?;
-        self.read_whole(|snapshot| {
+        self.read_undamaged(|snapshot| {
             let views = match library.resolve(snapshot)? {
                 Resolved::Scope(scope) => snapshot.views_in(scope),
                 Resolved::Unknown => &[],
@@ -44,11 +44,11 @@ impl Reading {
     }
 }
 
-/// The error for segments that are damaged again after each rebuild.
+/// The error for segments that are damaged again after a repair.
 pub fn segments_lost() -> Error {
     Error::new(
         Status::Store,
-        "a segment is missing or damaged after each repair: see the log, and look for the program that removes or \
+        "a segment is missing or damaged again after its repair: see the log, and find the program that removes or \
          overwrites files in cache_dir",
     )
 }

@@ -1,4 +1,4 @@
-//! Fast lookups: a key from memory, or nothing.
+//! Fast lookups: return the key of an item from memory, without requests.
 
 use super::selection::{Resolved, Selection};
 use super::state::Reading;
@@ -7,27 +7,27 @@ use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;
 
 impl Reading {
-    /// Passes the rating key of the item with this path to `then`, if it is known in memory.
+    /// Finds the item with this path in the snapshot, and returns the result of `use_key` for its rating key. Returns
+    /// `None` for a miss.
     ///
-    /// Two loads show that the snapshot is current; the rest are loads from mapped memory. After a commit, here or in
-    /// another process, the change is read first.
-    pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
+    /// Two loads from the version page show that the snapshot is current; otherwise the new changes are read first.
+    pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], use_key: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() || path.len() > MAX_PATH {
             return None;
         }
         if let Some(snapshot) = self.whole()
-            && let Some(scope) = scope(library, &snapshot)
+            && let Some(scope) = resolve_scope(library, &snapshot)
             && let Some(hit) = Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup(path)
         {
             self.counters.count_lookups(hit.match_kind, 1);
-            return Some(then(hit.rating_key));
+            return Some(use_key(hit.rating_key));
         }
         self.counters.count_lookup_misses(1);
         None
     }
 
-    /// [`Reading::lookup_key`] for many paths. Calls `each` once for each path, in order. Faster than single calls,
-    /// since the memory of a group of paths is prefetched together.
+    /// As [`Reading::lookup_key`], for many paths. Calls `each` once per path, in order. Faster than single calls,
+    /// since the processor loads the memory for a group of paths in parallel.
     pub fn lookup_keys<'p>(
         &self,
         library: &Selection,
@@ -44,37 +44,35 @@ impl Reading {
                 count += 1;
             }
             let group = &group[..count];
-            // Read for each group, so that later groups show commits that return meanwhile.
-            let known = self
+            // Loads the snapshot once per group, so that later groups see commits that end meanwhile.
+            let scope_and_snapshot = self
                 .whole()
-                .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
-            let Some((scope, snapshot)) = known else {
+                .and_then(|snapshot| Some((resolve_scope(library, &snapshot)?, snapshot)));
+            let Some((scope, snapshot)) = scope_and_snapshot else {
                 self.counters.count_lookup_misses(count as u64);
                 for _ in group {
                     each(None);
                 }
                 continue;
             };
-            // Count once per group: counting each lookup would take a good part of its time.
-            let mut answers = [0; MatchKind::COUNT];
-            let mut missed = 0;
+            // Counts once per group, since counting takes long compared with a lookup.
+            let mut hits = [0; MatchKind::COUNT];
+            let mut misses = 0;
             Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup_all(group, &mut buffers, |hit| {
                 match &hit {
-                    Some(hit) => {
-                        answers[hit.match_kind as usize] += 1;
-                    }
-                    None => missed += 1,
+                    Some(hit) => hits[hit.match_kind as usize] += 1,
+                    None => misses += 1,
                 }
                 each(hit.map(|hit| hit.rating_key));
             });
             for match_kind in MatchKind::ALL {
-                match answers[*match_kind as usize] {
+                match hits[*match_kind as usize] {
                     0 => {}
                     count => self.counters.count_lookups(*match_kind, count),
                 }
             }
-            if missed > 0 {
-                self.counters.count_lookup_misses(missed);
+            if misses > 0 {
+                self.counters.count_lookup_misses(misses);
             }
         }
     }
@@ -82,8 +80,8 @@ impl Reading {
 
 /// Returns the libraries of a selection in this snapshot; `None` if it cannot be resolved.
 #[inline]
-fn scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
-    if let Some(index) = library.remembered(snapshot) {
+fn resolve_scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
+    if let Some(index) = library.cached_index(snapshot) {
         return Some(Scope::One(index));
     }
     match library.resolve(snapshot) {

@@ -1,4 +1,4 @@
-//! What one handle reads: the libraries of its user, as it names them, and what it invalidates in them.
+//! The data that one handle reads: the libraries of its user. Selects libraries by name, and invalidates their content.
 
 mod eviction_pin;
 mod invalidate;

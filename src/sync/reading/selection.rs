@@ -7,13 +7,13 @@ use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::matching::{Scope, text};
 
-/// How a library is named.
+/// The name of a library, and what the name means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Selector {
-    /// The first match of: uuid, title, section id, title without regard to case.
+    /// A uuid, a title, a section id, or a title in another case: the first of these that a library has.
     Any(String),
-    /// A title; if no library has it, one that differs in case only.
+    /// A title; if no library has this title, one that differs only in case.
     Title(String),
     /// A section id.
     Section(String),
@@ -35,11 +35,17 @@ pub enum Resolved {
 #[derive(Debug)]
 pub struct Selection {
     selector: Selector,
-    /// The last result: the library's index in the low 16 bits, and the snapshot's number in the others.
-    cached_index: AtomicU64,
+    /// The last result: the library's index in the low [`INDEX_BITS`] bits, and the snapshot's number in the other
+    /// bits.
+    cached: AtomicU64,
 }
 
+/// Number of bits for the index of a library in [`Selection::cached`].
+const INDEX_BITS: u32 = 16;
+
 impl Selection {
+    /// Creates a selection; nothing is resolved yet.
+    ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a selector without a name.
     pub fn new(selector: Selector) -> Result<Self> {
@@ -50,11 +56,10 @@ impl Selection {
         }
         Ok(Self {
             selector,
-            cached_index: AtomicU64::new(0),
+            cached: AtomicU64::new(0),
         })
     }
 
-    /// The selector.
     pub fn selector(&self) -> &Selector {
         &self.selector
     }
@@ -64,7 +69,7 @@ impl Selection {
         if self.selector == Selector::All {
             return Ok(Resolved::Scope(Scope::All));
         }
-        if let Some(index) = self.remembered(snapshot) {
+        if let Some(index) = self.cached_index(snapshot) {
             return Ok(Resolved::Scope(Scope::One(index)));
         }
         let mut matching = matching_rows(&self.selector, &snapshot.rows);
@@ -81,28 +86,29 @@ impl Selection {
             return Err(Error::new(
                 Status::LibraryAmbiguous,
                 format!(
-                    "{} libraries are called '{}': name one by its section id: {}",
+                    "{} libraries have the name '{}': use a section id: {}",
                     ids.len(),
                     abridged(self.selector.name().as_bytes()),
                     ids.join(", ")
                 ),
             ));
         }
-        self.cached_index
-            .store(snapshot.number << 16 | index as u64, Ordering::Relaxed);
+        let cached = snapshot.number << INDEX_BITS | index as u64;
+        self.cached.store(cached, Ordering::Relaxed);
         Ok(Resolved::Scope(Scope::One(index)))
     }
 
-    /// The last result, if it was in this snapshot.
-    pub fn remembered(&self, snapshot: &Snapshot) -> Option<usize> {
-        let cached = self.cached_index.load(Ordering::Relaxed);
-        (cached >> 16 == snapshot.number && snapshot.number > 0).then(|| usize::try_from(cached & 0xFFFF).unwrap_or(0))
+    /// Returns the index of the library, if the last result is from this snapshot.
+    pub fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
+        let cached = self.cached.load(Ordering::Relaxed);
+        let index = cached & ((1 << INDEX_BITS) - 1);
+        (cached >> INDEX_BITS == snapshot.number && snapshot.number > 0).then(|| usize::try_from(index).unwrap_or(0))
     }
 
     /// The error for a library that the server does not have.
     pub fn unknown(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
-        if let Err(unaccepted) = reading.check_accepted() {
-            return unaccepted;
+        if let Err(not_accepted) = reading.check_accepted() {
+            return not_accepted;
         }
         let kind = reading.kind();
         let names: Vec<String> = snapshot
@@ -110,10 +116,10 @@ impl Selection {
             .iter()
             .map(|row| format!("'{}' (section {})", row.library.title, row.library.section))
             .collect();
-        let there_are = if names.is_empty() {
-            format!("no library is known; {}", kind.empty_hint)
+        let existing = if names.is_empty() {
+            format!("it has no libraries; {}", kind.empty_hint)
         } else {
-            format!("there are {}", names.join(", "))
+            format!("it has {}", names.join(", "))
         };
         let suggestion = match &self.selector {
             Selector::Any(name) | Selector::Title(name) => snapshot
@@ -133,7 +139,7 @@ impl Selection {
         Error::new(
             Status::LibraryNotFound,
             format!(
-                "{} has no library '{}': {there_are}{}",
+                "{} has no library '{}': {existing}{}",
                 kind.noun,
                 abridged(self.selector.name().as_bytes()),
                 suggestion.unwrap_or_default()
@@ -141,8 +147,8 @@ impl Selection {
         )
     }
 
-    /// Returns the libraries of the selection, or an error if none of them was fetched: an item that is not stored may
-    /// then exist.
+    /// Returns the libraries of the selection. Fails if none of them was fetched, since an item that is not stored may
+    /// exist.
     pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &Reading) -> Result<Scope> {
         let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
         match self.resolve(snapshot)? {
@@ -152,7 +158,7 @@ impl Selection {
         }
     }
 
-    /// The error for a library that is not known, when no request is allowed.
+    /// The error for a library that is not stored, if the call may send no request.
     pub fn not_stored(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
         if snapshot.rows.is_empty() {
             self.never_fetched(reading)
@@ -161,38 +167,41 @@ impl Selection {
         }
     }
 
-    /// The error for a library that was never fetched, when no request is allowed.
+    /// The error for a library that was never fetched, if the call may send no request.
     pub fn never_fetched(&self, reading: &Reading) -> Error {
-        if let Err(unaccepted) = reading.check_accepted() {
-            return unaccepted;
+        if let Err(not_accepted) = reading.check_accepted() {
+            return not_accepted;
         }
-        let what = match self.selector {
+        let problem = match self.selector {
             Selector::All => "no library was fetched yet".to_owned(),
             _ => format!(
                 "library '{}' was never fetched",
                 abridged(self.selector.name().as_bytes())
             ),
         };
-        Error::new(Status::NotFetched, format!("{what}: do so first (refresh)"))
+        Error::new(Status::NotFetched, format!("{problem}: fetch it first (refresh)"))
     }
 }
 
-/// The error if no library is known and no request is allowed. `library`: the one that the call names.
+/// The error if the store has no libraries and the call may send no request. `library`: the one that the call names.
 pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
-    if let Err(unaccepted) = reading.check_accepted() {
-        return Error::new(Status::Offline, unaccepted.message);
+    if let Err(not_accepted) = reading.check_accepted() {
+        return Error::new(Status::Offline, not_accepted.message);
     }
-    let what = match library.map(Selection::selector) {
+    let problem = match library.map(Selection::selector) {
         None | Some(Selector::All) => "no library is in the store".to_owned(),
         Some(selector) => format!("library '{}' is not in the store", abridged(selector.name().as_bytes())),
     };
     Error::new(
         Status::Offline,
-        format!("{what}, and no server is available: give server_url and token, or database, or drop the offline flag"),
+        format!(
+            "{problem}, and this call cannot fetch it: set server_url and token, or database, and drop the offline flag"
+        ),
     )
 }
 
-/// Indexes of the rows that a selector matches; for [`Selector::Any`] those of its first meaning that matches.
+/// Returns the indexes of the rows that a selector matches. For [`Selector::Any`], uses the first of its meanings that
+/// matches a row.
 fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
     let has_row = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
     let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
@@ -248,7 +257,7 @@ impl From<String> for Selector {
 }
 
 impl Selector {
-    /// The name given; empty for all.
+    /// The name; empty for [`Selector::All`].
     #[must_use]
     pub fn name(&self) -> &str {
         match self {

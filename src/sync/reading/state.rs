@@ -25,11 +25,11 @@ pub struct Reading {
     pub tokens: Arc<Tokens>,
     /// Whether the handle was opened offline. Then no server can accept the token.
     is_offline: bool,
-    /// Libraries that calls under way use.
-    pub(super) wanted: Mutex<Vec<LibraryId>>,
+    /// Libraries that running calls use, each once per [`super::EvictionPin`].
+    pub(super) pinned: Mutex<Vec<LibraryId>>,
 }
 
-// A panic leaves the last snapshot, which is replaced as a whole.
+// After a panic, the last snapshot is complete, since a snapshot is only replaced as a whole.
 impl RefUnwindSafe for Reading {}
 
 impl Deref for Reading {
@@ -42,7 +42,7 @@ impl Deref for Reading {
 }
 
 impl Reading {
-    #[allow(clippy::too_many_arguments)] // the components below it
+    #[allow(clippy::too_many_arguments)] // all components that it uses
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,
@@ -68,7 +68,7 @@ impl Reading {
             viewpoint,
             tokens,
             is_offline: options.offline,
-            wanted: Mutex::default(),
+            pinned: Mutex::default(),
         }
     }
 
@@ -78,28 +78,28 @@ impl Reading {
         self.kind
     }
 
-    /// The locks to hold through a fork, in the order in which calls take them.
+    /// Takes all locks, in the order in which calls take them, to hold them through a fork.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
         [
-            Box::new(hold(self, |all| &all.live.rebuilding)),
-            Box::new(hold(self, |all| &all.live.snapshot.catching_up)),
-            Box::new(hold(self, |all| &all.wanted)),
-            Box::new(hold(self, |all| &all.tokens.0)),
+            Box::new(hold(self, |reading| &reading.live.rebuilding)),
+            Box::new(hold(self, |reading| &reading.live.snapshot.catching_up)),
+            Box::new(hold(self, |reading| &reading.pinned)),
+            Box::new(hold(self, |reading| &reading.tokens.0)),
         ]
     }
 
-    /// Resets what the parent's other threads held. Called in the child of a fork.
+    /// Resets the state of the parent's other threads. Called in the child of a fork.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.live.snapshot.after_fork(alone);
         self.limit.after_fork();
-        // The calls of the parent's other threads continue only there.
-        if let Some(mut wanted) = try_lock(&self.wanted) {
-            wanted.clear();
+        // The child has no running calls of other threads.
+        if let Some(mut pinned) = try_lock(&self.pinned) {
+            pinned.clear();
         }
     }
 
-    /// Returns whether stored data may belong to this token's user, but the server has not accepted the token yet.
-    /// `false` for a named user or without a token.
+    /// Returns whether the stored data may belong to this token's user, but the server has not accepted the token yet.
+    /// Returns `false` for a named user and without a token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
         if self.identity().is_some() {
             return Ok(false);
@@ -116,27 +116,28 @@ impl Reading {
     pub fn check_accepted(&self) -> Result<()> {
         if self.awaits_acceptance()? {
             let remedy = if self.is_offline {
-                "open it once without the offline flag"
+                "open the index once without the offline flag"
             } else {
-                "ask it first (refresh)"
+                "ask the server first (refresh)"
             };
-            let why = format!("the server has not accepted the token yet: {remedy}");
-            return Err(Error::new(Status::NotFetched, why));
+            let text = format!("the server has not accepted the token yet: {remedy}");
+            return Err(Error::new(Status::NotFetched, text));
         }
         Ok(())
     }
 
-    /// Says that the server refused the token, instead of an error that asks for a first refresh, which cannot help.
+    /// Returns an error about the rejected token in place of an error that asks for a refresh, which would fail.
+    /// Returns all other errors unchanged.
     pub fn refused_or(&self, error: Error) -> Error {
         if error.status == Status::NotFetched && self.tokens.current().is_refused() {
-            let why = "nothing is stored yet, and the server rejected the token as invalid or expired: give a new one";
-            return Error::new(Status::Unauthorized, why);
+            let text = "the store is empty, and the server rejected the token as invalid or expired: set a new token";
+            return Error::new(Status::Unauthorized, text);
         }
         error
     }
 
-    /// Replaces the token. If the view depends on the token, later lookups do not use the earlier view. Returns whether
-    /// the token changed.
+    /// Replaces the token. If the view depends on the token, later lookups do not use the old view. Returns whether the
+    /// token changed.
     pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
         let _catching_up = self.live.snapshot.lock();
         if self.tokens.current().token == token {

@@ -1,4 +1,4 @@
-//! The user and server that a handle reads: endpoint and token.
+//! The server and the user that a handle reads.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::source::{self, Session, Tokens, View, Viewer};
 
-/// The user and server that a handle reads.
+/// The server and the user that a handle reads.
 pub struct Viewpoint {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
@@ -28,18 +28,18 @@ impl Viewpoint {
         }
     }
 
-    /// The time, Unix ms.
+    /// Returns the current time in Unix ms.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
 
-    /// Returns the endpoint: URL and user. Users are stored as keyed hashes. The key is in the database, and lost with
-    /// it.
+    /// Returns the endpoint of the current token: URL and user. The user is stored as a keyed hash, whose key is in the
+    /// database.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint_of(&self.tokens.current())
     }
 
-    /// Returns the endpoint for the token of one call.
+    /// As [`Viewpoint::endpoint`], for the token of one call.
     pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
         self.view.as_ref().map(|View { place, viewer }| Endpoint {
             url: place.clone(),
@@ -47,31 +47,31 @@ impl Viewpoint {
                 (Viewer::Holder, Some(claims)) => claims.expires_ms,
                 _ => 0,
             },
-            given_ms: session.given_ms(|| self.clock.now_ms()),
-            // Kinds of users differ in length: 32 bytes for a token, and 1, 2 or 3 zero bytes more for the others.
+            given_ms: session.first_used_ms(|| self.clock.now_ms()),
+            // A hash of 32 bytes for the user of a token. Other kinds of users have one, two or three more zero bytes,
+            // so that no kind of user inherits matches from another kind.
             who: match (viewer, &session.token) {
-                // No other identity inherits the matches of a named user.
                 (Viewer::Named(user), _) => [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.key().fingerprint(token.reveal()),
-                // Without a token, each URL has a user of its own.
+                // Without a token, each URL has its own user.
                 (Viewer::Holder, None) => {
                     [self.store.key().fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat()
                 }
-                // Readers of the server's files and users of tokens inherit no matches from each other.
                 (Viewer::Reader, _) => [self.store.key().fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })
     }
 
-    /// Returns the user that a token claims. It gives no access before the server has accepted the token.
+    /// Returns a hash of the user that a token claims to be of. The claim gives no access before the server has
+    /// accepted the token.
     pub fn same_user(&self, session: &Session) -> Option<SameUser> {
         let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Returns the identity that the session's token led to, even if the handle has another token now. `None` before a
-    /// server accepted the token.
+    /// Returns the identity of the session's token, which need not be the current token. Returns `None` before a server
+    /// accepted the token.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session) {
             Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
@@ -79,30 +79,30 @@ impl Viewpoint {
         }
     }
 
-    /// The user whose view is read, as all hosts name it; `None` without a server. `keyed` hashes a token with the key
-    /// that all hosts have.
-    pub fn shared_viewer(&self, session: &Session, keyed: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
+    /// Returns a name of the user that is the same on all hosts; `None` without a server. `hash` hashes a secret with
+    /// the key that all hosts share.
+    pub fn shared_viewer(&self, session: &Session, hash: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
         Some(match &self.view.as_ref()?.viewer {
             Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),
             Viewer::Holder => match (
                 session.claims.as_ref().and_then(|claims| claims.user.as_ref()),
                 &session.token,
             ) {
-                // The server has accepted the token that says so.
-                (Some(user), _) => keyed(&format!("same {user}")),
-                (None, Some(token)) => keyed(token.reveal()),
+                // The claim is true, since the server has accepted the token.
+                (Some(user), _) => hash(&format!("same {user}")),
+                (None, Some(token)) => hash(token.reveal()),
                 (None, None) => b"nobody".to_vec(),
             },
             Viewer::Reader => return None,
         })
     }
 
-    /// Where the items come from: the URL of the server, or the path of its database. Empty: from nowhere.
+    /// Returns the URL of the server, or the path of its database. Empty without a source.
     pub fn place(&self) -> &str {
         self.view.as_ref().map_or("", |view| &view.place)
     }
 
-    /// Returns whether the token decides which user reads.
+    /// Returns whether the token determines the user.
     pub fn depends_on_token(&self) -> bool {
         self.view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder)
     }

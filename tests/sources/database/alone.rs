@@ -69,12 +69,12 @@ fn what_a_file_cannot_do_is_said_with_what_can() {
         (edited.status, edited.message.as_str()),
         (
             Status::Unsupported,
-            "Plex's database cannot be edited: give server_url too"
+            "Plex's database cannot be edited: set server_url too"
         )
     );
     let watched = index.watch_start().expect_err("none");
     assert_eq!(watched.status, Status::Unsupported);
-    let said = "Plex's database tells no events: give server_url too";
+    let said = "Plex's database tells no events: set server_url too";
     assert!(watched.message.starts_with(said), "{}", watched.message);
 }
 

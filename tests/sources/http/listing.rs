@@ -282,7 +282,7 @@ fn a_section_that_is_none_is_gone() {
     let (_server, client) = standin(1);
     let error = client.page_of("77", ItemType::Movie, Rows::All, 0, 10).unwrap_err();
     assert_eq!(error.status, Status::NotOnServer);
-    assert!(error.message.contains("library 77"), "{error}");
+    assert!(error.message.contains("library section 77"), "{error}");
     assert_eq!(client.meter.count(), 1);
 }
 

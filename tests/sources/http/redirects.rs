@@ -77,7 +77,7 @@ fn elsewhere_never() {
         assert!(
             error
                 .message
-                .contains(&format!(":{port}, where the token is never sent")),
+                .contains(&format!(":{port}, and plexindex sends no token")),
             "{error}"
         );
         assert_eq!(client.meter.count(), 1);
@@ -115,7 +115,7 @@ fn to_a_login_page_of_the_same_place() {
     assert!(
         error
             .message
-            .contains("/login): the answer, \"Who are you?\" looks like a login page"),
+            .contains("/login): the answer is a login page, not from Plex, \"Who are you?\""),
         "{error}"
     );
 }

@@ -55,7 +55,7 @@ fn a_file_name_that_cannot_be_asked_for_has_no_rows() {
         assert!(asked <= 3, "{status}: {asked} requests");
         ask();
         assert_eq!(server.stats().total, asked);
-        assert_eq!(client.pause.slept(), Duration::ZERO);
+        assert_eq!(client.clock.slept(), Duration::ZERO);
     }
 }
 

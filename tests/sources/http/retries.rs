@@ -44,8 +44,8 @@ fn failures_that_pass() {
         assert_eq!(client.meter.count(), 3, "{action:?}");
         assert_eq!(server.stats().total, 3, "{action:?}");
         // 0.25 and 0.5 s, a quarter more or less.
-        assert!(client.pause.slept() >= Duration::from_millis(562), "{action:?}");
-        assert!(client.pause.slept() <= Duration::from_millis(938), "{action:?}");
+        assert!(client.clock.slept() >= Duration::from_millis(562), "{action:?}");
+        assert!(client.clock.slept() <= Duration::from_millis(938), "{action:?}");
     }
 }
 
@@ -65,7 +65,7 @@ fn failures_that_do_not_pass() {
         assert_eq!(server.stats().total, tries as u64);
         assert!((6..=9).contains(&tries), "{tries}");
         assert!(error.message.contains(&format!("tried {tries} times")), "{error}");
-        assert!(client.pause.slept() < Duration::from_secs(30));
+        assert!(client.clock.slept() < Duration::from_secs(30));
     }
 }
 
@@ -100,14 +100,14 @@ fn the_servers_wish_is_honoured_in_seconds_and_as_a_date() {
         let (server, client) = standin();
         server.fault(Fault::new(status(429, Some(wish))));
         client.plex.libraries(Bounds::NONE).unwrap();
-        assert_eq!(client.pause.slept(), Duration::from_secs(7), "{wish}");
+        assert_eq!(client.clock.slept(), Duration::from_secs(7), "{wish}");
         assert_eq!(client.meter.count(), 2);
     }
     let (server, client) = standin();
     server.fault(Fault::new(status(503, Some("3600"))));
     let error = client.failure();
     assert!(error.message.contains("retry in 3600 s"), "{error}");
-    assert_eq!((client.meter.count(), client.pause.slept()), (1, Duration::ZERO));
+    assert_eq!((client.meter.count(), client.clock.slept()), (1, Duration::ZERO));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn no_pause_goes_beyond_the_deadline() {
     let error = client.plex.libraries(bounds).unwrap_err();
     assert_eq!(error.status, Status::Starting);
     assert_eq!(client.meter.count(), 2);
-    assert!(client.pause.slept() < Duration::from_millis(550));
+    assert!(client.clock.slept() < Duration::from_millis(550));
 }
 
 #[test]
@@ -156,10 +156,10 @@ fn a_call_may_retry_for_less_but_not_for_longer() {
     // Room for two pauses of 250 and 500 ms, a quarter more or less.
     client.plex.libraries(within(Duration::from_secs(1))).unwrap_err();
     assert_eq!(client.meter.count(), 3);
-    let brief = client.pause.slept();
+    let brief = client.clock.slept();
     assert!(brief < Duration::from_secs(1), "{brief:?}");
     client.plex.libraries(within(Duration::ZERO)).unwrap_err();
     assert_eq!(client.meter.count(), 4);
     client.plex.libraries(within(Duration::from_secs(3_600))).unwrap_err();
-    assert!(client.pause.slept() < Duration::from_secs(35), "the options say 30 s");
+    assert!(client.clock.slept() < Duration::from_secs(35), "the options say 30 s");
 }

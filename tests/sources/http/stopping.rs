@@ -49,7 +49,7 @@ fn a_deadline_that_has_passed_asks_nothing() {
     };
     let error = client.plex.libraries(bounds).unwrap_err();
     assert_eq!(error.status, Status::Timeout);
-    assert!(error.message.contains("the list of libraries"), "{error}");
+    assert!(error.message.contains("cannot list the libraries"), "{error}");
     assert_eq!((server.stats().total, client.meter.count()), (0, 0));
 }
 
@@ -60,7 +60,7 @@ fn a_deadline_ends_the_waiting_for_an_answer() {
     let start = Instant::now();
     let error = client.plex.libraries(soon()).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
-    assert!(error.message.contains("the list of libraries"), "{error}");
+    assert!(error.message.contains("cannot list the libraries"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(client.meter.count(), 1);
 }
@@ -69,12 +69,12 @@ fn a_deadline_ends_the_waiting_for_an_answer() {
 fn a_deadline_within_a_page_keeps_the_rows_that_came() {
     let (server, client) = standin();
     // Once without haste, so that the server has the page at hand.
-    client.plex.rows(&PAGE, Bounds::NONE, &mut Vec::new()).unwrap();
+    client.plex.fetch_rows(&PAGE, Bounds::NONE, &mut Vec::new()).unwrap();
     server.fault(Fault::new(Action::Stall { after: None, ms: LONG }));
     let mut rows = Vec::new();
-    let error = client.plex.rows(&PAGE, soon(), &mut rows).unwrap_err();
+    let error = client.plex.fetch_rows(&PAGE, soon(), &mut rows).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
-    assert!(error.message.contains("the rows from 0 on of library 1"), "{error}");
+    assert!(error.message.contains("library section 1 from row 0"), "{error}");
     assert!((400..600).contains(&rows.len()), "{}", rows.len());
     assert_eq!(client.meter.count(), 2);
 }
@@ -83,7 +83,7 @@ fn a_deadline_within_a_page_keeps_the_rows_that_came() {
 fn a_slow_answer_is_no_silence_but_the_deadline_holds() {
     let (server, client) = standin();
     server.fault(Fault::new(Action::Trickle { chunk: 100, ms: 10 }).times(0));
-    let error = client.plex.rows(&PAGE, soon(), &mut Vec::new()).unwrap_err();
+    let error = client.plex.fetch_rows(&PAGE, soon(), &mut Vec::new()).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
 }
 
@@ -137,10 +137,10 @@ fn the_host_can_stop_before_and_between() {
         aborted: &|| looks.fetch_add(1, Ordering::Relaxed) >= most.load(Ordering::Relaxed),
         ..Bounds::NONE
     };
-    client.plex.rows(&PAGE, midway, &mut Vec::new()).unwrap();
+    client.plex.fetch_rows(&PAGE, midway, &mut Vec::new()).unwrap();
     most.store(looks.swap(0, Ordering::Relaxed) - 500, Ordering::Relaxed);
     let mut rows = Vec::new();
-    let error = client.plex.rows(&PAGE, midway, &mut rows).unwrap_err();
+    let error = client.plex.fetch_rows(&PAGE, midway, &mut rows).unwrap_err();
     assert_eq!(error.status, Status::Aborted);
     assert!((300..700).contains(&rows.len()), "{}", rows.len());
     assert_eq!(client.meter.count(), 2);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use plexindex::error::{Error, Result};
 use plexindex::model::{Item, ItemType, Token};
 use plexindex::options::Options;
-use plexindex::source::plex::{Pause, PlexHttp, Rows, RowsEnd, RowsRequest};
+use plexindex::source::plex::{PlexHttp, RetryClock, Rows, RowsEnd, RowsRequest};
 use plexindex::source::{Bounds, Meter, RequestKind, Source};
 use plexindex_standin::{Standin, Stats};
 
@@ -46,19 +46,19 @@ impl TestMeter {
 }
 
 /// A clock that pauses move, and that may do something when a pause begins.
-pub struct TestPause {
+pub struct TestClock {
     slept: Mutex<Duration>,
     at_pause: Box<dyn Fn() + Send + Sync>,
 }
 
-impl TestPause {
+impl TestClock {
     /// Time since the start, all of it slept.
     pub fn slept(&self) -> Duration {
         *self.slept.lock().unwrap()
     }
 }
 
-impl Pause for TestPause {
+impl RetryClock for TestClock {
     fn now(&self) -> Instant {
         Instant::now() + self.slept()
     }
@@ -78,7 +78,7 @@ impl Pause for TestPause {
 pub struct Client {
     pub plex: PlexHttp,
     pub meter: Arc<TestMeter>,
-    pub pause: Arc<TestPause>,
+    pub clock: Arc<TestClock>,
 }
 
 /// A client of the server at `url`, with the token of the tests.
@@ -104,14 +104,14 @@ fn build(url: &str, set: impl FnOnce(&mut Options), at_pause: impl Fn() + Send +
     };
     set(&mut options);
     let meter = Arc::new(TestMeter::default());
-    let pause = Arc::new(TestPause {
+    let clock = Arc::new(TestClock {
         slept: Mutex::default(),
         at_pause: Box::new(at_pause),
     });
     let plex = PlexHttp::new(&options, "plexindex-of-the-tests", meter.clone())
         .unwrap()
-        .with_pause(pause.clone());
-    Client { plex, meter, pause }
+        .with_clock(clock.clone());
+    Client { plex, meter, clock }
 }
 
 impl Client {
@@ -137,7 +137,7 @@ impl Client {
             size,
         };
         let mut items = Vec::new();
-        let end = self.plex.rows(&request, Bounds::NONE, &mut items)?;
+        let end = self.plex.fetch_rows(&request, Bounds::NONE, &mut items)?;
         Ok((end, items))
     }
 

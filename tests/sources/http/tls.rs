@@ -163,7 +163,7 @@ fn an_unknown_authority() {
         "{error}"
     );
     // A refused certificate stays refused, and no request was sent.
-    assert_eq!((unknown.meter.count(), unknown.pause.slept()), (0, Duration::ZERO));
+    assert_eq!((unknown.meter.count(), unknown.clock.slept()), (0, Duration::ZERO));
     assert!(server.heads.lock().unwrap().is_empty());
 
     let other = Authority::new();
@@ -256,9 +256,11 @@ fn files_that_hold_no_authority() {
         assert!(error.message.contains(name), "{error}");
         error.message
     };
-    assert!(refused("missing.pem", None).contains("cannot be read"));
-    assert!(refused("empty.pem", Some("")).contains("holds no certificate"));
-    assert!(refused("key.pem", Some(&KeyPair::generate().unwrap().serialize_pem())).contains("holds no certificate"));
+    assert!(refused("missing.pem", None).contains("is unreadable"));
+    assert!(refused("empty.pem", Some("")).contains("contains no certificate"));
+    assert!(
+        refused("key.pem", Some(&KeyPair::generate().unwrap().serialize_pem())).contains("contains no certificate")
+    );
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert!(refused("bad.pem", Some(nonsense)).contains("unusable certificate"));
 }

@@ -32,7 +32,7 @@ impl Exchange {
         };
         let mut told = Vec::new();
         let mut note = |mut items: Vec<Item>| {
-            items.retain(|item| job.is_found(wanted, item));
+            items.retain(|item| job.is_hit(wanted, item));
             told.extend_from_slice(&items);
             is_it(items)
         };

@@ -188,7 +188,7 @@ _NAMES = {
     "another cache_dir": "another folder (--dir)",
     "a cache_dir": "a folder (--dir)",
     "cache_dir": "the folder",
-    ", or allow a longer read_timeout": "",
+    ", or set a longer read_timeout": "",
     "ca_file": "--ca-file",
     "size_limit": "--size-limit",
     "(refresh)": "(plexindex warm)",

@@ -1,5 +1,5 @@
-//! Plex's database beside the HTTP API: the file serves listings, changes and path searches; the server serves edits,
-//! events and single items.
+//! Plex's database together with the HTTP API: listings, changes and path searches read the database; edits, events and
+//! single items use the server.
 
 use std::sync::Arc;
 
@@ -14,41 +14,41 @@ use super::contract::{
 use super::database::PlexDatabase;
 
 /// A database and the server that it should belong to.
-pub struct DatabaseBesideServer {
+pub struct DatabaseAndServer {
     database: Arc<PlexDatabase>,
     server: Arc<dyn Source>,
-    /// URL of the server.
-    url: String,
+    server_url: String,
 }
 
-impl DatabaseBesideServer {
+impl DatabaseAndServer {
     /// Creates a source from both. Sends no request.
-    pub fn new(database: Arc<PlexDatabase>, server: Arc<dyn Source>, url: &str) -> Self {
+    pub fn new(database: Arc<PlexDatabase>, server: Arc<dyn Source>, server_url: &str) -> Self {
         Self {
             database,
             server,
-            url: url.to_owned(),
+            server_url: server_url.to_owned(),
         }
     }
 
-    /// Returns whether an empty database belongs to this server: they share a library, or neither has any.
-    fn have_same_libraries(&self, bounds: Bounds<'_>) -> Result<bool> {
-        let (ours, theirs) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
-        let is_shared = |library: &Library| theirs.iter().any(|other| other.uuid == library.uuid);
-        Ok(ours.iter().any(is_shared) || (ours.is_empty() && theirs.is_empty()))
+    /// Returns whether database and server have a library in common, or both have none.
+    fn have_common_library(&self, bounds: Bounds<'_>) -> Result<bool> {
+        let (in_database, on_server) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
+        let is_on_server = |library: &Library| on_server.iter().any(|other| other.uuid == library.uuid);
+        Ok(in_database.iter().any(is_on_server) || (in_database.is_empty() && on_server.is_empty()))
     }
 
-    /// Compares the machine identifiers if both are known. Then sends one request and compares a library's last item
-    /// and the number of items. The machine identifier alone proves little: a server that keeps its data elsewhere
-    /// leaves its old file behind.
-    fn is_of_server(&self, bounds: Bounds<'_>) -> Result<bool> {
-        if let Some(name) = self.database.machine_identifier()
-            && self.server.server(bounds)?.machine_identifier != name
+    /// Returns whether the database belongs to the server.
+    ///
+    /// Compares the machine identifiers if both are known, then with one request the last item and the item count of a
+    /// library. Equal machine identifiers prove little: a server whose data was moved leaves an old database behind.
+    fn database_belongs_to_server(&self, bounds: Bounds<'_>) -> Result<bool> {
+        if let Some(identifier) = self.database.machine_identifier()
+            && self.server.server(bounds)?.machine_identifier != identifier
         {
             return Ok(false);
         }
-        let Some((library, last, counts)) = self.database.sample(bounds)? else {
-            return self.have_same_libraries(bounds);
+        let Some((library, last_item, counts)) = self.database.sample(bounds)? else {
+            return self.have_common_library(bounds);
         };
         let request = PageRequest {
             library: &library,
@@ -62,17 +62,17 @@ impl DatabaseBesideServer {
             Err(error) if matches!(error.status, Status::NotOnServer | Status::Forbidden) => return Ok(false),
             page => page?,
         };
-        let is_it = |item: &Item| {
-            item.rating_key == last.rating_key
-                && item.guid == last.guid
-                && (item.parts.is_empty() == last.parts.is_empty())
-                && (last.parts.is_empty() || item.parts.iter().any(|part| last.parts.contains(part)))
+        let is_last_item = |item: &Item| {
+            item.rating_key == last_item.rating_key
+                && item.guid == last_item.guid
+                && (item.parts.is_empty() == last_item.parts.is_empty())
+                && (last_item.parts.is_empty() || item.parts.iter().any(|part| last_item.parts.contains(part)))
         };
-        Ok(items.iter().any(is_it) && page.total.is_none_or(|total| counts.contains(&total)))
+        Ok(items.iter().any(is_last_item) && page.total.is_none_or(|total| counts.contains(&total)))
     }
 }
 
-impl Source for DatabaseBesideServer {
+impl Source for DatabaseAndServer {
     fn kind(&self) -> &'static Kind {
         self.server.kind()
     }
@@ -87,23 +87,24 @@ impl Source for DatabaseBesideServer {
         }
     }
 
-    /// This file belongs to this server. `None` if there is no such file: reading it says so.
+    /// The condition that this file belongs to this server. `None` if the file is missing; reading it reports the
+    /// error.
     fn precondition(&self) -> Option<String> {
         let identity = self.database.identity().ok()?;
-        Some(format!("{identity} is of {}", self.url))
+        Some(format!("{identity} is of {}", self.server_url))
     }
 
     fn check_precondition(&self, bounds: Bounds<'_>) -> Result<()> {
-        if self.is_of_server(bounds)? {
+        if self.database_belongs_to_server(bounds)? {
             return Ok(());
         }
         Err(Error::new(
             Status::NotPlex,
             format!(
-                "{} is not the database of the server at {}: it belongs to another server, or is an old copy; name \
-                 the file of this server, or omit `database` or `server_url`",
+                "{} is not the database of the server at {}: it belongs to another server, or is an old copy; give the \
+                 file of this server, or omit `database` or `server_url`",
                 self.database.find_display_name(),
-                self.url
+                self.server_url
             ),
         ))
     }
@@ -145,19 +146,19 @@ impl Source for DatabaseBesideServer {
         library: &Library,
         wanted: &WantedPath<'_>,
         bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        self.database.find_path(library, wanted, bounds, is_it)
+        self.database.find_path(library, wanted, bounds, accept)
     }
 
     fn below(
         &self,
         library: &Library,
         folders: &[Vec<u8>],
-        most: usize,
+        max_files: usize,
         bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
-        self.database.below(library, folders, most, bounds)
+        self.database.below(library, folders, max_files, bounds)
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {

@@ -1,5 +1,5 @@
-//! Queries that give the same data as the HTTP API. They read plain columns by the server's own indexes; its full-text
-//! tables and its collation need code that only the server has.
+//! Queries that return the same data as the HTTP API. They use plain columns and the server's own indexes; its
+//! full-text tables and its collation need code that only the server has.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use rusqlite::{Connection, params};
 use crate::model::{Change, Item, Library, LibraryKind};
 
 use super::super::plex::{leaf_types, push_unique};
-use super::cells::{number, text, unix_seconds};
+use super::cells::{integer, text, unix_seconds};
 use super::items::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Reads the libraries, without what tells whether they changed.
-pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
+/// Reads the libraries. Their change tokens remain empty.
+pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     let mut sections =
         connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;
     let mut folders =
@@ -24,16 +24,16 @@ pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let mut locations = Vec::new();
-        let mut found = folders.query([id])?;
-        while let Some(folder) = found.next()? {
+        let mut folder_rows = folders.query([id])?;
+        while let Some(folder) = folder_rows.next()? {
             push_unique(&mut locations, text(folder, 0)?);
         }
-        let scanned = unix_seconds(row, 4)?;
+        let scanned_at = unix_seconds(row, 4)?;
         libraries.push(Library {
             section: id.to_string(),
             uuid: text(row, 1)?.unwrap_or_default(),
             title: text(row, 2)?.unwrap_or_default(),
-            kind: match number(row, 3)? {
+            kind: match integer(row, 3)? {
                 Some(1) => LibraryKind::Movie,
                 Some(2) => LibraryKind::Show,
                 Some(8) => LibraryKind::Artist,
@@ -42,7 +42,7 @@ pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
             },
             locations,
             change: Change {
-                scanned_ms: scanned.saturating_mul(1_000),
+                scanned_ms: scanned_at.saturating_mul(1_000),
                 ..Change::default()
             },
         });
@@ -51,10 +51,14 @@ pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
 }
 
 /// Returns the items of these libraries with a file at one of these paths, each with its section id.
-pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Vec<u8>]) -> Sql<Vec<(i64, Item)>> {
+pub fn find_items_by_path(
+    connection: &Connection,
+    libraries: &[Library],
+    spellings: &[Vec<u8>],
+) -> Sql<Vec<(i64, Item)>> {
     let mut ids = Vec::new();
     // The server keeps an index on `file`.
-    let mut found = connection.prepare(
+    let mut select_ids = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file = ?1",
     )?;
@@ -62,9 +66,9 @@ pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Ve
         let Ok(spelling) = std::str::from_utf8(spelling) else {
             continue;
         };
-        let mut rows = found.query([spelling])?;
+        let mut rows = select_ids.query([spelling])?;
         while let Some(row) = rows.next()? {
-            ids.extend(number(row, 0)?);
+            ids.extend(integer(row, 0)?);
         }
     }
     let mut items = Vec::new();
@@ -72,41 +76,42 @@ pub fn with_path(connection: &Connection, libraries: &[Library], spellings: &[Ve
         let Ok(section) = library.section.parse() else { continue };
         let mut reader = ItemReader::new(connection, section, leaf_types(library.kind));
         for id in &ids {
-            items.extend(reader.one(*id)?.map(|item| (section, item)));
+            items.extend(reader.read_item(*id)?.map(|item| (section, item)));
         }
     }
     Ok(items)
 }
 
-/// Returns the items of a library with a file below one of these folders, which end in a separator; `None` if there are
-/// more than `most` files, or `is_over` returns `true` first.
-pub fn below(
+/// Returns the items of a library with a file below one of these folders, which end in a separator. Returns `None` if
+/// there are more than `max_files` files, or if `is_over` returns `true` before the end.
+pub fn find_items_below(
     connection: &Connection,
     library: &Library,
     folders: &[Vec<u8>],
-    most: usize,
+    max_files: usize,
     is_over: &dyn Fn() -> bool,
 ) -> Sql<Option<Vec<Item>>> {
     let mut ids = BTreeSet::new();
-    let mut left = most;
-    // Uses the index on paths, in byte order. The table of folders is unreliable: it may still have trashed folders.
-    let mut found = connection.prepare(
+    let mut remaining = max_files;
+    // Uses the index on paths, in byte order. The server's table of folders is unreliable: it may have trashed folders.
+    let mut select_ids = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",
     )?;
     for folder in folders {
-        let Some((Ok(first), last)) = folder.split_last().map(|(end, all)| (str::from_utf8(all), *end)) else {
+        let Some((Ok(path), separator)) = folder.split_last().map(|(end, path)| (str::from_utf8(path), *end)) else {
             continue;
         };
-        let behind = |end: u8| format!("{first}{}", char::from(end));
-        let limit = i64::try_from(left + 1).unwrap_or(i64::MAX);
-        let mut rows = found.query(params![behind(last), behind(last + 1), limit])?;
+        // All paths below the folder sort between the folder itself and the folder with the next higher last byte.
+        let bound = |last_byte: u8| format!("{path}{}", char::from(last_byte));
+        let limit = i64::try_from(remaining + 1).unwrap_or(i64::MAX);
+        let mut rows = select_ids.query(params![bound(separator), bound(separator + 1), limit])?;
         while let Some(row) = rows.next()? {
-            if left == 0 {
+            if remaining == 0 {
                 return Ok(None);
             }
-            left -= 1;
-            ids.extend(number(row, 0)?);
+            remaining -= 1;
+            ids.extend(integer(row, 0)?);
         }
     }
     let Ok(section) = library.section.parse() else {
@@ -118,7 +123,7 @@ pub fn below(
         if is_over() {
             return Ok(None);
         }
-        items.extend(reader.one(id)?);
+        items.extend(reader.read_item(id)?);
     }
     Ok(Some(items))
 }

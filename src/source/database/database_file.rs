@@ -1,0 +1,239 @@
+//! The location and state of the database file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use once_cell::race::OnceBox;
+use rusqlite::ErrorCode;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result, Status};
+use crate::platform::clock::Clock;
+use crate::platform::files::{self, Inode};
+use crate::platform::foreign::ReadOnlyWalVfs;
+use crate::platform::local_path::canonical;
+use crate::platform::stamp::{Compared, FileStamp};
+
+use super::slice_lock::SliceLock;
+
+/// File name of the database.
+const NAME: &str = "com.plexapp.plugins.library.db";
+/// Path of the database in the folder 'Plex Media Server'.
+const PATH_IN_SERVER_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
+
+/// The database file of a Plex Media Server.
+pub struct DatabaseFile {
+    /// The path that the host gave: of the file or of a folder.
+    given_path: PathBuf,
+    /// The resolved path of the file, once found.
+    path: OnceBox<PathBuf>,
+    pub(super) vfs: Option<ReadOnlyWalVfs>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) slice_lock: Arc<SliceLock>,
+}
+
+/// State of the database and its companion files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
+pub struct FileState {
+    /// Identity of the database file.
+    pub file_id: u64,
+    /// A hash that changes with every write to the files.
+    pub stamp: u64,
+    /// Whether the next write is certain to change `stamp`: a write just now may fall into the same clock tick.
+    pub detects_next_write: bool,
+    pub(super) has_wal: bool,
+    pub(super) has_shm: bool,
+    /// Whether a rollback journal exists: a change is in progress, or was interrupted.
+    pub(super) has_journal: bool,
+}
+
+#[cfg(test)]
+impl FileState {
+    pub fn for_tests(stamp: u64, detects_next_write: bool) -> Self {
+        Self {
+            file_id: 1,
+            stamp,
+            detects_next_write,
+            has_wal: false,
+            has_shm: false,
+            has_journal: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for DatabaseFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.display().fmt(f)
+    }
+}
+
+impl DatabaseFile {
+    /// Reads nothing yet. `given_path`: the file, or a folder that [`DatabaseFile::path`] searches.
+    pub fn new(given_path: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            given_path: given_path.to_owned(),
+            path: OnceBox::new(),
+            vfs: ReadOnlyWalVfs::new(),
+            clock,
+            slice_lock: Arc::default(),
+        }
+    }
+
+    /// Returns the path of the file without symbolic links, since the WAL lies next to the real file. If the host gave
+    /// a folder, finds the file in it.
+    pub fn path(&self) -> Result<&Path> {
+        if let Some(path) = self.path.get() {
+            return Ok(path);
+        }
+        let path = canonical(&self.given_path).and_then(|path| {
+            if fs::metadata(&path)?.is_dir() {
+                find_in_folder(&path)
+            } else {
+                Ok(path)
+            }
+        });
+        match path {
+            Ok(path) => Ok(self.path.get_or_init(|| Box::new(path))),
+            Err(error) => Err(self.io_error(&error)),
+        }
+    }
+
+    /// Returns the folder 'Plex Media Server', if the file has its usual path in such a folder.
+    pub fn server_folder(&self) -> Option<&Path> {
+        let path = self.path().ok()?;
+        let is_usual_path = path.ends_with(PATH_IN_SERVER_FOLDER);
+        is_usual_path.then(|| path.ancestors().nth(3)).flatten()
+    }
+
+    /// Reads the state of the files from their metadata alone.
+    pub fn read_state(&self) -> Result<FileState> {
+        let path = self.path()?;
+        let database = FileStamp::of(path, Compared::All).ok_or_else(|| match fs::metadata(path) {
+            Ok(_) => self.error(
+                Status::NotPlex,
+                "is not a regular file; give Plex's database, or the folder 'Plex Media Server'",
+            ),
+            Err(error) => self.io_error(&error),
+        })?;
+        let wal = FileStamp::of(&companion_path(path, "-wal"), Compared::All);
+        let shm_path = companion_path(path, "-shm");
+        let has_shm = Inode::of(&shm_path).is_some();
+        // Some journal modes keep the journal file and empty it after each change.
+        let journal = fs::symlink_metadata(companion_path(path, "-journal"));
+        let has_journal = journal.is_ok_and(|metadata| metadata.len() > 0);
+        let mut stamped_bytes = database.bytes;
+        let mut detects_next_write = database.is_settled;
+        if let Some(wal) = &wal {
+            stamped_bytes.push(0);
+            stamped_bytes.extend(&wal.bytes);
+            detects_next_write &= wal.is_settled;
+            stamped_bytes.extend(files::log_version(&shm_path).iter().flatten());
+        }
+        Ok(FileState {
+            file_id: xxh3_64(format!("{:?}", database.file).as_bytes()),
+            stamp: xxh3_64(&stamped_bytes),
+            detects_next_write,
+            has_wal: wal.is_some(),
+            has_shm,
+            has_journal,
+        })
+    }
+
+    /// Creates the error for a failed call of `SQLite`, with the status and the remedy for its cause.
+    pub(super) fn sqlite_error(&self, error: &rusqlite::Error) -> Error {
+        let (status, remedy) = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+                if self.read_state().is_ok() && self.is_readable() =>
+            {
+                (Status::Starting, "its server is starting or stopping; try again")
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (
+                Status::Forbidden,
+                "this user cannot read it or its -wal and -shm files; join the group that owns Plex's files",
+            ),
+            Some(ErrorCode::NotADatabase) => (
+                Status::NotPlex,
+                "it is not a database; give com.plexapp.plugins.library.db",
+            ),
+            Some(ErrorCode::DatabaseCorrupt) => (
+                Status::BadAnswer,
+                "it is damaged, or was copied during a write; use server_url instead",
+            ),
+            _ => (Status::ServerError, "try again, or use server_url instead"),
+        };
+        // If SQLite cannot open the file, its message ends with the URI, which is left out.
+        let message = error.to_string();
+        let message = message.split(": file:").next().unwrap_or_default();
+        Error::new(
+            status,
+            format!("cannot read Plex's database {}: {message}; {remedy}", self.display()),
+        )
+    }
+
+    /// Returns whether the permissions let this user read all existing files. Opens nothing.
+    fn is_readable(&self) -> bool {
+        self.path().is_ok_and(|path| {
+            ["", "-wal", "-shm"]
+                .into_iter()
+                .map(|suffix| companion_path(path, suffix))
+                // The server may remove a file meanwhile.
+                .all(|file| files::may_read(&file) || Inode::of(&file).is_none())
+        })
+    }
+
+    /// Creates an error about this file. `problem` continues a sentence that begins with its path.
+    pub(super) fn error(&self, status: Status, problem: &str) -> Error {
+        Error::new(status, format!("Plex's database {} {problem}", self.display()))
+    }
+
+    /// Creates the error for a failed operation of the system, with the status and the remedy for its cause.
+    fn io_error(&self, error: &std::io::Error) -> Error {
+        let (status, remedy) = match error.kind() {
+            std::io::ErrorKind::NotFound => (
+                Status::Connect,
+                "give com.plexapp.plugins.library.db, or the folder 'Plex Media Server' that contains it",
+            ),
+            std::io::ErrorKind::PermissionDenied => (
+                Status::Forbidden,
+                "this user cannot read it or a folder above it; join the group that owns Plex's files",
+            ),
+            _ => (Status::Connect, "check that its disk is mounted"),
+        };
+        let text = format!("cannot read Plex's database {}: {error}; {remedy}", self.display());
+        Error::new(status, text).because_io(error)
+    }
+
+    /// Displays the path of the file, or before it was found the path that the host gave.
+    pub fn display(&self) -> std::path::Display<'_> {
+        self.path.get().unwrap_or(&self.given_path).display()
+    }
+}
+
+/// Finds the database in a folder: the folder 'Plex Media Server', or the folder that directly contains the file.
+fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
+    let is_not_found = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let path = canonical(&folder.join(PATH_IN_SERVER_FOLDER));
+    if !path.as_ref().is_err_and(is_not_found) {
+        return path;
+    }
+    canonical(&folder.join(NAME)).map_err(|error| {
+        if is_not_found(&error) {
+            std::io::Error::new(
+                error.kind(),
+                format!("this folder has neither {NAME} nor {PATH_IN_SERVER_FOLDER}"),
+            )
+        } else {
+            error
+        }
+    })
+}
+
+/// Returns the path of a file beside the database, such as that with the suffix `-wal`.
+pub(super) fn companion_path(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(file);
+    name.push(suffix);
+    name.into()
+}

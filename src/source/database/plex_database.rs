@@ -1,0 +1,54 @@
+//! The state of a database source between calls.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::model::Item;
+use crate::platform::clock::{Clock, SystemClock};
+
+use super::database_file::DatabaseFile;
+use super::read_ahead::ReadAhead;
+
+/// A prefetched path search: opening the file costs more than the query, so the next probe runs it.
+#[derive(Debug, Default)]
+pub struct PrefetchedPath {
+    pub spellings: Vec<Vec<u8>>,
+    /// The library version at the time of the search, and the items found with their section ids. `None` before the
+    /// search.
+    pub result: Option<(String, Vec<(i64, Item)>)>,
+}
+
+/// The library database of a Plex Media Server.
+#[derive(Debug)]
+pub struct PlexDatabase {
+    pub(super) file: DatabaseFile,
+    pub(super) read_ahead: Mutex<ReadAhead>,
+    pub(super) prefetched: Mutex<PrefetchedPath>,
+    /// Whether each probe counts the rows: useful for deltas, a waste for a single first answer.
+    pub(super) counts_rows: AtomicBool,
+}
+
+impl PlexDatabase {
+    /// Creates a source for the file, its folder, or the folder 'Plex Media Server'. Reads nothing yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self::with_clock(path, Arc::new(SystemClock))
+    }
+
+    /// As [`PlexDatabase::new`], with another clock for the pause after failures.
+    #[must_use]
+    pub fn with_clock(path: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            file: DatabaseFile::new(path, clock),
+            read_ahead: Mutex::default(),
+            prefetched: Mutex::default(),
+            counts_rows: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes each later probe count the rows.
+    pub(super) fn enable_row_counts(&self) {
+        self.counts_rows.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,52 @@
+//! Read-ahead of a listing.
+
+use std::collections::VecDeque;
+
+use crate::model::Item;
+
+use super::super::contract::{PageEnd, PageRequest};
+
+/// Identifies the listing that items belong to: section, partition and library version.
+pub type ListingKey = (String, usize, String);
+
+/// Items that were read before a page requested them.
+#[derive(Debug, Default)]
+pub struct ReadAhead {
+    pub listing: Option<ListingKey>,
+    /// Position of the page that starts with the first item.
+    pub position: u64,
+    /// The items in the order of their ids, each with its id.
+    pub items: VecDeque<(i64, Item)>,
+    /// Whether the last item is the last of the partition.
+    pub reaches_end: bool,
+}
+
+impl ReadAhead {
+    /// Moves the requested page to `items`. Returns `None` if the read-ahead does not start with this page.
+    pub fn take_page(
+        &mut self,
+        listing: &ListingKey,
+        request: &PageRequest<'_>,
+        items: &mut Vec<Item>,
+    ) -> Option<PageEnd> {
+        let is_usable = self.reaches_end || !self.items.is_empty();
+        if self.listing.as_ref() != Some(listing) || self.position != request.position || !is_usable {
+            return None;
+        }
+        let mut rows = 0;
+        while rows < request.size
+            && let Some((id, item)) = self.items.pop_front()
+        {
+            items.push(item);
+            self.position = id.cast_unsigned();
+            rows += 1;
+        }
+        let is_last_page = self.reaches_end && self.items.is_empty();
+        Some(PageEnd {
+            rows: rows.into(),
+            total: None,
+            next: (!is_last_page).then_some(self.position),
+            moved: false,
+        })
+    }
+}

@@ -1,0 +1,283 @@
+//! Builds requests: URLs, arguments, and descriptions for messages.
+
+use std::fmt::{self, Write as _};
+
+use crate::model::ItemType;
+
+use super::super::contract::{EditRequest, RequestKind};
+use super::rows::{Rows, RowsRequest};
+use super::url::encode;
+use super::wire::ReplyHead;
+
+/// Prefix of the path and of the public key of an item.
+pub(super) const KEY_PREFIX: &str = "/library/metadata/";
+
+/// Maximum number of rows per request. Servers may reject more.
+pub(super) const MAX_ROWS: u32 = 1_000;
+
+/// A reply may have this many times the rows of a full page. So a server that ignores paging can list a library of up
+/// to 16,000 items.
+pub(super) const OVERSIZE_FACTOR: u64 = 16;
+
+/// Elements of a row that plexindex does not store. `Media` and `Guid` must not be in this list.
+const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
+    Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
+
+/// Fields of a row that plexindex does not store. A server may send excluded fields and elements anyway.
+const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
+    grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
+    audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentStudio,slug,\
+    grandparentSlug,parentSlug,attribution,duration,addedAt,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
+    skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
+    videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
+
+/// Path and query of the event stream. Servers ignore unknown event names in the filter; servers without filters send
+/// all events.
+const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
+
+/// Maximum size of `/identity`, decompressed, in bytes.
+const MAX_IDENTITY_BYTES: u64 = 1 << 20;
+
+/// Maximum size of the list of libraries in bytes. One library takes some 1 kB.
+const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
+
+/// Maximum size of a page, decompressed, in bytes. A server that ignores paging and exclusions sends some 3 kB per row.
+const MAX_PAGE_BYTES: u64 = 64 << 20;
+
+/// A query argument.
+struct Argument {
+    /// An optional argument only makes the reply smaller, or its order more stable.
+    is_optional: bool,
+    /// `name=value`, encoded.
+    text: String,
+}
+
+impl Argument {
+    fn required(text: impl Into<String>) -> Self {
+        Self {
+            is_optional: false,
+            text: text.into(),
+        }
+    }
+
+    fn optional(text: impl Into<String>) -> Self {
+        Self {
+            is_optional: true,
+            text: text.into(),
+        }
+    }
+}
+
+/// A request to the server.
+pub(super) struct ServerRequest<'a> {
+    /// Kind in the statistics.
+    pub kind: RequestKind,
+    /// Path below the base URL, encoded.
+    path: String,
+    arguments: Vec<Argument>,
+    /// First row and number of rows, for the headers `X-Plex-Container-…`.
+    pub window: Option<(u64, u32)>,
+    /// Whether to send the token.
+    pub with_token: bool,
+    /// Maximum size of the reply, decompressed, in bytes.
+    pub limit: u64,
+    /// Description for messages.
+    pub label: RequestLabel<'a>,
+}
+
+impl<'a> ServerRequest<'a> {
+    /// Requests the server's identity.
+    pub fn identity() -> Self {
+        Self {
+            kind: RequestKind::Identity,
+            path: "/identity".into(),
+            arguments: Vec::new(),
+            window: None,
+            // No token, so that plexindex can check which server this is before sending one.
+            with_token: false,
+            limit: MAX_IDENTITY_BYTES,
+            label: RequestLabel::Identity,
+        }
+    }
+
+    /// Requests the libraries and the times of their changes.
+    pub fn libraries() -> Self {
+        Self {
+            kind: RequestKind::Probe,
+            path: "/library/sections".into(),
+            arguments: Vec::new(),
+            window: None,
+            with_token: true,
+            limit: MAX_LIBRARIES_BYTES,
+            label: RequestLabel::Libraries,
+        }
+    }
+
+    /// Requests the event stream, whose length is unlimited.
+    pub fn events() -> Self {
+        Self {
+            kind: RequestKind::Events,
+            path: EVENTS.into(),
+            limit: u64::MAX,
+            label: RequestLabel::Events,
+            ..Self::libraries()
+        }
+    }
+
+    /// Requests an edit. `address`: path and query.
+    pub fn edit(address: String, edit: &EditRequest<'a>) -> Self {
+        Self {
+            kind: RequestKind::Edit,
+            path: address,
+            label: RequestLabel::Edit(edit.ids.len(), edit.section),
+            ..Self::libraries()
+        }
+    }
+
+    /// Requests a page of rows.
+    pub fn rows(request: &'a RowsRequest<'a>) -> Self {
+        Self {
+            kind: match request.rows {
+                Rows::All => RequestKind::Page,
+                Rows::NewestUpdated => RequestKind::Delta,
+                Rows::Title(_) | Rows::FileName(_) => RequestKind::FindPath,
+            },
+            path: format!("/library/sections/{}/all", encode(request.section)),
+            arguments: row_arguments(request),
+            // Always both numbers: with only one of them, servers send the whole library.
+            window: Some((request.start, request.size.clamp(1, MAX_ROWS))),
+            with_token: true,
+            limit: MAX_PAGE_BYTES,
+            label: RequestLabel::Rows(request),
+        }
+    }
+
+    /// Returns whether the request filters by file name.
+    pub fn filters_by_file(&self) -> bool {
+        matches!(self.label, RequestLabel::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
+    }
+
+    pub fn has_optional_arguments(&self) -> bool {
+        self.arguments.iter().any(|argument| argument.is_optional)
+    }
+
+    /// Returns path and query below the base URL. `is_minimal`: without optional arguments.
+    pub fn address(&self, is_minimal: bool) -> String {
+        let mut address = self.path.clone();
+        let sent = self
+            .arguments
+            .iter()
+            .filter(|argument| !(is_minimal && argument.is_optional));
+        for (index, argument) in sent.enumerate() {
+            let separator = if index == 0 { '?' } else { '&' };
+            let _ = write!(address, "{separator}{}", argument.text);
+        }
+        address
+    }
+
+    /// Returns the head of a reply without rows.
+    pub fn empty_reply(&self) -> ReplyHead {
+        ReplyHead {
+            total: Some(0),
+            offset: self.window.map(|(start, _)| start),
+            ..ReplyHead::default()
+        }
+    }
+
+    /// Requests items by their rating keys.
+    pub fn items(keys: &[&str]) -> Self {
+        Self {
+            kind: RequestKind::Confirm,
+            path: items_path(keys),
+            arguments: vec![
+                Argument::required("includeGuids=1"),
+                // Otherwise the server may start to refresh the item.
+                Argument::optional("skipRefresh=1"),
+                Argument::optional(format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
+                Argument::optional(format!("excludeFields={EXCLUDED_FIELDS}")),
+            ],
+            window: None,
+            with_token: true,
+            limit: MAX_PAGE_BYTES,
+            label: RequestLabel::Items(keys.len()),
+        }
+    }
+}
+
+/// The purpose of a request, which follows 'cannot' in messages.
+#[derive(Clone, Copy)]
+pub(super) enum RequestLabel<'a> {
+    Identity,
+    Libraries,
+    Rows(&'a RowsRequest<'a>),
+    /// The number of items.
+    Items(usize),
+    /// The number of items, and the section id of the library.
+    Edit(usize, &'a str),
+    Events,
+}
+
+impl fmt::Display for RequestLabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity => f.write_str("identify the server"),
+            Self::Libraries => f.write_str("list the libraries"),
+            Self::Rows(request) => {
+                let (start, section) = (request.start, request.section);
+                match request.rows {
+                    Rows::All => write!(f, "list library section {section} from row {start}"),
+                    Rows::NewestUpdated => write!(f, "read the latest changes of library section {section}"),
+                    Rows::Title(_) => write!(f, "search library section {section} by title"),
+                    Rows::FileName(_) => write!(f, "search library section {section} by file name"),
+                }
+            }
+            Self::Items(1) => f.write_str("fetch one item"),
+            Self::Items(count) => write!(f, "fetch {count} items"),
+            Self::Edit(count, section) => write!(f, "edit {count} items of library section {section}"),
+            Self::Events => f.write_str("receive the server's events"),
+        }
+    }
+}
+
+/// Returns the arguments of a request for rows.
+fn row_arguments(request: &RowsRequest<'_>) -> Vec<Argument> {
+    let mut arguments = Vec::new();
+    if request.kind != ItemType::Other {
+        arguments.push(Argument::required(format!("type={}", request.kind.number())));
+    }
+    // The order by id is optional: without it, rows may shift between pages, which a listing detects.
+    let (sort, sort_field) = match request.rows {
+        Rows::All | Rows::Title(_) | Rows::FileName(_) => (Argument::optional("sort=id"), "id"),
+        Rows::NewestUpdated => (Argument::required("sort=updatedAt:desc"), "updatedAt"),
+    };
+    arguments.push(Argument::required("includeGuids=1"));
+    arguments.push(Argument::optional("includeCollections=0"));
+    arguments.push(sort);
+    if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
+        // Otherwise servers list neither photos nor clips, without an error.
+        arguments.push(Argument::required("clusterZoomLevel=1"));
+    }
+    match request.rows {
+        Rows::Title(title) => arguments.push(Argument::required(format!("title={}", encode(title)))),
+        Rows::FileName(name) => arguments.push(Argument::required(format!("file={}", encode(name)))),
+        Rows::All | Rows::NewestUpdated => {}
+    }
+    arguments.push(Argument::optional(format!("excludeElements={EXCLUDED_ELEMENTS}")));
+    // A server may not even read excluded fields, and then cannot sort by them.
+    let fields: Vec<&str> = EXCLUDED_FIELDS
+        .split(',')
+        .filter(|field| *field != sort_field)
+        .collect();
+    arguments.push(Argument::optional(format!("excludeFields={}", fields.join(","))));
+    arguments
+}
+
+/// Returns the path of one or several items.
+fn items_path(keys: &[&str]) -> String {
+    let mut path = String::from(KEY_PREFIX);
+    for (index, key) in keys.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        let _ = write!(path, "{comma}{}", encode(key));
+    }
+    path
+}

@@ -1,0 +1,121 @@
+//! Sends a request until the server answers: retries transient failures, and omits optional arguments that a server
+//! refuses.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::error::{Result, Status};
+use crate::model::Item;
+
+use super::super::contract::Bounds;
+use super::client::PlexHttp;
+use super::request::{MAX_ROWS, OVERSIZE_FACTOR, ServerRequest};
+use super::retry;
+use super::rows::{Rows, RowsEnd, RowsRequest};
+use super::wire::{ReplyContent, ReplyHead, RowReader};
+
+/// Number of responses with status 500, which may be transient, until plexindex omits the optional arguments.
+const MAX_REFUSALS: u32 = 3;
+
+impl PlexHttp {
+    /// Requests rows and adds their items to `items`, also if the call fails midway.
+    ///
+    /// Counts items without a rating key but does not add them; adds items without files. If another thread's call of
+    /// [`crate::source::Source::interrupt`] closed the connection, requests the rows again.
+    ///
+    /// # Errors
+    /// Those of [`crate::source::Source::page`].
+    pub fn fetch_rows(
+        &self,
+        rows_request: &RowsRequest<'_>,
+        bounds: Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<RowsEnd> {
+        let request = ServerRequest::rows(rows_request);
+        let max_rows = OVERSIZE_FACTOR * u64::from(rows_request.size.max(MAX_ROWS));
+        let items_before = items.len();
+        loop {
+            let interruptions = self.transport.interruptions();
+            let mut sink = |item, _| items.push(item);
+            let mut content = ReplyContent::Rows(RowReader::new(rows_request.kind, max_rows, &mut sink));
+            match self.send(&request, &bounds, &mut content) {
+                Err(error)
+                    if !matches!(error.status, Status::Aborted | Status::Timeout)
+                        && self.transport.interruptions() != interruptions =>
+                {
+                    log::debug!("another call closed the connection during a page; requesting the page again: {error}");
+                    items.truncate(items_before);
+                }
+                Err(error) => return Err(error),
+                Ok(head) => {
+                    let ReplyContent::Rows(rows) = content else {
+                        return Ok(RowsEnd::default());
+                    };
+                    return Ok(RowsEnd {
+                        rows: rows.count,
+                        total: head.total,
+                        offset: head.offset,
+                        disordered: rows_request.rows == Rows::NewestUpdated && rows.update_order.is_disordered,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends a request and reads the reply into `content`. Retries transient failures.
+    ///
+    /// If the server refuses the request, omits the optional arguments: versions of Plex differ in the arguments that
+    /// they accept, and proxies in the length of a URL.
+    pub(super) fn send(
+        &self,
+        request: &ServerRequest<'_>,
+        bounds: &Bounds<'_>,
+        content: &mut ReplyContent<'_>,
+    ) -> Result<ReplyHead> {
+        let started_at = Instant::now();
+        let retry_for = bounds
+            .retry_for
+            .map_or(self.retry_for, |limit| limit.min(self.retry_for));
+        let (mut busy_time, mut refusals) = (Duration::ZERO, 0);
+        let filters_by_file = request.filters_by_file();
+        let result = retry::run(&*self.clock, retry_for, bounds, &request.label, || {
+            if filters_by_file && self.rejects_file_filter.load(Ordering::Relaxed) {
+                return Ok(request.empty_reply());
+            }
+            let attempt_start = Instant::now();
+            let is_minimal = self.is_minimal.load(Ordering::Relaxed);
+            let mut result = self.send_once(request, is_minimal, bounds, content);
+            if let Err(failure) = &result
+                && failure.is_refusal
+            {
+                refusals += 1;
+                let is_certain = filters_by_file || !failure.is_transient || refusals == MAX_REFUSALS;
+                if is_certain && !is_minimal && request.has_optional_arguments() {
+                    result = self.send_once(request, true, bounds, content);
+                    if result.is_ok() {
+                        self.is_minimal.store(true, Ordering::Relaxed);
+                        log::warn!(
+                            "{} rejects optional request arguments; omitting them from now on",
+                            self.base.origin
+                        );
+                    }
+                }
+            }
+            busy_time += attempt_start.elapsed();
+            result.or_else(|failure| {
+                if filters_by_file && failure.is_refusal {
+                    self.rejects_file_filter.store(true, Ordering::Relaxed);
+                    log::warn!("{} rejects searches by file name", self.base.origin);
+                    return Ok(request.empty_reply());
+                }
+                // A retry would pass rows on twice. A search by file name is undocumented: if it fails, it will fail
+                // again.
+                let has_rows = matches!(content, ReplyContent::Rows(rows) if rows.passed_on > 0);
+                let is_final = has_rows || filters_by_file && failure.error.status == Status::ServerError;
+                Err(if is_final { failure.into_permanent() } else { failure })
+            })
+        });
+        self.meter.paused(started_at.elapsed().saturating_sub(busy_time));
+        result.map_err(|error| self.scrub(error))
+    }
+}
