@@ -176,13 +176,15 @@ typedef enum plexindex_status {
     PLEXINDEX_OK = 0, // Success; for a match: one item.
     PLEXINDEX_NOT_FOUND = 1, // No item has this path, GUID or title; the answer says why.
     PLEXINDEX_AMBIGUOUS = 2, // Several items match equally well; the answer lists them, best first.
-    PLEXINDEX_NOT_YET = 3, // The deadline passed first. The same call, repeated, continues where this one stopped.
+    // The deadline passed before the answer was found. Repeat the call: plexindex continues where this call stopped.
+    PLEXINDEX_NOT_YET = 3,
     PLEXINDEX_NEEDS_WARM = 4, // The deadline is too short for the server. Fetch the library once (`plexindex warm`).
     PLEXINDEX_INVALID_ARGUMENT = 100, // An argument has an invalid value.
     PLEXINDEX_NULL_POINTER = 101, // A pointer is NULL that must not be NULL.
-    PLEXINDEX_UNSUPPORTED = 102, // Unknown fields or flags. A known flag in the wrong call is an invalid argument, 100.
+    // A field or flag is unknown. For a known flag in the wrong call the status is `INVALID_ARGUMENT`.
+    PLEXINDEX_UNSUPPORTED = 102,
     PLEXINDEX_BUFFER_TOO_SMALL = 103, // The buffer is too small. Its `length` is the size needed.
-    PLEXINDEX_ABORTED = 104, // The host's progress callback ended the call. What was fetched is kept.
+    PLEXINDEX_ABORTED = 104, // The host's progress callback ended the call. Items fetched so far are kept.
     PLEXINDEX_PANIC = 105, // A defect in plexindex was caught. The handle stays usable.
     PLEXINDEX_STORE = 200, // The store cannot be opened, read or written, or no thread can be started.
     PLEXINDEX_STORE_FULL = 201, // The disk is full, or a limit is reached. Nothing was changed.
@@ -195,16 +197,16 @@ typedef enum plexindex_status {
     PLEXINDEX_STARTING = 306, // The server is starting, or upgrading its database.
     PLEXINDEX_BAD_ANSWER = 307, // The server's reply is cut off or malformed.
     PLEXINDEX_SERVER_ERROR = 308, // The server failed: it replied with 5xx, or with another unexpected status.
-    // The server was silent for too long: try again later. Or the deadline passed in a call that has no other outcome
-    // for that, such as an edit: give a longer one.
+    // The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a longer
+    // one.
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
     PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.
     PLEXINDEX_LIBRARY_NOT_FOUND = 400, // The server has no library with this title, section id or uuid.
     PLEXINDEX_LIBRARY_AMBIGUOUS = 401, // Two libraries have this title.
-    PLEXINDEX_LIST_AGAIN = 402, // The changes since the cursor are not known any more: list again in full.
-    // The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
-    // server has not accepted a new token yet. Ask the server first (refresh).
+    PLEXINDEX_LIST_AGAIN = 402, // The index no longer has the changes since the cursor: list everything again.
+    // The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit. Or
+    // the server has not accepted a new token yet. Refresh first.
     PLEXINDEX_NOT_FETCHED = 403,
 } plexindex_status;
 

@@ -28,7 +28,7 @@ def english(text: str) -> str:
 
     text = re.sub(r"\n*```.*?```\n*", "\n\n", text, flags=re.DOTALL)
     text = re.sub(r"^\[`.*?`\]: \S+$", "", text, flags=re.MULTILINE)
-    text = re.sub(r"\n*Its JSON has [^.]*\.", "", text)
+    text = re.sub(r"\n*The JSON has [^.]*\.(\s+It omits\s[^.]*\.)?", "", text)
     text = re.sub(r"\[`([^`]*)`\](\([^)]*\)|\[[^]]*\])?", word, text)
     text = re.sub(r"(^|[.] )`None`", r"\1Absent", text).replace("`None`", "absent")
     return re.sub(r"(?<!\n)\n(?![\n-])", " ", text).strip()

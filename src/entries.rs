@@ -1,40 +1,41 @@
-//! The entries of the log that hosts share, as the store keeps them until they are delivered.
+//! The entries of the shared log. The store holds the entries of this host until they are delivered.
 
-/// A host: a folder, and an incarnation of it. A folder that was copied or restored is another host, since it may give
-/// a number to another write than before.
+/// A host: one folder of an index. A folder that was copied or restored is another host, since it may reuse the numbers
+/// of earlier writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostId(pub i64);
 
-/// A position in the log that hosts share, within one view.
+/// A position in the shared log, within one view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Position {
     /// The number of the last entry read; 0 before the first.
     pub number: u64,
-    /// The random mark of the write that gave this number. A log that was restored from a backup has another mark for
-    /// it, or none.
+    /// The random mark of the write that used this number. After the log was restored from a backup, the number has
+    /// another mark or none.
     pub mark: i64,
 }
 
-/// What an entry is about.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntryKind {
-    /// The last probe. One entry of a view; its key and its library are empty.
+    /// The last probe: one entry for the view. Key and library are empty.
     Probe,
-    /// The head of a library's listing. Its key is empty.
+    /// The head of a library's listing. The key is empty.
     Listing,
-    /// An item that was added, changed or removed since the listing. Its key is the rating key.
+    /// An item that was added, changed or removed since the listing. The key is the rating key.
     Item,
-    /// A confirmed match. Its key is a path in the server's spelling, its body a rating key; empty: it was removed.
+    /// A confirmed match. The key is a path in the server's spelling. The body is a rating key, or empty if the match was
+    /// removed.
     Match,
-    /// An invalidated item. Its key is the rating key; its body is empty if matches of the item stay.
+    /// An invalidated item. The key is the rating key. The body is empty if matches of the item stay.
     InvalidItem,
-    /// An invalidated path. Its key is the path in the server's spelling.
+    /// An invalidated path. The key is the path in the server's spelling.
     InvalidPath,
-    /// The library was invalidated: earlier matches and invalidations of it are void. Its key is empty.
+    /// An invalidated library: earlier matches and invalidations of the library are void. The key is empty.
     InvalidLibrary,
-    /// The result of a search for a path or title. Its key is the hash of what was searched for.
+    /// The result of a search for a path or title. The key is the hash of that path or title.
     Search,
-    /// A library of which an event told: it is to be probed. Its key is empty.
+    /// A library for which an event arrived, so that hosts probe it. The key is empty.
     Hint,
 }
 
@@ -52,51 +53,50 @@ impl EntryKind {
         Self::Hint,
     ];
 
-    /// The number that stands for it in the log; none is changed or used again.
+    /// The number of the kind in the log. Numbers never change and are never reused.
     #[must_use]
     pub fn number(self) -> i16 {
         self as i16 + 1
     }
 
-    /// The kind with this number. `None` for a kind of a later version, whose entries are passed over.
+    /// Returns the kind with this number; `None` for a kind of a later version, whose entries readers skip.
     #[must_use]
     pub fn from_number(number: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 }
 
-/// The name of an entry: there is one entry of each name in a view.
+/// The name of an entry, unique within a view.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryName {
-    /// What it is about.
+    /// The kind of the entry.
     pub kind: EntryKind,
-    /// The uuid of its library; empty for a probe.
+    /// The uuid of the library; empty for a probe.
     pub library: String,
-    /// Distinguishes the entries of a kind in a library. Paths are the longest: 32 KiB.
+    /// Distinguishes the entries of one kind in a library. The longest keys are paths of 32 KiB.
     pub key: Vec<u8>,
 }
 
-/// The largest entry, with its name, in bytes. Nobody writes a larger one, and readers pass it over without fetching
-/// it.
+/// Maximum size of an entry and its name in bytes. Readers skip a larger entry without fetching it.
 pub const LARGEST_ENTRY: usize = 1 << 20;
 
 /// An entry to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
-    /// Its name.
+    /// The name of the entry.
     pub name: EntryName,
-    /// Its content, which the log does not read.
+    /// The content, which the log does not interpret.
     pub body: Vec<u8>,
 }
 
 impl NewEntry {
-    /// Its size, with its name.
+    /// Returns the size of the entry and its name in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.name.library.len() + self.name.key.len() + self.body.len()
     }
 
-    /// Returns whether readers take it.
+    /// Returns whether the entry is small enough for readers.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.size() <= LARGEST_ENTRY

@@ -1,8 +1,8 @@
-//! Which item of a Plex server is this file? Answered without asking the server.
+//! Tells which item of a Plex server a file is, without asking the server.
 //!
-//! An [`Index`] keeps what the server's libraries list in a folder: it fetches a library when it is first asked, and answers
-//! from then on in microseconds, in any number of threads and processes. It asks the server again when a listing has expired,
-//! when a path is missing that should be there, and when you have invalidated an answer.
+//! An [`Index`] keeps the listings of the server's libraries in a folder. The first query fetches a library. Later queries
+//! take microseconds, in any number of threads and processes. plexindex asks the server again when a listing has expired,
+//! when a library should list a path but does not, and when you have invalidated an answer.
 //!
 //! ```no_run
 //! use plexindex::{Index, Options, Token};
@@ -13,10 +13,10 @@
 //! let index = Index::open(Options {
 //!     server_url: Some(url.into()),
 //!     token: Token::new(token),
-//!     ..Options::new(folder) // is made; nothing is fetched
+//!     ..Options::new(folder) // created if missing; fetches nothing
 //! })?;
 //! let movies = index.library("Movies")?;
-//! let found = movies.match_path("/media/movies/Big Buck Bunny (2008).mkv")?; // fetches the library where it must
+//! let found = movies.match_path("/media/movies/Big Buck Bunny (2008).mkv")?; // fetches the library if necessary
 //! match found.item() {
 //!     Some(item) => println!("{item} is {}", item.key), // Big Buck Bunny (2008) is /library/metadata/1002
 //!     None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),
@@ -25,63 +25,60 @@
 //! ```
 //!
 //! # How sure is an answer?
-//! A [`Match`] has one item, candidates, or a [`Reason`] why there is none. Its [`Confidence`] is `High` when the path is
-//! recorded, listed or mapped, when only its root differs, or when it carries the item's title. Write to an item of high
-//! confidence only. Where the server sees other paths than you do, give [mappings](Mapping): [`Index::proposals`] tells
-//! which one is missing.
+//! A [`Match`] has one item, candidates, or a [`Reason`] why there is none. Its [`Confidence`] is `High` if the path is
+//! recorded, listed or mapped, differs in its root only, or has the item's title. Write only to an item of high
+//! confidence. If the server sees other paths than you do, give [mappings](Mapping): [`Index::proposals`] suggests them.
 //!
 //! # What does a call cost?
-//! | call | the server | the time |
+//! | call | requests | time |
 //! |---|---|---|
-//! | [`Index::open`] | is not asked | milliseconds |
-//! | [`Library::lookup_key`] | is never asked | below a microsecond; `None` is no verdict |
-//! | [`Library::match_path`] | is asked when it must be | microseconds, else that of the server |
-//! | the same with [`Query::offline`] | is not asked | microseconds |
-//! | the same with [`Query::deadline`] | of a library that was never fetched: one request for a path that the server lists, three in an empty folder; for any other its listing too, as far as there is time | the deadline at most |
+//! | [`Index::open`] | none | milliseconds |
+//! | [`Library::lookup_key`] | none | less than a microsecond; after `None`, use `match_path` |
+//! | [`Library::match_path`] | only if necessary | microseconds, plus the time of the server |
+//! | the same with [`Query::offline`] | none | microseconds |
+//! | the same with [`Query::deadline`] | in a library that was never fetched: one for a listed path (three in a new folder); for any other path also the listing, as far as time is left | at most the deadline |
 //!
-//! Calls wait on the thread that makes them. A future should make them on a thread for such calls (`spawn_blocking` of
-//! tokio). A server that is down is no error while there is an old answer: that is given, marked [`stale`](Match::stale).
+//! Calls block their thread. In async code, use a thread for blocking calls, such as `spawn_blocking` of tokio. While the
+//! server is down, plexindex returns cached answers and marks them as [`stale`](Match::stale).
 //!
 //! # Threads, handles, logs
-//! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle is dropped.
-//! Log lines go to the crate `log`, with targets that begin with `plexindex`. No line above `debug` holds the token or a
-//! full media path. The HTTP client has targets of its own to filter: `ureq` names requests at `debug`,
-//! `ureq_proto` shows their bytes at `trace`, the token included.
+//! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle is
+//! dropped. Log lines go to the crate `log`, with targets that begin with `plexindex`. No line above `debug` has the token
+//! or a full media path. Filter the targets of the HTTP client: `ureq` logs requests at `debug`, and `ureq_proto` logs
+//! their bytes, including the token, at `trace`.
 //!
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
-//! One listing for several hosts, through a database in `PostgreSQL`, is the crate `plexindex-sharing`, whose `open` opens an
-//! index with [`Options::shared`].
+//! `unstable-source`: a source of your own, with `Index::open_with_source`. It may change in any release.
 //!
-//! `unstable-source`: a source of items of your own, with `Index::open_with_source`. It may change in any release.
+//! To share an index between hosts through a `PostgreSQL` database, use the crate `plexindex-sharing`, whose `open` takes
+//! [`Options::shared`].
 //!
 //! # Beside `rusqlite`, `sqlx` or `diesel`
-//! Cargo links one `sqlite3` into a program. This crate uses `rusqlite` 0.41 with `libsqlite3-sys` 0.39, bundled. Whatever
-//! else needs `libsqlite3-sys`, such as the feature `sqlite` of `sqlx` and of `diesel`, must allow this version, and uses
-//! the bundled `SQLite` then. The C library has no such limit.
+//! Cargo links one `sqlite3` into a program. This crate uses `rusqlite` 0.41 with `libsqlite3-sys` 0.39, bundled. Other
+//! crates that use `libsqlite3-sys`, such as `sqlx` and `diesel` with the feature `sqlite`, must allow this version, and
+//! share the bundled `SQLite`. The C library has no such limit.
 //!
 //! # Speed of debug builds
 //! `[profile.dev.package."*"] opt-level = 2` in your `Cargo.toml` optimises this crate and `SQLite` in debug builds too.
 //!
 //! # Platforms and versions
-//! Unix; paths are bytes there and need not be UTF-8. Rust 1.89 is needed; raising that is no breaking change. New
-//! fields of [`Options`] and new variants are no breaking changes either. What is not on this page is no part of the API,
-//! though the C ABI and the tests reach it.
+//! Unix, where paths are bytes and need not be UTF-8. Requires Rust 1.89; a later version may require a newer Rust, and add
+//! fields to [`Options`] and variants to enums, without a breaking change. Only the items on this page are the API; the C
+//! ABI and the tests use more.
 //!
 //! # Text and JSON
-//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` give them, and
-//! `FromStr` reads them. Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C library and
-//! the command.
-//!
-//! What is not known is absent there. A path that is not UTF-8 is `{"bytes": "<Base64>"}`. The JSON is output: none of them is
-//! `Deserialize`.
+//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` return them,
+//! and `FromStr` parses them. Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C
+//! library and the command. They omit unknown fields. A path that is not UTF-8 is `{"bytes": "<Base64>"}`. None of these
+//! types is `Deserialize`.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks that they
-// depend in one direction. The Rust API is what `api` re-exports. Other public modules are for the C functions, tests,
-// fuzz targets and benchmarks.
+// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks that
+// they depend in one direction. The module `api` is the Rust API. Other public modules are for the C functions, tests, fuzz
+// targets and benchmarks.
 #[macro_use]
 extern crate plexindex_matching as matching;
 
@@ -113,18 +110,18 @@ mod sync;
 #[doc(hidden)]
 pub mod testing;
 
-/// Hosts' own tables.
+/// Tables of the host.
 #[doc(hidden)]
 pub mod tables {
     pub use crate::engine::{LONGEST_NAME, Op, Table, Tables, Terms};
 }
 
-/// A source of items of your own, for [`Index::open_with_source`]. May change in any release.
+/// The interface for a source of your own, for [`Index::open_with_source`]. May change in any release.
 ///
 /// [`Source`](unstable_source::Source) is the contract; the example `memory_source` is a minimal implementation.
 ///
-/// Some names are those of the crate's root with another meaning: `Item`, `Library` and `Change` are what a source gives, not
-/// what the index answers, and `Status` is the number of an outcome in the C ABI. Name them by this module.
+/// `Item`, `Library` and `Change` here are types that a source returns, not the types of the same names in the crate's
+/// root. `Status` is the number of an outcome in the C ABI.
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
     #[doc(inline)]
@@ -139,7 +136,7 @@ pub mod unstable_source {
     };
 }
 
-/// What the C functions and tests of behaviour need besides.
+/// More items for the C functions and the tests.
 #[doc(hidden)]
 pub mod inside {
     pub use crate::disk::{Finding, Rules, WalkStarts};
@@ -160,7 +157,7 @@ pub mod inside {
     pub use crate::sync::RefreshReason;
 }
 
-/// What the crate `plexindex-sharing` needs: only it joins an index with other hosts.
+/// Items for the crate `plexindex-sharing`.
 #[doc(hidden)]
 pub mod peers {
     pub mod engine {

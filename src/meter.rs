@@ -7,21 +7,21 @@ use std::time::Duration;
 #[repr(usize)]
 #[non_exhaustive]
 pub enum RequestKind {
-    /// `/identity`: which server is this.
+    /// `/identity`: the identity of the server.
     Identity = 0,
     /// `/library/sections`: the probe.
     Probe = 1,
     /// A page of a full listing.
     Page = 2,
-    /// A page of a positive delta.
+    /// A page of a delta.
     Delta = 3,
-    /// A path search: one path, one title.
+    /// A search for one path or title.
     FindPath = 4,
-    /// `/library/metadata/…`: do these items still exist, with these files.
+    /// `/library/metadata/…`: whether items still exist with the same files.
     Confirm = 5,
     /// A batch edit.
     Edit = 6,
-    /// An event stream's connection.
+    /// The connection of an event stream.
     Events = 7,
 }
 
@@ -50,11 +50,11 @@ enum_names! { RequestKind:
 
 /// Receives the metrics of every request sent, retries included, when it ends.
 pub trait Meter: Send + Sync {
-    /// Records a request. `bytes`: size of the reply's body as transferred, compressed. `took`: time spent waiting for
-    /// its head and body.
+    /// Records a request. `bytes`: size of the reply's body as transferred. `took`: time spent waiting for the reply's
+    /// head and body.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration);
 
-    /// Records further bytes of a reply that was recorded before its end: of an event stream.
+    /// Records further bytes of an event stream, which is recorded before it ends.
     fn received(&self, _bytes: u64) {}
 
     /// Records the time for decompressing and parsing a reply, without waiting.

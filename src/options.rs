@@ -9,16 +9,16 @@ use crate::error::{Result, check_length, refuse};
 pub use crate::matching::{Mapping, MappingKind, Pattern};
 use crate::model::Token;
 
-/// The longest name, title, GUID, address or user, in bytes.
+/// Maximum length of a name, title, GUID, URL or user, in bytes.
 pub const LONGEST_TEXT: usize = 4_096;
 
-/// The time for which a library's listing is fresh, or a table keeps a value.
+/// How long a library's listing is fresh, or how long a table keeps a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ttl {
-    /// This long after the server last confirmed it.
+    /// For this time after the server last confirmed the listing, or after the value was written.
     For(Duration),
-    /// Not at all: each call asks the server, unless it is offline. A table's value expires when it is written.
+    /// Not at all: each call asks the server, unless it is offline. A table's value expires at once.
     Zero,
     /// Until an invalidation or an event makes the listing stale. A table's value never expires.
     Forever,
@@ -32,19 +32,19 @@ impl From<Duration> for Ttl {
 
 /// The host's callback that returns a new token, or `None` if it has none.
 ///
-/// The index calls it when the server refuses its token: on the thread of the refused call, one thread at a time, never
-/// on a thread of the library. Other refused calls wait for the new token until their deadline, and at most for
+/// The index runs the callback when the server refuses the token: on the thread of the refused call, one thread at a time,
+/// never on a thread of plexindex. Other refused calls wait for the new token until their deadline, and at most for
 /// [`Options::read_timeout`]. A call without a new token fails with
-/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After a call that returned `None` it is not called for
-/// 15 s.
+/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After the callback returned `None`, the index waits 15 s
+/// before it runs the callback again.
 ///
-/// The token must be of the same user. The callback may use the index: calls that it makes there use the refused token,
-/// and fail without another renewal. [`Index::set_token`](crate::Index::set_token) on this thread is the same as
-/// returning the token. A panic in it unwinds through the refused call; the index stays usable, and the next refused
-/// call calls it again.
+/// The token must belong to the same user. The callback may use the index: its calls use the refused token, and fail
+/// without another renewal. Calling [`Index::set_token`](crate::Index::set_token) on this thread is the same as returning
+/// the token. A panic of the callback unwinds through the refused call; the index stays usable, and the next refused call
+/// runs the callback again.
 ///
-/// No deadline ends the callback: give it a limit of its own. If it returns after the deadline of the refused call, the
-/// token is set, and the call ends as [`Query::deadline`](crate::Query::deadline) says.
+/// No deadline ends the callback, so limit its time yourself. If it returns after the deadline of the refused call, the
+/// index keeps the token, and the call ends as [`Query::deadline`](crate::Query::deadline) says.
 ///
 /// ```
 /// use plexindex::{Options, Renewal, Token};
@@ -58,8 +58,8 @@ impl From<Duration> for Ttl {
 /// # let _ = options;
 /// ```
 ///
-/// The index owns the callback. One that uses the index holds a [`WeakIndex`](crate::WeakIndex), since an
-/// [`Index`](crate::Index) in it would never close:
+/// The index owns the callback. A callback that uses the index must hold a [`WeakIndex`](crate::WeakIndex): with an
+/// [`Index`](crate::Index), the index would never close.
 ///
 /// ```
 /// use std::path::Path;
@@ -105,10 +105,10 @@ impl fmt::Debug for Renewal {
     }
 }
 
-/// Everything that a host may choose.
+/// The options of an index.
 ///
-/// A plain struct: set the fields that you choose, and end with `..Options::new(folder)`. A later version may have more
-/// fields, which is no breaking change: do not list all fields, and match with `..`.
+/// Set the fields that you need, and end with `..Options::new(folder)`. Later versions may add fields without a breaking
+/// change: do not list all fields, and match with `..`.
 ///
 /// ```
 /// use plexindex::{Mapping, Options, Token};
@@ -124,69 +124,68 @@ impl fmt::Debug for Renewal {
 #[derive(Clone)]
 #[allow(clippy::struct_excessive_bools)] // each is a choice of the host
 pub struct Options {
-    /// The folder for the store, created with mode 0700 if it is missing. Required: `Options::default()` has none.
+    /// The folder for the store, created with mode 0700 if it is missing. Required; empty in `Options::default()`.
     pub cache_dir: PathBuf,
-    /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
+    /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers only from its store.
     pub server_url: Option<String>,
-    /// Plex's own database, read while the server runs: the file `com.plexapp.plugins.library.db`, its folder, or the
-    /// folder 'Plex Media Server' above. It can be used without URL and token. The index then shows all of the server's
-    /// libraries to everyone who can read the file. None by default; it is not searched for.
+    /// Plex's own database, which plexindex reads while the server runs: the file `com.plexapp.plugins.library.db`, its
+    /// folder, or the folder 'Plex Media Server' above. It needs neither URL nor token, and shows all libraries to everyone
+    /// who can read the file. None by default.
     pub database: Option<PathBuf>,
     /// The token, sent in a header to this server only.
     pub token: Option<Token>,
-    /// Called for a new token when the server refuses this one (401) or it has expired (498); the call is then
-    /// repeated. None by default; see also [`Index::set_token`](crate::Index::set_token).
+    /// Returns a new token when the server refuses the token (401) or it has expired (498); plexindex then repeats the
+    /// call. None by default; see also [`Index::set_token`](crate::Index::set_token).
     pub renewal: Option<Renewal>,
-    /// The user of the token. Set it if tokens of the same user change often, and the token itself does not name the
-    /// user.
+    /// The user of the token. Set it if the token changes often and is no JSON Web Token, which names its user.
     pub user: Option<String>,
-    /// Time for which a listing is fresh. 1 h by default.
+    /// How long a listing is fresh. 1 h by default.
     pub library_ttl: Ttl,
     /// Age at which a full listing is due even without a change. 24 h by default.
     pub max_age: Duration,
-    /// Deadline of calls without one of their own ([`Query::deadline`](crate::Query::deadline)). `None`, the default:
-    /// only the time-outs apply. Zero: no request is sent.
+    /// Deadline of calls that set none ([`Query::deadline`](crate::Query::deadline)). `None`, the default: only the
+    /// timeouts apply. Zero: no request is sent.
     pub deadline: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,
-    /// Time limit for the server's silence while a reply is pending. 60 s by default. A request that lists nothing
-    /// waits at most 15 s.
+    /// Time limit for waiting until the server sends data. 60 s by default. A request that lists nothing waits at most
+    /// 15 s.
     pub read_timeout: Duration,
     /// Time for retrying transient failures. 30 s by default.
     pub retry_for: Duration,
     /// A PEM file with certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Accept any certificate. Off by default; causes a warning.
+    /// Accept any certificate, with a warning. Off by default.
     pub accept_invalid_certs: bool,
     /// Never send a request.
     pub offline: bool,
     /// Rows per page of a full listing, 1 to 1,000. 1,000 by default.
     pub page_size: u32,
-    /// Bytes that recorded matches may take on disk: 50 MiB by default, room for some 300,000 of usual length. Beyond it
-    /// those recorded longest ago are removed.
+    /// Limit for the size of recorded matches on disk: 50 MiB by default, enough for about 300,000. Beyond the limit,
+    /// plexindex removes the oldest matches.
     pub matches_limit: u64,
-    /// Limit for the size of the folder in bytes. Beyond it the libraries refreshed longest ago are evicted, and
-    /// fetched again when they are used. None by default.
+    /// Limit for the size of the folder in bytes. Beyond the limit, plexindex evicts the libraries that were refreshed
+    /// longest ago, and fetches them again when they are used. None by default.
     pub size_limit: Option<u64>,
     /// Read files into memory instead of mapping them, for file systems where mapping is unreliable.
     pub no_mmap: bool,
     /// Rules between the host's paths and the server's, in order. None by default.
     pub mappings: Vec<Mapping>,
-    /// Calls that take longer are logged with their parts; `None` for no such log lines. 1 s by default.
+    /// Log calls that take longer, with the time of each part. `None`: log no such calls. 1 s by default.
     pub slow: Option<Duration>,
     /// Show media paths as short hashes in log lines and errors. Off by default.
     pub obfuscate_paths: bool,
-    /// The address of a database in `PostgreSQL` that several hosts of one server share, such as
-    /// `postgresql://user@host/database?sslmode=verify-full`; the password is taken from `PGPASSWORD` or a passfile. One host
-    /// fetches for all, and what one confirms or invalidates the others know; each answers from its own folder. None by
-    /// default. Needs the crate `plexindex-sharing`, and cannot be given with `database`. Without `server_url` nothing is
-    /// exchanged: the database can be looked at, prepared and emptied.
+    /// The URL of a `PostgreSQL` database that several hosts of one server share, such as
+    /// `postgresql://user@host/database?sslmode=verify-full`. The password comes from `PGPASSWORD` or a passfile. One host
+    /// fetches for all, and all hosts learn of confirmed matches and invalidations; each answers from its own folder. None
+    /// by default. Needs the crate `plexindex-sharing`, and cannot be combined with `database`. Without `server_url` the
+    /// hosts exchange nothing, but you can inspect, prepare and empty the database.
     pub shared: Option<String>,
-    /// How long the host waits for the shared log to come back before it asks the server itself for listings. 60 s by
+    /// How long the host waits for an unavailable shared log before it fetches listings from the server itself. 60 s by
     /// default; zero: at once.
     pub shared_retry: Duration,
-    /// Force each confirmed match and invalidation for other hosts to the disk before the call returns, so that a power cut
-    /// takes none that was acknowledged. Such a call waits for the disk. Off by default; no effect without `shared`.
+    /// Force confirmed matches and invalidations for other hosts to the disk before the call returns, so that they survive
+    /// a power cut. Such a call waits for the disk. Off by default; no effect without `shared`.
     pub shared_durable: bool,
 }
 
@@ -223,7 +222,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults, with the store in this folder.
+    /// Returns the defaults, with the store in this folder.
     #[must_use]
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -232,28 +231,28 @@ impl Options {
         }
     }
 
-    /// Validates the options: an error names the option and the remedy; a risky value causes a warning.
+    /// Validates the options. Logs a warning for a risky value.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`].
     #[doc(hidden)]
     pub fn check(&self) -> Result<()> {
-        for (what, text) in [
+        for (option, text) in [
             ("server_url", &self.server_url),
             ("user", &self.user),
             ("shared", &self.shared),
         ] {
-            check_length(what, text.as_ref().map_or(0, String::len), LONGEST_TEXT)?;
+            check_length(option, text.as_ref().map_or(0, String::len), LONGEST_TEXT)?;
         }
         if self.user.as_ref().is_some_and(String::is_empty) {
-            return refuse("user is empty: give the user whose view this is, or omit it");
+            return refuse("user is empty: give the name of the token's user, or omit the option");
         }
-        for (what, time) in [
+        for (option, time) in [
             ("connect_timeout", self.connect_timeout),
             ("read_timeout", self.read_timeout),
         ] {
             if time.is_zero() {
-                return refuse(format!("{what} is 0: it must be greater than zero"));
+                return refuse(format!("{option} is 0: it must be greater than zero"));
             }
         }
         if self.cache_dir.as_os_str().is_empty() {
@@ -261,22 +260,21 @@ impl Options {
         }
         if self.cache_dir.as_os_str().as_encoded_bytes().contains(&0) {
             return refuse(format!(
-                "cache_dir {:?} contains a NUL byte, which no folder name has",
+                "cache_dir {:?} contains a NUL byte: folder names have none",
                 self.cache_dir.to_string_lossy()
             ));
         }
-        if self.database.as_ref().is_some_and(|named| named.as_os_str().is_empty()) {
-            return refuse("database is empty: give Plex's database or the folder 'Plex Media Server', or omit it");
+        if self.database.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return refuse(
+                "database is empty: give Plex's database or the folder 'Plex Media Server', or omit the option",
+            );
         }
         self.check_shared()?;
         if self.page_size == 0 || self.page_size > 1000 {
-            return refuse(format!(
-                "page_size is {}: Plex serves 1 to 1000 rows a page",
-                self.page_size
-            ));
+            return refuse(format!("page_size is {}: give 1 to 1000 rows", self.page_size));
         }
         if self.size_limit == Some(0) {
-            return refuse("size_limit is 0: give the size in bytes, or omit it");
+            return refuse("size_limit is 0: give the size in bytes, or omit the option");
         }
         if let Ttl::For(ttl) = self.library_ttl
             && ttl < Duration::from_secs(300)
@@ -288,45 +286,44 @@ impl Options {
         }
         if self.accept_invalid_certs {
             log::warn!(
-                "accept_invalid_certs is on: every machine between this host and the server can read the token; use \
-                 ca_file instead"
+                "accept_invalid_certs is on: any machine between this host and the server can read the token; use ca_file \
+                 instead"
             );
         }
         Ok(())
     }
 
-    /// Checks the option `shared` beside the others; who opens the log checks the address.
+    /// Checks that the option `shared` is compatible with the others. Opening the log validates the URL.
     #[doc(hidden)]
     pub fn check_shared(&self) -> Result<()> {
         let Some(address) = &self.shared else {
             return Ok(());
         };
         if address.is_empty() {
-            return refuse("shared is empty: give an address such as postgresql://user@host/database, or leave it out");
+            return refuse("shared is empty: give a URL such as postgresql://user@host/database, or omit the option");
         }
         if self.database.is_some() {
             return refuse(
-                "shared and database are both given: a host that reads Plex's own database fetches no listings; leave \
-                 one of them out",
+                "shared and database are both given: a host that reads Plex's database fetches no listings; omit one of them",
             );
         }
         Ok(())
     }
 }
 
-/// An address for people: what may be a password is left out. A valid address has none.
+/// Replaces text that may be a password by `…`, for messages. A valid URL has no password.
 #[must_use]
-pub fn without_password(address: &str) -> String {
-    let start = address.find("://").map_or(0, |at| at + 3);
-    let (scheme, rest) = address.split_at(start);
-    // A password may have any sign, so all between the first colon and the last `@` may be one.
+pub fn without_password(url: &str) -> String {
+    let scheme_length = url.find("://").map_or(0, |offset| offset + "://".len());
+    let (scheme, rest) = url.split_at(scheme_length);
+    // A password may have any character, so it may reach from the first colon to the last `@`.
     let colon = rest.find(':');
     let rest = match (colon, rest.rfind('@')) {
-        (Some(colon), Some(at)) if colon < at => format!("{}:…{}", &rest[..colon], &rest[at..]),
+        (Some(colon), Some(at_sign)) if colon < at_sign => format!("{}:…{}", &rest[..colon], &rest[at_sign..]),
         _ => rest.to_owned(),
     };
     let parameter = rest.to_ascii_lowercase().find("password=");
-    match parameter.map(|at| at + "password=".len()) {
+    match parameter.map(|offset| offset + "password=".len()) {
         Some(value) => {
             let end = rest[value..].find(['&', ' ']).map_or(rest.len(), |end| value + end);
             format!("{scheme}{}…{}", &rest[..value], &rest[end..])
@@ -335,7 +332,7 @@ pub fn without_password(address: &str) -> String {
     }
 }
 
-/// Shows the options, each named once. They are taken apart, so that a new one that is missing here does not compile.
+/// Shows the options from one list of names. The pattern is exhaustive, so that the compiler reports a new option.
 macro_rules! show {
     ($options:ident, $f:ident: $($option:ident)*; $hidden:ident => $shown:expr) => {{
         let Self { $($option,)* $hidden } = $options;
@@ -347,7 +344,7 @@ macro_rules! show {
 }
 
 impl fmt::Debug for Options {
-    /// Without a password, which an address that is refused may have.
+    /// Shows all options, but hides a password in `shared`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show! { self, f:
             cache_dir server_url database token renewal user library_ttl max_age deadline connect_timeout read_timeout

@@ -12,7 +12,7 @@ use crate::model::MatchKind;
 #[derive(Debug, Default)]
 pub struct Counters {
     answers: [AtomicU64; MatchKind::COUNT],
-    /// Answers of calls served from memory: each counts as an answer and as a call.
+    /// Answers from memory. Each counts as an answer and as a call.
     at_once: [AtomicU64; MatchKind::COUNT],
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
@@ -23,11 +23,11 @@ pub struct Counters {
     hints: AtomicU64,
     failures: AtomicU64,
     /// Microseconds by activity.
-    spent_us: [AtomicU64; Spent::Away as usize + 1],
+    spent_us: [AtomicU64; Spent::COUNT],
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
-    /// Entries of other hosts that were taken.
+    /// Entries read from other hosts.
     taken: AtomicU64,
     /// Number of running calls.
     running: AtomicU64,
@@ -38,24 +38,30 @@ pub struct Counters {
 pub enum Spent {
     /// Waiting for the server.
     Network,
-    /// Reading its replies: decompressing and parsing.
+    /// Decompressing and parsing replies.
     Parse,
-    /// Waiting for another fetch to end, and before a request is tried again.
+    /// Waiting for another fetch to end, and before retries.
     Wait,
     /// Reading and writing the store.
     Store,
     /// Building and opening segments.
     ListingSegment,
-    /// Matching, and giving the answers.
+    /// Matching, and passing answers to the host.
     Match,
     /// Exchanging entries with other hosts.
     Exchange,
-    /// Time of a call's own thread that is not matching. It is subtracted from the call's time.
+    /// Time that a call's thread does not spend on matching. Matching is the rest of the call's time.
     Away,
 }
 
-fn add(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
+impl Spent {
+    /// Number of activities.
+    const COUNT: usize = Self::Away as usize + 1;
+}
+
+/// Adds to a counter.
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
 }
 
 /// Converts to whole microseconds.
@@ -81,7 +87,7 @@ impl Counters {
         }
     }
 
-    /// Counts answers of fast lookups by how they were found.
+    /// Counts fast lookups that found an item by this kind of match.
     pub fn count_lookups(&self, match_kind: MatchKind, answers: u64) {
         add(&self.answers[match_kind as usize], answers);
     }
@@ -112,50 +118,50 @@ impl Counters {
     }
 
     /// Adds time to an activity.
-    pub fn add_time(&self, on: Spent, took: Duration) {
-        add(&self.spent_us[on as usize], micros(took));
+    pub fn add_time(&self, activity: Spent, took: Duration) {
+        add(&self.spent_us[activity as usize], micros(took));
     }
 
-    fn spent_on(&self, on: Spent) -> Duration {
-        Duration::from_micros(self.spent_us[on as usize].load(Ordering::Relaxed))
+    /// Returns the time spent on an activity.
+    fn time_of(&self, activity: Spent) -> Duration {
+        Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))
     }
 
-    /// Starts a call; returns the state needed at its end.
+    /// Begins a call. Pass the result to [`Counters::call_ends`].
     pub fn call_begins(&self) -> CallBegun {
         CallBegun {
-            alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
-            at: Instant::now(),
+            is_alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
+            started_at: Instant::now(),
             calls: self.calls.load(Ordering::Relaxed),
-            away: self.spent_on(Spent::Away),
+            away: self.time_of(Spent::Away),
         }
     }
 
-    /// Ends a call; returns its duration, and whether no other call of the handle ran meanwhile.
+    /// Ends a call. Returns its duration, and whether no other call of the handle ran at the same time.
     pub fn call_ends(&self, begun: &CallBegun) -> (Duration, bool) {
-        let took = begun.at.elapsed();
+        let took = begun.started_at.elapsed();
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
-        // Time of the call's own thread without waiting. It may be too small: requests of other threads may be
-        // subtracted too.
-        let away = self.spent_on(Spent::Away).saturating_sub(begun.away);
+        // The result may be too small, since this also subtracts the time of other threads' requests.
+        let away = self.time_of(Spent::Away).saturating_sub(begun.away);
         self.add_time(Spent::Match, took.saturating_sub(away));
-        (took, begun.alone && running == 1 && calls == begun.calls)
+        (took, begun.is_alone && running == 1 && calls == begun.calls)
     }
 
-    /// Counts a call that had its answer in memory, but whose host refused it.
+    /// Counts a call with an answer from memory that the host rejected, such as for a small buffer.
     pub fn count_call_at_once(&self) {
         add(&self.calls, 1);
     }
 
-    /// Counts entries of other hosts that were taken.
+    /// Counts entries read from other hosts.
     pub fn count_taken(&self, entries: u64) {
         add(&self.taken, entries);
     }
 
-    /// Entries of other hosts that were taken, and the time of the exchange with them.
+    /// Returns the number of entries read from other hosts, and the time spent on the exchange.
     pub fn exchanged(&self) -> (u64, Duration) {
-        (self.taken.load(Ordering::Relaxed), self.spent_on(Spent::Exchange))
+        (self.taken.load(Ordering::Relaxed), self.time_of(Spent::Exchange))
     }
 
     /// Counts a slow call.
@@ -163,21 +169,20 @@ impl Counters {
         add(&self.slow_calls, 1);
     }
 
-    /// Returns the totals that the store keeps over its life.
+    /// Returns the numbers of requests and answers, which the store adds up over its life.
     pub fn totals(&self) -> (u64, u64) {
-        let sum = |counters: &[AtomicU64]| counters.iter().map(|one| one.load(Ordering::Relaxed)).sum();
+        let sum = |counters: &[AtomicU64]| counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum();
         (sum(&self.requests), sum(&self.answers) + sum(&self.at_once))
     }
 
-    /// Resets the number of running calls in the child of a fork, because the calls of other threads continue in the
-    /// parent only. Returns [`Counters::totals`].
+    /// Resets the number of running calls in the child of a fork, where the calls of other threads do not continue.
+    /// Returns [`Counters::totals`].
     pub fn begin_child(&self) -> (u64, u64) {
         self.running.store(0, Ordering::Relaxed);
         self.totals()
     }
 
-    /// Returns a copy of the counters; fields that only the store knows stay 0. An answer from memory counts as an
-    /// answer and as a call.
+    /// Returns a copy of the counters. Fields that come from the store stay 0.
     #[must_use]
     pub fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -188,12 +193,12 @@ impl Counters {
             requests: std::array::from_fn(|kind| get(&self.requests[kind])),
             bytes_received: get(&self.bytes_received),
             listings: get(&self.listings),
-            network: self.spent_on(Spent::Network),
-            parsing: self.spent_on(Spent::Parse),
-            waiting: self.spent_on(Spent::Wait),
-            storing: self.spent_on(Spent::Store),
-            indexing: self.spent_on(Spent::ListingSegment),
-            matching: self.spent_on(Spent::Match),
+            network: self.time_of(Spent::Network),
+            parsing: self.time_of(Spent::Parse),
+            waiting: self.time_of(Spent::Wait),
+            storing: self.time_of(Spent::Store),
+            indexing: self.time_of(Spent::ListingSegment),
+            matching: self.time_of(Spent::Match),
             events: get(&self.events),
             hints: get(&self.hints),
             failures: get(&self.failures),
@@ -228,31 +233,32 @@ impl Meter for Counters {
 /// The start of a call, and the counters at that time.
 #[derive(Debug)]
 pub struct CallBegun {
-    at: Instant,
-    alone: bool,
+    started_at: Instant,
+    /// Whether no other call of the handle was running.
+    is_alone: bool,
     calls: u64,
     away: Duration,
 }
 
 /// Counts and times since the index was opened, and counts of the stored content.
 ///
-/// Its JSON has the fields by their names, but `network_us`, `parse_us`, `wait_us`, `store_us`, `segment_us`, `match_us` and
-/// `calls_us` for the times, in microseconds, and 0 for no `size_limit`. `answers` is an object by match kind
-/// ([`MatchKind::name`]; `none` counts those without an item), `requests` one by [`RequestKind::name`].
+/// The JSON has the fields under these names, except for the times, which are in microseconds: `network_us`, `parse_us`,
+/// `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit. `answers` is an
+/// object by [`MatchKind::name`] (`none`: answers without an item), and `requests` one by [`RequestKind::name`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Answers by match kind; the first counts those without an item.
+    /// Answers by match kind. The first number counts answers without an item.
     #[doc(hidden)]
     #[serde(serialize_with = "by_match_kind")]
     pub answers: [u64; MatchKind::COUNT],
-    /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
+    /// Requests sent, including retries, in the order of [`RequestKind::ALL`].
     #[doc(hidden)]
     #[serde(serialize_with = "by_kind")]
     pub requests: [u64; RequestKind::COUNT],
     /// Fast lookups that found nothing.
     pub lookup_misses: u64,
-    /// Answers given although their listing had expired.
+    /// Answers from a listing that had expired.
     pub stale_answers: u64,
     /// Bytes of the server's replies as transferred.
     pub bytes_received: u64,
@@ -261,7 +267,7 @@ pub struct Stats {
     /// Time waited for the server.
     #[serde(rename = "network_us", serialize_with = "as_micros")]
     pub network: Duration,
-    /// Time for reading its replies: decompressing and parsing.
+    /// Time for decompressing and parsing replies.
     #[serde(rename = "parse_us", serialize_with = "as_micros")]
     pub parsing: Duration,
     /// Time waited for other fetches to end, and before retries.
@@ -283,9 +289,9 @@ pub struct Stats {
     pub calling: Duration,
     /// Number of slow calls: see [`Options::slow`](crate::Options::slow).
     pub slow_calls: u64,
-    /// Requests over the store's life, as last written.
+    /// Requests of all processes over the store's life, without the last minutes.
     pub store_requests: u64,
-    /// Answers over the store's life, as last written.
+    /// Answers of all processes over the store's life, without the last minutes.
     pub store_answers: u64,
     /// Items listed now.
     pub items: u64,
@@ -295,12 +301,12 @@ pub struct Stats {
     pub libraries: u64,
     /// Bytes on disk, including segments.
     pub disk_bytes: u64,
-    /// Limit for the size of the folder in bytes, if there is one.
+    /// Limit for the size of the folder in bytes.
     #[serde(serialize_with = "or_zero")]
     pub size_limit: Option<u64>,
-    /// Bytes by which content that cannot be evicted exceeds the limit.
+    /// Bytes beyond the limit that cannot be evicted.
     pub over_limit: u64,
-    /// Number of libraries evicted for that limit, over the store's life.
+    /// Number of libraries evicted because of the limit, over the store's life.
     pub evictions: u64,
     /// A number that every write to the store raises.
     pub sequence: u64,
@@ -308,53 +314,57 @@ pub struct Stats {
     pub events: u64,
     /// Writes of hints from events.
     pub hints: u64,
-    /// Number of failures to reach the server or to store its reply; old answers were used.
+    /// Number of failures to reach the server or to store its reply.
     pub failures: u64,
-    /// The reason of the last failure, until new answers are available.
+    /// The reason of the last failure, until a request succeeds.
     pub last_failure: Option<String>,
 }
 
 impl Stats {
-    /// Answers with this match kind; `None`: those without an item.
+    /// Returns the number of answers with this match kind; for `None`, of answers without an item.
     #[must_use]
     pub fn answers(&self, match_kind: Option<MatchKind>) -> u64 {
         self.answers[match_kind.unwrap_or(MatchKind::None) as usize]
     }
 
-    /// Requests of a kind that were sent, retries included.
+    /// Returns the number of requests of this kind, including retries.
     #[must_use]
     pub fn requests(&self, kind: RequestKind) -> u64 {
         self.requests[kind as usize]
     }
 
-    /// All requests that were sent, retries included.
+    /// Returns the number of all requests, including retries.
     #[must_use]
     pub fn all_requests(&self) -> u64 {
         self.requests.iter().sum()
     }
 }
 
-/// The counts by name.
+/// Shows the JSON.
 impl std::fmt::Debug for Stats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&serde_json::to_string(self).unwrap_or_default())
     }
 }
 
+/// Serializes a duration in microseconds.
 fn as_micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(micros(*time))
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option)] // serde's shape
+/// Serializes `None` as 0.
+#[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option)] // serde requires this signature
 fn or_zero<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(number.unwrap_or(0))
 }
 
+/// Serializes counts as an object by match kind.
 fn by_match_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
     let kinds = [&[MatchKind::None], MatchKind::ALL].concat();
     out.collect_map(kinds.into_iter().zip(counts))
 }
 
+/// Serializes counts as an object by kind of request.
 fn by_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
     out.collect_map(RequestKind::ALL.iter().zip(counts))
 }

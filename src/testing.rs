@@ -1,5 +1,4 @@
-//! Internals that the tests, fuzz targets and benchmarks use, with the feature `testing`. Not part of the API, and
-//! without own code.
+//! Re-exports internals for tests, fuzz targets and benchmarks, with the feature `testing`. Not part of the API.
 
 pub use crate::platform::testing as failpoint;
 pub use crate::platform::testing::freeze_coarse_clock;

@@ -152,7 +152,7 @@ fn a_proposal_does_what_it_says(host: &[u8], server: &[u8]) {
     samples.add(host, [server, server]);
     let proposals = samples.proposals();
     let Some(best) = proposals.first() else { return };
-    assert_eq!((best.matched, best.of, samples.count()), (1, 1, 1));
+    assert_eq!((best.matched, best.examined, samples.count()), (1, 1, 1));
     assert_eq!(proposals.len(), 1);
     let rules =
         Mappings::new(&[prefix(MappingKind::HostToServer, &best.from, &best.to)]).expect("a rule that compiles");

@@ -7,7 +7,7 @@ use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result};
 use crate::source::{FieldChange, Lock};
 
-/// The error of an edit, with its progress. `?` converts it to a plain [`Error`].
+/// The error of an edit, with the result for each item. `?` converts it to a plain [`Error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditError {
@@ -37,8 +37,8 @@ impl From<EditError> for Error {
 
 impl Query<'_> {
     /// Sets the same values for items of the library on the server, with one request for each hundred items of a type.
-    /// Items are named by key or rating key. For items that the index does not know, a first request asks for their
-    /// types; if one does not exist, nothing is edited. The first failed request ends the call.
+    /// Give keys or rating keys. If the index does not list some items, a first request asks the server for their types;
+    /// if one does not exist, plexindex edits nothing. The first failed request ends the call.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;

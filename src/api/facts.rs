@@ -9,17 +9,17 @@ use super::paths::path_of;
 use crate::matching::{byte_string, propose};
 use crate::options::Mapping;
 
-/// The server that answered, and what it showed.
+/// The server that answered a connection test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerInfo {
-    /// Its machine identifier, the same for every URL.
+    /// The server's machine identifier, the same for every URL.
     pub machine_identifier: String,
-    /// Its version, for display.
+    /// The server's version, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Time that it took for one small request.
+    /// Duration of one small request.
     #[serde(rename = "answered_us", serialize_with = "micros")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub answered_in: Duration,
@@ -27,6 +27,7 @@ pub struct ServerInfo {
     pub libraries: usize,
 }
 
+/// Serializes a duration in microseconds.
 fn micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
@@ -48,24 +49,24 @@ pub struct Proposal {
     pub matched: usize,
     /// Number of paths that were examined.
     pub of: usize,
-    /// How many of the paths given to [`Index::try_proposals`](crate::Index::try_proposals) it has listed, of those that the
-    /// proposals before it leave.
+    /// Number of paths of [`Index::try_proposals`](crate::Index::try_proposals) that this mapping finds and the proposals
+    /// before it do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<usize>,
 }
 
 impl Proposal {
-    pub(super) fn of(found: propose::PrefixPair, gain: Option<usize>) -> Self {
+    pub(super) fn of(pair: propose::PrefixPair, gain: Option<usize>) -> Self {
         Self {
-            from: path_of(found.from),
-            to: path_of(found.to),
-            matched: found.matched,
-            of: found.of,
+            from: path_of(pair.from),
+            to: path_of(pair.to),
+            matched: pair.matched,
+            of: pair.examined,
             gain,
         }
     }
 
-    /// The mapping itself, for [`Options::mappings`](crate::Options::mappings).
+    /// Converts to a mapping for [`Options::mappings`](crate::Options::mappings).
     #[must_use]
     pub fn mapping(&self) -> Mapping {
         Mapping::host_to_server(&self.from, &self.to)

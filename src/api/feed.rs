@@ -1,4 +1,4 @@
-//! The feed: changes since a cursor.
+//! Iterates over the feed: the changes since a cursor.
 
 use std::fmt;
 use std::vec;
@@ -8,12 +8,12 @@ use super::query::Query;
 use crate::error::{Result, refuse};
 use crate::query::Change;
 
-/// Most items of a page.
-const PAGE: usize = 500;
+/// Maximum number of items of a page.
+const PAGE_ITEMS: usize = 500;
 
 /// The changes since a cursor, oldest first: [`Index::changes`](crate::Index::changes).
 ///
-/// They are read some hundred at a time during the iteration, which ends after an error.
+/// The iteration reads some hundred changes at a time, and ends after an error.
 #[derive(Clone)]
 #[must_use = "the changes are there to be read"]
 pub struct Changes {
@@ -21,14 +21,14 @@ pub struct Changes {
     library: Option<Library>,
     cursor: Option<String>,
     page: vec::IntoIter<Change>,
-    /// The cursor after the current page; `None` once that page was read to its end.
-    next: Option<String>,
-    more: bool,
+    /// The cursor after the current page; `None` once the iteration has passed that page.
+    next_cursor: Option<String>,
+    has_more: bool,
 }
 
 impl Changes {
     pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
-        // The C ABI and `read` know no cursor by an empty one.
+        // Inside, an empty cursor means: no cursor.
         if cursor == Some("") {
             return refuse("the cursor is empty: give a cursor of this index, or none for the current position");
         }
@@ -37,39 +37,39 @@ impl Changes {
             library: library.cloned(),
             cursor: cursor.map(str::to_owned),
             page: Vec::new().into_iter(),
-            next: None,
-            more: true,
+            next_cursor: None,
+            has_more: true,
         };
-        // Reads a page now, so that the current position is that of this call and an invalid cursor is reported at
-        // once.
-        changes.read(full)?;
+        // Read a page now, so that the position is the current one, and an invalid cursor fails at once.
+        changes.read_page(full)?;
         Ok(changes)
     }
 
-    /// The cursor to continue from: after the last page that was read to its end. `None` within the first page of a
-    /// full listing, which has to start again.
+    /// The cursor after the last page that the iteration has passed. `None` within the first page of a full listing: a
+    /// reader that stops there has to start again.
     ///
-    /// Store the cursor after you have processed the changes. A reader that continues from it misses nothing, and sees
-    /// the changes after it again.
+    /// Store the cursor after you have processed the changes. A reader that continues from the cursor misses nothing, and
+    /// may see some changes again.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    fn read(&mut self, full: bool) -> Result<()> {
+    /// Reads the page after the cursor.
+    fn read_page(&mut self, full: bool) -> Result<()> {
         let cursor = self.cursor.as_deref().unwrap_or_default();
-        let page = Query::new(&self.index, self.library.as_ref()).changes_page(cursor, full, PAGE)?;
-        (self.page, self.next, self.more) = (page.changes.into_iter(), Some(page.cursor), page.more);
+        let page = Query::new(&self.index, self.library.as_ref()).changes_page(cursor, full, PAGE_ITEMS)?;
+        (self.page, self.next_cursor, self.has_more) = (page.changes.into_iter(), Some(page.cursor), page.more);
         if self.page.len() == 0 {
-            self.turn();
+            self.finish_page();
         }
         Ok(())
     }
 
-    /// Moves the cursor past a page that was read to its end.
-    fn turn(&mut self) {
-        if let Some(next) = self.next.take() {
-            self.cursor = Some(next);
+    /// Moves the cursor behind the current page.
+    fn finish_page(&mut self) {
+        if let Some(cursor) = self.next_cursor.take() {
+            self.cursor = Some(cursor);
         }
     }
 }
@@ -82,12 +82,12 @@ impl Iterator for Changes {
             if let Some(change) = self.page.next() {
                 return Some(Ok(change));
             }
-            self.turn();
-            if !self.more {
+            self.finish_page();
+            if !self.has_more {
                 return None;
             }
-            if let Err(error) = self.read(false) {
-                self.more = false;
+            if let Err(error) = self.read_page(false) {
+                self.has_more = false;
                 return Some(Err(error));
             }
         }

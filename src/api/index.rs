@@ -1,4 +1,4 @@
-//! An open index.
+//! The methods of an open index.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -19,14 +19,14 @@ use crate::stats::Stats;
 use crate::sync::{Peers, Selector};
 
 impl Index {
-    /// The folder that it was opened in.
+    /// The folder of the index.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.inner().store.folder().path()
     }
 
-    /// Returns a library by title, section id or uuid, or by [`Selector`]. Sends no request: a library that does not
-    /// exist is reported by the first call that needs it.
+    /// Returns a library by title, section id or uuid, or by [`Selector`]. Sends no request: if the library does not
+    /// exist, the first call that needs it fails.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) if two known libraries have this title;
@@ -35,7 +35,7 @@ impl Index {
         Library::new(self, name.into())
     }
 
-    /// Begins a query of all libraries, which can have a deadline, be offline, or report progress.
+    /// Begins a query of all libraries. A query can have a deadline, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(self, None)
     }
@@ -56,8 +56,7 @@ impl Index {
         self.query().match_folder(path)
     }
 
-    /// Answers for many paths from all libraries, in order. An invalid path gets an error in its place; the others are
-    /// answered.
+    /// Answers for many paths from all libraries, in order. An invalid path gets an error; the other paths get answers.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -70,7 +69,7 @@ impl Index {
     /// for (path, answer) in paths.iter().zip(index.match_paths(paths)?) {
     ///     match answer {
     ///         Ok(found) => println!("{path}: {}", found.status),
-    ///         Err(refused) => println!("{path}: {refused}"), // the path is empty
+    ///         Err(error) => println!("{path}: {error}"), // the path is empty
     ///     }
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -82,7 +81,7 @@ impl Index {
         self.query().match_paths(paths)
     }
 
-    /// The items of all libraries with a GUID, as [`Query::match_guid`].
+    /// Finds the items of all libraries with a GUID: [`Query::match_guid`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -90,7 +89,7 @@ impl Index {
         self.query().match_guid(guid)
     }
 
-    /// The items of all libraries with a title, as [`Query::search_title`].
+    /// Finds the items of all libraries with a title: [`Query::search_title`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -98,7 +97,7 @@ impl Index {
         self.query().search_title(title)
     }
 
-    /// The known libraries. Asks the server if none is known; an offline index returns an empty list then.
+    /// Returns the known libraries. Asks the server if none is known; an offline index then returns an empty list.
     ///
     /// # Errors
     /// As [`Query::refresh`], if none is known yet.
@@ -114,12 +113,13 @@ impl Index {
         self.query().refresh()
     }
 
-    /// Additions, removals, changes and moves since `cursor`, in all libraries, in the order in which the index learned them:
-    /// every listing, event and verification of any process counts. Without a cursor there are none yet, and
-    /// [`Changes::cursor`] is the current position: pass it to the next call.
+    /// Iterates over the additions, removals, changes and moves since `cursor`, in all libraries. The order is that in
+    /// which any process stored them. Without a cursor there are no changes, and [`Changes::cursor`] is the current
+    /// position: pass it to the next call.
     ///
-    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
-    /// It is of one store, server and user. A program that goes on from the last cursor it stored misses nothing, also after a kill.
+    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor is valid in any
+    /// process, for one store, server and user. A program that continues from the last cursor that it stored misses
+    /// nothing, even after it was killed.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -131,7 +131,7 @@ impl Index {
     /// use plexindex::ChangeKind;
     ///
     /// let _ = index.refresh()?;
-    /// let mut changes = index.listing_and_changes()?; // all there is, as added
+    /// let mut changes = index.listing_and_changes()?; // all items, as added
     /// println!("{} items", changes.by_ref().count());
     /// let cursor = changes.cursor().unwrap().to_owned();
     /// // … the server loses a film …
@@ -139,10 +139,10 @@ impl Index {
     /// for change in index.changes(Some(&cursor))? {
     ///     let change = change?;
     ///     match change.kind {
-    ///         ChangeKind::Added | ChangeKind::Changed => { /* change.item has it */ }
+    ///         ChangeKind::Added | ChangeKind::Changed => { /* see change.item */ }
     ///         ChangeKind::Moved => { /* from change.from to change.path */ }
     ///         ChangeKind::Removed => println!("{change}"), // removed: Big Buck Bunny (2008)
-    ///         // The library is to be listed again by its listing_and_changes(); LibraryNotFound: it went.
+    ///         // List the library again with its listing_and_changes(); LibraryNotFound: it was removed.
     ///         _ => {}
     ///     }
     /// }
@@ -150,15 +150,17 @@ impl Index {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 64 MiB of
-    /// changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor, and for one of a single
-    /// library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) while nothing was ever fetched; the store's.
+    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) if the index no longer has all changes since the cursor, as
+    /// after 64 MiB of changes, or the cursor belongs to another store, server or user: begin again with
+    /// [`Index::listing_and_changes`]. [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid
+    /// cursor, or the cursor of a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no library was
+    /// ever fetched; errors of the store.
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
         Changes::new(self, None, cursor, false)
     }
 
-    /// All items as [`Added`](crate::ChangeKind::Added), followed by the changes since then: the start of a new reader.
+    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over the changes since then: the start of a new
+    /// reader.
     ///
     /// # Errors
     /// As [`Index::changes`].
@@ -166,28 +168,28 @@ impl Index {
         Changes::new(self, None, None, true)
     }
 
-    /// Makes each waiting [`Query::wait_for_changes`] call its [`Query::progress`] within 50 ms, which can end the
-    /// wait. Without a waiting call it does nothing.
+    /// Makes each waiting [`Query::wait_for_changes`] run the callback of [`Query::progress`] within 50 ms, which can end
+    /// the wait. Does nothing without a waiting call.
     pub fn wake_waiting(&self) {
         self.inner().queries.wake_waiting();
     }
 
     /// Replaces the token in all handles of this index. Sends no request; running calls keep the earlier token.
     ///
-    /// With [`Options::user`](crate::Options::user) the index keeps its content. Without it, the index returns nothing
-    /// until the server has accepted the new token. Then it returns what it stored for the token's user: a JSON Web
-    /// Token names its user and the key pair, any other token is a user of its own.
-    /// [`Options::renewal`](crate::Options::renewal) supplies a new token when the server refuses this one. Within that
-    /// callback, on its thread, the token is one of the same user, and the refused call is repeated with it.
+    /// With [`Options::user`](crate::Options::user), cached answers stay available. Without it, the index returns nothing
+    /// until the server has accepted the new token, and then the content stored for that user. A JSON Web Token names its
+    /// user; any other token counts as a user of its own. [`Options::renewal`](crate::Options::renewal) supplies a new token
+    /// when the server refuses this one. On the thread of that callback, this method sets a token of the same user, and
+    /// the refused call is repeated with it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a text that no header can carry; errors of
-    /// the store.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a token that is not valid in an HTTP header;
+    /// errors of the store.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         self.inner().set_token(token)
     }
 
-    /// Makes a full listing of every library due, and removes all recorded matches.
+    /// Invalidates all libraries: the next query fetches full listings. Removes all recorded matches.
     ///
     /// # Errors
     /// Errors of the store.
@@ -203,9 +205,9 @@ impl Index {
         self.inner().clear()
     }
 
-    /// Receives the server's events on a thread, until the last [`Watch`] is dropped. After an event, the next query
-    /// about what changed asks the server. The log says whether the server can be reached; a lost connection is retried
-    /// for ever. The child of a fork does not watch until it calls this itself.
+    /// Receives the server's events on a thread, until the last [`Watch`] is dropped. After an event, the next query of the
+    /// changed library asks the server. The log says whether the server can be reached. The thread reconnects as often as
+    /// necessary. The child of a fork does not watch until it calls this method itself.
     ///
     /// # Errors
     /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server;
@@ -224,23 +226,22 @@ impl Index {
         Ok(())
     }
 
-    /// The other hosts.
+    /// The exchange with other hosts.
     #[doc(hidden)]
     #[must_use]
     pub fn peers(&self) -> &dyn Peers {
         &*self.inner().sync.peers
     }
 
-    /// Ends watching within a second, and returns after its threads have ended. Does nothing without a watch.
+    /// Ends watching within a second, and returns after the threads have ended. Does nothing without a watch.
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
         self.inner().sync.peers.listen(false);
     }
 
-    /// Stores the hints of a webhook (its JSON, or the whole form) or a notification that the host received: the next
-    /// query about what changed asks the server. The body has at most 16 MiB. Returns what was done with it. Sends no
-    /// request.
+    /// Stores what a webhook or notification reports, so that the next query of the changed library asks the server. Pass
+    /// the JSON of the webhook or the whole form, at most 16 MiB. Returns what the body reported. Sends no request.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -261,13 +262,13 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) while the server has not accepted a new token:
-    /// nothing is stored, so call this again afterwards. Errors of the store.
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if the server has not accepted a new token yet: nothing is
+    /// stored, so call this again afterwards. Errors of the store.
     pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<Notified> {
         self.inner().events.notify(body.as_ref())
     }
 
-    /// The host's own table of this name. Names and values are bytes.
+    /// Returns the host's table of this name. Names and values are bytes.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB.
@@ -275,7 +276,7 @@ impl Index {
         Table::new(self, name.as_ref(), false)
     }
 
-    /// [`Index::table`], with names of entries compared without regard to ASCII case.
+    /// [`Index::table`] whose entry names ignore ASCII case.
     ///
     /// # Errors
     /// As [`Index::table`].
@@ -292,7 +293,7 @@ impl Index {
     ///
     /// let (ratings, seen) = (index.table("ratings")?, index.table("seen")?);
     /// let changes = [TableChange::put(&ratings, "1002", "8.5"), TableChange::remove(&seen, "1002")];
-    /// index.write_tables(&changes, Terms::default())?; // both or none
+    /// index.write_tables(&changes, Terms::default())?; // both changes or none
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -310,7 +311,7 @@ impl Index {
         &self.inner().tables
     }
 
-    /// Mappings that suffix and file name matches suggest, best supported first.
+    /// Returns mappings that suffix and file name matches suggest, best supported first.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -329,26 +330,27 @@ impl Index {
     #[must_use]
     pub fn proposals(&self) -> Vec<Proposal> {
         let inner = self.inner();
-        let found = inner.queries.samples().proposals(inner.reading.identity());
-        found.into_iter().map(|found| Proposal::of(found, None)).collect()
+        let pairs = inner.queries.samples().proposals(inner.reading.identity());
+        pairs.into_iter().map(|pair| Proposal::of(pair, None)).collect()
     }
 
-    /// Mappings that would have these paths listed, each tried on those that the ones before it leave; what it has listed is its
-    /// [`gain`](Proposal::gain). At most five, and none for a few paths of many. Sends no request.
+    /// Returns at most five mappings that would find these paths. [`gain`](Proposal::gain) is the number of paths that a
+    /// mapping finds and the mappings before it do not. Omits mappings that find only a few of many paths. Sends no
+    /// request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a path that none can be; the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path; errors of the store.
     pub fn try_proposals<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Proposal>> {
         let paths: Vec<P> = paths.into_iter().collect();
         let paths: Vec<&[u8]> = paths.iter().map(bytes_of).collect();
-        let found = self.inner().queries.try_mappings(&paths)?;
-        Ok(found
+        let pairs = self.inner().queries.try_mappings(&paths)?;
+        Ok(pairs
             .into_iter()
-            .map(|(found, gain)| Proposal::of(found, Some(gain)))
+            .map(|(pair, gain)| Proposal::of(pair, Some(gain)))
             .collect())
     }
 
-    /// Describes the store's folder, to explain slow or failing calls. Tries a lock.
+    /// Describes the folder of the store, to explain slow or failing calls. Tests whether file locks work.
     ///
     /// # Errors
     /// Errors of the store.
@@ -356,7 +358,7 @@ impl Index {
         StoreInfo::of(&self.inner().store)
     }
 
-    /// Counters of the index.
+    /// Returns the counters of the index.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -372,17 +374,17 @@ impl Index {
         self.inner().stats()
     }
 
-    /// The public key of a rating key.
+    /// Returns the key of an item by its rating key.
     #[doc(hidden)]
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
         self.inner().reading.kind().key(rating_key)
     }
 
-    /// Maps a path of the server to this machine.
+    /// Maps a path of the server to a path on this machine.
     #[doc(hidden)] // for the C functions
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
-        self.inner().queries.check_path(path)?;
+        self.inner().queries.display.check_path(path)?;
         Ok(self.inner().reading.mappings().host_path(path))
     }
 }
@@ -393,8 +395,8 @@ impl std::fmt::Debug for Index {
     }
 }
 
-/// A running watch: the index receives the server's events while one exists. Several calls of [`Index::watch`] share one
-/// connection. Dropping the last `Watch` waits until no thread receives events any more, at most a second.
+/// A running watch. The index receives the server's events while a `Watch` exists. Several calls of [`Index::watch`] share
+/// one connection. Dropping the last `Watch` waits until its threads have ended, at most a second.
 ///
 /// ```no_run
 /// # let folder = tempfile::tempdir()?;
@@ -404,7 +406,7 @@ impl std::fmt::Debug for Index {
 /// #     ..plexindex::Options::new(folder.path())
 /// # })?;
 /// let watch = index.watch()?;
-/// // … queries: after an event, the next one about what changed asks the server …
+/// // … queries: after an event, the next query of the changed library asks the server …
 /// drop(watch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -1,4 +1,4 @@
-//! The components of one open index: created from the bottom up, held through forks, closed.
+//! The components of one open index. Creates them from the bottom up, takes their locks for a fork, and closes them.
 
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
@@ -22,13 +22,14 @@ use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
 use crate::sync::{AllowedView, Call, NoPeers, PeerComponents, Peers, Reading, Selector, Syncing};
 
-/// How long a call for statistics waits until the folder is within its limit.
-const TIDIED: Duration = Duration::from_secs(2);
+/// How long a call for statistics waits for evictions until the folder is within its size limit.
+const EVICTION_WAIT: Duration = Duration::from_secs(2);
 
 /// The state that all handles of one open index share.
 pub(crate) struct Inner {
-    /// Deadline of calls that set none.
+    /// Deadline of calls without a deadline of their own.
     pub deadline: Option<Duration>,
+    /// See [`Options::slow`].
     slow: Option<Duration>,
     counters: Arc<Counters>,
     pub store: Arc<Store>,
@@ -44,7 +45,8 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    #[allow(clippy::too_many_lines)] // one component after the other
+    /// Creates the components.
+    #[allow(clippy::too_many_lines)] // one statement for each component
     pub fn new(
         options: &Options,
         store: Store,
@@ -140,18 +142,24 @@ impl Inner {
         Ok(inner)
     }
 
-    /// Starts the clock of a call. `what` is its name for hosts.
-    pub fn timed<'a>(&'a self, what: &'static str, library: Option<&'a Selector>, many: Option<usize>) -> Timed<'a> {
-        Timed::begin(&self.counters, self.slow, what, library, many)
+    /// Starts the clock of a call. `operation`: the name of the call for users. `path_count`: the size of a batch.
+    pub fn timed<'a>(
+        &'a self,
+        operation: &'static str,
+        library: Option<&'a Selector>,
+        path_count: Option<usize>,
+    ) -> Timed<'a> {
+        Timed::begin(&self.counters, self.slow, operation, library, path_count)
     }
 
-    /// Replaces the token. Within the renewal callback it is of the refused token's user, as if the callback returned it.
+    /// Replaces the token. Within the renewal callback, the new token belongs to the user of the refused token, as if the
+    /// callback returned it.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         if let Some(token) = &token {
             source::check_token(token)?;
         }
         let owner = match self.renewing.refused_session() {
-            // A token that another thread set since may be any user's.
+            // If another thread has set a token since, the owner of this one is unknown.
             Some(refused) => match self.reading.tokens.compare_current(refused) {
                 (session, true) => TokenOwner::SameAs(session),
                 (_, false) => TokenOwner::Any,
@@ -165,63 +173,65 @@ impl Inner {
         Ok(())
     }
 
-    /// Runs a call. Repeats it if the server refused the token and there is a new one.
-    pub fn asking<R>(&self, call: &Call<'_>, mut ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
+    /// Runs a call. If the server refuses the token, renews the token and repeats the call. Without a new token, the
+    /// repeated call answers from the store.
+    pub fn run_renewing<R>(&self, call: &Call<'_>, mut run: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         let tokens = &self.reading.tokens;
-        // Kept alive, so that the user of a token is known even after it was replaced.
-        let began = tokens.get(call.session);
-        let refused = match ask(call) {
+        // Keep the session alive, so that its user is known even after the token was replaced.
+        let first_session = tokens.get(call.session);
+        let refusal = match run(call) {
             Err(error) if error.status == Status::Unauthorized => error,
-            done => return done,
+            result => return result,
         };
         let is_new = tokens.current().number() != call.session;
         if !is_new && !call.renews {
-            return Err(refused);
+            return Err(refusal);
         }
-        let renewed = is_new || self.renew(call);
-        // The host's callback returns a token of the same user. A token that another thread sets may be any user's.
+        let is_renewed = is_new || self.renew(call);
+        // The host's callback returns a token of the same user. The token of another thread may belong to any user, so
+        // the repeated call may then read only the view of the first token.
         let (session, is_same_user) = tokens.compare_current(call.session);
-        let whose = match began {
+        let allowed_view = match first_session {
             _ if is_same_user => AllowedView::Any,
-            Some(began) => self
+            Some(first_session) => self
                 .reading
                 .viewpoint
-                .identity_of(&began)?
+                .identity_of(&first_session)?
                 .map_or(AllowedView::Unknown, AllowedView::Of),
             None => AllowedView::Unknown,
         };
-        if whose == AllowedView::Unknown {
-            return Err(refused);
+        if allowed_view == AllowedView::Unknown {
+            return Err(refusal);
         }
-        let again = Call {
+        let repeated_call = Call {
             session,
-            allowed_view: whose,
+            allowed_view,
             renews: false,
-            // Without a new token the answer comes from the store, and is stale where the server should have been asked.
-            failure: Some(&refused).filter(|_| !renewed),
+            // Without a new token, the call must not ask the server, and its answer may be stale.
+            failure: Some(&refusal).filter(|_| !is_renewed),
             ..*call
         };
-        if renewed {
+        if is_renewed {
             self.sync.forget_failures();
-            let done = ask(&again);
+            let result = run(&repeated_call);
             if !is_new && tokens.get(session).is_some_and(|session| session.is_refused()) {
                 self.renewing.was_in_vain(self.reading.viewpoint.now_ms());
             }
-            return done;
+            return result;
         }
-        let known = ask(&again);
-        // An empty list would look like an answer although nothing is known.
+        let result = run(&repeated_call);
+        // An empty result would look like an answer, although the index has no libraries.
         if self.reading.snapshot().rows.is_empty() {
-            return Err(refused);
+            return Err(refusal);
         }
-        match known {
-            // An error of the caller's, such as a buffer that is too small.
+        match result {
+            // An error of the caller, such as a buffer that is too small.
             Err(error) if error.status.is_of_caller() => Err(error),
-            known => known.map_err(|_| refused),
+            result => result.map_err(|_| refusal),
         }
     }
 
-    /// Asks the host for a new token, unless another thread does. Returns whether there is a new one.
+    /// Asks the host for a new token, or waits for the thread that asks. Returns whether there is a new token.
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing.renew(
@@ -230,13 +240,15 @@ impl Inner {
             &is_renewed,
             &|token| {
                 if let Err(error) = self.set_token(Some(token)) {
-                    log::warn!("cannot use the new token: {error}");
+                    log::warn!("cannot use the token from the renewal callback: {error}");
                 }
             },
         );
         is_renewed()
     }
 
+    /// Ends the watch and the exchange with other hosts, writes the counters and closes the store. A second call does
+    /// nothing.
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -248,12 +260,13 @@ impl Inner {
         flushed
     }
 
+    /// Reads the counters of this handle and the totals of the store.
     pub fn stats(&self) -> Result<Stats> {
         if let Err(error) = self.maintenance.flush_counters(Deadline::NONE) {
-            log::debug!("the counters will be written later: {error}");
+            log::debug!("cannot write the counters now: {error}; the next write includes them");
         }
         self.reading.catch_up(Deadline::NONE)?;
-        self.reading.keep_within_limit(Deadline::after(TIDIED));
+        self.reading.keep_within_limit(Deadline::after(EVICTION_WAIT));
         let totals = Totals::of(&self.store)?;
         let identity = self.reading.identity();
         let [libraries, items] = match identity {
@@ -277,12 +290,13 @@ impl Inner {
         })
     }
 
+    /// Removes everything stored for this server and user, except tables.
     pub fn clear(&self) -> Result<()> {
         let mut cleared = false;
-        // If no server is named, another server's data is read next; it must not be cleared.
-        let is_named = self.reading.viewpoint.endpoint().is_some();
+        // Without a server URL, a retry would read and clear the data of the next server in the folder.
+        let has_server = self.reading.viewpoint.endpoint().is_some();
         self.reading.retry(|| {
-            let identity = self.reading.identity().filter(|_| is_named || !cleared);
+            let identity = self.reading.identity().filter(|_| has_server || !cleared);
             let Some(identity) = identity else {
                 return Ok(None);
             };
@@ -292,19 +306,20 @@ impl Inner {
         })?;
         if cleared {
             self.maintenance.sweep_after_clear();
-            log::info!("the store was cleared");
+            log::info!("cleared the store");
         }
         Ok(())
     }
 }
 
-// As in C, where a caught panic leaves the handle usable: locks are taken after a panic too, and what they guard is
-// written in one step or made again.
+// A caught panic leaves the handle usable, as in C: later calls take the locks nevertheless, and the data under each lock
+// is written in one step or can be rebuilt.
 impl RefUnwindSafe for Inner {}
 
 impl Forks for Inner {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        // Locks that a call holds while it waits for the store, in the order of calls; the store's locks follow.
+        // The locks that a call holds while it waits for the store, in the order in which calls take them. The store's
+        // own locks follow.
         let mut locks: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
         locks.extend(self.reading.hold());
         locks.push(self.maintenance.hold());

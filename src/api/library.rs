@@ -1,4 +1,4 @@
-//! A library of an index, or all of them.
+//! The methods of a library of an index.
 
 use std::path::Path;
 use std::vec;
@@ -18,18 +18,18 @@ use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
 use crate::source::{FieldChange, Lock};
 use crate::sync::Resolved;
 
-/// Number of items read at a time.
-const PAGE: usize = 500;
+/// Number of items of a page.
+const PAGE_ITEMS: usize = 500;
 
 impl Library {
-    /// The public key of an item.
+    /// Returns the key of an item by its rating key.
     #[doc(hidden)]
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
         self.reading.kind().key(rating_key)
     }
 
-    /// The prefix of a public key; the rating key follows.
+    /// The part of a key before the rating key.
     #[doc(hidden)]
     #[must_use]
     #[inline]
@@ -37,13 +37,13 @@ impl Library {
         self.reading.kind().key_prefix
     }
 
-    /// The stored description of the library; `None` if this handle is for all libraries, or for one that is not known.
+    /// The stored description of the library; `None` for a handle of all libraries or of an unknown one.
     #[doc(hidden)]
     #[must_use]
     pub fn known(&self) -> Option<model::Library> {
         let snapshot = self.reading.snapshot();
         match self.selection.resolve(&snapshot) {
-            Ok(Resolved::Scope(Scope::One(place))) => snapshot.rows.get(place).map(|row| row.library.clone()),
+            Ok(Resolved::Scope(Scope::One(index))) => snapshot.rows.get(index).map(|row| row.library.clone()),
             _ => None,
         }
     }
@@ -55,26 +55,26 @@ impl Library {
         matches!(resolved, Ok(Resolved::Scope(_)))
     }
 
-    /// Returns whether this library belongs to that index, by handle.
+    /// Returns whether this library belongs to the same open index.
     #[doc(hidden)] // for the C functions
     #[must_use]
     pub fn is_of(&self, index: &Index) -> bool {
         self.index.is(index)
     }
 
-    /// Begins a query of this library, which can have a deadline, be offline, or report progress.
+    /// Begins a query of this library. A query can have a deadline, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(&self.index, Some(self))
     }
 
     /// Finds the item of a file. Fetches the library if necessary.
     ///
-    /// The path is the host's. It is not looked up on the disk, and bytes that are not UTF-8 are compared as they are;
-    /// on Unix use `OsStr::from_bytes`. A relative path, or one with `..`, is matched by its suffix only: give the path
-    /// as the server has it, or a [`Mapping`](crate::Mapping).
+    /// The path is the host's, and the file need not exist. Bytes that are not UTF-8 are compared unchanged; on Unix use
+    /// `OsStr::from_bytes`. A relative path, or a path with `..`, can match by suffix only: give an absolute path, or a
+    /// [`Mapping`](crate::Mapping).
     ///
-    /// A path that is not listed is asked for at the server, but not within half a minute after another miss, of any process:
-    /// until then a new file is [`Reason::NotListed`](crate::Reason::NotListed). [`Query::check`] asks at once.
+    /// plexindex asks the server for a path that is not listed, but at most once in half a minute over all paths and
+    /// processes. Until then, a new file is [`Reason::NotListed`](crate::Reason::NotListed). [`Query::check`] asks at once.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -90,7 +90,7 @@ impl Library {
         self.query().match_path_at_once(path)
     }
 
-    /// Answers for many paths, in order. An invalid path gets an error in its place; the others are answered.
+    /// Answers for many paths, in order. An invalid path gets an error; the other paths get answers.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -98,7 +98,7 @@ impl Library {
         self.query().match_paths(paths)
     }
 
-    /// Which show, season, artist, album or item this folder is, and how much is below it, as [`Query::match_folder`].
+    /// Finds the show, season, artist, album or item of a folder, and counts its files: [`Query::match_folder`].
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -123,14 +123,12 @@ impl Library {
         self.query().match_folder(path)
     }
 
-    /// The items with files below a folder, in the order of the paths. Each has one of these paths as [`Item::path`];
-    /// an item with several files appears once for each. Pages are read during the iteration, so memory stays small.
-    /// Sends no request.
+    /// Iterates over the items with files below a folder, ordered by path. [`Item::path`] is the file; an item with several
+    /// files appears once for each. The iteration reads pages, so memory stays small. Sends no request.
     ///
-    /// Concurrent changes cause no repetition or omission of files that did not change. A folder that is found by its
-    /// suffix counts only with high confidence. An error ends the iteration:
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched, or was removed for
-    /// the limit on the folder.
+    /// During concurrent changes, each file that does not change appears exactly once. A folder that is found by its suffix
+    /// counts only with high confidence. An error ends the iteration:
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched, or was evicted.
     pub fn items_below(&self, path: impl AsRef<Path>) -> ItemsBelow {
         ItemsBelow {
             library: self.clone(),
@@ -140,7 +138,7 @@ impl Library {
         }
     }
 
-    /// The items with a GUID, as [`Query::match_guid`].
+    /// Finds the items with a GUID: [`Query::match_guid`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -148,7 +146,7 @@ impl Library {
         self.query().match_guid(guid)
     }
 
-    /// The items with a title, as [`Query::search_title`].
+    /// Finds the items with a title: [`Query::search_title`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -156,9 +154,8 @@ impl Library {
         self.query().search_title(title)
     }
 
-    /// The key of the item with this path, such as `/library/metadata/1002`, if a fast lookup knows it with high
-    /// confidence. Sends no request, and does not wait for other threads. `None` means unknown: use
-    /// [`Library::match_path`].
+    /// Returns the key of the item with this path, such as `/library/metadata/1002`, if a fast lookup finds it with high
+    /// confidence. Sends no request, and does not wait for other threads. After `None` use [`Library::match_path`].
     #[must_use]
     pub fn lookup_key(&self, path: impl AsRef<Path>) -> Option<String> {
         let key = |rating_key: &str| [self.key_prefix(), rating_key].concat();
@@ -181,6 +178,7 @@ impl Library {
         self.lookup_rating_key_of(bytes_of(&path), then)
     }
 
+    /// [`Library::lookup_rating_key`] for the bytes of a path.
     #[doc(hidden)]
     pub fn lookup_rating_key_of<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         self.reading.lookup_key(&self.selection, path, then)
@@ -192,9 +190,10 @@ impl Library {
         self.reading.lookup_keys(&self.selection, paths, each);
     }
 
-    /// Records that a path belongs to an item, named by key or by rating key, of at most 255 bytes. Every process answers with
-    /// it from now on. The server is not asked whether it has the item: while the library is not listed, answers have only
-    /// the keys, and an item that its listing lacks is no answer. [`Query::record_match`] takes a deadline.
+    /// Records that a path belongs to an item, given by key or rating key of at most 255 bytes. From now on, every process
+    /// answers with this item. plexindex does not ask the server whether the item exists: until the library is fetched,
+    /// answers have only the keys, and afterwards an item that is not listed is ignored. [`Query::record_match`] takes a
+    /// deadline.
     ///
     /// # Errors
     /// As [`Query::record_match`].
@@ -213,20 +212,20 @@ impl Library {
         self.query().record_matches(matches)
     }
 
-    /// Invalidates a path. Its recorded match is removed. If an item lists the path, a request must verify that item
-    /// before it answers for the path again.
+    /// Invalidates a path. Removes its recorded match. If an item lists the path, plexindex asks the server about that item
+    /// before it returns the item again.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); errors of the store.
     pub fn invalidate_path(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = bytes_of(&path);
-        self.index.inner().queries.check_path(path)?;
+        self.index.inner().queries.display.check_path(path)?;
         let tidied = tidy(path);
         let paths: Vec<&[u8]> = [tidied.as_deref(), Some(path)].into_iter().flatten().collect();
         self.reading.invalidate_paths(&self.selection, &paths)
     }
 
-    /// Invalidates an item, by key or rating key: all its paths, and the matches recorded for it, which are removed.
+    /// Invalidates an item, given by key or rating key, with all its paths. Removes the matches recorded for the item.
     ///
     /// # Errors
     /// As [`Library::invalidate_path`].
@@ -235,7 +234,7 @@ impl Library {
         self.reading.invalidate_item(&self.selection, rating_key)
     }
 
-    /// Invalidates the whole library: the next query fetches a full listing. Its recorded matches are removed.
+    /// Invalidates the whole library: the next query fetches a full listing. Removes its recorded matches.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); errors of the store.
@@ -243,7 +242,7 @@ impl Library {
         self.reading.invalidate(Some(&self.selection))
     }
 
-    /// Refreshes the library if it may have changed. The first call fetches all of it.
+    /// Refreshes the library if it may have changed. The first call fetches the whole library.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -251,12 +250,12 @@ impl Library {
         self.query().refresh()
     }
 
-    /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
+    /// Returns a listed item by key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key;
     /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched
-    /// ([`Query::refresh`]), or was removed for the limit on the folder, and for all libraries if none was fetched;
+    /// ([`Query::refresh`]) or was evicted, and for all libraries if none was fetched;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
         let kind = self.reading.kind();
@@ -264,11 +263,11 @@ impl Library {
         Ok(item.map(|item| Item::of(item, kind)))
     }
 
-    /// The stored items of the library, with all their files and external ids. Sends no request.
+    /// Iterates over the listed items of the library, with all their files and external ids. Sends no request.
     ///
-    /// Pages are read during the iteration: an item that changes meanwhile may appear as before or as after the change.
-    /// An error ends the iteration: one of the store; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a
-    /// library that was never fetched ([`Query::refresh`]), or was removed for the limit on the folder;
+    /// The iteration reads pages, so an item that changes during the iteration may appear as before or as after the change.
+    /// An error ends the iteration: an error of the store; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a
+    /// library that was never fetched ([`Query::refresh`]) or was evicted;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound);
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for all libraries at once.
     pub fn items(&self) -> Items {
@@ -279,7 +278,8 @@ impl Library {
         }
     }
 
-    /// The changes of this library since a cursor of this library or of all: [`Index::changes`](crate::Index::changes).
+    /// Iterates over the changes of this library since a cursor of this library or of all libraries:
+    /// [`Index::changes`](crate::Index::changes).
     ///
     /// # Errors
     /// As [`Index::changes`](crate::Index::changes).
@@ -287,7 +287,7 @@ impl Library {
         Changes::new(&self.index, Some(self), cursor, false)
     }
 
-    /// All its items as [`Added`](crate::ChangeKind::Added), followed by the changes since then:
+    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over the changes since then:
     /// [`Index::listing_and_changes`](crate::Index::listing_and_changes).
     ///
     /// # Errors
@@ -309,7 +309,7 @@ impl Library {
         self.query().edit_items(keys, changes, lock)
     }
 
-    /// A page of its items after a cursor (0 for the first), and the cursor behind the last of them.
+    /// Returns a page of items after a cursor (0 for the first page), and the cursor behind the last item.
     ///
     /// # Errors
     /// As [`Library::items`].
@@ -321,39 +321,38 @@ impl Library {
         Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
     }
 
-    /// The same page as the source gave the items, each with its cursor.
+    /// [`Library::page`] with the stored items, each with its cursor.
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
         self.reading.items(&self.selection, cursor, limit)
     }
 
-    /// Passes about `limit` files below the folder `path` to `then`, in the order of their listed paths, after the path
-    /// `after`. A page has fewer files at the end, and more if several files share the last path. `which`: all files,
-    /// or those missing from the disk. Sends no request.
+    /// Passes about `limit` files below the folder `path` to `then`, ordered by listed path, from the path `after` on. The
+    /// last page has fewer files. A page has more files if several share the last path. Sends no request.
     #[doc(hidden)]
     pub fn items_below_with<R>(
         &self,
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-        which: FileFilter,
+        filter: FileFilter,
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         let queries = &self.index.inner().queries;
-        queries.items_below(&self.selection, path, after, limit, which, then)
+        queries.items_below(&self.selection, path, after, limit, filter, then)
     }
 
-    /// Walks folders of this machine for a limited time: the files that are not listed with certainty. `number`: the walk to
-    /// continue; 0 begins one. Sends no request.
+    /// Walks folders of this machine for a limited time, and returns the files that are not listed with certainty.
+    /// `number`: the walk to continue; 0 begins a new walk. Sends no request.
     #[doc(hidden)]
     pub fn walk(
         &self,
         number: Option<u64>,
         starts: &WalkStarts<'_>,
-        (rules, most): (Rules, usize),
+        (rules, max_names): (Rules, usize),
     ) -> Result<WalkFindings> {
         let queries = &self.index.inner().queries;
-        queries.walk(&self.selection, number, starts, (rules, most))
+        queries.walk(&self.selection, number, starts, (rules, max_names))
     }
 }
 
@@ -365,7 +364,7 @@ impl std::fmt::Debug for Library {
 
 /// The items of a library: [`Library::items`].
 #[derive(Clone, Debug)]
-#[must_use = "nothing is read yet"]
+#[must_use = "iterators are lazy"]
 pub struct Items {
     library: Library,
     /// The cursor after the last page; `None` at the end.
@@ -379,7 +378,7 @@ impl Iterator for Items {
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 {
             let cursor = self.cursor.take()?;
-            match self.library.page(cursor, PAGE) {
+            match self.library.page(cursor, PAGE_ITEMS) {
                 Ok((page, last)) => (self.page, self.cursor) = (page.into_iter(), last),
                 Err(error) => return Some(Err(error)),
             }
@@ -392,11 +391,11 @@ impl std::iter::FusedIterator for Items {}
 
 /// The items with files below a folder: [`Library::items_below`].
 #[derive(Clone, Debug)]
-#[must_use = "nothing is read yet"]
+#[must_use = "iterators are lazy"]
 pub struct ItemsBelow {
     library: Library,
     folder: Vec<u8>,
-    /// The last path of the last page, empty before the first; `None` after the end.
+    /// The last path of the last page; empty before the first page, `None` at the end.
     after: Option<Vec<u8>>,
     page: vec::IntoIter<Item>,
 }
@@ -411,7 +410,7 @@ impl Iterator for ItemsBelow {
             let mut last = None;
             let page = self
                 .library
-                .items_below_with(&self.folder, after, PAGE, FileFilter::All, |answer, _| {
+                .items_below_with(&self.folder, after, PAGE_ITEMS, FileFilter::All, |answer, _| {
                     last = answer.candidates().last().map(|found| found.path.to_vec());
                     Match::of(answer)
                 });

@@ -1,4 +1,4 @@
-//! The handles of an open index: itself, and its libraries.
+//! The handles of an open index and of its libraries.
 
 use std::sync::{Arc, Weak};
 
@@ -12,18 +12,18 @@ use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
 use crate::sync::{PeerComponents, Peers, Reading, Selection, Selector};
 
-/// An open index: a cheap handle, to clone and to use from any thread.
+/// An open index: a handle that is cheap to clone and usable from any thread.
 ///
-/// The index closes when its last handle is dropped; its libraries, tables and watches hold one too. Any number of
-/// indexes may be open on one folder, in any number of processes. A panic that unwinds through a call, such as one of
-/// your callback, leaves the index usable: its handles are `UnwindSafe`.
+/// The index closes when its last handle is dropped. Libraries, tables and watches hold a handle too. Any number of
+/// indexes may be open on one folder, in any number of processes. A panic that unwinds through a call, such as a panic of
+/// your callback, leaves the index usable: handles are `UnwindSafe`.
 ///
 /// ```
 /// use plexindex::{ErrorKind, Index, Options};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
-/// let index = Index::open(Options::new(folder))?; // without a server: it answers from what is stored
+/// let index = Index::open(Options::new(folder))?; // without a server: answers from the store
 /// let failed = index.match_path("/media/movies/Big Buck Bunny (2008).mkv").unwrap_err();
 /// assert_eq!(failed.kind(), ErrorKind::Offline); // nothing is stored yet
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -31,21 +31,21 @@ use crate::sync::{PeerComponents, Peers, Reading, Selection, Selector};
 #[derive(Clone)]
 pub struct Index(Arc<OpenIndex>);
 
-/// A handle that does not keep the index open: [`Index::downgrade`]. For what the index itself owns, such as the callback of
-/// [`Renewal`](crate::Renewal), where an [`Index`] would keep it open for ever.
+/// A handle that does not keep the index open: [`Index::downgrade`]. Use it in a callback of
+/// [`Renewal`](crate::Renewal), where an [`Index`] would keep the index open for ever.
 #[derive(Clone, Debug)]
 pub struct WeakIndex(Weak<OpenIndex>);
 
 impl WeakIndex {
-    /// The index, unless its last handle is gone.
+    /// Returns the index, unless its last handle was dropped.
     #[must_use]
     pub fn upgrade(&self) -> Option<Index> {
         self.0.upgrade().map(Index)
     }
 }
 
-/// Closes the index when its last handle is dropped, on that thread. Not `Drop` of `Inner`: a fork on another thread
-/// may hold `Inner` for a moment.
+/// Closes the index when its last handle is dropped, on that thread. `Inner` itself may live a moment longer, while a fork
+/// on another thread holds it.
 struct OpenIndex(Arc<Inner>);
 
 impl Drop for OpenIndex {
@@ -55,7 +55,7 @@ impl Drop for OpenIndex {
 }
 
 impl Index {
-    /// Opens an index. Reads the disk only: the first query that needs the server sends the first request.
+    /// Opens an index. Reads only the disk: the first query that needs the server sends the first request.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for invalid options,
@@ -66,19 +66,20 @@ impl Index {
 
     /// [`Index::open`] with another clock: for tests.
     #[doc(hidden)]
-    #[allow(clippy::needless_pass_by_value)] // by value, as an index owns its options
+    #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         options.check_shared()?;
         if options.shared.is_some() {
             return refuse(
-                "the option 'shared' needs sharing, which this build does not have: open the index with \
-                 plexindex_sharing::open, or use a C library that has the cargo feature `shared`",
+                "the option 'shared' is not supported by this build: open the index with plexindex_sharing::open, or \
+                 build the C library with the cargo feature `shared`",
             );
         }
         Self::open_with_peers(&options, clock, |_| None)
     }
 
-    /// [`Index::open_with_clock`] with other hosts, made from these components: for the crate `plexindex-sharing`.
+    /// [`Index::open_with_clock`] for the crate `plexindex-sharing`: `peers` creates the exchange with other hosts from
+    /// these components.
     #[doc(hidden)]
     pub fn open_with_peers(
         options: &Options,
@@ -86,42 +87,41 @@ impl Index {
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
     ) -> Result<Self> {
         let checked = source::check(options)?;
-        let its_clock = Arc::clone(&clock);
-        Self::over(options, peers, clock, |store, meter| {
+        let source_clock = Arc::clone(&clock);
+        Self::open_over(options, peers, clock, |store, meter| {
             let identifier = || store.folder().client_identifier();
-            source::open(options, checked, identifier, meter, &its_clock)
+            source::open(options, checked, identifier, meter, &source_clock)
         })
     }
 
-    /// Opens an index over a source of your own. `name` identifies the source: a folder may hold several, and each
-    /// keeps its items under its name, which must not be empty. Options for Plex (`server_url`, `token`, time-outs,
-    /// `database`) have no effect.
+    /// Opens an index over a source of your own. `name` identifies the source, since a folder may hold the items of
+    /// several; it must not be empty. Options for Plex (`server_url`, `token`, timeouts, `database`) have no effect.
     ///
     /// # Errors
     /// As [`Index::open`].
     #[cfg(feature = "unstable-source")]
     pub fn open_with_source(options: Options, name: &str, source: Arc<dyn Source>) -> Result<Self> {
         if name.trim().is_empty() {
-            return refuse("the name of the source is empty: give a name that identifies its items in the folder");
+            return refuse("the name of the source is empty: give a name that identifies the source in this folder");
         }
         let options = Options {
             server_url: Some(name.to_owned()),
             database: None,
             ..options
         };
-        Self::over(&options, |_| None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
+        Self::open_over(&options, |_| None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
     }
 
-    /// Opens an index over another source, with another clock: for tests, and for sources to come. The source counts its
-    /// requests in the meter that `source` is given.
+    /// Opens an index over another source with another clock: for tests. The closure `source` gets the meter that counts
+    /// requests.
     #[doc(hidden)]
-    #[allow(clippy::needless_pass_by_value)] // as above
+    #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with(
         options: Options,
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
-        Self::over(
+        Self::open_over(
             &options,
             |_| None,
             clock,
@@ -132,7 +132,8 @@ impl Index {
         )
     }
 
-    fn over(
+    /// Opens the store, the source and all other components.
+    fn open_over(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
         clock: Arc<dyn Clock>,
@@ -152,14 +153,14 @@ impl Index {
         WeakIndex(Arc::downgrade(&self.0))
     }
 
-    /// Drops this handle. Returns whether it was the last: `false` if other handles, libraries, tables, watches or
-    /// iterators keep the index open. The last one writes the counters and closes the store, which may fail. Dropping a handle does
-    /// the same and ignores the error.
+    /// Drops this handle. Returns `false` if other handles, libraries, tables, watches or iterators keep the index open.
+    /// The last handle writes the counters and closes the store, which may fail. Dropping a handle does the same and
+    /// ignores the error.
     ///
     /// # Errors
     /// Errors of the store, if the counters could not be written.
     pub fn close(self) -> Result<bool> {
-        Arc::into_inner(self.0).map_or(Ok(false), |last| last.0.close().map(|()| true))
+        Arc::into_inner(self.0).map_or(Ok(false), |open_index| open_index.0.close().map(|()| true))
     }
 
     /// Closes the index, even if it has other handles.
@@ -172,14 +173,15 @@ impl Index {
         &self.0.0
     }
 
+    /// Returns whether both are handles of the same open index.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-/// A library, or all of them: a cheap handle, to clone and to use from any thread. It keeps its index open.
+/// A library, or all libraries: a handle that is cheap to clone and usable from any thread. It keeps the index open.
 ///
-/// It need not exist yet: the first question asks the server for its libraries.
+/// The library need not be known yet: the first query asks the server for its libraries.
 ///
 /// ```no_run
 /// # let folder = tempfile::tempdir()?;
@@ -193,14 +195,14 @@ impl Index {
 /// let found = movies.match_path(file)?;
 /// let item = found.item().expect("it is listed");
 ///
-/// // From now on a fast lookup knows it: no request, no lock.
+/// // From now on, a fast lookup finds the item: no request, no lock.
 /// assert_eq!(movies.lookup_key(file), Some(item.key.clone()));
 ///
-/// // The host knows better than any rule: this is the file's item.
+/// // You know the item of another file.
 /// movies.record_match("/mnt/elsewhere/same.mkv", &item.key)?;
 /// assert_eq!(movies.lookup_key("/mnt/elsewhere/same.mkv"), Some(item.key.clone()));
 ///
-/// // It turned out to be wrong: the server is asked before it is answered again.
+/// // You doubt a match: plexindex asks the server before it returns the item again.
 /// movies.invalidate_path(file)?;
 /// assert_eq!(movies.lookup_key(file), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -208,7 +210,7 @@ impl Index {
 #[derive(Clone)]
 pub struct Library {
     pub(super) index: Index,
-    /// Direct access for fast lookups, which saves a pointer.
+    /// Direct access for fast lookups, which saves following a pointer.
     pub(super) reading: Arc<Reading>,
     pub(super) selection: Arc<Selection>,
 }
@@ -230,7 +232,7 @@ impl Library {
         &self.selection
     }
 
-    /// The selector that it was made with.
+    /// The selector of this handle.
     #[must_use]
     pub fn selector(&self) -> &Selector {
         self.selection.selector()

@@ -11,12 +11,13 @@ use super::opened::{Index, Library};
 use super::paths::bytes_of;
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
-use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, known};
+use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, non_empty};
 use crate::sync::{Call, Progress, RefreshReason};
 
-type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
+/// The host's progress callback.
+type ProgressCallback<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 
-/// A question to a library or to all: first what it may cost, then what is asked.
+/// A query of one library or of all: set the limits first, then call the method that answers.
 ///
 /// ```no_run
 /// use std::ops::ControlFlow;
@@ -30,7 +31,7 @@ type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 /// let path = "/media/movies/Big Buck Bunny (2008).mkv";
 /// let movies = index.library("Movies")?;
 ///
-/// // For two seconds at most, telling how far it is.
+/// // For two seconds at most, with progress.
 /// let found = movies
 ///     .query()
 ///     .deadline(Duration::from_secs(2))
@@ -40,41 +41,42 @@ type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 ///     })
 ///     .match_path(path)?;
 ///
-/// // At once, from what is known by now: no request is sent.
+/// // At once, from the store: sends no request.
 /// let again = movies.query().offline().match_path(path)?;
 /// assert_eq!(again.status, found.status);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "nothing is asked yet"]
+#[must_use = "a query does nothing until you call a method that answers"]
 pub struct Query<'q> {
     pub(super) index: &'q Index,
     pub(super) library: Option<&'q Library>,
     deadline: Option<Duration>,
     offline: bool,
+    /// See [`Query::through`].
     pub(super) through: bool,
-    progress: Option<RefCell<Tell<'q>>>,
+    progress: Option<RefCell<ProgressCallback<'q>>>,
 }
 
 /// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "the deadline may have come first"]
+#[must_use = "the deadline may have passed first"]
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
     /// The deadline passed first. The next refresh continues where this one stopped.
     NotYet,
-    /// Nothing came from the server before the deadline: it is silent, or too slow. Refresh once without one.
+    /// The deadline is too short for the server, so repeating the call does not help. Refresh once without a deadline.
     NeedsWarm,
 }
 
 /// The outcome of a wait for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "the deadline may have come first"]
+#[must_use = "the deadline may have passed first"]
 pub enum Waited {
-    /// There are changes, or a refresh is due: a listing has expired, or an event reported a change. An offline query
-    /// ignores due refreshes. They end a wait at most once a second.
+    /// There are changes, or a refresh is due because a listing has expired or an event arrived. Due refreshes end a wait
+    /// at most once a second, and never end the wait of an offline query.
     Something,
     /// The deadline passed first.
     NotYet,
@@ -107,17 +109,17 @@ impl<'q> Query<'q> {
     /// | `record_match`, `record_matches` | `Timeout` while the library is not known; a known one needs no server |
     /// | `wait_for_changes` | [`Waited::NotYet`] |
     ///
-    /// After `NotYet`, the same call continues where this one stopped. After `NeedsWarm` it would end so again: nothing
-    /// came from the server in this time.
+    /// After `NotYet`, repeat the call: plexindex continues where this call stopped. After `NeedsWarm` that does not help:
+    /// the deadline is too short for the server.
     ///
-    /// A deadline of zero leaves no time for a request. An answer that needs one is `NotYet` or `NeedsWarm`. [`Query::offline`]
-    /// sends none either, but trusts the store: there, a path that is not listed is `NotFound`.
+    /// A deadline of zero leaves no time for a request, so an answer that needs a request is `NotYet` or `NeedsWarm`.
+    /// [`Query::offline`] sends no request either, but trusts the store: an unlisted path is `NotFound`.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Removes the deadline, also that of the options.
+    /// Removes the deadline, including the default from the options.
     pub fn no_deadline(mut self) -> Self {
         self.deadline = None;
         self
@@ -129,19 +131,19 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Sets a callback for the progress of a fetch. It runs on this thread, some ten times a second and once after the
-    /// last page. If it returns [`ControlFlow::Break`], the call ends with
-    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted), also after the last page. The store keeps what was fetched,
-    /// and the next call continues from there.
+    /// Sets a callback for the progress of a fetch. It runs on this thread, about ten times a second and once after the
+    /// last page. If it returns [`ControlFlow::Break`], even after the last page, the call ends with
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). The store keeps the fetched pages, and the next call continues
+    /// from there.
     ///
-    /// The callback may use the same index. A nested call that needs what is being fetched waits for it. A panic in the
-    /// callback ends the call too, and then continues in the caller.
-    pub fn progress(mut self, tell: impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q) -> Self {
-        self.progress = Some(RefCell::new(Box::new(tell)));
+    /// The callback may use the same index. A nested call that needs the same listing waits for the fetch. A panic in the
+    /// callback ends the call too, and then unwinds into the caller.
+    pub fn progress(mut self, callback: impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q) -> Self {
+        self.progress = Some(RefCell::new(Box::new(callback)));
         self
     }
 
-    /// A call that waits for nothing and sends no request.
+    /// The parameters of a call that neither waits nor sends a request.
     fn call_at_once(&self) -> Call<'_> {
         Call {
             offline: self.offline,
@@ -149,7 +151,7 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Runs `run` with this query as a call, whose steps share one deadline.
+    /// Runs `run` with the parameters of this query. All steps of the call share one deadline.
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
@@ -161,39 +163,41 @@ impl<'q> Query<'q> {
         let Some(progress) = &self.progress else {
             return run(&call);
         };
-        // A panic must not unwind through the waiting thread, which would then wait for the whole fetch.
-        let panicked = Cell::new(None);
-        let tell = |so_far: &Progress<'_>| match catch_unwind(AssertUnwindSafe(|| progress.borrow_mut()(so_far))) {
-            Ok(go_on) => go_on.is_continue(),
+        // A panic of the callback ends the call like an abort, and unwinds only then. Otherwise the call would wait for
+        // the whole fetch while it unwinds.
+        let callback_panic = Cell::new(None);
+        let report = |state: &Progress<'_>| match catch_unwind(AssertUnwindSafe(|| progress.borrow_mut()(state))) {
+            Ok(flow) => flow.is_continue(),
             Err(panic) => {
-                panicked.set(Some(panic));
+                callback_panic.set(Some(panic));
                 false
             }
         };
-        let answer = run(&Call {
-            progress: Some(&tell),
+        let result = run(&Call {
+            progress: Some(&report),
             ..call
         });
-        match panicked.take() {
+        match callback_panic.take() {
             Some(panic) => resume_unwind(panic),
-            None => answer,
+            None => result,
         }
     }
 
-    /// [`Query::run`] that repeats the call if the server refused the token and there is a new one.
+    /// [`Query::run`] that repeats the call with a new token if the server refused the token.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
-        self.run(|call| self.index.inner().asking(call, ask))
+        self.run(|call| self.index.inner().run_renewing(call, ask))
     }
 
-    /// [`Query::ask`], counted and timed under this name, for `many` paths.
+    /// [`Query::ask`] for a call that is counted and timed. `operation`: the name of the call. `path_count`: the size of a
+    /// batch.
     pub(super) fn ask_timed<R>(
         &self,
-        what: &'static str,
-        many: Option<usize>,
+        operation: &'static str,
+        path_count: Option<usize>,
         ask: impl FnMut(&Call<'_>) -> Result<R>,
     ) -> Result<R> {
         let selector = self.library.map(Library::selector);
-        let _timed = self.index.inner().timed(what, selector, many);
+        let _timed = self.index.inner().timed(operation, selector, path_count);
         self.ask(ask)
     }
 
@@ -216,8 +220,8 @@ impl<'q> Query<'q> {
     #[doc(hidden)]
     pub fn match_path_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let (queries, reading) = (&self.index.inner().queries, &self.index.inner().reading);
-        let then = match queries.match_at_once(&self.call_at_once(), path, then) {
-            Ok(given) => return given,
+        let then = match queries.match_path_at_once(&self.call_at_once(), path, then) {
+            Ok(result) => return result,
             Err(then) => then,
         };
         let mut then = Some(then);
@@ -228,26 +232,26 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer needs one of
-    /// them, its status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] then. Offline, that is an
-    /// error if nothing is known.
+    /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer has to wait, the
+    /// status is [`NotYet`](crate::MatchStatus::NotYet): then call [`Query::match_path`], which fails offline if no library
+    /// is known.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path, as [`Query::match_path`].
     pub fn match_path_at_once(&self, path: impl AsRef<Path>) -> Result<Match> {
-        self.index.inner().queries.check_path(bytes_of(&path))?;
+        self.index.inner().queries.display.check_path(bytes_of(&path))?;
         self.match_path_at_once_with(bytes_of(&path), Match::of)
     }
 
-    /// Passes the borrowed answer to `then`.
+    /// [`Query::match_path_at_once`] that passes the borrowed answer to `then`.
     #[doc(hidden)] // for the C functions
     pub fn match_path_at_once_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let inner = self.index.inner();
-        let given = inner.queries.match_at_once(&self.call_at_once(), path, then);
-        given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
+        let result = inner.queries.match_path_at_once(&self.call_at_once(), path, then);
+        result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 
-    /// Answers for many paths, in order. An invalid path gets an error in its place; the others are answered.
+    /// Answers for many paths, in order. An invalid path gets an error; the other paths get answers.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -262,26 +266,26 @@ impl<'q> Query<'q> {
     /// [`Query::match_paths`] that passes each borrowed answer to `each`, in order.
     #[doc(hidden)]
     pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        // With a new token, only the paths without an answer are tried again.
+        // A repetition with a new token continues behind the paths that have an answer.
         let mut answered = 0;
         self.ask_timed("match_paths", Some(paths.len()), |call| {
-            let left = paths.get(answered..).unwrap_or_default();
-            self.index.inner().queries.match_paths(call, left, |answer| {
+            let remaining = paths.get(answered..).unwrap_or_default();
+            self.index.inner().queries.match_paths(call, remaining, |answer| {
                 answered += 1;
                 each(answer);
             })
         })
     }
 
-    /// Finds the show, season, artist, album or item of a folder: the deepest one that all listed files below the
-    /// folder share. Fetches libraries if necessary; Plex's database is searched for everything below the folder at once.
+    /// Finds the show, season, artist, album or item of a folder: the most specific one that has all listed files below
+    /// the folder. Fetches libraries if necessary.
     ///
     /// # Errors
     /// As [`Query::match_path`].
     pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
         let (queries, path) = (&self.index.inner().queries, bytes_of(&path));
-        if let Ok(given) = queries.match_folder_at_once(&self.call_at_once(), path, Folder::of) {
-            return given;
+        if let Ok(result) = queries.match_folder_at_once(&self.call_at_once(), path, Folder::of) {
+            return result;
         }
         self.ask_timed("match_folder", None, |call| {
             queries.match_folder(call, path, Folder::of)
@@ -292,14 +296,15 @@ impl<'q> Query<'q> {
     #[doc(hidden)] // for the C functions
     pub fn match_folder_at_once(&self, path: impl AsRef<Path>) -> Result<Folder> {
         let inner = self.index.inner();
-        let given = inner
+        let result = inner
             .queries
             .match_folder_at_once(&self.call_at_once(), bytes_of(&path), Folder::of);
-        given.unwrap_or_else(|_| Folder::of(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
+        result.unwrap_or_else(|_| Folder::of(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
     }
 
-    /// The items with a GUID of at most 4,096 bytes: the server's own, or an external id such as `imdb://tt1254207`. The GUID of a show,
-    /// season, artist or album gives the items below it, at most 16, and its key in the [message](Match::message).
+    /// Finds the items with a GUID of at most 4,096 bytes: Plex's own, or an external id such as `imdb://tt1254207`. For the
+    /// GUID of a show, season, artist or album, returns at most 16 of its items, and its key in the
+    /// [message](Match::message).
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -308,8 +313,8 @@ impl<'q> Query<'q> {
         self.ask_timed("match_guid", None, |call| queries.match_guid(call, guid, Match::of))
     }
 
-    /// The items with a title of at most 4,096 bytes: equal but for case, accents and punctuation, else with all its words. A show's title gives
-    /// its episodes.
+    /// Finds the items with a title of at most 4,096 bytes, ignoring case, accents and punctuation. If no item has the
+    /// title, finds those with all its words. A show's title finds its episodes.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -320,8 +325,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Refreshes the libraries that may have changed: those whose listing has expired or was invalidated. While all are
-    /// fresh, no request is sent for them; [`Query::check`] sends one nevertheless.
+    /// Refreshes the libraries that may have changed: those whose listing has expired or was invalidated. Sends no request
+    /// if all are fresh; [`Query::check`] always sends one.
     ///
     /// # Errors
     /// [Errors of the server](crate::ErrorKind#errors-of-the-server), among them
@@ -332,7 +337,7 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Due).map(Refreshed::of)
     }
 
-    /// [`Query::refresh`] that asks the server once whether anything changed, even if the listings are fresh.
+    /// [`Query::refresh`] that asks the server whether anything changed, even if the listings are fresh.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -348,15 +353,15 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Full).map(Refreshed::of)
     }
 
-    /// Returns the status as in the C ABI: a deadline that passed is not an error.
+    /// Refreshes and returns the status as in the C ABI, where a deadline that passed is not an error.
     #[doc(hidden)] // for the C functions
-    pub fn refresh_as(&self, what: &'static str, why: RefreshReason) -> Result<Status> {
-        self.ask_timed(what, None, |call| self.index.inner().sync.refresh(call, why))
+    pub fn refresh_as(&self, operation: &'static str, reason: RefreshReason) -> Result<Status> {
+        self.ask_timed(operation, None, |call| self.index.inner().sync.refresh(call, reason))
     }
 
-    /// Waits until [`Changes`](crate::Changes) has something since a cursor was given, by whatever process: that is seen within
-    /// 100 ms. Sends no request. It costs next to nothing; where processes do not share memory (some network file systems) it
-    /// asks the database once a second.
+    /// Waits until the feed has [`Changes`](crate::Changes) after this cursor. Sees the changes of all processes within
+    /// 100 ms, and sends no request. The wait costs next to nothing, except on some network file systems, where processes
+    /// do not share memory: there it reads the database once a second.
     ///
     /// The callback of [`Query::progress`] runs every 200 ms and after [`Index::wake_waiting`](crate::Index::wake_waiting),
     /// with no library and no items. If it returns [`ControlFlow::Break`], the wait ends.
@@ -378,12 +383,12 @@ impl<'q> Query<'q> {
     /// loop {
     ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&cursor)? {
     ///         Waited::Something => {
-    ///             let _ = index.refresh()?; // where the server has to be asked
+    ///             let _ = index.refresh()?; // if a refresh is due
     ///             let mut changes = index.changes(Some(&cursor))?;
     ///             for change in &mut changes {
     ///                 println!("{}", change?);
     ///             }
-    ///             cursor = changes.cursor().unwrap().to_owned(); // keep it: it outlives this process
+    ///             cursor = changes.cursor().unwrap().to_owned(); // store it: other processes can use it too
     ///         }
     ///         _ => println!("nothing yet"),
     ///     }
@@ -403,7 +408,7 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// A page of the feed: at most about `limit` items after the cursor; an empty cursor begins.
+    /// Returns a page of the feed: about `limit` items after the cursor. An empty cursor begins.
     #[doc(hidden)]
     pub fn changes_page(&self, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         let inner = self.index.inner();
@@ -411,8 +416,8 @@ impl<'q> Query<'q> {
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
-    /// The known libraries: all of them, whatever library the query names. Asks the server if none is known; offline, the
-    /// list is then empty.
+    /// Returns all known libraries, even for a query of one library. Asks the server if none is known; offline, the list
+    /// is then empty.
     ///
     /// # Errors
     /// As [`Query::refresh`], if none is known yet.
@@ -420,7 +425,7 @@ impl<'q> Query<'q> {
         self.ask(|call| self.index.inner().queries.libraries(call))
     }
 
-    /// Requests the server's identity, even if it is known: a connection test. Costs two requests, three at the first
+    /// Tests the connection: requests the server's identity and its libraries. Costs two requests, and three at the first
     /// contact.
     ///
     /// # Errors
@@ -431,7 +436,7 @@ impl<'q> Query<'q> {
         inner.reading.catch_up(Deadline::NONE)?;
         Ok(ServerInfo {
             machine_identifier: server.machine_identifier,
-            version: known(server.version),
+            version: non_empty(server.version),
             answered_in,
             libraries,
         })
@@ -448,7 +453,7 @@ impl Refreshed {
     }
 }
 
-/// Takes the callback that receives the answer: a repeated call must not pass a second answer.
+/// Takes the host's function that gets the answer. It must run only once, even if the call is repeated with a new token.
 fn take<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))

@@ -1,4 +1,4 @@
-//! Matches that the host records.
+//! Records matches for the host.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ use crate::platform::deadline::Deadline;
 use crate::sync::{Call, MAX_RETRIES, cleared_again};
 
 impl Query<'_> {
-    /// Makes [`Query::record_match`] return only once the shared log has the match, for an index that hosts share
-    /// ([`Options::shared`](crate::Options::shared)). Without it the match is delivered a moment later. If the log does not
-    /// have it by the deadline, and without a deadline within some seconds, the call fails with
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later. It refuses a path
-    /// that only this host has, and records nothing.
-    /// `SharedIndex::shared_deliver` of the crate `plexindex-sharing` does the same for all that was written before.
+    /// Makes [`Query::record_match`] wait until the shared log has the match, for an index that hosts share
+    /// ([`Options::shared`](crate::Options::shared)). By default the call returns at once, and the log gets the match a
+    /// moment later. If the log does not have the match by the deadline (without one, within some seconds), the call
+    /// fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here and delivered later. A path
+    /// that only this host has is rejected, and nothing is recorded. `SharedIndex::shared_deliver` of the crate
+    /// `plexindex-sharing` does the same for all earlier writes.
     pub fn through(mut self) -> Self {
         self.through = true;
         self
@@ -23,8 +23,8 @@ impl Query<'_> {
 
     /// Records that a path belongs to an item of the library: [`Library::record_match`](crate::Library::record_match).
     ///
-    /// Sends requests only while the library is unknown, and never fetches its listing. The deadline, `offline` and the
-    /// progress callback apply to these requests only: the write waits for other writers, however long they take.
+    /// Sends requests only if the library is unknown, and never fetches the listing. The deadline, `offline` and the
+    /// progress callback apply to these requests only; the write waits for other writers without a limit.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -87,51 +87,51 @@ impl Query<'_> {
         self.record_pairs(&matches)
     }
 
+    /// [`Query::record_matches`] for pairs of path and key.
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
-            return refuse("cannot record a match in all libraries at once: give one library");
+            return refuse("cannot record a match in all libraries at once: name one library");
         };
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.timed("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {
             inner.sync.peers.expect_shared()?; // before anything is written
         }
-        let mut checked = room(pairs.len(), "matches")?;
+        let mut matches = room(pairs.len(), "matches")?;
         for (path, key) in pairs {
-            inner.queries.check_path(path)?;
-            checked.push((*path, reading.kind().rating_key(key)?));
+            inner.queries.display.check_path(path)?;
+            matches.push((*path, reading.kind().rating_key(key)?));
         }
-        let pairs = checked;
-        // One call, so that a library cleared meanwhile is found again with the same token.
+        // One call for all retries, so that they use the same token and deadline.
         self.run(|call| {
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
-                let (identity, row) = inner.asking(call, find)?;
+                let (identity, row) = inner.run_renewing(call, find)?;
                 // The call's deadline applies to the server only: a match that the host records is worth waiting for.
                 let deadline = Deadline::NONE;
-                let is_own = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row.library, path);
+                let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row.library, path);
                 if self.through
-                    && let Some((path, _)) = pairs.iter().find(is_own)
+                    && let Some((path, _)) = matches.iter().find(is_local)
                 {
                     return refuse(format!(
-                        "cannot share a match of '{}': it is in no folder of library '{}', and no mapping leads \
-                         there; add a mapping, or record it without through",
-                        inner.queries.shown.path(path),
+                        "cannot share a match of '{}': the path is in no folder of library '{}', even after mappings; \
+                         add a mapping, or record the match without through",
+                        inner.queries.display.path(path),
                         library.selector().name()
                     ));
                 }
-                if let Some(written) = inner.maintenance.record_matches(&row, &pairs, deadline)? {
-                    // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
-                    // segment, it may have evicted other matches, so the snapshot is read again.
+                if let Some(written) = inner.maintenance.record_matches(&row, &matches, deadline)? {
+                    // Update the snapshot here, so that fast lookups need not. If the write created a segment, it may
+                    // have removed other matches, so the snapshot reads the database instead.
                     if !written.has_segment {
-                        let own = pairs
+                        let rows = matches
                             .iter()
                             .map(|(path, key)| (row.id, LoggedKind::Matched, *path, *key));
-                        reading.apply_own(identity, written.at, &own.collect::<Vec<_>>());
+                        reading.apply_own(identity, written.at, &rows.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
-                    // The segment of a large batch may be missing: it could not be written, or another thread was
+                    // The segment of a large batch is missing if it could not be written, or another thread was
                     // building one.
                     reading.rebuild_lost(deadline)?;
                     return if self.through {

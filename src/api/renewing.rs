@@ -1,4 +1,5 @@
-//! Asks the host for a new token, on the thread of the call that the server refused, one thread at a time.
+//! Asks the host for a new token after the server refused a call. The callback runs on the thread of that call, on one
+//! thread at a time.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,11 +14,12 @@ use crate::platform::mutex::{lock, try_lock};
 const PAUSE_MS: i64 = 15_000;
 
 thread_local! {
-    /// Its address identifies a running thread. `std::thread::current` would leave a destructor on the host's thread,
-    /// which would run after the library is unloaded.
+    /// The address of this variable identifies a running thread. `std::thread::current` would register a destructor on
+    /// the host's thread, and the library may be unloaded before it runs.
     static MARK: u8 = const { 0 };
 }
 
+/// Returns a number that identifies the calling thread while it runs.
 fn this_thread() -> usize {
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
@@ -25,33 +27,34 @@ fn this_thread() -> usize {
 /// The host's callback, and whether a thread is in it.
 pub(crate) struct Renewing {
     renewal: Option<Renewal>,
-    /// Longest wait for another thread's renewal: the callback may itself wait for the call that waits here.
-    longest: Duration,
+    /// Maximum wait for a renewal by another thread. The limit prevents a deadlock: the callback may wait for the call
+    /// that waits here.
+    max_wait: Duration,
     state: Mutex<RenewalState>,
     ended: Condvar,
 }
 
-/// A call that the server refused, in the callback.
+/// A call that the server refused, and whose thread runs the callback.
 #[derive(Clone, Copy)]
 struct RefusedCall {
-    /// Its thread: [`this_thread`].
+    /// The thread of the call: [`this_thread`].
     thread: usize,
-    /// Number of its token.
+    /// Number of the refused token.
     session: u64,
 }
 
 #[derive(Default)]
 struct RenewalState {
-    /// The call whose token is renewed. Calls that the callback makes on its thread do not renew the token.
+    /// The call whose thread runs the callback. Calls that the callback makes do not renew the token.
     under_way: Option<RefusedCall>,
-    /// When the host last had no new token, or one that the server refused, Unix ms.
+    /// When the last renewal failed, Unix ms: the host had no new token, or the server refused it.
     in_vain_ms: Option<i64>,
 }
 
 /// Ends a renewal when dropped, also after a panic of the callback.
-struct UnderWay<'r>(&'r Renewing);
+struct RenewalGuard<'r>(&'r Renewing);
 
-impl Drop for UnderWay<'_> {
+impl Drop for RenewalGuard<'_> {
     fn drop(&mut self) {
         lock(&self.0.state).under_way = None;
         self.0.ended.notify_all();
@@ -62,18 +65,18 @@ impl Renewing {
     pub fn new(options: &Options) -> Self {
         Self {
             renewal: options.renewal.clone(),
-            longest: options.read_timeout,
+            max_wait: options.read_timeout,
             state: Mutex::default(),
             ended: Condvar::new(),
         }
     }
 
-    /// Returns whether a refused call asks the host.
+    /// Returns whether the host has given a callback.
     pub fn is_possible(&self) -> bool {
         self.renewal.is_some()
     }
 
-    /// Its lock, held through a fork.
+    /// Takes the lock for the time of a fork.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).state))
     }
@@ -85,7 +88,7 @@ impl Renewing {
         }
     }
 
-    /// Returns the number of the refused token if this thread is in the callback.
+    /// Returns the number of the refused token if this thread runs the callback.
     pub fn refused_session(&self) -> Option<u64> {
         let under_way = lock(&self.state).under_way;
         under_way
@@ -93,9 +96,9 @@ impl Renewing {
             .map(|call| call.session)
     }
 
-    /// Gets a new token from the host for a call that was refused with the token `session`, and passes it to `set`,
-    /// unless `is_renewed` is true before. Waits for a renewal of another thread, until the deadline and at most as
-    /// long as for a silent server.
+    /// Asks the host for a new token after the server refused the token `session`, and passes the new token to `set`.
+    /// Does nothing if `is_renewed` returns `true` by then. If another thread runs the callback, waits until the
+    /// deadline, but at most for the read timeout.
     pub fn renew(
         &self,
         now_ms: i64,
@@ -111,23 +114,23 @@ impl Renewing {
         }
         let waited = self
             .ended
-            .wait_timeout_while(state, deadline.wait(self.longest), |state| state.under_way.is_some());
+            .wait_timeout_while(state, deadline.wait(self.max_wait), |state| state.under_way.is_some());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let in_vain = |since: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(since));
-        if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(in_vain) {
+        let is_in_pause = |failed_ms: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(failed_ms));
+        if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(is_in_pause) {
             return;
         }
         state.under_way = Some(RefusedCall { thread, session });
         drop(state);
-        let ends = UnderWay(self);
+        let guard = RenewalGuard(self);
         if let Some(token) = renewal.call() {
             set(token);
         }
         lock(&self.state).in_vain_ms = (!is_renewed()).then_some(now_ms);
-        drop(ends);
+        drop(guard);
     }
 
-    /// Begins the pause: the server refused the new token.
+    /// Begins the pause after the server refused the new token.
     pub fn was_in_vain(&self, now_ms: i64) {
         lock(&self.state).in_vain_ms = Some(now_ms);
     }

@@ -1,4 +1,4 @@
-//! Tables of the host's own values.
+//! Tables for values of the host.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::engine;
 use crate::error::{Result, refuse};
 use crate::options::Ttl;
 
-/// A table of the host's own values by exact name, with an expiry. It sends no requests. The handle is cheap to clone and
-/// usable from any thread and process; it keeps its index open.
+/// A key-value table of the host, with optional expiry. It sends no requests. The handle is cheap to clone and usable from
+/// any thread. It keeps the index open.
 ///
 /// ```
 /// use plexindex::{Index, Options, Terms};
@@ -26,7 +26,7 @@ pub struct Table {
     table: Arc<engine::Table>,
 }
 
-/// How long values are kept, and how many bytes of them.
+/// How long to keep values, and how many bytes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,18 +36,18 @@ pub struct Table {
 /// # let _ = terms;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "terms are given to a write"]
+#[must_use = "pass the terms to a write"]
 pub struct Terms(engine::Terms);
 
 impl Terms {
-    /// The values of the write expire after this time. By default they never do.
+    /// Makes the values of the write expire after this time. By default they never expire.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.0.ttl = ttl.into();
         self
     }
 
-    /// The write then removes the oldest entries, except its own, until all tables of the index have at most this many bytes. An
-    /// entry counts its name, its value and 64 bytes. By default nothing is removed.
+    /// Makes the write remove the oldest entries, except its own, until all tables of the index have at most this many
+    /// bytes. Each entry counts its name, its value and 64 bytes. By default nothing is removed.
     pub fn limit(mut self, bytes: u64) -> Self {
         self.0.limit = Some(bytes);
         self
@@ -63,7 +63,7 @@ pub struct TableChange<'c> {
 }
 
 impl<'c> TableChange<'c> {
-    /// Stores a value, and replaces one of the same name.
+    /// Stores a value. Replaces the value of the same name.
     pub fn put<N: AsRef<[u8]> + ?Sized, V: AsRef<[u8]> + ?Sized>(table: &'c Table, name: &'c N, value: &'c V) -> Self {
         let op = engine::Op::Put(&table.table, name.as_ref(), value.as_ref());
         Self { table, op }
@@ -91,7 +91,7 @@ impl std::fmt::Debug for TableChange<'_> {
 /// Changes tables of this index in one transaction.
 pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
     if changes.iter().any(|change| !change.table.index.is(index)) {
-        return refuse("a table belongs to another index: write to the tables of one index at a time");
+        return refuse("cannot write to a table of another index: write to the tables of one index at a time");
     }
     let ops: Vec<_> = changes.iter().map(|change| change.op).collect();
     index.tables().write(&ops, &terms.0)
@@ -105,7 +105,7 @@ impl Table {
         })
     }
 
-    /// The value of this name, unless it has expired.
+    /// Returns the value of this name, unless it has expired.
     ///
     /// # Errors
     /// Errors of the store.
@@ -116,13 +116,13 @@ impl Table {
         Ok(value)
     }
 
-    /// Passes the value of this name to `then`, if a fast lookup knows it: no lock, no wait, no copy. `None` means
-    /// unknown: use [`Table::get`].
+    /// Passes the value of this name to `then`, if a fast lookup finds it: without a lock, a wait or a copy. After `None`
+    /// use [`Table::get`].
     pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.table.lookup(name.as_ref(), then)
     }
 
-    /// Stores a value; replaces the value of the same name.
+    /// Stores a value. Replaces the value of the same name.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; errors of the
@@ -147,7 +147,7 @@ impl Table {
         self.table.clear()
     }
 
-    /// The names of its entries that have not expired, in the order of their bytes. After an error the iterator ends.
+    /// Iterates over the names of entries that have not expired, in the order of their bytes. Ends after an error.
     pub fn names(&self) -> Names {
         Names {
             table: self.clone(),
@@ -156,7 +156,7 @@ impl Table {
         }
     }
 
-    /// Number of stored entries, including expired ones.
+    /// Returns the number of stored entries, including expired ones.
     ///
     /// # Errors
     /// Errors of the store.
@@ -173,7 +173,7 @@ impl std::fmt::Debug for Table {
 
 /// The names of a table's entries: [`Table::names`].
 #[derive(Clone, Debug)]
-#[must_use = "nothing is read yet"]
+#[must_use = "iterators are lazy"]
 pub struct Names {
     table: Table,
     last: Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Duration of calls, for the totals, and a log line for slow calls.
+//! Measures the duration of calls, and logs slow calls.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -7,39 +7,42 @@ use crate::meter::RequestKind;
 use crate::stats::{CallBegun, Counters, Stats};
 use crate::sync::Selector;
 
-/// A running call. Counted when it is dropped, however it ends.
+/// A running call. Dropping it counts the call.
 pub struct Timed<'a> {
     counters: &'a Counters,
+    /// Duration from which a call is slow.
     slow: Option<Duration>,
-    what: &'static str,
+    /// The name of the call for users.
+    operation: &'static str,
     /// The library of the call.
     selector: Option<&'a Selector>,
     /// Number of paths of a batch.
-    many: Option<usize>,
-    begun: CallBegun,
+    path_count: Option<usize>,
+    start: CallBegun,
+    /// The counters before the call.
     before: Stats,
-    /// Entries of other hosts, and the time of their exchange, before the call.
+    /// The number of entries from other hosts and the time of their exchange, before the call.
     exchanged: (u64, Duration),
 }
 
 impl<'a> Timed<'a> {
-    /// Starts the clock of a call. A call that takes longer than `slow` is logged.
+    /// Starts the clock of a call. A call that takes longer than `slow` gets a log line.
     pub fn begin(
         counters: &'a Counters,
         slow: Option<Duration>,
-        what: &'static str,
+        operation: &'static str,
         selector: Option<&'a Selector>,
-        many: Option<usize>,
+        path_count: Option<usize>,
     ) -> Self {
         Self {
             counters,
             slow,
-            what,
+            operation,
             selector,
-            many,
+            path_count,
             before: counters.read(),
             exchanged: counters.exchanged(),
-            begun: counters.call_begins(),
+            start: counters.call_begins(),
         }
     }
 }
@@ -47,17 +50,17 @@ impl<'a> Timed<'a> {
 impl Drop for Timed<'_> {
     fn drop(&mut self) {
         let counters = self.counters;
-        let (took, alone) = counters.call_ends(&self.begun);
+        let (took, was_alone) = counters.call_ends(&self.start);
         if self.slow.is_none_or(|slow| took < slow) {
             return;
         }
         counters.count_slow_call();
         let (before, after) = (&self.before, counters.read());
-        let fetched = |kind: RequestKind| after.requests[kind as usize] > before.requests[kind as usize];
-        let waited = after.waiting.saturating_sub(before.waiting) > Duration::from_millis(1);
-        let text = self.text(took, &after, alone);
-        // Fetching a listing, or waiting for another fetch, is expected to take long.
-        if fetched(RequestKind::Page) || waited {
+        let has_fetched_page = after.requests[RequestKind::Page as usize] > before.requests[RequestKind::Page as usize];
+        let has_waited = after.waiting.saturating_sub(before.waiting) > Duration::from_millis(1);
+        let text = self.text(took, &after, was_alone);
+        // Fetching a listing, or waiting for another fetch, usually takes long.
+        if has_fetched_page || has_waited {
             log::info!("{text}");
         } else {
             log::warn!("{text}");
@@ -66,12 +69,12 @@ impl Drop for Timed<'_> {
 }
 
 impl Timed<'_> {
-    /// The log line. It contains no path.
-    fn text(&self, took: Duration, after: &Stats, alone: bool) -> String {
+    /// Returns the log line, which has no path. `was_alone`: no other call ran on this handle.
+    fn text(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
         let before = &self.before;
-        let mut text = self.what.to_owned();
-        if let Some(many) = self.many {
-            let _ = write!(text, " of {many} paths");
+        let mut text = self.operation.to_owned();
+        if let Some(path_count) = self.path_count {
+            let _ = write!(text, " of {path_count} paths");
         }
         match self.selector {
             None | Some(Selector::All) => text.push_str(" in all libraries"),
@@ -79,26 +82,26 @@ impl Timed<'_> {
         }
         let _ = write!(text, " took {:.2} s", took.as_secs_f64());
         let requests = after.all_requests() - before.all_requests();
-        let plural = if requests == 1 { "" } else { "s" };
+        let request_noun = if requests == 1 { "request" } else { "requests" };
         let since = Duration::saturating_sub;
-        let (taken, exchanging) = self.counters.exchanged();
-        let taken = taken.saturating_sub(self.exchanged.0);
-        let plural_of_taken = if taken == 1 { "y" } else { "ies" };
+        let (entries, exchange_time) = self.counters.exchanged();
+        let entries = entries.saturating_sub(self.exchanged.0);
+        let entry_noun = if entries == 1 { "entry" } else { "entries" };
         let parts = [
             (
-                &*format!("the server ({requests} request{plural})"),
+                &*format!("the server ({requests} {request_noun})"),
                 since(after.network, before.network),
             ),
             (
-                &*format!("taking {taken} entr{plural_of_taken} of other hosts"),
-                since(exchanging, self.exchanged.1),
+                &*format!("reading {entries} {entry_noun} of other hosts"),
+                since(exchange_time, self.exchanged.1),
             ),
             ("parsing", since(after.parsing, before.parsing)),
             ("the store", since(after.storing, before.storing)),
             ("segments", since(after.indexing, before.indexing)),
             ("matching", since(after.matching, before.matching)),
             (
-                "waiting for another fetch or to try again",
+                "waiting for another fetch or before a retry",
                 since(after.waiting, before.waiting),
             ),
         ];
@@ -107,7 +110,7 @@ impl Timed<'_> {
             let _ = write!(text, "{separator}{part} {:.2} s", took.as_secs_f64());
             separator = ", ";
         }
-        if !alone {
+        if !was_alone {
             text.push_str(" (includes other calls on this handle)");
         }
         text

@@ -54,7 +54,7 @@ fn media_end_as_those_of_their_library() {
         ("a.", false, false, false, false),
         ("a.very-long", false, false, false, false),
     ] {
-        let is = |kind| Kinds::of(&[kind]).has(name.as_bytes());
+        let is = |kind| Kinds::of(&[kind]).has_extension(name.as_bytes());
         let seen = (
             is(LibraryKind::Movie),
             is(LibraryKind::Artist),
@@ -62,9 +62,9 @@ fn media_end_as_those_of_their_library() {
             is(LibraryKind::Other),
         );
         assert_eq!(seen, (movie, artist, photo, any), "{name}");
-        assert_eq!(Kinds::of(&[]).has(name.as_bytes()), any, "{name}");
+        assert_eq!(Kinds::of(&[]).has_extension(name.as_bytes()), any, "{name}");
     }
-    assert!(Kinds::of(&[LibraryKind::Artist, LibraryKind::Show]).has(b"a.mkv"));
+    assert!(Kinds::of(&[LibraryKind::Artist, LibraryKind::Show]).has_extension(b"a.mkv"));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn a_plexignore_is_no_gitignore() {
 
 /// Returns the findings of a walk in calls that read this many names each: kind, cause, and the path below the folder.
 /// Every other call is rolled back and repeated.
-fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, String, String)>, u64) {
+fn found(root: &Path, locations: &[Location], max_names: usize) -> (Vec<(String, String, String)>, u64) {
     let root = taken(bytes_of(root)).into_owned();
     let (mut left, mut told, mut files) = (vec![(false, root.clone())], Vec::new(), 0);
     let (mut progress, mut is_over, mut calls) = (WalkProgress::default(), false, 0);
@@ -248,7 +248,7 @@ fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, Stri
             },
             locations,
             rules: all(),
-            most,
+            max_names,
             until: Instant::now() + Duration::from_secs(60),
             is_first: calls == 1,
             is_listed: &|paths, each| paths.iter().for_each(|path| each(path.ends_with(b"listed.mkv"))),
@@ -389,8 +389,8 @@ fn link(root: &Path, to: &str, name: &str) {
 }
 
 /// Returns the findings except files, in order, and the files.
-fn lines(root: &Path, locations: &[Location], most: usize) -> (Vec<String>, Vec<String>) {
-    let (told, files) = found(root, locations, most);
+fn lines(root: &Path, locations: &[Location], max_names: usize) -> (Vec<String>, Vec<String>) {
+    let (told, files) = found(root, locations, max_names);
     let (mut media, mut others) = (Vec::new(), Vec::new());
     for (what, why, path) in told {
         if what == "file" {
@@ -531,7 +531,7 @@ fn without_progress_a_link_is_told_and_not_followed() {
             },
             locations: &[location(root, false)],
             rules: all(),
-            most: 1_000,
+            max_names: 1_000,
             until: Instant::now() + Duration::from_secs(60),
             is_first: true,
             is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
@@ -556,7 +556,7 @@ fn a_missing_folder_is_reported_if_the_caller_named_it() {
             },
             locations: &[],
             rules: all(),
-            most: 1,
+            max_names: 1,
             until: Instant::now() + Duration::from_secs(60),
             is_first,
             is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),

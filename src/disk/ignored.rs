@@ -1,9 +1,9 @@
 //! Parses `.plexignore` files, which differ from `.gitignore`.
 //!
-//! A pattern without a slash matches file names and ignores case. It applies in the folder of its `.plexignore` file;
-//! in the file of a location it also applies in all folders below. A pattern with a slash matches the paths of files
-//! and folders relative to that folder. It also matches the folder before its last slash. A pattern that begins with a
-//! slash matches nothing. There is no negation, and `*` does not match a slash.
+//! A pattern without a slash matches file names and ignores case. It applies in the folder of the `.plexignore` file,
+//! and in the file of a location also in all folders below. A pattern with a slash matches the paths of files and folders
+//! relative to that folder. It also matches the folder before the last slash of the pattern. A pattern that begins with
+//! a slash matches nothing. There is no negation, and `*` does not match a slash.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,18 +15,20 @@ use crate::platform::local_path::shown;
 /// Maximum number of bytes read of a `.plexignore` file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// The patterns in the file of one folder.
+/// The patterns in the `.plexignore` file of one folder.
 #[derive(Debug)]
 pub struct Ignored {
     folder: Vec<u8>,
+    /// The patterns without a slash.
     name_patterns: Patterns,
+    /// The patterns with a slash.
     path_patterns: Patterns,
 }
 
 impl Ignored {
-    /// Reads the `.plexignore` file of this folder; `None` if there is none or it is unreadable. Opens only a regular
+    /// Reads the `.plexignore` file of this folder; `None` if the file is missing or unreadable. Opens only a regular
     /// file, because opening a pipe may block for ever.
-    pub fn of(folder: &[u8]) -> Option<Self> {
+    pub fn read(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         let path = named([folder, b"/.plexignore"].concat());
         fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
@@ -35,16 +37,17 @@ impl Ignored {
         Some(Self::new(folder, &text))
     }
 
+    /// Parses the text of a `.plexignore` file in this folder.
     pub fn new(folder: &[u8], text: &[u8]) -> Self {
         let mut ignored = Self {
-            folder: without_slashes(folder).to_vec(),
+            folder: trim_slashes(folder).to_vec(),
             name_patterns: Patterns::new(true),
             path_patterns: Patterns::new(false),
         };
         for line in text.split(|byte| *byte == b'\n') {
             let trimmed = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
-            // No file name contains a NUL, and a NUL would end the text of a finding.
-            if trimmed.first().is_none_or(|first| *first == b'#') || trimmed.contains(&0) {
+            // No file name contains a NUL, and a NUL would end the text of a finding in C.
+            if trimmed.first().is_none_or(|byte| *byte == b'#') || trimmed.contains(&0) {
                 continue;
             }
             let pattern = if trimmed.starts_with(b"\\#") {
@@ -57,7 +60,7 @@ impl Ignored {
                 Some(_) if pattern[0] == b'/' => {}
                 Some(last) => ignored
                     .path_patterns
-                    .add(trimmed, &[without_slashes(pattern), &pattern[..last]]),
+                    .add(trimmed, &[trim_slashes(pattern), &pattern[..last]]),
             }
         }
         ignored
@@ -65,38 +68,40 @@ impl Ignored {
 
     /// Returns the line that matches a file in or below this folder, with the file that has the line.
     pub fn match_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
-        let inside = self.inside(path)?;
+        let relative_path = self.relative_path(path)?;
         // Patterns of file names come first.
         let line = self
             .name_patterns
             .first_match(name)
-            .or_else(|| self.path_patterns.first_match(inside));
+            .or_else(|| self.path_patterns.first_match(relative_path));
         line.map(|line| self.describe(line))
     }
 
-    /// Returns the line that matches a folder.
+    /// Returns the line that matches a folder below this folder, with the file that has the line.
     pub fn match_folder(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let line = self.path_patterns.first_match(self.inside(path)?);
+        let line = self.path_patterns.first_match(self.relative_path(path)?);
         line.map(|line| self.describe(line))
     }
 
-    /// Returns the path relative to the file's folder.
-    fn inside<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+    /// Returns the path relative to this folder; `None` if the path does not lie below the folder.
+    fn relative_path<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         path.strip_prefix(&*self.folder)?.strip_prefix(b"/")
     }
 
+    /// Returns a line and the file that has the line, for a finding.
     fn describe(&self, line: &[u8]) -> Vec<u8> {
         let file = [&*self.folder, b"/.plexignore"].concat();
         [b"'", line, b"' in ", &*shown(&file)].concat()
     }
 }
 
-fn without_slashes(path: &[u8]) -> &[u8] {
-    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+/// Removes the slashes at the end of a path.
+fn trim_slashes(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
     &path[..end]
 }
 
-/// The patterns of one kind. Plain names are in a hash table; globs are tried one by one.
+/// The patterns of one kind: plain names in a hash table, and globs, which are tried one by one.
 #[derive(Debug)]
 struct Patterns {
     ignores_case: bool,
@@ -117,7 +122,7 @@ impl Patterns {
         }
     }
 
-    /// Adds a line with its patterns.
+    /// Adds a line and its patterns.
     fn add(&mut self, line: &[u8], patterns: &[&[u8]]) {
         for pattern in patterns {
             let pattern = chars_of(pattern, self.ignores_case);
@@ -145,9 +150,11 @@ impl Patterns {
     }
 }
 
-/// Decodes a name, in lower case if `ignores_case`. A character stays as it is if its lower case has several
-/// characters. An invalid byte becomes a character that no name contains.
+/// Decodes a name, in lower case if `ignores_case`. A character whose lower case has several characters stays unchanged.
+/// An invalid byte becomes a private-use character, which names hardly contain.
 fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
+    /// The private-use character for the byte 0.
+    const INVALID_BYTES: u32 = 0x10_FF00;
     let mut chars = Vec::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         let lower = |c: char| Some(c.to_lowercase()).filter(|lower| ignores_case && lower.len() == 1);
@@ -158,38 +165,40 @@ fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
                 .map(|c| lower(c).and_then(|mut lower| lower.next()).unwrap_or(c)),
         );
         let invalid = chunk.invalid().iter();
-        chars.extend(invalid.filter_map(|byte| char::from_u32(0x10_FF00 + u32::from(*byte))));
+        chars.extend(invalid.filter_map(|byte| char::from_u32(INVALID_BYTES + u32::from(*byte))));
     }
     chars
 }
 
-/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. Only the last star is extended when the rest does
-/// not match. Earlier stars need not be: a star never extends over a slash, and only a slash matches a slash.
+/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. If the rest does not match, only the last star is
+/// extended. Extending an earlier star cannot help: no star extends over a slash, and only a slash matches a slash.
 fn glob_matches(glob: &[char], name: &[char]) -> bool {
     let (mut pattern, mut rest) = (glob, name);
-    let mut star: Option<(&[char], &[char])> = None;
+    // The pattern behind the last star, and the name behind the characters that the star matches.
+    let mut last_star: Option<(&[char], &[char])> = None;
     loop {
-        if let ['*', behind @ ..] = pattern {
-            star = Some((behind, rest));
-            pattern = behind;
-        } else if let Some((c, behind)) = rest.split_first()
+        if let ['*', after_star @ ..] = pattern {
+            last_star = Some((after_star, rest));
+            pattern = after_star;
+        } else if let Some((c, tail)) = rest.split_first()
             && let Some(length) = match_first(pattern, *c)
         {
-            (pattern, rest) = (&pattern[length..], behind);
+            (pattern, rest) = (&pattern[length..], tail);
         } else if pattern.is_empty() && rest.is_empty() {
             return true;
         } else {
-            let Some((behind, [_, taken @ ..])) = star.filter(|(_, taken)| taken.first() != Some(&'/')) else {
+            let can_extend = |(_, unmatched): &(&[char], &[char])| unmatched.first() != Some(&'/');
+            let Some((after_star, [_, unmatched @ ..])) = last_star.filter(can_extend) else {
                 return false;
             };
-            star = Some((behind, taken));
-            (pattern, rest) = (behind, taken);
+            last_star = Some((after_star, unmatched));
+            (pattern, rest) = (after_star, unmatched);
         }
     }
 }
 
-/// Returns the length of the glob's first part if it matches this character. An unclosed bracket is an ordinary
-/// character.
+/// Returns the length of the glob's first part, a character or a set, if that part matches this character. An unclosed
+/// bracket is an ordinary character.
 fn match_first(pattern: &[char], c: char) -> Option<usize> {
     let (first, rest) = pattern.split_first()?;
     if *first == '['
@@ -201,29 +210,29 @@ fn match_first(pattern: &[char], c: char) -> Option<usize> {
     (*first == c || *first == '?' && c != '/').then_some(1)
 }
 
-/// Parses a set after its opening bracket. Returns its content, and whether it is negated. A closing bracket in first
-/// place belongs to the set.
-fn parse_set(inside: &[char]) -> Option<(&[char], bool)> {
-    let (negated, inside) = match inside {
+/// Parses a set after the opening bracket. Returns its content, and whether it is negated; `None` without a closing
+/// bracket. A closing bracket that comes first belongs to the set.
+fn parse_set(text: &[char]) -> Option<(&[char], bool)> {
+    let (negated, text) = match text {
         ['!', rest @ ..] => (true, rest),
-        inside => (false, inside),
+        text => (false, text),
     };
-    let end = 1 + inside.iter().skip(1).position(|c| *c == ']')?;
-    Some((&inside[..end], negated))
+    let end = 1 + text.iter().skip(1).position(|c| *c == ']')?;
+    Some((&text[..end], negated))
 }
 
 /// Returns whether a character is in a set or one of its ranges.
 fn set_contains(c: char, set: &[char]) -> bool {
     let mut rest = set;
-    while let [from, behind @ ..] = rest {
-        let (to, behind) = match behind {
-            ['-', to, behind @ ..] => (to, behind),
-            _ => (from, behind),
+    while let [from, tail @ ..] = rest {
+        let (to, tail) = match tail {
+            ['-', to, tail @ ..] => (to, tail),
+            _ => (from, tail),
         };
         if (*from..=*to).contains(&c) {
             return true;
         }
-        rest = behind;
+        rest = tail;
     }
     false
 }

@@ -1,5 +1,4 @@
-//! Walks folders of this machine, and knows which files Plex ignores when it scans. Callbacks return how the index
-//! lists a file.
+//! Walks folders of this machine by the rules of Plex's scanner. Callbacks return how the index lists a file.
 
 mod ignored;
 mod paths;

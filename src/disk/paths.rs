@@ -13,13 +13,14 @@ pub fn is_in(path: &[u8], folder: &[u8]) -> bool {
         .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
 }
 
+/// Returns the path of a name in a folder.
 pub fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
     [folder, b"/", name].concat()
 }
 
-/// Returns whether the path is a folder, and for a link, the id of its target. Dangling and circular links are not
-/// folders.
-pub fn folder_behind(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
+/// Returns whether the path is a folder or a link to one; for a link, also the id of its target. Dangling and circular
+/// links are not folders.
+pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     let path = named(path);
     match fs::metadata(&path) {
         Ok(facts) if facts.is_dir() => {
@@ -32,12 +33,12 @@ pub fn folder_behind(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     }
 }
 
-/// Returns whether a link leads to one of the folders above it, perhaps through other links.
+/// Returns whether a link leads to one of the folders that contain the link, perhaps through other links.
 pub fn leads_up(link: &[u8]) -> bool {
     let link = named(link);
     let Some(target) = Inode::of_target(&link) else {
         return false;
     };
-    let mut above = link.ancestors().skip(1);
-    above.any(|folder| Inode::of_target(folder) == Some(target))
+    let mut ancestors = link.ancestors().skip(1);
+    ancestors.any(|folder| Inode::of_target(folder) == Some(target))
 }

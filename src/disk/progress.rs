@@ -1,14 +1,14 @@
-//! State of a walk between its calls.
+//! The state of a walk between two calls.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::platform::names::FolderId;
 
-/// Maximum number of links followed by one call.
+/// Maximum number of links that one call follows.
 const LINKS_PER_CALL: usize = 4096;
 
-/// A link to a folder. It is followed after all folders reachable without links were read.
+/// A link to a folder. The walk follows links after it has read all folders that it reaches without links.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     pub path: Vec<u8>,
@@ -17,14 +17,14 @@ pub struct Link {
     pub id: FolderId,
 }
 
-/// The folders already read, and the queue of links.
+/// The folders that were read, and the queue of links.
 #[derive(Debug, Default)]
 pub struct WalkProgress {
-    /// The folders already read, by location. An empty location stands for paths outside of all locations.
+    /// The folders that were read, by location. The empty location has the folders outside of all locations.
     read: Vec<(Vec<u8>, HashSet<FolderId>)>,
-    /// Links that were found but not sorted yet.
+    /// New links, which are not in the queue yet.
     links: Vec<Arc<Link>>,
-    /// The queue of links to read, the next one last. Their folders are already marked as read.
+    /// The queue of links to follow, the next one last. Their targets are already marked as read.
     queue: Vec<Arc<Link>>,
     /// Whether the walk has begun to follow links.
     follows_links: bool,
@@ -33,21 +33,21 @@ pub struct WalkProgress {
 impl WalkProgress {
     /// Returns the index of a location's set of read folders.
     pub(super) fn slot(&mut self, location: &[u8]) -> usize {
-        let known = self.read.iter().position(|(folder, _)| folder == location);
-        known.unwrap_or_else(|| {
+        let slot = self.read.iter().position(|(folder, _)| folder == location);
+        slot.unwrap_or_else(|| {
             self.read.push((location.to_vec(), HashSet::new()));
             self.read.len() - 1
         })
     }
 
-    /// Marks a folder as read that was reached without following a link to it. Returns `false` if it was read below
-    /// this location before, through a link. Before the first link is followed every folder counts as new, because some
-    /// file systems give several folders the same id.
+    /// Marks a folder as read that the walk reached without a link. Returns `false` if the walk read the folder below
+    /// this location before, through a link. Until the walk follows the first link, every folder counts as new, because
+    /// some file systems give several folders the same id.
     pub(super) fn mark_read(&mut self, slot: usize, id: FolderId) -> bool {
         self.mark_read_by_link(slot, id) || !self.follows_links
     }
 
-    /// Marks the target of a link as read; returns `false` if it was read before.
+    /// Marks the target of a link as read. Returns `false` if the target was read before.
     pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
         self.read[slot].1.insert(id)
     }
@@ -57,29 +57,29 @@ impl WalkProgress {
         self.links.push(Arc::new(link));
     }
 
-    /// Returns an unread link to the queue.
+    /// Puts a link back into the queue because the call ended before its target was read.
     pub(super) fn put_back(&mut self, link: &Arc<Link>) {
         self.queue.push(Arc::clone(link));
     }
 
-    /// Returns the links to read next. If the queue is empty, the new links are sorted and passed to `mark_read` before
-    /// any of them is read. So the first of two links to one folder is always the one followed.
+    /// Returns the links to follow next. If the queue is empty, sorts the new links and passes all of them to `mark_read`
+    /// before any is followed. So of two links to one folder, the walk always follows the first by path.
     pub(super) fn next_links(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
         self.follows_links = true;
         if self.queue.is_empty() {
-            let mut found = std::mem::take(&mut self.links);
-            found.sort_unstable();
-            found.retain(|link| mark_read(self, link));
-            found.reverse();
-            self.queue = found;
+            let mut links = std::mem::take(&mut self.links);
+            links.sort_unstable();
+            links.retain(|link| mark_read(self, link));
+            links.reverse();
+            self.queue = links;
         }
-        let rest = self.queue.len().saturating_sub(LINKS_PER_CALL);
-        let mut next = self.queue.split_off(rest);
+        let remaining = self.queue.len().saturating_sub(LINKS_PER_CALL);
+        let mut next = self.queue.split_off(remaining);
         next.reverse();
         next
     }
 
-    /// Returns whether the queue of links is empty.
+    /// Returns whether no link remains to be followed.
     pub(super) fn has_no_links(&self) -> bool {
         self.links.is_empty() && self.queue.is_empty()
     }

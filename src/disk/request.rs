@@ -1,4 +1,4 @@
-//! Request and result of a walk.
+//! The request and the result of a walk.
 
 use std::io;
 use std::time::Instant;
@@ -14,39 +14,39 @@ use crate::platform::local_path::shown;
 pub struct Location {
     pub folder: Vec<u8>,
     pub kinds: Kinds,
-    /// The location belongs only to libraries out of scope: nothing in it is reported.
+    /// Whether the location belongs only to libraries out of scope, so that the walk reports nothing in it.
     pub is_out_of_scope: bool,
-    /// All its libraries in scope have a listing to compare with.
+    /// Whether all libraries in scope with this location have a listing.
     pub is_fetched: bool,
 }
 
-/// Calls the second argument once for each path, in order: with `true` if the path is listed.
+/// Looks up paths. Calls the second argument once for each path, in order, with `true` if the path is listed.
 pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
 
 /// How the index lists a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ListedStatus {
-    /// It is listed as a single item.
+    /// A single item has the file.
     Listed,
-    /// It is listed in a library out of scope.
+    /// Only a library out of scope lists the file.
     ListedElsewhere,
-    /// Several items have it.
+    /// Several items have the file.
     SeveralItems,
-    /// It is listed with this path, below another root.
+    /// The listed path differs in its root only.
     OnlyRootDiffers(Vec<u8>),
     Unlisted,
 }
 
-/// Returns the status of a file. The flag: the file has a twin ([`WalkStarts`]), so an item of the twin does not count.
+/// Returns the status of a file. The flag: the file has a twin ([`WalkStarts`]), so the twin's item does not count.
 pub type StatusOf<'q> = dyn Fn(&[u8], bool) -> ListedStatus + Sync + 'q;
 
-/// The folders and files of a request, in order. Each has a flag: whether it has a twin or lies below a folder that has
-/// one. Twins are names in one folder with the same normal form.
+/// The folders and files of a request, in order. The flag says whether the path has a twin, or a folder above has one.
+/// Twins are two names in one folder with the same normal form.
 #[derive(Debug, Default)]
 pub struct WalkStarts<'q> {
     /// Folders to walk.
     pub folders: Vec<(bool, &'q [u8])>,
-    /// Files to report as if they were found, if they are not listed.
+    /// Files to check as if the walk had found them.
     pub files: Vec<(bool, &'q [u8])>,
 }
 
@@ -54,44 +54,46 @@ pub struct WalkStarts<'q> {
 pub struct WalkRequest<'q> {
     pub starts: &'q WalkStarts<'q>,
     pub locations: &'q [Location],
-    /// The folders come from the caller, not from an earlier call of the walk. A missing folder is then reported.
+    /// Whether this is the first call of a walk, so that the folders come from the host. The walk then reports missing
+    /// folders.
     pub is_first: bool,
     pub rules: Rules,
-    /// The call stops after this many names, or at `until`, and returns the remaining folders.
-    pub most: usize,
+    /// The call ends after this many names, or at `until`, and returns the remaining folders.
+    pub max_names: usize,
     pub until: Instant,
-    /// Returns for each path whether it certainly is listed.
+    /// Returns for each path whether it is listed with certainty.
     pub is_listed: &'q IsListed<'q>,
-    /// Called for a file that is not certainly listed, has a twin, or lies outside of all locations.
+    /// Called for a file that is not listed with certainty, has a twin, or lies outside of all locations.
     pub status: &'q StatusOf<'q>,
 }
 
-/// What a walk says of a file, a folder or a link.
+/// The report of a walk about a file, a folder or a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// `folder`: a folder that the walk has not read yet. `file`: a media file that is not listed as a single item.
-    /// `left_out`: a folder that is not read. `link`: a link to a folder, of a call that is no walk. `unreadable`: a folder or
-    /// link that cannot be read, or a folder of the first call that does not exist.
+    /// `left_out`: a folder that the walk skips. `link`: a link to a folder, reported by a call that does not walk.
+    /// `unreadable`: a folder or link that cannot be read, or a folder of the first call that does not exist.
     pub kind: &'static str,
-    /// Its folder has another name that differs only by case or Unicode form, such as `Up.mkv` and `UP.mkv`, or it lies below
-    /// such a folder.
+    /// Whether the folder has another name that differs only by case or Unicode form, such as `Up.mkv` and `UP.mkv`. Also
+    /// `true` below such a folder.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(feature = "schema", schemars(default))]
     pub twin: bool,
-    /// Why. Of a file: `several_items`: more than one item has it; a rule that leaves it out, such as `hidden`;
-    /// `not_scanned`: it lies in a library's folder; `not_fetched`: so it does, and that library has no listing here;
-    /// `mapping_missing`: the library lists `detail`, of which only the root differs; `no_library`: it lies in none. Of a
-    /// folder that is left out: a rule; `loop`: a link to a folder above it; `linked`: it was read by the path `detail`.
+    /// The reason. For a file: `several_items`: more than one item has the file; a rule that ignores the file, such as
+    /// `hidden`; `not_scanned`: the file is in a library's folder, but not listed; `not_fetched`: the same, but the library
+    /// was never fetched; `mapping_missing`: the library lists `detail`, which differs in the root only; `no_library`: the
+    /// file is in no library's folder. For a folder that is left out: a rule; `loop`: a link to a folder that contains
+    /// the link; `linked`: the walk read the folder by the path `detail`.
     #[serde(skip_serializing_if = "str::is_empty")]
     #[cfg_attr(feature = "schema", schemars(default))]
     pub cause: &'static str,
-    /// Its full path on this machine.
+    /// The absolute path on this machine.
     pub path: ByteString,
     /// The line of a `.plexignore`, or a path: see `cause`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<ByteString>,
-    /// The number of the system's error, of what is unreadable.
+    /// For `unreadable`: the error number of the operating system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
 }
@@ -99,15 +101,16 @@ pub struct Finding {
 /// The result of a walk.
 #[derive(Debug, Default)]
 pub struct WalkFindings {
-    /// Findings in no order, but for folders, which come last in the order in which they are to be read.
+    /// The findings in any order. Folders come last, in the order in which to read them.
     pub found: Vec<Finding>,
     /// Number of media files, listed or not.
     pub files: u64,
-    /// The number of the walk, with which the caller continues it; `None` if it is over.
+    /// The number with which the caller continues the walk; `None` if the walk is over.
     pub goes_on: Option<u64>,
 }
 
 impl WalkFindings {
+    /// Adds a finding.
     pub(super) fn put(&mut self, kind: &'static str, twin: bool, cause: &'static str, path: &[u8], detail: &[u8]) {
         self.found.push(Finding {
             kind,
@@ -119,14 +122,16 @@ impl WalkFindings {
         });
     }
 
-    pub(super) fn folder(&mut self, path: &[u8], twin: bool) {
+    /// Adds a folder that was not read yet.
+    pub(super) fn put_folder(&mut self, path: &[u8], twin: bool) {
         self.put("folder", twin, "", path, b"");
     }
 
-    pub(super) fn unreadable(&mut self, path: &[u8], error: &io::Error) {
+    /// Adds an unreadable folder or link.
+    pub(super) fn put_unreadable(&mut self, path: &[u8], error: &io::Error) {
         self.put("unreadable", false, "", path, b"");
-        if let Some(put) = self.found.last_mut() {
-            put.errno = Some(error.raw_os_error().unwrap_or(0));
+        if let Some(finding) = self.found.last_mut() {
+            finding.errno = Some(error.raw_os_error().unwrap_or(0));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The rules by which Plex ignores files and folders in a scan, from the scanners that Plex published in
-//! `Scanners.bundle`: `Filter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
+//! The rules by which Plex's scanner ignores files and folders. Plex published its scanners in `Scanners.bundle`:
+//! `Filter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::matching::LowerName;
 use crate::model::LibraryKind;
 use crate::platform::files::may_read;
 
-/// A rule.
+/// A rule by which a scan ignores files or folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Files without an extension of the library's media. They are never reported.
+    /// Files without an extension of the library's media. The walk never reports them.
     Extension,
     /// Names that begin with a dot.
     Hidden,
@@ -24,7 +24,7 @@ pub enum Rule {
     Empty,
     /// Samples of videos.
     Samples,
-    /// Trailers and other extras, which belong to an item.
+    /// Trailers and other extras of an item.
     Extras,
     /// Folders of discs.
     Discs,
@@ -63,6 +63,7 @@ impl Rule {
         NAMES[self as usize]
     }
 
+    /// The bit of the rule in [`Rules`].
     const fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -79,14 +80,14 @@ impl Rules {
     /// Creates a set from the names of its rules.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`] for a name of no rule.
+    /// [`crate::error::Status::InvalidArgument`] for an unknown name.
     pub fn named<N: AsRef<str>>(names: &[N]) -> Result<Self> {
         let mut set = 0;
         for name in names {
             let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.name() == name.as_ref()) else {
-                let known = Rule::ALL.map(Rule::name).join(", ");
+                let names = Rule::ALL.map(Rule::name).join(", ");
                 return refuse(format!(
-                    "'{}' is no rule: give some of {known}",
+                    "unknown rule '{}': give some of {names}",
                     abridged(name.as_ref().as_bytes())
                 ));
             };
@@ -117,45 +118,48 @@ impl Kinds {
     const VIDEO: u8 = 1;
     const AUDIO: u8 = 2;
     const PHOTO: u8 = 4;
-    /// The rules for videos apply.
-    const AS_VIDEO: u8 = 8;
+    /// Not a media type: the rules for videos apply.
+    const VIDEO_RULES: u8 = 8;
 
     /// Returns the media types of these kinds of libraries; all types if `kinds` is empty.
     #[must_use]
     pub fn of(kinds: &[LibraryKind]) -> Self {
         const ALL: u8 = Kinds::VIDEO | Kinds::AUDIO | Kinds::PHOTO;
         let media_of = |kind: &LibraryKind| match kind {
-            LibraryKind::Movie | LibraryKind::Show => Self::VIDEO | Self::AS_VIDEO,
+            LibraryKind::Movie | LibraryKind::Show => Self::VIDEO | Self::VIDEO_RULES,
             LibraryKind::Artist => Self::AUDIO,
-            LibraryKind::Photo => Self::PHOTO | Self::VIDEO | Self::AS_VIDEO,
+            LibraryKind::Photo => Self::PHOTO | Self::VIDEO | Self::VIDEO_RULES,
             _ => ALL,
         };
         if kinds.is_empty() {
-            return Self(ALL | Self::AS_VIDEO);
+            return Self(ALL | Self::VIDEO_RULES);
         }
         Self(kinds.iter().map(media_of).fold(0, |sum, media| sum | media))
     }
 
-    fn includes(self, kind: u8) -> bool {
-        self.0 & kind != 0
+    /// Returns whether the set has this media type, or [`Kinds::VIDEO_RULES`].
+    fn has_bit(self, bit: u8) -> bool {
+        self.0 & bit != 0
     }
 
-    /// Returns whether the file name has an extension of these media.
+    /// Returns whether the file name has an extension of these media types.
     #[must_use]
-    pub fn has(self, name: &[u8]) -> bool {
+    pub fn has_extension(self, name: &[u8]) -> bool {
+        /// Length of the longest known extension, `dvr-ms`.
+        const MAX_EXTENSION: usize = 6;
         let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
             return false;
         };
-        let mut lower = [0; 6];
+        let mut lower = [0; MAX_EXTENSION];
         let extension = &name[dot + 1..];
         let Some(lower) = lower.get_mut(..extension.len()) else {
             return false;
         };
         lower.copy_from_slice(extension);
         lower.make_ascii_lowercase();
-        self.includes(Self::VIDEO) && is_video(lower)
-            || self.includes(Self::AUDIO) && is_audio(lower)
-            || self.includes(Self::PHOTO) && is_photo(lower)
+        self.has_bit(Self::VIDEO) && is_video(lower)
+            || self.has_bit(Self::AUDIO) && is_audio(lower)
+            || self.has_bit(Self::PHOTO) && is_photo(lower)
     }
 }
 
@@ -185,22 +189,22 @@ fn is_photo(extension: &[u8]) -> bool {
         | b"sr2" | b"mpo" | b"jps" | b"rw2" | b"jp2" | b"j2k" | b"heic" | b"heif" | b"webp")
 }
 
-/// Returns the rule by which Plex ignores a folder of this name, if any. `at_root`: the folder lies directly in a
-/// location.
+/// Returns the rule by which Plex ignores a folder of this name; `None` if it does not. `at_root`: the folder is directly
+/// in a location.
 #[must_use]
 pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
-    let video_rule = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
+    let video_rule = |rule: Rule| kinds.has_bit(Kinds::VIDEO_RULES) && rules.has(rule);
     if rules.has(Rule::System) && (name.is_system_folder() || at_root && name.is_root_system_folder()) {
         Some(Rule::System)
-    } else if rules.has(Rule::Hidden) && name.begins(b".") {
+    } else if rules.has(Rule::Hidden) && name.starts_with(b".") {
         Some(Rule::Hidden)
-    } else if rules.has(Rule::Unpacking) && (name.is_being_unpacked()) {
+    } else if rules.has(Rule::Unpacking) && name.is_being_unpacked() {
         Some(Rule::Unpacking)
     } else if video_rule(Rule::Discs) && (name.is(b"bdmv") || name.is(b"video_ts")) {
         Some(Rule::Discs)
-    } else if video_rule(Rule::Samples) && (name.is_samples_folder()) {
+    } else if video_rule(Rule::Samples) && name.is_samples_folder() {
         Some(Rule::Samples)
     } else if video_rule(Rule::Extras) && !at_root && name.is_extras_folder() {
         Some(Rule::Extras)
@@ -209,21 +213,21 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -
     }
 }
 
-/// Videos named as samples count as samples below this size in bytes.
-const SAMPLE_BYTES: u64 = 300 << 20;
+/// A video that is named like a sample is a sample only below this size in bytes.
+const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 
-/// Returns the rule by which Plex ignores a file, if any. Call it only for files that no library lists.
+/// Returns the rule by which Plex ignores a file; `None` if it does not. Call it only for files that no library lists.
 #[must_use]
 pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());
-    let video_rule = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
-    if rules.has(Rule::Hidden) && name.begins(b".") {
+    let video_rule = |rule: Rule| kinds.has_bit(Kinds::VIDEO_RULES) && rules.has(rule);
+    if rules.has(Rule::Hidden) && name.starts_with(b".") {
         Some(Rule::Hidden)
     } else if rules.has(Rule::Empty) && (size() == 0 || !may_read(path)) {
         Some(Rule::Empty)
-    } else if video_rule(Rule::Samples) && name.is_sample() && size() < SAMPLE_BYTES {
+    } else if video_rule(Rule::Samples) && name.is_sample() && size() < MAX_SAMPLE_BYTES {
         Some(Rule::Samples)
     } else if video_rule(Rule::Extras) && name.is_extra() {
         Some(Rule::Extras)

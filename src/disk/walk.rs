@@ -1,5 +1,5 @@
-//! Walks folders of a disk with several threads, in calls of bounded length: a call reads some of its folders and
-//! returns the others.
+//! Walks folders of a disk with several threads. A call has a time limit: it reads some of its folders and returns the
+//! others.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::ignored::Ignored;
-use super::paths::{folder_behind, is_in, join_path, leads_up};
+use super::paths::{is_in, join_path, leads_up, resolve_folder};
 use super::progress::{Link, WalkProgress};
 use super::request::{ListedStatus, Location, WalkFindings, WalkRequest};
 use super::rules::{Kinds, Rule};
@@ -20,16 +20,16 @@ use crate::platform::mutex::lock;
 use crate::platform::names::{EntryKind, FolderId, FolderReader};
 use crate::platform::thread::on_several;
 
-/// Number of threads besides the caller's. They mostly wait for system calls and the network.
-const HELPERS: usize = 3;
+/// Number of threads besides the caller's. They mostly wait for the operating system and the network.
+const EXTRA_THREADS: usize = 3;
 /// Number of files looked up together.
 const LOOKUP_BATCH: usize = 256;
 
-/// Walks folders. Files and folders that disappear during the walk are skipped. Returns the findings, and whether the
-/// walk is over.
+/// Walks folders. Skips files and folders that disappear during the walk. Returns the findings, and whether the walk is
+/// over.
 ///
-/// With `progress`, each real folder below a location is read once, so links between folders cause no loop. A call
-/// without folders to walk follows links. Without `progress`, links are reported as findings.
+/// With `progress`, the walk reads each real folder below a location once, so links between folders cause no loop. A
+/// call without folders to walk follows links. Without `progress`, links are findings.
 #[must_use]
 pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (WalkFindings, bool) {
     let mut walk = Walk::new(request);
@@ -59,31 +59,31 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
 enum Start<'s> {
     Folder(bool, &'s [u8]),
     File(bool, &'s [u8]),
-    /// The link's folder is already marked as read.
+    /// A link whose target is already marked as read.
     Link(Arc<Link>),
 }
 
+/// One call of a walk. Several threads share it.
 struct Walk<'w> {
     request: &'w WalkRequest<'w>,
     /// For each location, the index of its set of read folders. The last entry is for paths outside of all locations.
     slots: Vec<usize>,
     progress: Option<Mutex<&'w mut WalkProgress>>,
-    /// Locations by folder, and the parent folders of locations.
+    /// The indexes of locations by folder.
     location_indexes: HashMap<&'w [u8], usize>,
+    /// The parent folders of locations.
     location_parents: HashSet<&'w [u8]>,
     rules: WalkRules<'w>,
     /// Index of the next starting point.
     next_start: AtomicUsize,
-    /// Number of names read.
     names_read: AtomicUsize,
 }
 
 struct PendingFolder {
     path: Vec<u8>,
-    /// Index of its location.
+    /// Index of the innermost location with this folder; `None` outside of all locations.
     location_index: Option<usize>,
     twin: bool,
-    /// It is already marked as read.
     is_marked: bool,
 }
 
@@ -97,7 +97,6 @@ struct WalkThread {
     findings: WalkFindings,
 }
 
-/// A media file to look up.
 struct MediaFile {
     path: Vec<u8>,
     location_index: Option<usize>,
@@ -106,20 +105,21 @@ struct MediaFile {
 
 /// A name in a folder.
 struct FolderEntry {
-    bytes: Vec<u8>,
+    name: Vec<u8>,
     /// Target of a link.
     link: Option<FolderId>,
     twin: bool,
 }
 
-/// A folder whose subfolders are entered.
+/// A folder whose subfolders the walk enters next.
 struct ParentFolder<'f> {
     folder: &'f PendingFolder,
-    /// Its path without trailing separator.
+    /// The path without trailing separator.
     path: &'f [u8],
+    /// Whether the folder is a location in scope.
     at_root: bool,
     has_locations: bool,
-    /// Its own `.plexignore` file, unless it is a location's.
+    /// The folder's own `.plexignore` file; `None` for a location, whose file is among the rules.
     ignored: Option<&'f Ignored>,
 }
 
@@ -144,23 +144,23 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks the starting points on several threads, and adds to `findings`. Returns the folders that were not read, in
-    /// the order of their starting points.
+    /// Walks the starting points on several threads and adds to `findings`. Returns the folders that were not read, by
+    /// starting point.
     fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
         let findings = Mutex::new(findings);
         let unread: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
-        on_several(HELPERS.min(starts.len().saturating_sub(1)), || {
+        on_several(EXTRA_THREADS.min(starts.len().saturating_sub(1)), || {
             let (mut reader, mut thread, mut thread_unread) =
                 (FolderReader::default(), WalkThread::default(), Vec::new());
             loop {
-                let at = self.next_start.fetch_add(1, Ordering::Relaxed);
-                let Some(start) = starts.get(at) else {
+                let index = self.next_start.fetch_add(1, Ordering::Relaxed);
+                let Some(start) = starts.get(index) else {
                     break;
                 };
                 let mut folders = WalkFindings::default();
                 self.walk_below(&mut reader, start, &mut thread, &mut folders);
                 if !folders.found.is_empty() {
-                    thread_unread.push((at, folders));
+                    thread_unread.push((index, folders));
                 }
             }
             self.report_unlisted(&mut thread);
@@ -170,11 +170,11 @@ impl<'w> Walk<'w> {
             lock(&unread).append(&mut thread_unread);
         });
         let mut unread = std::mem::take(&mut *lock(&unread));
-        unread.sort_unstable_by_key(|(at, _)| *at);
+        unread.sort_unstable_by_key(|(index, _)| *index);
         unread.into_iter().map(|(_, folders)| folders).collect()
     }
 
-    /// Adds the queued links as starting points, unless their folder was read before.
+    /// Adds queued links as starting points. A link whose target was read before is only reported.
     fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
             let location_index = self.rules.innermost(&link.path);
@@ -191,7 +191,7 @@ impl<'w> Walk<'w> {
         self.slots[location_index.unwrap_or(self.request.locations.len())]
     }
 
-    /// Reports that a folder was read by another path.
+    /// Reports that the walk read a folder by another path.
     fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
         if !self.rules.is_out_of_scope(location_index) {
             let real = canonical(&named(path)).unwrap_or_default();
@@ -199,8 +199,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks one starting point: notes a file, or reads a folder with all folders below it. If the call ends first, the
-    /// folders not read go into `unread`, and a link whose own folder was not read returns to the queue.
+    /// Walks one starting point: collects a file, or reads a folder and all folders below. If the call must end before,
+    /// adds the remaining folders to `unread`, and puts a link whose target was not read back into the queue.
     fn walk_below(
         &self,
         reader: &mut FolderReader,
@@ -242,19 +242,19 @@ impl<'w> Walk<'w> {
         for folder in thread.stack.drain(..).rev() {
             match (start, &self.progress) {
                 (Start::Link(link), Some(progress)) if folder.is_marked => lock(progress).put_back(link),
-                _ => unread.folder(&folder.path, folder.twin),
+                _ => unread.put_folder(&folder.path, folder.twin),
             }
         }
     }
 
-    /// Returns whether the call must end. Each call reads at least one folder, so that repeated calls terminate.
+    /// Returns whether the call must end. Each call reads at least one folder, so that repeated calls finish the walk.
     fn is_over(&self) -> bool {
         let names_read = self.names_read.load(Ordering::Relaxed);
-        names_read >= self.request.most || names_read > 0 && Instant::now() >= self.request.until
+        names_read >= self.request.max_names || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    /// Reads a folder. Queues its media files for the next lookup. Pushes its subfolders in reverse order, so that they
-    /// are read in the order of their names.
+    /// Reads a folder. Collects its media files for the next lookup. Pushes the subfolders in reverse order, so that the
+    /// walk reads them in the order of their names.
     fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
         if self.is_only_out_of_scope(folder) {
             return;
@@ -264,7 +264,7 @@ impl<'w> Walk<'w> {
             Err(error) => return self.report_unreadable(folder, &error, thread),
         };
         self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed);
-        // A link's folder was marked as read when the link became a starting point.
+        // The target of a link was marked as read when the link became a starting point.
         if !folder.is_marked && self.was_read(folder, id) {
             return self.report_linked(&folder.path, folder.location_index, &mut thread.findings);
         }
@@ -284,16 +284,16 @@ impl<'w> Walk<'w> {
         let at_root = location.is_some_and(|location| location.folder == folder.path && !location.is_out_of_scope);
         // The `.plexignore` of a location is among the rules already.
         let ignored = (location.is_some() && has_plexignore && !at_root && self.request.rules.has(Rule::Plexignore))
-            .then(|| Ignored::of(path))
+            .then(|| Ignored::read(path))
             .flatten();
         thread.findings.files += media.len() as u64;
         thread.files.extend(media.into_iter().map(|file| MediaFile {
-            path: join_path(path, &file.bytes),
+            path: join_path(path, &file.name),
             location_index: folder.location_index,
             twin: file.twin,
         }));
-        folders.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes));
-        let first = thread.stack.len();
+        folders.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let stack_length = thread.stack.len();
         let parent = ParentFolder {
             folder,
             path,
@@ -304,10 +304,10 @@ impl<'w> Walk<'w> {
         for entry in folders {
             self.enter(&parent, &entry, thread);
         }
-        thread.stack[first..].reverse();
+        thread.stack[stack_length..].reverse();
     }
 
-    /// Returns whether a folder is a location out of scope without a location in scope below it.
+    /// Returns whether a folder is a location out of scope, and no location in scope lies below the folder.
     fn is_only_out_of_scope(&self, folder: &PendingFolder) -> bool {
         let is_this_folder = |location: &Location| location.is_out_of_scope && location.folder == folder.path;
         let is_in_scope_below = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
@@ -315,23 +315,28 @@ impl<'w> Walk<'w> {
             && !self.request.locations.iter().any(is_in_scope_below)
     }
 
-    /// Reports an unreadable folder, unless it disappeared meanwhile. If the folder can be searched, the locations
-    /// below it are still read.
+    /// Reports an unreadable folder, unless the folder disappeared during the walk. If the folder can be searched, the
+    /// walk still reads the locations below.
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
-        let is_from_caller =
-            self.request.is_first && self.request.starts.folders.iter().any(|(_, one)| *one == folder.path);
+        let is_from_caller = self.request.is_first
+            && self
+                .request
+                .starts
+                .folders
+                .iter()
+                .any(|(_, start)| *start == folder.path);
         if error.kind() == io::ErrorKind::NotFound && is_gone(error) && !is_from_caller {
             return;
         }
         if !self.rules.is_out_of_scope(folder.location_index) {
-            thread.findings.unreadable(&folder.path, error);
+            thread.findings.put_unreadable(&folder.path, error);
         }
         if named(join_path(&folder.path, b".")).metadata().is_ok() {
             self.enter_locations(&folder.path, folder.twin, &mut thread.stack);
         }
     }
 
-    /// Marks a folder as read; returns whether it was read before by another path.
+    /// Marks a folder as read. Returns whether the walk read the folder before by another path.
     fn was_read(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
         progress.is_some_and(|progress| !lock(progress).mark_read(self.slot(folder.location_index), id))
@@ -354,20 +359,20 @@ impl<'w> Walk<'w> {
         let (is_folder, link) = match kind {
             EntryKind::Folder => (true, None),
             EntryKind::Other => (false, None),
-            EntryKind::Link | EntryKind::Unknown => match folder_behind(&join_path(path, name)) {
-                Ok(found) => found,
+            EntryKind::Link | EntryKind::Unknown => match resolve_folder(&join_path(path, name)) {
+                Ok(folder_and_link) => folder_and_link,
                 Err(error) => {
                     if !is_out_of_scope {
-                        findings.unreadable(&join_path(path, name), &error);
+                        findings.put_unreadable(&join_path(path, name), &error);
                     }
                     return None;
                 }
             },
         };
-        let is_media = || !is_out_of_scope && (!self.request.rules.has(Rule::Extension) || kinds.has(name));
+        let is_media = || !is_out_of_scope && (!self.request.rules.has(Rule::Extension) || kinds.has_extension(name));
         (is_folder || is_media()).then(|| {
             let entry = FolderEntry {
-                bytes: name.to_vec(),
+                name: name.to_vec(),
                 link,
                 twin: folder.twin,
             };
@@ -375,12 +380,12 @@ impl<'w> Walk<'w> {
         })
     }
 
-    /// Pushes a subfolder. An ignored subfolder is reported, and only the locations below it are pushed. No rule
-    /// ignores a location itself.
+    /// Pushes a subfolder. Reports an ignored subfolder, and pushes only the locations below. No rule ignores a location
+    /// itself.
     fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
         let outer_location = parent.folder.location_index;
         let is_out_of_scope = self.rules.is_out_of_scope(outer_location);
-        let path = join_path(parent.path, &subfolder.bytes);
+        let path = join_path(parent.path, &subfolder.name);
         let own_location = if parent.has_locations {
             self.location_indexes.get(path.as_slice()).copied()
         } else {
@@ -413,17 +418,17 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Pushes the outermost locations below a folder that is not read itself.
+    /// Pushes the outermost locations below a folder that the walk does not read itself.
     fn enter_locations(&self, path: &[u8], twin: bool, stack: &mut Vec<PendingFolder>) {
         let locations = self.request.locations;
         let is_below = |inner: &Location, outer: &[u8]| inner.folder != outer && is_in(&inner.folder, outer);
-        let below = |at: &usize| is_below(&locations[*at], path);
-        for at in (0..locations.len()).filter(below) {
-            let is_outermost = |other: usize| !is_below(&locations[at], &locations[other].folder);
-            if (0..locations.len()).filter(below).all(is_outermost) {
+        let is_below_path = |index: &usize| is_below(&locations[*index], path);
+        for index in (0..locations.len()).filter(is_below_path) {
+            let is_not_within = |other: usize| !is_below(&locations[index], &locations[other].folder);
+            if (0..locations.len()).filter(is_below_path).all(is_not_within) {
                 stack.push(PendingFolder {
-                    path: locations[at].folder.clone(),
-                    location_index: Some(at),
+                    path: locations[index].folder.clone(),
+                    location_index: Some(index),
                     twin,
                     is_marked: false,
                 });
@@ -431,19 +436,19 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Reports the files that are not listed as a single item, each with the cause. A path outside of all locations may
-    /// match a file below another root, and a file with a twin may match the twin's item.
+    /// Reports the files that are not listed as a single item, each with the cause. A listed path outside of all
+    /// locations is only a suffix match, and a listed twin may be the other twin, so both are checked again.
     fn report_unlisted(&self, thread: &mut WalkThread) {
         let files = &thread.files;
         let paths: Vec<&[u8]> = files.iter().map(|file| file.path.as_slice()).collect();
-        let (mut at, mut unknown) = (0, Vec::new());
+        let (mut index, mut uncertain) = (0, Vec::new());
         (self.request.is_listed)(&paths, &mut |is_listed| {
-            if !is_listed || files[at].location_index.is_none() || files[at].twin {
-                unknown.push(at);
+            if !is_listed || files[index].location_index.is_none() || files[index].twin {
+                uncertain.push(index);
             }
-            at += 1;
+            index += 1;
         });
-        for file in unknown.into_iter().map(|at| &files[at]) {
+        for file in uncertain.into_iter().map(|index| &files[index]) {
             let status = (self.request.status)(&file.path, file.twin);
             let rule = || self.rules.rule_for_path(&file.path, file.location_index);
             let location = || {
@@ -476,20 +481,20 @@ fn hash_of(name: &Normal<'_>) -> u64 {
     name.hash()
 }
 
-/// Marks names that have the same normal form as another.
+/// Marks the names with an equal normal form.
 fn mark_twins(folders: &mut [FolderEntry], media: &mut [FolderEntry]) {
     if folders.len() + media.len() < 2 {
         return;
     }
-    let mut names: Vec<(u64, &mut FolderEntry)> = folders
+    let mut entries: Vec<(u64, &mut FolderEntry)> = folders
         .iter_mut()
         .chain(media)
-        .map(|name| (Normal::with(&name.bytes, hash_of), name))
+        .map(|entry| (Normal::with(&entry.name, hash_of), entry))
         .collect();
-    names.sort_unstable_by_key(|(hash, _)| *hash);
-    for twins in names.chunk_by_mut(|a, b| a.0 == b.0).filter(|twins| twins.len() > 1) {
-        for (_, name) in twins {
-            name.twin = true;
+    entries.sort_unstable_by_key(|(hash, _)| *hash);
+    for twins in entries.chunk_by_mut(|a, b| a.0 == b.0).filter(|twins| twins.len() > 1) {
+        for (_, entry) in twins {
+            entry.twin = true;
         }
     }
 }

@@ -8,16 +8,16 @@ use super::request::{Location, WalkRequest};
 use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
 use crate::platform::files::named;
 
-/// A rule, and the line of the `.plexignore` file; the line is empty for other rules.
+/// A rule, and for [`Rule::Plexignore`] the line of the `.plexignore` file; otherwise the line is empty.
 type RuleMatch = (Rule, Vec<u8>);
-/// Index of the innermost location that contains a path; `None` outside of all.
+/// Index of the innermost location that contains a path; `None` outside of all locations.
 type LocationIndex = Option<usize>;
 
 /// The rules of a walk.
 pub struct WalkRules<'w> {
     locations: &'w [Location],
     rules: Rules,
-    /// The `.plexignore` file of each location, which applies to all folders below.
+    /// The `.plexignore` file of each location, which applies to all folders below. Read at the first use.
     ignored: Vec<OnceLock<Option<Ignored>>>,
 }
 
@@ -32,21 +32,23 @@ impl<'w> WalkRules<'w> {
 
     /// Returns the innermost location that contains a path.
     pub fn innermost(&self, path: &[u8]) -> LocationIndex {
-        let around = (0..self.locations.len()).filter(|at| is_in(path, &self.locations[*at].folder));
-        around.max_by_key(|at| self.locations[*at].folder.len())
+        let containing = (0..self.locations.len()).filter(|index| is_in(path, &self.locations[*index].folder));
+        containing.max_by_key(|index| self.locations[*index].folder.len())
     }
 
+    /// Returns the location with this index.
     pub fn location(&self, location_index: LocationIndex) -> Option<&'w Location> {
-        location_index.map(|at| &self.locations[at])
+        location_index.map(|index| &self.locations[index])
     }
 
+    /// Returns whether the location belongs only to libraries out of scope. `false` outside of all locations.
     pub fn is_out_of_scope(&self, location_index: LocationIndex) -> bool {
         self.location(location_index)
             .is_some_and(|location| location.is_out_of_scope)
     }
 
-    /// Returns the rule that ignores a folder. `at_root`: the folder lies directly in a location. `parent_ignored`: the
-    /// `.plexignore` file of its parent folder, unless the parent is a location.
+    /// Returns the rule that ignores a folder. `at_root`: the folder is directly in a location. `parent_ignored`: the
+    /// `.plexignore` file of the parent folder, unless the parent is a location.
     pub fn folder_rule(
         &self,
         path: &[u8],
@@ -59,12 +61,12 @@ impl<'w> WalkRules<'w> {
         rule.map(|rule| (rule, Vec::new())).or_else(|| {
             let line = self
                 .ignored_at(location_index, parent_ignored)
-                .find_map(|one| one.match_folder(path))?;
+                .find_map(|ignored| ignored.match_folder(path))?;
             Some((Rule::Plexignore, line))
         })
     }
 
-    /// Returns the rule that ignores a file or a folder between it and its location.
+    /// Returns the rule that ignores a file, or a folder between the file and its location.
     pub fn rule_for_path(&self, path: &[u8], location_index: LocationIndex) -> Option<RuleMatch> {
         let parent = path.iter().rposition(|byte| *byte == b'/')?;
         let root_length = self.location(location_index).map_or(parent, |location| {
@@ -73,20 +75,21 @@ impl<'w> WalkRules<'w> {
         let (mut parent_ignored, mut parent_length) = (None, root_length);
         while let Some(length) = path.get(parent_length + 1..)?.iter().position(|byte| *byte == b'/') {
             let folder = &path[..=parent_length + length];
-            let found = self.folder_rule(
+            let rule = self.folder_rule(
                 folder,
                 location_index,
                 parent_length == root_length,
                 parent_ignored.as_ref(),
             );
-            if found.is_some() {
-                return found;
+            if rule.is_some() {
+                return rule;
             }
-            parent_ignored = self.rules.has(Rule::Plexignore).then(|| Ignored::of(folder)).flatten();
+            let reads_plexignore = self.rules.has(Rule::Plexignore);
+            parent_ignored = reads_plexignore.then(|| Ignored::read(folder)).flatten();
             parent_length = folder.len();
         }
         let ((rules, kinds), name) = (self.rules_at(location_index), name_of(path));
-        if rules.has(Rule::Extension) && !kinds.has(name) {
+        if rules.has(Rule::Extension) && !kinds.has_extension(name) {
             return Some((Rule::Extension, Vec::new()));
         }
         let file = named(path);
@@ -94,12 +97,12 @@ impl<'w> WalkRules<'w> {
         let rule = rule_for_file(&file, name, rules, kinds);
         rule.map(|rule| (rule, Vec::new())).or_else(|| {
             let mut ignored = self.ignored_at(location_index, parent_ignored.as_ref());
-            let line = ignored.find_map(|one| one.match_file(path, name))?;
+            let line = ignored.find_map(|ignored| ignored.match_file(path, name))?;
             Some((Rule::Plexignore, line))
         })
     }
 
-    /// Returns the rules and media types at a location; outside of all locations, library rules do not apply.
+    /// Returns the rules and media types at a location. Outside of all locations, only some rules apply.
     fn rules_at(&self, location_index: LocationIndex) -> (Rules, Kinds) {
         match self.location(location_index) {
             Some(location) => (self.rules, location.kinds),
@@ -107,7 +110,8 @@ impl<'w> WalkRules<'w> {
         }
     }
 
-    /// Returns the `.plexignore` files that apply in a folder: that of its location, if in scope, then its own.
+    /// Returns the `.plexignore` files that apply in a folder: first the file of a location in scope, then the folder's
+    /// own file.
     fn ignored_at<'i>(
         &'i self,
         location_index: LocationIndex,
@@ -117,18 +121,19 @@ impl<'w> WalkRules<'w> {
         location_ignored.into_iter().chain(folder_ignored)
     }
 
-    /// Returns the `.plexignore` file of a location in scope, which is read at the first call.
+    /// Returns the `.plexignore` file of a location in scope. Reads the file at the first call.
     fn location_ignored(&self, index: usize) -> Option<&Ignored> {
         let location = &self.locations[index];
         if location.is_out_of_scope || !self.rules.has(Rule::Plexignore) {
             return None;
         }
         self.ignored[index]
-            .get_or_init(|| Ignored::of(&location.folder))
+            .get_or_init(|| Ignored::read(&location.folder))
             .as_ref()
     }
 }
 
+/// Returns the last component of a path.
 fn name_of(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Batch edits: sets the same values for many items, with as few requests as item types and server limits allow.
+//! Batch edits: sets the same values for many items with few requests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use crate::model::{IdentityId, ItemType};
 use crate::source::{Deadline, EditRequest, FieldChange, Kind, Lock};
 use crate::sync::{Call, Reading, Syncing};
 
-/// Number of items per request. Servers refuse thousands, because of the length of the address; other clients use 100.
-const BATCH: usize = 100;
-/// Name of the input in error texts.
+/// Number of items per request. Servers reject thousands, because the URL gets too long; other clients send 100.
+const ITEMS_PER_REQUEST: usize = 100;
+/// Name of the argument in error texts.
 const KEYS: &str = "keys";
 /// Longest name of a field in bytes.
-const LONGEST_NAME: usize = 255;
-/// Maximum number of items named in an error text.
-const NAMED: usize = 5;
+const MAX_FIELD_NAME: usize = 255;
+/// Maximum number of items that an error text names.
+const MAX_NAMED: usize = 5;
 
 /// An edit of items of one library.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
-    /// Keys or rating keys. Never empty; duplicates are edited once.
+    /// Keys or rating keys, at least one. A duplicate is edited once.
     pub keys: &'a [&'a str],
-    /// The changes. Never empty.
+    /// The changes, at least one.
     pub changes: &'a [FieldChange],
-    /// What to do with the locks of the fields.
+    /// Whether to lock or unlock the fields.
     pub lock: Lock,
 }
 
@@ -35,26 +35,26 @@ pub struct Edit<'a> {
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Edited {
-    /// No request was sent for it.
+    /// plexindex sent no request for the item.
     #[default]
     No = 0,
-    /// The server accepted its request.
+    /// The server accepted the request.
     Done = 1,
-    /// Its request failed: the edit may have been applied.
+    /// The request failed. The server may have edited the item nevertheless.
     Failed = 2,
-    /// The server has no such item: no request was sent at all.
+    /// The server has no such item. plexindex sent no edit at all.
     Missing = 3,
 }
 
 enum_names! { Edited: No "no", Done "done", Failed "failed", Missing "missing" }
 
-/// The progress of an edit, whether it succeeded or not.
+/// The result of an edit, also after an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditReport {
     /// The result for each key, in order.
     pub states: Vec<Edited>,
-    /// Number of edit requests, including a failed one; retries are not counted.
+    /// Number of edit requests, including a failed one but without retries.
     pub requests: u64,
 }
 
@@ -62,22 +62,25 @@ impl EditReport {
     /// Number of keys in this state.
     #[must_use]
     pub fn count(&self, state: Edited) -> usize {
-        self.states.iter().filter(|one| **one == state).count()
+        self.states.iter().filter(|other| **other == state).count()
     }
 
+    /// Sets the state of the keys with these indexes.
     fn set(&mut self, indexes: &[usize], state: Edited) {
         for index in indexes {
-            if let Some(one) = self.states.get_mut(*index) {
-                *one = state;
+            if let Some(slot) = self.states.get_mut(*index) {
+                *slot = state;
             }
         }
     }
 }
 
-/// An item to edit, with its indexes in the host's list.
+/// An item to edit.
 struct EditTarget<'k> {
     rating_key: &'k str,
+    /// The indexes of the item in the host's list, which may have duplicates.
     indexes: Vec<usize>,
+    /// `None` until the type is known.
     kind: Option<ItemType>,
 }
 
@@ -99,7 +102,7 @@ impl Editing {
         }
     }
 
-    /// Edits items; `report` has the progress, also after an error.
+    /// Edits items. Fills in `report`, also before it returns an error.
     pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = room(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
@@ -107,12 +110,12 @@ impl Editing {
         check_changes(edit.changes)?;
         let mut targets = edit_targets(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
-            return refuse("can edit items of one library at a time only: name the library");
+            return refuse("cannot edit items of all libraries at once: name one library");
         };
         if !self.sync.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "cannot edit: the index has no server_url, or the index or this call is offline",
+                "cannot edit items offline: open the index with server_url, and do not set offline",
             ));
         }
         if !self.sync.abilities().is_some_and(|can| can.edits) {
@@ -122,20 +125,22 @@ impl Editing {
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
         self.find_kinds(call, &row, &mut targets, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
-        for kind in targets.iter().filter_map(|one| one.kind) {
+        for kind in targets.iter().filter_map(|target| target.kind) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         }
         for kind in kinds {
-            let of_kind: Vec<&EditTarget<'_>> = targets.iter().filter(|one| one.kind == Some(kind)).collect();
-            for batch in of_kind.chunks(BATCH) {
+            let targets_of_kind: Vec<&EditTarget<'_>> =
+                targets.iter().filter(|target| target.kind == Some(kind)).collect();
+            for batch in targets_of_kind.chunks(ITEMS_PER_REQUEST) {
                 self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
             }
         }
         self.reading.catch_up(call.deadline)
     }
 
+    /// Edits items of one type with one request, and invalidates them in the store.
     fn edit_batch(
         &self,
         call: &Call<'_>,
@@ -144,8 +149,8 @@ impl Editing {
         batch: &[&EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
-        let ids: Vec<&str> = batch.iter().map(|one| one.rating_key).collect();
-        let indexes: Vec<usize> = batch.iter().flat_map(|one| one.indexes.iter().copied()).collect();
+        let ids: Vec<&str> = batch.iter().map(|target| target.rating_key).collect();
+        let indexes: Vec<usize> = batch.iter().flat_map(|target| target.indexes.iter().copied()).collect();
         let request = EditRequest {
             section: &row.library.section,
             kind,
@@ -155,16 +160,15 @@ impl Editing {
         };
         report.requests += 1;
         self.events.expect_edited(request.section, &ids);
-        let done = self.sync.edit(call, &request);
-        let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
+        let edited = self.sync.edit(call, &request);
+        let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&indexes, state);
-        // Also after a failure, since the edit may have been applied.
+        // Invalidates also after a failure, since the server may have edited the items.
         let invalidated = LibraryRows(&self.store).invalidate_items(identity, row.id, &ids, Deadline::NONE);
-        done.map_err(|error| {
+        edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
-                "edited {done} of {all} items; the request for {} more ({}) of '{}' failed, and no further request \
-                 was sent",
+                "edited {done} of {all} items, then stopped: the request for {} items ({}) of '{}' failed",
                 ids.len(),
                 kind.name(),
                 row.library.title
@@ -173,7 +177,7 @@ impl Editing {
         invalidated
     }
 
-    /// Finds the type of each item: in the index, else with a request for the missing ones.
+    /// Finds the type of each item: first in the index, then with one request for the remaining items.
     fn find_kinds(
         &self,
         call: &Call<'_>,
@@ -185,7 +189,7 @@ impl Editing {
         let index = snapshot
             .rows
             .iter()
-            .position(|own| own.id == row.id && own.generation.is_fetched());
+            .position(|other| other.id == row.id && other.generation.is_fetched());
         for target in targets.iter_mut() {
             let item = index.and_then(|index| snapshot.views[index].stored_item(target.rating_key));
             target.kind = item.map(|item| item.kind);
@@ -195,7 +199,7 @@ impl Editing {
         check_kinds(row, targets, report)
     }
 
-    /// Requests the items whose type is unknown, and sets it.
+    /// Requests the items of unknown type from the server, and sets their types.
     fn fetch_kinds(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
         let unknown = targets.iter().filter(|target| target.kind.is_none());
         let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
@@ -215,15 +219,14 @@ impl Editing {
     }
 }
 
-/// Fails if an item has no type that can be edited. Marks items that the library does not have in `report`.
+/// Fails if an item is missing or cannot be edited. Marks missing items in `report`.
 fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
     let mut missing = Vec::new();
     for target in targets {
         match target.kind {
             Some(ItemType::Other) => {
                 return refuse(format!(
-                    "item {} is not a film, episode, track, clip or photo: shows, seasons, artists and albums cannot \
-                     be edited here",
+                    "cannot edit item {}: it is not a movie, episode, track, clip or photo",
                     target.rating_key
                 ));
             }
@@ -237,16 +240,16 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
     if missing.is_empty() {
         return Ok(());
     }
-    let more = missing.len().saturating_sub(NAMED);
-    missing.truncate(NAMED);
+    let unnamed = missing.len().saturating_sub(MAX_NAMED);
+    missing.truncate(MAX_NAMED);
     Err(Error::new(
         Status::NotOnServer,
         format!(
-            "nothing was edited: library '{}' has no item {}{}: leave them out",
+            "edited nothing: library '{}' has no item {}{}; omit missing items",
             row.library.title,
             missing.join(", "),
-            if more > 0 {
-                format!(" and {more} more")
+            if unnamed > 0 {
+                format!(" and {unnamed} more")
             } else {
                 String::new()
             }
@@ -257,14 +260,18 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
 /// Validates the keys and removes duplicates.
 fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
-        return refuse("no items given: nothing was sent, because the server would edit the whole library");
+        return refuse(
+            "the list of items is empty, and the server would edit the whole library: give at least one item",
+        );
     }
     let mut targets: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
-    let mut known: HashMap<&str, usize> = HashMap::new();
-    known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
+    let mut target_indexes: HashMap<&str, usize> = HashMap::new();
+    target_indexes
+        .try_reserve(keys.len())
+        .map_err(|_| no_room(keys.len(), KEYS))?;
     for (index, key) in keys.iter().enumerate() {
         let rating_key = kind.rating_key(key)?;
-        let target_index = *known.entry(rating_key).or_insert_with(|| {
+        let target_index = *target_indexes.entry(rating_key).or_insert_with(|| {
             targets.push(EditTarget {
                 rating_key,
                 indexes: Vec::new(),
@@ -279,37 +286,39 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
     Ok(targets)
 }
 
+/// Validates the names of the fields and their values.
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
-        return refuse("no fields given: give the fields to change, such as title");
+        return refuse("the list of fields is empty: give the fields to change, such as title");
     }
     for (index, change) in changes.iter().enumerate() {
         let field = change.field();
-        check_length("the name of a field", field.len(), LONGEST_NAME)?;
-        let plain =
+        check_length("the name of a field", field.len(), MAX_FIELD_NAME)?;
+        let is_identifier =
             field.starts_with(|c: char| c.is_ascii_alphabetic()) && field.chars().all(|c| c.is_ascii_alphanumeric());
-        if !plain || matches!(field, "id" | "type") {
+        // The request has parameters of the names `id` and `type`.
+        if !is_identifier || matches!(field, "id" | "type") {
             return refuse(format!(
                 "'{field}' is not a valid field name: give Plex's name, such as title, summary, genre or label"
             ));
         }
-        let before = || changes.iter().take(index).filter(|one| one.field() == field);
-        let twice = match change {
-            FieldChange::Set { .. } => before().any(|one| !matches!(one, FieldChange::Keep { .. })),
+        let earlier_changes = || changes.iter().take(index).filter(|earlier| earlier.field() == field);
+        let contradicts_earlier = match change {
+            FieldChange::Set { .. } => earlier_changes().any(|earlier| !matches!(earlier, FieldChange::Keep { .. })),
             FieldChange::Add { .. } | FieldChange::Remove { .. } => {
-                before().any(|one| matches!(one, FieldChange::Set { .. }))
+                earlier_changes().any(|earlier| matches!(earlier, FieldChange::Set { .. }))
             }
             FieldChange::Keep { .. } => false,
         };
-        if twice {
+        if contradicts_earlier {
             return refuse(format!(
-                "field '{field}' has two values: give one, or tags to add and to remove"
+                "field '{field}' has two values: give one value, or only tags to add and remove"
             ));
         }
         if let FieldChange::Add { tag, .. } | FieldChange::Remove { tag, .. } = change
             && tag.trim().is_empty()
         {
-            return refuse(format!("a tag of '{field}' is empty: omit it"));
+            return refuse(format!("a tag of '{field}' is empty: omit the tag"));
         }
     }
     Ok(())

@@ -55,14 +55,14 @@ fn a_listing_in_the_future_is_stale() {
         need(
             &Age {
                 checked_ms: 0,
-                ..listed_at(STEP_MS)
+                ..listed_at(CLOCK_TOLERANCE_MS)
             },
             &policy,
             0
         ),
         Need::Nothing
     );
-    assert!(is_current(&listed_at(STEP_MS), "a", &shown, &policy, 0));
+    assert!(is_current(&listed_at(CLOCK_TOLERANCE_MS), "a", &shown, &policy, 0));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Answers, borrowed from the snapshot.
+//! Answers that borrow from the snapshot.
 
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
@@ -7,14 +7,14 @@ use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
 use crate::source::Kind;
 
-/// The answer for a path or GUID. It borrows from the snapshot: copy what must outlive that.
+/// The answer to a query. It borrows from the snapshot, so copy the fields that you keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    /// [`Status::Ok`] for one item, else why not; an error in a batch.
+    /// [`Status::Ok`] for one item, [`Status::NotFound`] or [`Status::Ambiguous`]; an error only in a batch.
     pub status: Status,
     /// How it was found.
     pub match_kind: MatchKind,
-    /// How likely it is to be the right item.
+    /// How likely the item is the right one.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
@@ -22,18 +22,20 @@ pub struct Answer<'a> {
     pub total: usize,
     /// A sentence for users; empty if there is one item.
     pub message: &'a str,
-    /// The listing that answered has expired.
+    /// Whether the listing behind the answer has expired.
     pub stale: bool,
     /// Milliseconds since the listing was last seen to be current; `None` without a listing, or if the clock was set
     /// back since then.
     pub age_ms: Option<i64>,
     /// Kind of the source, which determines the form of keys.
     pub kind: &'static Kind,
+    /// The candidates. Their library numbers are indexes of `rows`.
     found: &'a [FoundItem<'a>],
     rows: &'a [LibraryRow],
 }
 
 impl<'a> Answer<'a> {
+    /// The answer for a path.
     pub(super) fn of(kind: &'static Kind, outcome: &'a Resolution<'_>, rows: &'a [LibraryRow], status: Status) -> Self {
         Self {
             status,
@@ -44,6 +46,7 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// The answer for a folder.
     pub(super) fn of_folder(
         kind: &'static Kind,
         outcome: &'a FolderResolution<'a>,
@@ -59,6 +62,7 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// The answer for the items with a GUID or title; also the base of other answers.
     pub(super) fn of_items(
         kind: &'static Kind,
         found: &'a [FoundItem<'a>],
@@ -85,18 +89,18 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The answer for a query that would have to wait.
+    /// The answer of a call that must not wait, if there is no answer without waiting.
     #[must_use]
     pub fn not_yet(kind: &'static Kind) -> Self {
         Self {
             status: Status::NotYet,
             reason: Reason::None,
-            message: "no answer is available without waiting; call again without AT_ONCE, or offline",
+            message: "no answer is available without waiting: call again without AT_ONCE, or offline",
             ..Self::of_items(kind, &[], 0, &[])
         }
     }
 
-    /// The answer for a query that failed, in a batch.
+    /// The answer for a path of a batch whose lookup failed.
     pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
         Self {
             status: error.status,
@@ -105,7 +109,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sets the age to that of the oldest listing. An item that a search found in an unfetched library has no age.
+    /// Sets the age to the age of the oldest listing. An item that a search found in an unfetched library has no age.
     pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
@@ -114,11 +118,11 @@ impl<'a> Answer<'a> {
         }
         let listings = rows.iter().filter(|row| row.generation.is_fetched());
         let ages = listings.map(|row| freshness::age_ms(row.checked_ms, now_ms));
-        self.age_ms = ages.reduce(|one, other| Some(one?.max(other?))).flatten();
+        self.age_ms = ages.reduce(|a, b| Some(a?.max(b?))).flatten();
     }
 
-    /// Marks the answer as stale after a failed request, since the server may have a missing item. With `has_deadline`,
-    /// a timeout becomes `NotYet`.
+    /// Marks the answer as stale after a failed request, since the server may list a missing item. With `has_deadline`,
+    /// `NotFound` after a timeout becomes `NotYet`.
     pub(super) fn mark_stale(&mut self, failure: Option<&Error>, has_deadline: bool) {
         let Some(failure) = failure.filter(|_| self.match_kind != MatchKind::Confirmed) else {
             return;
@@ -128,7 +132,7 @@ impl<'a> Answer<'a> {
             if has_deadline && failure.status == Status::Timeout {
                 self.status = Status::NotYet;
             }
-            // An error of the store says nothing about the server.
+            // After an error of the store, the server may still be available.
             if failure.status.is_of_server()
                 && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty)
             {
@@ -155,24 +159,19 @@ impl<'a> Answer<'a> {
 
     /// The library of a candidate.
     #[must_use]
-    pub fn library(&self, of: &FoundItem<'_>) -> Option<&'a Library> {
-        self.library_at(of.library)
-    }
-
-    /// A library by its index in the snapshot.
-    pub(super) fn library_at(&self, index: usize) -> Option<&'a Library> {
-        self.rows.get(index).map(|row| &row.library)
+    pub fn library(&self, candidate: &FoundItem<'_>) -> Option<&'a Library> {
+        self.rows.get(candidate.library).map(|row| &row.library)
     }
 }
 
 /// Additional fields of the answer for a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
-    /// The type of the folder: a show, season, artist or album, or the type of its only item; [`ItemType::Other`] for
-    /// none or several.
+    /// The type of the folder: a show, season, artist or album, or the type of its only item. [`ItemType::Other`] for
+    /// any other folder.
     pub kind: ItemType,
-    /// Number of items with a file below it.
+    /// Number of items with a file below the folder.
     pub items: u64,
-    /// Number of files below it.
+    /// Number of files below the folder.
     pub files: u64,
 }

@@ -1,11 +1,12 @@
-//! How every question is answered: know the libraries → look → repair, verify, search, refresh → look again → answer.
+//! Answers every question in the same way: find the libraries → search the snapshot → repair, verify, search the server,
+//! refresh → search the snapshot again → answer.
 //!
-//! [`Queries::ask`] is the loop, and [`Asked::next`] the order of the steps. Each step is taken only once, so every
-//! question ends with an answer or an error. Random walks in the tests check that.
+//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] the order of the steps. Each step is taken only once, so
+//! every question ends with an answer or an error. Random walks in the tests check that.
 
 use super::answer::Answer;
 use super::queries::Queries;
-use super::question::{Asked, Concerned, Facts, Look, Question, Seen, Step};
+use super::question::{Assessment, QueryContext, QueryState, Question, Step, StepConditions, StepTargets};
 use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
@@ -17,26 +18,26 @@ use crate::sync::{
     segments_lost,
 };
 
-/// Attempts to rebuild segments for one question.
+/// Maximum number of attempts to rebuild segments for one question.
 const MAX_REBUILDS: u32 = 3;
-/// Maximum number of refreshes for one question. A second one happens only if another server answers at the URL.
+/// Maximum number of refreshes for one question. There is more than one only if another server answers at the URL.
 const MAX_REFRESHES: u32 = 3;
 /// Maximum number of restarts of one question because its libraries were evicted.
 const MAX_RESTARTS: u32 = 8;
 
-/// How to go on before the library is known.
+/// The first step of a question: to find the libraries to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListStep {
+pub enum LibraryStep {
     /// Continue with the known libraries.
-    GoOn,
-    /// Fetch the libraries of the server.
-    Ask,
-    /// Return an error: the library does not exist as far as is known, or nothing is known.
-    Refuse,
+    Continue,
+    /// Fetch the list of libraries from the server.
+    Fetch,
+    /// Return an error: the library is unknown, or the index has no libraries.
+    Fail,
 }
 
 impl Queries {
-    /// Answers a question, with as many steps as necessary. `pin` keeps the libraries that it reads from being evicted.
+    /// Answers a question, with as many steps as necessary. `pin` protects the libraries of the question from eviction.
     pub fn ask<Q: Question, R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -45,78 +46,78 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let (mut snapshot, mut now_ms) = self.read_snapshot(call)?;
-        let mut asked = Asked::new(snapshot.sequence(), now_ms);
+        let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
             let scope = call.scope(&snapshot)?;
-            match asked.list_step(scope, !snapshot.rows.is_empty(), self.sync.may_ask(call)) {
-                ListStep::GoOn => {}
-                ListStep::Refuse => return Err(self.unknown_library(call, &snapshot, asked.failure)),
-                ListStep::Ask => {
+            match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_ask(call)) {
+                LibraryStep::Continue => {}
+                LibraryStep::Fail => return Err(self.unknown_library(call, &snapshot, state.failure)),
+                LibraryStep::Fetch => {
                     drop(snapshot);
-                    if let Some(SearchTarget::Path(path)) = question.target() {
+                    if let Some(SearchTarget::Path(path)) = question.search_target() {
                         self.sync.expect_path(path);
                     }
-                    self.fetch_libraries(call, &mut asked)?;
+                    self.fetch_libraries(call, &mut state)?;
                     (snapshot, now_ms) = self.read_snapshot(call)?;
                     continue;
                 }
             }
-            let look = Look {
+            let context = QueryContext {
                 queries: self,
                 call,
                 snapshot: &snapshot,
                 scope: scope.unwrap_or(Scope::All),
                 now_ms,
-                searched: asked.searched_unfetched,
+                searched: state.searched_unfetched,
             };
             let mut found = Q::Found::default();
-            question.find(&look, &mut found)?;
-            let seen = question.seen(&look, &found);
-            let mut concerned = Concerned::default();
-            let step = asked.next(&look.facts::<Q>(seen), |step| {
-                look.is_due(question, &found, seen, step, &mut concerned)
+            question.find(&context, &mut found)?;
+            let assessment = question.assess(&context, &found);
+            let mut targets = StepTargets::default();
+            let step = state.next_step(&context.conditions::<Q>(assessment), |step| {
+                context.is_due(question, &found, assessment, step, &mut targets)
             })?;
             if step != Step::Answer {
-                // What is read or fetched next must not be evicted.
-                look.each_library(question, &found, &mut |index| pin.pin(snapshot.rows[index].id));
-                concerned.libraries.iter().for_each(|row| pin.pin(row.id));
-            } else if !(look.was_evicted(question, &found, &asked) && asked.restart()) {
-                return question.answer(&look, &found, asked, then);
+                // The next step reads or fetches these libraries, so they must not be evicted.
+                context.each_library(question, &found, &mut |index| pin.pin(snapshot.rows[index].id));
+                targets.libraries.iter().for_each(|row| pin.pin(row.id));
+            } else if !(context.was_evicted(question, &found, &state) && state.restart()) {
+                return question.answer(&context, &found, state, then);
             }
             let identity = snapshot.identity.unwrap_or_default();
-            drop(found); // it borrows from the snapshot
-            drop(snapshot); // others may replace it while this waits for the server
-            self.take(step, call, (question.target(), identity), &concerned, &mut asked)?;
+            drop(found); // borrows from the snapshot
+            drop(snapshot); // so that other threads can replace the snapshot during the step
+            self.execute(step, call, (question.search_target(), identity), &targets, &mut state)?;
             (snapshot, now_ms) = self.read_snapshot(call)?;
         }
     }
 
-    /// Answers from this snapshot if no step is due and nothing has to be written. `give` passes the answer to `then`,
-    /// which is returned unused otherwise. The question must not read the store.
+    /// Answers from this snapshot if no step is due and nothing has to be written. Otherwise returns `then` unused.
+    /// `call_then` passes the answer to `then`. The question must not read the store.
     pub fn answer_at_once<Q: Question, R, F>(
         &self,
         call: &Call<'_>,
         (snapshot, scope): (&Snapshot, Scope),
         question: &Q,
         then: F,
-        give: impl FnOnce(F, &Answer<'_>) -> Result<R>,
+        call_then: impl FnOnce(F, &Answer<'_>) -> Result<R>,
     ) -> std::result::Result<Result<R>, F> {
         let (rows, only) = (&snapshot.rows, scope.only());
         let can_answer = |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms <= now_ms;
-        // Without a single library: which ones the answer concerns is known when it is found.
+        // For all libraries: the search decides which ones the answer comes from, so their check follows later.
         let is_usable = |now_ms| match only {
             Some(index) => can_answer(index, now_ms),
             None => rows.iter().all(|row| row.checked_ms <= now_ms),
         };
-        // Times stored in the last few milliseconds may be later than the coarse clock.
+        // Times stored within the last milliseconds may be later than the coarse clock, so try the precise clock too.
         let usable_at = |now_ms| (self.reading.is_settled(snapshot) && is_usable(now_ms)).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };
         let is_fresh = || only.is_some_and(|index| !is_stale(&self.sync.age(&rows[index]), &self.policy, now_ms));
-        // A local source is checked for changes only if the result depends on it.
-        let known_fresh = (!self.sync.is_local()).then(is_fresh);
-        let look = Look {
+        // For a local source this check reads the disk, so it waits until the result depends on it.
+        let early_is_fresh = (!self.sync.is_local()).then(is_fresh);
+        let context = QueryContext {
             queries: self,
             call,
             snapshot,
@@ -125,33 +126,33 @@ impl Queries {
             searched: false,
         };
         let mut found = Q::Found::default();
-        if question.find(&look, &mut found).is_err() {
+        if question.find(&context, &mut found).is_err() {
             return Err(then);
         }
         if only.is_none() {
-            // `None`: it concerns no library, so the libraries may not be known yet.
-            let mut can_all = None;
-            look.each_library(question, &found, &mut |index| {
-                can_all = Some(can_all.unwrap_or(true) && can_answer(index, now_ms));
+            // Stays `None` if the answer comes from no library: then the list of libraries may be incomplete.
+            let mut can_all_answer = None;
+            context.each_library(question, &found, &mut |index| {
+                can_all_answer = Some(can_all_answer.unwrap_or(true) && can_answer(index, now_ms));
             });
-            if can_all != Some(true) {
+            if can_all_answer != Some(true) {
                 return Err(then);
             }
         }
-        let mut asked = Asked {
+        let mut state = QueryState {
             at_once: true,
-            ..Asked::new(snapshot.sequence(), now_ms)
+            ..QueryState::new(snapshot.sequence(), now_ms)
         };
-        let seen = question.seen(&look, &found);
-        // The usual case. The steps would show that none is due too, but that takes longer.
-        asked.fresh = seen.plain && known_fresh.unwrap_or_else(is_fresh);
-        if !asked.fresh && !look.needs_no_step(question, &found, seen, &mut asked) {
+        let assessment = question.assess(&context, &found);
+        // Fast path for most queries: checking every step takes longer.
+        state.fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
+        if !state.fresh && !context.needs_no_step(question, &found, assessment, &mut state) {
             return Err(then);
         }
-        Ok(question.answer(&look, &found, asked, |answer| give(then, answer)))
+        Ok(question.answer(&context, &found, state, |answer| call_then(then, answer)))
     }
 
-    /// Brings the snapshot up to date. Returns it with the time, which is read once per look.
+    /// Brings the snapshot up to date. Returns the snapshot and the time of the query from then on.
     fn read_snapshot(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -159,16 +160,16 @@ impl Queries {
         Ok((snapshot, self.clock.now_ms()))
     }
 
-    /// Takes a step. A failure that still allows an answer is stored in `asked`.
-    fn take(
+    /// Executes a step. Stores a failure that still allows an answer in `state`.
+    fn execute(
         &self,
         step: Step,
         call: &Call<'_>,
         (target, identity): (Option<SearchTarget<'_>>, IdentityId),
-        concerned: &Concerned,
-        asked: &mut Asked,
+        targets: &StepTargets,
+        state: &mut QueryState,
     ) -> Result<()> {
-        let (sync, libraries, requests) = (&self.sync, &concerned.libraries, self.sync.request_counts());
+        let (sync, libraries, requests) = (&self.sync, &targets.libraries, self.sync.request_counts());
         let search = |unfetched| match target {
             Some(target) => sync.search(call, identity, libraries, target, unfetched),
             None => Ok(None),
@@ -176,27 +177,27 @@ impl Queries {
         let failure = match step {
             Step::Answer => None,
             Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
-            Step::Verify => sync.verify(call, &concerned.items).err(),
-            // After a timeout the next step fetches the listing, as far as time is left.
+            Step::Verify => sync.verify(call, &targets.items).err(),
+            // After a timeout, the next step fetches the listing for as long as time is left.
             Step::SearchUnfetched => search(true)?.filter(|error| error.status != Status::Timeout),
-            Step::Refresh => return self.refresh(call, libraries, requests, asked),
+            Step::Refresh => return self.refresh(call, libraries, requests, state),
             Step::Probe | Step::Search => {
-                asked.failure = sync.recent_failure_for_path();
-                if asked.failure.is_some() {
+                state.failure = sync.recent_failure_for_path();
+                if state.failure.is_some() {
                     return Ok(());
                 }
-                let failed = match step {
-                    Step::Probe => sync.probe_for_path(call, identity, libraries, asked.since)?,
+                let step_failure = match step {
+                    Step::Probe => sync.probe_for_path(call, identity, libraries, state.since)?,
                     _ => search(false)?,
                 };
-                if failed.is_none() {
-                    // The server is also left alone if it recently failed for another call.
-                    asked.failure = sync.failed_for_path(identity, libraries)?;
+                if step_failure.is_none() {
+                    // A recent failure of another call counts too: do not ask the server again.
+                    state.failure = sync.failed_for_path(identity, libraries)?;
                 }
-                failed
+                step_failure
             }
         };
-        failure.map_or(Ok(()), |error| self.back_off_after(call, asked, error, requests))
+        failure.map_or(Ok(()), |error| self.back_off_after(call, state, error, requests))
     }
 
     /// Refreshes libraries for a query, unless the server failed recently.
@@ -205,44 +206,53 @@ impl Queries {
         call: &Call<'_>,
         libraries: &[LibraryRow],
         requests: RequestCounts,
-        asked: &mut Asked,
+        state: &mut QueryState,
     ) -> Result<()> {
-        let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
+        let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
         // The pause after a failure is shorter if no old listing can answer.
-        if let Some(error) = self.sync.recent_failure(if unfetched {
+        if let Some(error) = self.sync.recent_failure(if has_unfetched {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
             0
-        }) && (!unfetched || error.status.meaning() == Meaning::NotNow)
+        }) && (!has_unfetched || error.status.meaning() == Meaning::NotNow)
         {
-            asked.failure = Some(error);
+            state.failure = Some(error);
             return Ok(());
         }
         // If an old listing can answer, the call waits only briefly to store a new one.
-        let mut update = *call;
-        if !unfetched {
-            update.deadline = call.deadline.at_most(SHORTLY);
+        let mut refresh_call = *call;
+        if !has_unfetched {
+            refresh_call.deadline = call.deadline.at_most(SHORTLY);
         }
-        match self.sync.update(&update, libraries, asked.since, RefreshReason::Due) {
+        match self
+            .sync
+            .update(&refresh_call, libraries, state.since, RefreshReason::Due)
+        {
             Ok(Status::Ok) => Ok(()),
             Ok(status) => {
-                if status == Status::NeedsWarm && !unfetched {
-                    let text = format!("{} did not answer within the deadline", self.reading.kind().noun);
-                    return self.back_off_after(call, asked, Error::new(Status::Timeout, text), requests);
+                if status == Status::NeedsWarm && !has_unfetched {
+                    let text = format!("{} did not reply within the deadline", self.reading.kind().noun);
+                    return self.back_off_after(call, state, Error::new(Status::Timeout, text), requests);
                 }
-                asked.timeout_status = Some(status);
+                state.timeout_status = Some(status);
                 Ok(())
             }
-            Err(error) => self.back_off_after(call, asked, error, requests),
+            Err(error) => self.back_off_after(call, state, error, requests),
         }
     }
 
-    /// Stores an error for the answer, or returns it if it ends the call. Errors of the store and the server do not
-    /// end it, since a listed item can still be returned. `requests`: the counts before the step that failed.
-    fn back_off_after(&self, call: &Call<'_>, asked: &mut Asked, error: Error, requests: RequestCounts) -> Result<()> {
+    /// Stores an error for the answer, or returns the error if it ends the call. Errors of the store and the server do
+    /// not end the call, since a cached answer is better than none. `requests`: the counts before the step that failed.
+    fn back_off_after(
+        &self,
+        call: &Call<'_>,
+        state: &mut QueryState,
+        error: Error,
+        requests: RequestCounts,
+    ) -> Result<()> {
         if self.sync.renews_after(call, &error) {
             if call.renews {
-                self.sync.back_off().begin(&error); // other calls do not wait for the new token
+                self.sync.back_off().begin(&error); // so that other calls do not wait for the new token
             }
             return Err(error);
         }
@@ -252,22 +262,32 @@ impl Queries {
         if call.failure.is_none() && !self.sync.was_not_asked(&error, requests) {
             self.sync.back_off().begin(&error);
         }
-        asked.failure = Some(error);
+        state.failure = Some(error);
         Ok(())
     }
 }
 
-impl Look<'_> {
-    /// Returns whether no step is due, and a hit without the store is enough.
+impl QueryContext<'_> {
+    /// Returns whether no step is due, and a result without the store is final.
     #[inline(never)]
-    fn needs_no_step<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, seen: Seen, asked: &mut Asked) -> bool {
-        let mut concerned = Concerned::default();
-        let is_due = |step| self.is_due(question, found, seen, step, &mut concerned);
-        seen.exact && matches!(asked.next(&self.facts::<Q>(seen), is_due), Ok(Step::Answer))
+    fn needs_no_step<Q: Question>(
+        &self,
+        question: &Q,
+        found: &Q::Found<'_>,
+        assessment: Assessment,
+        state: &mut QueryState,
+    ) -> bool {
+        let mut targets = StepTargets::default();
+        let is_due = |step| self.is_due(question, found, assessment, step, &mut targets);
+        assessment.is_final_without_store
+            && matches!(
+                state.next_step(&self.conditions::<Q>(assessment), is_due),
+                Ok(Step::Answer)
+            )
     }
 }
 
-impl Asked {
+impl QueryState {
     pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
@@ -276,31 +296,36 @@ impl Asked {
         }
     }
 
-    /// Before anything is looked up: whether the libraries must be requested. `scope`: those of the question, if they
-    /// are known; `any`: some library is.
-    pub fn list_step(&mut self, scope: Option<Scope>, any: bool, may_ask: bool) -> ListStep {
+    /// Returns whether to fetch the list of libraries before the search. `scope`: the libraries of the question, if
+    /// they are known. `has_libraries`: whether any library is known.
+    pub fn library_step(&mut self, scope: Option<Scope>, has_libraries: bool, may_ask: bool) -> LibraryStep {
         match scope {
-            Some(Scope::One(_)) => ListStep::GoOn,
-            Some(Scope::All) if any => ListStep::GoOn,
-            // There is no library to search; the answer will say why.
-            None if !any && self.timeout_status.is_some() => ListStep::GoOn,
-            _ if may_ask && !self.listed_libraries => {
-                self.listed_libraries = true;
-                ListStep::Ask
+            Some(Scope::One(_)) => LibraryStep::Continue,
+            Some(Scope::All) if has_libraries => LibraryStep::Continue,
+            // The answer will say that the deadline passed.
+            None if !has_libraries && self.timeout_status.is_some() => LibraryStep::Continue,
+            _ if may_ask && !self.fetched_libraries => {
+                self.fetched_libraries = true;
+                LibraryStep::Fetch
             }
-            // The server shows none, or failed: the answer will say so.
-            Some(Scope::All) if self.listed_libraries => ListStep::GoOn,
-            Some(Scope::All) | None => ListStep::Refuse,
+            // The answer will say that the server has no libraries, or failed.
+            Some(Scope::All) if self.fetched_libraries => LibraryStep::Continue,
+            Some(Scope::All) | None => LibraryStep::Fail,
         }
     }
 
-    /// The next step, which is recorded as taken. `is_due` returns whether a step is due; for [`Step::Answer`] whether
-    /// the result is final even if the library is stale. It is called only where that matters: it may read the store.
+    /// Returns the next step, and records it as taken. `is_due` returns whether a step is due; for [`Step::Answer`],
+    /// whether the result is final even if the library is stale. It may read the store, so it is called only if the
+    /// result matters.
     ///
     /// # Errors
-    /// Errors of `is_due`; [`Status::Store`] if segments are lost after every rebuild.
-    pub fn next(&mut self, facts: &Facts, mut is_due: impl FnMut(Step) -> Result<bool>) -> Result<Step> {
-        if facts.lost {
+    /// Errors of `is_due`; [`Status::Store`] if segments are still missing or damaged after [`MAX_REBUILDS`] attempts.
+    pub fn next_step(
+        &mut self,
+        conditions: &StepConditions,
+        mut is_due: impl FnMut(Step) -> Result<bool>,
+    ) -> Result<Step> {
+        if conditions.needs_rebuild {
             self.rebuilt += 1;
             return if self.rebuilt > MAX_REBUILDS {
                 Err(segments_lost())
@@ -308,17 +333,17 @@ impl Asked {
                 Ok(Step::Rebuild)
             };
         }
-        if facts.verifies_first && self.verifies(facts, &mut is_due)? {
+        if conditions.verifies_first && self.take_verify_step(conditions, &mut is_due)? {
             return Ok(Step::Verify);
         }
-        if facts.may_ask && !is_due(Step::Answer)? {
-            // No further searches after a failure.
-            let may_search = facts.identity.is_some() && self.failure.is_none();
+        if conditions.may_ask && !is_due(Step::Answer)? {
+            // After a failure, no search follows.
+            let may_search = conditions.identity.is_some() && self.failure.is_none();
             if !self.searched_unfetched && may_search && is_due(Step::SearchUnfetched)? {
                 self.searched_unfetched = true;
                 return Ok(Step::SearchUnfetched);
             }
-            let identity = facts.identity.unwrap_or_default();
+            let identity = conditions.identity.unwrap_or_default();
             if self.refreshed != Some(identity) && self.refreshes < MAX_REFRESHES && is_due(Step::Refresh)? {
                 self.refreshed = Some(identity);
                 self.refreshes += 1;
@@ -329,23 +354,28 @@ impl Asked {
                 return Ok(if self.searched { Step::Search } else { Step::Probe });
             }
         }
-        if !facts.verifies_first && self.failure.is_none() && self.verifies(facts, &mut is_due)? {
+        if !conditions.verifies_first && self.failure.is_none() && self.take_verify_step(conditions, &mut is_due)? {
             return Ok(Step::Verify);
         }
         Ok(Step::Answer)
     }
 
-    fn verifies(&mut self, facts: &Facts, is_due: &mut impl FnMut(Step) -> Result<bool>) -> Result<bool> {
-        if self.verified || !facts.may_ask || !is_due(Step::Verify)? {
+    /// Returns whether [`Step::Verify`] is due, and records it as taken.
+    fn take_verify_step(
+        &mut self,
+        conditions: &StepConditions,
+        is_due: &mut impl FnMut(Step) -> Result<bool>,
+    ) -> Result<bool> {
+        if self.verified || !conditions.may_ask || !is_due(Step::Verify)? {
             return Ok(false);
         }
-        // The server's reply about the item is enough: the next question checks whether its file became another item.
+        // The server's reply about the item is enough. Whether its file became another item is up to the next question.
         (self.verified, self.probed, self.searched) = (true, true, true);
         Ok(true)
     }
 
-    /// Starts again after libraries were evicted meanwhile, so that they may be refreshed once more. Returns `false`
-    /// after too many restarts: the host has to retry.
+    /// Allows another refresh after libraries of the question were evicted. Returns `false` after [`MAX_RESTARTS`], so
+    /// that the host has to retry.
     fn restart(&mut self) -> bool {
         if self.restarts == MAX_RESTARTS {
             self.timeout_status.get_or_insert(Status::NotYet);

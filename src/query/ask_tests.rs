@@ -11,7 +11,7 @@ use crate::model::IdentityId;
 struct Stated {
     may_ask: bool,
     identity: Option<IdentityId>,
-    lost: bool,
+    needs_rebuild: bool,
     path: bool,
     unverified: bool,
     settled: bool,
@@ -23,17 +23,17 @@ struct Stated {
 }
 
 impl Stated {
-    fn next(&self, asked: &mut Asked) -> Result<Step> {
-        let facts = Facts {
+    fn next_step(&self, state: &mut QueryState) -> Result<Step> {
+        let conditions = StepConditions {
             may_ask: self.may_ask,
             identity: self.identity,
-            lost: self.lost,
+            needs_rebuild: self.needs_rebuild,
             verifies_first: self.path,
         };
-        asked.next(&facts, |step| {
+        state.next_step(&conditions, |step| {
             self.costly.set(self.costly.get() + u32::from(step != Step::Verify));
             Ok(match step {
-                Step::Rebuild => self.lost,
+                Step::Rebuild => self.needs_rebuild,
                 Step::Verify => self.unverified,
                 Step::SearchUnfetched => self.unfetched,
                 Step::Refresh => self.stale,
@@ -55,9 +55,9 @@ fn calm() -> Stated {
 }
 
 /// All steps while these facts hold; an error ends them too.
-fn steps(asked: &mut Asked, facts: &Stated) -> Vec<Step> {
+fn steps(state: &mut QueryState, conditions: &Stated) -> Vec<Step> {
     let mut steps = Vec::new();
-    while let Ok(step) = facts.next(asked) {
+    while let Ok(step) = conditions.next_step(state) {
         steps.push(step);
         assert!(steps.len() < 20, "it does not end: {steps:?}");
         if step == Step::Answer {
@@ -81,7 +81,10 @@ fn each_fact_leads_to_its_steps() {
         ("nothing to do", calm(), vec![Answer]),
         (
             "lost segments: an error after three attempts",
-            Stated { lost: true, ..calm() },
+            Stated {
+                needs_rebuild: true,
+                ..calm()
+            },
             vec![Rebuild, Rebuild, Rebuild],
         ),
         (
@@ -157,14 +160,14 @@ fn each_fact_leads_to_its_steps() {
             vec![Answer],
         ),
     ];
-    for (what, facts, expected) in table {
-        assert_eq!(steps(&mut Asked::default(), &facts), expected, "{what}");
+    for (what, conditions, expected) in table {
+        assert_eq!(steps(&mut QueryState::default(), &conditions), expected, "{what}");
     }
 }
 
 #[test]
 fn after_a_failure_or_the_deadline_fewer_requests_are_sent() {
-    let facts = Stated {
+    let conditions = Stated {
         unfetched: true,
         stale: true,
         missing: true,
@@ -172,26 +175,26 @@ fn after_a_failure_or_the_deadline_fewer_requests_are_sent() {
         path: false,
         ..calm()
     };
-    let mut failed = Asked {
+    let mut failed = QueryState {
         failure: Some(Error::new(Status::Connect, "no")),
-        ..Asked::default()
+        ..QueryState::default()
     };
-    assert_eq!(steps(&mut failed, &facts), [Step::Refresh, Step::Answer]);
-    let mut late = Asked {
+    assert_eq!(steps(&mut failed, &conditions), [Step::Refresh, Step::Answer]);
+    let mut late = QueryState {
         timeout_status: Some(Status::NotYet),
-        ..Asked::default()
+        ..QueryState::default()
     };
     let searched = Stated {
         unfetched: false,
         unverified: false,
-        ..facts
+        ..conditions
     };
     assert_eq!(steps(&mut late, &searched), [Step::Refresh, Step::Answer]);
 }
 
 #[test]
 fn libraries_of_another_server_are_refreshed_too() {
-    let mut asked = Asked::default();
+    let mut state = QueryState::default();
     for (identity, expected) in [
         (None, true),
         (Some(IdentityId(1)), true),
@@ -199,12 +202,12 @@ fn libraries_of_another_server_are_refreshed_too() {
         (Some(IdentityId(2)), true),
         (Some(IdentityId(3)), false),
     ] {
-        let facts = Stated {
+        let conditions = Stated {
             stale: true,
             identity,
             ..calm()
         };
-        let step = facts.next(&mut asked).unwrap();
+        let step = conditions.next_step(&mut state).unwrap();
         assert_eq!(step == Step::Refresh, expected, "{identity:?}");
     }
 }
@@ -214,23 +217,31 @@ fn libraries_are_requested_once_and_only_if_unknown() {
     let (all, one) = (Some(Scope::All), Some(Scope::One(0)));
     for (scope, any) in [(None, false), (None, true), (all, false)] {
         // A server without libraries is an answer.
-        let again = if scope == all { ListStep::GoOn } else { ListStep::Refuse };
-        let mut asked = Asked::default();
+        let again = if scope == all {
+            LibraryStep::Continue
+        } else {
+            LibraryStep::Fail
+        };
+        let mut state = QueryState::default();
         let what = format!("{scope:?}, others: {any}");
-        assert_eq!(asked.list_step(scope, any, false), ListStep::Refuse, "{what}, offline");
-        assert_eq!(asked.list_step(scope, any, true), ListStep::Ask, "{what}");
-        assert_eq!(asked.list_step(scope, any, true), again, "{what}, again");
+        assert_eq!(
+            state.library_step(scope, any, false),
+            LibraryStep::Fail,
+            "{what}, offline"
+        );
+        assert_eq!(state.library_step(scope, any, true), LibraryStep::Fetch, "{what}");
+        assert_eq!(state.library_step(scope, any, true), again, "{what}, again");
     }
-    let mut asked = Asked::default();
-    assert_eq!(asked.list_step(all, true, true), ListStep::GoOn);
-    assert_eq!(asked.list_step(one, true, true), ListStep::GoOn);
-    asked.timeout_status = Some(Status::NeedsWarm);
+    let mut state = QueryState::default();
+    assert_eq!(state.library_step(all, true, true), LibraryStep::Continue);
+    assert_eq!(state.library_step(one, true, true), LibraryStep::Continue);
+    state.timeout_status = Some(Status::NeedsWarm);
     assert_eq!(
-        asked.list_step(None, false, true),
-        ListStep::GoOn,
+        state.library_step(None, false, true),
+        LibraryStep::Continue,
         "the answer says that the deadline came"
     );
-    assert_eq!(asked.list_step(None, true, false), ListStep::Refuse);
+    assert_eq!(state.library_step(None, true, false), LibraryStep::Fail);
 }
 
 #[test]
@@ -239,13 +250,13 @@ fn an_answer_that_needs_no_server_reads_nothing_more() {
         may_ask: false,
         ..calm()
     };
-    assert_eq!(offline.next(&mut Asked::default()).unwrap(), Step::Answer);
+    assert_eq!(offline.next_step(&mut QueryState::default()).unwrap(), Step::Answer);
     assert_eq!(offline.costly.get(), 0);
     let settled = Stated {
         settled: true,
         ..calm()
     };
-    assert_eq!(settled.next(&mut Asked::default()).unwrap(), Step::Answer);
+    assert_eq!(settled.next_step(&mut QueryState::default()).unwrap(), Step::Answer);
     assert_eq!(settled.costly.get(), 1);
 }
 
@@ -262,17 +273,17 @@ fn every_random_walk_ends_without_repeated_steps() {
     };
     let mut longest = 0;
     for walk in 0..50_000 {
-        let mut asked = Asked::default();
+        let mut state = QueryState::default();
         let (path, may_ask) = (random() % 2 == 0, random() % 8 != 0);
         let mut taken: Vec<Step> = Vec::new();
         let mut refreshed = None;
         loop {
             let bits = random();
             let bit = |nth: u32| bits >> nth & 1 == 1;
-            let facts = Stated {
+            let conditions = Stated {
                 may_ask,
                 identity: (bits >> 20 & 3 != 0).then(|| IdentityId((bits >> 24 & 3).cast_signed())),
-                lost: !bit(28) && !bit(29),
+                needs_rebuild: !bit(28) && !bit(29),
                 path,
                 unverified: bit(1),
                 settled: !bit(32) && !bit(33) && !bit(34),
@@ -281,8 +292,8 @@ fn every_random_walk_ends_without_repeated_steps() {
                 missing: bit(4),
                 costly: Cell::new(0),
             };
-            let failed = asked.failure.is_some();
-            let step = match facts.next(&mut asked) {
+            let failed = state.failure.is_some();
+            let step = match conditions.next_step(&mut state) {
                 Ok(Step::Answer) | Err(_) => break,
                 Ok(step) => step,
             };
@@ -292,11 +303,11 @@ fn every_random_walk_ends_without_repeated_steps() {
                 Step::Refresh => {
                     assert_ne!(
                         refreshed,
-                        Some(facts.identity.unwrap_or_default()),
+                        Some(conditions.identity.unwrap_or_default()),
                         "walk {walk}: {taken:?}"
                     );
                     assert!(times < MAX_REFRESHES as usize, "walk {walk}: {taken:?}");
-                    refreshed = Some(facts.identity.unwrap_or_default());
+                    refreshed = Some(conditions.identity.unwrap_or_default());
                 }
                 step => {
                     assert_eq!(times, 0, "walk {walk}: {step:?} twice: {taken:?}");
@@ -310,8 +321,8 @@ fn every_random_walk_ends_without_repeated_steps() {
             }
             taken.push(step);
             match random() % 10 {
-                0 => asked.failure = Some(Error::new(Status::Connect, "no")),
-                1 => asked.timeout_status = Some(Status::NotYet),
+                0 => state.failure = Some(Error::new(Status::Connect, "no")),
+                1 => state.timeout_status = Some(Status::NotYet),
                 _ => {}
             }
         }

@@ -1,4 +1,4 @@
-//! The content of a folder: listed items, page by page, and files on the disk.
+//! The content of a folder: listed items, page by page, and the walk over local files.
 
 use std::borrow::Cow;
 use std::sync::Mutex;
@@ -19,28 +19,28 @@ use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
 use crate::sync::{Call, Resolved, Selection, Selector, segments_lost};
 
-/// Attempts to rebuild damaged segments for one page.
-const REBUILDS: u32 = 3;
-/// Duration of one step of a walk. Between steps the caller can report progress or stop.
+/// Maximum number of attempts to rebuild damaged segments for one page.
+const MAX_REBUILDS: u32 = 3;
+/// Duration of one step of a walk. Between steps, the caller can report progress or stop.
 const WALK_STEP: Duration = Duration::from_millis(200);
-/// Worker threads that look up files, besides the caller's thread.
+/// Number of threads that look up files, besides the caller's thread.
 const WORKERS: usize = 3;
-/// Files that a thread looks up at a time.
+/// Number of files that a thread looks up at a time.
 const FILES_PER_BATCH: usize = 64;
 
-/// The listed files that a page contains.
+/// Selects the listed files of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFilter {
     /// All files.
     All,
     /// Files that are not on this machine, files of items with several files, and the last file, after which the next
-    /// page starts. Each says whether it exists.
+    /// page starts. The answer says of each file whether it exists.
     NotOnDisk,
 }
 
 impl Queries {
-    /// Passes a page of listed files below a folder to `then`, in the order of their normal forms, after the listed
-    /// path `after`. Sends no request. [`FolderFacts::files`] also counts the files that `filter` drops.
+    /// Passes a page of listed files below a folder to `then`, ordered by normal form, from the listed path `after` on.
+    /// Sends no request. [`FolderFacts::files`] counts the files of the page before `filter` drops some.
     pub fn items_below<R>(
         &self,
         library: &Selection,
@@ -50,27 +50,27 @@ impl Queries {
         filter: FileFilter,
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
-        self.shown.check_path(path)?;
+        self.display.check_path(path)?;
         let path = without_dot(path);
         let tidied = tidy(path);
         let path = tidied.as_deref().unwrap_or(path);
         for attempt in 0.. {
             self.reading.catch_up(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
-            // An empty page means the end, so a listing that is missing or was evicted meanwhile must be an error.
+            // An empty page means the end, so a missing or evicted listing must be an error.
             let scope = library.fetched_scope(&snapshot, &self.reading)?;
             let mappings = self.reading.mappings();
             let mut files = Normal::with(path, |path| {
                 FolderResolver::new(&snapshot.views, scope, mappings, path).files(after, limit)
             });
-            let broken = places(scope, snapshot.rows.len()).any(|index| snapshot.views[index].broken());
-            if (broken || snapshot.incomplete) && attempt < REBUILDS {
+            let is_broken = places(scope, snapshot.rows.len()).any(|index| snapshot.views[index].is_broken());
+            if (is_broken || snapshot.incomplete) && attempt < MAX_REBUILDS {
                 drop(files);
                 drop(snapshot);
                 self.reading.rebuild_broken(Deadline::NONE)?;
                 continue;
             }
-            if broken {
+            if is_broken {
                 break;
             }
             let facts = FolderFacts {
@@ -90,11 +90,11 @@ impl Queries {
         Err(segments_lost())
     }
 
-    /// Walks local folders for a limited time. Returns the files that are not listed as a single item; the files of `starts`
-    /// are checked too.
+    /// Walks local folders for a limited time. Returns the files that are not listed as a single item, also among the
+    /// files of `starts`.
     ///
-    /// `number`: the walk to continue; 0 begins one; `None` reads the folders of `starts` only.
-    /// `max_findings`: after so many findings the call returns.
+    /// `number`: the walk to continue; 0 begins a new walk; `None` reads only the folders of `starts`.
+    /// `max_names`: the call returns after it has read this many names.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for an invalid path or an unknown walk; errors of [`Queries::items_below`] and of
@@ -104,9 +104,9 @@ impl Queries {
         library: &Selection,
         number: Option<u64>,
         starts: &WalkStarts<'_>,
-        (rules, max_findings): (Rules, usize),
+        (rules, max_names): (Rules, usize),
     ) -> Result<WalkFindings> {
-        let (folders, files) = (self.taken(&starts.folders)?, self.taken(&starts.files)?);
+        let (folders, files) = (self.local_paths(&starts.folders)?, self.local_paths(&starts.files)?);
         let starts = &WalkStarts {
             folders: folders.iter().map(|(twin, path)| (*twin, &**path)).collect(),
             files: files.iter().map(|(twin, path)| (*twin, &**path)).collect(),
@@ -119,7 +119,7 @@ impl Queries {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) if !snapshot.rows.is_empty() => scope,
-                // Without a library all files would be in none.
+                // Without libraries, every file would be reported as unlisted.
                 _ => {
                     let error = library.not_stored(&snapshot, &self.reading);
                     return Err(self.reading.refused_or(error));
@@ -131,7 +131,7 @@ impl Queries {
             starts,
             locations: &locations,
             rules,
-            most: max_findings,
+            max_names,
             until: Instant::now() + WALK_STEP,
             is_first: number.is_none_or(|number| number == 0),
             is_listed: &|paths, each| {
@@ -152,31 +152,31 @@ impl Queries {
         Ok(findings)
     }
 
-    /// Returns paths of this machine as a walk takes them.
-    fn taken<'p>(&self, given: &[(bool, &'p [u8])]) -> Result<Vec<(bool, Cow<'p, [u8]>)>> {
-        let each = given.iter().map(|(twin, path)| {
-            self.shown.check_path(path)?;
-            let taken = local_path::taken(path);
-            if local_path::root(&taken).is_empty() {
+    /// Validates and normalizes local paths, each with the flag `twin`.
+    fn local_paths<'p>(&self, paths: &[(bool, &'p [u8])]) -> Result<Vec<(bool, Cow<'p, [u8]>)>> {
+        let normalized = paths.iter().map(|(twin, path)| {
+            self.display.check_path(path)?;
+            let local_path = local_path::taken(path);
+            if local_path::root(&local_path).is_empty() {
                 return refuse(format!(
-                    "the path '{}' is not a full path: it depends on the current folder",
-                    self.shown.path(path)
+                    "'{}' is not an absolute path: give the path from the root on",
+                    self.display.path(path)
                 ));
             }
-            Ok((*twin, taken))
+            Ok((*twin, local_path))
         });
-        each.collect()
+        normalized.collect()
     }
 
-    /// Returns how a local file is listed. `twin`: its folder has another file whose name differs in case only. An item
-    /// belongs to that file if one of the item's files exists, and none has exactly this path.
+    /// Returns how a local file is listed. `twin`: the folder has another file whose name differs in case only. The item
+    /// then belongs to that other file, if one of the item's files exists and none has exactly this path.
     fn file_status(&self, library: &Selection, path: &[u8], twin: bool) -> ListedStatus {
         let mappings = self.reading.mappings();
         let is_of_twin = |answer: &Answer<'_>| {
-            let listed = || answer.candidates().iter().map(|one| mappings.host_path(one.path));
-            mappings.name_each_file()
-                && !listed().any(|one| *local_path::taken(&one) == *path)
-                && listed().any(|one| named(one).symlink_metadata().is_ok())
+            let host_paths = || answer.candidates().iter().map(|found| mappings.host_path(found.path));
+            mappings.can_invert_all()
+                && !host_paths().any(|host_path| *local_path::taken(&host_path) == *path)
+                && host_paths().any(|host_path| named(host_path).symlink_metadata().is_ok())
         };
         let session = self.reading.tokens.current().number();
         let status_in = |library: Option<&Selection>, twin: bool| {
@@ -193,12 +193,12 @@ impl Queries {
             status.unwrap_or(ListedStatus::Unlisted)
         };
         let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
-        let own = status_in(Some(library), twin);
-        // Libraries may share a folder: this one need not list what another one lists.
-        if !is_listed(&own) && *library.selector() != Selector::All && is_listed(&status_in(None, true)) {
+        let status = status_in(Some(library), twin);
+        // Libraries may share a folder, so another library may list the file.
+        if !is_listed(&status) && *library.selector() != Selector::All && is_listed(&status_in(None, true)) {
             return ListedStatus::ListedElsewhere;
         }
-        own
+        status
     }
 }
 
@@ -212,7 +212,7 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
             let folder = local_folder(location, mappings);
             if !in_scope.contains(&index) {
                 others.push(folder);
-            } else if let Some((_, kinds, is_fetched)) = folders.iter_mut().find(|(known, ..)| *known == folder) {
+            } else if let Some((_, kinds, is_fetched)) = folders.iter_mut().find(|(other, ..)| *other == folder) {
                 kinds.push(row.library.kind);
                 *is_fetched &= row.generation.is_fetched();
             } else {
@@ -222,8 +222,8 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     }
     others.sort_unstable();
     others.dedup();
-    others.retain(|folder| folders.iter().all(|(known, ..)| known != folder));
-    let own = folders.into_iter().map(|(folder, kinds, is_fetched)| Location {
+    others.retain(|folder| folders.iter().all(|(other, ..)| other != folder));
+    let in_scope = folders.into_iter().map(|(folder, kinds, is_fetched)| Location {
         folder,
         kinds: Kinds::of(&kinds),
         is_out_of_scope: false,
@@ -235,17 +235,18 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
         is_out_of_scope: true,
         is_fetched: true,
     });
-    own.chain(others).collect()
+    in_scope.chain(others).collect()
 }
 
-/// Maps a library's folder to a local path. Mappings apply to paths below a folder, so a file name is appended first.
+/// Maps a library's folder to a local path, without `.` and `..`. Mappings apply to the paths of files, so a file name is
+/// appended first.
 fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
-    let below = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
-    let below = mappings.host_path(&below);
-    let below = local_path::taken(&below);
-    let root = local_path::root(&below);
-    let last = below.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    let folder = below.get(root.len()..last).unwrap_or_default();
+    let file = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
+    let file = mappings.host_path(&file);
+    let file = local_path::taken(&file);
+    let root = local_path::root(&file);
+    let last_separator = file.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let folder = file.get(root.len()..last_separator).unwrap_or_default();
     let mut names: Vec<&[u8]> = Vec::new();
     for name in folder.split(|byte| *byte == b'/') {
         match name {
@@ -254,49 +255,50 @@ fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
             name => names.push(name),
         }
     }
-    // The path of a server with another system has no root here.
+    // The path of a server with another operating system has no root here.
     let root = if root.is_empty() { b"/" } else { root };
     [root, &*names.join(&b'/')].concat()
 }
 
-/// Keeps only the files that [`FileFilter::NotOnDisk`] names.
+/// Keeps only the files of [`FileFilter::NotOnDisk`].
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
-    let (mut kept, mut indexes) = (find_not_on_disk(files, mappings).into_iter().peekable(), 0..);
+    let mut selected = find_not_on_disk(files, mappings).into_iter().peekable();
+    let mut indexes = 0..;
     files.retain_mut(|file| {
         let index = indexes.next();
-        let entry = kept.next_if(|(kept, _)| Some(*kept) == index);
+        let entry = selected.next_if(|(selected_index, _)| Some(*selected_index) == index);
         file.found.on_disk = entry.map_or(OnDisk::Assumed, |(_, on_disk)| on_disk);
         entry.is_some()
     });
 }
 
-/// Looks the files up in several threads. Returns the sorted indexes of those that [`FileFilter::NotOnDisk`] names.
+/// Looks the files up in several threads. Returns the sorted indexes of the files of [`FileFilter::NotOnDisk`].
 fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize, OnDisk)> {
     let next_batch = AtomicUsize::new(0);
-    let all: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
+    let selected: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
     on_several(WORKERS.min(files.len() / FILES_PER_BATCH), || {
-        let mut found = Vec::new();
+        let mut selected_here = Vec::new();
         loop {
-            let from = next_batch.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
-            let Some(rest) = files.get(from..).filter(|rest| !rest.is_empty()) else {
+            let start = next_batch.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
+            let Some(rest) = files.get(start..).filter(|rest| !rest.is_empty()) else {
                 break;
             };
-            for (index, file) in (from..).zip(rest.iter().take(FILES_PER_BATCH)) {
+            for (index, file) in (start..).zip(rest.iter().take(FILES_PER_BATCH)) {
                 let on_disk = match named(mappings.host_path(file.found.path)).metadata() {
                     Ok(_) => OnDisk::Assumed,
                     Err(error) if is_gone(&error) => OnDisk::Missing,
                     Err(_) => OnDisk::Unknown,
                 };
                 if on_disk != OnDisk::Assumed || file.is_of_several || index + 1 == files.len() {
-                    found.push((index, on_disk));
+                    selected_here.push((index, on_disk));
                 }
             }
         }
-        lock(&all).append(&mut found);
+        lock(&selected).append(&mut selected_here);
     });
-    let mut all = std::mem::take(&mut *lock(&all));
-    all.sort_unstable_by_key(|(index, _)| *index);
-    all
+    let mut selected = std::mem::take(&mut *lock(&selected));
+    selected.sort_unstable_by_key(|(index, _)| *index);
+    selected
 }
 
 /// Removes a `.` at the end of a folder's path.

@@ -1,4 +1,4 @@
-//! Explains an answer in a sentence.
+//! Explains answers in a sentence.
 
 use super::answer::Answer;
 use super::queries::Queries;
@@ -10,61 +10,58 @@ use crate::model::{IdentityId, ItemType, MatchKind, Reason};
 use crate::source::Kind;
 use crate::sync::cannot;
 
-/// Context of an answer for its message.
-pub struct AnswerContext<'b> {
+/// Facts for the message of an answer.
+pub struct ExplanationContext<'b> {
     /// The title of a library outside of the query's scope that has the path below one of its folders.
     pub owner: Option<&'b str>,
-    /// The recorded item of the path, if it is not listed, and the title of its library.
+    /// The key of the recorded item and the title of its library, if that library does not list the item.
     pub recorded: Option<(&'b str, &'b str)>,
     /// The view that the answer comes from.
     pub identity: Option<IdentityId>,
 }
 
-impl AnswerContext<'_> {
-    /// Explains that the recorded item is not listed.
-    fn unlisted(&self) -> String {
+impl ExplanationContext<'_> {
+    /// Appended to a sentence if the recorded item is not listed; otherwise empty.
+    fn explain_recorded(&self) -> String {
         self.recorded.map_or_else(String::new, |(key, library)| {
             format!(
-                " (and item '{key}', which was recorded for it, is not listed in library '{library}': is it another \
-                 library's, or no key?)"
+                " (the item '{key}' recorded for this path is not listed in library '{library}': the key may be wrong \
+                 or belong to another library)"
             )
         })
     }
 }
 
-/// The titles of the libraries that satisfy `which`, and 'was' or 'were'.
-fn titles_of(rows: &[LibraryRow], which: impl Fn(&LibraryRow) -> bool) -> (String, &'static str) {
-    let rows = rows.iter().filter(|row| which(row));
+/// Returns the joined titles of these libraries, and 'was' or 'were'.
+fn titles_of<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'static str) {
     let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
     (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
 }
 
-fn all_of(rows: &[LibraryRow]) -> String {
-    titles_of(rows, |_| true).0
+/// The libraries that were never fetched.
+fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
+    rows.iter().filter(|row| !row.generation.is_fetched())
 }
 
-/// The titles of the libraries that were never fetched, and 'was' or 'were'.
-fn unfetched(rows: &[LibraryRow]) -> (String, &'static str) {
-    titles_of(rows, |row| !row.generation.is_fetched())
+/// Explains that libraries were never fetched.
+pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
+    let (titles, were) = titles_of(unfetched(rows));
+    let noun = if were == "were" { "libraries" } else { "library" };
+    format!("{noun} '{titles}' {were} never fetched: fetch once (refresh)")
 }
 
-/// Explains that the libraries have to be fetched.
-pub fn fetch_once(rows: &[LibraryRow]) -> String {
-    let (titles, were) = unfetched(rows);
-    let what = if were == "were" { "libraries" } else { "library" };
-    format!("{what} '{titles}' {were} never fetched: do so once (refresh)")
-}
-
-/// Explains that the deadline left no time to fetch the libraries. Names the unfetched ones, or all if none is
-/// unfetched.
-fn not_fetched_in_time(rows: &[LibraryRow], kind: &Kind) -> String {
+/// Explains that the deadline left no time to fetch the libraries. Names the unfetched libraries, or all libraries if
+/// all were fetched.
+fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
-        return format!("the deadline passed before {noun} listed its libraries: allow more time");
+        return format!("the deadline passed before {noun} listed its libraries: give a longer deadline");
     }
-    let (titles, were) = Some(unfetched(rows))
-        .filter(|(titles, _)| !titles.is_empty())
-        .unwrap_or_else(|| titles_of(rows, |_| true));
+    let (titles, were) = if unfetched(rows).next().is_some() {
+        titles_of(unfetched(rows))
+    } else {
+        titles_of(rows.iter())
+    };
     format!("the deadline passed before '{titles}' {were} fetched: retry to resume")
 }
 
@@ -74,39 +71,40 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> Str
         return format!(
             "{} cannot answer for '{}' within this deadline: fetch the library once without a deadline (refresh)",
             kind.noun,
-            all_of(rows)
+            titles_of(rows.iter()).0
         );
     }
-    not_fetched_in_time(rows, kind)
+    explain_fetch_timeout(rows, kind)
 }
 
 impl Queries {
-    /// Names a few folders of these libraries.
+    /// Returns the first folders of these libraries, joined.
     fn folders_of(&self, rows: &[LibraryRow]) -> String {
+        const MAX_FOLDERS: usize = 6;
         let mut folders: Vec<_> = Vec::new();
         for folder in rows.iter().flat_map(|row| &row.library.locations) {
-            let folder = self.shown.path(folder.as_bytes());
-            if folders.len() < 6 && !folders.contains(&folder) {
+            let folder = self.display.path(folder.as_bytes());
+            if folders.len() < MAX_FOLDERS && !folders.contains(&folder) {
                 folders.push(folder);
             }
         }
         folders.join("', '")
     }
 
-    /// Explains in a sentence why there is no single item, or what supports a suffix or file name match.
+    /// Explains why there is no single item, or what supports a suffix or file name match.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
         rows: &[LibraryRow],
         raw: &[u8],
-        context: &AnswerContext<'_>,
+        explanation: &ExplanationContext<'_>,
         failure: Option<&Error>,
     ) -> String {
-        let path = self.shown.path(raw);
+        let path = self.display.path(raw);
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
-            let mut text = self.explain_item(answer, &path, raw) + &context.unlisted();
-            // An item with this path may be new on the server.
+            let mut text = self.explain_item(answer, &path, raw) + &explanation.explain_recorded();
+            // A suffix match may hide a new item with this path, so mention that the server was not reached.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
                 text.push_str(&explain_failure(error, kind));
             }
@@ -114,31 +112,31 @@ impl Queries {
         }
         let mut text = match (answer.status, answer.reason) {
             (Status::NotYet | Status::NeedsWarm, _) => explain_deadline(answer.status, rows, kind),
-            (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
-            (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
+            (_, Reason::SeveralItems) => format!("{} items match '{path}' equally well", answer.total),
+            (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': query one library"),
             (_, Reason::Unconfirmed) => {
                 format!("'{path}' was invalidated, and {} has not confirmed it since", kind.noun)
             }
             (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched) if folder_of(rows, raw).is_some() => {
                 format!(
-                    "'{path}' is a folder of library '{}': ask what it is (folder), or give the path of a file",
+                    "'{path}' is a folder of library '{}': use the folder query (folder), or give the path of a file",
                     folder_of(rows, raw).unwrap_or_default()
                 )
             }
-            (_, Reason::NotFetched) => fetch_once(rows),
-            (_, Reason::NoLocation) if context.owner.is_some() => format!(
-                "'{path}' is in a folder of library '{}', but you asked '{}': ask that library, or all",
-                context.owner.unwrap_or_default(),
-                all_of(rows)
+            (_, Reason::NotFetched) => explain_unfetched(rows),
+            (_, Reason::NoLocation) if explanation.owner.is_some() => format!(
+                "'{path}' is in a folder of library '{}', but the query was for '{}': query that library, or all",
+                explanation.owner.unwrap_or_default(),
+                titles_of(rows.iter()).0
             ),
             (_, Reason::NotListed) => {
                 let folder = folder_hint(raw);
-                format!("'{path}' lies in a folder of Plex's, but is not listed (yet){folder}")
+                format!("'{path}' is in a library folder, but Plex does not list it (yet){folder}")
             }
-            _ if rows.is_empty() => format!("no library is known, so '{path}' is in none; {}", kind.empty_hint),
-            _ => self.explain_outside(&path, rows, raw, context.identity),
+            _ if rows.is_empty() => format!("cannot find '{path}': no library is known; {}", kind.empty_hint),
+            _ => self.explain_outside(&path, rows, raw, explanation.identity),
         };
-        text.push_str(&context.unlisted());
+        text.push_str(&explanation.explain_recorded());
         text.push_str(parent_hint(raw));
         if let Some(error) = failure {
             text.push_str(&explain_failure(error, kind));
@@ -148,23 +146,23 @@ impl Queries {
 
     /// Explains that a path is outside of all folders of these libraries, and proposes a mapping.
     fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<IdentityId>) -> String {
-        let is_in_scope = |server: &[u8]| {
+        let is_in_scope = |server_folder: &[u8]| {
             let locations = rows.iter().flat_map(|row| row.library.locations.iter());
             locations
                 .map(String::as_bytes)
-                .any(|folder| is_under(folder, server) || is_under(server, folder))
+                .any(|location| is_at_or_under(location, server_folder) || is_at_or_under(server_folder, location))
         };
         let mapping = self
             .samples
-            .proposal(identity, &|folder| self.shown.path(folder).into_owned(), is_in_scope)
+            .proposal(identity, &|folder| self.display.path(folder).into_owned(), is_in_scope)
             .unwrap_or_else(|| "a mapping may be missing".into());
-        let full = if Shape::of(raw).windows || raw.starts_with(b"/") {
+        let relative_note = if Shape::of(raw).windows || raw.starts_with(b"/") {
             ""
         } else {
-            ", which is not a full path"
+            ", which is not an absolute path"
         };
         format!(
-            "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}{}",
+            "no library has a folder above '{path}'{relative_note}; the library folders are '{}': {mapping}{}",
             self.folders_of(rows),
             folder_hint(raw)
         )
@@ -174,9 +172,9 @@ impl Queries {
     fn explain_item(&self, answer: &Answer<'_>, path: &str, raw: &[u8]) -> String {
         let listed = answer
             .item()
-            .map(|found| self.shown.path(found.path))
+            .map(|found| self.display.path(found.path))
             .unwrap_or_default();
-        // Concatenated without formatting, which is faster: some hosts get a suffix match for every file.
+        // Concatenated, which is faster than formatting: some hosts get a suffix match for every file.
         let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
@@ -185,40 +183,39 @@ impl Queries {
                 &listed,
                 "': only the root of '",
                 path,
-                "' differs, a mapping is missing",
+                "' differs, so a mapping is missing",
             ],
-            Reason::PathTells => &["Plex lists '", &listed, "', and '", path, "' tells the same item"],
+            Reason::PathTells => &["Plex lists '", &listed, "', and '", path, "' names the same item"],
             Reason::Contradicted => &[
                 "Plex lists '",
                 &listed,
                 "', but '",
                 path,
-                "' tells of another year, number or edition, or lies among extras, samples or deleted files: most likely it is \
-                 another file",
+                "' has another year, number or edition, or is among extras, samples or deleted files: probably another file",
             ],
             Reason::NotListed => &[
                 "'",
                 path,
-                "' lies in a folder of Plex's, but is not listed (yet): '",
+                "' is in a library folder, but Plex does not list it (yet): only the end of the path matches '",
                 &listed,
-                "' has only its end in common with it",
+                "'",
                 parent_hint(raw),
             ],
             _ => &[
                 "Plex lists '",
                 &listed,
-                "', and what '",
+                "', but '",
                 path,
-                "' has in common with it is too little (a film needs its year): verify that it is the same file, or give \
-                 the mapping that is missing",
+                "' has too little in common with that path (a film needs its year): check that both are the same file, or \
+                 add the missing mapping",
             ],
         };
         parts.concat()
     }
 }
 
-/// Explains in a sentence why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`:
-/// the path is a listed file. `owner`: title of a library out of scope that the folder belongs to.
+/// Explains why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`: the path is a
+/// listed file. `owner`: title of a library out of scope that the folder belongs to.
 pub fn explain_folder(
     queries: &Queries,
     answer: &Answer<'_>,
@@ -227,55 +224,57 @@ pub fn explain_folder(
     (raw, is_file, owner): (&[u8], bool, Option<&str>),
     failure: Option<&Error>,
 ) -> String {
-    let path = queries.shown.path(raw);
+    let path = queries.display.path(raw);
     let kind = queries.reading.kind();
-    let found = || {
-        let first = answer.candidates().first();
-        first.map(|found| queries.shown.path(found.path)).unwrap_or_default()
+    let listed = || {
+        let candidate = answer.candidates().first();
+        candidate
+            .map(|found| queries.display.path(found.path))
+            .unwrap_or_default()
     };
     let mut text = match (answer.status, answer.reason) {
-        _ if is_file => format!("'{path}' is a file, not a folder: ask for its item (match)"),
-        (Status::NotYet | Status::NeedsWarm, _) => not_fetched_in_time(rows, kind),
+        _ if is_file => format!("'{path}' is a file, not a folder: use the match query (match)"),
+        (Status::NotYet | Status::NeedsWarm, _) => explain_fetch_timeout(rows, kind),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
-            "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",
-            found()
+            "Plex lists files in '{}': only the root of '{path}' differs, so a mapping is missing",
+            listed()
         ),
         (Status::Ok, Reason::NotListed) => format!(
-            "'{path}' lies in a folder of Plex's, but no file below it is listed (yet): '{}' has only its end in common \
-             with it",
-            found()
+            "'{path}' is in a library folder, but Plex lists no file below it (yet): only the end of the path matches \
+             '{}'",
+            listed()
         ),
         (Status::Ok, _) => format!(
-            "Plex lists files in '{}', and what '{path}' has in common with it is too little: verify that it is the same \
-             folder, or give the mapping that is missing",
-            found()
+            "Plex lists files in '{}', but '{path}' has too little in common with that path: check that both are the \
+             same folder, or add the missing mapping",
+            listed()
         ),
         (Status::Ambiguous, _) if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName) => {
             format!(
-                "{} folders or shows of Plex's end as '{path}' does: give the whole path, or a mapping",
+                "{} listed folders or shows end like '{path}': give the full path, or add a mapping",
                 answer.total
             )
         }
         (_, Reason::AboveLocations) => format!(
-            "'{path}' lies above the folders of Plex's: {} {} are below it",
+            "'{path}' is above the library folders and contains {} {}",
             answer.total,
-            what_is_below(answer)
+            nouns_of_candidates(answer)
         ),
-        (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': give one library"),
-        (_, Reason::SeveralItems) => format!("'{path}' holds {} {}", answer.total, what_is_below(answer)),
-        (_, Reason::Empty) => format!("nothing is listed below '{path}', which is a folder of Plex's, or above one"),
+        (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': query one library"),
+        (_, Reason::SeveralItems) => format!("'{path}' contains {} {}", answer.total, nouns_of_candidates(answer)),
+        (_, Reason::Empty) => format!("Plex lists no files below '{path}', which is a library folder or above one"),
         (_, Reason::NotListed) => {
-            format!("'{path}' lies in a folder of Plex's, but no file below it is listed (yet)")
+            format!("'{path}' is in a library folder, but Plex lists no file below it (yet)")
         }
-        (_, Reason::NotFetched) if !rows.is_empty() => fetch_once(rows),
-        _ if rows.is_empty() => format!("no library is known, so '{path}' is in none; {}", kind.empty_hint),
+        (_, Reason::NotFetched) if !rows.is_empty() => explain_unfetched(rows),
+        _ if rows.is_empty() => format!("cannot find '{path}': no library is known; {}", kind.empty_hint),
         _ if owner.is_some() => format!(
-            "'{path}' is in library '{}', but you asked '{}': ask that library, or all",
+            "'{path}' is in library '{}', but the query was for '{}': query that library, or all",
             owner.unwrap_or_default(),
-            all_of(rows)
+            titles_of(rows.iter()).0
         ),
         _ => format!(
-            "no library lists files below '{path}'; their folders are '{}': a mapping may be missing",
+            "no library lists files below '{path}'; the library folders are '{}': a mapping may be missing",
             queries.folders_of(rows)
         ),
     };
@@ -286,13 +285,13 @@ pub fn explain_folder(
     text
 }
 
-/// Appendix to a sentence: the server did not answer.
+/// Appended to a sentence if the server did not answer.
 pub fn explain_failure(error: &Error, kind: &Kind) -> String {
     format!(" (and {}: {error})", cannot(error, kind))
 }
 
-/// Names the content of a folder by the types of its candidates.
-fn what_is_below(answer: &Answer<'_>) -> String {
+/// Returns the types of the candidates as nouns in the plural, such as 'shows or movies'.
+fn nouns_of_candidates(answer: &Answer<'_>) -> String {
     let mut names: Vec<&str> = Vec::new();
     for found in answer.candidates() {
         let name = match found.item.kind {
@@ -306,54 +305,57 @@ fn what_is_below(answer: &Answer<'_>) -> String {
     names.join("s or ") + "s"
 }
 
-/// The hint for a path that looks like a folder.
+/// Appended to a sentence if the path looks like a folder; otherwise empty.
 fn folder_hint(path: &[u8]) -> &'static str {
-    if looks_like_a_folder(path) {
-        "; if it is a folder, ask what it is (folder), or give the path of a file in it"
+    if looks_like_folder(path) {
+        "; for a folder, use the folder query (folder), or give the path of a file in it"
     } else {
         ""
     }
 }
 
 /// Returns whether a path does not end in a file extension: a short word without spaces after the last dot.
-fn looks_like_a_folder(path: &[u8]) -> bool {
+fn looks_like_folder(path: &[u8]) -> bool {
+    const MAX_EXTENSION: usize = 5;
     let windows = Shape::of(path).windows;
     let name = path.rsplit(|byte| *byte == b'/' || windows && *byte == b'\\').next();
-    let extension = name.unwrap_or_default().rsplitn(2, |byte| *byte == b'.');
-    let mut parts = extension.take(2);
-    let (last, before) = (parts.next().unwrap_or_default(), parts.next());
-    before.is_none() || last.is_empty() || last.len() > 5 || !last.iter().all(u8::is_ascii_alphanumeric)
+    let mut parts = name.unwrap_or_default().rsplitn(2, |byte| *byte == b'.');
+    let (extension, stem) = (parts.next().unwrap_or_default(), parts.next());
+    stem.is_none()
+        || extension.is_empty()
+        || extension.len() > MAX_EXTENSION
+        || !extension.iter().all(u8::is_ascii_alphanumeric)
 }
 
-/// The hint for a path with `..`.
+/// Appended to a sentence if the path has a `..`; otherwise empty.
 fn parent_hint(path: &[u8]) -> &'static str {
     let windows = Shape::of(path).windows;
     let leads_up = path
         .split(|byte| *byte == b'/' || windows && *byte == b'\\')
         .any(|component| component == b"..");
     if leads_up {
-        " ('..' in it is taken as it stands, since a link may lead elsewhere: give the path without it)"
+        " (plexindex does not resolve '..', since a symbolic link may lead elsewhere: give the path without '..')"
     } else {
         ""
     }
 }
 
-/// The title of the library that has this path as a folder, or above one of its folders.
+/// Returns the title of a library with a location at or below this path; `None` if the path is no library's folder.
 pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
-    let has = |row: &&LibraryRow| {
+    let has_folder = |row: &&LibraryRow| {
         row.library
             .locations
             .iter()
-            .any(|folder| is_under(folder.as_bytes(), path))
+            .any(|location| is_at_or_under(location.as_bytes(), path))
     };
-    rows.iter().find(has).map(|row| row.library.title.as_str())
+    rows.iter().find(has_folder).map(|row| row.library.title.as_str())
 }
 
-/// Returns whether a folder equals another one or lies below it.
-fn is_under(folder: &[u8], other: &[u8]) -> bool {
+/// Returns whether a folder equals another one or lies below it. Both need not be in normal form.
+fn is_at_or_under(folder: &[u8], other: &[u8]) -> bool {
     let trimmed = |path: &[u8]| {
         let form = normal_form(path);
-        let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+        let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
         form[..end].to_vec()
     };
     let (folder, other) = (trimmed(folder), trimmed(other));

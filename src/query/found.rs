@@ -1,4 +1,4 @@
-//! Answers and items in the Rust API, as owned values.
+//! Answers and items as owned values, for the Rust API.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,15 +19,15 @@ use crate::source::Kind;
 pub enum MatchStatus {
     /// There is exactly one item.
     Found,
-    /// Several items match equally well; they are the candidates, best first.
+    /// Several items match equally well. The candidates list them, best first.
     Ambiguous,
-    /// No item matches as far as is known. [`Match::reason`](crate::Match::reason) says why: with
-    /// [`Reason::NotFetched`](crate::Reason::NotFetched) the library was never fetched, or not yet completely.
+    /// No known item matches. [`Match::reason`](crate::Match::reason) says why: with
+    /// [`Reason::NotFetched`](crate::Reason::NotFetched) the library was never fetched completely.
     NotFound,
-    /// The deadline passed first. The same query continues where this one stopped.
+    /// The deadline passed before the answer was found. Repeat the query: plexindex continues where this query stopped.
     NotYet,
-    /// Nothing came from the server before the deadline, and the same query would end so again: the server is silent, or
-    /// too slow. Fetch the library once without a deadline: [`Library::refresh`](crate::Library::refresh).
+    /// The deadline is too short for the server, so repeating the query does not help. Fetch the library once without a
+    /// deadline: [`Library::refresh`](crate::Library::refresh).
     NeedsWarm,
 }
 
@@ -35,10 +35,10 @@ enum_names! { MatchStatus:
     Found "found", Ambiguous "ambiguous", NotFound "not_found", NotYet "not_yet", NeedsWarm "needs_warm"
 }
 
-/// The answer to a question: one item, or why there is no single one.
+/// The answer to a query: one item, or the reason why there is no single item.
 ///
 /// ```
-/// # fn told(found: plexindex::Match) {
+/// # fn print(found: plexindex::Match) {
 /// match found.item() {
 ///     Some(item) => println!("{item}: {}", item.key),
 ///     None => println!("{}", found.message.as_deref().unwrap_or_default()),
@@ -46,35 +46,35 @@ enum_names! { MatchStatus:
 /// # }
 /// ```
 ///
-/// Its JSON has these fields by their names, but `age_ms` for the age, without those that are `None`.
+/// The JSON has the fields under these names, except `age_ms` for `age`. It omits fields that are `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Match {
-    /// The outcome of the question.
+    /// The outcome of the query.
     pub status: MatchStatus,
     /// How it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_kind: Option<MatchKind>,
-    /// How likely it is to be the right item. Only [`Confidence::High`] is safe to write to.
+    /// How likely the item is the right one. Only [`Confidence::High`] is safe to write to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
-    /// Why there is no single item, or what supports the one found.
+    /// Why there is no single item, or what supports the item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// All items that match, best first, at most 16 of them.
     pub candidates: Vec<Item>,
     /// Number of items that match.
     pub total: usize,
-    /// A sentence for users, if there is more to say than the item.
+    /// A sentence for users about a missing or uncertain item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The listing behind the answer has expired. It was not renewed: the server could not be asked, or it lists so much
-    /// less that the old listing is kept until a second one confirms it. A [`MatchStatus::NotFound`] without this is as
-    /// sure as an answer can be. With it, the server may have the file: ask again when it answers.
+    /// Whether the listing behind the answer has expired and could not be renewed. Either the server was not available,
+    /// or its new listing is so much shorter that plexindex waits for a second one. If a [`MatchStatus::NotFound`] is
+    /// stale, the server may list the file: repeat the query later.
     pub stale: bool,
-    /// Time since the listing behind the answer was last seen to be current; `None` if no listing answered, or if the clock
-    /// was set back since then.
+    /// Time since plexindex last checked that the listing behind the answer is current. `None` without a listing, or if
+    /// the clock was set back since then.
     #[serde(
         rename = "age_ms",
         serialize_with = "as_millis",
@@ -100,7 +100,7 @@ impl Match {
     /// Copies an answer.
     ///
     /// # Errors
-    /// The error that the answer stands for, if it does.
+    /// The error in the answer, if a lookup of a batch failed.
     #[doc(hidden)]
     pub fn of(answer: &Answer<'_>) -> Result<Self> {
         let status = match answer.status {
@@ -127,17 +127,17 @@ impl Match {
             reason: Some(answer.reason).filter(|reason| *reason != Reason::None),
             candidates: candidates.collect(),
             total: answer.total,
-            message: known(answer.message),
+            message: non_empty(answer.message),
             stale: answer.stale,
             age: answer.age_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         })
     }
 }
 
-/// The answer for a folder: the show or item that owns all files below it, or why there is no single one.
+/// The answer for a folder: the show or item that owns all files below the folder, or the reason why there is none.
 ///
 /// ```
-/// # fn told(folder: plexindex::Folder) {
+/// # fn print(folder: plexindex::Folder) {
 /// match folder.item() {
 ///     Some(show) => println!("{show}: {} items in {} files", folder.items, folder.files),
 ///     None => println!("{}", folder.answer.message.as_deref().unwrap_or_default()),
@@ -145,7 +145,7 @@ impl Match {
 /// # }
 /// ```
 ///
-/// Its JSON has the fields of the answer, and its own.
+/// The JSON has the fields of the answer and these fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -160,7 +160,7 @@ pub struct Folder {
     pub kind: Option<ItemType>,
     /// Number of items with a file below the folder. 0 if several folders match.
     pub items: u64,
-    /// Number of listed files below it; 0 in the same case.
+    /// Number of listed files below the folder. 0 if several folders match.
     pub files: u64,
 }
 
@@ -191,32 +191,32 @@ impl Folder {
 ///
 /// A field that the server did not report is `None`. An item is displayed as its title, with its year or its show.
 ///
-/// Its JSON has these fields by their names, but `library` for the library's title, without those that are `None`. A path
-/// that is not UTF-8 is `{"bytes": "<Base64>"}`.
+/// The JSON has the fields under these names, except `library` for `library_title`. It omits fields that are `None`. A
+/// path that is not UTF-8 is `{"bytes": "<Base64>"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Item {
-    /// Path to fetch it from the server, such as `/library/metadata/1002`.
+    /// Path of the item on the server, such as `/library/metadata/1002`.
     pub key: String,
-    /// Plex's `ratingKey`: the end of `key`, an opaque text.
+    /// Plex's `ratingKey`: the last part of `key`, an opaque text.
     pub rating_key: String,
     /// Type of the item.
     pub kind: ItemType,
-    /// Title of the item itself, not of its show. Also `None` if a confirmed match names an item that no listing has:
-    /// only the keys are known.
+    /// Title of the item itself, not of its show. Also `None` if the item is only known from a confirmed match: then all
+    /// fields but the keys are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Year of release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<i32>,
-    /// Title of its show, or of a track's or album's artist.
+    /// Title of the show; of a track or album, the title of the artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_title: Option<String>,
-    /// Rating key of its show or artist.
+    /// Rating key of the show or artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_rating_key: Option<String>,
-    /// GUID of its show or artist.
+    /// GUID of the show or artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_guid: Option<String>,
     /// Season of an episode (0 is 'Specials'), disc of a track. In a [`Folder`]: the number of a season; for a show,
@@ -226,60 +226,61 @@ pub struct Item {
     /// Number of an episode or a track.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub episode: Option<u32>,
-    /// Its GUID, such as `plex://movie/…`.
+    /// GUID, such as `plex://movie/…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
-    /// Its external ids, such as `imdb://…`, in the server's order. Answers leave them out: [`Library::item`] and
+    /// External ids, such as `imdb://…`, in the server's order. Answers omit them; [`Library::item`] and
     /// [`Library::items`] have them.
     ///
     /// [`Library::item`]: crate::Library::item
     /// [`Library::items`]: crate::Library::items
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guids: Option<Vec<String>>,
-    /// All its files as the server spells them. Set where `guids` is.
+    /// Paths of all files as the server spells them. Answers omit them, like `guids`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<PathBuf>>,
     /// In an answer: the listed path that matched, as the server spells it; for a
     /// [`Confirmed`](MatchKind::Confirmed) match the recorded path, as the host spells it. In a
-    /// [`Change`](crate::Change): its path.
+    /// [`Change`](crate::Change): the path of the change.
     #[serde(
         serialize_with = "byte_string::path_or_null",
         skip_serializing_if = "Option::is_none"
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<byte_string::ByteString>"))]
     pub path: Option<PathBuf>,
-    /// In an answer and a change: the section id of its library.
+    /// In an answer and a change: the section id of the library.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
-    /// In an answer and a change: the title of its library.
+    /// In an answer and a change: the title of the library.
     #[serde(rename = "library", skip_serializing_if = "Option::is_none")]
     pub library_title: Option<String>,
 }
 
 impl Item {
-    /// A stored item with all its files and external ids.
+    /// Converts a stored item with all files and external ids.
     pub(crate) fn of(item: model::Item, kind: &Kind) -> Self {
-        let shown = Self::of_ref(&ItemRef::from(&item), kind);
+        let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
             guids: Some(item.guids),
             paths: Some(item.parts.into_iter().map(named).collect()),
-            ..shown
+            ..without_ids
         }
     }
 
+    /// Converts an item of an answer.
     fn of_ref(item: &ItemRef<'_>, kind: &Kind) -> Self {
         Self {
             key: kind.key(item.rating_key),
             rating_key: item.rating_key.to_owned(),
             kind: item.kind,
-            title: known(item.title),
+            title: non_empty(item.title),
             year: (item.year != 0).then_some(item.year),
-            show_title: known(item.show_title),
-            show_rating_key: known(item.show_rating_key),
-            show_guid: known(item.show_guid.to_string()),
+            show_title: non_empty(item.show_title),
+            show_rating_key: non_empty(item.show_rating_key),
+            show_guid: non_empty(item.show_guid.to_string()),
             season: u32::try_from(item.season).ok(),
             episode: u32::try_from(item.episode).ok(),
-            guid: known(item.guid.to_string()),
+            guid: non_empty(item.guid.to_string()),
             guids: None,
             paths: None,
             path: None,
@@ -290,14 +291,14 @@ impl Item {
 }
 
 /// Serializes a time in milliseconds.
-#[allow(clippy::ref_option)] // serde's shape
+#[allow(clippy::ref_option)] // serde requires this signature
 pub fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
     time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         .serialize(out)
 }
 
-/// `None` for an empty text, which stands for an unknown value.
-pub fn known(text: impl Into<String>) -> Option<String> {
+/// Returns `None` for an empty text, which means that the value is unknown.
+pub fn non_empty(text: impl Into<String>) -> Option<String> {
     Some(text.into()).filter(|text| !text.is_empty())
 }
 

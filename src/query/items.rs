@@ -1,11 +1,11 @@
-//! Answers for GUIDs and titles. Stale libraries in scope are refreshed first.
+//! Answers for GUIDs and titles.
 
 use std::time::Instant;
 
 use super::answer::Answer;
-use super::explain::{explain_deadline, explain_failure, fetch_once};
+use super::explain::{explain_deadline, explain_failure, explain_unfetched};
 use super::queries::Queries;
-use super::question::{Asked, Look, Question, Seen};
+use super::question::{Assessment, QueryContext, QueryState, Question};
 use crate::engine::places;
 use crate::error::{Result, Status, abridged, check_length, refuse};
 use crate::matching::{FoundItem, MAX_CANDIDATES, Normal, View};
@@ -15,26 +15,27 @@ use crate::source::Kind;
 use crate::stats::Spent;
 use crate::sync::{Call, Unverified};
 
-/// A GUID or a title.
+/// A question for the items with a GUID or title.
 enum ItemCriterion<'q> {
     Guid(&'q str),
     Title(&'q str),
 }
 
-/// The hits in all libraries of the query.
+/// The search result of all libraries in scope.
 #[derive(Default)]
 struct FoundItems {
-    /// The items with the indexes of their libraries: as many as an answer holds.
+    /// The items with the indexes of their libraries, at most [`MAX_CANDIDATES`].
     items: Vec<(usize, Item)>,
-    /// The number of all hits.
+    /// The number of all items, including those beyond [`MAX_CANDIDATES`].
     total: usize,
-    /// The items have all words of the title; none has the title itself.
+    /// Whether no item has the title, and the items have all its words.
     by_words: bool,
-    /// A segment is missing or damaged.
-    lost: bool,
+    /// Whether a segment is missing or damaged.
+    needs_rebuild: bool,
 }
 
 impl Queries {
+    /// Answers with the items that have a GUID, after a refresh of stale libraries.
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         check_text("the GUID", guid)?;
         if guid.is_empty() {
@@ -43,6 +44,7 @@ impl Queries {
         self.ask(&mut self.reading.eviction_pin(), call, &ItemCriterion::Guid(guid), then)
     }
 
+    /// Answers with the items that have a title, after a refresh of stale libraries.
     pub fn search_title<R>(
         &self,
         call: &Call<'_>,
@@ -51,7 +53,7 @@ impl Queries {
     ) -> Result<R> {
         check_text("the title", title)?;
         if title.trim().is_empty() {
-            return refuse("the title is empty: give one");
+            return refuse("the title is empty: give the title of an item or show");
         }
         self.ask(
             &mut self.reading.eviction_pin(),
@@ -62,19 +64,19 @@ impl Queries {
     }
 }
 
-/// Validates a GUID or title: no item has a longer one, and comparing it would take long.
-fn check_text(what: &str, text: &str) -> Result<()> {
-    check_length(what, text.len(), LONGEST_TEXT)?;
+/// Validates a GUID or title. Rejects one longer than any item has, since comparing it would take long.
+fn check_text(argument: &str, text: &str) -> Result<()> {
+    check_length(argument, text.len(), LONGEST_TEXT)?;
     if text.contains('\0') {
         return refuse(format!(
-            "{what} '{}' contains a NUL byte, which no item has",
+            "{argument} '{}' contains a NUL byte: GUIDs and titles have none",
             abridged(text.as_bytes())
         ));
     }
     Ok(())
 }
 
-/// GUID, rating key and title of an item's show or artist, or of its season or album.
+/// Returns GUID, rating key and title of an item's show or artist, or else of its season or album.
 fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     if is_show {
         [&item.show_guid, &item.show_rating_key, &item.show_title]
@@ -83,29 +85,30 @@ fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     }
 }
 
-/// A sentence that names the show, artist, season or album with this GUID, if all these items belong to it.
-fn parent_with(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
-    let (_, first) = items.first()?;
-    let is_show = first.show_guid == guid;
-    let [own, rating_key, title] = parent_of(first, is_show);
-    let is_of_it = |(_, item): &(usize, Item)| parent_of(item, is_show)[..2] == [guid, rating_key];
-    if own != guid || rating_key.is_empty() || !items.iter().all(is_of_it) {
+/// Returns a sentence about the show, artist, season or album with this GUID. `None` if some of these items belong to
+/// another one.
+fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
+    let (_, first_item) = items.first()?;
+    let is_show = first_item.show_guid == guid;
+    let [parent_guid, rating_key, title] = parent_of(first_item, is_show);
+    let is_child = |(_, item): &(usize, Item)| parent_of(item, is_show)[..2] == [guid, rating_key];
+    if parent_guid != guid || rating_key.is_empty() || !items.iter().all(is_child) {
         return None;
     }
-    let word = match (first.kind, is_show) {
+    let noun = match (first_item.kind, is_show) {
         (ItemType::Track, true) => "artist",
         (ItemType::Track, false) => "album",
         (_, true) => "show",
         (_, false) => "season",
     };
     let count = items.len();
-    let shown = if count < total {
-        format!(", of which {count} are given")
+    let limit_note = if count < total {
+        format!(", and the answer has {count} of them")
     } else {
         String::new()
     };
     Some(format!(
-        "the GUID '{guid}' belongs to the {word} '{title}', {}: it has {total} items{shown}",
+        "the GUID '{guid}' belongs to the {noun} '{title}', {}, which has {total} items{limit_note}",
         kind.key(rating_key)
     ))
 }
@@ -114,27 +117,27 @@ impl Question for ItemCriterion<'_> {
     type Found<'t> = FoundItems;
     const VERIFIES_FIRST: bool = false;
 
-    /// Searches all libraries that were fetched.
-    fn find(&self, look: &Look<'_>, found: &mut FoundItems) -> Result<()> {
-        let (rows, counters) = (look.snapshot.rows_in(look.scope), &look.queries.counters);
+    /// Searches all fetched libraries in scope.
+    fn find(&self, context: &QueryContext<'_>, found: &mut FoundItems) -> Result<()> {
+        let (rows, counters) = (context.snapshot.rows_in(context.scope), &context.queries.counters);
         found.by_words = true;
-        for (index, view) in look.snapshot.views_in(look.scope).iter().enumerate() {
+        for (index, view) in context.snapshot.views_in(context.scope).iter().enumerate() {
             if !rows[index].generation.is_fetched() {
                 continue;
             }
             if view.segment.is_none() {
-                found.lost = true;
+                found.needs_rebuild = true;
                 continue;
             }
-            let reading = Instant::now();
+            let start = Instant::now();
             let hits = match self {
                 ItemCriterion::Guid(guid) => view.items_with_guid(guid, MAX_CANDIDATES)?,
                 ItemCriterion::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
             };
-            counters.add_time(Spent::Store, reading.elapsed());
-            counters.add_time(Spent::Away, reading.elapsed());
-            found.lost |= view.broken();
-            // An exact title in one library is better than matching words in all others.
+            counters.add_time(Spent::Store, start.elapsed());
+            counters.add_time(Spent::Away, start.elapsed());
+            found.needs_rebuild |= view.is_broken();
+            // The title itself in one library beats its words in all others.
             match (found.by_words, hits.by_words) {
                 (false, true) => continue,
                 (true, false) => (found.items, found.total, found.by_words) = (Vec::new(), 0, false),
@@ -147,33 +150,33 @@ impl Question for ItemCriterion<'_> {
         Ok(())
     }
 
-    /// Nothing is missed: nothing shows which library should list a GUID or title.
-    fn seen(&self, _: &Look<'_>, found: &FoundItems) -> Seen {
-        Seen {
-            lost: found.lost,
-            ..Seen::default()
+    /// No item counts as missing, since a GUID or title does not show which library should list it.
+    fn assess(&self, _: &QueryContext<'_>, found: &FoundItems) -> Assessment {
+        Assessment {
+            needs_rebuild: found.needs_rebuild,
+            ..Assessment::default()
         }
     }
 
-    fn each_found(_: &FoundItems, _: &mut dyn FnMut(usize)) {}
+    fn each_found_library(_: &FoundItems, _: &mut dyn FnMut(usize)) {}
 
     /// A GUID or title may be in any library.
-    fn owners(&self, look: &Look<'_>) -> Vec<bool> {
-        vec![true; look.snapshot.rows.len()]
+    fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
+        vec![true; context.snapshot.rows.len()]
     }
 
-    /// The items that were invalidated, themselves or by one of their files, and not verified since.
-    fn unverified(&self, look: &Look<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
-        let snapshot = look.snapshot;
-        let first = places(look.scope, snapshot.rows.len()).start;
+    /// The items that were invalidated, or had a file invalidated, and were not verified since.
+    fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
+        let snapshot = context.snapshot;
+        let first_library = places(context.scope, snapshot.rows.len()).start;
         let mut unverified = Vec::new();
-        for (at, item) in &found.items {
-            let (place, key) = (first + at, item.rating_key.as_str());
+        for (index_in_scope, item) in &found.items {
+            let (library, key) = (first_library + index_in_scope, item.rating_key.as_str());
             let is_unverified =
-                |path: &[u8]| Normal::with(path, |normal| snapshot.is_unverified(place, normal, path, key));
+                |path: &[u8]| Normal::with(path, |normal| snapshot.is_unverified(library, normal, path, key));
             if is_unverified(b"") || item.parts.iter().any(|part| is_unverified(part.as_bytes())) {
                 unverified.push(Unverified {
-                    row: snapshot.rows[place].clone(),
+                    row: snapshot.rows[library].clone(),
                     rating_key: key.to_owned(),
                     paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
                 });
@@ -184,48 +187,48 @@ impl Question for ItemCriterion<'_> {
 
     fn answer<R>(
         &self,
-        look: &Look<'_>,
+        context: &QueryContext<'_>,
         found: &FoundItems,
-        asked: Asked,
+        state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let queries = look.queries;
-        let rows = look.snapshot.rows_in(look.scope);
+        let queries = context.queries;
+        let rows = context.snapshot.rows_in(context.scope);
         if rows.iter().all(|row| !row.generation.is_fetched())
-            && let Some(error) = asked.failure
+            && let Some(error) = state.failure
         {
             return Err(error);
         }
         let FoundItems {
             items, total, by_words, ..
         } = found;
-        let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified(look, found)?);
-        let what = match self {
+        let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
+        let criterion = match self {
             ItemCriterion::Guid(guid) => format!("the GUID '{}'", abridged(guid.as_bytes())),
             ItemCriterion::Title(title) => format!("the title '{}'", abridged(title.as_bytes())),
         };
         let found: Vec<FoundItem<'_>> = items
             .iter()
-            .map(|(at, item)| FoundItem {
-                library: *at,
+            .map(|(index, item)| FoundItem {
+                library: *index,
                 ..FoundItem::of(item)
             })
             .collect();
         let mut answer = Answer::of_items(kind, &found, total, rows);
-        answer.set_age(rows, look.now_ms);
-        answer.stale = look.has_expired(&asked);
+        answer.set_age(rows, context.now_ms);
+        answer.stale = context.has_expired(&state);
         let message;
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
             let noun = kind.noun;
-            message = format!("an item with {what} was invalidated, and {noun} has not confirmed it since");
+            message = format!("an item with {criterion} was invalidated, and {noun} has not confirmed it since");
             answer.message = &message;
         } else if answer.status == Status::NotFound {
-            if let Some(status) = asked.timeout_status {
+            if let Some(status) = state.timeout_status {
                 answer.status = status;
             }
-            if rows.iter().any(|row| !row.generation.is_fetched()) || rows.is_empty() && asked.timeout_status.is_some()
+            if rows.iter().any(|row| !row.generation.is_fetched()) || rows.is_empty() && state.timeout_status.is_some()
             {
                 answer.reason = Reason::NotFetched;
             }
@@ -233,34 +236,37 @@ impl Question for ItemCriterion<'_> {
                 ItemCriterion::Guid(_) => "",
                 ItemCriterion::Title(_) => ", or all its words in its title",
             };
-            let lack = match (answer.status, answer.reason) {
+            let reason = match (answer.status, answer.reason) {
                 (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),
-                (_, Reason::NotFetched) => format!(": {}", fetch_once(rows)),
+                (_, Reason::NotFetched) => format!(": {}", explain_unfetched(rows)),
                 _ => String::new(),
             };
-            message = format!("no item of these libraries has {what}{words}{lack}");
+            message = format!("no item of these libraries has {criterion}{words}{reason}");
             answer.message = &message;
         } else if *by_words {
             message = format!(
-                "no item has {what}: {total} {} all its words",
+                "no item has {criterion}: {total} {} all its words",
                 if total == 1 { "has" } else { "have" }
             );
             answer.message = &message;
         } else if answer.status == Status::Ambiguous {
             message = match self {
-                ItemCriterion::Guid(guid) => {
-                    parent_with(guid, items, total, kind).unwrap_or_else(|| format!("{total} items have {what}"))
+                ItemCriterion::Guid(guid) => explain_parent(guid, items, total, kind)
+                    .unwrap_or_else(|| format!("{total} items have {criterion}")),
+                ItemCriterion::Title(_) => {
+                    format!("{total} items have {criterion}, or belong to a show with this title")
                 }
-                ItemCriterion::Title(_) => format!("{total} items have {what}, or are of a show with it"),
             };
             answer.message = &message;
         }
-        let unanswered;
-        if let Some(error) = asked.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
-            unanswered = format!("{}{}", answer.message, explain_failure(error, kind));
-            answer.message = &unanswered;
+        let message_with_failure;
+        if let Some(error) = state.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
+            message_with_failure = format!("{}{}", answer.message, explain_failure(error, kind));
+            answer.message = &message_with_failure;
         }
-        answer.mark_stale(asked.failure.as_ref(), look.call.deadline.is_set());
-        queries.deliver(asked.at_once, &answer, then)
+        answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());
+        let result = then(&answer);
+        queries.count_answer(state.at_once, &answer, &result);
+        result
     }
 }

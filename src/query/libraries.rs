@@ -1,4 +1,4 @@
-//! The known libraries, and how fresh each one is.
+//! The list of known libraries, and how fresh each listing is.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::found::as_millis;
 use super::queries::Queries;
-use super::question::Asked;
+use super::question::QueryState;
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::freshness;
@@ -16,29 +16,29 @@ use crate::sync::{Call, Selector, nothing_known};
 
 /// A library, and how fresh its listing is.
 ///
-/// Its JSON has these fields by their names, but `age_ms` for the age and no `checked`, without those that are `None`.
+/// The JSON has the fields under these names, except `age_ms` for `age`, and without `checked`. It omits fields that are
+/// `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LibraryInfo {
-    /// Its section id, such as `1`.
+    /// Section id, such as `1`.
     pub section: String,
-    /// Its identifier, which does not change when the library is renamed. If the server reports none: `section:` and
-    /// the section id.
+    /// Identifier, which stays when the library is renamed. If the server reports none: `section:` and the section id.
     pub uuid: String,
     /// The title that the user gave it. Two libraries may have the same title.
     pub title: String,
     /// Type of the library.
     pub kind: LibraryKind,
-    /// Its folders, as the server sees them.
+    /// Folders of the library, as the server sees them.
     pub locations: Vec<PathBuf>,
-    /// Items listed; `None` while it was never fetched.
+    /// Number of listed items; `None` if the library was never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// When its listing was last seen to be current; `None` while it was never fetched.
+    /// When plexindex last checked that the listing is current; `None` if the library was never fetched.
     #[serde(skip)]
     pub checked: Option<SystemTime>,
-    /// Time since then.
+    /// Time since `checked`.
     #[serde(
         rename = "age_ms",
         serialize_with = "as_millis",
@@ -46,10 +46,10 @@ pub struct LibraryInfo {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
-    /// A number that changes only when its listing changes; `None` while it was never fetched.
+    /// A number that changes only when the listing changes; `None` if the library was never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// Whether its listing is current: answers from it are not stale.
+    /// Whether the listing is current, so that answers from it are not stale.
     pub fresh: bool,
 }
 
@@ -61,6 +61,8 @@ impl From<&LibraryInfo> for Selector {
 }
 
 impl Queries {
+    /// Returns all known libraries. Asks the server if none is known.
+    ///
     /// # Errors
     /// Errors of the server, if no library is known yet; errors of the store.
     pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
@@ -93,12 +95,13 @@ impl Queries {
         Ok(infos.collect())
     }
 
-    /// Requests the libraries from the server. A failure ends the call if the call names a library.
-    pub fn fetch_libraries(&self, call: &Call<'_>, asked: &mut Asked) -> Result<()> {
-        match self.sync.probe(call, asked.since) {
+    /// Fetches the list of libraries from the server. After a failure, a call for one library ends; a call for all
+    /// libraries continues, and its answer mentions the failure.
+    pub fn fetch_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
+        match self.sync.probe(call, state.since) {
             Ok(_) => Ok(()),
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
-                asked.timeout_status = Some(Status::NeedsWarm);
+                state.timeout_status = Some(Status::NeedsWarm);
                 Ok(())
             }
             Err(error)
@@ -106,14 +109,14 @@ impl Queries {
                     && error.status != Status::Aborted
                     && !self.sync.renews_after(call, &error) =>
             {
-                asked.failure = Some(error);
+                state.failure = Some(error);
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Returns the error for a library that is unknown, or for a store without libraries.
+    /// Returns the error for an unknown library, or for a store without libraries.
     pub fn unknown_library(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,

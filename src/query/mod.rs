@@ -1,4 +1,4 @@
-//! Queries: answers for paths, folders, GUIDs and titles. The server is asked if that is necessary and allowed.
+//! Queries: answers for paths, folders, GUIDs and titles. Asks the server if that is necessary and allowed.
 
 mod answer;
 mod ask;
@@ -10,16 +10,16 @@ mod found;
 mod items;
 mod libraries;
 mod path;
+mod path_display;
 mod proposals;
 mod queries;
 mod question;
 mod samples;
-mod shown;
 mod walks;
 
 pub use answer::{Answer, FolderFacts};
 pub use below::FileFilter;
 pub use feed::{Change, ChangeKind, ChangePage};
-pub use found::{Folder, Item, Match, MatchStatus, known};
+pub use found::{Folder, Item, Match, MatchStatus, non_empty};
 pub use libraries::LibraryInfo;
 pub use queries::Queries;

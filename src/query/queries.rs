@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::answer::Answer;
+use super::path_display::PathDisplay;
 use super::samples::MappingSamples;
-use super::shown::PathDisplay;
 use super::walks::Walks;
 use crate::engine::Store;
 use crate::error::{Result, Status};
@@ -25,10 +25,10 @@ pub struct Queries {
     pub(super) policy: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    pub shown: PathDisplay,
+    pub display: PathDisplay,
     pub(super) samples: MappingSamples,
     pub(super) walks: Walks,
-    /// When a wait for changes last ended because a refresh was due, by the coarse clock.
+    /// When a wait for changes last ended because a refresh was due, in milliseconds of the coarse clock.
     pub(super) due_reported_ms: AtomicU64,
 }
 
@@ -42,7 +42,7 @@ impl Queries {
         options: &Options,
     ) -> Self {
         Self {
-            shown: PathDisplay::new(Arc::clone(&store), options.obfuscate_paths),
+            display: PathDisplay::new(Arc::clone(&store), options.obfuscate_paths),
             store,
             reading,
             sync,
@@ -55,7 +55,7 @@ impl Queries {
         }
     }
 
-    /// Its locks, held through a fork.
+    /// Takes the locks of this component for the time of a fork.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
         [
             MappingSamples::hold(self, |queries| &queries.samples),
@@ -63,47 +63,24 @@ impl Queries {
         ]
     }
 
-    /// Validates a path.
-    ///
-    /// # Errors
-    /// [`Status::InvalidArgument`].
-    pub fn check_path(&self, path: &[u8]) -> Result<()> {
-        self.shown.check_path(path)
-    }
-
-    /// The mappings that suffix matches propose.
+    /// The mappings that suffix matches suggest.
     pub fn samples(&self) -> &MappingSamples {
         &self.samples
     }
 
-    /// Passes an answer to the host, and counts it unless the host returns an error. Also counts calls that are
-    /// answered at once; [`Counters::call_ends`] counts the others.
-    pub fn deliver<R>(
-        &self,
-        at_once: bool,
-        answer: &Answer<'_>,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
+    /// Counts an answer if the host accepted it: `result` is what the host's function returned. Also counts a call that
+    /// was answered at once; [`Counters::call_ends`] counts the other calls.
+    pub fn count_answer<R>(&self, at_once: bool, answer: &Answer<'_>, result: &Result<R>) {
         let match_kind = if answer.status == Status::Ok {
             answer.match_kind
         } else {
             MatchKind::None
         };
-        match then(answer) {
-            Ok(result) if at_once => {
-                self.counters.count_answer_at_once(match_kind, answer.stale);
-                Ok(result)
-            }
-            Ok(result) => {
-                self.counters.count_answer(match_kind, answer.stale);
-                Ok(result)
-            }
-            Err(error) => {
-                if at_once {
-                    self.counters.count_call_at_once();
-                }
-                Err(error)
-            }
+        match (result, at_once) {
+            (Ok(_), true) => self.counters.count_answer_at_once(match_kind, answer.stale),
+            (Ok(_), false) => self.counters.count_answer(match_kind, answer.stale),
+            (Err(_), true) => self.counters.count_call_at_once(),
+            (Err(_), false) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a question is, and what one look at a snapshot shows of it.
+//! The trait that paths, folders, GUIDs and titles implement to be answered by [`Queries::ask`].
 
 use super::answer::Answer;
 use super::queries::Queries;
@@ -9,78 +9,77 @@ use crate::matching::Scope;
 use crate::model::{Generation, IdentityId, Sequence};
 use crate::sync::{Call, SearchTarget, Unverified};
 
-/// One look at a snapshot.
-pub struct Look<'t> {
+/// The snapshot that a question searches, and the call that asks.
+pub struct QueryContext<'t> {
     pub queries: &'t Queries,
     pub call: &'t Call<'t>,
     pub snapshot: &'t Snapshot,
     pub scope: Scope,
-    /// When the snapshot was taken, Unix ms.
+    /// When the snapshot was read, Unix ms.
     pub now_ms: i64,
-    /// The server was just searched in libraries that were never fetched.
+    /// Whether this call has searched the server for items of never-fetched libraries.
     pub searched: bool,
 }
 
-/// What differs between questions by path, folder, GUID and title.
+/// A question: the item of a path or folder, or the items with a GUID or title.
 pub trait Question {
-    /// What one look finds.
+    /// The result of a search of the snapshot.
     type Found<'t>: Default;
-    /// Whether invalidated items are verified before libraries are refreshed. True for a path, where it is one item
-    /// and one request.
+    /// Whether to verify invalidated items before refreshing libraries. True for a path, whose item takes one request.
     const VERIFIES_FIRST: bool;
 
-    /// Searches the snapshot, and fills in `found`, which may be large.
-    fn find<'t>(&self, look: &Look<'t>, found: &mut Self::Found<'t>) -> Result<()>;
-    /// What is cheap to say of the result.
-    fn seen(&self, look: &Look<'_>, found: &Self::Found<'_>) -> Seen;
-    /// Passes the libraries of the result to `each`.
-    fn each_found(found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
-    /// For each library of the snapshot, whether the item should be in it.
-    fn owners(&self, look: &Look<'_>) -> Vec<bool>;
-    /// Returns the items of the result that were invalidated.
-    fn unverified(&self, look: &Look<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
+    /// Searches the snapshot and fills in `found`, since moving a large result takes long.
+    fn find<'t>(&self, context: &QueryContext<'t>, found: &mut Self::Found<'t>) -> Result<()>;
+    /// Judges the result by facts that need no reads.
+    fn assess(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Assessment;
+    /// Passes the indexes of the libraries with items of the result to `each`.
+    fn each_found_library(found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
+    /// Returns, for each library of the snapshot, whether the library should list the item.
+    fn owners(&self, context: &QueryContext<'_>) -> Vec<bool>;
+    /// Returns the items of the result that were invalidated and not verified since.
+    fn unverified_items(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
     /// Passes the answer to `then`.
     fn answer<R>(
         &self,
-        look: &Look<'_>,
+        context: &QueryContext<'_>,
         found: &Self::Found<'_>,
-        asked: Asked,
+        state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R>;
 
-    /// What can be searched on the server.
-    fn target(&self) -> Option<SearchTarget<'_>> {
+    /// Returns what to search for on the server; `None` if the server cannot search for it.
+    fn search_target(&self) -> Option<SearchTarget<'_>> {
         None
     }
-    /// The unfetched libraries to be searched, if the caller lacks the time to fetch them.
-    fn unfetched(&self, _: &Look<'_>, _: &Self::Found<'_>) -> Vec<LibraryRow> {
+    /// Returns the unfetched libraries to search on the server, if the call lacks the time to fetch them.
+    fn unfetched_to_search(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Vec<LibraryRow> {
         Vec::new()
     }
     /// Returns whether the result is final even if the library is stale.
-    fn is_settled(&self, _: &Look<'_>, _: &Self::Found<'_>) -> Result<bool> {
+    fn is_final(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
         Ok(false)
     }
-    /// Without owners: returns whether unfetched libraries may have the item all the same.
-    fn may_be_anywhere(&self, _: &Look<'_>, _: &Self::Found<'_>) -> bool {
+    /// Returns whether any unfetched library may have the item, although no library owns it.
+    fn may_be_anywhere(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> bool {
         false
     }
 }
 
-/// What one look shows at once.
+/// Facts about a result that need no reads.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
-pub struct Seen {
+pub struct Assessment {
     /// A segment that the question needs is missing or damaged.
-    pub lost: bool,
-    /// Its owners should list the item, but do not.
-    pub missed: bool,
-    /// The result is final unless its library is stale.
-    pub plain: bool,
-    /// A hit that was found without the store is enough. If not, the full question is asked.
-    pub exact: bool,
+    pub needs_rebuild: bool,
+    /// The owners of the item do not list it.
+    pub is_missing: bool,
+    /// The result is final if the library is fresh.
+    pub is_final_if_fresh: bool,
+    /// The result is final although the search did not read the store.
+    pub is_final_without_store: bool,
 }
 
-/// The next step.
+/// A step towards the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Rebuild missing or damaged segments.
@@ -95,104 +94,105 @@ pub enum Step {
     Probe,
     /// Search these libraries on the server.
     Search,
-    /// Answer from this look.
+    /// Answer from the current snapshot.
     Answer,
 }
 
-/// What decides on the next step and costs nothing.
+/// Facts that decide on the next step and need no reads.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Facts {
+pub struct StepConditions {
     pub may_ask: bool,
-    /// The view that answers.
+    /// The view of the snapshot.
     pub identity: Option<IdentityId>,
-    /// See [`Seen::lost`].
-    pub lost: bool,
+    /// See [`Assessment::needs_rebuild`].
+    pub needs_rebuild: bool,
     /// See [`Question::VERIFIES_FIRST`].
     pub verifies_first: bool,
 }
 
-/// What was done for a question so far, and what came of it.
+/// The steps that were taken for a question, and their results.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is a step that is taken once
-pub struct Asked {
-    /// The change sequence when the question began: newer replies of the server are current enough.
+pub struct QueryState {
+    /// The change sequence when the question began. Replies of the server that were stored later are fresh enough.
     pub since: Sequence,
     /// When the question began, Unix ms.
     pub begun_ms: i64,
-    /// The status to report because the deadline passed, if it did.
+    /// The status to report if the deadline passed.
     pub timeout_status: Option<Status>,
     /// The error of a request that failed.
     pub failure: Option<Error>,
-    /// The question must be answered from memory, without any step.
+    /// The call must not wait: the answer comes from memory, without any step.
     pub at_once: bool,
     /// All libraries of the question are fresh, so the answer is not stale.
     pub fresh: bool,
-    /// The server was asked for items that were invalidated.
+    /// The step [`Step::Verify`] was taken.
     pub verified: bool,
-    /// The view whose libraries were refreshed last; id 0 if no view was known yet.
+    /// The view whose libraries were refreshed last; id 0 if no view was known then.
     pub refreshed: Option<IdentityId>,
     pub refreshes: u32,
     pub restarts: u32,
     pub rebuilt: u32,
-    pub listed_libraries: bool,
+    pub fetched_libraries: bool,
     pub searched_unfetched: bool,
     pub probed: bool,
     pub searched: bool,
 }
 
-/// The libraries or items that a step is about.
+/// The libraries or items that a step refreshes, searches or verifies.
 #[derive(Default)]
-pub struct Concerned {
+pub struct StepTargets {
     pub libraries: Vec<LibraryRow>,
     pub items: Vec<Unverified>,
 }
 
-impl<'t> Look<'t> {
-    pub fn facts<Q: Question>(&self, seen: Seen) -> Facts {
-        Facts {
+impl<'t> QueryContext<'t> {
+    /// Collects the facts that decide on the next step.
+    pub fn conditions<Q: Question>(&self, assessment: Assessment) -> StepConditions {
+        StepConditions {
             may_ask: self.queries.sync.may_ask(self.call),
             identity: self.snapshot.identity,
-            lost: seen.lost,
+            needs_rebuild: assessment.needs_rebuild,
             verifies_first: Q::VERIFIES_FIRST,
         }
     }
 
-    /// Returns whether a step is due, and fills in what it is about. For [`Step::Answer`]: whether the result is final.
+    /// Returns whether a step is due, and fills in its targets. For [`Step::Answer`]: whether the result is final.
     pub fn is_due<Q: Question>(
         &self,
         question: &Q,
         found: &Q::Found<'_>,
-        seen: Seen,
+        assessment: Assessment,
         step: Step,
-        concerned: &mut Concerned,
+        targets: &mut StepTargets,
     ) -> Result<bool> {
         let sync = &self.queries.sync;
-        concerned.libraries = match step {
-            Step::Rebuild | Step::Answer => return question.is_settled(self, found),
+        targets.libraries = match step {
+            Step::Rebuild | Step::Answer => return question.is_final(self, found),
             Step::Verify => {
-                concerned.items = question.unverified(self, found)?;
-                return Ok(!concerned.items.is_empty());
+                targets.items = question.unverified_items(self, found)?;
+                return Ok(!targets.items.is_empty());
             }
-            Step::SearchUnfetched => question.unfetched(self, found),
-            Step::Refresh => self.stale(question, found),
-            // A local source that has not changed has no items beyond the listing.
-            Step::Probe | Step::Search if sync.is_local() || !seen.missed => Vec::new(),
+            Step::SearchUnfetched => question.unfetched_to_search(self, found),
+            Step::Refresh => self.stale_libraries(question, found),
+            // A local source needs no search: it was read completely if it changed.
+            Step::Probe | Step::Search if sync.is_local() || !assessment.is_missing => Vec::new(),
             Step::Probe | Step::Search => {
-                let owned = self.owned(question.owners(self)).cloned();
+                let owned = self.libraries_where(question.owners(self)).cloned();
                 owned.filter(|row| row.generation.is_fetched()).collect()
             }
         };
-        // No search after a recent failure: the refresh reports that.
-        Ok(!(concerned.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))
+        // After a recent failure, skip the search; the refresh reports the failure.
+        Ok(!(targets.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))
     }
 
-    /// Passes the libraries that the question concerns to `each`: those with the item, else those that should have it.
+    /// Passes the indexes of the question's libraries to `each`: those with items of the result, else the owners.
     pub fn each_library<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
         if let Scope::One(index) = self.scope {
             return each(index);
         }
         let mut is_found = false;
-        Q::each_found(found, &mut |index| {
+        Q::each_found_library(found, &mut |index| {
             is_found = true;
             each(index);
         });
@@ -202,42 +202,42 @@ impl<'t> Look<'t> {
         }
     }
 
-    /// The libraries in scope that are marked in `owns`.
-    pub fn owned(&self, owns: Vec<bool>) -> impl Iterator<Item = &LibraryRow> {
+    /// The libraries in scope for whose index `selected` is true.
+    pub fn libraries_where(&self, selected: Vec<bool>) -> impl Iterator<Item = &LibraryRow> {
         let rows = &self.snapshot.rows;
         places(self.scope, rows.len())
-            .filter(move |index| owns[*index])
+            .filter(move |index| selected[*index])
             .map(|index| &rows[index])
     }
 
-    /// The libraries that the question needs and that are not fresh.
-    fn stale<Q: Question>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
+    /// The libraries of the question that are due for a refresh.
+    fn stale_libraries<Q: Question>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
-        let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, self.now_ms) == Need::Nothing;
-        // The common case first, without an allocation.
-        if self.snapshot.rows_in(self.scope).iter().all(fresh) {
+        let is_fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, self.now_ms) == Need::Nothing;
+        // Fast path for most questions, without an allocation.
+        if self.snapshot.rows_in(self.scope).iter().all(is_fresh) {
             return Vec::new();
         }
         if let Scope::One(index) = self.scope {
             return vec![rows[index].clone()];
         }
-        // Owners and fetched libraries; all others only if nobody owns the item.
+        // Owners and fetched libraries count; other libraries only if the item has no owner.
         let owns = question.owners(self);
         let may_be_anywhere = !owns.contains(&true) && question.may_be_anywhere(self, found);
-        let concerned = rows.iter().zip(owns).filter(|(row, owns)| {
+        let targets = rows.iter().zip(owns).filter(|(row, owns)| {
             *owns || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
         });
-        concerned
+        targets
             .map(|(row, _)| row)
-            .filter(|row| !fresh(row))
+            .filter(|row| !is_fresh(row))
             .cloned()
             .collect()
     }
 
-    /// Returns whether a library was removed from the store meanwhile, so that the answer would lack its items.
-    pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, asked: &Asked) -> bool {
+    /// Returns whether a library of the question was evicted after its refresh, so that the answer would lack its items.
+    pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
         let mut is_evicted = false;
-        if asked.refreshed.is_some() && asked.failure.is_none() && asked.timeout_status.is_none() {
+        if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
             let rows = &self.snapshot.rows;
             self.each_library(question, found, &mut |index| {
                 is_evicted |= rows[index].generation < Generation::default();
@@ -246,25 +246,25 @@ impl<'t> Look<'t> {
         is_evicted
     }
 
-    /// The title of a library outside of the question's scope that owns the item.
+    /// Returns the title of a library outside of the question's scope that should list the item.
     pub fn owner_elsewhere<Q: Question>(&self, question: &Q) -> Option<&'t str> {
         let Scope::One(_) = self.scope else { return None };
         let index = question.owners(self).iter().position(|owns| *owns)?;
         Some(self.snapshot.rows[index].library.title.as_str())
     }
 
-    /// Returns whether the answer must be marked as stale, given what was asked: a listing in scope has expired.
-    pub fn has_expired(&self, asked: &Asked) -> bool {
-        if asked.fresh {
+    /// Returns whether a listing in scope has expired, so that the answer is stale.
+    pub fn has_expired(&self, state: &QueryState) -> bool {
+        if state.fresh {
             return false;
         }
         let (sync, policy) = (&self.queries.sync, &self.queries.policy);
-        let mut listed = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
-        listed.any(|row| {
-            // With a time to live of 0 each query refreshes, and this one did. A check in the future was stored before
-            // the clock was set back.
-            let seen = asked.refreshed.is_some() && (asked.begun_ms..=self.now_ms).contains(&row.checked_ms);
-            is_stale(&sync.age(row), policy, self.now_ms) && (!seen || row.held_back || row.due)
+        let mut fetched_rows = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
+        fetched_rows.any(|row| {
+            // With a TTL of 0 every listing is stale, but this query has just checked it. A check in the future was
+            // stored before the clock was set back.
+            let is_just_checked = state.refreshed.is_some() && (state.begun_ms..=self.now_ms).contains(&row.checked_ms);
+            is_stale(&sync.age(row), policy, self.now_ms) && (!is_just_checked || row.held_back || row.due)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Proposes missing mappings from suffix matches.
+//! Collects suffix matches, and proposes the mapping that is probably missing.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,29 +8,31 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
 /// Maximum number of answers to count.
-const SAMPLES: usize = 500;
+const MAX_SAMPLES: usize = 500;
 
-/// Counts of prefix pairs, and the sentence built from them when it is first read.
+/// The suffix matches of one view, and a sentence with the mapping that most of them suggest.
 #[derive(Default)]
 pub struct MappingSamples(Mutex<SampleCounts>);
 
 #[derive(Default)]
 struct SampleCounts {
-    /// The view that the samples come from: other views get no proposals from them.
+    /// The view that the samples come from. Other views get no proposals from these samples.
     identity: Option<IdentityId>,
     samples: Samples,
-    /// The sentence and the server's folder: empty if nothing is proposed; `None` after a new sample.
+    /// The sentence and the server's folder. Both are empty if there is no proposal. `None` after a new sample, so that
+    /// the next reader builds the sentence again.
     sentence: Option<(Arc<str>, Vec<u8>)>,
 }
 
 impl MappingSamples {
-    /// Its lock, held through a fork.
+    /// Takes the lock for the time of a fork.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Counts an answer from this view. Does nothing after [`SAMPLES`] answers, or while another thread holds the lock.
-    pub fn add(&self, identity: Option<IdentityId>, host: &[u8], listed: &[u8]) {
+    /// Counts an answer from this view. Does nothing after [`MAX_SAMPLES`] answers, or while another thread holds the
+    /// lock.
+    pub fn add(&self, identity: Option<IdentityId>, host_path: &[u8], listed: &[u8]) {
         let Ok(mut counts) = self.0.try_lock() else { return };
         if counts.identity != identity {
             *counts = SampleCounts {
@@ -38,8 +40,8 @@ impl MappingSamples {
                 ..SampleCounts::default()
             };
         }
-        if counts.samples.count() < SAMPLES {
-            counts.samples.add(host, [listed]);
+        if counts.samples.count() < MAX_SAMPLES {
+            counts.samples.add(host_path, [listed]);
             counts.sentence = None;
         }
     }
@@ -54,13 +56,13 @@ impl MappingSamples {
         }
     }
 
-    /// A sentence with the best supported mapping, if `wanted` accepts its server folder. `shown` formats folders,
-    /// always in the same way.
+    /// Returns a sentence with the best supported mapping; `None` if there is none, or if `accepts` rejects its server
+    /// folder. `format_folder` must give the same text for the same folder in every call, since the sentence is cached.
     pub fn proposal(
         &self,
         identity: Option<IdentityId>,
-        shown: &dyn Fn(&[u8]) -> String,
-        wanted: impl Fn(&[u8]) -> bool,
+        format_folder: &dyn Fn(&[u8]) -> String,
+        accepts: impl Fn(&[u8]) -> bool,
     ) -> Option<Arc<str>> {
         let mut counts = lock(&self.0);
         if counts.identity != identity {
@@ -70,23 +72,23 @@ impl MappingSamples {
             let best = counts.samples.proposals().into_iter().find(is_well_supported);
             let sentence = best.as_ref().map(|best| {
                 format!(
-                    "{} of {} paths that were found by their end agree on {} -> {}",
+                    "{} of {} suffix matches suggest the mapping {} -> {}",
                     best.matched,
-                    best.of,
-                    shown(&best.from),
-                    shown(&best.to)
+                    best.examined,
+                    format_folder(&best.from),
+                    format_folder(&best.to)
                 )
             });
             let to = best.as_ref().map(|best| best.to.clone());
             counts.sentence = Some((sentence.unwrap_or_default().into(), to.unwrap_or_default()));
         }
         let (sentence, to) = counts.sentence.as_ref()?;
-        (!sentence.is_empty() && wanted(to)).then(|| Arc::clone(sentence))
+        (!sentence.is_empty() && accepts(to)).then(|| Arc::clone(sentence))
     }
 }
 
-/// Returns whether a proposal is supported well enough to appear in answers. A single path proves too little, and a
-/// mapping onto a root would apply to every path.
+/// Returns whether a proposal may appear in answers. A single path proves too little, and a mapping to a root would
+/// rewrite every path.
 fn is_well_supported(proposal: &PrefixPair) -> bool {
     proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }

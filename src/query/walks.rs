@@ -9,23 +9,18 @@ use crate::error::{Result, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// Maximum number of stored walks: a host may abandon walks.
+/// Maximum number of stored walks, since a host may abandon walks.
 const MAX_WALKS: usize = 64;
-/// The number of the last walk in this process. Numbers are unique in the process, so a walk of another index is not
-/// found.
+/// The number of the last walk. Numbers are unique in the process, so that a host cannot continue the walk of another
+/// index by mistake.
 static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// Unfinished walks, the most recently used last.
+/// Unfinished walks and their numbers, the most recently used last.
 #[derive(Default)]
-pub struct Walks(Mutex<WalkList>);
-
-#[derive(Default)]
-struct WalkList {
-    walks: VecDeque<(u64, WalkProgress)>,
-}
+pub struct Walks(Mutex<VecDeque<(u64, WalkProgress)>>);
 
 impl Walks {
-    /// Its lock, held through a fork.
+    /// Takes the lock for the time of a fork.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
@@ -40,10 +35,10 @@ impl Walks {
         if number == 0 {
             return Ok((LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1, WalkProgress::default()));
         }
-        let found = walks.walks.iter().position(|(known, _)| *known == number);
-        let Some(walk) = found.and_then(|at| walks.walks.remove(at)) else {
+        let index = walks.iter().position(|(walk_number, _)| *walk_number == number);
+        let Some(walk) = index.and_then(|index| walks.remove(index)) else {
             return refuse(format!(
-                "walk {number} has ended, is in use, or was dropped; pass 0 to start a new one"
+                "walk {number} has ended, is in use, or was dropped: pass 0 to start a new one"
             ));
         };
         Ok(walk)
@@ -52,9 +47,9 @@ impl Walks {
     /// Stores an unfinished walk for the next call.
     pub fn store(&self, number: u64, progress: WalkProgress) {
         let mut walks = lock(&self.0);
-        if walks.walks.len() >= MAX_WALKS {
-            walks.walks.pop_front();
+        if walks.len() >= MAX_WALKS {
+            walks.pop_front();
         }
-        walks.walks.push_back((number, progress));
+        walks.push_back((number, progress));
     }
 }

@@ -629,7 +629,7 @@ fn an_error_names_its_kind_and_the_remedy() {
         ..at.options()
     })
     .expect_err("no user has such a name");
-    assert_eq!(error.to_string(), "user has 4097 bytes: give at most 4096");
+    assert_eq!(error.to_string(), "user is 4097 bytes long: give at most 4096 bytes");
     let none = Duration::ZERO;
     for (options, text) in [
         (
@@ -1344,7 +1344,7 @@ fn a_name_is_read_as_it_is_written() {
     assert_eq!("store_full".parse(), Ok(ErrorKind::StoreFull));
     let refused = "none".parse::<Confidence>().expect_err("an option in Rust");
     assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
-    assert_eq!(refused.to_string(), "'none' names no Confidence");
+    assert_eq!(refused.to_string(), "'none' is not a valid Confidence");
 }
 
 /// A host keeps them in sets, and compares what it has with what it had.

@@ -198,13 +198,13 @@ fn an_edit_of_nothing_is_never_sent() {
     };
     refused(edit(&index, "Movies", &none, &title).0, "the whole library");
     refused(edit(&index, "Movies", &[""], &title).0, "key");
-    refused(edit(&index, "Movies", &["1001,1002"], &title).0, "one rating key");
-    refused(edit(&index, "Movies", &[&key], &[]).0, "no fields");
+    refused(edit(&index, "Movies", &["1001,1002"], &title).0, "one key each");
+    refused(edit(&index, "Movies", &[&key], &[]).0, "list of fields is empty");
     for (changes, word) in [
         (vec![set("", "x")], "not a valid field name"),
         (vec![set("id", "1")], "not a valid field name"),
         (vec![set("type", "1")], "not a valid field name"),
-        (vec![set(&"x".repeat(256), "1")], "has 256 bytes: give at most 255"),
+        (vec![set(&"x".repeat(256), "1")], "is 256 bytes long: give at most 255"),
         (vec![set("title&id", "1")], "not a valid field name"),
         (vec![set("title", "1"), set("title", "2")], "two values"),
         (vec![set("genre", "1"), FieldChange::add("genre", "2")], "two values"),
@@ -221,7 +221,7 @@ fn an_edit_of_nothing_is_never_sent() {
     };
     refused(
         all.edit_items(&request, &mut EditReport::default()),
-        "in all libraries at once",
+        "all libraries at once",
     );
     refused(
         index.edit_items(&QueryOptions::default(), &request, &mut EditReport::default()),
@@ -284,7 +284,7 @@ fn one_item_that_does_not_exist_keeps_all_from_being_edited() {
     let error = done.expect_err("gone");
     assert_eq!(error.status, Status::NotOnServer);
     assert!(
-        error.message.contains("987654") && error.message.contains("nothing was edited"),
+        error.message.contains("987654") && error.message.contains("edited nothing"),
         "{error}"
     );
     assert_eq!(report.states, [Edited::No, Edited::Missing]);
@@ -316,7 +316,7 @@ fn items_of_another_library_and_shows_are_refused() {
     let (done, _) = edit(&index, "TV Shows", &[show], &[set("title", "x")]);
     let error = done.expect_err("refused");
     assert_eq!(error.status, Status::InvalidArgument);
-    assert!(error.message.contains("shows, seasons"), "{error}");
+    assert!(error.message.contains("is not a movie"), "{error}");
     assert_eq!(server.stats().of(Kind::Edit), 0);
 }
 

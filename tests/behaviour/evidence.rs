@@ -49,37 +49,37 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
         (
             "/nas/Quiet River (1999)/movie.mkv",
             high(Reason::OnlyRootDiffers),
-            "a mapping is missing",
+            "so a mapping is missing",
         ),
         (
             "/nas/Some Show/Season 17/S17E21.mkv",
             high(Reason::OnlyRootDiffers),
-            "a mapping is missing",
+            "so a mapping is missing",
         ),
         (
             "/nas/Golden Window (2004).mkv",
             high(Reason::PathTells),
-            "tells the same item",
+            "names the same item",
         ),
         (
             "/nas/Other Show/Season 17/S17E21.mkv",
             low(Reason::NoEvidence),
-            "verify",
+            "check that",
         ),
-        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::NoEvidence), "verify"),
-        ("/nas/film7.mkv", low(Reason::NoEvidence), "verify"),
-        ("/nas/movies/film7.mkv", low(Reason::NoEvidence), "verify"),
+        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::NoEvidence), "check that"),
+        ("/nas/film7.mkv", low(Reason::NoEvidence), "check that"),
+        ("/nas/movies/film7.mkv", low(Reason::NoEvidence), "check that"),
         (
             "/nas/Quiet River (1950)/movie.mkv",
             low(Reason::Contradicted),
             "another file",
         ),
-        ("/data/movies/new/film7.mkv", low(Reason::NotListed), "is not listed"),
+        ("/data/movies/new/film7.mkv", low(Reason::NotListed), "does not list it"),
         // A folder of the library of films: no other library's file.
         (
             "/data/movies/Some Show/Season 17/S17E21.mkv",
             low(Reason::NotListed),
-            "is not listed",
+            "does not list it",
         ),
     ];
     let ask = || {

@@ -128,7 +128,7 @@ static void file_names(const plexindex_library_handle *movies)
     /* Outside of the libraries' folders, a name with title and year is evidence. */
     answered = MATCH(movies, "/elsewhere/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, HIGH,
                      PLEXINDEX_REASON_PATH_TELLS);
-    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "tells the same item") != NULL);
+    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "names the same item") != NULL);
     forget(&answered);
     /* Inside of a library's folder the file should be listed: low confidence. */
     answered = MATCH(movies, "/data/movies/new/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, LOW,
@@ -243,7 +243,7 @@ static void confirmed(const plexindex_library_handle *movies)
     answered = MATCH(movies, "/elsewhere/none.mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE, NO_CONFIDENCE,
                      PLEXINDEX_REASON_NO_LOCATION);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message),
-                 "item '999999', which was recorded for it, is not listed in library 'Movies'") != NULL);
+                 "the item '999999' recorded for this path is not listed in library 'Movies'") != NULL);
     forget(&answered);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/none.mkv", 19, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/twin.mkv", 19, ERROR));

@@ -203,7 +203,7 @@ impl Block<'_> {
     fn guid(&mut self, guid: GuidRef<'_>) -> Text {
         match guid {
             GuidRef::Text(text) => self.known(text),
-            GuidRef::Plex { what, id } => GuidRef::with_pieces((what, &id), |pieces| self.bytes(pieces)),
+            GuidRef::Plex { prefix, id } => GuidRef::with_pieces((prefix, &id), |pieces| self.bytes(pieces)),
         }
     }
 

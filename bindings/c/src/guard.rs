@@ -80,7 +80,7 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
             return error.status as i32;
         }
     };
-    let outcome = catch_panic(body).unwrap_or_else(|_| {
+    let outcome = catch_unwind(AssertUnwindSafe(with_planted_panic(body))).unwrap_or_else(|_| {
         Err(Error::new(
             Status::Panic,
             format!(
@@ -153,15 +153,15 @@ impl ErrorText {
 /// Runs the body of an exported function that returns a value; `fallback` after a panic.
 #[inline]
 pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
-    catch_panic(body).unwrap_or(fallback)
+    catch_unwind(AssertUnwindSafe(with_planted_panic(body))).unwrap_or(fallback)
 }
 
-/// Runs a body and catches its panic. Tests inject one.
+/// Returns the body of an exported function. In tests it panics first, if the test planted a panic.
 #[inline]
-fn catch_panic<T>(body: impl FnOnce() -> T) -> std::thread::Result<T> {
+fn with_planted_panic<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     #[cfg(test)]
     let body = tests::planted_in(body);
-    catch_unwind(AssertUnwindSafe(body))
+    body
 }
 
 fn place_of_panic() -> String {

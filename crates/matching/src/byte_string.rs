@@ -1,4 +1,4 @@
-//! Paths and names in JSON: a string, or their bytes where these are not UTF-8.
+//! Paths and names in JSON: a string if they are UTF-8, otherwise their bytes in Base64.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,17 +9,18 @@ use serde::de::Error as _;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A path or a name. In JSON it is a string, or `{"bytes": "<Base64>"}` where it is not UTF-8.
+/// A path or a name. Its JSON is a string, or `{"bytes": "<Base64>"}` if the path is not UTF-8.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByteString(pub Vec<u8>);
 
 impl Serialize for ByteString {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        bytes(&self.0, out)
+        serialize_bytes(&self.0, out)
     }
 }
 
-fn bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
+/// Writes the JSON of a [`ByteString`].
+fn serialize_bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return out.serialize_str(text);
     }
@@ -33,41 +34,41 @@ fn bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
 /// # Errors
 /// Those of the serializer.
 pub fn path<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
-    bytes(path.as_os_str().as_encoded_bytes(), out)
+    serialize_bytes(path.as_os_str().as_encoded_bytes(), out)
 }
 
 /// Serializes a path that may be absent.
 ///
 /// # Errors
 /// Those of the serializer.
-#[allow(clippy::ref_option)] // serde's shape
-pub fn path_or_null<S: Serializer, P: AsRef<Path>>(given: &Option<P>, out: S) -> Result<S::Ok, S::Error> {
-    match given {
-        Some(given) => path(given.as_ref(), out),
+#[allow(clippy::ref_option)] // serde requires this signature
+pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S) -> Result<S::Ok, S::Error> {
+    match optional {
+        Some(some_path) => path(some_path.as_ref(), out),
         None => out.serialize_none(),
     }
 }
 
-/// A [`ByteString`] as it is read.
+/// The two JSON forms of a [`ByteString`].
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a string, or {\"bytes\": \"<Base64>\"}")]
-enum Given<'j> {
+enum JsonForm<'j> {
     Text(#[serde(borrow)] Cow<'j, str>),
-    Bytes(#[serde(borrow)] Encoded<'j>),
+    Bytes(#[serde(borrow)] Base64Object<'j>),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Encoded<'j> {
+struct Base64Object<'j> {
     #[serde(borrow)]
     bytes: Cow<'j, str>,
 }
 
 impl<'de> Deserialize<'de> for ByteString {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Given::deserialize(from)? {
-            Given::Text(text) => Ok(Self(text.into_owned().into_bytes())),
-            Given::Bytes(Encoded { bytes }) => STANDARD
+        match JsonForm::deserialize(from)? {
+            JsonForm::Text(text) => Ok(Self(text.into_owned().into_bytes())),
+            JsonForm::Bytes(Base64Object { bytes }) => STANDARD
                 .decode(bytes.as_bytes())
                 .map(Self)
                 .map_err(|error| D::Error::custom(format_args!("the value of `bytes` is not Base64: {error}"))),
@@ -83,7 +84,7 @@ impl schemars::JsonSchema for ByteString {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A path or a name: a string, or its bytes in Base64 where they are not UTF-8.",
+            "description": "A path or a name: a string, or its bytes in Base64 if they are not UTF-8.",
             "anyOf": [
                 { "type": "string" },
                 {

@@ -1,113 +1,121 @@
-//! The candidates of one kind of match, and their order.
+//! The items that match a path equally well, and their order.
 
 use smallvec::SmallVec;
 
 use super::resolution::MAX_CANDIDATES;
 
-/// A matching path with the facts that rank it.
+/// A listed or recorded path that matches, with its item.
 #[derive(Clone, Copy)]
 pub struct RankedHit<'v, H> {
+    /// Index of the library's view.
     pub library: usize,
     pub rating_key: &'v str,
+    /// The listed or recorded path.
     pub path: &'v [u8],
-    /// The listed hit that the answer shows; `None` when only the key is known.
+    /// The item's entry in the listing; `None` for a confirmed match whose item is not listed.
     pub item: Option<H>,
 }
 
-/// Keeps the candidates of the best rank: a better rank replaces them, a worse one is ignored.
+/// Keeps only the candidates of the best rank.
 pub struct Candidates<'v, H> {
-    found: SmallVec<[RankedHit<'v, H>; MAX_CANDIDATES]>,
+    hits: SmallVec<[RankedHit<'v, H>; MAX_CANDIDATES]>,
     /// Number of distinct items of the best rank, including those beyond [`MAX_CANDIDATES`].
     pub total: usize,
-    /// The best rank.
+    /// The best rank. For a suffix match, the number of common components; for other matches, 1 if the bytes are equal
+    /// and 0 if only the normal form is.
     pub rank: usize,
-    /// An item was offered more than once at that rank, since several of its files match.
-    pub repeated: bool,
+    /// Whether several files of one item have the best rank.
+    pub has_repeated_item: bool,
 }
 
 impl<'v, H: Copy> Candidates<'v, H> {
     pub fn new() -> Self {
         Self {
-            found: SmallVec::new(),
+            hits: SmallVec::new(),
             total: 0,
             rank: 0,
-            repeated: false,
+            has_repeated_item: false,
         }
     }
 
+    /// Adds a candidate. A better rank than before replaces the earlier candidates; a worse one is ignored.
     pub fn offer(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
         if rank < self.rank {
             return;
         }
         if rank > self.rank {
             self.rank = rank;
-            self.found.clear();
+            self.hits.clear();
             self.total = 0;
-            self.repeated = false;
+            self.has_repeated_item = false;
         }
-        let same =
-            |known: &RankedHit<'v, H>| known.library == candidate.library && known.rating_key == candidate.rating_key;
-        if self.iter().any(same) {
-            self.repeated = true;
+        let is_same_item =
+            |hit: &RankedHit<'v, H>| hit.library == candidate.library && hit.rating_key == candidate.rating_key;
+        if self.iter().any(is_same_item) {
+            self.has_repeated_item = true;
             return;
         }
         self.total += 1;
-        if self.found.len() < MAX_CANDIDATES {
-            self.found.push(candidate);
+        if self.hits.len() < MAX_CANDIDATES {
+            self.hits.push(candidate);
         }
     }
 
+    /// Iterates over the candidates in the order in which they were offered, at most [`MAX_CANDIDATES`].
     pub fn iter(&self) -> impl Iterator<Item = &RankedHit<'v, H>> {
-        self.found.iter()
+        self.hits.iter()
     }
 
-    /// Returns the candidate that was offered first; it is the best if it is the only one.
+    /// Returns the candidate that was offered first, which need not be the best.
     pub fn first(&self) -> Option<&RankedHit<'v, H>> {
-        self.found.first()
+        self.hits.first()
     }
 
     /// Returns whether all candidates have the same listed path.
     pub fn share_path(&self) -> bool {
-        let place = |one: &RankedHit<'v, H>| (one.library, one.path);
-        let first = self.first().map(place);
-        self.total == self.found.len() && self.iter().all(|one| Some(place(one)) == first)
+        let library_and_path = |hit: &RankedHit<'v, H>| (hit.library, hit.path);
+        let expected = self.first().map(library_and_path);
+        self.total == self.hits.len() && self.iter().all(|hit| Some(library_and_path(hit)) == expected)
     }
 
+    /// Returns whether all candidates are in the same library.
     pub fn share_library(&self) -> bool {
-        let mut libraries = self.iter().map(|candidate| candidate.library);
-        let first = libraries.next();
-        libraries.all(|library| Some(library) == first)
+        let mut libraries = self.iter().map(|hit| hit.library);
+        let expected = libraries.next();
+        libraries.all(|library| Some(library) == expected)
     }
 
     /// Calls `each` for the candidates, best first: by longest common suffix, then by longest common prefix, in raw
-    /// bytes. Ties are ordered by library and key (numeric keys by value), so every process gives the same answer
-    /// whatever the order in the segment.
+    /// bytes. Library and rating key break ties, shorter keys first as they are numbers. So every process gives the
+    /// same answer, whatever the order in the segment.
     pub fn for_each_ranked(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
-        if let [only] = &self.found[..] {
+        if let [only] = &self.hits[..] {
             return [only].into_iter().for_each(each);
         }
-        // Sorts references: no allocation, and candidates are not moved.
-        let likeness = |one: &RankedHit<'v, H>| (common_end(path, one.path), common_beginning(path, one.path));
-        let place = |one: &RankedHit<'v, H>| (one.library, one.rating_key.len(), one.rating_key);
-        let mut order: SmallVec<[_; MAX_CANDIDATES]> = self.iter().map(|one| (likeness(one), one)).collect();
-        order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| place(one).cmp(&place(other))));
-        order.into_iter().map(|(_, candidate)| candidate).for_each(each);
+        // Sorts references: moving the candidates themselves takes longer.
+        let similarity = |hit: &RankedHit<'v, H>| (common_suffix(path, hit.path), common_prefix(path, hit.path));
+        let tie_breaker = |hit: &RankedHit<'v, H>| (hit.library, hit.rating_key.len(), hit.rating_key);
+        let mut ranked: SmallVec<[_; MAX_CANDIDATES]> = self.iter().map(|hit| (similarity(hit), hit)).collect();
+        ranked.sort_unstable_by(|(a, hit_a), (b, hit_b)| {
+            b.cmp(a).then_with(|| tie_breaker(hit_a).cmp(&tie_breaker(hit_b)))
+        });
+        ranked.into_iter().map(|(_, hit)| hit).for_each(each);
     }
 }
 
-/// Length of the common prefix in bytes; compares eight bytes at a time where possible.
-fn common_beginning(a: &[u8], b: &[u8]) -> usize {
-    let words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b);
-    let same = words.count() * 8;
-    let rest = a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b);
-    same + rest.count()
+/// Length of the common prefix in bytes. Compares eight bytes at a time while they are equal.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let equal_words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b);
+    let word_bytes = equal_words.count() * 8;
+    let equal_bytes = a[word_bytes..].iter().zip(&b[word_bytes..]).take_while(|(a, b)| a == b);
+    word_bytes + equal_bytes.count()
 }
 
-/// Length of the common suffix in bytes.
-fn common_end(a: &[u8], b: &[u8]) -> usize {
-    let words = a.rchunks_exact(8).zip(b.rchunks_exact(8)).take_while(|(a, b)| a == b);
-    let same = words.count() * 8;
-    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
-    let rest = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b);
-    same + rest.count()
+/// Length of the common suffix in bytes. Compares eight bytes at a time while they are equal.
+fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    let equal_words = a.rchunks_exact(8).zip(b.rchunks_exact(8)).take_while(|(a, b)| a == b);
+    let word_bytes = equal_words.count() * 8;
+    let (a, b) = (&a[..a.len() - word_bytes], &b[..b.len() - word_bytes]);
+    let equal_bytes = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b);
+    word_bytes + equal_bytes.count()
 }

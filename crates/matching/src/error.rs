@@ -18,7 +18,7 @@ pub enum Status {
     NotFound = 1,
     /// Several items match equally well; the answer lists them, best first.
     Ambiguous = 2,
-    /// The deadline passed first. The same call, repeated, continues where this one stopped.
+    /// The deadline passed before the answer was found. Repeat the call: plexindex continues where this call stopped.
     NotYet = 3,
     /// The deadline is too short for the server. Fetch the library once (`plexindex warm`).
     NeedsWarm = 4,
@@ -27,11 +27,11 @@ pub enum Status {
     InvalidArgument = 100,
     /// A pointer is NULL that must not be NULL.
     NullPointer = 101,
-    /// Unknown fields or flags. A known flag in the wrong call is an invalid argument, 100.
+    /// A field or flag is unknown. For a known flag in the wrong call the status is `INVALID_ARGUMENT`.
     Unsupported = 102,
     /// The buffer is too small. Its `length` is the size needed.
     BufferTooSmall = 103,
-    /// The host's progress callback ended the call. What was fetched is kept.
+    /// The host's progress callback ended the call. Items fetched so far are kept.
     Aborted = 104,
     /// A defect in plexindex was caught. The handle stays usable.
     Panic = 105,
@@ -59,8 +59,8 @@ pub enum Status {
     BadAnswer = 307,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError = 308,
-    /// The server was silent for too long: try again later. Or the deadline passed in a call that has no other outcome
-    /// for that, such as an edit: give a longer one.
+    /// The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a longer
+    /// one.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
@@ -71,15 +71,15 @@ pub enum Status {
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
-    /// The changes since the cursor are not known any more: list again in full.
+    /// The index no longer has the changes since the cursor: list everything again.
     ListAgain = 402,
-    /// The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
-    /// server has not accepted a new token yet. Ask the server first (refresh).
+    /// The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit. Or
+    /// the server has not accepted a new token yet. Refresh first.
     NotFetched = 403,
 }
 
-/// Names each status once: for the list of all, and for C.
-macro_rules! named {
+/// Defines [`Status::ALL`] and [`Status::c_name`] from one list.
+macro_rules! status_names {
     ($($status:ident $name:literal)*) => {
         /// Every status, in ascending order of its number.
         pub const ALL: [Self; [$($name),*].len()] = [$(Self::$status),*];
@@ -95,7 +95,7 @@ macro_rules! named {
 }
 
 impl Status {
-    named! {
+    status_names! {
         Ok c"OK"
         NotFound c"NOT_FOUND"
         Ambiguous c"AMBIGUOUS"
@@ -127,13 +127,13 @@ impl Status {
         NotFetched c"NOT_FETCHED"
     }
 
-    /// Returns whether the caller is at fault, or has ended the call: neither the store nor the server failed.
+    /// Returns whether neither the store nor the server failed: the caller is at fault, or ended the call.
     #[must_use]
     pub fn is_of_caller(self) -> bool {
         (self as i32) < Self::Store as i32
     }
 
-    /// Returns whether the server failed, or does not have what was asked for.
+    /// Returns whether the server failed, or does not have the item or library.
     #[must_use]
     pub fn is_of_server(self) -> bool {
         self as i32 >= Self::Connect as i32
@@ -145,7 +145,7 @@ impl Status {
         self.c_name().to_str().unwrap_or_default()
     }
 
-    /// The status with this number, if there is one.
+    /// Returns the status with this number; `None` for an unknown number.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|status| *status as i32 == number)
@@ -155,18 +155,18 @@ impl Status {
 /// Whether another attempt may succeed after a failure of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// No: it does not exist.
+    /// No: the item or library does not exist.
     NothingThere,
-    /// Later, without anyone doing anything; an immediate attempt fails too.
+    /// Yes, later: an immediate attempt fails too.
     NotNow,
-    /// Perhaps at once: the source was reached, and failed this time.
+    /// Yes, perhaps at once: the source was reached, and failed this time.
     Failed,
-    /// Not before a person changes something.
+    /// No, until a person changes something, such as the token.
     Never,
 }
 
 impl Status {
-    /// Returns whether another attempt may succeed after this failure. The statuses mean the same for all sources.
+    /// Returns whether another attempt may succeed after this failure. The rules are the same for all sources.
     #[must_use]
     pub fn meaning(self) -> Meaning {
         match self {
@@ -187,15 +187,15 @@ impl From<()> for Status {
 
 /// An error: a kind for programs, and a text for users.
 ///
-/// Its text says what failed, with which input, and how to solve it. It never contains a token, and contains a media
-/// path only if that was passed to this very call. Programs decide by its [`kind`](Error::kind).
+/// The text says what failed, with which input, and how to solve it. It never contains a token, and contains a media
+/// path only if this call got that path. Programs decide by the [`kind`](Error::kind).
 /// ```
 /// # mod plexindex { pub use plexindex_matching::{error::ErrorKind, model::Confidence}; }
 /// use plexindex::{Confidence, ErrorKind};
 ///
 /// let error = "medium".parse::<Confidence>().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-/// assert_eq!(error.to_string(), "'medium' names no Confidence");
+/// assert_eq!(error.to_string(), "'medium' is not a valid Confidence");
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
@@ -229,19 +229,21 @@ impl Error {
         self.kind
     }
 
-    /// An error of a `Source` of your own. The status decides what the index does; the text says what people can do
-    /// about it. A source returns statuses of the 300 block, [`Status::Unsupported`] and [`Status::Aborted`].
+    /// Creates an error, as an implementation of `Source` does. The status decides what the index does; the text says
+    /// what people can do. A source returns the statuses from 300 to 399, [`Status::Unsupported`] and
+    /// [`Status::Aborted`].
     #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
             status,
             kind: ErrorKind::of(status),
-            message: shortened(message.into()),
+            message: cut_middle(message.into()),
             source: None,
         }
     }
 
-    /// Sets the error's [`source`](std::error::Error::source). The text must name it too: users see the text only.
+    /// Sets the error's [`source`](std::error::Error::source). The text must name the cause too: users see only the
+    /// text.
     #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     #[must_use]
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -249,7 +251,7 @@ impl Error {
         self
     }
 
-    /// Adds an error of the system as the cause. It is rebuilt, as it cannot be cloned.
+    /// Adds a copy of an error of the operating system as the cause. `io::Error` has no `Clone`.
     #[doc(hidden)]
     #[must_use]
     pub fn because_io(self, cause: &io::Error) -> Self {
@@ -259,11 +261,11 @@ impl Error {
         })
     }
 
-    /// Adds the operation in progress before the error's text.
+    /// Puts the operation that failed before the error's text.
     #[doc(hidden)]
     #[must_use]
-    pub fn while_doing(mut self, what: &str) -> Self {
-        self.message = format!("{what}: {}", self.message);
+    pub fn while_doing(mut self, operation: &str) -> Self {
+        self.message = format!("{operation}: {}", self.message);
         self
     }
 }
@@ -309,7 +311,7 @@ pub enum ErrorKind {
     InvalidArgument,
     /// The kind of source cannot do this: it has no events, or no edits.
     Unsupported,
-    /// The host's progress callback ended the call. What was fetched is kept.
+    /// The host's progress callback ended the call. Items fetched so far are kept.
     Aborted,
     /// The store cannot be opened, read or written, or no thread can be started.
     Store,
@@ -333,8 +335,8 @@ pub enum ErrorKind {
     BadAnswer,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError,
-    /// The server was silent for too long: try again later. Or the deadline passed in a call that has no other outcome
-    /// for that, such as an edit: give a longer one.
+    /// The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a longer
+    /// one.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,
@@ -342,24 +344,24 @@ pub enum ErrorKind {
     Offline,
     /// The server has no library with this title, section id or uuid.
     LibraryNotFound,
-    /// The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
-    /// server has not accepted a new token yet. Ask the server first (refresh).
+    /// The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit. Or
+    /// the server has not accepted a new token yet. Refresh first.
     NotFetched,
     /// Two libraries have this title.
     LibraryAmbiguous,
-    /// The changes since the cursor are not known any more: list again in full.
+    /// The index no longer has the changes since the cursor: list everything again.
     ListAgain,
     /// A defect in plexindex. Please report it.
     Defect,
 }
 
-/// Names each kind once. A kind has the name of its status.
-macro_rules! kinds {
+/// Defines the names of [`ErrorKind`] and [`ErrorKind::of`] from one list. A kind has the name of its status.
+macro_rules! error_kinds {
     ($($kind:ident $text:literal),*) => {
         enum_names! { ErrorKind: $($kind $text,)* Defect "defect" }
 
         impl ErrorKind {
-            /// The kind for a status. Answers are no errors, and some errors can only happen in C: here these are defects.
+            /// Returns the kind for a status. The Rust API never returns the other statuses as errors.
             fn of(status: Status) -> Self {
                 match status {
                     $(Status::$kind => Self::$kind,)*
@@ -370,7 +372,7 @@ macro_rules! kinds {
     };
 }
 
-kinds! {
+error_kinds! {
     InvalidArgument "invalid_argument", Unsupported "unsupported", Aborted "aborted", Store "store",
     StoreFull "store_full", Connect "connect", Tls "tls", Unauthorized "unauthorized", Forbidden "forbidden",
     NotOnServer "not_on_server", NotPlex "not_plex", Starting "starting", BadAnswer "bad_answer",
@@ -380,8 +382,8 @@ kinds! {
 }
 
 impl ErrorKind {
-    /// Returns whether the same call may succeed later without any change: the server could not be reached, was too slow
-    /// or is starting, or its answer failed. After a deadline give a longer one: zero leaves no time for a request.
+    /// Returns whether the same call may succeed later: the server could not be reached, was too slow, is starting, or
+    /// sent a bad reply. After a timeout, give a longer deadline: zero leaves no time for a request.
     #[must_use]
     pub fn is_transient(self) -> bool {
         use ErrorKind::{BadAnswer, Connect, ServerError, Starting, Timeout};
@@ -389,24 +391,30 @@ impl ErrorKind {
     }
 }
 
-/// A text without its middle, where it quotes an input of any length. The beginning says what failed, the end the remedy.
-fn shortened(text: String) -> String {
-    const LONGEST: usize = 8_192;
-    const END: usize = 1_024;
-    if text.len() <= LONGEST {
+/// Cuts the middle out of a text that quotes a long input. The beginning says what failed, and the end has the remedy.
+fn cut_middle(text: String) -> String {
+    const MAX_LENGTH: usize = 8_192;
+    const TAIL_LENGTH: usize = 1_024;
+    const HEAD_LENGTH: usize = MAX_LENGTH - 2 * TAIL_LENGTH;
+    if text.len() <= MAX_LENGTH {
         return text;
     }
-    let end = (text.len() - END..text.len())
-        .find(|at| text.is_char_boundary(*at))
+    let tail_start = (text.len() - TAIL_LENGTH..text.len())
+        .find(|offset| text.is_char_boundary(*offset))
         .unwrap_or(text.len());
-    let begin = (0..LONGEST - 2 * END)
+    let head_end = (0..HEAD_LENGTH)
         .rev()
-        .find(|at| text.is_char_boundary(*at))
+        .find(|offset| text.is_char_boundary(*offset))
         .unwrap_or(0);
-    format!("{}… (of {} bytes) …{}", &text[..begin], text.len(), &text[end..])
+    format!(
+        "{}… (of {} bytes) …{}",
+        &text[..head_end],
+        text.len(),
+        &text[tail_start..]
+    )
 }
 
-/// Refuses what a caller gave.
+/// Rejects an argument with this text.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`], always.
@@ -414,50 +422,51 @@ pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
 }
 
-/// Refuses what is longer than it can be, before anything copies it: where there is no memory a copy ends the host.
+/// Rejects an argument that is too long, before a copy of it exhausts the memory and aborts the host.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].
-pub fn check_length(what: &str, length: usize, most: usize) -> Result<()> {
-    if length <= most {
+pub fn check_length(argument: &str, length: usize, limit: usize) -> Result<()> {
+    if length <= limit {
         return Ok(());
     }
-    refuse(format!("{what} has {length} bytes: give at most {most}"))
+    refuse(format!("{argument} is {length} bytes long: give at most {limit} bytes"))
 }
 
-/// Returns a value of the caller as errors show it: only the beginning if it is long.
+/// Formats an argument for an error message. Shows only the beginning of a long one.
 #[must_use]
 pub fn abridged(value: &[u8]) -> Cow<'_, str> {
     /// The longest value that is shown in full.
-    const LONG: usize = 256;
-    const SHOWN: usize = 32;
-    if value.len() <= LONG {
+    const MAX_LENGTH: usize = 256;
+    /// Number of bytes shown of a longer one.
+    const HEAD_LENGTH: usize = 32;
+    if value.len() <= MAX_LENGTH {
         return String::from_utf8_lossy(value);
     }
-    let mut end = SHOWN;
-    // Do not cut a character in two.
-    while end > SHOWN - 3 && value[end] & 0xC0 == 0x80 {
+    let mut end = HEAD_LENGTH;
+    // Do not cut a UTF-8 character, which has up to three bytes of the form 10xxxxxx.
+    while end > HEAD_LENGTH - 3 && value[end] & 0xC0 == 0x80 {
         end -= 1;
     }
     Cow::Owned(format!("{}…", String::from_utf8_lossy(&value[..end])))
 }
 
-/// An empty list with room for so many of what a caller gave: where there is no memory that is an error, and not the
-/// end of the host.
+/// Allocates an empty list for the caller's elements. Without enough memory it fails, where `Vec::with_capacity` would
+/// abort the host. `elements` names them in the error.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].
-pub fn room<T>(count: usize, of: &str) -> Result<Vec<T>> {
+pub fn room<T>(count: usize, elements: &str) -> Result<Vec<T>> {
     let mut list = Vec::new();
-    list.try_reserve_exact(count).map_err(|_| no_room(count, of))?;
+    list.try_reserve_exact(count).map_err(|_| no_room(count, elements))?;
     Ok(list)
 }
 
-/// The error where there is no memory for so many of what a caller gave.
+/// The error for a call with more elements than fit in memory.
 #[must_use]
-pub fn no_room(count: usize, of: &str) -> Error {
+pub fn no_room(count: usize, elements: &str) -> Error {
     Error::new(
         Status::InvalidArgument,
-        format!("not enough memory for {count} {of}: give fewer at once, or raise the memory limit (ulimit -v)"),
+        format!("not enough memory for {count} {elements}: give fewer at once, or raise the memory limit (ulimit -v)"),
     )
 }

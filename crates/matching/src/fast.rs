@@ -1,16 +1,16 @@
-//! Fast lookups. Most are answered by one entry of the index; the others go through [`Resolver`].
+//! Fast lookups. One entry of the index answers most of them; [`Resolver`] answers the others.
 
 use std::ops::Deref;
 
 use super::normal::{FoldBuffer, FoldedPath, Normal};
 use super::resolution::LookupHit;
-use super::resolver::{Resolver, Scope, first_entry};
+use super::resolver::{Resolver, Scope, first_entry_of};
 use super::view::{FirstEntry, View};
 
 /// Maximum number of paths per call of [`Resolver::fast_lookup_all`].
 pub const GROUP: usize = 16;
 
-/// Buffers for the folded paths of a group, reused between groups: clearing them is a measurable part of a lookup.
+/// Buffers for the folded paths of a group. Callers reuse them, since clearing them takes a measurable part of a lookup.
 pub struct FoldBuffers([FoldBuffer; GROUP]);
 
 impl Default for FoldBuffers {
@@ -30,15 +30,15 @@ where
     pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
         let mut buffer = FoldBuffer::EMPTY;
         let folded = FoldedPath::of(path, &mut buffer);
-        let first = match (self.only_view(), folded.hash()) {
-            (Some((_, view)), Some(hash)) => view.first(hash, folded.kept(path)),
+        let entry = match (self.only_view(), folded.hash()) {
+            (Some((_, view)), Some(hash)) => view.first_entry(hash, folded.stored_length(path)),
             _ => FirstEntry::default(),
         };
-        self.fast_lookup_folded(path, &folded, first)
+        self.fast_lookup_folded(path, &folded, entry)
     }
 
-    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths; `each` gets the results in order. Prefetches the memory for
-    /// all paths before it reads the first, so that the cache misses overlap.
+    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths. Calls `each` with the results in order. Prefetches the memory
+    /// for all paths first, so that the cache misses overlap.
     #[inline]
     pub fn fast_lookup_all(
         &self,
@@ -46,64 +46,66 @@ where
         buffers: &mut FoldBuffers,
         mut each: impl FnMut(Option<LookupHit<'v>>),
     ) {
-        let mut folded = [FoldedPath::Other; GROUP];
-        let mut firsts = [FirstEntry::default(); GROUP];
+        let mut folded_paths = [FoldedPath::NotFolded; GROUP];
+        let mut entries = [FirstEntry::default(); GROUP];
         let view = self.only_view().map(|(_, view)| view);
-        for ((path, buffer), folded) in paths.iter().zip(&mut buffers.0).zip(&mut folded) {
+        for ((path, buffer), folded) in paths.iter().zip(&mut buffers.0).zip(&mut folded_paths) {
             *folded = FoldedPath::of(path, buffer);
             if let (Some(view), Some(hash)) = (view, folded.hash()) {
                 view.prefetch(hash);
             }
         }
-        for ((path, folded), first) in paths.iter().zip(&folded).zip(&mut firsts) {
+        for ((path, folded), entry) in paths.iter().zip(&folded_paths).zip(&mut entries) {
             if let (Some(view), Some(hash)) = (view, folded.hash()) {
-                *first = view.first(hash, folded.kept(path));
+                *entry = view.first_entry(hash, folded.stored_length(path));
             }
         }
-        for ((path, folded), first) in paths.iter().zip(&folded).zip(firsts) {
-            let is_path = !path.is_empty();
-            each(is_path.then(|| self.fast_lookup_folded(path, folded, first)).flatten());
+        for ((path, folded), entry) in paths.iter().zip(&folded_paths).zip(entries) {
+            let is_valid = !path.is_empty();
+            each(is_valid.then(|| self.fast_lookup_folded(path, folded, entry)).flatten());
         }
     }
 
-    /// [`Resolver::fast_lookup`] for a folded path. `first`: first entry of its hash in the only view.
+    /// Looks up a folded path. `entry`: first entry of its hash in the only view.
     #[inline]
-    fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, first: FirstEntry) -> Option<LookupHit<'v>> {
+    fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
-            FoldedPath::Form(normal) => return self.fast_lookup_normal(normal, first),
+            FoldedPath::Ascii(normal) => return self.fast_lookup_normal(normal, entry),
             FoldedPath::Spelling(spelling) => {
                 if let Some((library, view)) = self.only_view()
-                    && let Some(hit) = view.unique_hit_spelled(spelling, first)
+                    && let Some(hit) = view.unique_hit_spelled(spelling, entry)
                 {
                     return Some(LookupHit::new(library, hit));
                 }
             }
-            FoldedPath::Other => {}
+            FoldedPath::NotFolded => {}
         }
         Normal::with(path, |path| {
-            let first = self.only_view().map(|(_, view)| first_entry(view, path));
-            self.fast_lookup_normal(path, first.unwrap_or_default())
+            let entry = self.only_view().map(|(_, view)| first_entry_of(view, path));
+            self.fast_lookup_normal(path, entry.unwrap_or_default())
         })
     }
 
+    /// Looks up a path in normal form. `entry`: first entry of its hash in the only view.
     #[inline]
-    fn fast_lookup_normal(&self, path: &Normal<'_>, first: FirstEntry) -> Option<LookupHit<'v>> {
+    fn fast_lookup_normal(&self, path: &Normal<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         if let Some((library, view)) = self.only_view()
-            && let Some(hit) = view.unique_hit(path, first)
+            && let Some(hit) = view.unique_hit(path, entry)
         {
             return Some(LookupHit::new(library, hit));
         }
         self.fast_lookup_resolved(path)
     }
 
+    /// Looks up a path that no single entry of the index answers.
     #[inline(never)]
     fn fast_lookup_resolved(&self, path: &Normal<'_>) -> Option<LookupHit<'v>> {
-        // If a single library can own the path and lists it, its item is the answer.
+        // If only one library can own the path, and lists the path, its item is the answer.
         if self.scope == Scope::All && !self.mappings.has_host_rules() {
             let mut owners = (0..self.views.len()).filter(|library| self.views[*library].owns(path));
             if let (Some(library), None) = (owners.next(), owners.next())
                 && let view = &*self.views[library]
-                && let Some(hit) = view.unique_hit(path, first_entry(view, path))
+                && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
             {
                 return Some(LookupHit::new(library, hit));
             }

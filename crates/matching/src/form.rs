@@ -1,15 +1,15 @@
-//! Iterates over the components of paths in normal form, last first, without allocating that form.
+//! Compares paths by their normal form, component by component, without allocating that form.
 
 use std::cmp::Ordering;
 
-/// The transformation from stored bytes to the normal form.
+/// How to compute the normal form of a path from its stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
-    /// None: the bytes are the form.
+    /// Nothing to do: the bytes are in normal form.
     None,
     /// ASCII lower-casing: the path is ASCII.
     Ascii,
-    /// ASCII lower-casing, and `\` separates: the path is ASCII and begins like a Windows one.
+    /// ASCII lower-casing, and `\` becomes `/`: the path is ASCII and begins like a Windows one.
     Windows,
 }
 
@@ -21,7 +21,7 @@ pub struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    /// Creates the form that `fold` makes of `bytes`.
+    /// Wraps stored bytes, of which `fold` computes the normal form.
     #[must_use]
     pub fn new(bytes: &'a [u8], fold: Fold) -> Self {
         Self { bytes, fold }
@@ -47,63 +47,64 @@ impl<'a> Form<'a> {
     /// The form's bytes.
     pub fn bytes(self) -> impl Iterator<Item = u8> + 'a {
         let fold = self.fold;
-        self.bytes.iter().map(move |byte| folded(fold, *byte))
+        self.bytes.iter().map(move |byte| fold_byte(fold, *byte))
     }
 
-    /// Compares two forms bytewise. The caller knows that the first `from` bytes are equal.
+    /// Compares two forms bytewise. The caller knows that the first `equal_bytes` bytes are equal.
     #[must_use]
-    pub fn compare(self, other: Form<'_>, from: usize) -> Ordering {
-        let at = self.common_prefix_length(other, from);
-        self.byte(at).cmp(&other.byte(at))
+    pub fn compare(self, other: Form<'_>, equal_bytes: usize) -> Ordering {
+        let offset = self.common_prefix_length(other, equal_bytes);
+        self.byte(offset).cmp(&other.byte(offset))
     }
 
-    /// Compares the path with the range of paths below `folder`, in byte order: `Equal` means below. `folder` is in
-    /// normal form without trailing separator; the first `from` bytes are known to be equal. Also returns the length of
-    /// the common prefix.
+    /// Compares the path with the paths below `folder`, in byte order: `Equal` means that the path lies below. `folder`
+    /// is in normal form without trailing separator. The caller knows that the first `equal_bytes` bytes are equal.
+    /// Also returns the length of the common prefix.
     #[must_use]
-    pub fn compare_to_folder(self, folder: &[u8], from: usize) -> (Ordering, usize) {
-        let at = self.common_prefix_length(Form::from_folded(folder), from);
-        let wanted = folder.get(at).copied().unwrap_or(b'/');
-        let order = match self.byte(at) {
-            Some(own) if at == folder.len() && own == wanted => Ordering::Equal,
-            own => own.cmp(&Some(wanted)),
+    pub fn compare_to_folder(self, folder: &[u8], equal_bytes: usize) -> (Ordering, usize) {
+        let offset = self.common_prefix_length(Form::from_folded(folder), equal_bytes);
+        let folder_byte = folder.get(offset).copied().unwrap_or(b'/');
+        let order = match self.byte(offset) {
+            Some(byte) if offset == folder.len() && byte == folder_byte => Ordering::Equal,
+            byte => byte.cmp(&Some(folder_byte)),
         };
-        (order, at)
+        (order, offset)
     }
 
-    /// Length of the common prefix. The first `from` bytes are known to be equal.
-    fn common_prefix_length(self, other: Form<'_>, from: usize) -> usize {
-        let mut at = from;
-        while let (Some(own), Some(others)) = (self.word(at), other.word(at)) {
-            if own != others {
-                return at + (own ^ others).leading_zeros() as usize / 8;
+    /// Length of the common prefix. The caller knows that the first `equal_bytes` bytes are equal.
+    fn common_prefix_length(self, other: Form<'_>, equal_bytes: usize) -> usize {
+        let mut offset = equal_bytes;
+        while let (Some(word), Some(other_word)) = (self.word(offset), other.word(offset)) {
+            if word != other_word {
+                // Words are big endian, so leading zero bits are equal bytes.
+                return offset + (word ^ other_word).leading_zeros() as usize / 8;
             }
-            at += 8;
+            offset += 8;
         }
-        let rest = |form: Form<'_>| form.bytes.len().saturating_sub(at);
-        let least = rest(self).min(rest(other));
-        (at..at + least)
-            .find(|at| self.byte(*at) != other.byte(*at))
-            .unwrap_or(at + least)
+        let end = self.bytes.len().min(other.bytes.len()).max(offset);
+        (offset..end)
+            .find(|offset| self.byte(*offset) != other.byte(*offset))
+            .unwrap_or(end)
     }
 
+    /// The folded byte at this offset; `None` behind the end.
     #[inline]
-    fn byte(self, at: usize) -> Option<u8> {
-        self.bytes.get(at).map(|byte| folded(self.fold, *byte))
+    fn byte(self, offset: usize) -> Option<u8> {
+        self.bytes.get(offset).map(|byte| fold_byte(self.fold, *byte))
     }
 
-    /// The next eight folded bytes, big endian; `None` near the end and for Windows paths.
+    /// The eight folded bytes from this offset, as a big-endian number. `None` near the end and for Windows paths.
     #[inline]
-    fn word(self, at: usize) -> Option<u64> {
-        let word = u64::from_be_bytes(*self.bytes.get(at..)?.first_chunk()?);
+    fn word(self, offset: usize) -> Option<u64> {
+        let word = u64::from_be_bytes(*self.bytes.get(offset..)?.first_chunk()?);
         match self.fold {
             Fold::None => Some(word),
-            Fold::Ascii => Some(lower(word)),
+            Fold::Ascii => Some(lower_case_word(word)),
             Fold::Windows => None,
         }
     }
 
-    /// Returns the form's first `components` components, without the separator behind them.
+    /// Returns the form's first `components` components, without a trailing separator.
     #[must_use]
     pub fn leading_components(self, components: usize) -> Vec<u8> {
         let form: Vec<u8> = self.bytes().collect();
@@ -111,7 +112,7 @@ impl<'a> Form<'a> {
         form[..end].to_vec()
     }
 
-    /// Iterates over the components, last first; empty ones, as between repeated separators, are skipped.
+    /// Iterates over the components, last first. Skips empty ones, as between repeated separators.
     #[must_use]
     pub fn rev_components(self) -> RevComponents<'a> {
         RevComponents {
@@ -131,22 +132,22 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Offset of the end of the first `components` components of a path; empty ones do not count.
-pub fn end_of_components(path: &[u8], components: usize, separates: impl Fn(u8) -> bool) -> usize {
-    let mut left = components;
-    let mut inside = false;
-    for (at, byte) in path.iter().enumerate() {
-        if separates(*byte) {
-            if inside && left == 0 {
-                return at;
+/// Returns the offset behind the first `components` components of a path. Empty components do not count.
+pub fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u8) -> bool) -> usize {
+    let mut remaining = components;
+    let mut in_component = false;
+    for (offset, byte) in path.iter().enumerate() {
+        if is_separator(*byte) {
+            if in_component && remaining == 0 {
+                return offset;
             }
-            inside = false;
-        } else if !inside {
-            if left == 0 {
-                return at;
+            in_component = false;
+        } else if !in_component {
+            if remaining == 0 {
+                return offset;
             }
-            inside = true;
-            left -= 1;
+            in_component = true;
+            remaining -= 1;
         }
     }
     path.len()
@@ -154,19 +155,20 @@ pub fn end_of_components(path: &[u8], components: usize, separates: impl Fn(u8) 
 
 /// Lower-cases eight ASCII bytes at once: sets bit 5 of each byte from `A` to `Z`.
 #[inline]
-fn lower(word: u64) -> u64 {
-    const EACH: u64 = u64::from_be_bytes([1; 8]);
-    const HIGH: u64 = EACH << 7;
-    // The high bit of each byte holds the result of its comparison. It is cleared first, so that no sum carries into
-    // the next byte.
-    let low = word & !HIGH;
-    let not_before_a = low + EACH * u64::from(0x80 - b'A');
-    let behind_z = low + EACH * u64::from(0x7F - b'Z');
-    word | ((not_before_a & !behind_z & !word & HIGH) >> 2)
+fn lower_case_word(word: u64) -> u64 {
+    const ONES: u64 = u64::from_be_bytes([1; 8]);
+    const HIGH_BITS: u64 = ONES << 7;
+    // Each addition compares all bytes at once: it sets the high bit of every byte that is large enough. Clearing the
+    // high bits before keeps a sum from carrying into the next byte.
+    let low_bits = word & !HIGH_BITS;
+    let at_least_a = low_bits + ONES * u64::from(0x80 - b'A');
+    let above_z = low_bits + ONES * u64::from(0x7F - b'Z');
+    word | ((at_least_a & !above_z & !word & HIGH_BITS) >> 2)
 }
 
+/// Folds a byte of a path that is ASCII or in normal form.
 #[inline]
-fn folded(fold: Fold, byte: u8) -> u8 {
+fn fold_byte(fold: Fold, byte: u8) -> u8 {
     match fold {
         Fold::None => byte,
         Fold::Ascii => byte.to_ascii_lowercase(),
@@ -174,6 +176,7 @@ fn folded(fold: Fold, byte: u8) -> u8 {
     }
 }
 
+/// Folds a byte of a Windows path: lower case, and `/` for `\`.
 fn fold_windows(byte: u8) -> u8 {
     if byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() }
 }
@@ -181,8 +184,11 @@ fn fold_windows(byte: u8) -> u8 {
 /// Iterator over components, last first.
 #[derive(Clone)]
 pub struct RevComponents<'a> {
+    /// The bytes before the components that were returned.
     rest: &'a [u8],
+    /// Whether `\` separates too.
     windows: bool,
+    /// Whether the bytes must be lower-cased.
     lower: bool,
 }
 
@@ -195,14 +201,14 @@ impl<'a> Iterator for RevComponents<'a> {
             if self.rest.is_empty() {
                 return None;
             }
-            let cut = if self.windows {
+            let separator = if self.windows {
                 self.rest.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))
             } else {
                 self.rest.iter().rposition(|byte| *byte == b'/')
             };
-            let bytes = match cut {
-                Some(at) => {
-                    let (head, tail) = self.rest.split_at(at);
+            let bytes = match separator {
+                Some(offset) => {
+                    let (head, tail) = self.rest.split_at(offset);
                     self.rest = head;
                     &tail[1..]
                 }
@@ -222,6 +228,7 @@ impl<'a> Iterator for RevComponents<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Component<'a> {
     bytes: &'a [u8],
+    /// Whether the bytes must be lower-cased.
     lower: bool,
 }
 
@@ -229,13 +236,14 @@ impl<'a> Component<'a> {
     /// Returns whether both components have the same normal form.
     #[must_use]
     pub fn equals(self, other: Component<'_>) -> bool {
-        let lower = |one: &[u8], folded: &[u8]| one.iter().zip(folded).all(|(a, b)| a.to_ascii_lowercase() == *b);
+        let lower_equals =
+            |raw: &[u8], folded: &[u8]| raw.iter().zip(folded).all(|(a, b)| a.to_ascii_lowercase() == *b);
         self.bytes.len() == other.bytes.len()
             && match (self.lower, other.lower) {
                 (false, false) => self.bytes == other.bytes,
                 (true, true) => self.bytes.eq_ignore_ascii_case(other.bytes),
-                (true, false) => lower(self.bytes, other.bytes),
-                (false, true) => lower(other.bytes, self.bytes),
+                (true, false) => lower_equals(self.bytes, other.bytes),
+                (false, true) => lower_equals(other.bytes, self.bytes),
             }
     }
 
@@ -248,7 +256,7 @@ impl<'a> Component<'a> {
         }
     }
 
-    /// The form's bytes.
+    /// The component's bytes in normal form.
     pub fn folded(self) -> impl Iterator<Item = u8> + 'a {
         let lower = self.lower;
         self.bytes
@@ -256,20 +264,20 @@ impl<'a> Component<'a> {
             .map(move |byte| if lower { byte.to_ascii_lowercase() } else { *byte })
     }
 
-    /// The stored bytes: folded only if the form was made by [`Form::from_folded`].
+    /// The stored bytes: in normal form only if [`Form::from_folded`] created the form.
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
         self.bytes
     }
 }
 
-/// Returns whether a path lies under a folder, both in normal form: the folder's components are the path's first ones,
-/// and the path has more. A folder with a root (`/`) has only paths with a root under it.
+/// Returns whether a path lies under a folder, both in normal form: the path begins with the folder's components and
+/// has more. Under an absolute folder only absolute paths lie.
 #[must_use]
 pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
-    // Fast path for nearly all paths: empty components need no attention here.
-    if let Some([b'/', first, ..]) = path.strip_prefix(folder)
-        && *first != b'/'
+    // Fast path for nearly all paths: without empty components, a comparison of bytes is enough.
+    if let Some([b'/', next, ..]) = path.strip_prefix(folder)
+        && *next != b'/'
         && !folder.is_empty()
     {
         return true;
@@ -283,16 +291,18 @@ pub fn lies_at_or_under(path: &[u8], folder: &[u8]) -> bool {
     components_below(path, folder).is_some()
 }
 
+/// Returns the path's components below the folder; `None` if the path is neither the folder nor under it.
 fn components_below<'p>(path: &'p [u8], folder: &[u8]) -> Option<impl Iterator<Item = &'p [u8]>> {
-    let rooted = |form: &[u8]| form.first() == Some(&b'/');
-    if folder.is_empty() || rooted(path) != rooted(folder) {
+    let is_absolute = |form: &[u8]| form.first() == Some(&b'/');
+    if folder.is_empty() || is_absolute(path) != is_absolute(folder) {
         return None;
     }
-    let mut inner = components(path);
-    let starts = components(folder).all(|component| inner.next() == Some(component));
-    starts.then_some(inner)
+    let mut path_components = components(path);
+    let starts_with_folder = components(folder).all(|component| path_components.next() == Some(component));
+    starts_with_folder.then_some(path_components)
 }
 
+/// Iterates over the components that are not empty.
 fn components(form: &[u8]) -> impl Iterator<Item = &[u8]> {
     form.split(|byte| *byte == b'/')
         .filter(|component| !component.is_empty())

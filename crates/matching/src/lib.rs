@@ -1,9 +1,9 @@
 //! Resolves paths to items: pure functions, without I/O, clock or lock. The trait [`View`] gives access to a library.
 //!
 //! [`normal`] makes spellings comparable, [`Form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`]
-//! finds the item, and [`propose`] proposes missing mappings.
+//! finds the item, and [`propose`] suggests missing mappings.
 
-// What only this repository calls needs no such mark.
+// Only this repository calls these functions, so a missing `#[must_use]` is no risk.
 #![allow(clippy::must_use_candidate)]
 
 #[macro_use]

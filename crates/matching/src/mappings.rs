@@ -1,8 +1,8 @@
 //! Rules between host paths and server paths, compiled once when an index is opened.
 //!
-//! Host-to-server rules rewrite the requested path, in order, until the result is a listed path. They run only if the
-//! path itself is not listed. Server-to-host rules run over the listed paths when a segment is built: the result of the
-//! first rule that matches a path is indexed too. So no pattern has to be inverted. Patterns run in linear time.
+//! If the requested path is not listed, host-to-server rules rewrite it, in order, until the result is a listed path.
+//! Server-to-host rules rewrite the listed paths when a segment is built: the segment indexes the result of the first
+//! rule that matches. So no pattern has to be inverted. Patterns run in linear time.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,7 +12,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::normal::Normal;
-use super::rewrite::{PrefixRule, is_full, template};
+use super::rewrite::{PrefixRule, is_absolute, parse_template};
 use crate::error::{Error, Result, Status};
 
 /// The direction of a mapping.
@@ -21,7 +21,7 @@ use crate::error::{Error, Result, Status};
 pub enum MappingKind {
     /// From the host's paths to the server's: rewrites the path of a query.
     HostToServer,
-    /// From the server's paths to the host's: applied to the listed paths when a segment is built.
+    /// From the server's paths to the host's: rewrites the listed paths when a segment is built.
     ServerToHost,
 }
 
@@ -31,9 +31,10 @@ enum_names! { MappingKind: HostToServer "host_to_server", ServerToHost "server_t
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pattern {
-    /// A folder, named from the root on; compared by component in the normal form.
+    /// An absolute folder, compared component by component in the normal form.
     Prefix(Vec<u8>),
-    /// A regular expression without look-around and backreferences; found anywhere unless it is anchored.
+    /// A regular expression without look-around and backreferences. It matches anywhere in the path unless it is
+    /// anchored.
     Regex(String),
 }
 
@@ -45,18 +46,18 @@ pub struct Mapping {
     pub kind: MappingKind,
     /// The pattern to replace.
     pub from: Pattern,
-    /// The replacement: a folder, or for a pattern a text with `\1`, `\g<1>` or `\g<name>`.
+    /// The replacement: a folder, or for a regular expression a text with groups: `\1`, `\g<1>`, `\g<name>`.
     pub to: Vec<u8>,
 }
 
 impl Mapping {
-    /// A rule that replaces a folder of the host by a folder of the server.
+    /// Replaces a folder of the host by a folder of the server.
     #[must_use]
     pub fn host_to_server(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
         Self::of_folders(MappingKind::HostToServer, from.as_ref(), to.as_ref())
     }
 
-    /// A rule that replaces a folder of the server by a folder of the host.
+    /// Replaces a folder of the server by a folder of the host.
     #[must_use]
     pub fn server_to_host(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
         Self::of_folders(MappingKind::ServerToHost, from.as_ref(), to.as_ref())
@@ -81,7 +82,7 @@ impl Mapping {
         }
     }
 
-    /// A rule for a folder, in either direction.
+    /// Replaces a folder, in either direction.
     #[doc(hidden)]
     #[must_use]
     pub fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
@@ -102,8 +103,9 @@ pub struct Mappings(Option<Arc<CompiledMappings>>);
 struct CompiledMappings {
     to_server: Vec<MappingRule>,
     to_host: Vec<MappingRule>,
-    /// Inverted host-to-server prefixes.
+    /// The host-to-server prefixes, inverted.
     inverted: Vec<PrefixRule>,
+    /// See [`Mappings::digest`].
     digest: u64,
 }
 
@@ -117,7 +119,7 @@ impl Mappings {
     /// Compiles the rules.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`], naming the rule and what is wrong with it.
+    /// [`Status::InvalidArgument`] with the rule and its mistake.
     pub fn new(mappings: &[Mapping]) -> Result<Self> {
         if mappings.is_empty() {
             return Ok(Self::default());
@@ -130,7 +132,7 @@ impl Mappings {
         };
         let mut digest = Xxh3::new();
         for (index, mapping) in mappings.iter().enumerate() {
-            let rule = compile(mapping).map_err(|why| refuse(index, mapping, &why))?;
+            let rule = compile(mapping).map_err(|cause| invalid_mapping(index, mapping, &cause))?;
             match mapping.kind {
                 MappingKind::HostToServer => {
                     if let Pattern::Prefix(from) = &mapping.from {
@@ -154,16 +156,23 @@ impl Mappings {
             }
         }
         if !rules.to_host.is_empty() {
-            // 0 stands for 'none'.
+            // 0 means: no server-to-host rules.
             rules.digest = digest.digest().max(1);
         }
         Ok(Self(Some(Arc::new(rules))))
     }
 
-    /// Returns a hash of the server-to-host rules, which segments depend on; 0 without any.
+    /// Returns a hash of the server-to-host rules, which segments store; 0 without such rules.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.0.as_ref().map_or(0, |rules| rules.digest)
+    }
+
+    /// Returns whether there are server-to-host rules.
+    #[inline]
+    #[must_use]
+    pub fn has_server_rules(&self) -> bool {
+        self.digest() != 0
     }
 
     /// Returns whether there are host-to-server rules.
@@ -173,9 +182,10 @@ impl Mappings {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
-    /// Returns whether [`Self::host_path`] is right for every file. Patterns over host paths cannot be inverted.
+    /// Returns whether [`Self::host_path`] is right for every file. It is not if there are host-to-server patterns, which
+    /// cannot be inverted.
     #[must_use]
-    pub fn name_each_file(&self) -> bool {
+    pub fn can_invert_all(&self) -> bool {
         let is_prefix = |rule: &MappingRule| matches!(rule, MappingRule::Prefix(_));
         self.0
             .as_ref()
@@ -191,7 +201,7 @@ impl Mappings {
             .find_map(|rule| rule.rewrite(path, &mut |rewritten| each(rewritten)).flatten())
     }
 
-    /// Maps a server path to the host's by the first rule that matches and changes it.
+    /// Rewrites a server path by the first server-to-host rule that matches. Returns `None` if no rule changes the path.
     #[must_use]
     pub fn to_host(&self, path: &[u8]) -> Option<Vec<u8>> {
         let rules = self.0.as_ref().filter(|rules| !rules.to_host.is_empty())?;
@@ -204,22 +214,23 @@ impl Mappings {
         })
     }
 
-    /// Returns the host's path for a server path, or the same path if no rule matches. Server-to-host rules come first,
-    /// then inverted host-to-server prefixes; patterns are not inverted.
+    /// Returns the host's path for a server path, or the same path if no rule matches. Tries the server-to-host rules
+    /// first, then the inverted host-to-server prefixes. Host-to-server patterns cannot be inverted.
     #[must_use]
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
-        let by_inverted = || {
+        let rewrite_inverted = || {
             let rules = &self.0.as_ref()?.inverted;
-            let rewritten = |path: &Normal<'_>| rules.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
-            (!rules.is_empty()).then(|| Normal::with(path, rewritten))?
+            let rewrite = |path: &Normal<'_>| rules.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
+            (!rules.is_empty()).then(|| Normal::with(path, rewrite))?
         };
         self.to_host(path)
-            .or_else(by_inverted)
+            .or_else(rewrite_inverted)
             .map_or(Cow::Borrowed(path), Cow::Owned)
     }
 }
 
 impl MappingRule {
+    /// Passes the rewritten path to `then`; `None` if the rule does not match.
     fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         match self {
             Self::Prefix(prefix) => prefix.rewrite(path, then),
@@ -231,22 +242,20 @@ impl MappingRule {
     }
 }
 
+/// Compiles one rule. The error is the text for the user.
 fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
     match &mapping.from {
         Pattern::Prefix(from) => {
             if from.is_empty() {
-                return Err("the folder to replace is empty".into());
+                return Err("the folder to replace is empty: give an absolute path".into());
             }
             if mapping.to.is_empty() {
-                return Err("the folder to put in its place is empty; `/` is the root".into());
+                return Err("the replacement folder is empty: give an absolute path; `/` is the root".into());
             }
-            let folders = [
-                (from, "the folder to replace"),
-                (&mapping.to, "the folder to put in its place"),
-            ];
-            if let Some((_, which)) = folders.iter().find(|(folder, _)| !is_full(folder)) {
+            let folders = [(from, "the folder to replace"), (&mapping.to, "the replacement folder")];
+            if let Some((_, description)) = folders.iter().find(|(folder, _)| !is_absolute(folder)) {
                 return Err(format!(
-                    "{which} is not a full path: begin it with `/`, `\\\\` or a drive such as `C:\\`"
+                    "{description} is not an absolute path: start it with `/`, `\\\\` or a drive such as `C:\\`"
                 ));
             }
             Ok(MappingRule::Prefix(PrefixRule::new(from, &mapping.to)))
@@ -254,32 +263,33 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
         Pattern::Regex(pattern) => {
             let regex = RegexBuilder::new(pattern)
                 .build()
-                .map_err(|why| explain(pattern, &why))?;
-            let template = template(&mapping.to, &regex)?;
+                .map_err(|error| explain(pattern, &error))?;
+            let template = parse_template(&mapping.to, &regex)?;
             Ok(MappingRule::Regex(regex, template))
         }
     }
 }
 
-/// Returns a readable error text for a pattern that the engine rejects.
-fn explain(pattern: &str, why: &regex::Error) -> String {
-    let text = why.to_string();
-    // The engine's text shows the pattern over several lines; the last line has the error.
-    let last = text.lines().last().unwrap_or_default();
-    let last = last.strip_prefix("error: ").unwrap_or(last);
+/// Returns a readable error text for a pattern that the crate `regex` rejects.
+fn explain(pattern: &str, error: &regex::Error) -> String {
+    let text = error.to_string();
+    // The text shows the pattern over several lines; the last line has the error.
+    let last_line = text.lines().last().unwrap_or_default();
+    let cause = last_line.strip_prefix("error: ").unwrap_or(last_line);
     if ["(?=", "(?!", "(?<=", "(?<!"]
         .iter()
-        .any(|around| pattern.contains(around))
+        .any(|look_around| pattern.contains(look_around))
     {
-        return format!("look-around is not supported, since it can take exponential time ({last})");
+        return format!("look-around is not supported, since it can take exponential time ({cause})");
     }
     if text.contains("backreference") {
-        return format!("a pattern cannot refer back to its own groups, since that can take exponential time ({last})");
+        return format!("backreferences are not supported, since they can take exponential time ({cause})");
     }
-    last.to_owned()
+    cause.to_owned()
 }
 
-fn refuse(index: usize, mapping: &Mapping, why: &str) -> Error {
+/// The error for a rule that cannot be compiled.
+fn invalid_mapping(index: usize, mapping: &Mapping, cause: &str) -> Error {
     let direction = match mapping.kind {
         MappingKind::HostToServer => "host to server",
         MappingKind::ServerToHost => "server to host",
@@ -292,6 +302,6 @@ fn refuse(index: usize, mapping: &Mapping, why: &str) -> Error {
     let number = index + 1;
     Error::new(
         Status::InvalidArgument,
-        format!("mapping {number} ({direction}, {from} to {to:?}): {why}"),
+        format!("mapping {number} ({direction}, {from} to {to:?}): {cause}"),
     )
 }

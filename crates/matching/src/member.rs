@@ -1,11 +1,11 @@
-//! The members of a folder: shows or artists with files below it, their season or album, or single items.
+//! The members of a folder: shows and artists with files below the folder, their season or album, and single items.
 
 use super::form::end_of_components;
 use super::normal::Shape;
 use super::resolution::{FoundItem, GuidRef, ItemRef, OnDisk};
 use crate::model::{Item, ItemType};
 
-/// A season or album, with the fields that its items carry.
+/// A season or album, with the fields that Plex reports for each of its items.
 #[derive(Clone, Copy, Debug)]
 pub struct Season<'v> {
     /// Season number; -1 for an album or without one.
@@ -27,7 +27,7 @@ impl<'v> Season<'v> {
         guid: GuidRef::NONE,
     };
 
-    /// The season or album of an item, without its number.
+    /// The season or album of an item, without the season number.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl<'v> Season<'v> {
     }
 
     /// Returns whether both are the same season of a show.
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         self.rating_key == other.rating_key && (!self.rating_key.is_empty() || self.number == other.number)
     }
 }
@@ -47,20 +47,20 @@ impl<'v> Season<'v> {
 /// A show or artist with files below a folder, represented by one of its items; or an item without a show.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderMember<'v> {
-    /// One of its items below the folder.
+    /// The item, or one of the show's items below the folder.
     pub item: ItemRef<'v>,
-    /// The listed path of that item.
+    /// The listed path of `item`.
     pub path: &'v [u8],
     /// Number of the path's components below the folder.
     pub below: usize,
-    /// The member is the item's show or artist, not the item.
+    /// Whether the member is the item's show or artist, not the item.
     pub is_show: bool,
-    /// The season or album shared by all its items below the folder; `None` if they differ.
+    /// The season or album of all the show's items below the folder; `None` if they are in several.
     pub season: Option<Season<'v>>,
 }
 
 impl<'v> FolderMember<'v> {
-    /// Creates a member from one of its items, with that item's season or album.
+    /// Creates a member from an item and its season or album.
     #[must_use]
     pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, is_show: bool) -> Self {
         // For a track, `item.season` is the disc.
@@ -78,9 +78,11 @@ impl<'v> FolderMember<'v> {
         }
     }
 
-    /// Merges the season of another item: different seasons give `None`.
-    pub fn merge_season(&mut self, season: Option<Season<'v>>) {
-        self.season = self.season.filter(|own| season.is_some_and(|other| own.is(&other)));
+    /// Adds the season of another item of the show: a different season leaves `None`.
+    pub fn merge_season(&mut self, other: Option<Season<'v>>) {
+        self.season = self
+            .season
+            .filter(|season| other.is_some_and(|other| season.is_same(&other)));
     }
 
     /// Returns whether both are the same show, or the same item.
@@ -92,25 +94,24 @@ impl<'v> FolderMember<'v> {
         }
     }
 
-    /// Returns the listed path of the folder, extended by `more` components.
-    pub fn folder_path(&self, more: usize) -> &'v [u8] {
+    /// Returns the folder's path as the server lists it, extended by the first `extra` components below the folder.
+    pub fn folder_path(&self, extra: usize) -> &'v [u8] {
         let separator = if Shape::of(self.path).windows { b'\\' } else { b'/' };
-        let separates = |byte: u8| byte == b'/' || byte == separator;
-        let inside = |part: &&[u8]| !part.is_empty();
-        let components = self.path.split(|byte| separates(*byte)).filter(inside).count();
-        let keep = components.saturating_sub(self.below) + more;
-        if keep == 0 {
-            // Nothing is left but the root.
-            return &self.path[..self.path.iter().take_while(|byte| separates(**byte)).count()];
+        let is_separator = |byte: u8| byte == b'/' || byte == separator;
+        let components = self.path.split(|byte| is_separator(*byte));
+        let component_count = components.filter(|component| !component.is_empty()).count();
+        let kept_components = component_count.saturating_sub(self.below) + extra;
+        if kept_components == 0 {
+            // The folder is the root, which consists of separators only.
+            return &self.path[..self.path.iter().take_while(|byte| is_separator(**byte)).count()];
         }
-        &self.path[..end_of_components(self.path, keep, separates)]
+        &self.path[..end_of_components(self.path, kept_components, is_separator)]
     }
 
-    /// Converts to the item that an answer shows. With `is_folder`, the member is the only one in the folder: shows the
-    /// season or album that all its files share, at the folder's path. Otherwise shows the show or artist, at the path
-    /// of its entry in the folder.
-    pub fn found_item(&self, library: usize, is_folder: bool) -> FoundItem<'v> {
-        let season = self.season.filter(|_| is_folder).unwrap_or(Season::NONE);
+    /// Returns the item that the answer shows. If the member `has_whole_folder`, that is the season or album of all its
+    /// files, at the folder's path. Otherwise it is the show or artist, at the path of its entry in the folder.
+    pub fn found_item(&self, library: usize, has_whole_folder: bool) -> FoundItem<'v> {
+        let season = self.season.filter(|_| has_whole_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;
         let item = if !self.is_show {
             self.item
@@ -139,7 +140,7 @@ impl<'v> FolderMember<'v> {
         FoundItem {
             library,
             item,
-            path: self.folder_path(usize::from(!is_folder)),
+            path: self.folder_path(usize::from(!has_whole_folder)),
             on_disk: OnDisk::Assumed,
         }
     }

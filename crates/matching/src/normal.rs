@@ -1,27 +1,27 @@
 //! The normal form of a path, version 1: `NFC(lower(NFC(path)))`, with `/` between the components.
 //!
 //! - Lower-casing maps each character by itself, without context and without a language: `Σ` becomes `σ` also at the
-//!   end of a word (Python's `str.lower()` gives `ς` there). A character whose lower case is two characters becomes
-//!   both: that is `İ` alone, which becomes `i` and a combining dot, as in Python.
+//!   end of a word (Python's `str.lower()` gives `ς` there). Only `İ` has a lower case of two characters: it becomes `i`
+//!   and a combining dot, as in Python.
 //! - `\` separates only in paths that begin like Windows ones: `X:\`, `X:/`, `\\server`. The long spellings `\\?\X:\…`
 //!   and `\\?\UNC\server\…` have the form of their short ones.
 //! - A path that is not UTF-8 is its own form: it equals itself only.
-//! - Nothing else is changed: repeated separators, trailing dots and spaces stay.
+//! - Nothing else changes: repeated separators, trailing dots and spaces stay.
 //!
-//! Lower-casing follows the Unicode version of the Rust standard library, NFC that of the crate
-//! `unicode-normalization`. Both are part of [`form_tag`], which is stored with all data that is derived from forms. A
-//! build with other tables sees another tag and derives the data again, so two versions are never compared.
+//! Lower-casing follows the Unicode version of the Rust standard library, and NFC that of the crate
+//! `unicode-normalization`. [`form_tag`] has both versions. All files derived from normal forms store the tag. A build
+//! with other versions sees another tag and rebuilds the files, so forms of two versions never meet.
 
 use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Longest path in bytes: the limit of Windows, in UTF-16 units. POSIX systems allow 4,096 bytes.
+/// Longest path in bytes: as many as Windows allows UTF-16 units. POSIX systems allow 4,096 bytes.
 pub const MAX_PATH: usize = 32_767;
 /// The version of the normal form.
 pub const FORM: u32 = 1;
 
-/// [`FORM`] and the Unicode versions behind it, for the head of derived files.
+/// Returns [`FORM`] and the two Unicode versions in one number, for the header of files derived from normal forms.
 #[must_use]
 pub const fn form_tag() -> u32 {
     let lower = char::UNICODE_VERSION.0 as u32;
@@ -29,49 +29,50 @@ pub const fn form_tag() -> u32 {
     FORM << 16 | lower << 8 | compose
 }
 
-/// Paths up to this length in bytes are folded in a buffer that is cheap to clear.
-const SMALL: usize = 256;
-/// Bytes folded at once.
+/// Longest path in bytes that is folded in a [`FoldBuffer`], which is cheap to clear.
+const SHORT_PATH: usize = 256;
+/// Number of bytes folded at once, so that the compiler uses vector instructions.
 const VECTOR: usize = 32;
-/// Buffer for other paths. Folding may triple the length of a path, so 4 KiB of path need no heap.
+/// First byte that cannot be part of UTF-8 text.
+const FIRST_INVALID_BYTE: u8 = 0xF8;
+/// Buffer for longer paths. Folding may triple the length of a path, so a path of 4 KiB needs no heap.
 type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 
 /// Buffer for the folded form of a short path.
 #[derive(Clone, Copy)]
-pub(super) struct FoldBuffer([u8; SMALL]);
+pub(super) struct FoldBuffer([u8; SHORT_PATH]);
 
 impl FoldBuffer {
     /// A cleared buffer.
-    pub(super) const EMPTY: Self = Self([0; SMALL]);
+    pub(super) const EMPTY: Self = Self([0; SHORT_PATH]);
 }
 
-/// Result of one pass over a short path.
+/// The result of folding a path in a single pass.
 #[derive(Clone, Copy)]
 pub(super) enum FoldedPath<'a> {
-    /// An ASCII path: its normal form.
-    Form(Normal<'a>),
-    /// Not ASCII: computing the normal form would cost more than the rest of a lookup.
+    /// The normal form of an ASCII path.
+    Ascii(Normal<'a>),
+    /// A path that is not ASCII. Computing its normal form would take longer than the rest of a lookup.
     Spelling(Spelling<'a>),
-    /// Too long, or with an unusual beginning: not folded.
-    Other,
+    /// The path is too long for a [`FoldBuffer`], or starts like `\\?\`.
+    NotFolded,
 }
 
 impl<'a> FoldedPath<'a> {
-    // Inlined so that the result is not copied right after it was written: that would stall on the store.
+    /// Folds a path in the buffer.
+    // Inlined, since copying the result right after writing it would wait for the writes.
     #[inline(always)]
-    #[allow(clippy::inline_always)] // measured: a seventh of a batch
+    #[allow(clippy::inline_always)] // measured: saves a seventh of the time of a batch
     pub(super) fn of(path: &'a [u8], buffer: &'a mut FoldBuffer) -> Self {
-        let (seen, hash) = fold_small(path, &mut buffer.0);
-        let raw = path;
-        match seen {
-            ByteKinds::Ascii => Self::Form(Normal {
-                raw,
+        match fold_short(path, &mut buffer.0) {
+            Some((true, hash)) => Self::Ascii(Normal {
+                raw: path,
                 form: &buffer.0[..path.len()],
                 hash,
                 text: true,
             }),
-            ByteKinds::Other => Self::Spelling(Spelling { raw, hash }),
-            ByteKinds::Nothing => Self::Other,
+            Some((false, hash)) => Self::Spelling(Spelling { raw: path, hash }),
+            None => Self::NotFolded,
         }
     }
 
@@ -79,24 +80,24 @@ impl<'a> FoldedPath<'a> {
     #[inline]
     pub(super) fn hash(&self) -> Option<u64> {
         match self {
-            Self::Form(normal) => Some(normal.hash),
+            Self::Ascii(normal) => Some(normal.hash),
             Self::Spelling(spelling) => Some(spelling.hash),
-            Self::Other => None,
+            Self::NotFolded => None,
         }
     }
 
-    /// Number of bytes that a segment stores for such a path, including its form if it is not ASCII.
+    /// Number of bytes that a segment stores for such a path. Beside a path that is not ASCII it stores the normal form.
     #[inline]
-    pub(super) fn kept(&self, path: &[u8]) -> usize {
+    pub(super) fn stored_length(&self, path: &[u8]) -> usize {
         match self {
-            Self::Form(_) => path.len(),
+            Self::Ascii(_) => path.len(),
             _ => 2 * path.len(),
         }
     }
 }
 
-/// A short non-ASCII path in its original spelling. Segments index such paths under the hash of the spelling as well as
-/// that of the normal form, so that a lookup in the same spelling needs no normal form.
+/// A short non-ASCII path in its original spelling. Segments index such a path under two hashes: of the spelling and of
+/// the normal form. So a lookup with the same spelling needs no normal form.
 #[derive(Clone, Copy)]
 pub struct Spelling<'a> {
     raw: &'a [u8],
@@ -104,7 +105,7 @@ pub struct Spelling<'a> {
 }
 
 impl<'a> Spelling<'a> {
-    /// The path as it was given.
+    /// The path as the caller passed it.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
@@ -116,7 +117,8 @@ impl<'a> Spelling<'a> {
         self.hash
     }
 
-    /// Returns the second hash under which segments index this path; `None` for most paths.
+    /// Returns the hash of the spelling, under which segments index a short path that is not ASCII. `None` for other
+    /// paths.
     #[must_use]
     pub fn hash_of(path: &[u8]) -> Option<u64> {
         let mut buffer = FoldBuffer::EMPTY;
@@ -137,40 +139,40 @@ pub struct Normal<'a> {
 }
 
 impl<'a> Normal<'a> {
-    /// Folds `path` on the stack and hands it to `then`. Allocates only for forms beyond some 12 KiB, or for letters
-    /// with more than four combining marks.
+    /// Folds `path` on the stack and passes the result to `then`. Allocates only for forms longer than 16 KiB, and for
+    /// letters with more than four combining marks.
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&Normal<'_>) -> R) -> R {
         Self::with_cached_form(path, |_, _| None, then)
     }
 
-    /// [`Normal::with`] with a cache: `cached_form` may write the stored normal form of a non-ASCII path and return its
-    /// length. Computing that form takes longer than the rest of a lookup.
+    /// [`Normal::with`] with a cache, since computing the normal form of a non-ASCII path takes longer than the rest of a
+    /// lookup. `cached_form` may write a stored form to the buffer and return its length.
     #[inline]
     pub fn with_cached_form<R>(
         path: &[u8],
         cached_form: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&Normal<'_>) -> R,
     ) -> R {
-        // Not UTF-8: keys of exact tables end in such a byte.
-        if path.last().is_some_and(|byte| *byte >= 0xF8) {
+        // Fast path: the keys of exact tables end in such a byte.
+        if path.last().is_some_and(|byte| *byte >= FIRST_INVALID_BYTE) {
             return then(&Normal::new(path, path, false));
         }
         let mut buffer = FoldBuffer::EMPTY;
         let spelling = match FoldedPath::of(path, &mut buffer) {
-            FoldedPath::Form(normal) => return then(&normal),
+            FoldedPath::Ascii(normal) => return then(&normal),
             FoldedPath::Spelling(spelling) => Some(spelling),
-            FoldedPath::Other => None,
+            FoldedPath::NotFolded => None,
         };
-        // Called through a pointer, so that the closure is compiled twice and not five times.
+        // A pointer to the closure, so that the compiler generates its code twice and not five times.
         let mut then = Some(then);
         let mut result = None;
-        let mut give = |normal: &Normal<'_>| result = then.take().map(|then| then(normal));
+        let mut call_then = |normal: &Normal<'_>| result = then.take().map(|then| then(normal));
         let mut cached = FoldBuffer::EMPTY;
         let length = spelling.and_then(|spelling| cached_form(&spelling, &mut cached.0));
         match length.and_then(|length| cached.0.get(..length)) {
-            Some(form) => give(&Normal::new(path, form, true)),
-            None => with_folded(path, &mut give),
+            Some(form) => call_then(&Normal::new(path, form, true)),
+            None => with_folded(path, &mut call_then),
         }
         match result {
             Some(result) => result,
@@ -184,7 +186,7 @@ impl<'a> Normal<'a> {
         Self { raw, form, hash, text }
     }
 
-    /// The path as it was given.
+    /// The path as the caller passed it.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
@@ -202,19 +204,20 @@ impl<'a> Normal<'a> {
         self.hash
     }
 
-    /// Returns whether the path is UTF-8; other paths equal themselves only.
+    /// Returns whether the path is UTF-8. Other paths equal only themselves.
     #[must_use]
     pub fn is_text(&self) -> bool {
         self.text
     }
 }
 
-/// Returns the normal form on the heap.
+/// Returns the normal form of a path on the heap.
 #[must_use]
 pub fn normal_form(path: &[u8]) -> Vec<u8> {
     Normal::with(path, |normal| normal.form().to_vec())
 }
 
+/// Folds a path that is not ASCII, or too long for a [`FoldBuffer`], and passes the result to `then`.
 #[cold]
 #[inline(never)]
 fn with_folded(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
@@ -223,23 +226,23 @@ fn with_folded(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
     };
     let shape = Shape::of(path);
     let mut form = FormBuffer::new();
-    form.extend_from_slice(shape.lead.as_bytes());
-    fold_runs(text.get(shape.skip..).unwrap_or_default(), &mut form);
+    form.extend_from_slice(shape.replacement.as_bytes());
+    fold_runs(text.get(shape.dropped_bytes..).unwrap_or_default(), &mut form);
     if shape.windows {
         unify_separators(&mut form);
     }
     then(&Normal::new(path, &form, true));
 }
 
-/// The kind of a path's beginning: whether `\` separates, and which prefix the form replaces.
+/// What the first bytes of a path decide: whether `\` separates, and which prefix the normal form replaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
-    /// `\` separates.
+    /// Whether `\` separates.
     pub windows: bool,
-    /// Number of leading bytes that the form drops.
-    skip: usize,
-    /// The text that replaces them.
-    lead: &'static str,
+    /// Number of leading bytes that the normal form drops.
+    dropped_bytes: usize,
+    /// The text that replaces the dropped bytes.
+    replacement: &'static str,
 }
 
 impl Shape {
@@ -256,15 +259,16 @@ impl Shape {
 
     const POSIX: Self = Self {
         windows: false,
-        skip: 0,
-        lead: "",
+        dropped_bytes: 0,
+        replacement: "",
     };
 
+    /// Classifies a path that does not begin with `/`.
     fn of_windows(path: &[u8]) -> Self {
-        let windows = |skip, lead| Self {
+        let windows = |dropped_bytes, replacement| Self {
             windows: true,
-            skip,
-            lead,
+            dropped_bytes,
+            replacement,
         };
         match path {
             [b'\\', b'\\', b'?', b'\\', rest @ ..] => match rest {
@@ -278,55 +282,46 @@ impl Shape {
         }
     }
 
-    /// Returns whether the form of an ASCII path has the same length, so that it need not be stored.
+    /// Returns whether the normal form of an ASCII path is as long as the path, so that segments need not store it.
     #[must_use]
     pub fn keeps_length(self) -> bool {
-        self.skip == 0
+        self.dropped_bytes == 0
     }
 }
 
-/// The kinds of bytes in a path.
-#[derive(Clone, Copy)]
-enum ByteKinds {
-    /// Only ASCII.
-    Ascii,
-    Other,
-    /// Not scanned.
-    Nothing,
-}
-
-/// Lower-cases the ASCII letters of a short path that begins like a POSIX one or with a drive, and hashes the result.
-/// Does nothing for other paths.
-fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (ByteKinds, u64) {
+/// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash of
+/// the result. Returns `None` if the path is too long or its form is shorter than the path.
+fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     let shape = Shape::of(path);
-    if path.len() > SMALL || !shape.keeps_length() {
-        return (ByteKinds::Nothing, 0);
+    if path.len() > SHORT_PATH || !shape.keeps_length() {
+        return None;
     }
     let out = &mut out[..path.len()];
-    let mut seen = [0; VECTOR];
-    // Whole vectors only. The last one ends where the path does: it overlaps the one before, with equal results.
+    // The bitwise OR of all bytes: ASCII if every byte is.
+    let mut all_bits = [0; VECTOR];
+    // Whole vectors only. The last one ends at the path's end: it overlaps the one before, with equal results.
     if let (Some(from), Some(to)) = (path.last_chunk(), out.last_chunk_mut()) {
-        fold_vector(from, to, &mut seen);
+        fold_vector(from, to, &mut all_bits);
         for (from, to) in path.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
-            fold_vector(from, to, &mut seen);
+            fold_vector(from, to, &mut all_bits);
         }
     } else {
         for (from, to) in path.iter().zip(&mut *out) {
-            seen[0] |= *from;
+            all_bits[0] |= *from;
             *to = from.to_ascii_lowercase();
         }
     }
     if shape.windows {
         unify_separators(out);
     }
-    let ascii = seen.is_ascii();
-    (if ascii { ByteKinds::Ascii } else { ByteKinds::Other }, xxh3_64(out))
+    Some((all_bits.is_ascii(), xxh3_64(out)))
 }
 
+/// Lower-cases the ASCII letters of one vector, and adds its bits to `all_bits`.
 #[inline]
-fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], seen: &mut [u8; VECTOR]) {
-    for ((from, to), seen) in from.iter().zip(to).zip(seen) {
-        *seen |= *from;
+fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], all_bits: &mut [u8; VECTOR]) {
+    for ((from, to), bits) in from.iter().zip(to).zip(all_bits) {
+        *bits |= *from;
         *to = from.to_ascii_lowercase();
     }
 }
@@ -340,38 +335,39 @@ pub(super) fn unify_separators(form: &mut [u8]) {
     }
 }
 
-/// Composes and lower-cases text, one run of non-ASCII characters at a time. Almost all runs are in NFC before and
-/// after lower-casing, which a quick check detects. Other runs are composed together with the preceding ASCII
-/// character, which they may combine with.
+/// Composes and lower-cases text, one run of non-ASCII characters at a time. A quick check detects that a run is in NFC
+/// before and after lower-casing, as almost all are. Other runs may combine with the ASCII character before them, so
+/// that character is composed again.
 fn fold_runs(text: &str, form: &mut FormBuffer) {
     let mut rest = text;
     while !rest.is_empty() {
-        let ascii = rest.bytes().take_while(u8::is_ascii).count();
-        let (plain, tail) = rest.split_at(ascii);
-        let end = tail.find(|c: char| c.is_ascii()).unwrap_or(tail.len());
-        let (other, tail) = tail.split_at(end);
+        let ascii_length = rest.bytes().take_while(u8::is_ascii).count();
+        let (ascii, tail) = rest.split_at(ascii_length);
+        let run_length = tail.find(|c: char| c.is_ascii()).unwrap_or(tail.len());
+        let (run, tail) = tail.split_at(run_length);
         rest = tail;
-        form.extend_from_slice(plain.as_bytes());
-        let lower = || other.chars().flat_map(char::to_lowercase);
-        if is_composed(other.chars()) && is_composed(lower()) {
+        form.extend_from_slice(ascii.as_bytes());
+        let lower = || run.chars().flat_map(char::to_lowercase);
+        if is_composed(run.chars()) && is_composed(lower()) {
             push_all(lower(), form);
             continue;
         }
-        let before = plain.chars().next_back();
+        let before = ascii.chars().next_back();
         form.truncate(form.len() - usize::from(before.is_some()));
-        let run = before.into_iter().chain(other.chars());
-        push_all(run.nfc().flat_map(char::to_lowercase).nfc(), form);
+        let extended_run = before.into_iter().chain(run.chars());
+        push_all(extended_run.nfc().flat_map(char::to_lowercase).nfc(), form);
     }
     form.make_ascii_lowercase();
 }
 
-/// Returns whether text is in NFC; also `false` if the quick check is undecided.
+/// Returns whether text is in NFC. Returns `false` also if the quick check cannot decide.
 fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
     // Fast path: characters below the first combining mark and common ideographs are always composed.
-    let alone = |c: char| matches!(c, ..'\u{300}' | '\u{4E00}'..='\u{9FFF}');
-    chars.clone().all(alone) || is_nfc_quick(chars) == IsNormalized::Yes
+    let is_always_composed = |c: char| matches!(c, ..'\u{300}' | '\u{4E00}'..='\u{9FFF}');
+    chars.clone().all(is_always_composed) || is_nfc_quick(chars) == IsNormalized::Yes
 }
 
+/// Appends characters as UTF-8.
 fn push_all(chars: impl Iterator<Item = char>, form: &mut FormBuffer) {
     chars.for_each(|c| form.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
 }

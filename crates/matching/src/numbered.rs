@@ -19,11 +19,11 @@ const DISCS: [&[u8]; 5] = [b"cd", b"disc", b"disk", b"dvd", b"disque"];
 
 /// Returns the season in a folder's name; 0 is 'Specials'.
 pub fn season_in(words: &Words) -> Option<i32> {
-    (0..words.len()).find_map(|at| season_at(words, at))
+    (0..words.len()).find_map(|index| season_at(words, index))
 }
 
-/// Parses a season at this word.
-pub fn season_at(words: &Words, at: usize) -> Option<i32> {
+/// Parses a season number that begins at this word: `Season 2`, `S02`, `Specials`.
+pub fn season_at(words: &Words, index: usize) -> Option<i32> {
     const SEASONS: [&[u8]; 7] = [
         b"season",
         b"series",
@@ -33,9 +33,9 @@ pub fn season_at(words: &Words, at: usize) -> Option<i32> {
         b"stagione",
         b"seizoen",
     ];
-    let word = words.word(at);
+    let word = words.word(index);
     if SEASONS.contains(&word) {
-        return number(words.word(at + 1));
+        return number(words.word(index + 1));
     }
     if word == b"specials" && words.len() == 1 {
         return Some(0);
@@ -45,15 +45,16 @@ pub fn season_at(words: &Words, at: usize) -> Option<i32> {
 
 /// The episode number in a file name, or the range of several episodes in one file.
 pub struct EpisodeMarker {
+    /// `None` if the name has an episode number only: `E02`.
     pub season: Option<i32>,
-    pub first: i32,
-    pub last: i32,
+    pub first_episode: i32,
+    pub last_episode: i32,
 }
 
 impl EpisodeMarker {
-    /// Finds the first episode number that names its season, or else the first one.
+    /// Finds the first episode number with a season, or else the first without.
     pub fn find(words: &Words) -> Option<Self> {
-        let markers = || (0..words.len()).filter_map(|at| Self::at(words, at));
+        let markers = || (0..words.len()).filter_map(|index| Self::parse_at(words, index));
         markers()
             .find(|marker| marker.season.is_some())
             .or_else(|| markers().next())
@@ -61,81 +62,68 @@ impl EpisodeMarker {
 
     /// Parses the episode number that begins at this word: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`, `Season 1 Episode
     /// 2`, `E02`.
-    pub fn at(words: &Words, at: usize) -> Option<Self> {
-        let word = words.word(at);
-        let digits = |from: &[u8]| from.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    pub fn parse_at(words: &Words, index: usize) -> Option<Self> {
+        let word = words.word(index);
+        let digit_count = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let marker = |season, (first_episode, last_episode)| Self {
+            season,
+            first_episode,
+            last_episode,
+        };
         if let Some(rest) = word.strip_prefix(b"s")
-            && let (season, rest) = rest.split_at(digits(rest))
+            && let (season, rest) = rest.split_at(digit_count(rest))
             && let Some(season) = number(season)
         {
             let (first, last) = if rest.is_empty() {
-                episode_at(words, at + 1)?
+                episodes_at(words, index + 1)?
             } else {
-                episodes(rest)?
+                parse_episodes(rest)?
             };
-            let last = last.max(last_following_episode(words, at + 1 + usize::from(rest.is_empty())));
-            return Some(Self {
-                season: Some(season),
-                first,
-                last,
-            });
+            let last = last.max(last_following_episode(words, index + 1 + usize::from(rest.is_empty())));
+            return Some(marker(Some(season), (first, last)));
         }
-        if let (season, rest) = word.split_at(digits(word))
+        if let (season, rest) = word.split_at(digit_count(word))
             && (1..=2).contains(&season.len())
             && let Some(episode) = rest.strip_prefix(b"x")
             && (2..=3).contains(&episode.len())
         {
             let episode = number(episode)?;
-            return Some(Self {
-                season: number(season),
-                first: episode,
-                last: episode,
-            });
+            return Some(marker(number(season), (episode, episode)));
         }
         if word == b"season" {
-            let season = number(words.word(at + 1))?;
-            let (first, last) = episode_at(words, at + 2)?;
-            return Some(Self {
-                season: Some(season),
-                first,
-                last,
-            });
+            let season = number(words.word(index + 1))?;
+            return Some(marker(Some(season), episodes_at(words, index + 2)?));
         }
-        let (first, last) = episode_at(words, at)?;
-        Some(Self {
-            season: None,
-            first,
-            last,
-        })
+        Some(marker(None, episodes_at(words, index)?))
     }
 }
 
-/// Parses `E02`, `Ep02`, `Episode 2`.
-fn episode_at(words: &Words, at: usize) -> Option<(i32, i32)> {
-    let word = words.word(at);
+/// Parses `E02`, `Ep02`, `Episode 2` at this word into the first and last episode.
+fn episodes_at(words: &Words, index: usize) -> Option<(i32, i32)> {
+    let word = words.word(index);
     if [&b"episode"[..], b"ep", b"e"].contains(&word) {
-        let episode = number(words.word(at + 1))?;
+        let episode = number(words.word(index + 1))?;
         return Some((episode, episode));
     }
     if let Some(digits) = word.strip_prefix(b"ep") {
         return number(digits).map(|episode| (episode, episode));
     }
-    let (first, last) = episodes(word)?;
-    Some((first, last.max(last_following_episode(words, at + 1))))
+    let (first, last) = parse_episodes(word)?;
+    Some((first, last.max(last_following_episode(words, index + 1))))
 }
 
 /// Parses `e01`, `e01e02` into the first and last episode.
-fn episodes(word: &[u8]) -> Option<(i32, i32)> {
-    let mut all = word.strip_prefix(b"e")?.split(|byte| *byte == b'e').map(number);
-    let first = all.next()??;
-    let last = all.try_fold(first, |last, episode| Some(last.max(episode?)))?;
+fn parse_episodes(word: &[u8]) -> Option<(i32, i32)> {
+    let mut numbers = word.strip_prefix(b"e")?.split(|byte| *byte == b'e').map(number);
+    let first = numbers.next()??;
+    let last = numbers.try_fold(first, |last, episode| Some(last.max(episode?)))?;
     Some((first, last))
 }
 
-/// Returns the last of the episodes that follow, as in `S01E01-E03`; 0 if none follows.
+/// Returns the last of the episodes from this word on, as in `S01E01-E03`; 0 if there is none.
 fn last_following_episode(words: &Words, from: usize) -> i32 {
     (from..words.len())
-        .map_while(|at| episodes(words.word(at)))
+        .map_while(|index| parse_episodes(words.word(index)))
         .map(|(_, last)| last)
         .last()
         .unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Path searches: search terms for a path, and the check whether a result is that file.
+//! Path searches on the server: what to search for, and whether a result is the requested file.
 
 use super::mappings::Mappings;
 use super::normal::{Normal, Shape, normal_form};
@@ -7,16 +7,16 @@ use super::normal::{Normal, Shape, normal_form};
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
     let windows = Shape::of(path).windows;
-    let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
-    let name = match path.iter().rposition(separates) {
-        Some(at) => &path[at + 1..],
+    let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+    let name = match path.iter().rposition(is_separator) {
+        Some(separator) => &path[separator + 1..],
         None => path,
     };
     std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
 /// Guesses the title in a file name: 'Big Buck Bunny' in `Big Buck Bunny (2008).mkv`, 'Winter' in `Show - S01E02 -
-/// Winter.mkv`, 'Intro' in `01 - Intro.flac`. `None` if nothing searchable is left.
+/// Winter.mkv`, 'Intro' in `01 - Intro.flac`. `None` if the name has no title of two or more characters.
 #[must_use]
 pub fn title_in(name: &str) -> Option<String> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -27,30 +27,32 @@ pub fn title_in(name: &str) -> Option<String> {
         stem.replace(['.', '_'], " ")
     };
     let words: Vec<&str> = text.split_whitespace().collect();
-    let episode = words.iter().position(|word| is_episode_number(word));
-    let from = match episode {
-        Some(at) => at + 1,
+    let episode_number = words.iter().position(|word| is_episode_number(word));
+    let title_start = match episode_number {
+        Some(index) => index + 1,
         None if words.len() > 1 && is_track_number(words[0]) => 1,
         None => 0,
     };
-    let title: Vec<&str> = words[from..]
+    let title_words: Vec<&str> = words[title_start..]
         .iter()
         .copied()
         .skip_while(|word| is_dash(word))
         .enumerate()
-        .take_while(|(at, word)| *at == 0 || !ends_title(word))
+        .take_while(|(index, word)| *index == 0 || !ends_title(word))
         .map(|(_, word)| word)
         .collect();
-    let title = title.join(" ");
+    let title = title_words.join(" ");
     let title = title.trim_end_matches([' ', '-', '(', '[']).to_owned();
     // A single letter would match nearly every title.
     (title.chars().count() > 1).then_some(title)
 }
 
+/// Returns whether a word is a dash that separates the parts of a name.
 fn is_dash(word: &str) -> bool {
     matches!(word, "-" | "–" | "—")
 }
 
+/// Returns whether a word is a number of up to three digits, as in `01 - Intro.flac` and `01. Intro.flac`.
 fn is_track_number(word: &str) -> bool {
     let digits = word.trim_end_matches(['.', '-']);
     (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -59,15 +61,15 @@ fn is_track_number(word: &str) -> bool {
 /// Returns whether a word starts with an episode number: `S01E02`, `S03E04-E06`.
 fn is_episode_number(word: &str) -> bool {
     let bytes = word.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digit_count = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     if !matches!(bytes.first(), Some(b's' | b'S')) {
         return false;
     }
-    let season = digits(1);
-    season > 0 && matches!(bytes.get(1 + season), Some(b'e' | b'E')) && digits(2 + season) > 0
+    let season_length = digit_count(1);
+    season_length > 0 && matches!(bytes.get(1 + season_length), Some(b'e' | b'E')) && digit_count(2 + season_length) > 0
 }
 
-/// Returns whether a word ends a title: a year, or an opening bracket.
+/// Returns whether a title ends before this word: a year, or a word in brackets.
 fn ends_title(word: &str) -> bool {
     let year = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
     let is_year = year.len() == 4
@@ -76,16 +78,21 @@ fn ends_title(word: &str) -> bool {
     is_year || word.starts_with(['[', '{'])
 }
 
-/// Returns whether a listed path is the requested file: equal in normal form, as given or mapped either way.
+/// Returns whether a listed path is the requested file: the normal forms are equal, perhaps after mappings in either
+/// direction.
 #[must_use]
 pub fn is_same_file(mappings: &Mappings, queried: &[u8], listed: &[u8]) -> bool {
     Normal::with(queried, |queried| {
         let listed_form = normal_form(listed);
-        let is = |form: &[u8]| queried.form() == form;
-        is(&listed_form)
-            || mappings.to_host(listed).is_some_and(|host| is(&normal_form(&host)))
+        let is_queried = |form: &[u8]| queried.form() == form;
+        is_queried(&listed_form)
             || mappings
-                .to_server(queried, |server| (normal_form(server) == listed_form).then_some(()))
+                .to_host(listed)
+                .is_some_and(|host_path| is_queried(&normal_form(&host_path)))
+            || mappings
+                .to_server(queried, |server_path| {
+                    (normal_form(server_path) == listed_form).then_some(())
+                })
                 .is_some()
     })
 }

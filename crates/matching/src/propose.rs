@@ -1,12 +1,12 @@
-//! Proposes missing mappings: '482 of 500 files match if /data/media becomes /mnt/media'.
+//! Proposes missing mappings: '482 of 500 files match if you map /mnt/media to /data/media'.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::normal::{Normal, Shape, normal_form};
-use super::rewrite::{PrefixRule, is_full};
+use super::rewrite::{PrefixRule, is_absolute};
 
-/// A prefix mapping that would make paths match.
+/// A prefix mapping that would turn host paths into listed paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixPair {
     /// The folder as the host spells it.
@@ -16,21 +16,24 @@ pub struct PrefixPair {
     /// Number of paths that would match.
     pub matched: usize,
     /// Number of paths examined.
-    pub of: usize,
+    pub examined: usize,
 }
 
 impl PrefixPair {
-    /// The rule that it proposes.
+    /// Compiles the mapping.
     #[must_use]
     pub fn rule(&self) -> PrefixRule {
         PrefixRule::new(&self.from, &self.to)
     }
 }
 
-/// Sampled paths, counted by pair of roots. Memory grows with the pairs, not with the paths.
+/// Counts how many host paths each prefix mapping would turn into a listed path. Memory grows with the number of
+/// mappings, not of paths.
 #[derive(Debug, Default)]
 pub struct Samples {
-    of: usize,
+    /// Number of paths examined.
+    examined: usize,
+    /// The mappings, by the normal forms of both folders.
     pairs: HashMap<(Vec<u8>, Vec<u8>), PrefixPair>,
 }
 
@@ -38,99 +41,105 @@ impl Samples {
     /// Number of paths examined.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.of
+        self.examined
     }
 
     /// Adds a host path that is not listed, with the listed paths that share its suffix.
-    pub fn add<'a>(&mut self, host: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
-        self.of += 1;
-        let mut seen = Vec::new();
-        for server in listed {
-            let Some((from, to)) = differing_roots(host, server) else {
+    pub fn add<'a>(&mut self, host_path: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
+        self.examined += 1;
+        let mut counted_pairs = Vec::new();
+        for server_path in listed {
+            let Some((from, to)) = differing_roots(host_path, server_path) else {
                 continue;
             };
             let key = (normal_form(from), normal_form(to));
             // Several listed paths may give the same pair; the host path counts once.
-            if seen.contains(&key) {
+            if counted_pairs.contains(&key) {
                 continue;
             }
-            let proposal = self.pairs.entry(key.clone()).or_insert_with(|| PrefixPair {
+            let pair = self.pairs.entry(key.clone()).or_insert_with(|| PrefixPair {
                 from: from.to_vec(),
                 to: to.to_vec(),
                 matched: 0,
-                of: 0,
+                examined: 0,
             });
-            proposal.matched += 1;
-            seen.push(key);
+            pair.matched += 1;
+            counted_pairs.push(key);
         }
     }
 
-    /// Returns all mappings with more than one matching path, best first.
+    /// Returns all mappings with more than one matching path, best first. A single path may have any mapping.
     #[must_use]
     pub fn proposals(&self) -> Vec<PrefixPair> {
-        let mut proposals: Vec<PrefixPair> = self.pairs.values().filter_map(|pair| self.shown(pair)).collect();
-        proposals.sort_by(order);
-        proposals
-    }
-
-    /// Returns `None` for a pair that matches only one of several files.
-    fn shown(&self, pair: &PrefixPair) -> Option<PrefixPair> {
-        (pair.matched > 1 || self.of == 1).then(|| PrefixPair {
-            of: self.of,
+        let is_supported = |pair: &&PrefixPair| pair.matched > 1 || self.examined == 1;
+        let with_examined = |pair: &PrefixPair| PrefixPair {
+            examined: self.examined,
             ..pair.clone()
-        })
+        };
+        let supported_pairs = self.pairs.values().filter(is_supported);
+        let mut proposals: Vec<PrefixPair> = supported_pairs.map(with_examined).collect();
+        proposals.sort_by(compare_support);
+        proposals
     }
 }
 
-/// Orders by matching paths, most first; a total order, so the same samples give the same text.
-fn order(a: &PrefixPair, b: &PrefixPair) -> Ordering {
+/// Orders by matching paths, most first. Folders break ties, so the same samples give the same text.
+fn compare_support(a: &PrefixPair, b: &PrefixPair) -> Ordering {
     b.matched
         .cmp(&a.matched)
         .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
 }
 
-/// Removes the longest common suffix, at least two components, from both paths and returns the rests.
-fn differing_roots<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let (mut from, mut to) = (host, server);
-    let (windows_from, windows_to) = (Shape::of(host).windows, Shape::of(server).windows);
-    let mut common = 0;
+/// Removes the longest common suffix from both paths and returns the two roots. `None` if the suffix has less than two
+/// components, or no rule can replace one root by the other.
+fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (mut from, mut to) = (host_path, server_path);
+    let (windows_host, windows_server) = (Shape::of(host_path).windows, Shape::of(server_path).windows);
+    let mut common_components = 0;
     loop {
-        let (shorter_from, a) = last(from, windows_from);
-        let (shorter_to, b) = last(to, windows_to);
-        if a.is_empty() || b.is_empty() || normal_form(a) != normal_form(b) {
+        let (host_parent, host_name) = split_last(from, windows_host);
+        let (server_parent, server_name) = split_last(to, windows_server);
+        if host_name.is_empty() || server_name.is_empty() || normal_form(host_name) != normal_form(server_name) {
             break;
         }
-        common += 1;
-        (from, to) = (shorter_from, shorter_to);
+        common_components += 1;
+        (from, to) = (host_parent, server_parent);
     }
-    let (from, to) = (or_root(from, host), or_root(to, server));
-    // A rule with a relative folder would be refused.
-    let is_rule = is_full(from) && is_full(to) && turns_host_into_server(from, to, host, server);
-    (common >= 2 && is_rule).then_some((from, to))
+    let (from, to) = (non_empty_root(from, host_path), non_empty_root(to, server_path));
+    // A rule with a relative folder is invalid.
+    let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
+    (common_components >= 2 && is_rule).then_some((from, to))
 }
 
-/// Returns whether this rule rewrites the host's path to the server's. It does not if a path has no folder, or if they
-/// also differ elsewhere.
-fn turns_host_into_server(from: &[u8], to: &[u8], host: &[u8], server: &[u8]) -> bool {
-    let made = Normal::with(host, |host| PrefixRule::new(from, to).rewrite(host, &mut normal_form));
-    normal_form(host) != normal_form(server) && made.is_some_and(|made| made == normal_form(server))
+/// Returns whether the rule from `from` to `to` rewrites the host's path to the server's. It does not if a path has no
+/// folder, or if the paths also differ elsewhere.
+fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> bool {
+    let rewritten = Normal::with(host_path, |path| {
+        PrefixRule::new(from, to).rewrite(path, &mut normal_form)
+    });
+    let server_form = normal_form(server_path);
+    normal_form(host_path) != server_form && rewritten == Some(server_form)
 }
 
 /// Splits a path into its parent and its last component.
-fn last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
-    let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
-    let end = path.iter().rposition(|byte| !separates(byte)).map_or(0, |at| at + 1);
-    let path = &path[..end];
-    let at = path.iter().rposition(separates).map_or(0, |at| at + 1);
-    let (head, name) = path.split_at(at);
-    let end = head.iter().rposition(|byte| !separates(byte)).map_or(0, |at| at + 1);
-    (&head[..end], name)
+fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
+    let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+    let trimmed = |path: &'_ [u8]| {
+        path.iter()
+            .rposition(|byte| !is_separator(byte))
+            .map_or(0, |last| last + 1)
+    };
+    let path = &path[..trimmed(path)];
+    let name_start = path.iter().rposition(is_separator).map_or(0, |separator| separator + 1);
+    let (parent, name) = path.split_at(name_start);
+    (&parent[..trimmed(parent)], name)
 }
 
-fn or_root<'a>(folder: &'a [u8], path: &'a [u8]) -> &'a [u8] {
-    if folder.is_empty() {
+/// Returns the root, or the path's leading separator if the root is empty.
+fn non_empty_root<'a>(root: &'a [u8], path: &'a [u8]) -> &'a [u8] {
+    if root.is_empty() {
         &path[..path.len().min(1)]
     } else {
-        folder
+        root
     }
 }

@@ -1,4 +1,4 @@
-//! Compares two paths without a library, for hosts that keep their own listing.
+//! Compares two paths without a library, for hosts that have their own list of paths.
 
 use super::form::{Form, lies_under};
 use super::normal::Normal;
@@ -6,11 +6,11 @@ use super::normal::Normal;
 /// The relation of two paths in normal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// They have the same components.
+    /// Whether both paths have the same components.
     pub equal: bool,
-    /// The first path lies under the second.
+    /// Whether the first path lies under the second.
     pub under: bool,
-    /// Number of components shared at the end.
+    /// Number of equal components at the end.
     pub common: usize,
 }
 
@@ -19,10 +19,10 @@ impl Relation {
     #[must_use]
     pub fn of(path: &Normal<'_>, other: &[u8]) -> Self {
         Normal::with(other, |other| {
-            let (mine, its) = (Form::from_folded(path.form()), Form::from_folded(other.form()));
-            let common = mine.common_components(its);
+            let (path_form, other_form) = (Form::from_folded(path.form()), Form::from_folded(other.form()));
+            let common = path_form.common_components(other_form);
             Self {
-                equal: mine.rev_components().count() == common && its.rev_components().count() == common,
+                equal: path_form.rev_components().count() == common && other_form.rev_components().count() == common,
                 under: lies_under(path.form(), other.form()),
                 common,
             }

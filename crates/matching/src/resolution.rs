@@ -1,4 +1,4 @@
-//! The result of resolving a path. Borrows from the views, so that only fields that are read are copied.
+//! The result of resolving a path. Borrows from the views, so that the caller copies only the fields it needs.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 /// Maximum number of candidates in an answer.
 pub const MAX_CANDIDATES: usize = 16;
 
-/// A scalar GUID, as text or in the packed form of segments; [`fmt::Display`] writes the text of both.
+/// A scalar GUID, as text or in the packed form of segments. [`fmt::Display`] writes the text of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuidRef<'v> {
-    /// As the server spelt it; empty without one.
+    /// The text as the server sent it; empty without a GUID.
     Text(&'v str),
-    /// `plex://<what>/<24 hexadecimal digits>`.
+    /// `plex://<type>/<24 hexadecimal digits>`.
     Plex {
         /// The part before the digits, such as `plex://movie/`.
-        what: &'static str,
-        /// The digits' value.
+        prefix: &'static str,
+        /// The value of the digits.
         id: [u8; 12],
     },
 }
@@ -27,16 +27,17 @@ impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
 
-    /// Passes the text of a packed GUID to `then`, in two pieces.
+    /// Passes the text of a packed GUID to `then` in two pieces: the prefix and the digits.
     #[inline]
-    pub fn with_pieces<R>((what, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 2]) -> R) -> R {
-        then([what.as_bytes(), &hex(id)])
+    pub fn with_pieces<R>((prefix, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 2]) -> R) -> R {
+        then([prefix.as_bytes(), &hex_digits(id)])
     }
 }
 
+/// Returns the hexadecimal digits of these bytes, in lower case.
 #[inline]
-fn hex(id: &[u8; 12]) -> [u8; 24] {
-    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+fn hex_digits(id: &[u8; 12]) -> [u8; 24] {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
     let mut text = [0; 24];
     for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(id) {
         *pair = [digit(byte >> 4), digit(byte & 0xF)];
@@ -48,7 +49,7 @@ impl fmt::Display for GuidRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
-            Self::Plex { what, id } => Self::with_pieces((what, id), |pieces| {
+            Self::Plex { prefix, id } => Self::with_pieces((prefix, id), |pieces| {
                 let mut texts = pieces
                     .iter()
                     .map(|piece| std::str::from_utf8(piece).unwrap_or_default());
@@ -81,7 +82,7 @@ pub struct ItemRef<'v> {
     pub episode: i32,
     /// Scalar GUID.
     pub guid: GuidRef<'v>,
-    /// Only the key is known: a confirmed match of an item that no listing holds.
+    /// Whether only the key is known: a confirmed match of an item that is not listed.
     pub key_only: bool,
 }
 
@@ -126,25 +127,25 @@ impl<'v> ItemRef<'v> {
 /// A candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundItem<'v> {
-    /// Index of its view in the slice given to the resolver.
+    /// Index of the library's view in the resolver's slice.
     pub library: usize,
     /// The item.
     pub item: ItemRef<'v>,
-    /// The matching listed path, as the server spells it; for a confirmed match the recorded path.
+    /// The listed path that matches, as the server spells it; for a confirmed match the recorded path.
     pub path: &'v [u8],
-    /// Whether the file exists on this machine, where that was looked up.
+    /// Whether the file exists on this machine.
     pub on_disk: OnDisk,
 }
 
 /// Whether a listed file exists on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDisk {
-    /// It exists, or was not looked up.
+    /// The file exists, or nobody looked.
     #[default]
     Assumed,
-    /// It does not.
+    /// The file does not exist.
     Missing,
-    /// The system does not say.
+    /// The operating system failed to tell.
     Unknown,
 }
 
@@ -170,18 +171,18 @@ pub struct Resolution<'v> {
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
-    /// Number of distinct items that match equally well. Exact up to [`MAX_CANDIDATES`]; beyond, paths are counted, of
-    /// which an item may have several.
+    /// Number of distinct items that match equally well. Exact up to [`MAX_CANDIDATES`]. Beyond that, it counts paths,
+    /// and an item may have several.
     pub total: usize,
-    /// A candidate, its path or the requested path was invalidated: a request must confirm the match first.
+    /// Whether a candidate, its path or the requested path was invalidated, so that a request must verify the match.
     pub unverified: bool,
-    /// A segment is damaged: rebuild it and resolve again.
+    /// Whether a segment is damaged: rebuild it and resolve again.
     pub broken: bool,
-    /// Number of common components at the end, for a suffix match.
+    /// For a suffix match, the number of common components at the end; otherwise 0.
     pub components: usize,
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
-    /// All matches are episodes in one file.
-    are_episodes: bool,
+    /// Whether all candidates are episodes in one file.
+    are_episodes_of_one_file: bool,
 }
 
 impl Default for Resolution<'_> {
@@ -195,7 +196,7 @@ impl Default for Resolution<'_> {
             broken: false,
             components: 0,
             found: SmallVec::new(),
-            are_episodes: false,
+            are_episodes_of_one_file: false,
         }
     }
 }
@@ -214,6 +215,7 @@ impl<'v> Resolution<'v> {
         self.found.last_mut().map(fill);
     }
 
+    /// Adds a candidate, unless there are [`MAX_CANDIDATES`].
     pub(super) fn push(&mut self, found: FoundItem<'v>) {
         if self.found.len() < MAX_CANDIDATES {
             self.found.push(found);
@@ -229,27 +231,28 @@ impl<'v> Resolution<'v> {
     /// Sorts the candidates by episode if all are episodes of one show in the same file. Two items for the same episode
     /// remain ambiguous.
     pub(super) fn sort_episodes(&mut self) {
-        let place = |one: &FoundItem<'v>| (one.library, one.path, one.item.show_rating_key);
-        let number = |one: &FoundItem<'v>| (one.item.season, one.item.episode);
-        let Some(first) = self.found.first().map(place) else {
+        let file_and_show = |found: &FoundItem<'v>| (found.library, found.path, found.item.show_rating_key);
+        let number = |found: &FoundItem<'v>| (found.item.season, found.item.episode);
+        let Some(expected) = self.found.first().map(file_and_show) else {
             return;
         };
-        let all = |one: &FoundItem<'v>| one.item.kind == ItemType::Episode && place(one) == first;
+        let is_episode_of_file =
+            |found: &FoundItem<'v>| found.item.kind == ItemType::Episode && file_and_show(found) == expected;
         if self.found.len() < 2
             || self.match_kind == MatchKind::Confirmed
             || self.found.len() != self.total
-            || !self.found.iter().all(all)
+            || !self.found.iter().all(is_episode_of_file)
         {
             return;
         }
         self.found.sort_unstable_by_key(number);
-        self.are_episodes = self.found.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
+        self.are_episodes_of_one_file = self.found.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
     }
 
-    /// Returns the only item, whatever its confidence; for several episodes in one file, the first.
+    /// Returns the only item, with any confidence; for several episodes in one file, the first episode.
     #[must_use]
     pub fn single(&self) -> Option<&FoundItem<'v>> {
-        if self.total == 1 || self.are_episodes {
+        if self.total == 1 || self.are_episodes_of_one_file {
             self.found().first()
         } else {
             None
@@ -259,14 +262,14 @@ impl<'v> Resolution<'v> {
     /// Returns whether several items match equally well.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        self.total > 1 && !self.are_episodes
+        self.total > 1 && !self.are_episodes_of_one_file
     }
 }
 
 /// The result of a fast lookup: an item with high confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupHit<'v> {
-    /// Index of its view in the slice given to the resolver.
+    /// Index of the library's view in the resolver's slice.
     pub library: usize,
     /// How it matched, for the statistics.
     pub match_kind: MatchKind,

@@ -5,7 +5,7 @@ fn each_byte_of_a_guid_is_shown() {
     for byte in 0..=255_u8 {
         let id = std::array::from_fn(|at| byte.wrapping_add(u8::try_from(at * 37 % 256).unwrap_or(0)));
         let shown = GuidRef::Plex {
-            what: "plex://movie/",
+            prefix: "plex://movie/",
             id,
         }
         .to_string();

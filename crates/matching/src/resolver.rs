@@ -1,15 +1,16 @@
-//! Resolves a path to its item: the first kind of match that finds anything ends the search.
+//! Resolves a path to its item: the first kind of match that finds an item ends the search.
 //!
 //! The kinds are: (1) confirmed match, (2) exact path, (3) path after mappings, (4) longest common suffix of two or
-//! more components, (5) file name. Within one kind, equal bytes beat an equal normal form; candidates that match
+//! more components, (5) file name. Within one kind, equal bytes beat an equal normal form. Candidates that match
 //! equally well are ambiguous.
 //!
-//! Across libraries, kinds 1 to 3 are tried first in the libraries that can own the path (it lies under one of their
-//! locations, as given or mapped), then in the others; then 4 and 5 in the same order. If any library can own the path,
-//! in scope or not, 4 and 5 have low confidence: the path *should* be listed as it is. Otherwise they have high
-//! confidence if the path differs by its root only, or carries the item's title ([`super::title_evidence`]).
+//! A library *owns* a path that lies under one of its locations, perhaps after mappings. The resolver tries kinds 1 to 3
+//! first in the owners and then in the other libraries; then kinds 4 and 5 in the same order. If any library owns the
+//! path, in scope or not, kinds 4 and 5 have low confidence: the library *should* list the path itself. Otherwise they
+//! have high confidence if only the root differs or the path has the item's title ([`super::title_evidence`]).
 //!
-//! Suffixes are compared over all libraries of a group at once. Paths that are not UTF-8 have no suffix matches.
+//! The longest suffix is that of all owners, or else of all other libraries. Paths that are not UTF-8 have no suffix
+//! matches.
 
 use std::ops::Deref;
 
@@ -24,19 +25,19 @@ use crate::model::{Confidence, MatchKind, Reason};
 /// The views to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The one with this index.
+    /// The view with this index.
     One(usize),
-    /// All views; library locations decide.
+    /// All views.
     All,
 }
 
 impl Scope {
-    /// The index of the only view; `None` for all of them.
+    /// Returns the index of the only view; `None` if all views are in scope.
     #[inline]
     #[must_use]
     pub fn only(self) -> Option<usize> {
         match self {
-            Self::One(place) => Some(place),
+            Self::One(library) => Some(library),
             Self::All => None,
         }
     }
@@ -47,9 +48,9 @@ pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
     views: &'v [V],
     scope: Scope,
 ) -> impl Iterator<Item = (usize, &'v L)> {
-    let is_in = move |library: usize| scope == Scope::All || scope == Scope::One(library);
+    let is_in_scope = move |library: usize| scope == Scope::All || scope == Scope::One(library);
     let views = views.iter().map(|view| &**view).enumerate();
-    views.filter(move |(library, _)| is_in(*library))
+    views.filter(move |(library, _)| is_in_scope(*library))
 }
 
 /// Resolves paths in these views.
@@ -75,21 +76,21 @@ where
     /// Resolves a path. Allocates only if a pattern rule (not a prefix) rewrites the path.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
-        // Filled in place: moving a resolution takes longer than most searches.
+        // The search fills the resolution in place: moving one takes longer than most searches.
         let mut resolution = Resolution::default();
         Normal::with(path, |path| self.resolve_normal(path, None, &mut resolution));
         resolution
     }
 
-    /// [`Resolver::resolve`] for a normalised path, into an empty resolution. `first`: first entry of the path's hash
-    /// in the only view in scope, if the caller has it.
-    pub fn resolve_normal(&self, path: &Normal<'_>, first: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
+    /// [`Resolver::resolve`] for a normalised path, into an empty resolution. `entry`: first entry of the path's hash in
+    /// the only view in scope, if the caller looked it up already.
+    pub fn resolve_normal(&self, path: &Normal<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
         let hit = self.only_view().and_then(|(library, view)| {
-            let first = first.unwrap_or_else(|| first_entry(view, path));
-            let (_, MatchKind::Exact) = view.unique_hit(path, first)? else {
+            let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
+            let (_, MatchKind::Exact) = view.unique_hit(path, entry)? else {
                 return None;
             };
-            Some((library, view, view.hit_of_entry(first)?))
+            Some((library, view, view.hit_of_entry(entry)?))
         });
         let Some((library, view, hit)) = hit else {
             return self.with_path(*path).fill(resolution);
@@ -99,32 +100,44 @@ where
         resolution.confidence = Confidence::High;
         resolution.push_with(|found| {
             found.library = library;
-            view.show(hit, found);
+            view.fill_found(hit, found);
         });
     }
 
-    /// The only view in scope with its index; `None` if all are in scope.
+    /// Returns the only view in scope and its index; `None` if all views are in scope.
     #[inline]
     pub(super) fn only_view(&self) -> Option<(usize, &'v L)> {
         let library = self.scope.only()?;
         Some((library, &**self.views.get(library)?))
     }
 
+    /// Starts the search for one path.
     pub(super) fn with_path<'p>(&'p self, path: Normal<'p>) -> PathResolver<'v, 'p, V> {
-        PathResolver { all: self, path }
+        PathResolver { resolver: self, path }
     }
 }
 
-/// Looks up the first entry of a path's hash.
+/// Looks up the first entry of a path's hash. Prefetches the stored path and its form, which may be as long as the path.
 #[inline]
-pub(super) fn first_entry<L: View>(view: &L, path: &Normal<'_>) -> FirstEntry {
-    view.first(path.hash(), 2 * path.raw().len())
+pub(super) fn first_entry_of<L: View>(view: &L, path: &Normal<'_>) -> FirstEntry {
+    view.first_entry(path.hash(), 2 * path.raw().len())
 }
 
 /// The search for one path.
 pub(super) struct PathResolver<'v, 'p, V> {
-    all: &'p Resolver<'v, 'p, V>,
+    resolver: &'p Resolver<'v, 'p, V>,
     path: Normal<'p>,
+}
+
+/// The libraries to search at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LibraryGroup {
+    /// All libraries in scope.
+    All,
+    /// The libraries in scope that own the path.
+    Owners,
+    /// The other libraries in scope.
+    Others,
 }
 
 impl<'v, L, V> PathResolver<'v, '_, V>
@@ -132,9 +145,10 @@ where
     L: View + 'v,
     V: Deref<Target = L>,
 {
+    /// Searches for the path and fills in an empty resolution.
     fn fill(&self, resolution: &mut Resolution<'v>) {
         let mut candidates = Candidates::new();
-        let (match_kind, confidence, evidence) = self.run(&mut candidates);
+        let (match_kind, confidence, evidence) = self.search(&mut candidates);
         if candidates.total == 0 {
             resolution.reason = self.reason_of_miss();
         } else {
@@ -144,8 +158,8 @@ where
                 resolution.components = candidates.rank;
             }
             candidates.for_each_ranked(self.path.raw(), |candidate| {
-                resolution.unverified |= self.unverified(candidate);
-                resolution.push(self.shown(candidate));
+                resolution.unverified |= self.is_unverified(candidate);
+                resolution.push(self.found_item(candidate));
             });
             resolution.sort_episodes();
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.share_library()) {
@@ -158,31 +172,33 @@ where
                 (None, false) => (Confidence::Low, Reason::SeveralLibraries),
             };
         }
-        resolution.broken = self.broken();
+        resolution.broken = self.is_broken();
     }
 
+    /// Searches for the path. Returns the item if it is the only match, has high confidence and is verified.
     pub(super) fn fast_lookup(&self) -> Option<LookupHit<'v>> {
         let mut candidates = Candidates::new();
-        let (match_kind, confidence, _) = self.run(&mut candidates);
-        let best = candidates.first()?;
-        let sure = candidates.total == 1 && confidence == Confidence::High && !self.unverified(best) && !self.broken();
-        sure.then(|| LookupHit::new(best.library, (best.rating_key, match_kind)))
+        let (match_kind, confidence, _) = self.search(&mut candidates);
+        let hit = candidates.first()?;
+        let is_certain =
+            candidates.total == 1 && confidence == Confidence::High && !self.is_unverified(hit) && !self.is_broken();
+        is_certain.then(|| LookupHit::new(hit.library, (hit.rating_key, match_kind)))
     }
 
-    /// Collects the candidates of the first kind of match that finds any. The returned confidence and reason hold for a
-    /// single item.
-    fn run(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (MatchKind, Confidence, Reason) {
-        // With one library, ownership makes no difference for kinds 1 to 3.
-        let groups = match self.all.scope {
-            Scope::One(_) => &[None][..],
-            Scope::All => &[Some(true), Some(false)],
+    /// Collects the candidates of the first kind of match that finds an item. The returned confidence and reason hold if
+    /// there is a single item.
+    fn search(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (MatchKind, Confidence, Reason) {
+        // In a single library the order of the groups makes no difference.
+        let groups = match self.resolver.scope {
+            Scope::One(_) => &[LibraryGroup::All][..],
+            Scope::All => &[LibraryGroup::Owners, LibraryGroup::Others],
         };
         for group in groups {
             for match_kind in [MatchKind::Confirmed, MatchKind::Exact, MatchKind::Mapped] {
                 match match_kind {
-                    MatchKind::Confirmed => self.confirmed(*group, candidates),
-                    MatchKind::Exact => self.exact(*group, candidates),
-                    _ => self.mapped(*group, candidates),
+                    MatchKind::Confirmed => self.add_confirmed(*group, candidates),
+                    MatchKind::Exact => self.add_listed(*group, &self.path, candidates),
+                    _ => self.add_mapped(*group, candidates),
                 }
                 if candidates.total > 0 {
                     return (match_kind, Confidence::High, Reason::None);
@@ -191,7 +207,7 @@ where
         }
         if self.path.is_text() {
             for group in groups {
-                self.suffix_matches(*group, candidates);
+                self.add_suffix_matches(*group, candidates);
                 if candidates.total > 0 {
                     let match_kind = if candidates.rank >= 2 {
                         MatchKind::Suffix
@@ -226,10 +242,10 @@ where
         candidate: &RankedHit<'v, L::Hit<'v>>,
         candidates: &Candidates<'v, L::Hit<'v>>,
     ) -> Reason {
-        if self.all.views.iter().any(|view| self.owns(view)) {
+        if self.resolver.views.iter().any(|view| self.is_owned_by(view)) {
             return Reason::NotListed;
         }
-        let view = &*self.all.views[candidate.library];
+        let view = &*self.resolver.views[candidate.library];
         let mut evidence = Reason::NoEvidence;
         let mut add_file = |hit: L::Hit<'v>, listed: &[u8]| {
             if !is_positive(evidence) {
@@ -237,10 +253,10 @@ where
             }
         };
         match candidate.item {
-            Some(hit) if !candidates.repeated => add_file(hit, candidate.path),
+            Some(hit) if !candidates.has_repeated_item => add_file(hit, candidate.path),
             _ => {
                 view.suffix_matches(&self.path, candidates.rank, |_, hit| {
-                    let (rating_key, listed) = view.facts(hit);
+                    let (rating_key, listed) = view.key_and_path(hit);
                     if rating_key == candidate.rating_key {
                         add_file(hit, listed);
                     }
@@ -250,49 +266,59 @@ where
         evidence
     }
 
-    /// Returns the evidence of one file of the item; `before` if the file has none.
+    /// Returns the evidence of one file of the item; `fallback` if the file has none.
     fn evidence_from_file(
         &self,
         view: &'v L,
         hit: L::Hit<'v>,
         listed: &[u8],
         components: usize,
-        before: Reason,
+        fallback: Reason,
     ) -> Reason {
         let item = view.item(hit);
         Normal::with(listed, |listed| {
-            if only_root_differs(&item, &self.path, listed, components, view.below(listed)) {
+            if only_root_differs(
+                &item,
+                &self.path,
+                listed,
+                components,
+                view.components_below_location(listed),
+            ) {
                 return Reason::OnlyRootDiffers;
             }
             match title_evidence(&item, &self.path, listed, components) {
                 TitleEvidence::Confirms => Reason::PathTells,
                 TitleEvidence::Contradicts => Reason::Contradicted,
-                TitleEvidence::Neutral => before,
+                TitleEvidence::Neutral => fallback,
             }
         })
     }
 
-    /// The views in scope. `group`: only those that can own the path, or only those that cannot.
-    fn members(&self, group: Option<bool>) -> impl Iterator<Item = (usize, &'v L)> {
-        views_in_scope(self.all.views, self.all.scope)
-            .filter(move |(_, view)| group.is_none_or(|owns| owns == self.owns(view)))
+    /// The views of a group, with their indexes.
+    fn views_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v L)> {
+        let views = views_in_scope(self.resolver.views, self.resolver.scope);
+        views.filter(move |(_, view)| {
+            group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(view)
+        })
     }
 
-    fn owns(&self, view: &L) -> bool {
-        let mapped = |path: &[u8]| Normal::with(path, |path| view.owns(path)).then_some(());
-        view.owns(&self.path) || self.all.mappings.to_server(&self.path, mapped).is_some()
+    /// Returns whether the library owns the path, perhaps after a mapping.
+    fn is_owned_by(&self, view: &L) -> bool {
+        let owns_rewritten = |path: &[u8]| Normal::with(path, |path| view.owns(path)).then_some(());
+        view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some()
     }
 
-    fn confirmed(&self, group: Option<bool>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        for (library, view) in self.members(group) {
-            if !view.may_be_recorded() {
+    /// Adds the confirmed matches of the path.
+    fn add_confirmed(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+        for (library, view) in self.views_of(group) {
+            if !view.may_have_confirmed() {
                 continue;
             }
-            view.recorded(&self.path, |hit| {
-                let (rating_key, path) = view.facts(hit);
-                let item = view.find(rating_key);
-                // The item is missing from the newest complete listing: the match is dormant.
-                if item.is_none() && view.fetched() {
+            view.each_confirmed(&self.path, |hit| {
+                let (rating_key, path) = view.key_and_path(hit);
+                let item = view.find_item(rating_key);
+                // Ignore the match while the complete listing lacks the item.
+                if item.is_none() && view.is_fetched() {
                     return;
                 }
                 if is_overruled(view, hit, rating_key, path) {
@@ -309,55 +335,51 @@ where
         }
     }
 
-    fn exact(&self, group: Option<bool>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        for (library, view) in self.members(group) {
-            Self::listed(library, view, &self.path, candidates);
+    /// Adds the items that list the path.
+    fn add_listed(&self, group: LibraryGroup, path: &Normal<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+        for (library, view) in self.views_of(group) {
+            view.each_listed(path, |hit, is_same_bytes| {
+                candidates.offer(usize::from(is_same_bytes), Self::candidate(library, view, hit));
+            });
         }
     }
 
-    fn listed(library: usize, view: &'v L, path: &Normal<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        view.listed(path, |hit, raw| {
-            candidates.offer(usize::from(raw), Self::candidate(library, view, hit));
-        });
-    }
-
-    fn mapped(&self, group: Option<bool>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+    /// Adds the items that list the path after a mapping.
+    fn add_mapped(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         // Without server-to-host rules no listed path has a mapped form.
-        let members = self.members(group).filter(|_| self.all.mappings.digest() != 0);
-        for (library, view) in members {
-            view.mapped(&self.path, |hit, raw| {
-                candidates.offer(usize::from(raw), Self::candidate(library, view, hit));
+        let has_mapped_forms = self.resolver.mappings.has_server_rules();
+        for (library, view) in self.views_of(group).filter(|_| has_mapped_forms) {
+            view.each_mapped(&self.path, |hit, is_same_bytes| {
+                candidates.offer(usize::from(is_same_bytes), Self::candidate(library, view, hit));
             });
         }
         if candidates.total > 0 {
             return;
         }
-        self.all.mappings.to_server(&self.path, |rewritten| {
-            Normal::with(rewritten, |rewritten| {
-                for (library, view) in self.members(group) {
-                    Self::listed(library, view, rewritten, candidates);
-                }
-            });
+        self.resolver.mappings.to_server(&self.path, |rewritten| {
+            Normal::with(rewritten, |rewritten| self.add_listed(group, rewritten, candidates));
             (candidates.total > 0).then_some(())
         });
     }
 
-    fn suffix_matches(&self, group: Option<bool>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+    /// Adds the items whose listed path has the longest common suffix with the path.
+    fn add_suffix_matches(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         // In a library that was never fetched, an unknown item might match better.
-        for (library, view) in self.members(group).filter(|(_, view)| view.fetched()) {
-            let mut reached = 0;
-            let more = view.suffix_matches(&self.path, candidates.rank.max(1), |components, hit| {
-                reached = components;
+        for (library, view) in self.views_of(group).filter(|(_, view)| view.is_fetched()) {
+            let mut view_components = 0;
+            let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), |components, hit| {
+                view_components = components;
                 candidates.offer(components, Self::candidate(library, view, hit));
             });
-            if reached == candidates.rank {
-                candidates.total += more;
+            if view_components == candidates.rank {
+                candidates.total += further_paths;
             }
         }
     }
 
+    /// Converts a listed path of a view to a candidate.
     fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> RankedHit<'v, L::Hit<'v>> {
-        let (rating_key, path) = view.facts(hit);
+        let (rating_key, path) = view.key_and_path(hit);
         RankedHit {
             library,
             rating_key,
@@ -366,13 +388,15 @@ where
         }
     }
 
-    fn unverified(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> bool {
-        let view = &*self.all.views[candidate.library];
+    /// Returns whether the path, the candidate's path or its item was invalidated and not verified since.
+    fn is_unverified(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> bool {
+        let view = &*self.resolver.views[candidate.library];
         view.is_unverified(&self.path, candidate.path, candidate.rating_key)
     }
 
-    fn shown(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> FoundItem<'v> {
-        let view = &*self.all.views[candidate.library];
+    /// Reads a candidate's item from its view.
+    fn found_item(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> FoundItem<'v> {
+        let view = &*self.resolver.views[candidate.library];
         let item = match candidate.item {
             Some(hit) => view.item(hit),
             None => ItemRef::key_only(candidate.rating_key),
@@ -385,17 +409,25 @@ where
         }
     }
 
-    fn broken(&self) -> bool {
-        self.members(None).any(|(_, view)| view.broken())
+    /// Returns whether a view in scope has a damaged segment.
+    fn is_broken(&self) -> bool {
+        self.views_of(LibraryGroup::All).any(|(_, view)| view.is_broken())
     }
 
+    /// Returns why nothing matches: by the owners of the path, or by all libraries if it has no owner.
     fn reason_of_miss(&self) -> Reason {
-        let fetched = |group| self.members(group).all(|(_, view)| view.fetched());
-        let owned = self.members(Some(true)).next().is_some();
-        match (owned, fetched(owned.then_some(true))) {
-            (_, false) => Reason::NotFetched,
-            (true, true) => Reason::NotListed,
-            (false, true) => Reason::NoLocation,
+        let has_owner = self.views_of(LibraryGroup::Owners).next().is_some();
+        let group = if has_owner {
+            LibraryGroup::Owners
+        } else {
+            LibraryGroup::All
+        };
+        if !self.views_of(group).all(|(_, view)| view.is_fetched()) {
+            Reason::NotFetched
+        } else if has_owner {
+            Reason::NotListed
+        } else {
+            Reason::NoLocation
         }
     }
 }
@@ -409,22 +441,24 @@ pub(super) fn confidence_of(evidence: Reason) -> Confidence {
     }
 }
 
+/// Returns whether the evidence proves that the path is a file of the item.
 fn is_positive(evidence: Reason) -> bool {
     matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
-/// Returns whether a recorded match is outdated: its path is listed for other items only, by a newer listing or item.
+/// Returns whether a confirmed match is outdated: only other items list its path, and one of them was added after the
+/// match was recorded.
 fn is_overruled<'v, L: View>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
-    let recorded = view.stamp(hit);
-    let (mut own, mut newer) = (false, false);
-    let mut listed = |other: L::Hit<'v>, raw: bool| {
-        let is_own = view.facts(other).0 == rating_key;
-        own |= raw && is_own;
-        newer |= raw && !is_own && view.stamp(other) > recorded;
+    let recorded = view.fact_time(hit);
+    let (mut is_listed_for_item, mut has_newer_item) = (false, false);
+    let mut check = |listed: L::Hit<'v>, is_same_bytes: bool| {
+        let is_same_item = view.key_and_path(listed).0 == rating_key;
+        is_listed_for_item |= is_same_bytes && is_same_item;
+        has_newer_item |= is_same_bytes && !is_same_item && view.fact_time(listed) > recorded;
     };
     Normal::with(path, |path| {
-        view.listed(path, &mut listed);
-        view.mapped(path, &mut listed);
+        view.each_listed(path, &mut check);
+        view.each_mapped(path, &mut check);
     });
-    newer && !own
+    has_newer_item && !is_listed_for_item
 }

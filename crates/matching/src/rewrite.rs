@@ -1,4 +1,4 @@
-//! Rewrites paths by a mapping: prefixes by component, patterns by their replacement text.
+//! Rewrites paths by a mapping: replaces a folder, or parses the replacement text of a pattern.
 
 use regex::bytes::Regex;
 use smallvec::SmallVec;
@@ -8,8 +8,8 @@ use super::normal::{Normal, Shape, normal_form, unify_separators};
 /// Rewritten paths up to this length in bytes need no heap.
 const ON_STACK: usize = 8192;
 
-/// Returns whether a folder is named from a root on, as every listed path is.
-pub fn is_full(folder: &[u8]) -> bool {
+/// Returns whether a folder is an absolute path, as every listed path is.
+pub fn is_absolute(folder: &[u8]) -> bool {
     let is_drive = matches!(folder, [drive, b':'] if drive.is_ascii_alphabetic());
     folder.starts_with(b"/") || Shape::of(folder).windows || is_drive
 }
@@ -17,33 +17,37 @@ pub fn is_full(folder: &[u8]) -> bool {
 /// Replaces one folder by another. Compares components in normal form, so `C:\Media` also matches `c:/media/…`.
 #[derive(Debug)]
 pub struct PrefixRule {
-    raw: Vec<u8>,
-    form: Vec<u8>,
+    /// The folder to replace, without trailing separators.
+    from: Vec<u8>,
+    /// The normal form of `from`.
+    from_form: Vec<u8>,
+    /// The replacement, without trailing separators.
     to: Vec<u8>,
+    /// Whether the replacement is a Windows path.
     to_windows: bool,
 }
 
 impl PrefixRule {
     pub fn new(from: &[u8], to: &[u8]) -> Self {
-        // `/` alone becomes empty: the root has no component.
+        // The root `/` becomes empty, since it has no component.
         let trim = |folder: &[u8]| {
             let windows = Shape::of(folder).windows;
             let end = folder
                 .iter()
                 .rposition(|byte| *byte != b'/' && !(windows && *byte == b'\\'))
-                .map_or(0, |at| at + 1);
+                .map_or(0, |last| last + 1);
             folder[..end].to_vec()
         };
-        let raw = trim(from);
+        let from = trim(from);
         Self {
-            form: normal_form(&raw),
-            raw,
+            from_form: normal_form(&from),
+            from,
             to: trim(to),
             to_windows: Shape::of(to).windows,
         }
     }
 
-    /// Passes the rewritten path to `then`, if the path lies under the folder.
+    /// Passes the rewritten path to `then`. Returns `None` if the path does not lie under the folder.
     pub fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         let windows = Shape::of(path.raw()).windows;
         let rest = self.strip_folder(path, windows)?;
@@ -56,46 +60,47 @@ impl PrefixRule {
         Some(then(&rewritten))
     }
 
-    /// The rest of the path behind the folder, with the leading separator, in the path's own bytes.
+    /// Returns the end of the path behind the folder, from the separator on and as the caller spelled it. `None` if the
+    /// path does not lie under the folder.
     fn strip_folder<'p>(&self, path: &Normal<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
-        let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
-        if let Some(rest) = raw.strip_prefix(self.raw.as_slice())
-            && rest.first().is_some_and(separates)
+        let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+        if let Some(rest) = raw.strip_prefix(self.from.as_slice())
+            && rest.first().is_some_and(is_separator)
         {
             return Some(rest);
         }
-        // The forms agree, but the bytes do not, and may differ in length: walk the path's own components.
-        let folder = self.form.as_slice();
-        let rest_of_form = path.form().strip_prefix(folder)?;
+        // The normal forms may be equal where the bytes are not, and may differ in length. So count the separators
+        // behind the folder in the normal form, and go back as many in the raw path.
+        let rest_of_form = path.form().strip_prefix(self.from_form.as_slice())?;
         if rest_of_form.first() != Some(&b'/') {
             return None;
         }
-        let folders = rest_of_form.split(|byte| *byte == b'/').count() - 1;
-        let (at, _) = raw
+        let separators = rest_of_form.split(|byte| *byte == b'/').count() - 1;
+        let (offset, _) = raw
             .iter()
             .enumerate()
             .rev()
-            .filter(|(_, byte)| separates(byte))
-            .nth(folders - 1)?;
-        Some(&raw[at..])
+            .filter(|(_, byte)| is_separator(byte))
+            .nth(separators - 1)?;
+        Some(&raw[offset..])
     }
 }
 
 /// Translates a replacement text to the syntax of [`regex`].
 ///
-/// `\1` to `\99`, `\g<1>` and `\g<name>` stand for groups, and `\\` for a backslash. A backslash before any other
-/// character stands for itself, so that Windows paths need no doubled ones.
-pub fn template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
+/// `\1` to `\99`, `\g<1>` and `\g<name>` are groups, and `\\` is a backslash. A backslash before any other character is
+/// a backslash too, so that Windows paths need no doubled ones.
+pub fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     let mut template = Vec::new();
     let mut rest = text;
-    while let Some((first, tail)) = rest.split_first() {
+    while let Some((byte, tail)) = rest.split_first() {
         rest = tail;
-        if *first == b'$' {
+        if *byte == b'$' {
             template.extend_from_slice(b"$$");
-        } else if *first != b'\\' {
-            template.push(*first);
-        } else if let Some((group, length)) = reference(tail, regex)? {
+        } else if *byte != b'\\' {
+            template.push(*byte);
+        } else if let Some((group, length)) = parse_group(tail, regex)? {
             template.extend_from_slice(format!("${{{group}}}").as_bytes());
             rest = &tail[length..];
         } else {
@@ -106,14 +111,15 @@ pub fn template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     Ok(template)
 }
 
-/// Parses the group reference after a backslash; returns the group and the length of its name.
-fn reference(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, String> {
+/// Parses the group reference after a backslash. Returns the group's number and the length of the reference; `None` if
+/// the text is no reference.
+fn parse_group(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, String> {
     let (name, length) = match text {
         [b'g', b'<', tail @ ..] => {
             let end = tail
                 .iter()
                 .position(|byte| *byte == b'>')
-                .ok_or("the replacement has a \\g< without its >")?;
+                .ok_or("the replacement has \\g< without a closing >")?;
             (&tail[..end], end + 3)
         }
         [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => (&text[..2], 2),
@@ -123,7 +129,7 @@ fn reference(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, Strin
     let name = String::from_utf8_lossy(name);
     let group = match name.parse::<usize>() {
         Ok(number) => Some(number).filter(|number| *number < regex.captures_len()),
-        Err(_) => regex.capture_names().position(|known| known == Some(&*name)),
+        Err(_) => regex.capture_names().position(|group_name| group_name == Some(&*name)),
     };
     match group {
         Some(group) => Ok(Some((group, length))),

@@ -3,23 +3,21 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Folds a title to words in lower case without accents and punctuation, separated by single spaces. Apostrophes are
-/// dropped (`Ocean's` is `oceans`). A title of punctuation only is just lower-cased.
+/// Folds a title to words in lower case, without accents and punctuation, separated by single spaces. Drops apostrophes:
+/// `Ocean's` becomes `oceans`. Only lower-cases a title that is nothing but punctuation.
 #[must_use]
 pub fn fold_title(title: &str) -> String {
     let mut folded = String::with_capacity(title.len());
-    let mut gap = false;
-    // Marks are also dropped after lower-casing, which can add one (`İ`).
-    let letters = title.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(lower);
-    for c in letters {
+    let mut is_word_over = false;
+    for c in fold_letters(title.nfkd()) {
         if c.is_alphanumeric() {
-            if gap && !folded.is_empty() {
+            if is_word_over && !folded.is_empty() {
                 folded.push(' ');
             }
-            gap = false;
+            is_word_over = false;
             folded.push(c);
         } else if !matches!(c, '\'' | '\u{2019}' | '\u{02BC}') {
-            gap = true;
+            is_word_over = true;
         }
     }
     if folded.is_empty() {
@@ -28,8 +26,13 @@ pub fn fold_title(title: &str) -> String {
     folded
 }
 
-/// Lower-cases a letter, and replaces the few letters that decomposition keeps but people type without strokes.
-pub(super) fn lower(c: char) -> impl Iterator<Item = char> {
+/// Lower-cases decomposed letters and removes their accents.
+pub(super) fn fold_letters(letters: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
+    letters.filter(|c| !is_combining_mark(*c)).flat_map(lower_plain)
+}
+
+/// Lower-cases a letter. Replaces the letters with strokes and the ligatures that Unicode does not decompose.
+fn lower_plain(c: char) -> impl Iterator<Item = char> {
     let plain = match c {
         'ø' | 'Ø' => ['o', '\0'],
         'đ' | 'Đ' | 'ð' | 'Ð' => ['d', '\0'],
@@ -40,33 +43,36 @@ pub(super) fn lower(c: char) -> impl Iterator<Item = char> {
         'œ' | 'Œ' => ['o', 'e'],
         _ => ['\0', '\0'],
     };
-    let other = if plain[0] == '\0' { Some(c.to_lowercase()) } else { None };
+    let lower_case = if plain[0] == '\0' { Some(c.to_lowercase()) } else { None };
     let plain = plain.into_iter().filter(|c| *c != '\0');
-    other
+    lower_case
         .into_iter()
         .flatten()
         .chain(plain)
+        // Lower-casing `İ` adds a combining dot.
         .filter(|c| !is_combining_mark(*c))
 }
 
-/// Returns whether `title` has every word of `wanted`, both folded.
+/// Returns whether `title` has every word of `query`, both folded.
 #[must_use]
-pub fn has_all_words(title: &str, wanted: &str) -> bool {
-    wanted
+pub fn has_all_words(title: &str, query: &str) -> bool {
+    query
         .split(' ')
-        .all(|word| title.split(' ').any(|known| known == word))
+        .all(|query_word| title.split(' ').any(|word| word == query_word))
 }
 
-/// Levenshtein distance in characters.
+/// Returns the Levenshtein distance of two texts in characters.
 #[must_use]
-pub fn distance(one: &str, other: &str) -> usize {
-    let mut before: Vec<usize> = (0..=other.chars().count()).collect();
-    for (row, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut before[0], row + 1);
-        for (column, b) in other.chars().enumerate() {
-            let cheapest = (diagonal + usize::from(a != b)).min(before[column].min(before[column + 1]) + 1);
-            diagonal = std::mem::replace(&mut before[column + 1], cheapest);
+pub fn distance(a: &str, b: &str) -> usize {
+    // One row of the matrix of distances between the beginnings of both texts.
+    let mut distances: Vec<usize> = (0..=b.chars().count()).collect();
+    for (row, a_char) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut distances[0], row + 1);
+        for (column, b_char) in b.chars().enumerate() {
+            let substitution = diagonal + usize::from(a_char != b_char);
+            let insertion_or_deletion = distances[column].min(distances[column + 1]) + 1;
+            diagonal = std::mem::replace(&mut distances[column + 1], substitution.min(insertion_or_deletion));
         }
     }
-    before.last().copied().unwrap_or_default()
+    distances.last().copied().unwrap_or_default()
 }

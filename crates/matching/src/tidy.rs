@@ -1,86 +1,90 @@
-//! Paths without the parts that change nothing.
+//! Removes the parts of a path that do not change its meaning.
 
 use super::normal::Shape;
 
-/// Removes empty components and `.` from a path; `None` if it has none of them. `..` stays, as its target depends on
-/// links. So do two separators at the beginning, which may name a network server.
+/// Removes empty components and `.` from a path. Returns `None` if there is nothing to remove. Keeps `..`, since symbolic
+/// links decide where it leads, and keeps two separators at the beginning, which may name a network server.
 #[must_use]
 pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
-    let is_rooted = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
-    if is_rooted || Shape::of(path).windows {
-        return tidy_windows(path, is_rooted);
+    let is_drive_relative = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
+    if is_drive_relative || Shape::of(path).windows {
+        return tidy_windows(path, is_drive_relative);
     }
-    let lead = match path {
+    let root_length = match path {
         [b'/', b'/', b'/', ..] => 1,
         [b'/', b'/', ..] => 2,
         [b'/', ..] => 1,
         _ => 0,
     };
-    let body = &path[lead..];
-    // A quick check without branches, which the compiler vectorizes. It is enough for most paths.
-    let follows = |(one, next): (&u8, &u8)| *one == b'/' && matches!(*next, b'/' | b'.');
-    let pairs = body.iter().zip(body.get(1..).unwrap_or_default());
-    if !pairs.fold(path.starts_with(b"///"), |any, pair| any | follows(pair)) {
+    let below_root = &path[root_length..];
+    // Fast path: a check without branches, which the compiler vectorizes, is enough for most paths.
+    let may_be_untidy = |(byte, next): (&u8, &u8)| *byte == b'/' && matches!(*next, b'/' | b'.');
+    let pairs = below_root.iter().zip(below_root.get(1..).unwrap_or_default());
+    if !pairs.fold(path.starts_with(b"///"), |any, pair| any | may_be_untidy(pair)) {
         return None;
     }
     if !path.starts_with(b"///")
-        && !body.windows(2).any(|pair| pair == b"//")
-        && !body.windows(3).any(|some| some == b"/./")
+        && !below_root.windows(2).any(|window| window == b"//")
+        && !below_root.windows(3).any(|window| window == b"/./")
     {
         return None;
     }
-    let kept: Vec<&[u8]> = body
+    let components: Vec<&[u8]> = below_root
         .split(|byte| *byte == b'/')
         .filter(|component| !matches!(*component, b"" | b"."))
         .collect();
-    Some([&path[..lead], &kept.join(&b'/')].concat())
+    Some([&path[..root_length], &components.join(&b'/')].concat())
 }
 
-/// As [`tidy`], and without the dots and spaces at the end of a name that Windows takes off. Source: Microsoft's 'File path
-/// formats on Windows systems', trimming of characters.
+/// [`tidy`] for a Windows path. Also removes the dots and spaces at the end of a name that Windows ignores: see Microsoft's
+/// 'File path formats on Windows systems', 'Trim characters'.
 ///
-/// `is_rooted`: it begins with a single `\`, at the root of some drive. A slash begins it then, as it does elsewhere.
-fn tidy_windows(path: &[u8], is_rooted: bool) -> Option<Vec<u8>> {
-    // The drive or the beginning of a network path stays. What follows `\\?\` is taken as it is.
-    let lead = match path {
+/// `is_drive_relative`: the path begins with a single `\`, the root of the current drive. It then gets slashes.
+fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
+    // Windows changes nothing behind `\\?\`.
+    let root_length = match path {
         [b'\\', b'\\', b'?', ..] => return None,
         [b'\\', b'\\', ..] => 2,
         [b'\\', ..] => 1,
         _ => 3,
     };
-    let separates = |byte: &u8| matches!(byte, b'/' | b'\\');
-    let (begin, body) = path.split_at(lead.min(path.len()));
-    let separator = if is_rooted || !path.contains(&b'\\') {
+    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let (root, below_root) = path.split_at(root_length.min(path.len()));
+    let separator = if is_drive_relative || !path.contains(&b'\\') {
         b'/'
     } else {
         b'\\'
     };
-    let mut kept = if is_rooted { b"/".to_vec() } else { begin.to_vec() };
-    let last = body.split(separates).count() - 1;
-    for (place, name) in body.split(separates).enumerate() {
+    let mut tidied = if is_drive_relative {
+        b"/".to_vec()
+    } else {
+        root.to_vec()
+    };
+    let last_index = below_root.split(is_separator).count() - 1;
+    for (index, name) in below_root.split(is_separator).enumerate() {
         let name = match name {
             b".." => name,
-            _ if place == last => without_end(name),
+            _ if index == last_index => trim_end(name),
             b"." => b"",
-            [before @ .., b'.'] if !before.ends_with(b".") => before,
+            [stem @ .., b'.'] if !stem.ends_with(b".") => stem,
             _ => name,
         };
         if !name.is_empty() {
-            kept.extend_from_slice(name);
-            kept.push(separator);
+            tidied.extend_from_slice(name);
+            tidied.push(separator);
         }
     }
-    if !body.last().is_some_and(separates) && kept.len() > lead {
-        kept.pop();
+    if !below_root.last().is_some_and(is_separator) && tidied.len() > root_length {
+        tidied.pop();
     }
-    // Nothing is added, so what is as long as before is the same but for its separators.
-    (is_rooted || kept.len() < path.len()).then_some(kept)
+    // A result of equal length differs in its separators at most.
+    (is_drive_relative || tidied.len() < path.len()).then_some(tidied)
 }
 
-/// A last name without the dots and spaces at its end.
-fn without_end(name: &[u8]) -> &[u8] {
-    let end = name.iter().rposition(|byte| !matches!(byte, b'.' | b' '));
-    end.map_or(b"", |end| &name[..=end])
+/// Removes dots and spaces from the end of a name.
+fn trim_end(name: &[u8]) -> &[u8] {
+    let last = name.iter().rposition(|byte| !matches!(byte, b'.' | b' '));
+    last.map_or(b"", |last| &name[..=last])
 }
 
 #[cfg(test)]

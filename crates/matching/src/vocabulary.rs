@@ -1,10 +1,10 @@
-//! Words that names of media contain besides titles.
+//! Words in the names of media that are not part of a title.
 
 use super::numbered::is_disc_word;
 use super::words::{Gap, Words, number, year};
 
 /// Returns the bit number, below 32, of a word that names an edition of a film.
-pub fn edition(word: &[u8]) -> Option<u32> {
+pub fn edition_bit(word: &[u8]) -> Option<u32> {
     Some(match word {
         b"edition" => 0,
         b"cut" => 1,
@@ -26,8 +26,8 @@ pub fn edition(word: &[u8]) -> Option<u32> {
     })
 }
 
-/// Words in folder names that do not identify the content, sorted.
-pub static GENERAL: [&[u8]; 143] = split(
+/// Words in folder names that do not identify the content, in ascending order for the binary search.
+pub static GENERAL: [&[u8]; 143] = split_at_spaces(
     "album albums android apr april archive archives artist artists audio aug august avchd backup backups bdmv \
      bilder bluray bonus camera cameras canon cd clip clips complete completed data dcim dec december disc disk \
      disks dji download downloads drive dvd extras feature features feb february file files film filme films folder \
@@ -39,8 +39,8 @@ pub static GENERAL: [&[u8]; 143] = split(
      upload uploads usb various video videos volume whatsapp",
 );
 
-/// Splits a text at single spaces.
-const fn split<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
+/// Splits a text at single spaces, at compile time.
+const fn split_at_spaces<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
     let mut words: [&[u8]; N] = [b""; N];
     let (mut rest, mut count) = (text.as_bytes(), 0);
     while count < N {
@@ -48,12 +48,16 @@ const fn split<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
         while end < rest.len() && rest[end] != b' ' {
             end += 1;
         }
-        let (word, behind) = rest.split_at(end);
+        let (word, tail) = rest.split_at(end);
         words[count] = word;
-        rest = if let [_, next @ ..] = behind { next } else { behind };
+        rest = if let [_, after_space @ ..] = tail {
+            after_space
+        } else {
+            tail
+        };
         count += 1;
     }
-    assert!(rest.is_empty(), "more words than places");
+    assert!(rest.is_empty(), "the text has more than N words");
     words
 }
 
@@ -63,31 +67,31 @@ pub fn is_general(word: &[u8]) -> bool {
 }
 
 /// Words that describe a file's quality or origin and are part of no title.
-pub const ABOUT: [&[u8]; 20] = [
+pub const QUALITY_WORDS: [&[u8]; 20] = [
     b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
     b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",
 ];
 
 /// Returns whether a title may end before this word: at the end of the name, or before a year, bracket, disc or quality
 /// word.
-pub fn ends_title(words: &Words, at: usize) -> bool {
-    let word = words.word(at);
-    at >= words.len()
+pub fn ends_title(words: &Words, index: usize) -> bool {
+    let word = words.word(index);
+    index >= words.len()
         || year(word).is_some()
-        || words.before(at) == Gap::Bracket
-        || is_about(word)
+        || words.gap_before(index) == Gap::Bracket
+        || is_quality_word(word)
         || is_disc_word(word)
 }
 
 /// Returns whether a word describes a file's quality or origin: `x264`, `1080p`.
-pub fn is_about(word: &[u8]) -> bool {
-    let lines = word.strip_suffix(b"p").or(word.strip_suffix(b"i"));
-    ABOUT.contains(&word) || lines.is_some_and(|digits| digits.len() >= 3 && number(digits).is_some())
+pub fn is_quality_word(word: &[u8]) -> bool {
+    let scan_lines = word.strip_suffix(b"p").or(word.strip_suffix(b"i"));
+    QUALITY_WORDS.contains(&word) || scan_lines.is_some_and(|lines| lines.len() >= 3 && number(lines).is_some())
 }
 
-/// Returns whether a word behind a title makes it another title: `II`, `3`, `Part`.
+/// Returns whether a word behind a title makes it the title of a sequel: `II`, `3`, `Part`.
 pub fn is_sequel(word: &[u8]) -> bool {
-    let roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
-    let digit = word.first().is_some_and(u8::is_ascii_digit);
-    roman || digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)
+    let is_roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
+    let starts_with_digit = word.first().is_some_and(u8::is_ascii_digit);
+    is_roman || starts_with_digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)
 }

@@ -1,17 +1,18 @@
-//! Splits names into folded words for comparing titles: without case, accents and punctuation, on the stack.
+//! Splits names into words without case, accents and punctuation, to compare titles. Works on the stack.
+
+use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
-use super::text::lower;
+use super::text::fold_letters;
 
 /// Capacity for folded words in bytes: more than file systems allow for a name, except in scripts that grow when
 /// folded.
-const BYTES: usize = 512;
+const MAX_BYTES: usize = 512;
 /// Maximum number of words in a name.
-const WORDS: usize = 64;
+const MAX_WORDS: usize = 64;
 
-/// The separator between two words; the strongest if there are several.
+/// The strongest separator between two words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
     /// A space, a dot, an underscore, a hyphen inside of a word …
@@ -19,31 +20,32 @@ pub enum Gap {
     Plain,
     /// A dash with spaces around it.
     Dash,
-    /// `[` or `{`: what follows describes the file.
+    /// `[` or `{`. Text in such brackets describes the file.
     Bracket,
-    /// `(`: a year, or a part of the title.
+    /// `(`. Text in round brackets is a year, or a part of the title.
     Round,
 }
 
+/// The position of a word in [`Words::bytes`], and what surrounded it in the text.
 #[derive(Clone, Copy, Default)]
 struct WordSpan {
     start: u16,
     end: u16,
-    before: Gap,
+    gap_before: Gap,
     in_brackets: bool,
 }
 
 /// The folded words of a name or title.
 pub struct Words {
-    bytes: [u8; BYTES],
-    spans: [WordSpan; WORDS],
-    used: usize,
+    bytes: [u8; MAX_BYTES],
+    spans: [WordSpan; MAX_WORDS],
+    used_bytes: usize,
     count: usize,
 }
 
 impl Words {
-    /// Splits `text` into words; `None` if it is too long to compare. Allocates only for letters with more than four
-    /// marks.
+    /// Splits `text` into words. Returns `None` if the text is too long to compare. Allocates only for letters with more
+    /// than four marks.
     pub fn of(text: &str) -> Option<Self> {
         let mut words = Self::new();
         words.fold(text).then_some(words)
@@ -52,25 +54,25 @@ impl Words {
     /// Creates an empty list.
     pub fn new() -> Self {
         Self {
-            bytes: [0; BYTES],
-            spans: [WordSpan::default(); WORDS],
-            used: 0,
+            bytes: [0; MAX_BYTES],
+            spans: [WordSpan::default(); MAX_WORDS],
+            used_bytes: 0,
             count: 0,
         }
     }
 
-    /// Replaces these words by those of `text`; `false` if it is too long. Reusing the memory matters: clearing it
-    /// takes as long as folding a name.
+    /// Replaces these words by the words of `text`. Returns `false` if the text is too long to compare. Callers reuse
+    /// the memory, since clearing it takes as long as folding a name.
     pub fn fold(&mut self, text: &str) -> bool {
-        (self.used, self.count) = (0, 0);
-        let folder = WordSplitter {
+        (self.used_bytes, self.count) = (0, 0);
+        let splitter = WordSplitter {
             words: self,
-            open: false,
-            wide: false,
+            is_in_word: false,
+            is_wide: false,
             gap: Gap::Plain,
-            depth: 0,
+            bracket_depth: 0,
         };
-        folder.fold(text).is_some()
+        splitter.split(text).is_some()
     }
 
     /// Number of words.
@@ -79,101 +81,107 @@ impl Words {
     }
 
     /// Returns the word at this index; empty behind the last.
-    pub fn word(&self, at: usize) -> &[u8] {
-        match self.spans[..self.count].get(at) {
-            Some(word) => &self.bytes[usize::from(word.start)..usize::from(word.end)],
+    pub fn word(&self, index: usize) -> &[u8] {
+        match self.spans[..self.count].get(index) {
+            Some(span) => &self.bytes[usize::from(span.start)..usize::from(span.end)],
             None => b"",
         }
     }
 
     /// Returns the separator before the word at this index.
-    pub fn before(&self, at: usize) -> Gap {
-        self.spans[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
+    pub fn gap_before(&self, index: usize) -> Gap {
+        self.spans[..self.count]
+            .get(index)
+            .map_or(Gap::Plain, |span| span.gap_before)
     }
 
-    /// Returns whether the word stands in brackets.
-    pub fn is_inside(&self, at: usize) -> bool {
-        self.spans[..self.count].get(at).is_some_and(|word| word.in_brackets)
+    /// Returns whether the word at this index is in brackets.
+    pub fn is_in_brackets(&self, index: usize) -> bool {
+        self.spans[..self.count].get(index).is_some_and(|span| span.in_brackets)
     }
 
     /// Iterates over all words.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.count).map(|at| self.word(at))
+        (0..self.count).map(|index| self.word(index))
     }
 
-    /// Matches the words from index `from` against the title's words from `first` to `last` (excluded). Returns the
-    /// index behind the match. Word boundaries between letters are ignored (`S.H.I.E.L.D.`, `Spider-Man`), those
-    /// between digits are not.
-    fn match_title(&self, from: usize, title: &Words, first: usize, last: usize) -> Option<usize> {
-        let (mut at, mut title_at) = (from, first);
-        let (mut name_rest, mut title_rest) = (self.word(at), title.word(title_at));
+    /// Matches the words from index `start` against the title's words from index `title_start` on. Returns the index
+    /// behind the match. Ignores word boundaries between letters, as in `S.H.I.E.L.D.` and `Spider-Man`, but not
+    /// between digits.
+    fn match_title(&self, start: usize, title: &Words, title_start: usize) -> Option<usize> {
+        let (mut index, mut title_index) = (start, title_start);
+        let (mut name_rest, mut title_rest) = (self.word(index), title.word(title_index));
         loop {
-            let same = name_rest.len().min(title_rest.len());
-            if same == 0 || name_rest[0] != title_rest[0] || name_rest[..same] != title_rest[..same] {
+            let compared = name_rest.len().min(title_rest.len());
+            if compared == 0 || name_rest[0] != title_rest[0] || name_rest[..compared] != title_rest[..compared] {
                 return None;
             }
-            let (name_word_ends, title_word_ends) = (same == name_rest.len(), same == title_rest.len());
-            if title_word_ends && title_at + 1 == last {
-                return name_word_ends.then_some(at + 1);
+            let (name_word_ends, title_word_ends) = (compared == name_rest.len(), compared == title_rest.len());
+            if title_word_ends && title_index + 1 == title.len() {
+                return name_word_ends.then_some(index + 1);
             }
-            let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+            let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
             if name_word_ends != title_word_ends {
-                let (last, next) = if name_word_ends {
-                    (name_rest.last(), self.word(at + 1).first())
+                let (before_boundary, behind_boundary) = if name_word_ends {
+                    (name_rest.last(), self.word(index + 1).first())
                 } else {
-                    (title_rest.last(), title.word(title_at + 1).first())
+                    (title_rest.last(), title.word(title_index + 1).first())
                 };
-                if digit(last) && digit(next) {
+                if is_digit(before_boundary) && is_digit(behind_boundary) {
                     return None;
                 }
             }
-            (name_rest, title_rest) = (&name_rest[same..], &title_rest[same..]);
+            (name_rest, title_rest) = (&name_rest[compared..], &title_rest[compared..]);
             if name_word_ends {
-                at += 1;
-                name_rest = self.word(at);
+                index += 1;
+                name_rest = self.word(index);
             }
             if title_word_ends {
-                title_at += 1;
-                title_rest = title.word(title_at);
+                title_index += 1;
+                title_rest = title.word(title_index);
             }
         }
     }
 
-    /// Matches `title` at index `from`; its article may have moved to the end. Returns the index behind it.
-    pub fn title_at(&self, from: usize, title: &Words) -> Option<usize> {
-        let last = title.len();
-        if last == 0 {
+    /// Returns the index behind `title` if the title is at index `start`. Its article may have moved to the end.
+    pub fn title_at(&self, start: usize, title: &Words) -> Option<usize> {
+        if title.len() == 0 {
             return None;
         }
-        let moved = || {
-            let end = (last > 1).then(|| self.match_title(from, title, 1, last)).flatten()?;
+        let with_moved_article = || {
+            let end = (title.len() > 1).then(|| self.match_title(start, title, 1)).flatten()?;
             let article = title.word(0);
             (self.word(end) == article && ARTICLES.contains(&article)).then_some(end + 1)
         };
-        self.match_title(from, title, 0, last).or_else(moved)
+        self.match_title(start, title, 0).or_else(with_moved_article)
+    }
+
+    /// Returns the indexes of the words of the first `title` in this name.
+    pub fn find_title(&self, title: &Words) -> Option<Range<usize>> {
+        (0..self.len()).find_map(|start| Some(start..self.title_at(start, title)?))
     }
 
     /// Returns whether `name` contains this title.
     pub fn is_in(&self, name: &Self) -> bool {
-        (0..name.len()).any(|at| name.title_at(at, self).is_some())
+        name.find_title(self).is_some()
     }
 
-    /// Returns whether the title is so short that a path may contain it by chance. Digits and a leading article do not
-    /// count; letters of scripts without spaces count three times.
+    /// Returns whether the title is so short that a path may contain it by chance: less than 6 letters in several words,
+    /// or 9 in one word. Digits and a leading article do not count.
     pub fn is_short(&self) -> bool {
-        let begin = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
+        let start = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
+        let letter_counts = (start..self.len()).map(|index| weighted_letters(self.word(index)));
         let (mut words, mut letters) = (0, 0);
-        for at in begin..self.len() {
-            let own = own_letters(self.word(at));
-            words += usize::from(own > 0);
-            letters += own;
+        for count in letter_counts {
+            words += usize::from(count > 0);
+            letters += count;
         }
         letters < if words > 1 { 6 } else { 9 }
     }
 }
 
-/// Number of letters in a word; those of scripts without spaces count three times.
-fn own_letters(word: &[u8]) -> usize {
+/// Returns the number of letters in a word. A letter of a script without spaces counts as three.
+fn weighted_letters(word: &[u8]) -> usize {
     if word.is_ascii() {
         return word.iter().filter(|byte| !byte.is_ascii_digit()).count();
     }
@@ -182,7 +190,7 @@ fn own_letters(word: &[u8]) -> usize {
     letters.map(|c| if is_wide(c) { 3 } else { 1 }).sum()
 }
 
-/// Articles that are moved to the end of a title.
+/// Articles that names may have at the end of a title: `Matrix, The`.
 const ARTICLES: [&[u8]; 22] = [
     b"the", b"a", b"an", b"der", b"die", b"das", b"ein", b"eine", b"le", b"la", b"les", b"l", b"un", b"une", b"el",
     b"los", b"las", b"il", b"lo", b"gli", b"de", b"het",
@@ -200,12 +208,12 @@ pub fn number(word: &[u8]) -> Option<i32> {
     digits.then(|| word.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
 }
 
-/// Returns whether a letter is of a script without spaces. A change of script there starts a new word.
+/// Returns whether a letter is of a script without spaces. A word has only such letters or none.
 fn is_wide(c: char) -> bool {
     matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// Maps ASCII letters and digits to lower case; other bytes to 0.
+/// Maps ASCII letters and digits to lower case, and other bytes to 0.
 const LETTERS: [u8; 256] = {
     let mut letters = [0; 256];
     let mut byte = 0_u8;
@@ -218,141 +226,142 @@ const LETTERS: [u8; 256] = {
     letters
 };
 
+/// Splits a text into [`Words`]. Its methods return `None` if there is no room left.
 struct WordSplitter<'w> {
     words: &'w mut Words,
-    /// A word is being read.
-    open: bool,
-    wide: bool,
+    /// Whether the last word may get more letters.
+    is_in_word: bool,
+    /// Whether the last letter is of a script without spaces.
+    is_wide: bool,
+    /// The strongest separator since the last word.
     gap: Gap,
-    depth: u32,
+    bracket_depth: u32,
 }
 
 impl WordSplitter<'_> {
-    fn fold(mut self, text: &str) -> Option<()> {
+    /// Splits the whole text.
+    fn split(mut self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
-        let mut before = ' ';
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
-            // Fast path: most names are words of ASCII letters separated by single plain bytes.
+        let mut previous = ' ';
+        let mut offset = 0;
+        while let Some(byte) = bytes.get(offset) {
+            // Fast path: most names are words of ASCII letters with a space, dot or underscore between them.
             if LETTERS[usize::from(*byte)] != 0 {
-                (before, at) = ('a', at + self.append_ascii(&bytes[at..])?);
+                (previous, offset) = ('a', offset + self.append_ascii(&bytes[offset..])?);
                 continue;
             }
             if matches!(byte, b' ' | b'.' | b'_') {
-                self.close();
-                (before, at) = (char::from(*byte), at + 1);
+                self.end_word();
+                (previous, offset) = (char::from(*byte), offset + 1);
                 continue;
             }
-            let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+            let Some(c) = text.get(offset..).and_then(|rest| rest.chars().next()) else {
                 break;
             };
-            at += c.len_utf8();
-            let ends = bytes.get(at).is_none_or(|next| *next == b' ');
-            let is_spaced_dash = matches!(c, '-' | '–' | '—') && before.is_whitespace() && ends;
-            before = c;
+            offset += c.len_utf8();
+            let is_space_next = bytes.get(offset).is_none_or(|next| *next == b' ');
+            let is_spaced_dash = matches!(c, '-' | '–' | '—') && previous.is_whitespace() && is_space_next;
+            previous = c;
             if c.is_ascii() {
                 self.put_char(c, is_spaced_dash)?;
                 continue;
             }
-            for c in std::iter::once(c)
-                .nfkd()
-                .filter(|c| !is_combining_mark(*c))
-                .flat_map(lower)
-            {
+            for c in fold_letters(std::iter::once(c).nfkd()) {
                 self.put_char(c, is_spaced_dash)?;
             }
         }
         Some(())
     }
 
-    /// Adds a letter or digit to the current word; other characters but apostrophes end it, and `&` is the word "and".
-    /// Returns `None` if there is no room left.
+    /// Adds a letter or digit to the current word. `&` becomes the word "and", apostrophes are dropped, and other
+    /// characters end the word.
     fn put_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
         if c.is_alphanumeric() {
-            if self.open && is_wide(c) != self.wide {
-                self.close();
+            if self.is_in_word && is_wide(c) != self.is_wide {
+                self.end_word();
             }
-            self.wide = is_wide(c);
-            return self.letter(c);
+            self.is_wide = is_wide(c);
+            return self.append_letter(c);
         }
         match c {
             '\'' | '\u{2019}' | '\u{2BC}' => return Some(()),
             '&' => {
-                self.close();
+                self.end_word();
                 for c in "and".chars() {
-                    self.letter(c)?;
+                    self.append_letter(c)?;
                 }
             }
-            '(' => (self.gap, self.depth) = (self.gap.max(Gap::Round), self.depth + 1),
-            '[' | '{' | '【' | '「' => (self.gap, self.depth) = (self.gap.max(Gap::Bracket), self.depth + 1),
-            ')' | ']' | '}' | '】' | '」' => {
-                self.close();
-                self.depth = self.depth.saturating_sub(1);
+            '(' => (self.gap, self.bracket_depth) = (self.gap.max(Gap::Round), self.bracket_depth + 1),
+            '[' | '{' | '【' | '「' => {
+                (self.gap, self.bracket_depth) = (self.gap.max(Gap::Bracket), self.bracket_depth + 1);
             }
+            ')' | ']' | '}' | '】' | '」' => self.bracket_depth = self.bracket_depth.saturating_sub(1),
             _ if is_spaced_dash => self.gap = self.gap.max(Gap::Dash),
             _ => {}
         }
-        self.close();
+        self.end_word();
         Some(())
     }
 
-    /// Appends the ASCII letters and digits at the start of `text`, lower-cased, to the current word. Returns their
-    /// count.
+    /// Appends the ASCII letters and digits at the start of `text`, in lower case, to the current word. Returns their
+    /// number.
     fn append_ascii(&mut self, text: &[u8]) -> Option<usize> {
-        if self.wide {
-            self.close();
+        if self.is_wide {
+            self.end_word();
         }
-        self.wide = false;
-        self.open()?;
+        self.is_wide = false;
+        self.begin_word()?;
         let mut length = 0;
-        for (room, byte) in self.words.bytes[self.words.used..].iter_mut().zip(text) {
+        for (slot, byte) in self.words.bytes[self.words.used_bytes..].iter_mut().zip(text) {
             let letter = LETTERS[usize::from(*byte)];
             if letter == 0 {
                 break;
             }
-            *room = letter;
+            *slot = letter;
             length += 1;
         }
-        let fits = text.get(length).is_none_or(|next| LETTERS[usize::from(*next)] == 0);
-        fits.then(|| self.extend(length)).flatten()?;
+        let has_fitted = text.get(length).is_none_or(|next| LETTERS[usize::from(*next)] == 0);
+        has_fitted.then(|| self.extend_word(length)).flatten()?;
         Some(length)
     }
 
-    fn letter(&mut self, c: char) -> Option<()> {
-        self.open()?;
+    /// Appends a letter to the current word, or begins a word with it.
+    fn append_letter(&mut self, c: char) -> Option<()> {
+        self.begin_word()?;
         let length = c.len_utf8();
-        let room = self.words.bytes.get_mut(self.words.used..self.words.used + length)?;
-        c.encode_utf8(room);
-        self.extend(length)
+        let used_bytes = self.words.used_bytes;
+        c.encode_utf8(self.words.bytes.get_mut(used_bytes..used_bytes + length)?);
+        self.extend_word(length)
     }
 
-    /// Begins a word, unless one is being read.
-    fn open(&mut self) -> Option<()> {
-        if self.open {
+    /// Begins a new word, unless the current one has not ended.
+    fn begin_word(&mut self) -> Option<()> {
+        if self.is_in_word {
             return Some(());
         }
         let words = &mut *self.words;
-        let at = u16::try_from(words.used).ok()?;
+        let start = u16::try_from(words.used_bytes).ok()?;
         *words.spans.get_mut(words.count)? = WordSpan {
-            start: at,
-            end: at,
-            before: std::mem::take(&mut self.gap),
-            in_brackets: self.depth > 0,
+            start,
+            end: start,
+            gap_before: std::mem::take(&mut self.gap),
+            in_brackets: self.bracket_depth > 0,
         };
         words.count += 1;
-        self.open = true;
+        self.is_in_word = true;
         Some(())
     }
 
-    /// Extends the current word by `length` bytes.
-    fn extend(&mut self, length: usize) -> Option<()> {
+    /// Extends the current word by `length` bytes that were just written.
+    fn extend_word(&mut self, length: usize) -> Option<()> {
         let words = &mut *self.words;
-        words.used += length;
-        words.spans[words.count - 1].end = u16::try_from(words.used).ok()?;
+        words.used_bytes += length;
+        words.spans[words.count - 1].end = u16::try_from(words.used_bytes).ok()?;
         Some(())
     }
 
-    fn close(&mut self) {
-        self.open = false;
+    /// Makes the next letter begin a new word.
+    fn end_word(&mut self) {
+        self.is_in_word = false;
     }
 }

@@ -114,7 +114,7 @@ impl<'i> RecordReader<'i> {
                 let what = PREFIXES.get(usize::from(tag) - 2).ok_or_else(|| self.file.fail())?;
                 let mut id = [0; 12];
                 id.copy_from_slice(self.take(12)?);
-                Ok(GuidRef::Plex { what, id })
+                Ok(GuidRef::Plex { prefix: what, id })
             }
         }
     }

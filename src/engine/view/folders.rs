@@ -155,7 +155,7 @@ impl Folders for LibraryView {
                 MemtableChange::UnverifiedPath { path } => Normal::with(path, |normal| {
                     // Look up each spelling: as listed, and mapped in both directions.
                     let mut hit = |hit| {
-                        let (rating_key, listed) = self.facts(hit);
+                        let (rating_key, listed) = self.key_and_path(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
                             let is_below = |path: &[u8]| {
                                 Normal::with(path, |path| {
@@ -169,10 +169,10 @@ impl Folders for LibraryView {
                             consider(rating_key, path);
                         }
                     };
-                    self.listed(normal, |found, _| hit(found));
-                    self.mapped(normal, |found, _| hit(found));
+                    self.each_listed(normal, |found, _| hit(found));
+                    self.each_mapped(normal, |found, _| hit(found));
                     mappings.to_server(normal, |server| {
-                        Normal::with(server, |server| self.listed(server, |found, _| hit(found)));
+                        Normal::with(server, |server| self.each_listed(server, |found, _| hit(found)));
                         None::<()>
                     });
                 }),

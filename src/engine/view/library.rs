@@ -74,7 +74,7 @@ impl LibraryView {
     /// their matches.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
         Normal::with(path, |path| {
-            self.recorded(path, |hit| each(self.facts(hit).1));
+            self.each_confirmed(path, |hit| each(self.key_and_path(hit).1));
         });
     }
 
@@ -91,7 +91,7 @@ impl LibraryView {
         paths.retain(|path| {
             let mut is_its = false;
             Normal::with(path, |normal| {
-                self.recorded(normal, |hit| is_its |= self.facts(hit) == (rating_key, *path));
+                self.each_confirmed(normal, |hit| is_its |= self.key_and_path(hit) == (rating_key, *path));
             });
             is_its
         });
@@ -169,7 +169,7 @@ impl LibraryView {
         let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
             return None;
         };
-        (!self.is_unverified(path, path.raw(), rating_key) && !self.broken())
+        (!self.is_unverified(path, path.raw(), rating_key) && !self.is_broken())
             .then_some((rating_key, MatchKind::Confirmed))
     }
 
@@ -182,7 +182,7 @@ impl LibraryView {
             .as_ref()
             .map_or(SingleMatch::None, |matches| matches.unique_hit(path, form));
         match recorded {
-            _ if self.broken() => None,
+            _ if self.is_broken() => None,
             SingleMatch::None => Some((rating_key, MatchKind::Exact)),
             // The path is listed under the recorded item, so they do not contradict each other.
             SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, MatchKind::Confirmed)),
@@ -250,7 +250,7 @@ pub enum Hit<'v> {
 impl View for LibraryView {
     type Hit<'v> = Hit<'v>;
 
-    fn fetched(&self) -> bool {
+    fn is_fetched(&self) -> bool {
         self.facts.fetched
     }
 
@@ -267,7 +267,7 @@ impl View for LibraryView {
         })
     }
 
-    fn below(&self, listed: &Normal<'_>) -> usize {
+    fn components_below_location(&self, listed: &Normal<'_>) -> usize {
         let length = |form: &[u8]| Form::from_folded(form).rev_components().count();
         let above = self
             .locations
@@ -279,7 +279,7 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn may_be_recorded(&self) -> bool {
+    fn may_have_confirmed(&self) -> bool {
         self.matches.is_some() || !self.memtable.is_empty()
     }
 
@@ -295,7 +295,7 @@ impl View for LibraryView {
                 return None;
             };
             let outdated = changed && self.memtable.about_item(rating_key).next().is_some();
-            return (!outdated && !self.broken()).then_some((rating_key, MatchKind::Confirmed));
+            return (!outdated && !self.is_broken()).then_some((rating_key, MatchKind::Confirmed));
         }
         let rating_key = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
         if changed && self.memtable.about_item(rating_key).next().is_some() {
@@ -314,7 +314,7 @@ impl View for LibraryView {
         self.unique_listed(path.raw(), form, rating_key)
     }
 
-    fn form_of<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
+    fn stored_form<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
         self.segment.as_ref()?.form_of(path.raw(), first)
     }
 
@@ -329,7 +329,7 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn first(&self, hash: u64, length: usize) -> FirstEntry {
+    fn first_entry(&self, hash: u64, length: usize) -> FirstEntry {
         let segment = self.segment.as_ref();
         segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
@@ -339,7 +339,7 @@ impl View for LibraryView {
         first.0.map(|number| Hit::Listed(number.get()))
     }
 
-    fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
+    fn each_confirmed<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.each(path, |place, raw| {
                 if self.memtable.is_empty() || self.match_of(path, raw).is_none() {
@@ -357,11 +357,11 @@ impl View for LibraryView {
         }
     }
 
-    fn listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
+    fn each_listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
         self.at_path(path, false, each);
     }
 
-    fn mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
+    fn each_mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
         self.at_path(path, true, each);
     }
 
@@ -385,14 +385,14 @@ impl View for LibraryView {
         }
     }
 
-    fn find<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
+    fn find_item<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
         match self.overridden(rating_key) {
             Some(record) => self.live(record).map(|_| hit_of(record, 0)),
             None => self.segment.as_ref()?.find(rating_key).map(Hit::Listed),
         }
     }
 
-    fn facts<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
+    fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => segment.facts(number),
             (Hit::Matched(place), _, Some(matches)) => {
@@ -414,19 +414,19 @@ impl View for LibraryView {
         match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => segment.item(number),
             (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
-            _ => ItemRef::key_only(self.facts(hit).0),
+            _ => ItemRef::key_only(self.key_and_path(hit).0),
         }
     }
 
-    fn show<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
+    fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
             segment.show(number, found);
         } else {
-            (found.item, found.path) = (self.item(hit), self.facts(hit).1);
+            (found.item, found.path) = (self.item(hit), self.key_and_path(hit).1);
         }
     }
 
-    fn stamp(&self, hit: Hit<'_>) -> FactTime {
+    fn fact_time(&self, hit: Hit<'_>) -> FactTime {
         // An item added before the listing was published is in the listing too.
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
@@ -471,7 +471,7 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn broken(&self) -> bool {
+    fn is_broken(&self) -> bool {
         self.segment.as_ref().is_some_and(|segment| segment.is_broken())
             || self.matches.as_ref().is_some_and(Matches::are_lost)
     }

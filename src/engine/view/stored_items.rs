@@ -21,7 +21,7 @@ pub struct Hits {
 impl LibraryView {
     /// The item with this rating key.
     pub fn stored_item(&self, rating_key: &str) -> Option<Item> {
-        self.item_of_hit(self.find(rating_key)?)
+        self.item_of_hit(self.find_item(rating_key)?)
     }
 
     fn item_of_hit(&self, hit: Hit<'_>) -> Option<Item> {

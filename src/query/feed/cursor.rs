@@ -1,5 +1,5 @@
-//! A reader's position in the feed, as text that any process can use later. It names its timeline, view and library,
-//! and is refused for any other.
+//! A reader's position in the feed, as text that any process can use later. The text has the store's timeline, the view
+//! and the library, and is valid only for these.
 
 use crate::engine::{FeedPlace, FeedPosition};
 use crate::error::{Error, Result, Status, refuse};
@@ -12,20 +12,22 @@ const FULL: &str = "full";
 /// Prefix of the change sequence at which an iteration over pages ends.
 const END: &str = "to";
 
-/// A reader of the feed.
+/// A reader's position in the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedCursor {
+    /// A random number of the store's change log. A recreated store has another one.
     pub timeline: i64,
     pub identity: IdentityId,
     /// `None`: all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
-    /// The change sequence at which the iteration over pages ends: the newest one when it began. `None` between
-    /// iterations.
+    /// The change sequence at which the iteration over pages ends: the newest one when the iteration began. `None`
+    /// between iterations.
     pub end: Option<Sequence>,
 }
 
 impl FeedCursor {
+    /// Formats the cursor for [`FeedCursor::from_text`].
     pub fn to_text(self) -> String {
         let Self {
             timeline,
@@ -35,15 +37,15 @@ impl FeedCursor {
             end,
         } = self;
         let library = library.unwrap_or(LibraryId::ALL);
-        let head = format!("{VERSION}.{timeline:x}.{identity}.{library}");
+        let prefix = format!("{VERSION}.{timeline:x}.{identity}.{library}");
         let text = match position {
-            FeedPosition::Log(FeedPlace { sequence, n, reported }) => format!("{head}.{sequence}.{n}.{reported}"),
+            FeedPosition::Log(FeedPlace { sequence, n, reported }) => format!("{prefix}.{sequence}.{n}.{reported}"),
             FeedPosition::Full {
                 then,
                 library,
                 generation,
                 after,
-            } => format!("{head}.{FULL}.{then}.{library}.{generation}.{after}"),
+            } => format!("{prefix}.{FULL}.{then}.{library}.{generation}.{after}"),
         };
         match end {
             Some(end) => format!("{text}.{END}.{end}"),
@@ -51,40 +53,43 @@ impl FeedCursor {
         }
     }
 
+    /// Parses the text of a cursor.
     pub fn from_text(text: &str) -> Result<Self> {
-        // The same number can be written in several ways, but a cursor in one only.
-        /// The header promises callers at most 200 bytes.
-        const LONGEST: usize = 200;
-        let parsed = (text.len() <= LONGEST).then(|| parse(text)).flatten();
+        /// The C header promises that a cursor has at most 200 bytes.
+        const MAX_LENGTH: usize = 200;
+        /// Number of characters of an invalid text to quote.
+        const QUOTED: usize = 40;
+        let parsed = (text.len() <= MAX_LENGTH).then(|| parse(text)).flatten();
+        // Rejects other spellings of the same numbers, such as leading zeros.
         let Some(cursor) = parsed.filter(|cursor| cursor.to_text() == text) else {
-            let shown: String = text.chars().take(40).collect();
+            let quoted: String = text.chars().take(QUOTED).collect();
             return refuse(format!(
-                "'{shown}' is not a cursor of the feed: give one exactly as it was returned, or none to begin"
+                "'{quoted}' is not a cursor of the feed: pass a cursor exactly as it was returned, or none to begin"
             ));
         };
         Ok(cursor)
     }
 
-    /// Returns an error for a cursor of another identity, store or library.
+    /// Returns an error for a cursor of another view or library.
     pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
-        let list_again = |what: &str| {
-            Err(Error::new(
-                Status::ListAgain,
-                format!("the cursor is of another {what}: list again in full"),
-            ))
-        };
+        let list_again = |cause: &str| Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")));
         if self.identity != identity {
-            return list_again("store, server or user, or the store was recreated");
+            return list_again("the cursor belongs to another server or user, or the store was recreated");
         }
         match (self.library, library) {
             (None, _) => Ok(()),
-            (Some(own), Some(library)) if own == library => Ok(()),
-            (Some(_), Some(_)) => list_again("library, or this one was forgotten and came back"),
-            (Some(_), None) => refuse("the cursor is of one library: name that library, or begin without a cursor"),
+            (Some(cursor_library), Some(library)) if cursor_library == library => Ok(()),
+            (Some(_), Some(_)) => {
+                list_again("the cursor belongs to another library, or the library was removed and added")
+            }
+            (Some(_), None) => {
+                refuse("the cursor belongs to one library: name that library, or begin without a cursor")
+            }
         }
     }
 }
 
+/// Parses the text of a cursor; `None` if it is malformed.
 fn parse(text: &str) -> Option<FeedCursor> {
     let mut parts = text.split('.');
     if parts.next()? != VERSION {
@@ -95,20 +100,20 @@ fn parse(text: &str) -> Option<FeedCursor> {
     let library = LibraryId(parts.next()?.parse().ok()?);
     let library = (library != LibraryId::ALL).then_some(library);
     let number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
-    let first = parts.next()?;
-    let mut next = || parts.next().and_then(number);
-    let position = if first == FULL {
+    let full_or_sequence = parts.next()?;
+    let mut next_number = || parts.next().and_then(number);
+    let position = if full_or_sequence == FULL {
         FeedPosition::Full {
-            then: Sequence(next()?.cast_unsigned()),
-            library: LibraryId(next()?),
-            generation: Generation(next()?),
-            after: next()?,
+            then: Sequence(next_number()?.cast_unsigned()),
+            library: LibraryId(next_number()?),
+            generation: Generation(next_number()?),
+            after: next_number()?,
         }
     } else {
         FeedPosition::Log(FeedPlace {
-            sequence: Sequence(first.parse::<i64>().ok().filter(|number| *number > 0)?.cast_unsigned()),
-            n: next()?,
-            reported: next()?,
+            sequence: Sequence(number(full_or_sequence).filter(|number| *number > 0)?.cast_unsigned()),
+            n: next_number()?,
+            reported: next_number()?,
         })
     };
     let end = match parts.next() {

@@ -1,4 +1,4 @@
-//! The feed of changes: reading it from a cursor on, in pages, and waiting for changes.
+//! Reads the feed of changes in pages, from a cursor on, and waits for changes.
 
 mod cursor;
 
@@ -22,12 +22,12 @@ use crate::source::Kind;
 use crate::sync::{Call, Progress, Resolved};
 use cursor::FeedCursor;
 
-/// Interval at which a waiting call reports progress to its host while nothing is committed.
+/// Interval at which a waiting call reports progress to the host while no process commits.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Minimum interval between reads of the database while other processes commit continuously.
 const MIN_READ_INTERVAL: Duration = Duration::from_millis(50);
-/// Interval between reads of the database without a version page. Also the minimum interval between two waits that end
-/// because a refresh is due.
+/// Interval between reads of the database without a version page, and between checks for listings that have expired.
+/// Also the minimum interval between two waits that end because a refresh is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The kind of a change.
@@ -38,13 +38,12 @@ pub enum ChangeKind {
     Added,
     /// The item was removed from the listing.
     Removed,
-    /// Something about the item changed, but none of its paths; or it has the file `path` now. With `from` it no longer
-    /// has that file.
+    /// A field of the item changed, or the item has the new file `path`. With `from`, the item lost the file `from`.
     Changed,
     /// The file of the item has a new path.
     Moved,
-    /// The library must be listed again: it came or went, got another title, or changed too much to tell. If listing it
-    /// fails with [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound), it went: drop its items.
+    /// List the library again: it was added, removed or renamed, or changed too much. If listing it fails with
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound), the library was removed: drop its items.
     ListAgain,
 }
 
@@ -52,8 +51,8 @@ enum_names! { ChangeKind: Added "added", Removed "removed", Changed "changed", M
 
 /// A change of an item's file, or of a library. Displayed as its kind and the item.
 ///
-/// Its JSON has these fields by their names, but `change` for the kind and `library` for the library's title, without those
-/// that are `None`.
+/// The JSON has the fields under these names, except `change` for `kind` and `library` for `library_title`. It omits
+/// fields that are `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -66,17 +65,17 @@ pub struct Change {
     /// Title of the library.
     #[serde(rename = "library")]
     pub library_title: String,
-    /// The item after the change; a removed item as it was before. `None` with [`ChangeKind::ListAgain`].
+    /// The item after the change, or a removed item before its removal. `None` with [`ChangeKind::ListAgain`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
     /// The file, as the server spells it. An item with several files has a change for each. `None` for an item without
     /// a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// The old path of a moved file. With [`ChangeKind::Changed`]: another file, which the item has lost.
+    /// The old path of a moved file. With [`ChangeKind::Changed`]: a file that the item lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// The earlier rating key, if the item got another one.
+    /// The earlier rating key, if it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_key: Option<String>,
 }
@@ -98,20 +97,20 @@ pub struct ChangePage {
     pub changes: Vec<Change>,
     /// The start of the next page.
     pub cursor: String,
-    /// Whether more of the changes follow that were committed when the first page was read.
+    /// Whether another page follows. The pages end with the changes that were committed when the first page was read.
     pub more: bool,
 }
 
 impl Queries {
-    /// The changes since `cursor`, at most about `limit` items. With an empty cursor: no changes and the current
-    /// position, or with `full` a listing as additions. A cursor of all libraries, used for one library, becomes a
-    /// cursor of that one. Sends no request.
+    /// Returns the changes since `cursor`, for about `limit` items. With an empty cursor, returns the current position
+    /// without changes, or with `full` the whole listing as additions. A cursor of all libraries that is used for one
+    /// library becomes a cursor of that library. Sends no request.
     ///
-    /// Consecutive pages end with the changes that were committed when the first one was read. Otherwise a reader would
+    /// Consecutive pages end with the changes that were committed when the first page was read. Otherwise a reader would
     /// never finish while a writer is faster.
     pub fn changes(&self, call: &Call<'_>, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         if full && !cursor.is_empty() {
-            return refuse("a full listing begins without a cursor");
+            return refuse("a full listing begins without a cursor: pass no cursor, or ask for changes only");
         }
         self.reading.catch_up(call.deadline)?;
         let (identity, library) = self.identity_and_library(call)?;
@@ -130,7 +129,7 @@ impl Queries {
         } else {
             let mut reader = FeedCursor::from_text(cursor)?;
             reader.check(identity, library)?;
-            // The page lacks the other libraries, so the new cursor is for this one only.
+            // The page lacks the changes of other libraries, so the new cursor is valid for this library only.
             reader.library = library;
             reader
         };
@@ -173,41 +172,41 @@ impl Queries {
     /// Waits until there are changes since a cursor ([`Status::Ok`]), or until the deadline ([`Status::NotYet`]). Also
     /// returns [`Status::Ok`] when a refresh is due: because of an event, or because a listing has expired.
     pub fn wait_for_changes(&self, call: &Call<'_>, cursor: &str) -> Result<Status> {
-        let begun = Instant::now();
+        let start = Instant::now();
         if cursor.is_empty() {
-            return refuse("the cursor is empty: list the changes first, which gives one");
+            return refuse("the cursor is empty: get one from a page of changes first");
         }
         let reader = FeedCursor::from_text(cursor)?;
-        let mut ages_checked_at: Option<Instant> = None;
+        let mut last_age_check: Option<Instant> = None;
         // The sequence on the version page at the last read of the database, and the time of that read.
-        let mut seen: Option<(Option<u64>, Instant)> = None;
+        let mut last_read: Option<(Option<u64>, Instant)> = None;
         loop {
             let wait = self.store.commit_waited_for();
-            let shown = self.store.shown_sequence();
-            let is_known = match seen {
-                Some((Some(before), _)) if shown == Some(before) => true,
-                // Without a version page the database is read, at most once a second.
-                Some((_, at)) if shown.is_none() => at.elapsed() < POLL_INTERVAL,
+            let sequence = self.store.shown_sequence();
+            let is_unchanged = match last_read {
+                Some((Some(read_sequence), _)) if sequence == Some(read_sequence) => true,
+                // Without a version page, read the database once a second.
+                Some((_, read_at)) if sequence.is_none() => read_at.elapsed() < POLL_INTERVAL,
                 _ => false,
             };
-            // All reasons for a refresh are commits, except that a listing gets old.
-            let is_old = ages_checked_at.is_none_or(|at| at.elapsed() >= POLL_INTERVAL);
-            let checks_ages = !call.offline && (!is_known || is_old);
-            if !is_known {
-                seen = Some((shown, Instant::now()));
+            // Every reason for a refresh comes with a commit, except that a listing expires.
+            let is_age_check_due = last_age_check.is_none_or(|checked_at| checked_at.elapsed() >= POLL_INTERVAL);
+            let must_check_ages = !call.offline && (!is_unchanged || is_age_check_due);
+            if !is_unchanged {
+                last_read = Some((sequence, Instant::now()));
                 if self.has_changes(call, &reader)? {
                     return Ok(Status::Ok);
                 }
             }
-            if checks_ages {
-                ages_checked_at = Some(Instant::now());
+            if must_check_ages {
+                last_age_check = Some(Instant::now());
                 let is_due = self.reading.awaits_acceptance()? || self.is_refresh_due(call)?;
                 if is_due && self.may_report_due() {
                     return Ok(Status::Ok);
                 }
             }
             let now = Instant::now();
-            report_wait(call, now.duration_since(begun))?;
+            report_wait(call, now.duration_since(start))?;
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
             }
@@ -227,12 +226,12 @@ impl Queries {
         FeedRows(&self.store).has(identity, library, (reader.timeline, reader.position))
     }
 
-    /// Wakes all waiting calls, so that they report progress to their hosts now.
+    /// Wakes all waiting calls, so that they report progress at once.
     pub fn wake_waiting(&self) {
         self.store.wake_waiting();
     }
 
-    /// Returns whether a refresh is due, as listings may differ from the server.
+    /// Returns whether a refresh is due: a listing expired, an event arrived, or items were invalidated.
     fn is_refresh_due(&self, call: &Call<'_>) -> Result<bool> {
         let snapshot = self.reading.snapshot();
         let Some(scope) = call.scope(&snapshot)? else {
@@ -244,38 +243,40 @@ impl Queries {
         Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 
-    /// Returns whether a wait may end because a refresh is due: at most once per [`POLL_INTERVAL`]. The refresh may
-    /// fail or stay due, as while the server scans.
+    /// Returns whether a wait may end because a refresh is due, which it may once per [`POLL_INTERVAL`]. The refresh may
+    /// fail, or stay due while the server scans.
     fn may_report_due(&self) -> bool {
         let (now, last) = (coarse_ms(), self.due_reported_ms.load(Ordering::Relaxed));
-        let pause = u64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(u64::MAX);
-        let is_time = last == 0 || now.saturating_sub(last) >= pause;
-        // Only one of two threads reports it.
-        is_time
+        let interval = u64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(u64::MAX);
+        let has_interval_passed = last == 0 || now.saturating_sub(last) >= interval;
+        // Of two threads, only the one that stores the time may report.
+        has_interval_passed
             && self
                 .due_reported_ms
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 
-    /// Returns an error for a full listing while no library in scope was fetched: the result would look like an empty
-    /// library.
+    /// Returns an error if no library in scope was fetched, since a full listing would look like an empty library.
     fn check_fetched(&self, library: Option<LibraryId>) -> Result<()> {
         let snapshot = self.reading.snapshot();
         let mut rows = snapshot.rows.iter().filter(|row| library.is_none_or(|id| id == row.id));
         if rows.any(|row| row.generation.is_fetched()) {
             return Ok(());
         }
-        let why = "no library was fetched completely yet: fetch it first (refresh)";
-        Err(self.reading.refused_or(Error::new(Status::NotFetched, why)))
+        let text = "no library was fetched completely yet: fetch one first (refresh)";
+        Err(self.reading.refused_or(Error::new(Status::NotFetched, text)))
     }
 
-    /// The identity, and the library that a call names.
+    /// Returns the view and the library of a call; `None` for all libraries. If the server refused the token, the error
+    /// says so.
     fn identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
-        self.stored_scope(call).map_err(|error| self.reading.refused_or(error))
+        self.find_identity_and_library(call)
+            .map_err(|error| self.reading.refused_or(error))
     }
 
-    fn stored_scope(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
+    /// [`Queries::identity_and_library`] without a hint about a refused token.
+    fn find_identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
         let row = match resolved {
@@ -289,14 +290,14 @@ impl Queries {
         };
         let Some(identity) = snapshot.identity else {
             self.reading.check_accepted()?;
-            let why = "no library was ever fetched: fetch one first (refresh)";
-            return Err(Error::new(Status::NotFetched, why));
+            let text = "no library was ever fetched: fetch one first (refresh)";
+            return Err(Error::new(Status::NotFetched, text));
         };
         Ok((identity, row.map(|row: &LibraryRow| row.id)))
     }
 }
 
-/// Tells the progress callback that a call still waits for changes; fails if the callback ends the wait.
+/// Reports to the progress callback that a call waits for changes. Fails if the callback ends the wait.
 fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
     let waiting = Progress {
         library: None,
@@ -304,14 +305,16 @@ fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
         total: None,
         elapsed,
     };
-    if call.progress.is_none_or(|goes_on| goes_on(&waiting)) {
+    if call.progress.is_none_or(|may_continue| may_continue(&waiting)) {
         return Ok(());
     }
-    let why = "the progress callback ended the wait for changes";
-    Err(Error::new(Status::Aborted, why))
+    Err(Error::new(
+        Status::Aborted,
+        "the progress callback ended the wait for changes",
+    ))
 }
 
-/// The changes of an item: one for each file, including files that it lost.
+/// Converts the change of an item to one change for each file, including files that the item lost.
 fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
     let must_relist = changes.is_relist_marker();
     let ItemChange { library, was, now } = changes;
@@ -335,7 +338,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
         }
     };
     let one_per_file = |kind, item: &model::Item| {
-        // An item without files gets one change too.
+        // An item without files has one change too.
         let files = files_of(item);
         let files = if files.is_empty() { vec![""] } else { files };
         files
@@ -350,17 +353,21 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
         (Some(item), None) => one_per_file(ChangeKind::Removed, &item),
         (Some(was), Some(now)) => {
             let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
-            let (before, after) = (files_of(&was), files_of(&now));
-            let mut lost = before.iter().filter(|file| !after.contains(file));
-            let mut changes: Vec<Change> = Vec::with_capacity(after.len());
-            for file in &after {
-                let from = if before.contains(file) { None } else { lost.next() };
+            let (old_files, new_files) = (files_of(&was), files_of(&now));
+            let mut lost_files = old_files.iter().filter(|file| !new_files.contains(file));
+            let mut changes: Vec<Change> = Vec::with_capacity(new_files.len());
+            for file in &new_files {
+                let from = if old_files.contains(file) {
+                    None
+                } else {
+                    lost_files.next()
+                };
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
                 changes.push(change(kind, Some(&now), file, from.copied(), from_key));
             }
-            // A lost file is reported together with a file that the item still has.
-            let first = after.first().copied().unwrap_or_default();
-            changes.extend(lost.map(|file| change(ChangeKind::Changed, Some(&now), first, Some(file), from_key)));
+            // Each further lost file is reported together with a file that the item still has.
+            let path = new_files.first().copied().unwrap_or_default();
+            changes.extend(lost_files.map(|lost| change(ChangeKind::Changed, Some(&now), path, Some(lost), from_key)));
             if changes.is_empty() {
                 changes.push(change(ChangeKind::Changed, Some(&now), "", None, from_key));
             }

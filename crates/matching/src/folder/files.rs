@@ -1,4 +1,4 @@
-//! The files below a folder, page by page.
+//! Lists the files below a folder, page by page.
 
 use std::ops::Deref;
 
@@ -16,7 +16,7 @@ pub struct FolderFile<'v> {
     pub form: Vec<u8>,
     /// The item and the listed path.
     pub found: FoundItem<'v>,
-    /// The item has other files too.
+    /// Whether the item has other files too.
     pub is_of_several: bool,
 }
 
@@ -26,21 +26,21 @@ where
     V: Deref<Target = L>,
 {
     /// Returns a page of the files below the folder, ordered by normal form: those after the listed path `after`, or
-    /// the first ones. It has `limit` files, or more if the last ones share a normal form. Empty unless the folder is
-    /// found with high confidence. Check [`crate::View::broken`] afterwards: a damaged segment gives an
-    /// incomplete page.
+    /// the first files. The page has `limit` files, and more if the last ones share a normal form. It is empty unless
+    /// the folder is found with high confidence. Check [`crate::View::is_broken`] afterwards: a damaged segment gives
+    /// an incomplete page.
     #[must_use]
     pub fn files(&self, after: Option<&[u8]>, limit: usize) -> Vec<FolderFile<'v>> {
-        let Some((folder, mapped)) = self.sure_folder() else {
+        let Some((folder, mapped)) = self.find_listed_folder() else {
             return Vec::new();
         };
-        let after = after.map(|after| match self.mappings.to_host(after).filter(|_| mapped) {
-            Some(host) => normal_form(&host),
+        let after_form = after.map(|after| match self.mappings.to_host(after).filter(|_| mapped) {
+            Some(host_path) => normal_form(&host_path),
             None => normal_form(after),
         });
         let mut files: Vec<FolderFile<'v>> = Vec::new();
-        for (library, view) in self.fetched() {
-            view.files_below(&folder, mapped, after.as_deref(), limit, &mut |file| {
+        for (library, view) in self.fetched_views() {
+            view.files_below(&folder, mapped, after_form.as_deref(), limit, &mut |file| {
                 files.push(FolderFile {
                     form: file.form,
                     found: FoundItem {
@@ -54,38 +54,36 @@ where
             });
         }
         files.sort_by(|a, b| a.form.cmp(&b.form));
-        if let Some(last) = files.get(limit.saturating_sub(1)).map(|file| file.form.clone()) {
-            files.truncate(files.partition_point(|file| file.form <= last));
+        if let Some(last_form) = files.get(limit.saturating_sub(1)).map(|file| file.form.clone()) {
+            files.truncate(files.partition_point(|file| file.form <= last_form));
         }
         files
     }
 
-    /// Returns the listed folder if it is found with high confidence, and whether a server-to-host rule leads to it.
-    fn sure_folder(&self) -> Option<(Vec<u8>, bool)> {
-        let has = |folder: &[u8], mapped: bool| {
-            self.fetched().any(|(_, view)| {
-                let mut any = false;
-                view.files_below(folder, mapped, None, 1, &mut |_| any = true);
-                any
+    /// Returns the listed folder if it is found with high confidence, and whether it is the result of a server-to-host
+    /// rule.
+    fn find_listed_folder(&self) -> Option<(Vec<u8>, bool)> {
+        let has_files = |folder: &[u8], mapped: bool| {
+            self.fetched_views().any(|(_, view)| {
+                let mut has_file = false;
+                view.files_below(folder, mapped, None, 1, &mut |_| has_file = true);
+                has_file
             })
         };
-        if has(self.folder, false) {
+        if has_files(self.folder, false) {
             return Some((self.folder.to_vec(), false));
         }
-        if self.mappings.digest() != 0 && has(self.folder, true) {
+        if self.mappings.has_server_rules() && has_files(self.folder, true) {
             return Some((self.folder.to_vec(), true));
         }
         let rewritten = rewrite_folder(self.mappings, self.folder, |folder| {
-            has(folder, false).then(|| (folder.to_vec(), false))
+            has_files(folder, false).then(|| (folder.to_vec(), false))
         });
         rewritten.or_else(|| {
             let mut resolution = self.resolve_listed();
-            let sure = resolution.confidence == Confidence::High;
-            resolution
-                .folders
-                .pop()
-                .filter(|_| sure)
-                .map(|folder| (folder.form, folder.mapped))
+            let is_certain = resolution.confidence == Confidence::High;
+            let folder = resolution.folders.pop().filter(|_| is_certain)?;
+            Some((folder.form, folder.mapped))
         })
     }
 }

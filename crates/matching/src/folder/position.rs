@@ -1,4 +1,4 @@
-//! Positions of a folder relative to the locations of libraries.
+//! Compares folders with the locations of libraries.
 
 use std::ops::Deref;
 
@@ -15,8 +15,8 @@ pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
     &form[..end]
 }
 
-/// Returns the folder's position relative to the locations of each view, also of views out of scope. If mappings apply
-/// to the folder, the nearest position counts.
+/// Returns, for every view, the folder's position relative to the library's locations. If mappings rewrite the folder,
+/// the nearest position counts.
 #[must_use]
 pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<FolderPosition>
 where
@@ -39,28 +39,28 @@ pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMu
     if !mappings.has_host_rules() {
         return None;
     }
-    // Rules are written for what lies below a folder: `^/mnt/tv/(.*)`.
+    // Rules match paths below a folder: `^/mnt/tv/(.*)`.
     Normal::with(&[folder, b"/"].concat(), |below| {
         mappings.to_server(below, |path| Normal::with(path, |path| each(folder_form(path))))
     })
 }
 
-/// Returns the folder's position relative to these locations. All are in normal form; the folder has no trailing
-/// separator.
+/// Returns the folder's position relative to these locations. The folder and the locations are in normal form, and the
+/// folder has no trailing separator.
 #[must_use]
 pub fn position_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
     // Without its trailing separator, the root is empty.
-    let above: &[u8] = if folder.is_empty() { b"/" } else { folder };
-    let name_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
+    let ancestor: &[u8] = if folder.is_empty() { b"/" } else { folder };
+    let component_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
     let position = |location: &[u8]| {
-        // A path in the folder. If it lies under the location, and both have as many names, they are the same folder,
-        // however many separators the location has.
-        let below = [folder, b"/-"].concat();
+        // A location may have extra separators. So folder and location are equal if they have the same number of
+        // components and a path in the folder lies under the location.
+        let path_in_folder = [folder, b"/-"].concat();
         if lies_under(folder, location) {
             FolderPosition::Within
-        } else if lies_under(&below, location) && name_count(folder) == name_count(location) {
+        } else if lies_under(&path_in_folder, location) && component_count(folder) == component_count(location) {
             FolderPosition::Own
-        } else if lies_under(location, above) {
+        } else if lies_under(location, ancestor) {
             FolderPosition::Above
         } else {
             FolderPosition::Elsewhere

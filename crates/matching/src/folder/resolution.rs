@@ -6,11 +6,11 @@ use crate::resolution::FoundItem;
 /// A matched folder of one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundFolder {
-    /// Index of its view.
+    /// Index of the library's view.
     pub library: usize,
     /// Normal form of the folder.
     pub form: Vec<u8>,
-    /// Matched after server-to-host rules.
+    /// Whether it matched only after server-to-host rules.
     pub mapped: bool,
 }
 
@@ -23,20 +23,20 @@ pub struct FolderResolution<'v> {
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
-    /// The shows, artists, seasons, albums or items below it, at most
+    /// The shows, artists, seasons, albums or items below the folder, at most
     /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub found: Vec<FoundItem<'v>>,
-    /// Their number. If several folders match by suffix, the number of these folders.
+    /// Number of shows, artists or items below the folder. If several folders match by suffix, the number of folders.
     pub total: usize,
-    /// Number of items with a file below it; 0 if several folders match by suffix.
+    /// Number of items with a file below the folder; 0 if several folders match by suffix.
     pub items: u64,
-    /// Number of files below it; 0 if several folders match by suffix.
+    /// Number of files below the folder; 0 if several folders match by suffix.
     pub files: u64,
     /// Type of the single match; otherwise [`ItemType::Other`].
     pub kind: ItemType,
     /// The matched folders.
     pub folders: Vec<FoundFolder>,
-    /// A segment is damaged: rebuild it and resolve again.
+    /// Whether a segment is damaged: rebuild it and resolve again.
     pub broken: bool,
 }
 

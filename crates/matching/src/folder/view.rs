@@ -1,4 +1,4 @@
-//! The trait that folder resolution needs of a library.
+//! The trait through which folder resolution reads a library.
 
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
@@ -8,17 +8,17 @@ use crate::view::View;
 /// The listed content of a folder.
 #[derive(Debug, Default)]
 pub struct FolderContents<'v> {
-    /// Number of items with a file below it.
+    /// Number of items with a file below the folder.
     pub items: u64,
-    /// Number of files below it.
+    /// Number of files below the folder.
     pub files: u64,
-    /// Shows, artists or items below it: at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
+    /// Shows, artists or items below the folder: at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub members: Vec<FolderMember<'v>>,
-    /// Their number.
+    /// Number of members, including those beyond [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub total: usize,
 }
 
-/// Position of a folder relative to a library's locations; the nearest one counts.
+/// Position of a folder relative to the nearest of a library's locations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FolderPosition {
     /// Outside all locations.
@@ -39,30 +39,36 @@ pub struct ListedFile<'v> {
     pub item: ItemRef<'v>,
     /// The listed path.
     pub path: &'v [u8],
-    /// The item has other files too.
+    /// Whether the item has other files too.
     pub is_of_several: bool,
 }
 
 /// An invalidated item: its rating key and its invalidated paths. An empty path stands for the whole item.
 pub type Invalidated = (String, Vec<Vec<u8>>);
 
-/// The methods of a library that resolving folders needs. Folders are in normal form, without a separator at the end.
+/// The methods of a library that [`FolderResolver`](crate::FolderResolver) calls. Folders are in normal form, without a
+/// separator at the end.
 pub trait Folders: View {
-    /// Returns the listed content of a folder, by listed paths or, with `mapped`, by the host paths that
-    /// server-to-host rules make.
+    /// Returns the listed content of a folder. `mapped`: the folder is a host path, and server-to-host rules apply to
+    /// the listed paths.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
     /// Returns at most `limit` items that were invalidated and not verified since. With `below` (folder, mapped), only
-    /// items with a file below that folder; without it all, including items without files.
+    /// items with a file below that folder; with `None` all items, even those without files.
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated>;
 
-    /// Finds the folders of listed files with the longest common suffix of at least `least` components (and one). Calls
-    /// `each` with the number of common components, the same in all calls, and the folder, for at most
-    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number.
-    fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
+    /// Finds the folders of listed files with the longest common suffix, if it has at least `min_components` components
+    /// (and at least one). Calls `each` with the number of common components, the same in all calls, and the folder,
+    /// for at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number of such folders.
+    fn folder_suffix_matches(
+        &self,
+        folder: &[u8],
+        min_components: usize,
+        each: &mut dyn FnMut(usize, Vec<u8>),
+    ) -> usize;
 
     /// Calls `each` for the files below a folder with a form greater than `after`, in order: `limit` files, and all
-    /// that share the last one's form.
+    /// further files that share the last form.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -72,6 +78,7 @@ pub trait Folders: View {
         each: &mut dyn FnMut(ListedFile<'v>),
     );
 
-    /// Returns the folder's position relative to the library's locations, as the server has them or mapped.
+    /// Returns the folder's position relative to the library's locations. The locations count both as the server has
+    /// them and mapped.
     fn position(&self, folder: &[u8]) -> FolderPosition;
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Defines a type for one kind of number, with its conversions.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
@@ -51,8 +52,8 @@ number! {
 }
 
 number! {
-    /// The generation of a library's listing: changes only when its content does. 0: never fetched. Negative: the
-    /// listing with that number was evicted; fetching the same content again gives the same number.
+    /// The generation of a library's listing, which changes only with the content. 0: never fetched. -n: listing n was
+    /// evicted; fetching the same content again restores n.
     Generation(i64)
 }
 
@@ -62,12 +63,12 @@ number! {
 }
 
 impl IdentityId {
-    /// Stands for every identity.
+    /// All identities.
     pub const ALL: Self = Self(0);
 }
 
 impl LibraryId {
-    /// Stands for every library.
+    /// All libraries.
     pub const ALL: Self = Self(0);
 }
 
@@ -84,7 +85,7 @@ impl Generation {
         Self(self.0.abs() + 1)
     }
 
-    /// Returns the generation up to which rows were evicted; 0 without an eviction.
+    /// Returns the generation of the evicted listing; 0 if none was evicted.
     #[must_use]
     pub fn evicted(self) -> i64 {
         if self.0 < 0 { -self.0 } else { 0 }
@@ -106,9 +107,9 @@ pub struct ListingName {
     pub library: LibraryId,
     /// The generation of its listing.
     pub generation: Generation,
-    /// The change sequence up to which it is complete.
+    /// The change sequence up to which the segment is complete.
     pub sequence: Sequence,
-    /// A random number: the other numbers may repeat after a power cut, and two contents must never share a name.
+    /// A random number. The other numbers may repeat after a power cut, and two segments must never share a name.
     pub number: u32,
 }
 
@@ -117,6 +118,6 @@ pub struct ListingName {
 pub struct SegmentName {
     /// The change sequence of the write that created it.
     pub sequence: Sequence,
-    /// As in [`ListingName`].
+    /// A random number, as in [`ListingName`].
     pub number: u32,
 }

@@ -9,10 +9,10 @@ mod token;
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 pub use token::{Claims, Token};
 
-/// Maximum length of a key in bytes. Plex's keys are numbers; longer keys are not stored, since each process keeps keys
-/// in memory.
+/// Maximum length of a rating key in bytes. Plex's keys are short numbers. Longer keys are not stored, since every process
+/// keeps keys in memory.
 pub const LONGEST_KEY: usize = 255;
-/// The beginning of a client identifier that a store made itself.
+/// The beginning of a client identifier that the store generated.
 pub const OWN_IDENTIFIER: &str = "plexindex-";
 
 /// Type of an item. Only leaf types own files; shows, seasons, artists and albums appear only in answers for folders.
@@ -110,13 +110,13 @@ impl LibraryKind {
     }
 }
 
-/// A library's kind as its number, as in the store.
+/// Serializes a library's kind as the number that the store has.
 mod kind_number {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::LibraryKind;
 
-    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's shape
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     pub fn serialize<S: Serializer>(kind: &LibraryKind, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(*kind as u8)
     }
@@ -126,13 +126,13 @@ mod kind_number {
     }
 }
 
-/// An item's type as its number.
+/// Serializes an item's type as Plex's number.
 mod type_number {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::ItemType;
 
-    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's shape
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     pub fn serialize<S: Serializer>(kind: &ItemType, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(kind.number())
     }
@@ -142,8 +142,8 @@ mod type_number {
     }
 }
 
-/// A leaf item of a library, with the fields needed for matching and answers. The default has -1 for season and episode,
-/// as a film. Hosts exchange it as JSON: a later version may add fields, and removes none.
+/// A leaf item of a library, with the fields that matching and answers need. The default has -1 for season and episode,
+/// like a film. Hosts exchange items as JSON: later versions may add fields, but never remove any.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Item {
@@ -203,16 +203,16 @@ impl Default for Item {
 }
 
 impl Item {
-    /// Returns whether the rating key is valid: not empty and without a NUL, which ends a key in a batch.
+    /// Returns whether the rating key is valid: not empty, and without a NUL, since a NUL ends each key of a batch.
     #[must_use]
     pub fn has_key(&self) -> bool {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
-    /// Returns its texts except external ids and paths: its own, then its show's, then its season's.
+    /// Returns all texts except external ids and paths: of the item, then of its show, then of its season.
     #[doc(hidden)]
     pub fn texts(&self) -> [&String; 9] {
-        // Exhaustive, so that a new field does not compile until it is handled.
+        // Exhaustive, so that the compiler reports a new field.
         let Self {
             rating_key,
             kind: _,
@@ -243,29 +243,29 @@ impl Item {
         ]
     }
 
-    /// Returns the texts of its show and its season.
+    /// Returns the texts of the item's show and season.
     #[doc(hidden)]
     pub fn texts_above(&self) -> [&String; 6] {
-        let [_, _, _, above @ ..] = self.texts();
-        above
+        let [_, _, _, show_and_season @ ..] = self.texts();
+        show_and_season
     }
 }
 
-/// The reliability of a library version.
+/// The reliability of a change token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Trust {
-    /// An equal version proves nothing.
+    /// An equal token proves nothing.
     #[default]
     Useless = 0,
-    /// An equal version usually means no change: it may lag, or miss some kinds of changes.
+    /// An equal token usually means no change, but may be late or miss some kinds of changes.
     Hint = 1,
-    /// An equal version proves that nothing changed.
+    /// An equal token proves that nothing changed.
     Exact = 2,
 }
 
 impl Trust {
-    /// Decodes the number; unknown numbers give the weakest.
+    /// Decodes the number; [`Trust::Useless`] for unknown numbers.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {
@@ -276,14 +276,14 @@ impl Trust {
     }
 }
 
-/// The state of a library as its source reports it; a library changed if its state did.
+/// The state of a library as its source reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Change {
-    /// Library version: opaque, compared only for equality with others of the same library.
+    /// The change token: opaque, and compared only for equality with tokens of the same library.
     pub token: String,
     /// Reliability of `token`.
     pub trust: Trust,
-    /// The library is being scanned, so its content is about to change.
+    /// Whether the server is scanning the library, so that its content is about to change.
     pub busy: bool,
     /// End of the last scan, Unix ms by the server's clock; 0 if unknown.
     pub scanned_ms: i64,
@@ -302,26 +302,26 @@ pub struct Library {
     /// Type of the library.
     #[serde(with = "kind_number")]
     pub kind: LibraryKind,
-    /// Its locations, as paths of the server.
+    /// Locations of the library, as paths of the server.
     pub locations: Vec<String>,
-    /// Its state at the time of the request.
+    /// State of the library at the time of the request.
     pub change: Change,
 }
 
-/// Returns the identifier of a library without a uuid.
+/// Returns the identifier of a library for which the server reports no uuid.
 #[must_use]
 pub fn uuid_of_section(section: &str) -> String {
-    format!("{SECTION}{section}")
+    format!("{SECTION_PREFIX}{section}")
 }
 
 /// Prefix of the identifier of a library without a uuid.
-const SECTION: &str = "section:";
+const SECTION_PREFIX: &str = "section:";
 
 impl Library {
-    /// Returns whether the uuid is the server's own, and thus globally unique.
+    /// Returns whether the server reported the uuid, so that it is globally unique.
     #[must_use]
     pub fn has_uuid(&self) -> bool {
-        !self.uuid.starts_with(SECTION)
+        !self.uuid.starts_with(SECTION_PREFIX)
     }
 }
 
@@ -358,11 +358,11 @@ impl MatchKind {
     /// All kinds in the order of the search.
     pub const ALL: &'static [Self] = &[Self::Confirmed, Self::Exact, Self::Mapped, Self::Suffix, Self::FileName];
 
-    /// Length of an array by match kind, 'no match' included.
+    /// Number of kinds, including 'no match': the length of an array indexed by kind.
     #[doc(hidden)]
     pub const COUNT: usize = Self::ALL.len() + 1;
 
-    /// Returns whether the path itself is recorded or listed, perhaps by way of a mapping.
+    /// Returns whether the path itself is recorded or listed, perhaps after a mapping.
     #[doc(hidden)]
     pub fn is_listed(self) -> bool {
         matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
@@ -381,20 +381,20 @@ pub enum Confidence {
     /// There is no single item.
     #[doc(hidden)]
     None = 0,
-    /// An item whose path has only its end in common with this one, or is contradicted by it; or several candidates. Show it
-    /// to a person, do not write to it.
+    /// One item whose listed path merely ends like this path, or several candidates. Show it to a person, but do not
+    /// write to it.
     Low = 1,
-    /// One item. The path is recorded, listed or mapped, or differs in its root only; or it contains the item's title,
-    /// and nothing in it contradicts the item. Safe to write to.
+    /// One item. Its path is recorded, listed or mapped, or differs in the root only. Or the path has the item's title,
+    /// and nothing in the path contradicts the item. Safe to write to.
     High = 2,
 }
 
-/// The reason why a path has no single item; for an item found by suffix, the evidence for it.
+/// The reason why a path has no single item; for a suffix match, the evidence for the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Reason {
-    /// None needed: one item by a recorded match, a listed path or a mapping.
+    /// No reason needed: a recorded match, a listed path or a mapping gives a single item.
     #[doc(hidden)]
     None = 0,
     /// No library location contains this path: a mapping is missing, or the file is not Plex's.
@@ -410,9 +410,9 @@ pub enum Reason {
     SeveralLibraries = 5,
     /// The path was listed but invalidated, and has not been verified since.
     Unconfirmed = 6,
-    /// The path is the listed one below another root: a mapping is missing. High confidence.
+    /// The path differs from the listed path in its root only: a mapping is missing. High confidence.
     OnlyRootDiffers = 7,
-    /// The path contains the item's title, and all other evidence in it agrees. High confidence.
+    /// The path contains the item's title, and all other evidence in the path agrees. High confidence.
     PathTells = 8,
     /// Only the suffix of the path, or the file name, matches. Low confidence.
     NoEvidence = 9,
@@ -425,7 +425,7 @@ pub enum Reason {
     Empty = 12,
     /// The folder lies above library locations, and contains several shows or items.
     AboveLocations = 13,
-    /// The path is not listed, and the server, which may have it, could not be reached in time.
+    /// The path is not listed, and the server, which may list it, could not be reached in time.
     Unavailable = 14,
 }
 
@@ -446,25 +446,25 @@ pub struct PathSearch {
     pub first_ms: i64,
     /// Last search, Unix ms.
     pub last_ms: i64,
-    /// The last search found it.
+    /// Whether the last search found the path.
     pub found: bool,
 }
 
-/// A pending event of a library: no probe has followed yet.
+/// What events reported about a library since the last probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Hint {
-    /// Nothing.
+    /// No event.
     #[default]
     None = 0,
     /// Something may have changed: probe the library.
     Probe = 1,
-    /// Items changed: unchanged clocks prove nothing, since they lag.
+    /// Items changed. An unchanged change token proves nothing, since tokens may be late.
     Changed = 2,
 }
 
 impl Hint {
-    /// Decodes the number; unknown numbers give the strongest.
+    /// Decodes the number; [`Hint::Changed`] for unknown numbers.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {

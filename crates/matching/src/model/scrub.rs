@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-/// Length of a piece of a secret that counts: long enough not to be an ordinary word.
-const PIECE: usize = 8;
+/// Length of the shortest piece of a secret to remove. Shorter pieces might be ordinary words.
+const PIECE_LENGTH: usize = 8;
 
-/// Maximum depth of encodings: a server that quotes an address in an address encodes twice.
-const ENCODINGS: usize = 4;
+/// Maximum number of encodings of one text: a server that quotes a URL within a URL encodes twice.
+const MAX_ENCODINGS: usize = 4;
 
-/// Length of the longest encoding of a character.
-const SPELLING: usize = 12;
+/// Length of the longest escape of a character: two `\uXXXX`.
+const ESCAPE_LENGTH: usize = 12;
 
-type Piece = [u8; PIECE];
+type Piece = [u8; PIECE_LENGTH];
 
 /// A decoded byte, and the range of the text that encodes it.
 #[derive(Clone, Copy)]
@@ -24,13 +24,13 @@ struct DecodedByte {
 
 /// Replaces each piece of a secret by `***`. Secrets shorter than a piece are not detected.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
-    // Stores hashes, since the set is not overwritten when freed. Time is linear in the lengths of the secrets and the
-    // text.
+    // A set of hashes, since nobody overwrites the secrets in a set when it is freed. Time is linear in the lengths of
+    // the secrets and the text.
     let state = RandomState::new();
     let hash = |piece: Piece| state.hash_one(piece);
-    let pieces = secrets.iter().flat_map(|secret| secret.windows(PIECE));
+    let pieces = secrets.iter().flat_map(|secret| secret.windows(PIECE_LENGTH));
     let pieces: HashSet<u64> = pieces
-        .map(|piece| hash(std::array::from_fn(|at| plain(piece[at]))))
+        .map(|piece| hash(std::array::from_fn(|index| fold_byte(piece[index]))))
         .collect();
     let mut hidden = vec![false; text.len()];
     let mut decoded_bytes: Vec<DecodedByte> = (0..)
@@ -41,8 +41,8 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
             to: from + 1,
         })
         .collect();
-    for _ in 0..=ENCODINGS {
-        hide(&decoded_bytes, hash, &pieces, &mut hidden);
+    for _ in 0..=MAX_ENCODINGS {
+        mark_pieces(&decoded_bytes, hash, &pieces, &mut hidden);
         let decoded = decode(&decoded_bytes);
         if decoded.len() == decoded_bytes.len() {
             break;
@@ -51,10 +51,10 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     }
     let mut scrubbed = String::with_capacity(text.len());
     let mut was_hidden = false;
-    for (at, one) in text.char_indices() {
-        let is_hidden = hidden[at..at + one.len_utf8()].contains(&true);
+    for (offset, c) in text.char_indices() {
+        let is_hidden = hidden[offset..offset + c.len_utf8()].contains(&true);
         match (is_hidden, was_hidden) {
-            (false, _) => scrubbed.push(one),
+            (false, _) => scrubbed.push(c),
             (true, false) => scrubbed.push_str("***"),
             (true, true) => {}
         }
@@ -63,61 +63,63 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     scrubbed
 }
 
-/// Marks all ranges that encode a piece of a secret. Checks each position, since pieces of two secrets may overlap.
-fn hide(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
-    for piece in decoded_bytes.windows(PIECE) {
-        if pieces.contains(&hash(std::array::from_fn(|at| plain(piece[at].byte)))) {
-            hidden[piece[0].from..piece[PIECE - 1].to].fill(true);
+/// Marks all bytes of the text that encode a piece of a secret. Checks each position, since pieces of two secrets may
+/// overlap.
+fn mark_pieces(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
+    for piece in decoded_bytes.windows(PIECE_LENGTH) {
+        if pieces.contains(&hash(std::array::from_fn(|index| fold_byte(piece[index].byte)))) {
+            hidden[piece[0].from..piece[PIECE_LENGTH - 1].to].fill(true);
         }
     }
 }
 
-/// Folds the case of a byte; '+' becomes a space, as in forms.
-fn plain(byte: u8) -> u8 {
+/// Lower-cases a byte, and decodes `+` to a space, as in a form-encoded URL.
+fn fold_byte(byte: u8) -> u8 {
     if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
 }
 
 /// Decodes one level of percent, HTML and JSON escapes.
 fn decode(decoded_bytes: &[DecodedByte]) -> Vec<DecodedByte> {
     let mut decoded = Vec::with_capacity(decoded_bytes.len());
-    let mut at = 0;
-    while at < decoded_bytes.len() {
-        let mut head = [0; SPELLING];
-        for (byte, one) in head.iter_mut().zip(&decoded_bytes[at..]) {
-            *byte = one.byte;
+    let mut index = 0;
+    while index < decoded_bytes.len() {
+        let mut head = [0; ESCAPE_LENGTH];
+        for (head_byte, decoded_byte) in head.iter_mut().zip(&decoded_bytes[index..]) {
+            *head_byte = decoded_byte.byte;
         }
-        if let Some((bytes, length)) = spelled(&head) {
-            let (from, to) = (decoded_bytes[at].from, decoded_bytes[at + length - 1].to);
+        if let Some((bytes, length)) = decode_escape(&head) {
+            let (from, to) = (decoded_bytes[index].from, decoded_bytes[index + length - 1].to);
             decoded.extend(bytes.into_iter().map(|byte| DecodedByte { byte, from, to }));
-            at += length;
+            index += length;
         } else {
-            decoded.push(decoded_bytes[at]);
-            at += 1;
+            decoded.push(decoded_bytes[index]);
+            index += 1;
         }
     }
     decoded
 }
 
-/// Decodes the escape at the beginning of a text; returns the bytes and the length of the escape.
-fn spelled(head: &[u8; SPELLING]) -> Option<(Vec<u8>, usize)> {
+/// Decodes the escape at the beginning of a text. Returns the bytes and the length of the escape; `None` if there is no
+/// escape.
+fn decode_escape(head: &[u8; ESCAPE_LENGTH]) -> Option<(Vec<u8>, usize)> {
     let number = |digits: &[u8], base| {
         let is_digit = |digit: &u8| char::from(*digit).is_digit(base);
         let digits = std::str::from_utf8(digits).ok()?;
         digits.bytes().all(|digit| is_digit(&digit)).then_some(())?;
         u32::from_str_radix(digits, base).ok()
     };
-    let encoded = |code: u32| Some(char::from_u32(code)?.to_string().into_bytes());
+    let utf8 = |code: u32| Some(char::from_u32(code)?.to_string().into_bytes());
     match head {
         [b'%', digits @ ..] => Some((vec![u8::try_from(number(&digits[..2], 16)?).ok()?], 3)),
         [b'\\', b'u', digits @ ..] => {
-            let unit = |digits| u16::try_from(number(digits, 16)?).ok();
-            let second = digits[4..6].eq(b"\\u").then(|| unit(&digits[6..10])).flatten();
-            let one = char::decode_utf16([unit(&digits[..4])?, second.unwrap_or(0)])
+            let utf16_unit = |digits| u16::try_from(number(digits, 16)?).ok();
+            let low_surrogate = digits[4..6].eq(b"\\u").then(|| utf16_unit(&digits[6..10])).flatten();
+            let c = char::decode_utf16([utf16_unit(&digits[..4])?, low_surrogate.unwrap_or(0)])
                 .next()?
                 .ok()?;
-            Some((one.to_string().into_bytes(), 6 * one.len_utf16()))
+            Some((c.to_string().into_bytes(), 6 * c.len_utf16()))
         }
-        [b'\\', own @ (b'/' | b'"' | b'\\'), ..] => Some((vec![*own], 2)),
+        [b'\\', escaped @ (b'/' | b'"' | b'\\'), ..] => Some((vec![*escaped], 2)),
         [b'&', rest @ ..] => {
             let end = rest.iter().position(|byte| *byte == b';')?;
             let bytes = match &rest[..end] {
@@ -126,8 +128,8 @@ fn spelled(head: &[u8; SPELLING]) -> Option<(Vec<u8>, usize)> {
                 b"gt" => b">".to_vec(),
                 b"quot" => b"\"".to_vec(),
                 b"apos" => b"'".to_vec(),
-                [b'#', b'x' | b'X', digits @ ..] => encoded(number(digits, 16)?)?,
-                [b'#', digits @ ..] => encoded(number(digits, 10)?)?,
+                [b'#', b'x' | b'X', digits @ ..] => utf8(number(digits, 16)?)?,
+                [b'#', digits @ ..] => utf8(number(digits, 10)?)?,
                 _ => return None,
             };
             Some((bytes, end + 2))

@@ -12,7 +12,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::scrub::scrub;
 
-/// A secret. Displayed as `***`, never written to disk or log, and kept in memory once; the last owner overwrites it.
+/// A secret. Displayed as `***`, and never written to disk or log. All clones share one copy in memory, which the last
+/// clone overwrites.
 ///
 /// ```
 /// # use plexindex_matching::model as plexindex;
@@ -29,13 +30,13 @@ pub struct Token(Arc<Zeroizing<String>>);
 /// token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// Key pair and name of the user as one text; `None` unless the token has both.
+    /// The thumbprint of the key pair and the user's name in one text; `None` unless the token has both.
     pub user: Option<String>,
     /// Expiry, Unix ms.
     pub expires_ms: i64,
 }
 
-/// The claims that are used. A duplicate claim, or one of another type, makes all unreadable.
+/// The claims that plexindex reads. If a claim is repeated or has another type, plexindex reads none.
 #[derive(Deserialize)]
 struct Payload {
     exp: Option<f64>,
@@ -45,7 +46,7 @@ struct Payload {
 
 impl Token {
     /// Creates a token; `None` for an empty text. With `None` in [`Options::token`](struct.Options.html#structfield.token)
-    /// no token is sent, and a server that needs one refuses each request
+    /// plexindex sends no token, and a server that needs a token rejects each request
     /// ([`ErrorKind::Unauthorized`](crate::error::ErrorKind::Unauthorized)).
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
@@ -70,30 +71,31 @@ impl Token {
             username,
         } = payload.ok()?;
         let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
-        // As JSON, so that different pairs give different texts.
+        // JSON, so that different pairs give different texts.
         let user = non_empty(thumbprint)
             .zip(non_empty(username))
             .and_then(|pair| serde_json::to_string(&pair).ok());
+        // At least 1, since callers use 0 for a token that never expires.
         #[allow(clippy::cast_possible_truncation)] // `as` saturates
-        let expires_ms = ((exp? * 1_000.0) as i64).max(1); // 0 means: never expires
+        let expires_ms = ((exp? * 1_000.0) as i64).max(1);
         Some(Claims { user, expires_ms })
     }
 
-    /// Removes these tokens and their claims from a text: a server may echo any of them, in part and encoded.
+    /// Removes these tokens and their claims from a text. A server may echo them in part, or encoded.
     #[doc(hidden)]
     pub fn scrub(tokens: &[&Self], text: &str) -> String {
         let mut claims = Vec::new();
         for token in tokens {
             for mut json in token.parts().into_iter().flatten().filter_map(base64url) {
-                // The names of claims are ordinary words, and stay.
+                // The names of claims are ordinary words, so only the values are secrets.
                 if let Ok(Value::Object(fields)) = serde_json::from_slice(&json) {
                     fields.into_iter().for_each(|(_, value)| add_texts(value, &mut claims));
                 }
                 json.zeroize();
             }
         }
-        let own = tokens.iter().map(|token| token.reveal().as_bytes());
-        let secrets: Vec<&[u8]> = own.chain(claims.iter().map(Vec::as_slice)).collect();
+        let token_texts = tokens.iter().map(|token| token.reveal().as_bytes());
+        let secrets: Vec<&[u8]> = token_texts.chain(claims.iter().map(Vec::as_slice)).collect();
         let scrubbed = scrub(text, &secrets);
         for claim in &mut claims {
             claim.zeroize();
@@ -101,7 +103,7 @@ impl Token {
         scrubbed
     }
 
-    /// Returns the encoded header and claims of a JSON Web Token.
+    /// Returns the encoded header and claims of a JSON Web Token; `None` for other tokens.
     fn parts(&self) -> Option<[&str; 2]> {
         let mut parts = self.reveal().split('.');
         let [Some(head), Some(payload), Some(signature), None] = std::array::from_fn(|_| parts.next()) else {
@@ -117,15 +119,15 @@ impl Token {
     }
 }
 
-/// Adds all texts, numbers and names within a value: claims may be lists and objects.
-fn add_texts(value: Value, to: &mut Vec<Vec<u8>>) {
+/// Adds all texts, numbers and names of fields within a claim's value.
+fn add_texts(value: Value, texts: &mut Vec<Vec<u8>>) {
     match value {
-        Value::String(text) => to.push(text.into_bytes()),
-        Value::Number(number) => to.push(number.to_string().into_bytes()),
-        Value::Array(values) => values.into_iter().for_each(|value| add_texts(value, to)),
+        Value::String(text) => texts.push(text.into_bytes()),
+        Value::Number(number) => texts.push(number.to_string().into_bytes()),
+        Value::Array(values) => values.into_iter().for_each(|value| add_texts(value, texts)),
         Value::Object(fields) => fields.into_iter().for_each(|(name, value)| {
-            to.push(name.into_bytes());
-            add_texts(value, to);
+            texts.push(name.into_bytes());
+            add_texts(value, texts);
         }),
         Value::Null | Value::Bool(_) => {}
     }

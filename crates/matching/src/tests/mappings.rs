@@ -125,24 +125,24 @@ fn bad_rules_are_refused_by_number() {
     for (bad, text) in [
         (regex(TO_HOST, "^/(?=x)", "/y"), "look-around"),
         (regex(TO_HOST, "^/(?<!x)", "/y"), "look-around"),
-        (regex(TO_HOST, r"^/(a)\1", "/y"), "refer back"),
+        (regex(TO_HOST, r"^/(a)\1", "/y"), "backreferences"),
         (regex(TO_HOST, "^/(a", "/y"), "unclosed group"),
         (regex(TO_HOST, "^/(a)", r"/\2"), "group 2"),
         (regex(TO_HOST, "^/(a)", r"/\g<b>"), "group b"),
-        (regex(TO_HOST, "^/(a)", r"/\g<1"), "without its >"),
+        (regex(TO_HOST, "^/(a)", r"/\g<1"), "without a closing >"),
         (regex(TO_HOST, "(a{1000}){1000}", "/"), "size limit"),
         (prefix(TO_HOST, "", "/y"), "empty"),
         (prefix(TO_HOST, "/y", ""), "empty"),
         (
             prefix(TO_HOST, "media", "/y"),
-            "the folder to replace is not a full path: begin it with",
+            "the folder to replace is not an absolute path: start it with",
         ),
         (prefix(TO_HOST, "./media", "/y"), "the folder to replace"),
         (prefix(TO_HOST, r"\media", "/y"), "the folder to replace"),
         (prefix(TO_HOST, "c:media", "/y"), "the folder to replace"),
         (
             prefix(TO_HOST, "/y", "~/media"),
-            "the folder to put in its place is not a full path",
+            "the replacement folder is not an absolute path",
         ),
     ] {
         let error = Mappings::new(&[good.clone(), bad]).expect_err("is refused");
@@ -226,7 +226,7 @@ fn the_missing_rule_is_proposed() {
         from: b"/data".to_vec(),
         to: b"/mnt".to_vec(),
         matched: 8,
-        of: 10,
+        examined: 10,
     };
     assert_eq!(proposals, [wanted]);
 }
@@ -244,7 +244,7 @@ fn a_windows_folder_can_be_proposed_for_a_posix_one() {
         (proposals[0].from.as_slice(), proposals[0].to.as_slice()),
         (&br"D:\Media"[..], &b"/mnt"[..])
     );
-    assert_eq!((proposals[0].matched, proposals[0].of), (2, 3));
+    assert_eq!((proposals[0].matched, proposals[0].examined), (2, 3));
 }
 
 #[test]

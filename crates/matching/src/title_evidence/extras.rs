@@ -1,6 +1,6 @@
-//! Detects copies, samples and extras: files whose path ends like a listed one but that are other files.
+//! Detects copies, samples and extras: other files whose path ends like a listed one.
 
-use super::names::{has_external_id, named, naming_title};
+use super::names::{components_of, has_external_id, naming_title};
 use crate::lower_name::LowerName;
 use crate::model::ItemType;
 use crate::normal::Normal;
@@ -8,40 +8,41 @@ use crate::numbered::season_in;
 use crate::resolution::ItemRef;
 use crate::words::{Gap, Words, year};
 
-/// Returns whether a folder of the path that the listed path lacks is one for copies, samples or extras. The last
-/// `common` components, which both paths have, are skipped.
+/// Returns whether the requested path, but not the listed one, is in a folder for copies, samples or extras. Skips the
+/// last `common` components, which both paths have.
 ///
-/// A folder for copies counts anywhere, unless the listed path has a folder of that name. One for samples or extras
+/// A folder for copies counts anywhere, unless the listed path has a folder of that name. A folder for samples or extras
 /// counts only below a folder with the item's title or season. Higher up it is a folder for media, as in
 /// `Other/Lost/Season 01`.
 pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
-    let mut around = None;
-    let mut folders = named(queried).enumerate().skip(common.max(1));
-    folders.any(|(at, text)| {
+    let mut item_folders = None;
+    let mut queried_folders = components_of(queried).enumerate().skip(common.max(1));
+    queried_folders.any(|(index, text)| {
         let name = LowerName(text.as_bytes());
-        let is_elsewhere = || !named(listed).any(|other| other == text);
+        let listed_lacks_name = || !components_of(listed).any(|component| component == text);
         if name.is_copies_folder() {
-            return is_elsewhere();
+            return listed_lacks_name();
         }
         if !is_video(item) || !holds_extras(name) {
             return false;
         }
-        let around = around.get_or_insert_with(|| EnclosingFolders::of(item, queried));
-        let is_sample = name.is(b"sample") || name.is(b"samples");
-        around.is_below_title(at, name) || is_sample && around.title != Some(at) && is_elsewhere()
+        let item_folders = item_folders.get_or_insert_with(|| ItemFolders::find(item, queried));
+        let is_samples = name.is(b"sample") || name.is(b"samples");
+        item_folders.is_above(index, name)
+            || is_samples && item_folders.title_index != Some(index) && listed_lacks_name()
     })
 }
 
 /// Returns whether the file's name ends like those of samples and extras, and the item's own title does not.
 pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &Normal<'_>) -> bool {
-    let text = named(queried).next().unwrap_or_default();
+    let text = components_of(queried).next().unwrap_or_default();
     let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
-    let ends = LowerName(text.as_bytes()).is_extra() || LowerName(stem.as_bytes()).has_sample_suffix();
-    let is_title = || {
-        let end = stem.rsplit(['-', '.', '_']).next().unwrap_or_default();
-        Words::of(item.title).is_some_and(|title| title.iter().last() == Some(end.as_bytes()))
+    let has_suffix = LowerName(text.as_bytes()).is_extra() || LowerName(stem.as_bytes()).has_sample_suffix();
+    let is_end_of_title = || {
+        let suffix = stem.rsplit(['-', '.', '_']).next().unwrap_or_default();
+        Words::of(item.title).is_some_and(|title| title.iter().last() == Some(suffix.as_bytes()))
     };
-    is_video(item) && ends && !is_title()
+    is_video(item) && has_suffix && !is_end_of_title()
 }
 
 /// Plex has samples and extras of videos only.
@@ -51,61 +52,68 @@ fn is_video(item: &ItemRef<'_>) -> bool {
 
 /// Returns whether a folder of this name holds samples, extras or hidden files next to an item.
 fn holds_extras(name: LowerName<'_>) -> bool {
-    name.is_samples_folder() || name.has_sample_suffix() || name.is_extras_folder() || name.begins(b".")
+    name.is_samples_folder() || name.has_sample_suffix() || name.is_extras_folder() || name.starts_with(b".")
 }
 
-/// Returns whether a folder's name is the item's title followed by its year or external id: folders for extras have
-/// neither. So `Extras (2010)` is the folder of the film `Extras`, but `Bonus Disc (2010)` is not that of the film
+/// Returns whether a folder's name is the item's title followed by a year or external id, which folders for extras do
+/// not have. So `Extras (2010)` is the folder of the film `Extras`, but `Bonus Disc (2010)` is not the folder of the film
 /// `Bonus`.
-fn is_identified(text: &str, words: &Words, title: &Words) -> bool {
+fn is_title_with_year_or_id(text: &str, words: &Words, title: &Words) -> bool {
     let Some(end) = words.title_at(0, title) else {
         return false;
     };
-    let is_year = |at: usize| year(words.word(at)).is_some();
-    (is_year(end) || matches!(words.before(end), Gap::Bracket | Gap::Round))
+    let is_year = |index: usize| year(words.word(index)).is_some();
+    (is_year(end) || matches!(words.gap_before(end), Gap::Bracket | Gap::Round))
         && ((end..words.len()).any(is_year) || has_external_id(text))
         && !LowerName(text.as_bytes()).has_sample_suffix()
 }
 
-/// The folders of a path that identify the item.
-struct EnclosingFolders {
-    /// Index of the folder with the item's title that is nearest to the file. One that may be a folder for extras
-    /// counts only if there is no other.
-    title: Option<usize>,
-    /// Index of the outermost season folder; 0 without one.
-    season: usize,
+/// The folders of a path that have the item's title or season. Indexes count from the end of the path; 0 is the file.
+struct ItemFolders {
+    /// The folder with the item's title that is nearest to the file. A folder that may be for extras counts only if
+    /// there is no other.
+    title_index: Option<usize>,
+    /// The outermost season folder; 0 without a season folder.
+    season_index: usize,
 }
 
-impl EnclosingFolders {
-    fn of(item: &ItemRef<'_>, queried: &Normal<'_>) -> Self {
+impl ItemFolders {
+    /// Searches all folders of the requested path.
+    fn find(item: &ItemRef<'_>, queried: &Normal<'_>) -> Self {
         let title = naming_title(item).and_then(Words::of);
-        let (mut certain, mut ambiguous, mut season) = (None, None, 0);
+        let (mut certain_index, mut ambiguous_index, mut season_index) = (None, None, 0);
         let mut words = Words::new();
-        for (index, text) in named(queried).enumerate().skip(1) {
+        for (index, text) in components_of(queried).enumerate().skip(1) {
             if !words.fold(text) {
                 continue;
             }
             if let Some(title) = title.as_ref().filter(|title| title.is_in(&words)) {
-                let may_be_extras = holds_extras(LowerName(text.as_bytes())) && !is_identified(text, &words, title);
-                let found = if may_be_extras { &mut ambiguous } else { &mut certain };
-                found.get_or_insert(index);
+                let may_be_extras =
+                    holds_extras(LowerName(text.as_bytes())) && !is_title_with_year_or_id(text, &words, title);
+                let title_index = if may_be_extras {
+                    &mut ambiguous_index
+                } else {
+                    &mut certain_index
+                };
+                title_index.get_or_insert(index);
             }
             if season_in(&words).is_some() {
-                season = index;
+                season_index = index;
             }
         }
         Self {
-            title: certain.or(ambiguous),
-            season,
+            title_index: certain_index.or(ambiguous_index),
+            season_index,
         }
     }
 
-    /// Returns whether the folder at this index lies below one that identifies the item.
-    fn is_below_title(&self, index: usize, name: LowerName<'_>) -> bool {
-        match self.title {
-            Some(title) if title != index => title > index,
-            Some(_) => self.season > index,
-            None => self.season > index || index == 1 && !name.is_common_folder_name() && !name.begins(b"."),
+    /// Returns whether a folder with the item's title or season lies above the folder with this index and name.
+    fn is_above(&self, index: usize, name: LowerName<'_>) -> bool {
+        match self.title_index {
+            Some(title_index) if title_index != index => title_index > index,
+            Some(_) => self.season_index > index,
+            // Without any such folder, a folder right above the file counts if its name is used for extras only.
+            None => self.season_index > index || index == 1 && !name.is_common_folder_name() && !name.starts_with(b"."),
         }
     }
 }

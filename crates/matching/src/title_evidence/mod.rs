@@ -1,8 +1,8 @@
 //! Title evidence: the parts of a path that confirm or contradict a suffix or file name match.
 //!
-//! One listed file with the same name proves nothing about files that are not listed. So a path must either be the
-//! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
-//! ([`title_evidence`]). `docs/design/matching.md`, 'Evidence', has the rules.
+//! A listed file with the same name proves little, since other files may have that name too. So the path must either
+//! differ from the listed one in its root only ([`only_root_differs`]), or have the item's title where names of media
+//! usually have it ([`title_evidence`]). `docs/design/matching.md`, 'Evidence', has the rules.
 
 mod extras;
 mod names;
@@ -13,7 +13,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use super::normal::Normal;
 use super::numbered::{EpisodeMarker, is_disc, is_disc_word, season_at, season_in};
 use super::resolution::ItemRef;
-use super::vocabulary::{edition, ends_title, is_about, is_general, is_sequel};
+use super::vocabulary::{edition_bit, ends_title, is_general, is_quality_word, is_sequel};
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
 use extras::{has_extras_suffix, is_copy_or_extra};
@@ -32,7 +32,7 @@ pub enum TitleEvidence {
     Contradicts,
 }
 
-/// Compares the requested path with an item and its listed path. `common`: components that both paths share at the end.
+/// Compares the requested path with an item and its listed path. `common`: number of equal components at the end.
 pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
     let Some(title) = naming_title(item).and_then(Words::of) else {
         return TitleEvidence::Neutral;
@@ -40,17 +40,17 @@ pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<
     let paths = PathPair {
         item,
         title: &title,
-        queried: PathNames::of(queried, 0),
-        listed: PathNames::of(listed, 0),
+        queried: PathNames::of(queried),
+        listed: PathNames::of(listed),
         common,
     };
     if paths.differ_by_tag() || is_copy_or_extra(item, queried, listed, common) || has_extras_suffix(item, queried) {
         return TitleEvidence::Contradicts;
     }
     match item.kind {
-        ItemType::Movie => paths.film(),
-        ItemType::Episode => paths.episode(),
-        ItemType::Track => paths.track(),
+        ItemType::Movie => paths.film_evidence(),
+        ItemType::Episode => paths.episode_evidence(),
+        ItemType::Track => paths.track_evidence(),
         _ => TitleEvidence::Neutral,
     }
 }
@@ -58,7 +58,9 @@ pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<
 /// The words of a title within a name.
 #[derive(Clone, Copy)]
 struct TitleSpan {
-    from: usize,
+    /// Index of the title's first word.
+    start: usize,
+    /// Index of the word behind the title.
     end: usize,
 }
 
@@ -71,72 +73,76 @@ enum TitleLead {
     Dash,
 }
 
-fn lead_of(words: &Words, from: usize) -> Option<TitleLead> {
-    let is_count = |at: usize| {
-        let word = words.word(at);
-        let dashed = words.before(from) == Gap::Dash || word.first() == Some(&b'0');
-        number(word).is_some() && dashed
+/// Returns the kind of text before the word at `start`; `None` if no title begins behind such text.
+fn lead_before(words: &Words, start: usize) -> Option<TitleLead> {
+    let is_track_number = |index: usize| {
+        let word = words.word(index);
+        let is_separated = words.gap_before(start) == Gap::Dash || word.first() == Some(&b'0');
+        number(word).is_some() && is_separated
     };
-    if (0..from).all(|at| words.is_inside(at) || is_count(at)) {
+    if (0..start).all(|index| words.is_in_brackets(index) || is_track_number(index)) {
         Some(TitleLead::Start)
     } else {
-        (words.before(from) == Gap::Dash).then_some(TitleLead::Dash)
+        (words.gap_before(start) == Gap::Dash).then_some(TitleLead::Dash)
     }
 }
 
-/// The requested and the listed path, with the item of the listed one.
+/// The requested and the listed path, with the item of the listed path.
 struct PathPair<'a, 'i> {
     item: &'a ItemRef<'i>,
+    /// The words of the item's [`naming_title`].
     title: &'a Words,
     queried: PathNames<'a>,
     listed: PathNames<'a>,
+    /// Number of equal components at the end.
     common: usize,
 }
 
 /// Title evidence for a film in one component of the path.
 #[allow(clippy::struct_excessive_bools)] // independent facts
 struct FilmName {
-    /// The title stands alone.
+    /// The name has the title as a part of its own.
     has_title: bool,
-    /// A year that is the film's or at most one off; or an external id.
+    /// The name has an external id, or a year that is the film's or at most one off.
     has_likely_year_or_id: bool,
-    /// A year, but none that may be the film's.
+    /// The name has a year, but none that may be the film's.
     has_other_year: bool,
-    /// The film's year, outside of the title.
-    is_dated: bool,
+    /// The name has the film's year outside of the title.
+    has_film_year: bool,
 }
 
 impl PathPair<'_, '_> {
-    /// Finds the title in a name where it stands alone; `ends` checks that the words behind it end the title.
-    fn title_span(&self, words: &Words, ends: impl Fn(TitleLead, TitleSpan) -> bool) -> Option<TitleSpan> {
-        (0..words.len()).find_map(|from| {
-            let lead = lead_of(words, from)?;
-            let end = words.title_at(from, self.title)?;
-            let span = TitleSpan { from, end };
-            ends(lead, span).then_some(span)
+    /// Finds the title as a part of its own in a name. `is_whole_title` checks the text before and behind the title.
+    fn title_span(&self, words: &Words, is_whole_title: impl Fn(TitleLead, TitleSpan) -> bool) -> Option<TitleSpan> {
+        (0..words.len()).find_map(|start| {
+            let lead = lead_before(words, start)?;
+            let end = words.title_at(start, self.title)?;
+            let span = TitleSpan { start, end };
+            is_whole_title(lead, span).then_some(span)
         })
     }
 
-    /// Evidence for a film: a name of the path is its title, a name has its year, and none has another year. Folders
-    /// below the one with the title must equal the listed ones.
-    fn film(&self) -> TitleEvidence {
-        let (mut has_title, mut dated_with_title, mut dated_in_common, mut other_year) = (false, false, false, false);
+    /// Evidence for a film: a name of the path is its title, a name has its year, and no name has another year. Folders
+    /// below the name with the title must equal the listed folders.
+    fn film_evidence(&self) -> TitleEvidence {
+        let (mut has_title, mut has_year_with_title, mut has_common_year, mut has_other_year) =
+            (false, false, false, false);
         let (mut common_editions, mut queried_editions, mut listed_editions) = (0, 0, 0);
-        let contradiction = self.queried.each(0..NAMES, |at, words| {
-            let is_common = at < self.common;
+        let contradiction = self.queried.each(0..NAMES, |index, words| {
+            let is_common = index < self.common;
             *(if is_common {
                 &mut common_editions
             } else {
                 &mut queried_editions
             }) |= self.editions(words);
-            let name = self.film_name(at, words);
-            if name.has_other_year && (name.has_title || at == 0) {
+            let name = self.film_name(index, words);
+            if name.has_other_year && (name.has_title || index == 0) {
                 return Break(());
             }
-            has_title |= name.has_title && at <= self.common;
-            dated_with_title |= name.has_title && name.is_dated;
-            dated_in_common |= name.has_likely_year_or_id && is_common;
-            other_year |= name.has_other_year && !is_common;
+            has_title |= name.has_title && index <= self.common;
+            has_year_with_title |= name.has_title && name.has_film_year;
+            has_common_year |= name.has_likely_year_or_id && is_common;
+            has_other_year |= name.has_other_year && !is_common;
             Continue(())
         });
         self.listed.each(self.common..NAMES, |_, words| {
@@ -146,11 +152,13 @@ impl PathPair<'_, '_> {
         if contradiction.is_some() || common_editions | queried_editions != common_editions | listed_editions {
             return TitleEvidence::Contradicts;
         }
-        // Remakes share a title. A short title may appear by chance, and so may its year elsewhere.
+        // Remakes share a title, so the year must fit. A short title may appear by chance, and so may a year in another
+        // name.
         let is_matched = !is_unmatched(self.item.guid);
-        let by_name = dated_with_title && (is_matched || !self.title.is_short());
-        let by_common_year = dated_in_common && !other_year && is_matched && !self.title.is_short();
-        if has_title && (by_name || by_common_year) {
+        let is_long = !self.title.is_short();
+        let is_sure_by_name = has_year_with_title && (is_matched || is_long);
+        let is_sure_by_common_year = has_common_year && !has_other_year && is_matched && is_long;
+        if has_title && (is_sure_by_name || is_sure_by_common_year) {
             TitleEvidence::Confirms
         } else {
             TitleEvidence::Neutral
@@ -158,48 +166,52 @@ impl PathPair<'_, '_> {
     }
 
     /// Title evidence for a film in one component of the requested path.
-    fn film_name(&self, at: usize, words: &Words) -> FilmName {
-        let (is_common, is_matched, released) = (at < self.common, !is_unmatched(self.item.guid), self.item.year);
-        let is_own = |word: &[u8]| year(word) == Some(released);
+    fn film_name(&self, index: usize, words: &Words) -> FilmName {
+        let is_common = index < self.common;
+        let is_matched = !is_unmatched(self.item.guid);
+        let film_year = self.item.year;
+        let is_film_year = |word: &[u8]| year(word) == Some(film_year);
         let title = self.title_span(words, |lead, span| {
-            let next = words.word(span.end);
-            let dated = || (span.end..words.len()).any(|at| is_own(words.word(at)));
+            let next_word = words.word(span.end);
+            let is_year_behind = || (span.end..words.len()).any(|index| is_film_year(words.word(index)));
             match lead {
-                TitleLead::Dash => is_own(next),
-                TitleLead::Start => ends_title(words, span.end) || is_common && !is_sequel(next) && dated(),
+                TitleLead::Dash => is_film_year(next_word),
+                TitleLead::Start => {
+                    ends_title(words, span.end) || is_common && !is_sequel(next_word) && is_year_behind()
+                }
             }
         });
-        let outside = |word: &usize| title.is_none_or(|title| !(title.from..title.end).contains(word));
+        let is_outside_title = |index: &usize| title.is_none_or(|title| !(title.start..title.end).contains(index));
         let years = || {
-            let words_outside = (0..words.len()).filter(outside);
-            words_outside.filter_map(|word| Some((word, year(words.word(word))?)))
+            let indexes = (0..words.len()).filter(is_outside_title);
+            indexes.filter_map(|index| Some((index, year(words.word(index))?)))
         };
-        let has_own_year = years().any(|(_, year)| year == released);
+        let has_exact_year = years().any(|(_, year)| year == film_year);
         // The year in a name that both paths share may be one off: films have several premieres.
-        let is_near = |year: i32| is_common && (released == 0 || (year - released).abs() <= 1);
-        let is_numbered = is_common && has_external_id(self.queried.names[at]);
-        let has_likely_year_or_id = is_numbered || years().any(|(_, year)| is_near(year));
-        // For an unmatched film, Plex uses the file name as title. A year there counts only if it is marked as one; in
-        // `Recording 2019.mp4` it is not.
-        let is_marked = |word: usize| words.is_inside(word) || is_about(words.word(word + 1));
-        let is_meant = is_matched || years().any(|(word, _)| is_marked(word));
+        let is_near = |year: i32| is_common && (film_year == 0 || (year - film_year).abs() <= 1);
+        let has_common_id = is_common && has_external_id(self.queried.names[index]);
+        let has_likely_year_or_id = has_common_id || years().any(|(_, year)| is_near(year));
+        // The title of an unmatched film is its file name. A number there counts as a year only in brackets or before a
+        // quality word, so not in `Recording 2019.mp4`.
+        let is_marked = |index: usize| words.is_in_brackets(index) || is_quality_word(words.word(index + 1));
+        let is_certain_year = is_matched || years().any(|(index, _)| is_marked(index));
         FilmName {
             has_title: title.is_some(),
             has_likely_year_or_id,
-            has_other_year: released != 0 && !has_own_year && years().any(|(_, year)| !is_near(year)),
-            is_dated: (has_own_year || is_matched && has_likely_year_or_id) && is_meant,
+            has_other_year: film_year != 0 && !has_exact_year && years().any(|(_, year)| !is_near(year)),
+            has_film_year: (has_exact_year || is_matched && has_likely_year_or_id) && is_certain_year,
         }
     }
 
     /// Evidence for an episode: its season, its number, and the title of its show.
-    fn episode(&self) -> TitleEvidence {
+    fn episode_evidence(&self) -> TitleEvidence {
         let Some(marker) = Words::of(self.queried.names[0]).and_then(|file| EpisodeMarker::find(&file)) else {
             return TitleEvidence::Neutral;
         };
         let mut season = marker.season;
-        let contradiction = self.queried.each(1..NAMES, |at, words| {
+        let contradiction = self.queried.each(1..NAMES, |index, words| {
             if let Some(folder_season) = season_in(words) {
-                if at >= self.common && folder_season != self.item.season {
+                if index >= self.common && folder_season != self.item.season {
                     return Break(());
                 }
                 season = season.or(Some(folder_season));
@@ -212,129 +224,147 @@ impl PathPair<'_, '_> {
         let Some(season) = season else {
             return TitleEvidence::Neutral;
         };
-        if season != self.item.season || !(marker.first..=marker.last).contains(&self.item.episode) {
+        if season != self.item.season || !(marker.first_episode..=marker.last_episode).contains(&self.item.episode) {
             return TitleEvidence::Contradicts;
         }
-        self.show()
+        self.show_evidence()
     }
 
-    /// Evidence for the show of an episode: its title stands alone in a name, and no year of another show follows.
-    fn show(&self) -> TitleEvidence {
-        let is_known = |year: i32| {
-            let listed = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
-            year == self.item.year || any(self.listed.iter().map(|(_, name)| name), listed)
+    /// Evidence for the show of an episode: a name has its title as a part of its own, and no year of another show
+    /// follows.
+    fn show_evidence(&self) -> TitleEvidence {
+        let is_year_of_show = |year: i32| {
+            let has_year = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
+            year == self.item.year || any(self.listed.iter().map(|(_, name)| name), has_year)
         };
-        let mut confirmed = false;
-        let contradiction = self.queried.each(0..NAMES, |at, words| {
-            let has_episode = |end: usize| EpisodeMarker::at(words, end).is_some();
+        let mut is_confirmed = false;
+        let contradiction = self.queried.each(0..NAMES, |index, words| {
+            let has_episode_at = |index: usize| EpisodeMarker::parse_at(words, index).is_some();
             let title = self.title_span(words, |lead, title| match lead {
-                TitleLead::Dash => has_episode(title.end),
+                TitleLead::Dash => has_episode_at(title.end),
                 TitleLead::Start => {
-                    has_episode(title.end) || season_at(words, title.end).is_some() || ends_title(words, title.end)
+                    has_episode_at(title.end) || season_at(words, title.end).is_some() || ends_title(words, title.end)
                 }
             });
             let Some(title) = title else {
                 return Continue(());
             };
-            let mut years = (title.end..words.len()).filter_map(|at| year(words.word(at)));
-            let is_dated = match years.next() {
+            let mut years = (title.end..words.len()).filter_map(|index| year(words.word(index)));
+            let has_year = match years.next() {
                 None => false,
-                Some(first) if is_known(first) || years.any(is_known) => true,
+                Some(first_year) if is_year_of_show(first_year) || years.any(is_year_of_show) => true,
                 Some(_) => return Break(()),
             };
-            // The episode's own number right behind the title rules out chance.
-            let is_followed_by_number = at == 0 && title.from == 0 && has_episode(title.end);
-            // An unmatched show is named after its folder: `Home Videos`.
-            confirmed |= is_followed_by_number
-                || at == 0 && !self.title.is_short()
-                || !is_unmatched(self.item.guid) && (is_dated || !self.title.is_short());
+            // A title with an episode number right behind is there on purpose.
+            let is_followed_by_number = index == 0 && title.start == 0 && has_episode_at(title.end);
+            let is_long = !self.title.is_short();
+            // An unmatched show is named after its folder, such as `Home Videos`: only the file's name counts.
+            is_confirmed |= is_followed_by_number
+                || index == 0 && is_long
+                || !is_unmatched(self.item.guid) && (has_year || is_long);
             Continue(())
         });
         if contradiction.is_some() {
             return TitleEvidence::Contradicts;
         }
-        if confirmed {
+        if is_confirmed {
             TitleEvidence::Confirms
         } else {
             TitleEvidence::Neutral
         }
     }
 
-    /// Evidence for a track: its title and number in the file's name, its artist there or in a folder, and no other
-    /// album between. The album's title is unknown here, so its folder must be the listed one.
-    fn track(&self) -> TitleEvidence {
-        let (Some(file), Some(title)) = (Words::of(self.queried.names[0]), Words::of(self.item.title)) else {
+    /// Evidence for a track: the file's name has its title and number, and there or in a folder is its artist. The item
+    /// lacks the album's title, so the album's folder must equal the listed folder.
+    fn track_evidence(&self) -> TitleEvidence {
+        let (Some(file_words), Some(title)) = (Words::of(self.queried.names[0]), Words::of(self.item.title)) else {
             return TitleEvidence::Neutral;
         };
-        let begins = |from: usize| {
-            let counted = (0..from).all(|at| number(file.word(at)).is_some_and(|number| number < 1000));
-            counted || lead_of(&file, from).is_some()
+        let may_start_at = |start: usize| {
+            let follows_numbers = (0..start).all(|index| number(file_words.word(index)).is_some_and(|n| n < 1000));
+            follows_numbers || lead_before(&file_words, start).is_some()
         };
-        let place = (0..file.len()).find_map(|from| {
-            let end = begins(from).then(|| file.title_at(from, &title)).flatten()?;
-            (end == file.len() || file.before(end) == Gap::Bracket).then_some(TitleSpan { from, end })
+        let title_span = (0..file_words.len()).find_map(|start| {
+            let end = may_start_at(start)
+                .then(|| file_words.title_at(start, &title))
+                .flatten()?;
+            (end == file_words.len() || file_words.gap_before(end) == Gap::Bracket).then_some(TitleSpan { start, end })
         });
-        let Some(place) = place else {
+        let Some(title_span) = title_span else {
             return TitleEvidence::Neutral;
         };
-        let counted = place.from.checked_sub(1).and_then(|at| number(file.word(at)));
-        let own = |number: i32| number == self.item.episode || number == self.item.season * 100 + self.item.episode;
-        if counted.is_some_and(|number| !own(number)) {
+        let track_number = title_span
+            .start
+            .checked_sub(1)
+            .and_then(|index| number(file_words.word(index)));
+        // On disc 1, track 2 is numbered 2 or 102.
+        let number_with_disc = self.item.season * 100 + self.item.episode;
+        if track_number.is_some_and(|number| number != self.item.episode && number != number_with_disc) {
             return TitleEvidence::Contradicts;
         }
-        let disc = Words::of(self.queried.names[1]).is_some_and(|words| is_disc(&words));
-        let album = if disc { 3 } else { 2 };
-        let artist = self.queried.each(0..NAMES, |at, words| {
-            let place = self.title_span(words, |_, artist| match at {
-                0 => artist.end <= place.from && words.before(artist.end) == Gap::Dash,
-                _ => artist.from == 0 && ends_title(words, artist.end),
+        let has_disc_folder = Words::of(self.queried.names[1]).is_some_and(|words| is_disc(&words));
+        let components_with_album = if has_disc_folder { 3 } else { 2 };
+        let artist = self.queried.each(0..NAMES, |index, words| {
+            let artist_span = self.title_span(words, |_, artist| match index {
+                0 => artist.end <= title_span.start && words.gap_before(artist.end) == Gap::Dash,
+                _ => artist.start == 0 && ends_title(words, artist.end),
             });
-            place.map_or(Continue(()), |place| Break((at, place)))
+            artist_span.map_or(Continue(()), |artist| Break((index, artist)))
         });
         // `Unknown Artist/Unknown Album/01 Track 01.mp3` is on every computer.
-        let is_name = !self.title.iter().all(is_general);
+        if self.title.iter().all(is_general) {
+            return TitleEvidence::Neutral;
+        }
         match artist {
-            Some((0, artist)) if is_name && names_album(&file, artist.end, place.from) => TitleEvidence::Confirms,
-            Some((at, _)) if is_name && self.common >= album.max(at) => TitleEvidence::Confirms,
+            Some((0, artist)) if has_album_between(&file_words, artist.end, title_span.start) => {
+                TitleEvidence::Confirms
+            }
+            Some((index, _)) if self.common >= components_with_album.max(index) => TitleEvidence::Confirms,
             _ => TitleEvidence::Neutral,
         }
     }
 
-    /// Returns whether both paths have an external id or edition of the same kind with different values:
-    /// `{imdb-tt0078748}`.
+    /// Returns whether both paths have an external id or edition of the same kind, such as `{imdb-tt0078748}`, with
+    /// different values.
     fn differ_by_tag(&self) -> bool {
-        let listed = || self.listed.iter().flat_map(|(_, name)| tags(name));
+        let listed_tags = || self.listed.iter().flat_map(|(_, name)| tags(name));
         let differs = |(key, value): (&str, &str)| {
-            let mut same = listed().filter(|(other, _)| *other == key).peekable();
-            same.peek().is_some() && same.all(|(_, other)| other != value)
+            let mut listed_values = listed_tags().filter(|(listed_key, _)| *listed_key == key).peekable();
+            listed_values.peek().is_some() && listed_values.all(|(_, listed_value)| listed_value != value)
         };
-        let tagged = self.queried.iter().filter(|(_, name)| has_braces(name));
-        tagged.flat_map(|(_, name)| tags(name)).any(differs)
+        let tagged_names = self.queried.iter().filter(|(_, name)| has_braces(name));
+        tagged_names.flat_map(|(_, name)| tags(name)).any(differs)
     }
 
-    /// Returns the edition words in a name outside of the title, as a bit set.
+    /// Returns the edition words in a name outside of the title, as a set of bits.
     fn editions(&self, words: &Words) -> u32 {
-        let mut found = words
+        let mut edition_bits = words
             .iter()
             .enumerate()
-            .filter_map(|(at, word)| Some((at, edition(word)?)))
+            .filter_map(|(index, word)| Some((index, edition_bit(word)?)))
             .peekable();
-        if found.peek().is_none() {
+        if edition_bits.peek().is_none() {
             return 0;
         }
-        let place = (0..words.len()).find_map(|from| Some(from..words.title_at(from, self.title)?));
-        let outside = |at: usize| place.as_ref().is_none_or(|place| !place.contains(&at));
-        found
-            .filter(|(at, _)| outside(*at))
+        let title_words = words.find_title(self.title);
+        edition_bits
+            .filter(|(index, _)| {
+                title_words
+                    .as_ref()
+                    .is_none_or(|title_words| !title_words.contains(index))
+            })
             .fold(0, |set, (_, bit)| set | 1 << bit)
     }
 }
 
-/// Returns whether a track's file name has an album between artist and title: a part of its own with more than a number
-/// or a disc. Both paths share that name, so it is the same album.
-fn names_album(file: &Words, artist: usize, title: usize) -> bool {
-    let counted = title > artist && number(file.word(title - 1)).is_some() && file.before(title - 1) == Gap::Dash;
-    let end = title - usize::from(counted);
-    let of_choice = |word: &[u8]| !is_disc_word(word) && number(word).is_none() && !is_general(word);
-    file.before(end) == Gap::Dash && (artist..end).any(|at| of_choice(file.word(at)))
+/// Returns whether a track's file name has an album between artist and title: a part of its own with more than numbers,
+/// discs and general words. The listed file has the same name, so the album is the same.
+fn has_album_between(file_words: &Words, artist_end: usize, title_start: usize) -> bool {
+    let has_track_number = title_start > artist_end
+        && number(file_words.word(title_start - 1)).is_some()
+        && file_words.gap_before(title_start - 1) == Gap::Dash;
+    let album_end = title_start - usize::from(has_track_number);
+    let is_specific = |word: &[u8]| !is_disc_word(word) && number(word).is_none() && !is_general(word);
+    file_words.gap_before(album_end) == Gap::Dash
+        && (artist_end..album_end).any(|index| is_specific(file_words.word(index)))
 }

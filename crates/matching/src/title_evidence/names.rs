@@ -1,4 +1,4 @@
-//! The names in a path, and the parts of a single name: its title, and tags in braces.
+//! The names in a path, and the tags in a single name, such as `{imdb-tt0078748}`.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
@@ -9,28 +9,22 @@ use crate::normal::Normal;
 use crate::resolution::{GuidRef, ItemRef};
 use crate::words::Words;
 
-/// Number of names examined: the file's and those of three folders above it.
+/// Number of names examined: the file's name and the names of the three folders above.
 pub const NAMES: usize = 4;
 
-/// The last names of a path: the file's first, without its extension.
+/// The last [`NAMES`] names of a path. The first is the file's, without its extension.
 pub struct PathNames<'p> {
     pub names: [&'p str; NAMES],
     pub count: usize,
 }
 
 impl<'p> PathNames<'p> {
-    /// Takes the names of a path, starting `skip` components from its end.
-    pub fn of(path: &Normal<'p>, skip: usize) -> Self {
+    /// Takes the last names of a path.
+    pub fn of(path: &Normal<'p>) -> Self {
         let mut names = [""; NAMES];
         let mut count = 0;
-        for (at, component) in Form::from_folded(path.form())
-            .rev_components()
-            .enumerate()
-            .skip(skip)
-            .take(NAMES)
-        {
-            let name = std::str::from_utf8(component.bytes()).unwrap_or_default();
-            names[count] = if at == 0 { stem(name) } else { name };
+        for (slot, name) in names.iter_mut().zip(components_of(path)) {
+            *slot = if count == 0 { stem(name) } else { name };
             count += 1;
         }
         Self { names, count }
@@ -43,22 +37,22 @@ impl<'p> PathNames<'p> {
 
     /// Calls `each` with the index and words of each name in this range, until it breaks. Skips names too long to
     /// compare.
-    pub fn each<B>(&self, places: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
-        each_of(self.iter().take(places.end).skip(places.start), each)
+    pub fn each<B>(&self, indexes: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
+        each_of(self.iter().take(indexes.end).skip(indexes.start), each)
     }
 }
 
-/// Calls `each` with the index and words of each name, until it breaks. Skips names too long to compare.
+/// [`PathNames::each`] for any names with an index.
 pub fn each_of<'p, B>(
     names: impl Iterator<Item = (usize, &'p str)>,
     mut each: impl FnMut(usize, &Words) -> ControlFlow<B>,
 ) -> Option<B> {
     let mut words = Words::new();
-    for (at, name) in names {
+    for (index, name) in names {
         if words.fold(name)
-            && let Break(end) = each(at, &words)
+            && let Break(result) = each(index, &words)
         {
-            return Some(end);
+            return Some(result);
         }
     }
     None
@@ -66,21 +60,21 @@ pub fn each_of<'p, B>(
 
 /// Returns whether `test` holds for the words of any name.
 pub fn any<'p>(names: impl Iterator<Item = &'p str>, mut test: impl FnMut(&Words) -> bool) -> bool {
-    let ends = |_, words: &Words| if test(words) { Break(()) } else { Continue(()) };
-    each_of(names.enumerate(), ends).is_some()
+    let break_on_match = |_, words: &Words| if test(words) { Break(()) } else { Continue(()) };
+    each_of(names.enumerate(), break_on_match).is_some()
 }
 
-/// Returns a file name without its extension.
+/// Returns a file name without its extension, which has at most five ASCII letters and digits.
 fn stem(name: &str) -> &str {
+    let is_extension = |text: &str| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match name.rsplit_once('.') {
-        Some((stem, end)) if !stem.is_empty() && end.len() <= 5 && end.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-            stem
-        }
+        Some((stem, extension)) if !stem.is_empty() && is_extension(extension) => stem,
         _ => name,
     }
 }
 
-/// Returns the title that paths use for the item: a film's own, an episode's show, a track's artist.
+/// Returns the title that names in a path have: a film's title, an episode's show, a track's artist. `None` for other
+/// types, and without a title.
 pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     let title = match item.kind {
         ItemType::Movie => item.title,
@@ -90,28 +84,28 @@ pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     (!title.is_empty()).then_some(title)
 }
 
-/// Returns whether Plex has not matched the item: then a film's title is its file name.
+/// Returns whether Plex did not identify the item. The title of such a film is its file name.
 pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
     matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
 }
 
-/// Iterates over all names of a path, the file's first.
-pub fn named<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
-    let name = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
-    Form::from_folded(path.form()).rev_components().map(name)
+/// Iterates over all components of a path, last first.
+pub fn components_of<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
+    let text = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
+    Form::from_folded(path.form()).rev_components().map(text)
 }
 
-/// Returns whether a name has an external id.
+/// Returns whether a name has an external id, such as `{imdb-tt0078748}`.
 pub fn has_external_id(name: &str) -> bool {
     has_braces(name) && tags(name).any(|(key, _)| key != "edition")
 }
 
-/// Returns whether a name has braces or brackets, and so may have [`tags`].
+/// Returns whether a name has braces or brackets: a fast check before [`tags`].
 pub fn has_braces(name: &str) -> bool {
     name.bytes().any(|byte| matches!(byte, b'{' | b'['))
 }
 
-/// Returns the tags in braces or brackets, such as `{imdb-tt0078748}`: external ids and editions.
+/// Returns the keys and values of the tags in braces or brackets: external ids and editions.
 pub fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
     const KEYS: [&str; 7] = ["imdb", "imdbid", "tmdb", "tmdbid", "tvdb", "tvdbid", "edition"];
     name.split(['{', '[']).skip(1).filter_map(|rest| {

@@ -1,7 +1,7 @@
-//! Checks whether two paths differ in their roots only, so that another mount point would make them equal.
+//! Checks whether two paths differ in their roots only, as under different mount points.
 
 use super::extras::is_copy_or_extra;
-use super::names::{NAMES, any, has_external_id, is_unmatched, named, naming_title};
+use super::names::{NAMES, any, components_of, has_external_id, is_unmatched, naming_title};
 use crate::form::Form;
 use crate::model::ItemType;
 use crate::normal::Normal;
@@ -10,13 +10,13 @@ use crate::resolution::ItemRef;
 use crate::vocabulary::{ends_title, is_general};
 use crate::words::{Words, year};
 
-/// Returns whether the listed path equals the requested one except for its root: `common` components agree at the end,
-/// and `below` of the listed ones lie below the library's location.
+/// Returns whether the requested path equals the listed one except for its root. `common` is the number of equal
+/// components at the end, and `below` the number of listed components below the library's location.
 ///
-/// One of the folders must have a specific name: the item's, or one that a person chose. `DCIM/100CANON` is on every
-/// card, `Season 01` in every show, `2019` in every collection of photos. The library's own folder counts if it has the
-/// item's title; then its name must be in the requested path too. A film's title needs its year, since remakes share
-/// titles. Paths among copies, samples or extras are other files ([`is_copy_or_extra`]).
+/// One of the equal folders must have a specific name: the item's title, or a name that a person chose. `DCIM/100CANON`
+/// is on every memory card, `Season 01` in every show, `2019` in every collection of photos. The library's location
+/// counts if it has the item's title; then the requested path must have the title too. A film's title needs its year,
+/// since remakes share titles. A copy, sample or extra is another file ([`is_copy_or_extra`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
     queried: &Normal<'_>,
@@ -31,10 +31,13 @@ pub fn only_root_differs(
     let title = title.as_ref();
     let compared = common.min(below + 1);
     let mut words = Words::new();
-    let is_specific = |(at, name): (usize, &str)| {
-        !words.fold(name) || is_named(&words, title) || at < below && !is_generic_folder(name.as_bytes(), &words)
+    let is_specific = |(index, name): (usize, &str)| {
+        !words.fold(name)
+            || is_specific_title(&words, title)
+            || index < below && !is_generic_folder(name.as_bytes(), &words)
     };
-    if !named(listed).enumerate().take(compared).skip(1).any(is_specific) {
+    let mut common_folders = components_of(listed).enumerate().take(compared).skip(1);
+    if !common_folders.any(is_specific) {
         return false;
     }
     let Some(title) = title else {
@@ -42,71 +45,78 @@ pub fn only_root_differs(
     };
     if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
         let mut has_title = false;
-        let dated = any(named(listed).take(compared), |words| {
+        let has_year = any(components_of(listed).take(compared), |words| {
             has_title |= title.is_in(words);
-            is_dated(words, title, item.year)
+            has_year_of_film(words, title, item.year)
         });
-        if has_title && !dated && !named(listed).take(compared).any(has_external_id) {
+        if has_title && !has_year && !components_of(listed).take(compared).any(has_external_id) {
             return false;
         }
     }
-    let above = |path| any(named(path).skip(below).take(NAMES), |words| title.is_in(words));
-    !above(listed) || above(queried)
+    let has_title_above = |path| {
+        let names_above = components_of(path).skip(below).take(NAMES);
+        any(names_above, |words| title.is_in(words))
+    };
+    !has_title_above(listed) || has_title_above(queried)
 }
 
-/// Returns whether a listed folder equals the requested one except for its root: `common` components agree at the end,
-/// and `below` of the listed ones lie below the library's location. Both are in normal form.
+/// [`only_root_differs`] for two folders in normal form.
 ///
-/// The rule is that of [`only_root_differs`] for a file in the folder. If no other folder agrees, its name must be the
-/// title of its content: two folders called `Documentaries` are two folders.
+/// Applies the rule for a file in the folder. If no other folder is equal, the folder's name must be the title of the
+/// item: two folders called `Documentaries` may be different.
 pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
-    let as_file = |folder: &[u8]| [folder, b"/-"].concat();
-    let differs = || {
-        Normal::with(&as_file(queried), |queried| {
-            Normal::with(&as_file(listed), |listed| {
+    let file_in = |folder: &[u8]| [folder, b"/-"].concat();
+    let file_root_differs = || {
+        Normal::with(&file_in(queried), |queried| {
+            Normal::with(&file_in(listed), |listed| {
                 only_root_differs(item, queried, listed, common + 1, below + 1)
             })
         })
     };
     let title = naming_title(item).and_then(Words::of);
-    let has_title_name = || {
-        let name = Form::from_folded(listed)
-            .rev_components()
-            .next()
-            .map(|name| std::str::from_utf8(name.bytes()));
-        name.is_some_and(|name| Words::of(name.unwrap_or_default()).is_some_and(|name| is_named(&name, title.as_ref())))
+    let is_named_by_title = || {
+        let name = Form::from_folded(listed).rev_components().next();
+        let name = name.map(|component| std::str::from_utf8(component.bytes()).unwrap_or_default());
+        name.and_then(Words::of)
+            .is_some_and(|words| is_specific_title(&words, title.as_ref()))
     };
-    below > 0 && common >= below && (below > 1 || has_title_name()) && differs()
+    below > 0 && common >= below && (below > 1 || is_named_by_title()) && file_root_differs()
 }
 
-/// Returns whether a folder's name is the title, and the title is specific: `Various Artists` is not.
-fn is_named(words: &Words, title: Option<&Words>) -> bool {
+/// Returns whether a folder's name is the title, and the title identifies the item: `Various Artists` does not.
+fn is_specific_title(words: &Words, title: Option<&Words>) -> bool {
     let title = title.filter(|title| !title.iter().all(is_general));
     let end = title.and_then(|title| words.title_at(0, title));
     end.is_some_and(|end| ends_title(words, end))
 }
 
-/// Returns whether a name has the film's year outside of the title. Both paths share the name, so the year may be one
-/// off.
-fn is_dated(words: &Words, title: &Words, own: i32) -> bool {
-    let is_own = |at: &usize| year(words.word(*at)).is_some_and(|year| own == 0 || (year - own).abs() <= 1);
-    let mut years = (0..words.len()).filter(is_own).peekable();
+/// Returns whether a name has the film's year outside of the title. The year may be one off, since both paths have the
+/// same name. `film_year`: 0 if unknown.
+fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
+    let is_film_year =
+        |index: &usize| year(words.word(*index)).is_some_and(|year| film_year == 0 || (year - film_year).abs() <= 1);
+    let mut years = (0..words.len()).filter(is_film_year).peekable();
     if years.peek().is_none() {
         return false;
     }
-    let place = (0..words.len()).find_map(|from| Some(from..words.title_at(from, title)?));
-    years.any(|at| place.as_ref().is_none_or(|place| !place.contains(&at)))
+    let title_words = words.find_title(title);
+    years.any(|index| {
+        title_words
+            .as_ref()
+            .is_none_or(|title_words| !title_words.contains(&index))
+    })
 }
 
-/// Returns whether a folder has only general words and numbers, as on discs, cards, in shows and collections.
+/// Returns whether a folder's name has only general words and numbers, as on discs, memory cards, in shows and in
+/// collections.
 fn is_generic_folder(name: &[u8], words: &Words) -> bool {
-    // Cards: three digits and five letters, such as `100CANON`.
-    let of_card = name.len() == 8
+    // Memory cards of cameras: three digits and five letters, such as `100CANON`.
+    let is_camera_folder = name.len() == 8
         && name[..3].iter().all(u8::is_ascii_digit)
         && name[3..]
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let short = words.len() <= 2;
-    let plain = |word: &[u8]| word.iter().all(u8::is_ascii_digit) || is_general(word);
-    of_card || short && (season_in(words).is_some() || is_disc(words)) || words.iter().all(plain)
+    let is_short = words.len() <= 2;
+    let is_generic_word = |word: &[u8]| word.iter().all(u8::is_ascii_digit) || is_general(word);
+    is_camera_folder || is_short && (season_in(words).is_some() || is_disc(words)) || words.iter().all(is_generic_word)
 }

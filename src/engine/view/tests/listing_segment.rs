@@ -96,7 +96,7 @@ fn plex_guids_are_packed() {
     assert!(matches!(
         item.guid,
         GuidRef::Plex {
-            what: "plex://movie/",
+            prefix: "plex://movie/",
             ..
         }
     ));

@@ -98,7 +98,7 @@ fn removal_finds_all_recorded_spellings() {
 
 /// Passes the listed paths of the item with this rating key to `each`.
 fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
-    match (view.find(rating_key), &view.segment) {
+    match (view.find_item(rating_key), &view.segment) {
         (Some(Hit::Listed(number)), Some(segment)) => segment.files(number, each),
         (
             Some(Hit::Added(
@@ -134,11 +134,11 @@ fn an_item_has_the_files_of_its_newest_change() {
     };
     films.memtable.push(added, &none).expect("there is room");
     assert_eq!(paths_of("1"), ["/mnt/c.mkv"]);
-    assert!(films.find("1").is_some());
+    assert!(films.find_item("1").is_some());
     let removed = MemtableChange::Removed { rating_key: "1".into() };
     films.memtable.push(removed, &none).expect("there is room");
     assert_eq!(paths_of("1"), Vec::<String>::new());
-    assert!(films.find("1").is_none());
+    assert!(films.find_item("1").is_none());
 }
 
 /// A reader never sees half a change: a moving item is always at exactly one path, the old or the new one.

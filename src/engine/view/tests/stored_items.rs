@@ -239,7 +239,7 @@ fn an_item_is_stored_with_every_field() {
         assert_eq!(view.stored_item(&item.rating_key).as_ref(), Some(item));
     }
     assert_eq!(view.stored_item("8"), None);
-    assert!(!view.broken());
+    assert!(!view.is_broken());
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_damaged_index_hides_nothing_and_an_old_one_is_replaced() {
         damaged[at] ^= 1;
         fs::write(&index, damaged).expect("written");
         let view = view(&path, &items);
-        assert!(total(&view) == 20 || view.broken(), "{at}");
+        assert!(total(&view) == 20 || view.is_broken(), "{at}");
     }
     fs::write(&index, &sound[..100]).expect("written");
     assert_eq!(total(&view(&path, &items)), 20);

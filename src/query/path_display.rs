@@ -1,4 +1,4 @@
-//! Media paths in texts for users: as they are, or obfuscated if the host wishes.
+//! Formats media paths for messages, in full or obfuscated.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::matching::MAX_PATH;
 const HASH_BYTES: usize = 5;
 /// Longest path that is shown in full.
 const MAX_SHOWN: usize = 4_096;
-/// Longest extension that is shown. A longer one may be part of a title.
-const EXTENSION: usize = 5;
+/// Longest extension that is shown in an obfuscated path. A longer one may be part of a title.
+const MAX_EXTENSION: usize = 5;
 
-/// How media paths are shown.
+/// Formats and validates media paths.
 pub struct PathDisplay {
     store: Arc<Store>,
     obfuscate: bool,
@@ -25,8 +25,8 @@ impl PathDisplay {
         Self { store, obfuscate }
     }
 
-    /// Formats a path for an error or a log line. With `obfuscate` it becomes `path-`, a keyed hash and the extension:
-    /// the same for the same path in one store. Without the store's key nobody can test a guess.
+    /// Formats a path for an error or a log line. With `obfuscate` the text is `path-`, a keyed hash and the extension,
+    /// always the same for a path in one store. Without the store's key, nobody can test a guess.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.obfuscate {
             return if path.len() > MAX_SHOWN {
@@ -43,20 +43,23 @@ impl PathDisplay {
     }
 
     /// Validates a path.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`](crate::error::Status::InvalidArgument).
     pub fn check_path(&self, path: &[u8]) -> Result<()> {
         if path.is_empty() {
             return refuse("the path is empty: give the path of a file or folder");
         }
         if path.len() > MAX_PATH {
             return refuse(format!(
-                "the path is {} bytes long and begins with '{}': paths have at most {MAX_PATH}",
-                path.len(),
+                "the path that starts with '{}' is {} bytes long: give at most {MAX_PATH} bytes",
                 self.path(&path[..32]),
+                path.len(),
             ));
         }
         if memchr::memchr(0, path).is_some() {
             return refuse(format!(
-                "the path '{}' contains a NUL byte, which no file name has",
+                "the path '{}' contains a NUL byte: file names have none",
                 self.path(path)
             ));
         }
@@ -64,7 +67,7 @@ impl PathDisplay {
     }
 }
 
-/// The extension with its dot, or an empty text.
+/// Returns the extension with its dot, or an empty text without one.
 fn extension(path: &[u8]) -> &str {
     let name = path
         .rsplit(|byte| matches!(byte, b'/' | b'\\'))
@@ -73,11 +76,15 @@ fn extension(path: &[u8]) -> &str {
     let Some(dot) = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0) else {
         return "";
     };
-    let end = &name[dot + 1..];
-    let plain = !end.is_empty() && end.len() <= EXTENSION && end.iter().all(u8::is_ascii_alphanumeric);
-    std::str::from_utf8(&name[dot..]).ok().filter(|_| plain).unwrap_or("")
+    let letters = &name[dot + 1..];
+    let is_extension =
+        !letters.is_empty() && letters.len() <= MAX_EXTENSION && letters.iter().all(u8::is_ascii_alphanumeric);
+    std::str::from_utf8(&name[dot..])
+        .ok()
+        .filter(|_| is_extension)
+        .unwrap_or("")
 }
 
 #[cfg(test)]
-#[path = "shown_tests.rs"]
+#[path = "path_display_tests.rs"]
 mod tests;
