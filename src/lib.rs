@@ -179,7 +179,7 @@ pub mod peers {
     pub mod platform {
         pub use crate::platform::clock::{Clock, SystemClock};
         pub use crate::platform::deadline::Deadline;
-        pub use crate::platform::files::given;
+        pub use crate::platform::files::open_host_file;
         pub use crate::platform::fork::{Release, hold};
         pub use crate::platform::lock::FileLock;
         pub use crate::platform::mutex::{lock, lock_by};

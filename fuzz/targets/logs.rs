@@ -99,7 +99,9 @@ fn ours(lines: &[(i32, Vec<u8>)]) -> (Vec<(i32, Vec<u8>)>, usize) {
     let others = lines.iter().filter(|(_, text)| !text.starts_with(MARK.as_bytes()));
     let lost = others.filter_map(|(level, text)| {
         let text = std::str::from_utf8(text).expect("UTF-8");
-        let count = text.strip_suffix(" log lines were lost: drain the log more often")?;
+        let count = text
+            .strip_prefix("lost ")?
+            .strip_suffix(" log lines; call plexindex_drain_log() more often")?;
         assert_eq!(*level, constants::PLEXINDEX_LOG_WARN);
         count.parse::<usize>().ok()
     });

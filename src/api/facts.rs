@@ -9,12 +9,12 @@ use super::paths::path_of;
 use crate::matching::{byte_string, propose};
 use crate::options::Mapping;
 
-/// The server that answered a connection test.
+/// The server that answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerInfo {
-    /// The server's machine identifier, the same for every URL.
+    /// Plex's machine identifier, the same for every URL.
     pub machine_identifier: String,
     /// The server's version, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub struct ServerInfo {
     #[serde(rename = "answered_us", serialize_with = "micros")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub answered_in: Duration,
-    /// Number of libraries that the token's user may see.
+    /// Number of libraries that the user may see.
     pub libraries: usize,
 }
 
@@ -32,25 +32,24 @@ fn micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// A mapping that would make paths match, with the number of paths that support it.
+/// A mapping that would make paths match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Proposal {
-    /// The folder as the host spells it.
+    /// The host's folder.
     #[serde(serialize_with = "byte_string::path")]
     #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub from: PathBuf,
-    /// The folder as the server spells it.
+    /// The server's folder.
     #[serde(serialize_with = "byte_string::path")]
     #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub to: PathBuf,
     /// Number of paths that would match.
     pub matched: usize,
-    /// Number of paths that were examined.
+    /// Number of examined paths.
     pub of: usize,
-    /// Number of paths of [`Index::try_proposals`](crate::Index::try_proposals) that this mapping finds and the proposals
-    /// before it do not.
+    /// Number of given paths that this proposal matches and no earlier one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<usize>,
 }

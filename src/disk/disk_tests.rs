@@ -18,7 +18,7 @@ use super::rules::{rule_for_file, rule_for_folder};
 use super::{Kinds, ListedStatus, Location, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};
-use crate::platform::local_path::{shown, taken};
+use crate::platform::local_path::{normalize_host_path, shown};
 
 fn all() -> Rules {
     Rules::ALL
@@ -234,7 +234,7 @@ fn a_plexignore_is_no_gitignore() {
 /// Returns the findings of a walk in calls that read this many names each: kind, cause, and the path below the folder.
 /// Every other call is rolled back and repeated.
 fn found(root: &Path, locations: &[Location], max_names: usize) -> (Vec<(String, String, String)>, u64) {
-    let root = taken(bytes_of(root)).into_owned();
+    let root = normalize_host_path(bytes_of(root)).into_owned();
     let (mut left, mut told, mut files) = (vec![(false, root.clone())], Vec::new(), 0);
     let (mut progress, mut is_over, mut calls) = (WalkProgress::default(), false, 0);
     while !is_over {
@@ -259,7 +259,7 @@ fn found(root: &Path, locations: &[Location], max_names: usize) -> (Vec<(String,
         files += walked.files;
         let mut rest = Vec::new();
         for finding in walked.found {
-            let path = taken(&finding.path.0);
+            let path = normalize_host_path(&finding.path.0);
             if finding.kind == "folder" {
                 rest.push((finding.twin, path.into_owned()));
                 continue;
@@ -288,7 +288,7 @@ fn make(root: &Path, name: &str) {
 
 fn location(folder: &Path, is_out_of_scope: bool) -> Location {
     Location {
-        folder: taken(bytes_of(folder)).into_owned(),
+        folder: normalize_host_path(bytes_of(folder)).into_owned(),
         kinds: movies(),
         is_out_of_scope,
         is_fetched: true,
@@ -546,7 +546,7 @@ fn without_progress_a_link_is_told_and_not_followed() {
 #[test]
 fn a_missing_folder_is_reported_if_the_caller_named_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let missing = taken(bytes_of(folder.path())).into_owned();
+    let missing = normalize_host_path(bytes_of(folder.path())).into_owned();
     drop(folder);
     let walked = |is_first: bool| {
         let request = WalkRequest {

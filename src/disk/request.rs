@@ -67,33 +67,31 @@ pub struct WalkRequest<'q> {
     pub status: &'q StatusOf<'q>,
 }
 
-/// The report of a walk about a file, a folder or a link.
+/// A file, folder or link that a walk reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// `folder`: a folder that the walk has not read yet. `file`: a media file that is not listed as a single item.
-    /// `left_out`: a folder that the walk skips. `link`: a link to a folder, reported by a call that does not walk.
-    /// `unreadable`: a folder or link that cannot be read, or a folder of the first call that does not exist.
+    /// `folder`: not read yet. `file`: a media file that is not listed as a single item. `left_out`: a folder that is
+    /// not read. `link`: a link to a folder, only with `once`. `unreadable`: a folder or link that cannot be read, or a
+    /// first folder that does not exist.
     pub kind: &'static str,
-    /// Whether the folder has another name that differs only by case or Unicode form, such as `Up.mkv` and `UP.mkv`. Also
-    /// `true` below such a folder.
+    /// Another name in the folder differs only by case or Unicode form; or the path lies below such a name.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(feature = "schema", schemars(default))]
     pub twin: bool,
-    /// The reason. For a file: `several_items`: more than one item has the file; a rule that ignores the file, such as
-    /// `hidden`; `not_scanned`: the file is in a library's folder, but not listed; `not_fetched`: the same, but the library
-    /// was never fetched; `mapping_missing`: the library lists `detail`, which differs in the root only; `no_library`: the
-    /// file is in no library's folder. For a folder that is left out: a rule; `loop`: a link to a folder that contains
-    /// the link; `linked`: the walk read the folder by the path `detail`.
+    /// For a file: `several_items`: several items have it; `not_scanned`: it lies in a library's folder; `not_fetched`:
+    /// that library has no listing here; `mapping_missing`: only the root differs from the listed path `detail`;
+    /// `no_library`: it lies in no library's folder; or a rule that excludes it, such as `hidden`. For a folder: a
+    /// rule; `loop`: a link to a folder above it; `linked`: already read as `detail`.
     #[serde(skip_serializing_if = "str::is_empty")]
     #[cfg_attr(feature = "schema", schemars(default))]
     pub cause: &'static str,
-    /// The absolute path on this machine.
+    /// Full path on this machine.
     pub path: ByteString,
-    /// The line of a `.plexignore`, or a path: see `cause`.
+    /// A line of a `.plexignore`, or a path: see `cause`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<ByteString>,
-    /// For `unreadable`: the error number of the operating system.
+    /// The system's error number for `unreadable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
 }

@@ -1,6 +1,6 @@
-//! Parses notifications and webhooks that hosts pass on.
+//! Finds the JSON in a notification or webhook that a host passes on.
 
-/// Returns the JSON in a body: all of it, or the field `payload` of a multipart form.
+/// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form.
 pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     let body = body.trim_ascii_start();
     if !body.starts_with(b"--") {
@@ -11,24 +11,26 @@ pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     if boundary.len() <= 2 {
         return None;
     }
-    let mut rest = body.get(boundary.len()..)?;
-    while let Some(next) = find(rest, boundary) {
-        let (part, behind) = (rest.get(..next)?, rest.get(next + boundary.len()..)?);
-        let head = find(part, b"\r\n\r\n")
-            .map(|at| (at, 4))
-            .or_else(|| find(part, b"\n\n").map(|at| (at, 2)));
-        if let Some((at, blank)) = head
-            && find(part.get(..at)?, b"name=\"payload\"").is_some()
+    let mut remaining = body.get(boundary.len()..)?;
+    while let Some(next) = find(remaining, boundary) {
+        let (part, after_boundary) = (remaining.get(..next)?, remaining.get(next + boundary.len()..)?);
+        // The headers of a part end with a blank line.
+        let header_end = find(part, b"\r\n\r\n")
+            .map(|offset| (offset, 4))
+            .or_else(|| find(part, b"\n\n").map(|offset| (offset, 2)));
+        if let Some((offset, blank_length)) = header_end
+            && find(part.get(..offset)?, b"name=\"payload\"").is_some()
         {
-            return part.get(at + blank..).map(<[u8]>::trim_ascii);
+            return part.get(offset + blank_length..).map(<[u8]>::trim_ascii);
         }
-        rest = behind;
+        remaining = after_boundary;
     }
     None
 }
 
-fn find(within: &[u8], what: &[u8]) -> Option<usize> {
-    within.windows(what.len()).position(|piece| piece == what)
+/// The offset of the first occurrence of `needle`.
+fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
 }
 
 #[cfg(test)]

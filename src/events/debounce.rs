@@ -1,9 +1,9 @@
-//! Debounces the events of a server: hundreds of events become a few writes. Pure: the time is passed in, and writing
-//! is up to the caller.
+//! Debounces the events of a server, so that hundreds of events become a few writes. Pure: the caller passes the time
+//! and writes the hints.
 //!
-//! Events of a library are held back until no more arrive. During a scan, which lasts minutes, they are written from
-//! time to time, once when it ends, and once more when its items have settled: an earlier listing may have only half of
-//! them.
+//! The debouncer holds the events of a library until no more arrive. A scan lasts minutes; its events are due now and
+//! then during the scan, when the scan ends, and once more when its items have stopped changing, since a listing before
+//! that may lack some of them. All times are milliseconds of one clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,13 +17,13 @@ use crate::source::Event;
 pub struct DebounceIntervals {
     /// Events are written when none arrived for this long.
     pub quiet_ms: i64,
-    /// Longest delay of an event; during a scan events are written only after this.
+    /// Maximum delay of an event. During a scan, events are due only after this.
     pub patience_ms: i64,
-    /// Minimum interval between two change hints for a library: each may cause a listing.
+    /// Minimum interval between two hints for a library, since each may cause a listing.
     pub apart_ms: i64,
-    /// Time without changes after which a scan's items have settled.
+    /// Time without changes after which the items of a scan count as complete.
     pub settle_ms: i64,
-    /// A scan without events for this long counts as ended: its last event was lost.
+    /// A scan without events for this long counts as ended, since its last event was probably lost.
     pub scan_silence_ms: i64,
 }
 
@@ -40,12 +40,13 @@ impl Default for DebounceIntervals {
     }
 }
 
-/// Maximum number of deleted items to invalidate one by one; if there are more, the library is probed instead.
+/// Maximum number of deleted items to invalidate one by one. Beyond that, a hint for the whole library replaces them.
 const MAX_DELETED: usize = 256;
-/// Limits for the number of libraries, and of items with known stamps: more than exist.
+/// Maximum number of libraries, against invalid events. Events of further ones count for all libraries.
 const MAX_SECTIONS: usize = 1_000;
+/// Maximum number of items whose stamps are remembered.
 const MAX_SEEN: usize = 4_096;
-/// Limit for settling, as a multiple of `settle_ms`.
+/// Maximum time for settling after a scan, as a multiple of `settle_ms`.
 const SETTLE_LIMIT: i64 = 10;
 
 /// Unwritten events of one library.
@@ -53,25 +54,27 @@ const SETTLE_LIMIT: i64 = 10;
 struct LibraryEvents {
     hint: Hint,
     deleted: BTreeSet<String>,
-    /// Times of the first and the last unwritten event.
-    first: i64,
-    last: i64,
-    /// Time of the last hint written.
-    noted_ms: Option<i64>,
+    /// Time of the first unwritten event.
+    first_ms: i64,
+    /// Time of the last unwritten event.
+    last_ms: i64,
+    /// Time of the last hint.
+    hinted_ms: Option<i64>,
     /// Time of the last event of a running scan.
-    scanning: Option<i64>,
-    /// Items changed since the scan began.
+    scanning_ms: Option<i64>,
+    /// Whether items changed since the scan began.
     scan_changed: bool,
-    /// Time when a scan ended.
-    scan_ended: Option<i64>,
-    /// Time at which to write another hint, after settling.
-    recheck_at: Option<i64>,
+    /// Time when the last scan ended.
+    scan_ended_ms: Option<i64>,
+    /// Time of the hint after settling.
+    recheck_ms: Option<i64>,
 }
 
-/// Collected events by library; the empty name means all libraries.
+/// Collects events and returns hints when they are due.
 #[derive(Debug, Default)]
 pub struct Debouncer {
     intervals: DebounceIntervals,
+    /// Events by section id; the empty id means all libraries.
     sections: BTreeMap<String, LibraryEvents>,
     /// Stamps of events that servers repeat, by item.
     seen: HashMap<String, i64>,
@@ -80,35 +83,39 @@ pub struct Debouncer {
 }
 
 impl LibraryEvents {
+    /// Adds an event with this hint.
     fn add_hint(&mut self, hint: Hint, now: i64) {
         if !self.is_pending() {
-            self.first = now;
+            self.first_ms = now;
         }
-        self.last = now;
+        self.last_ms = now;
         self.hint = self.hint.max(hint);
     }
 
+    /// Returns whether there are unwritten events.
     fn is_pending(&self) -> bool {
         self.hint != Hint::None || !self.deleted.is_empty()
     }
 
+    /// Returns whether a scan is running.
     fn is_scanning(&self, intervals: &DebounceIntervals, now: i64) -> bool {
-        self.scanning
-            .is_some_and(|heard| now - heard < intervals.scan_silence_ms)
+        self.scanning_ms
+            .is_some_and(|last_event| now - last_event < intervals.scan_silence_ms)
     }
 
+    /// Returns whether items of the last scan may still change.
     fn is_settling(&self, intervals: &DebounceIntervals, now: i64) -> bool {
-        self.scan_ended
-            .is_some_and(|scan_ended| now - scan_ended < intervals.settle_ms)
-            || self.recheck_at.is_some()
+        self.scan_ended_ms
+            .is_some_and(|scan_ended_ms| now - scan_ended_ms < intervals.settle_ms)
+            || self.recheck_ms.is_some()
     }
 
-    /// Postpones the hint after settling, since items are still changing.
+    /// Postpones the hint after a scan, since items are still changing.
     fn extend_settling(&mut self, intervals: &DebounceIntervals, now: i64) {
         if self.is_scanning(intervals, now) {
             self.scan_changed = true;
-        } else if let Some(scan_ended) = self.scan_ended.filter(|_| self.is_settling(intervals, now)) {
-            self.recheck_at = Some((now + intervals.settle_ms).min(scan_ended + SETTLE_LIMIT * intervals.settle_ms));
+        } else if let Some(scan_ended_ms) = self.scan_ended_ms.filter(|_| self.is_settling(intervals, now)) {
+            self.recheck_ms = Some((now + intervals.settle_ms).min(scan_ended_ms + SETTLE_LIMIT * intervals.settle_ms));
         }
     }
 
@@ -117,17 +124,17 @@ impl LibraryEvents {
         if !self.is_pending() {
             return None;
         }
-        let latest = self.first + intervals.patience_ms;
-        let at = if self.is_scanning(intervals, now) {
+        let latest = self.first_ms + intervals.patience_ms;
+        let due = if self.is_scanning(intervals, now) {
             latest
         } else {
-            latest.min(self.last + intervals.quiet_ms)
+            latest.min(self.last_ms + intervals.quiet_ms)
         };
         let earliest = self
-            .noted_ms
+            .hinted_ms
             .filter(|_| self.hint != Hint::None)
-            .map(|noted_ms| noted_ms + intervals.apart_ms);
-        Some(earliest.map_or(at, |earliest| at.max(earliest)))
+            .map(|hinted_ms| hinted_ms + intervals.apart_ms);
+        Some(earliest.map_or(due, |earliest| due.max(earliest)))
     }
 
     /// Returns whether the state is still needed.
@@ -136,12 +143,13 @@ impl LibraryEvents {
             || self.is_scanning(intervals, now)
             || self.is_settling(intervals, now)
             || self
-                .noted_ms
-                .is_some_and(|noted_ms| now - noted_ms < intervals.apart_ms)
+                .hinted_ms
+                .is_some_and(|hinted_ms| now - hinted_ms < intervals.apart_ms)
     }
 }
 
 impl Debouncer {
+    /// Creates an empty debouncer.
     pub fn new(intervals: DebounceIntervals) -> Self {
         Self {
             intervals,
@@ -155,10 +163,14 @@ impl Debouncer {
         match event {
             Event::Connected => {
                 // Earlier events were missed, such as the ends of scans.
-                for library in self.sections.values_mut().filter(|library| library.scanning.is_some()) {
-                    library.scanning = None;
-                    library.scan_ended = Some(now);
-                    library.recheck_at = std::mem::take(&mut library.scan_changed).then_some(now + intervals.settle_ms);
+                for library in self
+                    .sections
+                    .values_mut()
+                    .filter(|library| library.scanning_ms.is_some())
+                {
+                    library.scanning_ms = None;
+                    library.scan_ended_ms = Some(now);
+                    library.recheck_ms = std::mem::take(&mut library.scan_changed).then_some(now + intervals.settle_ms);
                 }
                 self.seen.clear();
                 let quiet_ms = intervals.quiet_ms;
@@ -179,20 +191,20 @@ impl Debouncer {
                 library.extend_settling(&intervals, now);
             }
             Event::Deleted { section, rating_key } => {
-                let known = section.is_some();
+                let has_section = section.is_some();
                 let library = self.section(section);
                 library.add_hint(Hint::None, now);
                 if library.deleted.len() < MAX_DELETED {
                     library.deleted.insert(rating_key);
                 } else if !library.deleted.contains(&rating_key) {
                     library.deleted.clear();
-                    library.add_hint(if known { Hint::Changed } else { Hint::Probe }, now);
+                    library.add_hint(if has_section { Hint::Changed } else { Hint::Probe }, now);
                 }
             }
             Event::Working { section: Some(section) } => {
                 if let Some(library) = self.sections.get_mut(&section) {
                     if library.is_pending() {
-                        library.last = now;
+                        library.last_ms = now;
                     }
                     library.extend_settling(&intervals, now);
                 }
@@ -202,23 +214,23 @@ impl Debouncer {
                 if !library.is_scanning(&intervals, now) {
                     library.scan_changed = library.is_pending();
                 }
-                library.scanning = Some(now);
+                library.scanning_ms = Some(now);
             }
             Event::Scanned { section } => {
                 let library = self.section(section);
                 library.add_hint(Hint::Probe, now);
-                library.scan_ended = Some(now);
+                library.scan_ended_ms = Some(now);
                 if std::mem::take(&mut library.scan_changed) || library.hint == Hint::Changed {
-                    library.recheck_at = Some(now + intervals.settle_ms);
+                    library.recheck_ms = Some(now + intervals.settle_ms);
                 }
-                library.scanning = None;
+                library.scanning_ms = None;
             }
             Event::Unspecific { section } => {
-                let settling = |library: &LibraryEvents| {
+                let is_unsettled = |library: &LibraryEvents| {
                     library.is_scanning(&intervals, now) || library.is_settling(&intervals, now)
                 };
-                // Sent at the beginning and end of a scan, which have events of their own.
-                if section.is_none() && self.sections.values().any(settling) {
+                // Sent at the beginning and end of a scan, which also have specific events.
+                if section.is_none() && self.sections.values().any(is_unsettled) {
                     return;
                 }
                 self.section(section).add_hint(Hint::Probe, now);
@@ -227,6 +239,7 @@ impl Debouncer {
         }
     }
 
+    /// The events of a section, or of all libraries if there are too many sections.
     fn section(&mut self, section: Option<String>) -> &mut LibraryEvents {
         let name = section
             .filter(|name| self.sections.len() < MAX_SECTIONS || self.sections.contains_key(name))
@@ -247,8 +260,8 @@ impl Debouncer {
         self.seen.insert(name, stamp) == Some(stamp)
     }
 
-    /// Announces edits of items by this index: the server's events about them are ignored, since the items are fetched
-    /// again anyway.
+    /// Announces edits by this index, so that the server's events about them are ignored: plexindex fetches edited
+    /// items anyway.
     pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
         self.edited.retain(|_, until| *until > now);
         for rating_key in rating_keys {
@@ -267,23 +280,24 @@ impl Debouncer {
         self.take_hints(now, true)
     }
 
+    /// Removes and returns the hints that are due, or `all`.
     fn take_hints(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut hints = Vec::new();
         for (name, library) in &mut self.sections {
             let mut hint = Hint::None;
             let mut deleted = BTreeSet::new();
-            if library.due_at(&intervals, now).is_some_and(|at| all || at <= now) {
+            if library.due_at(&intervals, now).is_some_and(|due| all || due <= now) {
                 hint = std::mem::take(&mut library.hint);
                 deleted = std::mem::take(&mut library.deleted);
             }
-            if library.recheck_at.is_some_and(|at| all || at <= now) {
-                library.recheck_at = None;
-                library.scan_ended = None;
+            if library.recheck_ms.is_some_and(|due| all || due <= now) {
+                library.recheck_ms = None;
+                library.scan_ended_ms = None;
                 hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
             }
             if hint != Hint::None {
-                library.noted_ms = Some(now);
+                library.hinted_ms = Some(now);
             }
             if hint != Hint::None || !deleted.is_empty() {
                 hints.push(LibraryHint {
@@ -297,7 +311,7 @@ impl Debouncer {
         hints
     }
 
-    /// Takes back hints that could not be written; they are due again later.
+    /// Adds hints again that could not be written.
     pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
         for hint in hints {
             let library = self.section(hint.section);
@@ -310,7 +324,7 @@ impl Debouncer {
     pub fn next_due(&self, now: i64) -> Option<i64> {
         self.sections
             .values()
-            .flat_map(|library| [library.due_at(&self.intervals, now), library.recheck_at])
+            .flat_map(|library| [library.due_at(&self.intervals, now), library.recheck_ms])
             .flatten()
             .min()
     }

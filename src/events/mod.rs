@@ -1,4 +1,4 @@
-//! Events: receives change events from the server or the host, and writes them to the store as hints.
+//! Receives change events from the server or the host, and writes them to the store as hints.
 
 mod body;
 mod debounce;

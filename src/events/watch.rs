@@ -1,7 +1,7 @@
-//! Watching: a thread that receives the server's events and writes hints to the store, until the host stops it.
+//! The watch: receives the server's events and writes hints to the store, until the host stops it.
 //!
-//! It is a plain POSIX thread (`platform::thread` says why) that owns a second one: one receives events, the other
-//! writes hints when they are due. Stopping a watch waits for both.
+//! One thread receives events, the other writes hints when they are due and owns the first. Stopping a watch waits for
+//! both. `platform::thread` explains why the owner is a plain POSIX thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -23,38 +23,38 @@ use crate::sync::Reading;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notified {
-    /// Stored its hints: the next query about what changed asks the server.
+    /// Stored hints, so that the next query about the changed library asks the server.
     Noted,
-    /// Ignored it: it comes from another server.
+    /// Ignored the event of another server.
     OtherServer,
-    /// Nothing: it does not concern libraries, or no library was ever fetched.
+    /// Ignored the event, since it names no change, or no library was fetched yet.
     NothingNew,
 }
 
 enum_names! { Notified: Noted "noted", OtherServer "other_server", NothingNew "nothing_new" }
 
-/// The pause before the first reconnection; doubles with each.
+/// The pause before the first reconnection. Doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A connection that lasted this long resets the pause.
 const STABLE: Duration = Duration::from_secs(60);
-/// Interval at which the listening thread is interrupted when it has to end: it may have been about to wait.
+/// Interval for interrupting the listening thread until it ends, since it may begin to wait after an interruption.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 /// Lock timeout for writing hints.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Maximum size of a body for [`Events::notify`]: Plex's have kilobytes and a JPEG.
+/// Maximum size of a body for [`Events::notify`]. Plex sends some kilobytes and a JPEG.
 const MAX_BODY: usize = 16 << 20;
 
 /// A running watch. Stopped by [`RunningWatch::end`].
 struct RunningWatch {
     shared: Arc<WatchShared>,
     worker: Worker,
-    /// Number of [`Events::watch_join`] calls without a leave.
+    /// Number of [`Events::watch_join`] calls without [`Events::watch_leave`].
     joined: usize,
 }
 
-/// State shared by the two threads and the thread that stops them.
+/// State shared by the two threads and their owner.
 struct WatchShared {
     state: Mutex<WatchState>,
     changed: Condvar,
@@ -64,9 +64,9 @@ struct WatchShared {
 struct WatchState {
     debouncer: Debouncer,
     stop: bool,
-    /// The listening thread has ended.
+    /// Whether the listening thread has ended.
     listener_ended: bool,
-    /// Reconnect at once, without a pause.
+    /// Whether to reconnect without a pause.
     reconnect: bool,
 }
 
@@ -75,6 +75,7 @@ impl WatchShared {
         lock(&self.state)
     }
 
+    /// Waits for a change of the state, at most for this time.
     fn wait<'s>(&self, state: MutexGuard<'s, WatchState>, time: Duration) -> MutexGuard<'s, WatchState> {
         let (state, _) = self
             .changed
@@ -88,11 +89,12 @@ impl WatchShared {
         i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// Returns whether the host stopped the watch.
     fn is_stopped(&self) -> bool {
         self.lock().stop
     }
 
-    /// Waits until the time is over or [`WatchState::reconnect`] is set; returns `false` if the watch has to end.
+    /// Waits for this time, or until [`WatchState::reconnect`] is set. Returns `false` if the watch has to end.
     fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
@@ -108,10 +110,11 @@ impl WatchShared {
 }
 
 impl RunningWatch {
+    /// Stops both threads and waits for them.
     fn end(self) {
         self.shared.lock().stop = true;
         self.shared.changed.notify_all();
-        drop(self.worker); // waits
+        drop(self.worker); // joins
     }
 }
 
@@ -140,7 +143,7 @@ impl Events {
         }
     }
 
-    /// Takes its locks for a fork.
+    /// Holds its lock during a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |events| &events.watch))
     }
@@ -165,11 +168,12 @@ impl Events {
         Ok(())
     }
 
+    /// Starts the threads of a watch.
     fn begin(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<RunningWatch> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
-                "no server to watch: the index has no server_url, or is offline",
+                "cannot watch: the index has no server_url or is offline; open it with a server",
             ));
         };
         if !source.abilities().events {
@@ -193,7 +197,7 @@ impl Events {
         let Some(worker) = worker else {
             return Err(Error::new(
                 Status::Store,
-                format!("cannot start a thread for watching: {NO_THREAD}"),
+                format!("cannot start a thread for watching; {NO_THREAD}"),
             ));
         };
         Ok(RunningWatch {
@@ -205,7 +209,7 @@ impl Events {
 
     /// Leaves the watch; the last call ends it.
     pub fn watch_leave(&self) {
-        // Ended after releasing the lock: see [`Events::watch_stop`].
+        // End the watch after releasing the lock; see [`Events::watch_stop`].
         let last = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
@@ -225,8 +229,7 @@ impl Events {
 
     /// Ends the watch; returns when its threads have ended.
     pub fn watch_stop(&self) {
-        // After releasing the lock: a fork waits for the lock, and the thread that is joined here may wait for the
-        // fork.
+        // Join after releasing the lock: a fork waits for the lock, and the thread may wait for the fork.
         let watch = lock(&self.watch).take();
         if let Some(watch) = watch {
             watch.end();
@@ -251,7 +254,7 @@ impl Events {
         }
     }
 
-    /// Drops the watch in the child of a fork without running its destructor: its threads do not exist there, and their
+    /// Forgets the watch in a forked child without running its destructor: its threads do not exist there, so their
     /// locks are never released.
     pub fn after_fork(&self) {
         if let Ok(mut watch) = self.watch.try_lock() {
@@ -262,11 +265,11 @@ impl Events {
     /// Writes hints for a notification or webhook that the host received.
     pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
-            return refuse("the body is larger than 16 MiB, larger than any that Plex sends");
+            return refuse("the body is larger than 16 MiB, which Plex never sends; pass the body of one event");
         }
         let Some(json) = json_of(body) else {
             return refuse(
-                "the body is neither JSON nor multipart with a JSON field 'payload': give the field 'payload' of the \
+                "the body is neither JSON nor multipart with a JSON field 'payload'; pass the field 'payload' of the \
                  webhook, or the notification's text",
             );
         };
@@ -278,8 +281,8 @@ impl Events {
             return Ok(Notified::OtherServer);
         }
         self.counters.count_events(events.len() as u64);
-        let has_noted = self.store_hints(&Debouncer::hints_of(events), Deadline::NONE)?;
-        Ok(if has_noted {
+        let has_stored = self.store_hints(&Debouncer::hints_of(events), Deadline::NONE)?;
+        Ok(if has_stored {
             Notified::Noted
         } else {
             Notified::NothingNew
@@ -293,19 +296,19 @@ impl Events {
             return Ok(false);
         };
         let ours = LibraryRows(&self.store).machine_identifier(identity)?;
-        // Until the identifier is known, a URL or a file name stands in for it: both contain a ':', which identifiers
-        // never do.
+        // Until the server reports its identifier, the store has a URL or a file name instead. Both contain a ':',
+        // which identifiers never do.
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    /// Returns whether hints were written.
+    /// Writes hints to the store. Returns whether there were any to write.
     fn store_hints(&self, hints: &[LibraryHint], deadline: Deadline) -> Result<bool> {
         if hints.is_empty() {
             return Ok(false);
         }
         self.reading.catch_up(deadline)?;
         let Some(identity) = self.reading.identity() else {
-            // Nothing is stored, so nothing can be stale; but the token may not be accepted yet.
+            // Without libraries nothing can be stale, unless the server has not accepted a new token yet.
             return self.reading.check_accepted().map(|()| false);
         };
         LibraryRows(&self.store).mark(identity, hints, deadline)?;
@@ -316,7 +319,7 @@ impl Events {
 
 /// Runs a watch until it is stopped.
 fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
-    // Stopping waits for a write in progress, so limit it; the hints are written later.
+    // Stopping waits for a write in progress, so limit its time; the hints are written later.
     let deadline = Deadline::NONE.at_most(WRITE_TIMEOUT);
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
@@ -326,10 +329,10 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
         if let Err(error) = &listening {
             // Events from the host are still processed.
             drop(ListenerGuard(shared));
-            log::warn!("cannot receive server events ({error}): {NO_THREAD}, then watch again");
+            log::warn!("cannot receive server events ({error}); {NO_THREAD}, then watch again");
         }
         write_due_hints(events, shared, deadline);
-        // The listening thread may be waiting for the server, or about to.
+        // The listening thread may be waiting for the server, or about to wait.
         let mut state = shared.lock();
         while !state.listener_ended {
             drop(state);
@@ -340,17 +343,17 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
             }
         }
         drop(state);
-        // The scope waits for the closure but not for the thread to exit, and the library may be unloaded next.
+        // The scope waits for the closure only. Join the thread too, since the library may be unloaded next.
         let _ = listening.map(ScopedJoinHandle::join);
     });
-    // Write the rest, which is not due yet.
+    // Write the hints that are not due yet.
     let hints = shared.lock().debouncer.take_all(shared.now_ms());
     if let Err(error) = events.store_hints(&hints, deadline) {
         log::warn!("cannot store the server's last event: {error}");
     }
 }
 
-/// Signals the end of the listening thread when dropped, also after a panic.
+/// Signals the end of the listening thread when dropped, even after a panic.
 struct ListenerGuard<'c>(&'c WatchShared);
 
 impl Drop for ListenerGuard<'_> {
@@ -360,7 +363,7 @@ impl Drop for ListenerGuard<'_> {
     }
 }
 
-/// Connects, receives events, and reconnects.
+/// Connects, receives events, and reconnects, until the watch stops.
 fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
     let aborted = || shared.is_stopped();
     let bounds = Bounds {
@@ -407,7 +410,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
     }
 }
 
-/// Writes hints when they are due.
+/// Writes hints when they are due, until the watch stops.
 fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
     let mut state = shared.lock();
     while !state.stop {
@@ -418,7 +421,7 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
             let written = events.store_hints(&hints, deadline);
             state = shared.lock();
             if let Err(error) = written {
-                // Harmless until a call sends a request with the new token.
+                // `NotFetched` is harmless: the server has not accepted a new token yet.
                 let level = match error.status {
                     Status::NotFetched => log::Level::Debug,
                     _ => log::Level::Warn,

@@ -9,13 +9,13 @@ pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
 
-    /// As [`Clock::now_ms`], at a third of the cost, but up to some milliseconds late. So times of the precise clock
-    /// may lie in its future.
+    /// [`Clock::now_ms`] at a third of the cost, but some milliseconds late, so that precise times may lie in its
+    /// future.
     fn coarse_now_ms(&self) -> i64 {
         self.now_ms()
     }
 
-    /// Returns whether this moment has passed on the monotonic clock, which bounds the duration of calls.
+    /// Returns whether a deadline of a call has passed, by the monotonic clock.
     fn has_come(&self, moment: Instant) -> bool {
         Instant::now() >= moment
     }

@@ -94,8 +94,9 @@ impl Deadline {
     }
 }
 
-fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
-    one.into_iter().chain(other).min()
+/// The smaller of two limits, if any is set.
+fn least<T: Ord>(first: Option<T>, second: Option<T>) -> Option<T> {
+    first.into_iter().chain(second).min()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Detects files that other code in this process has open.
 //!
-//! POSIX locks belong to a process, and are released when it closes any descriptor of the file. So two copies of
-//! `SQLite` in one process do not see each other's locks, and release each other's. Two copies of this library contain
-//! two copies of `SQLite`. Detected on Linux only; on Windows locks belong to handles, so there is nothing to detect.
+//! POSIX locks belong to a process, and closing any descriptor of a file releases them. Two copies of this library
+//! contain two copies of `SQLite`, which would not see each other's locks and release them. Works on Linux only. On
+//! Windows, locks belong to handles, so there is nothing to detect.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -20,11 +20,11 @@ pub struct ExclusiveOpen(Inode);
 static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
 impl ExclusiveOpen {
-    /// Call it before opening the file. Returns `None` if other code has the file open. Opens by other code after that
-    /// are not detected.
+    /// Returns `None` if other code has the file open. Call it before opening the file. It does not detect code that
+    /// opens the file later.
     pub fn take(path: &Path, file: Inode) -> Option<Self> {
         let mut open = lock(&OPEN);
-        match open.iter_mut().find(|(known, _)| *known == file) {
+        match open.iter_mut().find(|(open_file, _)| *open_file == file) {
             Some((_, count)) => *count += 1,
             None if system::is_open(path, file) => return None,
             None => open.push((file, 1)),
@@ -36,12 +36,12 @@ impl ExclusiveOpen {
 impl Drop for ExclusiveOpen {
     fn drop(&mut self) {
         let mut open = lock(&OPEN);
-        for (_, count) in open.iter_mut().filter(|(known, _)| *known == self.0) {
+        for (_, count) in open.iter_mut().filter(|(open_file, _)| *open_file == self.0) {
             *count -= 1;
         }
         open.retain(|(_, count)| *count > 0);
         if open.is_empty() {
-            *open = Vec::new(); // nothing is left behind when the library is unloaded
+            *open = Vec::new(); // an unloaded library must leave no memory behind
         }
     }
 }

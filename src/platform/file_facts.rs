@@ -1,32 +1,32 @@
-//! What a file system tells of files and of itself.
+//! Facts about files and file systems.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What the name of a file leads to.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileType {
     File,
     Folder,
-    /// A symbolic link, or what is one on Windows: a reparse point that names another place.
+    /// A symbolic link; on Windows, a reparse point that leads to another path.
     Link,
     Pipe,
     Other,
 }
 
-/// What a file system tells of a file. Times are seconds since 1970 and nanoseconds.
+/// Facts about a file. Times are seconds since 1970 and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileFacts {
     pub inode: Inode,
     pub kind: FileType,
     pub length: u64,
-    /// When its content last changed.
+    /// Time of the last change of the content.
     pub written: (i64, i64),
-    /// When anything of it last changed; for a folder also its names.
+    /// Time of the last change of content or metadata; for a folder also of its names.
     pub changed: (i64, i64),
 }
 
-/// The identity of a file: device, number and creation time if known and needed. The number of a removed and closed
-/// file may be reused.
+/// The identity of a file: device, number, and creation time if known. The time distinguishes a file from a removed one
+/// whose number the system reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inode {
     pub(super) device: u64,
@@ -35,7 +35,8 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// Encodes the identity; different files have different bytes.
+    /// Encodes the identity, so that different files have different bytes. The last byte says whether the time is
+    /// missing (0), after 1970 (1) or before (2).
     pub(super) fn bytes(&self) -> [u8; 37] {
         let Self { device, number, made } = self;
         let since = made.map(|made| made.duration_since(UNIX_EPOCH));
@@ -56,10 +57,9 @@ impl Inode {
 /// Properties of a file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
-    /// Its kind, such as `ext4`; a number for other kinds, `None` if unknown.
+    /// The name of its type, such as `ext4`, or the number of an unnamed type; `None` if unknown.
     pub kind: Option<String>,
-    /// Whether shared memory works between processes, and so WAL does. It does not on network file systems and FUSE
-    /// unions.
+    /// Whether shared memory works between processes, which WAL needs. Network file systems and FUSE do not support it.
     pub shares_memory: bool,
     /// Bytes available to this user.
     pub free: Option<u64>,

@@ -12,19 +12,19 @@ use std::path::{Path, PathBuf};
 pub use super::file_facts::{Disk, FileFacts, FileType, Inode};
 use super::system::files as system;
 
-/// Returns the path with these bytes: those of the file system, or WTF-8 on Windows.
+/// Converts bytes of the file system (WTF-8 on Windows) to a path.
 #[must_use]
 pub fn named(bytes: impl Into<Vec<u8>>) -> PathBuf {
     system::named(bytes.into())
 }
 
-/// Returns the bytes of a path.
+/// Converts a path to bytes of the file system (WTF-8 on Windows).
 #[must_use]
 pub fn bytes_of(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// Maximum number of attempts if other processes create and remove the file meanwhile.
+/// Maximum number of attempts to open or create a file that other processes create and remove meanwhile.
 const CREATE_ATTEMPTS: u32 = 8;
 
 /// Opens a file for reading and writing; creates it with mode 0600 if it is missing.
@@ -38,7 +38,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
             done => return done,
         }
         let folder = parent(path)?;
-        reach!(Make(path));
+        failpoint!(Make(path));
         match folder.create(name_in(path)?) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another process was faster
             done => return done.map_err(|error| name_obstacle(error, path)),
@@ -46,7 +46,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
     }
     Err(in_the_way(
         path,
-        "keeps being created and removed: find the program that does it",
+        "is created and removed by another program again and again; stop that program",
     ))
 }
 
@@ -66,16 +66,16 @@ pub fn readable(path: &Path) -> io::Result<File> {
     open(path, false)
 }
 
-/// Opens a file that a host names: a password file, certificates.
+/// Opens a file of the host for reading, such as a passfile or certificates.
 ///
 /// # Errors
-/// Errors of the operating system, and [`io::ErrorKind::InvalidInput`] if it is no regular file.
-pub fn given(path: &Path) -> io::Result<File> {
-    // A pipe is not opened, since that waits for a writer.
+/// Errors of the operating system, and [`io::ErrorKind::InvalidInput`] unless it is a regular file.
+pub fn open_host_file(path: &Path) -> io::Result<File> {
+    // Opening a pipe would wait for a writer.
     if path.metadata()?.is_file() {
         return File::open(path);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
 /// Creates a file with mode 0600 for writing; removes an existing one first.
@@ -88,11 +88,11 @@ pub fn fresh(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(name_obstacle(error, path)),
         _ => {}
     }
-    reach!(Make(path));
+    failpoint!(Make(path));
     folder.create(name).map_err(|error| name_obstacle(error, path))
 }
 
-/// Creates a temporary file that goes when it is closed. Its name goes at once, where a system allows that.
+/// Creates a temporary file that the system removes when it is closed, or at once if the system allows that.
 ///
 /// # Errors
 /// As [`open_or_create`].
@@ -101,24 +101,26 @@ pub fn unnamed(path: &Path) -> io::Result<File> {
     system::remove_when_closed(file, || remove(path))
 }
 
-/// Fills `to` from this offset, without moving the file position. On one thread: another may see it moved meanwhile.
+/// Fills `to` from this offset and keeps the file position. Not for several threads: on Windows, another thread may see
+/// the position move.
 ///
 /// # Errors
 /// Errors of the operating system; the end of the file.
-pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
-    system::read_at(file, to, at)
+pub fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<()> {
+    system::read_at(file, to, offset)
 }
 
-/// Overwrites bytes at this offset, as [`read_at`] reads.
+/// Overwrites bytes at this offset; see [`read_at`].
 ///
 /// # Errors
 /// Errors of the operating system.
-pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    system::write_at(file, bytes, at)
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    system::write_at(file, bytes, offset)
 }
 
-/// Returns what changes with each commit to a write-ahead log whose index this is, where the log's times may not: Windows
-/// sets those when the file is closed. `None` on other systems, where closing the index would free the locks on it.
+/// Returns the header of a write-ahead log's index, which changes with each commit. Windows needs it, since it updates
+/// file times only when a file is closed. `None` on other systems, where closing the index would release this process's
+/// locks.
 #[must_use]
 pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     system::log_version(index)
@@ -129,7 +131,7 @@ pub fn log_version(index: &Path) -> Option<[u8; 48]> {
 /// # Errors
 /// Errors of the operating system.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
-    reach!(Sync(path));
+    failpoint!(Sync(path));
     system::sync(file)
 }
 
@@ -138,11 +140,11 @@ pub fn sync(file: &File, path: &Path) -> io::Result<()> {
 /// # Errors
 /// Errors of the operating system.
 pub fn sync_names(path: &Path) -> io::Result<()> {
-    reach!(SyncNames(path));
+    failpoint!(SyncNames(path));
     system::sync_names(path).map_err(|error| name_obstacle(error, path))
 }
 
-/// Opens what stands for an existing folder when it is locked: the folder, or a file in it.
+/// Opens the file to lock for an existing folder: the folder itself, or a file in it on Windows.
 ///
 /// # Errors
 /// Errors of the operating system.
@@ -156,7 +158,7 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
 /// As [`open_or_create`].
 pub fn remove(path: &Path) -> io::Result<()> {
     let folder = parent(path)?;
-    reach!(Remove(path));
+    failpoint!(Remove(path));
     folder
         .remove(name_in(path)?)
         .map_err(|error| name_obstacle(error, path))
@@ -168,22 +170,22 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// Errors of the operating system.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = (parent(to)?, name_in(to)?);
-    reach!(Rename(from, to));
+    failpoint!(Rename(from, to));
     let from = name_in(from)?;
     match folder.rename(from, name) {
         Err(_) if FileFacts::of(to).is_ok_and(|facts| facts.kind == FileType::Folder) => {
             let number = u32::from_le_bytes(random()?);
             let aside = format!("{}.{number:x}.broken", name.to_string_lossy());
             folder.rename(name, aside.as_ref())?;
-            log::warn!("{} was a directory; it is renamed to {aside}", to.display());
+            log::warn!("{} was a directory; renamed it to {aside}", to.display());
             folder.rename(from, name)
         }
-        done => done,
+        renamed => renamed,
     }
 }
 
 impl FileFacts {
-    /// Reads the facts of this name; links are not followed.
+    /// Reads the facts of a file or link without following links.
     ///
     /// # Errors
     /// Errors of the operating system.
@@ -191,7 +193,7 @@ impl FileFacts {
         system::facts(path, false)
     }
 
-    /// Reads the facts of what this name leads to; links are followed.
+    /// Reads the facts of a file, following links.
     ///
     /// # Errors
     /// Errors of the operating system.
@@ -209,23 +211,23 @@ impl Inode {
         system::facts_of_open(file).map(|facts| facts.inode)
     }
 
-    /// Returns the current file of this name; links are not followed.
+    /// Returns the identity of a file or link without following links.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         FileFacts::of(path).ok().map(|facts| facts.inode)
     }
 
-    /// Returns the file that a name leads to; links are followed.
+    /// Returns the identity of a file, following links.
     #[must_use]
     pub fn of_target(path: &Path) -> Option<Self> {
         FileFacts::of_target(path).ok().map(|facts| facts.inode)
     }
 }
 
-/// Returns the current files of these names in a folder; `None` for missing ones.
+/// Returns the identities of these files in a folder; `None` for missing ones.
 ///
 /// # Errors
-/// As [`open_or_create`].
+/// As [`open_or_create`], also if one of them is not a regular file.
 pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[Option<Inode>; N]> {
     // Checks that the folder's path contains no link.
     match system::parent_folder(folder) {
@@ -250,8 +252,7 @@ pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[
 /// # Errors
 /// Errors of the operating system.
 pub fn private_dir(path: &Path) -> io::Result<()> {
-    // Check the length first: the parents of a path that is too long may be short enough, and would be created and
-    // stay.
+    // Check the length first, to leave no parents behind if only the whole path is too long.
     if let Err(error) = path.metadata()
         && error.kind() == io::ErrorKind::InvalidFilename
     {
@@ -275,6 +276,7 @@ fn name_in(path: &Path) -> io::Result<&OsStr> {
     path.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
+/// Opens a regular file without following links.
 fn open(path: &Path, writes: bool) -> io::Result<File> {
     name_in(path)?;
     let file = system::open(path, writes).map_err(|error| name_obstacle(error, path))?;
@@ -284,14 +286,14 @@ fn open(path: &Path, writes: bool) -> io::Result<File> {
     }
 }
 
-/// Returns an error that names the link or the wrong type in the path, if that is the cause; else the error itself.
+/// Replaces an error by one that names a link or a wrong type in the path, if that is the cause.
 fn name_obstacle(error: io::Error, path: &Path) -> io::Error {
     if !system::may_be_an_obstacle(&error) {
         return error;
     }
     let is_link = |name: &&Path| FileFacts::of(name).is_ok_and(|facts| facts.kind == FileType::Link);
     if let Some(link) = path.ancestors().find(is_link) {
-        return in_the_way(link, "a symbolic link: remove it");
+        return in_the_way(link, "is a symbolic link; remove it");
     }
     match FileFacts::of(path) {
         Ok(facts) if facts.kind != FileType::File => wrong_type_error(path, facts.kind),
@@ -311,21 +313,23 @@ pub fn is_in_the_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
 }
 
-fn in_the_way(path: &Path, what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is {what}", path.display()))
+/// The error for a path that something else occupies.
+fn in_the_way(path: &Path, problem: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {problem}", path.display()))
 }
 
+/// The error for a path that is not of the type needed.
 fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
     let what = match kind {
         FileType::Link => "a symbolic link",
         FileType::Folder => "a directory",
         FileType::Pipe => "a pipe",
-        FileType::File | FileType::Other => "no regular file",
+        FileType::File | FileType::Other => "not a regular file",
     };
-    in_the_way(path, &format!("{what}: remove it"))
+    in_the_way(path, &format!("is {what}; remove it"))
 }
 
-/// Returns the file system of this directory.
+/// Returns the properties of a directory's file system.
 #[must_use]
 pub fn disk(directory: &Path) -> Disk {
     #[cfg(feature = "testing")]
@@ -338,7 +342,7 @@ pub fn disk(directory: &Path) -> Disk {
     system::disk(directory)
 }
 
-/// Returns whether the error proves that the file does not exist. Missing rights or a hanging mount prove nothing.
+/// Returns whether the error proves that the file does not exist. Missing permissions or a hanging mount prove nothing.
 #[must_use]
 pub fn is_gone(error: &io::Error) -> bool {
     system::is_gone(error)

@@ -29,6 +29,6 @@ fn a_file_with_a_reused_inode_number_is_another() {
 #[test]
 fn what_is_no_regular_file_is_not_opened() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = super::given(folder.path()).expect_err("refused");
+    let error = super::open_host_file(folder.path()).expect_err("refused");
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 }

@@ -27,7 +27,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::deadline::Deadline;
 use super::system;
 
-/// Index of the writers' lock in `-shm`.
+/// Index of `SQLite`'s write lock in `-shm`.
 const WRITE_LOCK: c_int = 0;
 /// Number of refusals of the writers' lock before giving up: some 15 ms.
 const MAX_REFUSALS: u32 = 20;
@@ -88,6 +88,7 @@ impl<'l> StatementLimit<'l> {
         self.paused.get() >= LONGEST_PAUSES
     }
 
+    /// Returns whether statements have to stop. Once reached, a limit stays reached.
     fn is_reached(&self) -> bool {
         let is_reached = self.was_hit() || self.is_stuck() || self.deadline.has_passed() || (self.is_over)();
         self.was_hit.set(is_reached);
@@ -101,6 +102,7 @@ fn with_limit<T>(ask: impl FnOnce(&StatementLimit<'static>) -> T) -> Option<T> {
     LIMIT.get().map(|limit| ask(unsafe { limit.as_ref() }))
 }
 
+/// Returns whether this thread has a limit that is reached.
 fn is_over() -> bool {
     with_limit(StatementLimit::is_reached).unwrap_or(false)
 }
@@ -333,7 +335,7 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
     }
 }
 
-/// Maps `-shm` without a change of its owner.
+/// Maps `-shm`, and keeps `SQLite` from changing its owner.
 unsafe extern "C" fn map_shared(
     file: *mut sqlite3_file,
     page: c_int,

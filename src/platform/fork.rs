@@ -1,11 +1,10 @@
 //! Closes connections before a fork; they are opened again on demand.
 //!
 //! `SQLite` keeps a table of its locks per file and process. A child inherits the table but not the kernel's locks, and
-//! rows that the child commits can vanish when the parent closes. So before each fork of the host, all connections are
-//! closed, and the locks that guard them are held until the fork is over. All other locks of the library that a call
-//! may hold for more than an instant are held too. Otherwise threads that the child does not have could hold them in
-//! the child for ever. Files that are locked for a call are closed in the child, because their locks would otherwise
-//! last as long as the child.
+//! rows that the child commits can vanish when the parent closes. Therefore, before each fork of the host, this module
+//! closes all connections and holds their locks until the fork is over. It also holds all other locks that a call may
+//! hold for more than an instant, since the child does not have the threads that would release them. The child closes
+//! files that are locked for a call, because their locks would otherwise last as long as the child.
 
 use std::any::Any;
 use std::fs::File;
@@ -25,16 +24,16 @@ pub enum Side {
     Child(SingleThreadProof),
 }
 
-/// Proof that this thread is the only one of its process, and not inside any call of the library. Only the fork handler
-/// of the child creates one.
+/// Proof that this thread is the only one of its process and not inside a call of the library. Only the child's fork
+/// handler creates one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SingleThreadProof(());
 
 /// A component that prepares for forks.
 pub trait Forks: Any + Send + Sync {
-    /// Called before a fork. Waits for running work, closes connections, and returns the locks that prevent opening
-    /// them again. Parent and child release the locks after the fork. Locks are taken in the order in which calls take
-    /// them. Components registered later are called first, so register a component after those that it uses.
+    /// Called before a fork. Waits for running work, closes connections, and returns locks that keep them closed.
+    /// Parent and child release the locks after the fork. Take locks in the order in which calls take them. Components
+    /// registered later are called first, so register a component after those that it uses.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
     /// Called after the fork, once all locks are released.
     fn after(&self, _side: &Side) {}
@@ -43,7 +42,7 @@ pub trait Forks: Any + Send + Sync {
 /// A lock held during a fork; dropped afterwards.
 pub trait Release {}
 
-/// A mutex held through a fork: the guard, and the owner of what it guards.
+/// A mutex held during a fork, with its owner.
 pub struct HeldLock<O, T: 'static> {
     // Declared first, so that it is dropped before the owner of its mutex.
     guard: MutexGuard<'static, T>,
@@ -71,7 +70,7 @@ impl<O, T> HeldLock<O, T> {
 #[derive(Debug)]
 pub struct OwnFile(Option<File>);
 
-/// Descriptors of these files. Locked during a fork, and otherwise only while a file is opened.
+/// Descriptors of all [`OwnFile`]s. Locked during a fork, and otherwise only while a file is opened or closed.
 static OWN_FILES: Mutex<Vec<system::Descriptor>> = Mutex::new(Vec::new());
 
 impl OwnFile {
@@ -80,7 +79,7 @@ impl OwnFile {
     /// # Errors
     /// Errors of `open`.
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
-        let mut own_files = lock(&OWN_FILES); // no fork happens before the file is registered
+        let mut own_files = lock(&OWN_FILES); // no fork may happen before the file is registered
         let file = open()?;
         own_files.push(system::descriptor(&file));
         Ok(Self(Some(file)))
@@ -100,17 +99,17 @@ impl Deref for OwnFile {
 
 impl Drop for OwnFile {
     fn drop(&mut self) {
-        let mut own = lock(&OWN_FILES);
+        let mut descriptors = lock(&OWN_FILES);
         let Some(file) = self.0.take() else { return };
-        match own.iter().position(|known| *known == system::descriptor(&file)) {
-            Some(place) => {
-                own.swap_remove(place);
+        match descriptors.iter().position(|open| *open == system::descriptor(&file)) {
+            Some(index) => {
+                descriptors.swap_remove(index);
                 drop(file);
-                if own.is_empty() {
-                    *own = Vec::new(); // nothing is left behind when the library is unloaded
+                if descriptors.is_empty() {
+                    *descriptors = Vec::new(); // an unloaded library must leave no memory behind
                 }
             }
-            // In a child the descriptor is closed already, and may belong to another file by now.
+            // In a child the descriptor is closed already, and another file may have its number.
             None => system::forget(file),
         }
     }
@@ -122,17 +121,19 @@ struct Fork {
     components: Vec<Arc<dyn Forks>>,
 }
 
-/// Takes the lock that all components may use while preparing for a fork; see [`hold_last`].
+/// The function registered with [`hold_last`].
 static LAST_LOCK: Mutex<Option<TakeLock>> = Mutex::new(None);
 
 type TakeLock = fn() -> Box<dyn Release>;
 
+/// Registered components.
 static WATCHED: Mutex<Vec<Weak<dyn Forks>>> = Mutex::new(Vec::new());
-/// Set between `before` and `after`, by the forking thread only; a second thread that forks waits for it.
+/// The fork in progress. `before` sets it and `after` clears it, both on the forking thread. Another thread that forks
+/// waits for the lock on `WATCHED`.
 static UNDER_WAY: Mutex<Option<ForkCell>> = Mutex::new(None);
 
-/// Guards are not `Send`: they must be dropped by the thread that took them. Both handlers of a fork run on the forking
-/// thread.
+/// A fork in progress with its guards. Guards are not `Send`: the thread that took them must drop them. Both handlers
+/// of a fork run on the forking thread.
 struct ForkCell {
     fork: Fork,
     watched: MutexGuard<'static, Vec<Weak<dyn Forks>>>,
@@ -143,28 +144,29 @@ struct ForkCell {
 // SAFETY: it is created and dropped on the forking thread. In the child that is the only thread.
 unsafe impl Send for ForkCell {}
 
-/// Calls `it` at each fork, until `it` is dropped.
-pub fn watch(it: &Arc<impl Forks + 'static>) {
+/// Calls a component at each fork, until it is dropped.
+pub fn watch(component: &Arc<impl Forks + 'static>) {
     register();
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
-    watched.push(Arc::downgrade(it) as Weak<dyn Forks>);
+    watched.push(Arc::downgrade(component) as Weak<dyn Forks>);
 }
 
-/// Registers a lock that is taken last before each fork and released first after it. For a lock that may be taken while
-/// any other one is held, such as the log's.
+/// Registers a lock to take last before each fork and release first after it: a lock that any code may take while it
+/// holds others, such as the log's.
 pub fn hold_last(take: TakeLock) {
     register();
     *lock(&LAST_LOCK) = Some(take);
 }
 
+/// Registers the fork handlers of this process once.
 fn register() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| system::register(before, after_in_parent, after_in_child));
 }
 
-/// Removes dropped components from the list, and frees the list if it is empty, so that an unloaded library leaves no
-/// memory behind.
+/// Removes dropped components from the list, and frees an empty list, so that an unloaded library leaves no memory
+/// behind.
 pub fn forget_closed_handles() {
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
@@ -206,8 +208,7 @@ fn after(side: &Side) {
     drop(last_lock);
     if matches!(side, Side::Child(_)) {
         for descriptor in own_files.drain(..) {
-            // SAFETY: it was open at the fork, and no thread of this process uses it: threads that did are only in the
-            // parent.
+            // SAFETY: it was open at the fork, and the threads that used it exist only in the parent.
             unsafe { system::close(descriptor) };
         }
     }

@@ -1,20 +1,20 @@
-//! Ends a connection that another thread may be waiting on.
+//! Shuts down a connection that another thread may be waiting on.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
 
 use super::system;
 
-/// Ends a connection in both directions. A thread that waits for data of it wakes with an error or the end.
-pub fn end(stream: &TcpStream) {
-    // An error means that it has ended already.
+/// Shuts a connection down. A thread that waits for data wakes with an error or the end of the stream.
+pub fn shut_down(stream: &TcpStream) {
+    // An error means that the connection has ended already.
     let _ = stream.shutdown(Shutdown::Both);
     system::wake_readers(stream);
 }
 
-/// Returns whether this error of a read or a write means that [`end`] woke it.
+/// Returns whether an error of a read or write means that [`shut_down`] woke it.
 #[must_use]
-pub fn is_end(error: &io::Error) -> bool {
+pub fn is_shut_down(error: &io::Error) -> bool {
     system::is_wake(error)
 }
 

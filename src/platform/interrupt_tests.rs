@@ -24,11 +24,11 @@ fn a_reader_wakes_whenever_its_connection_ends() {
             });
             begin.wait();
             std::thread::sleep(std::time::Duration::from_millis(wait));
-            end(&stream);
+            shut_down(&stream);
             // What it gets is not taken for a time limit.
             match reader.join().expect("no panic") {
                 Ok(amount) => assert_eq!(amount, 0),
-                Err(error) => assert!(is_end(&error) || error.kind() != ErrorKind::TimedOut, "{error}"),
+                Err(error) => assert!(is_shut_down(&error) || error.kind() != ErrorKind::TimedOut, "{error}"),
             }
         });
     }

@@ -1,5 +1,4 @@
-//! Full paths of this machine as text, with `/` between their names on each system. A folder other than a root has no `/`
-//! at its end.
+//! Full paths of this machine, with `/` as separator on all systems. A folder other than a root does not end in `/`.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,20 +7,20 @@ use std::path::{Path, PathBuf};
 use super::files::{bytes_of, named};
 use super::system::local_path as system;
 
-/// Returns a path that a caller gave with `/` between its names. On Windows, names of letters in another case become those
-/// that are on the disk, and `\\?\` goes.
+/// Normalizes a path of the host to `/` as separator. On Windows, also removes `\\?\` and changes the case of names to
+/// that on the disk.
 #[must_use]
-pub fn taken(path: &[u8]) -> Cow<'_, [u8]> {
-    system::taken(path)
+pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
+    system::normalize_host_path(path)
 }
 
-/// Returns a path as users of this system write it.
+/// Converts a normalized path to the form that users of this system write.
 #[must_use]
 pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     system::shown(path)
 }
 
-/// Returns a path without links, dots and `\\?\`, with which Windows itself writes such paths.
+/// Returns a path without links, dots and the prefix `\\?\`, which Windows adds to such paths.
 ///
 /// # Errors
 /// Errors of the operating system.
@@ -30,14 +29,13 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     Ok(named(shown(bytes_of(&path))))
 }
 
-/// Returns a path as `SQLite` can open it: with `\\?\` if it is too long for Windows otherwise.
+/// Returns a path that `SQLite` can open: with the prefix `\\?\` if it is too long for Windows otherwise.
 #[must_use]
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     system::for_sqlite(path)
 }
 
-/// Returns the beginning that every path of a disk has: `/`, or `D:/` and `//server/share/` on Windows. It is empty if the
-/// path is not full: where it lies depends on the current folder.
+/// Returns the root of a path: `/`, or `D:/` or `//server/share/` on Windows. Empty for a relative path.
 #[must_use]
 pub fn root(path: &[u8]) -> &[u8] {
     system::root(path)

@@ -10,8 +10,8 @@ use super::files;
 use super::fork::OwnFile;
 use super::system;
 
-/// A held lock. Dropping it releases it, even if a child that was forked meanwhile is alive. The file is not removed,
-/// because two holders could then lock two files.
+/// A held lock, released when dropped, even if a forked child is alive. The file stays, because removing it could let
+/// two processes lock two different files.
 #[derive(Debug)]
 pub struct FileLock {
     _file: OwnFile,
@@ -22,15 +22,15 @@ impl FileLock {
     /// returns `true`. Creates a missing file.
     ///
     /// # Errors
-    /// If the file cannot be created, or its file system has no locks ([`FileLock::are_missing`]).
+    /// The file cannot be created, or its file system has no locks ([`FileLock::are_missing`]).
     pub fn acquire(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         Self::take(|| files::open_or_create(path), deadline, give_up)
     }
 
-    /// As [`FileLock::acquire`], on an existing folder.
+    /// [`FileLock::acquire`] for an existing folder.
     ///
     /// # Errors
-    /// If the folder is missing, or its file system has no locks.
+    /// The folder is missing, or its file system has no locks.
     pub fn on_folder(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         Self::take(|| files::lock_of_folder(path), deadline, give_up)
     }
@@ -41,13 +41,13 @@ impl FileLock {
         deadline: Deadline,
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        reach!(Lock);
+        failpoint!(Lock);
         let file = OwnFile::open(open)?;
-        let taken = wait_for(deadline, give_up, || file.try_lock())?;
-        Ok(taken.then_some(Self { _file: file }))
+        let is_locked = wait_for(deadline, give_up, || file.try_lock())?;
+        Ok(is_locked.then_some(Self { _file: file }))
     }
 
-    /// Returns whether the file system has no locks.
+    /// Returns whether the error means that the file system has no locks.
     #[must_use]
     pub fn are_missing(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::Unsupported || system::files::has_no_locks(error)
@@ -75,11 +75,11 @@ fn wait_for(
     }
 }
 
-/// Tests whether locks on this file work: a second holder must be excluded, and admitted after release. Creates a
+/// Tests whether locks on this file work: a second holder must be excluded, and admitted after a release. Creates a
 /// missing file.
 ///
 /// # Errors
-/// If the file cannot be created, or its file system has no locks.
+/// The file cannot be created, or its file system has no locks.
 pub fn trial(path: &Path) -> io::Result<bool> {
     let (first, second) = (
         OwnFile::open(|| files::open_or_create(path))?,

@@ -7,18 +7,18 @@ use rusqlite::ffi::{
     Error, SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_OK, SQLITE_SYNC_FULL, sqlite3_file, sqlite3_file_control,
 };
 
-/// Syncs the log, and its name where this connection opened it: with `synchronous = NORMAL` a commit does not. By the file
-/// that `SQLite` has open, since closing another one would need care with its locks.
+/// Syncs the write-ahead log, which a commit with `synchronous = NORMAL` does not do. Also syncs its name if this
+/// connection created it. Uses `SQLite`'s own descriptor, since closing another one would release locks.
 ///
 /// # Errors
-/// Errors of `SQLite`: the disk may not have what was committed.
+/// Errors of `SQLite`. The disk may then lack commits.
 pub fn sync_log(connection: &Connection) -> rusqlite::Result<()> {
     let mut file: *mut sqlite3_file = null_mut();
-    // SAFETY: the connection is open, and used by this thread alone. The file that it gives is open as long as it is, and an
-    // open file has methods.
+    // SAFETY: the connection is open, and used by this thread alone. The file that it gives is open as long as it is,
+    // and an open file has methods.
     let code = unsafe {
-        let place = (&raw mut file).cast();
-        let code = sqlite3_file_control(connection.handle(), null(), SQLITE_FCNTL_JOURNAL_POINTER, place);
+        let file_pointer = (&raw mut file).cast();
+        let code = sqlite3_file_control(connection.handle(), null(), SQLITE_FCNTL_JOURNAL_POINTER, file_pointer);
         match file.as_ref().and_then(|file| file.pMethods.as_ref()) {
             Some(methods) if code == SQLITE_OK => methods.xSync.map_or(SQLITE_OK, |sync| sync(file, SQLITE_SYNC_FULL)),
             _ => code,

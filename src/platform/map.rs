@@ -17,7 +17,7 @@ use memmap2::{Mmap, MmapOptions, MmapRaw};
 use super::files;
 use super::system::futex;
 
-/// The way to load a segment.
+/// How to load a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapMode {
     /// Memory-mapped: pages are read on demand, and all processes share one copy.
@@ -27,14 +27,15 @@ pub enum MapMode {
     Read,
 }
 
-/// The bytes of a file that does not change.
+/// The content of a file that does not change.
 pub struct FileBytes {
-    /// Points into `_owner`, whose content neither moves nor changes. With this pointer, lookups need not branch on the
-    /// kind of owner.
+    /// Points into `_owner`, whose content neither moves nor changes, so that lookups need not branch on the kind of
+    /// owner.
     bytes: *const [u8],
     _owner: Owner,
 }
 
+/// Where the bytes are.
 enum Owner {
     Map { _map: Mmap },
     Memory { _bytes: Vec<u8> },
@@ -74,12 +75,12 @@ impl FileBytes {
 }
 
 impl FileBytes {
-    /// Prefetches the cache line of a byte; no effect beyond the end.
+    /// Prefetches the cache line at an offset; no effect beyond the end.
     #[inline]
-    pub fn prefetch(&self, at: usize) {
-        if at < self.len() {
+    pub fn prefetch(&self, offset: usize) {
+        if offset < self.len() {
             // SAFETY: within the bytes.
-            let byte = unsafe { self.as_ptr().add(at) };
+            let byte = unsafe { self.as_ptr().add(offset) };
             prefetch(byte);
         }
     }
@@ -126,10 +127,10 @@ impl Deref for FileBytes {
 /// Size of a shared page in bytes.
 pub const PAGE: usize = 4096;
 
-/// Polling interval where the system cannot wait for a word.
+/// Polling interval if the system cannot wait for a word.
 const POLL: Duration = Duration::from_millis(50);
 
-// Processes of 32 and of 64 bits share pages. A word that lies across two cache lines would not be atomic.
+// 32-bit and 64-bit processes share pages, and a word across two cache lines would not be atomic.
 const _: () = assert!(size_of::<[AtomicU64; PAGE / 8]>() == PAGE && align_of::<AtomicU64>() == 8);
 
 /// One page of a file, mapped shared and writable.
@@ -157,21 +158,21 @@ impl SharedPage {
         unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
     }
 
-    /// Waits while the word at `at` has this value: until another thread or process changes it and calls
+    /// Waits while the word with this index has this value, until another thread or process changes it and calls
     /// [`Self::wake`], a signal arrives, or the timeout passes. May wake spuriously.
-    pub fn wait(&self, at: usize, value: u64, timeout: Duration) {
-        let word = &self.words()[at];
+    pub fn wait(&self, index: usize, value: u64, timeout: Duration) {
+        let word = &self.words()[index];
         if futex::wait(word, value, timeout) {
             return;
         }
-        // The system cannot wait for it, or forbids that: poll.
+        // The system cannot wait for the word, or forbids it: poll.
         if word.load(Ordering::SeqCst) == value {
             std::thread::sleep(timeout.min(POLL));
         }
     }
 
-    /// Wakes all threads and processes that wait for the word at `at`.
-    pub fn wake(&self, at: usize) {
-        futex::wake(&self.words()[at]);
+    /// Wakes all threads and processes that wait for the word with this index.
+    pub fn wake(&self, index: usize) {
+        futex::wake(&self.words()[index]);
     }
 }

@@ -1,13 +1,13 @@
-//! Features of the operating system. Besides `capi`, the only module with `unsafe`; each block says why it is
+//! Features of the operating system. Besides `bindings/c`, the only code with `unsafe`; each block says why it is
 //! sound. Nothing here knows Plex.
 
 #![allow(unsafe_code)]
 
-/// Calls the hook that a test installed before this step; nothing without the feature `testing`.
-macro_rules! reach {
+/// Calls the hook that a test installed for this step. Does nothing without the feature `testing`.
+macro_rules! failpoint {
     ($step:ident $(($($path:expr),+))?) => {
         #[cfg(feature = "testing")]
-        crate::platform::testing::reach(crate::platform::testing::FileStep::$step $(($($path),+))?)?;
+        crate::platform::testing::run_failpoint(crate::platform::testing::FileStep::$step $(($($path),+))?)?;
         $(let _ = ($($path),+);)?
     };
 }
@@ -37,8 +37,8 @@ pub mod testing;
 pub mod thread;
 pub mod write_out;
 
-// The one place where a system is chosen. What a function promises is said in the modules above; the module of a system has
-// its body.
+// The only place that chooses an operating system. The modules above document the functions; each system's module has
+// their bodies.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]

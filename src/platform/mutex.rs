@@ -27,8 +27,8 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks a mutex by this moment; `None` if another thread holds it for longer. For locks that are held for some
-/// milliseconds, since it looks again and again.
+/// Locks a mutex by this moment; `None` if another thread holds it for longer. Polls, so use it only for locks that are
+/// held for milliseconds.
 pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuard<'_, T>> {
     loop {
         let locked = try_lock(mutex);
@@ -39,15 +39,15 @@ pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuar
     }
 }
 
-/// A short timeout: enough for a reader to finish, but not for one that waits for a process that hangs. After a timeout,
-/// nobody waits again for a while.
+/// A short timeout for locks, long enough for a reader to finish but not for a process that hangs. After a timeout,
+/// calls do not wait at all for a while.
 #[derive(Default)]
 pub struct ShortWait {
     no_wait_until_ms: AtomicU64,
 }
 
 impl ShortWait {
-    /// The longest wait now.
+    /// The current timeout; zero for a while after a timeout.
     pub fn patience(&self) -> Duration {
         if coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
             Duration::ZERO
@@ -56,7 +56,7 @@ impl ShortWait {
         }
     }
 
-    /// Stores that a wait of this length was in vain.
+    /// Notes that a wait of this length timed out.
     pub fn gave_up(&self, patience: Duration) {
         if !patience.is_zero() {
             let until = coarse_ms().saturating_add(NO_WAIT_MS);

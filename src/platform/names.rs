@@ -1,4 +1,4 @@
-//! Reads the names in folders with their types, without a system call for each.
+//! Reads the names in folders with their types, without a system call for each name.
 
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ pub enum EntryKind {
 pub struct FolderId(u64, u128);
 
 impl FolderId {
-    /// Reads the identity of the folder that this name leads to.
+    /// Returns the identity of a folder, following links.
     ///
     /// # Errors
     /// Errors of the operating system.
@@ -30,19 +30,20 @@ impl FolderId {
     }
 }
 
-/// Reads folders one after the other.
+/// Reads folders one after the other, reusing its memory.
 #[derive(Default)]
 pub struct FolderReader {
-    /// The names of the last folder, and the end and type of each.
+    /// The names of the last folder, without separators.
     names: Vec<u8>,
+    /// The end of each name in `names`, and its type.
     ends: Vec<(usize, EntryKind)>,
 }
 
 impl FolderReader {
-    /// Returns the identity of a folder, and its names without `.` and `..`, in no order.
+    /// Returns the identity of a folder, and its names without `.` and `..`, in no particular order.
     ///
     /// # Errors
-    /// Errors of the operating system; then nothing is known about the folder.
+    /// Errors of the operating system, even for a part of the names.
     pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], EntryKind)>)> {
         self.names.clear();
         self.ends.clear();

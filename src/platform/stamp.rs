@@ -12,12 +12,12 @@ const SETTLING_TIME: Duration = Duration::from_millis(50);
 /// Maximum length of a stamp in bytes.
 const LENGTH: usize = 88;
 
-/// The attributes of a file that are compared besides its inode.
+/// Which attributes of a file a stamp contains, besides its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compared {
     /// Content and metadata.
     All,
-    /// Content only, since owner and permissions are set again now and then.
+    /// Content only, since owner and permissions may be set again.
     Content,
     /// Nothing, since the file is mapped, so its times do not show changes.
     Nothing,
@@ -28,9 +28,9 @@ pub enum Compared {
 pub struct FileStamp {
     /// Identity of the file.
     pub file: Inode,
-    /// Changes with the content, once the last change is settled.
+    /// The encoded attributes.
     pub bytes: Vec<u8>,
-    /// Whether the last change was long enough ago that the next one will change the stamp.
+    /// Whether the last change is so old that the next one will change the stamp. File times have a limited resolution.
     pub is_settled: bool,
 }
 
@@ -61,7 +61,7 @@ impl FileStamp {
     }
 }
 
-/// Returns whether a file time is so old that a later change gets another time.
+/// Returns whether a file time is so old that a later change will have another time.
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     #[cfg(feature = "testing")]
     if super::testing::frozen_ms().is_some() {

@@ -38,9 +38,10 @@ pub struct Swap<T> {
     retired: Mutex<Vec<Retired<T>>>,
 }
 
+/// A replaced value that may still have readers.
 struct Retired<T> {
     value: *mut T,
-    /// Bit n: counter n was not yet seen at zero since the value was replaced.
+    /// Bit n is set until counter n was seen at zero after the replacement.
     waiting: u64,
 }
 
@@ -151,7 +152,8 @@ fn this_thread() -> usize {
         // Constant and without destructor: its address costs an addition, and nothing runs at the end of the thread.
         static BYTE: u8 = const { 0 };
     }
-    // Thread-local blocks lie pages apart; the multiplication brings their differing bits to the top.
+    // Thread-local blocks lie pages apart. Fibonacci hashing (2^64 divided by the golden ratio) moves the bits in which
+    // their addresses differ to the top six, 0 to 63.
     let address = BYTE.with(|byte| &raw const *byte as usize) as u64;
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize
 }

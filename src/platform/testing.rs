@@ -1,7 +1,8 @@
-//! What tests change in this process: a hook before each operation on the names of the store's files, to simulate a power
-//! cut or a full disk, or to end the process, at a certain step; the kind of the file system; and clocks.
+//! Hooks for tests. A failpoint runs before each operation on the store's files, so that a test can simulate a power
+//! cut or a full disk, or end the process, at a certain step. Tests can also simulate a network file system and freeze
+//! the clock.
 //!
-//! `SQLite` does the same operations on its own files below its VFS; a test registers a VFS too.
+//! `SQLite` operates on its own files through its VFS, so a test also registers a VFS.
 
 use std::io;
 use std::path::Path;
@@ -39,7 +40,7 @@ pub fn install(hook: Failpoint) {
 }
 
 /// Calls the hook before a step.
-pub(super) fn reach(step: FileStep<'_>) -> io::Result<()> {
+pub(super) fn run_failpoint(step: FileStep<'_>) -> io::Result<()> {
     FAILPOINT.get().map_or(Ok(()), |hook| hook(step))
 }
 
@@ -50,6 +51,7 @@ pub fn simulate_network(pretend: bool) {
     NETWORK_SIMULATED.store(pretend, Ordering::Relaxed);
 }
 
+/// Returns whether this process treats all file systems as without shared memory.
 pub(super) fn is_network_simulated() -> bool {
     NETWORK_SIMULATED.load(Ordering::Relaxed)
 }

@@ -13,17 +13,18 @@ use std::time::Duration;
 use super::mutex::lock;
 use super::system::thread::{self as system, Thread};
 
-/// Stack size of these threads. TLS handshakes and nested JSON need some stack, a database little.
+/// Stack size of these threads, enough for TLS handshakes and nested JSON.
 const STACK: usize = 2 << 20;
 
-/// Hint for users if no thread can be started.
-pub const NO_THREAD: &str = "look for a limit on threads or memory (ulimit -u, ulimit -v)";
+/// The remedy if no thread can be started.
+pub const NO_THREAD: &str = "raise the limits on threads and memory (ulimit -u, ulimit -v)";
 
+/// The work of a thread.
 type Work<'w> = Box<dyn FnOnce() + Send + 'w>;
 
-/// Runs `work` on a new thread, waits for it, and meanwhile calls `tick` on this thread at the interval `every`. A
-/// panic of `work` continues in this thread. If no thread can be started, `work` runs on this one.
-pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick: impl FnMut()) -> R {
+/// Runs `work` on a new thread and waits for it. Meanwhile calls `tick` on this thread at this interval. A panic of
+/// `work` continues in this thread. If no thread can be started, `work` runs on this one.
+pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, tick_interval: Duration, mut tick: impl FnMut()) -> R {
     let (outcome, done) = (Mutex::new(None), Condvar::new());
     let run: Work<'_> = Box::new(|| {
         let result = catch_unwind(AssertUnwindSafe(work));
@@ -38,9 +39,10 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
             if let Some(result) = slot.take() {
                 break result;
             }
-            let (after, timed_out) = done.wait_timeout(slot, every).unwrap_or_else(PoisonError::into_inner);
-            slot = after;
-            if timed_out.timed_out() && slot.is_none() {
+            let waited = done.wait_timeout(slot, tick_interval);
+            let (new_slot, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            slot = new_slot;
+            if timeout.timed_out() && slot.is_none() {
                 drop(slot);
                 tick();
                 slot = lock(&outcome);
@@ -51,8 +53,8 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
     result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Runs `work` on this thread and on `others` more, or as many as can be started, until all have ended. A panic of any
-/// of them continues in this thread.
+/// Runs `work` on this thread and on `others` more, or as many as can be started, and waits for all. A panic of any
+/// thread continues in this one.
 pub fn on_several(others: usize, work: impl Fn() + Sync) {
     let panics = Mutex::new(Vec::new());
     let run = || {
@@ -69,10 +71,8 @@ pub fn on_several(others: usize, work: impl Fn() + Sync) {
     }
 }
 
-/// A thread that outlives the call that starts it. Dropping it joins the thread, so make the thread end before.
-///
-/// As for [`on_worker`], it leaves nothing in the thread that starts it. The child of a fork does not have this thread
-/// and does not wait for it.
+/// A thread that outlives the call that starts it. Dropping it joins the thread, so make the thread end first. Leaves
+/// nothing in the thread that starts it. A forked child does not have the thread and does not wait for it.
 pub struct Worker(Thread);
 
 impl Worker {
@@ -82,13 +82,14 @@ impl Worker {
         unsafe { spawn(Box::new(work)) }.ok()
     }
 
-    /// Returns whether this process has the thread: the child of a fork does not.
+    /// Returns whether this process has the thread; a forked child does not.
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.0.is_here()
     }
 
-    /// Leaves the thread to itself: nobody waits for it. Its code is in this library, which stays in memory from now on.
+    /// Detaches the thread: nobody waits for it. This library stays in memory from now on, since the thread runs its
+    /// code.
     pub fn leave(mut self) {
         self.0.leave();
     }
@@ -102,19 +103,20 @@ impl Drop for Worker {
 
 /// Calls a function of the host, which may end this thread during the call.
 ///
-/// `CPython` before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`.
-/// That unwinds the stack, and unwinding through frames that catch panics would abort the process. So a thread that is
-/// ended within `call` sleeps for ever as soon as the unwinding leaves this frame, as in `CPython` 3.14. Values of the
-/// calling frames are not destroyed, so work on other threads that borrows from them continues. Windows unwinds nothing:
-/// such a thread ends, and its stack stays.
+/// `CPython` before 3.14 does so: its finalizer calls `pthread_exit` in every thread that takes the interpreter's lock.
+/// That unwinds the stack, and unwinding through frames that catch panics would abort the process. Therefore, when the
+/// unwinding leaves this frame, the thread sleeps for ever, as in `CPython` 3.14. The calling frames keep their values,
+/// so work on other threads that borrows from them continues. Windows does not unwind: the thread ends, and its stack
+/// stays.
 ///
-/// `call` must not own values, since its own frame is unwound, and must not panic. On macOS it is just called.
+/// `call` must not own values, since its own frame is unwound, and must not panic. On macOS, this function just calls
+/// it.
 #[inline(never)]
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     system::call_host(call)
 }
 
-/// Runs `work` on a new thread; returns it if none can be started. A panic ends only `work`.
+/// Runs `work` on a new thread; returns `work` if no thread can be started. A panic ends only `work`.
 ///
 /// # Safety
 /// The worker must be dropped before anything that `work` borrows.

@@ -156,7 +156,7 @@ impl Queries {
     fn local_paths<'p>(&self, paths: &[(bool, &'p [u8])]) -> Result<Vec<(bool, Cow<'p, [u8]>)>> {
         let normalized = paths.iter().map(|(twin, path)| {
             self.display.check_path(path)?;
-            let local_path = local_path::taken(path);
+            let local_path = local_path::normalize_host_path(path);
             if local_path::root(&local_path).is_empty() {
                 return refuse(format!(
                     "'{}' is not an absolute path: give the path from the root on",
@@ -175,7 +175,7 @@ impl Queries {
         let is_of_twin = |answer: &Answer<'_>| {
             let host_paths = || answer.candidates().iter().map(|found| mappings.host_path(found.path));
             mappings.can_invert_all()
-                && !host_paths().any(|host_path| *local_path::taken(&host_path) == *path)
+                && !host_paths().any(|host_path| *local_path::normalize_host_path(&host_path) == *path)
                 && host_paths().any(|host_path| named(host_path).symlink_metadata().is_ok())
         };
         let session = self.reading.tokens.current().number();
@@ -243,7 +243,7 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
 fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
     let file = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
     let file = mappings.host_path(&file);
-    let file = local_path::taken(&file);
+    let file = local_path::normalize_host_path(&file);
     let root = local_path::root(&file);
     let last_separator = file.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     let folder = file.get(root.len()..last_separator).unwrap_or_default();

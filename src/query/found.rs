@@ -26,8 +26,8 @@ pub enum MatchStatus {
     NotFound,
     /// The deadline passed before the answer was found. Repeat the query: plexindex continues where this query stopped.
     NotYet,
-    /// The deadline is too short for the server, so repeating the query does not help. Fetch the library once without a
-    /// deadline: [`Library::refresh`](crate::Library::refresh).
+    /// Nothing came from the server before the deadline, and the same query would end so again: the server is silent,
+    /// or too slow. Fetch the library once without a deadline: [`Library::refresh`](crate::Library::refresh).
     NeedsWarm,
 }
 
@@ -53,28 +53,26 @@ enum_names! { MatchStatus:
 pub struct Match {
     /// The outcome of the query.
     pub status: MatchStatus,
-    /// How it was found.
+    /// How plexindex found the item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_kind: Option<MatchKind>,
-    /// How likely the item is the right one. Only [`Confidence::High`] is safe to write to.
+    /// Only [`Confidence::High`] is safe to write to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
-    /// Why there is no single item, or what supports the item.
+    /// Why there is no single item, or what supports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// All items that match, best first, at most 16 of them.
+    /// Matching items, best first, at most 16.
     pub candidates: Vec<Item>,
-    /// Number of items that match.
+    /// Number of matching items.
     pub total: usize,
-    /// A sentence for users about a missing or uncertain item.
+    /// An explanation for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Whether the listing behind the answer has expired and could not be renewed. Either the server was not available,
-    /// or its new listing is so much shorter that plexindex waits for a second one. If a [`MatchStatus::NotFound`] is
-    /// stale, the server may list the file: repeat the query later.
+    /// The listing has expired and was not renewed: the server did not answer, or a much smaller listing awaits
+    /// confirmation. Retry a stale [`MatchStatus::NotFound`] later.
     pub stale: bool,
-    /// Time since plexindex last checked that the listing behind the answer is current. `None` without a listing, or if
-    /// the clock was set back since then.
+    /// Time since the listing was last known to be current; `None` without a listing, or after setting back the clock.
     #[serde(
         rename = "age_ms",
         serialize_with = "as_millis",
@@ -154,13 +152,13 @@ pub struct Folder {
     /// candidates below the folder.
     #[serde(flatten)]
     pub answer: Match,
-    /// The kind of the folder: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an [`Artist`](ItemType::Artist), an
-    /// [`Album`](ItemType::Album), or the kind of its only item. `None` for any other folder.
+    /// [`ItemType::Show`], [`ItemType::Season`], [`ItemType::Artist`], [`ItemType::Album`], or the type of its only
+    /// item; otherwise `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ItemType>,
-    /// Number of items with a file below the folder. 0 if several folders match.
+    /// Number of items below the folder; 0 if several folders match.
     pub items: u64,
-    /// Number of listed files below the folder. 0 if several folders match.
+    /// Number of listed files below the folder; 0 if several folders match.
     pub files: u64,
 }
 
@@ -186,31 +184,29 @@ impl Folder {
     }
 }
 
-/// An item: a film, an episode, a track, a clip or a photo. Shows, seasons, artists and albums own no files: they are items
-/// only in the answer for a [`Folder`].
+/// A movie, episode, track, clip or photo; for a folder also a show, season, artist or album.
 ///
 /// A field that the server did not report is `None`. An item is displayed as its title, with its year or its show.
 ///
-/// The JSON has the fields under these names, except `library` for `library_title`. It omits fields that are `None`. A
+/// Its JSON has these fields by their names, but `library` for the library's title, without those that are `None`. A
 /// path that is not UTF-8 is `{"bytes": "<Base64>"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Item {
-    /// Path of the item on the server, such as `/library/metadata/1002`.
+    /// Path on the server, such as `/library/metadata/1002`.
     pub key: String,
-    /// Plex's `ratingKey`: the last part of `key`, an opaque text.
+    /// Plex's `ratingKey`: the end of `key`.
     pub rating_key: String,
     /// Type of the item.
     pub kind: ItemType,
-    /// Title of the item itself, not of its show. Also `None` if the item is only known from a confirmed match: then all
-    /// fields but the keys are.
+    /// Title of the item itself. Also `None` for a confirmed match whose item no listing has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Year of release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<i32>,
-    /// Title of the show; of a track or album, the title of the artist.
+    /// Title of the show or artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_title: Option<String>,
     /// Rating key of the show or artist.
@@ -219,39 +215,34 @@ pub struct Item {
     /// GUID of the show or artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_guid: Option<String>,
-    /// Season of an episode (0 is 'Specials'), disc of a track. In a [`Folder`]: the number of a season; for a show,
-    /// the season of all episodes below the folder if the server has no key for that season.
+    /// Season of an episode (0: 'Specials'), or disc of a track. For a folder: the season, even if the server has no
+    /// key for it and the item is the show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub season: Option<u32>,
-    /// Number of an episode or a track.
+    /// Number of an episode or track.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub episode: Option<u32>,
     /// GUID, such as `plex://movie/…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
-    /// External ids, such as `imdb://…`, in the server's order. Answers omit them; [`Library::item`] and
-    /// [`Library::items`] have them.
-    ///
-    /// [`Library::item`]: crate::Library::item
-    /// [`Library::items`]: crate::Library::items
+    /// External ids, such as `imdb://…`. Only for stored items, not matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guids: Option<Vec<String>>,
-    /// Paths of all files as the server spells them. Answers omit them, like `guids`.
+    /// All files in the server's spelling. Only for stored items, not matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<PathBuf>>,
-    /// In an answer: the listed path that matched, as the server spells it; for a
-    /// [`Confirmed`](MatchKind::Confirmed) match the recorded path, as the host spells it. In a
-    /// [`Change`](crate::Change): the path of the change.
+    /// The listed path that matched, in the server's spelling; the recorded path of a [`MatchKind::Confirmed`] match;
+    /// the path of a change.
     #[serde(
         serialize_with = "byte_string::path_or_null",
         skip_serializing_if = "Option::is_none"
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<byte_string::ByteString>"))]
     pub path: Option<PathBuf>,
-    /// In an answer and a change: the section id of the library.
+    /// Section id of the library, in answers and changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
-    /// In an answer and a change: the title of the library.
+    /// Title of the library, in answers and changes.
     #[serde(rename = "library", skip_serializing_if = "Option::is_none")]
     pub library_title: Option<String>,
 }

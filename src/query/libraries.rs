@@ -24,21 +24,21 @@ use crate::sync::{Call, Selector, nothing_known};
 pub struct LibraryInfo {
     /// Section id, such as `1`.
     pub section: String,
-    /// Identifier, which stays when the library is renamed. If the server reports none: `section:` and the section id.
+    /// Identifier that survives renaming. If the server reports none: `section:` and the section id.
     pub uuid: String,
-    /// The title that the user gave it. Two libraries may have the same title.
+    /// Title; two libraries may share one.
     pub title: String,
     /// Type of the library.
     pub kind: LibraryKind,
-    /// Folders of the library, as the server sees them.
+    /// Folders, as the server sees them.
     pub locations: Vec<PathBuf>,
-    /// Number of listed items; `None` if the library was never fetched.
+    /// Number of listed items; `None` if never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
     /// When plexindex last checked that the listing is current; `None` if the library was never fetched.
     #[serde(skip)]
     pub checked: Option<SystemTime>,
-    /// Time since `checked`.
+    /// Time since the listing was last known to be current.
     #[serde(
         rename = "age_ms",
         serialize_with = "as_millis",
@@ -46,10 +46,10 @@ pub struct LibraryInfo {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
-    /// A number that changes only when the listing changes; `None` if the library was never fetched.
+    /// Changes only when the listing changes; `None` if never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// Whether the listing is current, so that answers from it are not stale.
+    /// Whether the listing is current: answers are not stale.
     pub fresh: bool,
 }
 

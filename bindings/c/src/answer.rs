@@ -1,5 +1,5 @@
-//! Writes answers as one flat block into the caller's buffer. Content that does not fit is counted but not written, so
-//! one pass gives the block or the size that it needs.
+//! Writes answers as one flat block into the caller's buffer. What does not fit is counted but not written, so one pass
+//! gives either the block or the size needed.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
@@ -13,10 +13,12 @@ use plexindex::inside::text;
 use plexindex::inside::{FoundItem, GuidRef};
 use plexindex::model::Library;
 
-/// A block under construction in the caller's memory. Content that does not fit is counted but not written.
+/// A block under construction in the caller's memory: the head, an array of answers, then items and texts.
 pub struct Block<'b> {
     room: &'b mut [u8],
+    /// Bytes used so far, including what did not fit.
     used: usize,
+    /// Offset of the next answer in its array.
     next_answer: usize,
 }
 
@@ -34,7 +36,7 @@ fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.align_offset(align_of::<u64>()) != 0 {
         return Err(Error::new(
             Status::InvalidArgument,
-            "the buffer is not aligned to 8 bytes: use memory from malloc",
+            "the buffer is not aligned to 8 bytes; use memory from malloc",
         ));
     }
     let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
@@ -46,27 +48,30 @@ fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
 pub fn too_small(needed: usize, capacity: usize) -> Error {
     Error::new(
         Status::BufferTooSmall,
-        format!("the buffer has {capacity} bytes but {needed} are needed: enlarge it and call again"),
+        format!("the buffer has {capacity} bytes, but the answer needs {needed}; enlarge the buffer and call again"),
     )
 }
 
-/// Least memory for a call that may ask the server, in bytes: most answers fit. The header and docs/c.md state it.
+/// Minimum buffer of a call that may ask the server, in bytes; most answers fit. Also in the header and docs/c.md.
 pub const LEAST_MEMORY: usize = 4096;
 
-/// Refuses a buffer that is too small for most answers, before any work: the call with a larger one would ask the server
-/// again, and its deadline would begin anew.
+/// Rejects a buffer that is too small for most answers before any work, since a second call would ask the server again.
 pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
     check_room(buffer, LEAST_MEMORY)
 }
 
-/// [`check_memory`] for the answers of `count` paths of so many bytes together.
+/// Bytes that an answer of a batch needs, besides its path.
+const ANSWER_MEMORY: usize = 384;
+
+/// [`check_memory`] for the answers of `count` paths with a total length of `bytes`.
 pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
     check_room(
         buffer,
-        LEAST_MEMORY.max(count.saturating_mul(384).saturating_add(bytes)),
+        LEAST_MEMORY.max(count.saturating_mul(ANSWER_MEMORY).saturating_add(bytes)),
     )
 }
 
+/// Rejects a buffer with less than this capacity, and reports the capacity needed.
 fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
     room(buffer)?;
     if buffer.capacity >= least {
@@ -91,7 +96,7 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
     if u32::try_from(used).is_err() {
         return Err(Error::new(
             Status::InvalidArgument,
-            "the answers take more than 4 GiB: ask for fewer at once",
+            "the answers exceed 4 GiB; pass fewer paths per call",
         ));
     }
     let head = Answers {
@@ -119,12 +124,11 @@ pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> 
     Ok(answer.status)
 }
 
-/// Updates the number of waiting log lines in a finished block, since the warning about a slow call comes at its very
-/// end.
+/// Updates the number of waiting log lines in a finished block, since a call logs that it was slow only at its end.
 pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
-    let at = std::mem::offset_of!(Answers, log_lines);
+    let offset = std::mem::offset_of!(Answers, log_lines);
     let room = room(buffer)?;
-    if let Some(place) = room.get_mut(at..at + size_of::<u32>()) {
+    if let Some(place) = room.get_mut(offset..offset + size_of::<u32>()) {
         place.copy_from_slice(&log_ring::waiting().to_ne_bytes());
     }
     Ok(())
@@ -142,13 +146,13 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Sets the length that is needed for these bytes and a NUL, and returns the error.
+/// Reports the length needed for a text and its NUL, and returns the error.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
     Err(too_small(buffer.length, buffer.capacity))
 }
 
-/// Converts an offset or a length. Truncation is harmless: a block of more than 4 GiB is refused when it is complete.
+/// Converts an offset or a length. Truncation is harmless: `write_answers` rejects a complete block of more than 4 GiB.
 #[allow(clippy::cast_possible_truncation)] // as said
 fn truncate_u32(size: usize) -> u32 {
     size as u32
@@ -161,9 +165,10 @@ impl PlainRecord for AnswerRecord {}
 impl PlainRecord for ItemRecord {}
 
 impl Block<'_> {
-    fn put<T: PlainRecord>(&mut self, at: usize, record: &T) {
+    /// Writes a record at this offset, if it fits.
+    fn put<T: PlainRecord>(&mut self, offset: usize, record: &T) {
         let size = size_of::<T>();
-        if let Some(place) = self.room.get_mut(at..at + size) {
+        if let Some(place) = self.room.get_mut(offset..offset + size) {
             // SAFETY: `record` is plain data without padding, `size` bytes long, and does not overlap the room.
             unsafe {
                 std::ptr::copy_nonoverlapping(std::ptr::from_ref(record).cast::<u8>(), place.as_mut_ptr(), size);
@@ -171,15 +176,16 @@ impl Block<'_> {
         }
     }
 
+    /// Appends the joined pieces and a NUL.
     #[inline]
     fn bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
         let offset = self.used;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         if let Some(mut place) = self.room.get_mut(offset..=offset + length) {
             for piece in pieces {
-                let (here, rest) = place.split_at_mut(piece.len());
-                here.copy_from_slice(piece);
-                place = rest;
+                let (target, remaining) = place.split_at_mut(piece.len());
+                target.copy_from_slice(piece);
+                place = remaining;
             }
             place[0] = 0;
         }
@@ -190,9 +196,9 @@ impl Block<'_> {
         }
     }
 
-    /// Adds a text; an empty one is absent.
+    /// Appends a text; an empty one is unknown, and so absent.
     #[inline]
-    fn known(&mut self, text: &str) -> Text {
+    fn known_text(&mut self, text: &str) -> Text {
         if text.is_empty() {
             Text::default()
         } else {
@@ -200,18 +206,21 @@ impl Block<'_> {
         }
     }
 
+    /// Appends a GUID, which may be stored in pieces.
     fn guid(&mut self, guid: GuidRef<'_>) -> Text {
         match guid {
-            GuidRef::Text(text) => self.known(text),
+            GuidRef::Text(text) => self.known_text(text),
             GuidRef::Plex { prefix, id } => GuidRef::with_pieces((prefix, &id), |pieces| self.bytes(pieces)),
         }
     }
 
+    /// Pads the block so that a record may follow.
     fn align(&mut self) {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
-    fn item(&mut self, at: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
+    /// Writes the record of an item at this offset, and appends its texts. `prefix`: the key without the rating key.
+    fn item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
         if text(found.path).is_none() {
@@ -228,18 +237,18 @@ impl Block<'_> {
                 offset: key.offset + truncate_u32(prefix.len()),
                 length: truncate_u32(item.rating_key.len()),
             },
-            title: self.known(item.title),
+            title: self.known_text(item.title),
             guid: self.guid(item.guid),
-            show_title: self.known(item.show_title),
-            show_rating_key: self.known(item.show_rating_key),
+            show_title: self.known_text(item.show_title),
+            show_rating_key: self.known_text(item.show_rating_key),
             show_guid: self.guid(item.show_guid),
             path: if found.path.is_empty() {
                 Text::default()
             } else {
                 self.bytes([found.path])
             },
-            section: self.known(library.map_or("", |one| &one.section)),
-            library_title: self.known(library.map_or("", |one| &one.title)),
+            section: self.known_text(library.map_or("", |library| &library.section)),
+            library_title: self.known_text(library.map_or("", |library| &library.title)),
             kind: i32::from(item.kind.number()),
             year: item.year,
             season: item.season,
@@ -247,7 +256,7 @@ impl Block<'_> {
             flags,
             reserved: 0,
         };
-        self.put(at, &record);
+        self.put(offset, &record);
     }
 
     /// Writes the candidates of an answer; returns their offset (0 without candidates) and their count.
@@ -259,25 +268,20 @@ impl Block<'_> {
         self.align();
         let (array, count) = (self.used, found.len());
         self.used += count * size_of::<ItemRecord>();
-        for (place, (found, library)) in found.enumerate() {
-            self.item(array + place * size_of::<ItemRecord>(), prefix, &found, library);
+        for (index, (found, library)) in found.enumerate() {
+            self.item(array + index * size_of::<ItemRecord>(), prefix, &found, library);
         }
         (if count == 0 { 0 } else { truncate_u32(array) }, truncate_u32(count))
     }
 
-    /// Adds the record of the next answer.
-    fn add(&mut self, record: &AnswerRecord) {
-        let at = self.next_answer;
-        self.next_answer += size_of::<AnswerRecord>();
-        self.put(at, record);
-    }
-
-    /// Adds the next answer.
+    /// Writes the next answer, and appends its candidates and texts.
     pub fn answer(&mut self, answer: &Answer<'_>) {
         let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
         let (candidates, candidates_count) = self.candidates(answer.kind.key_prefix, found);
-        let message = self.known(answer.message);
-        self.add(&AnswerRecord {
+        let message = self.known_text(answer.message);
+        let offset = self.next_answer;
+        self.next_answer += size_of::<AnswerRecord>();
+        let record = AnswerRecord {
             status: answer.status as i32,
             match_kind: answer.match_kind as u8,
             confidence: answer.confidence as u8,
@@ -290,11 +294,12 @@ impl Block<'_> {
             candidates_total: truncate_u32(answer.total),
             message,
             age_ms: answer.age_ms.unwrap_or(-1),
-        });
+        };
+        self.put(offset, &record);
     }
 }
 
-/// A finished block, for its reader. All offsets in it are checked.
+/// A finished block, for reading. Checks all offsets in it.
 pub struct Written<'b> {
     bytes: &'b [u8],
     head: Answers,
@@ -325,25 +330,25 @@ impl Written<'_> {
         (sizes.map(truncate_u32) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
     }
 
-    /// Number of answers.
+    /// Number of answers; 0 if the block does not have all that its head announces.
     pub fn count(&self) -> usize {
         let last = (self.head.count as usize).wrapping_sub(1);
         if self.answer(last).is_null() { 0 } else { last + 1 }
     }
 
     /// Returns the answer at this index; NULL beyond the last.
-    pub fn answer(&self, place: usize) -> *const AnswerRecord {
-        self.one(self.head.first, self.head.count, place)
+    pub fn answer(&self, index: usize) -> *const AnswerRecord {
+        self.element(self.head.first, self.head.count, index)
     }
 
     /// Returns an element of an array of records; NULL if it is outside of the array or the block.
-    pub fn one<T>(&self, offset: u32, count: u32, place: usize) -> *const T {
+    pub fn element<T>(&self, offset: u32, count: u32, index: usize) -> *const T {
         let (offset, size) = (offset as usize, size_of::<T>());
         let fits = || {
-            let end = place.checked_add(1)?.checked_mul(size)?.checked_add(offset)?;
+            let end = index.checked_add(1)?.checked_mul(size)?.checked_add(offset)?;
             self.bytes.get(end - size..end)
         };
-        if offset < size_of::<Answers>() || place >= count as usize {
+        if offset < size_of::<Answers>() || index >= count as usize {
             return std::ptr::null();
         }
         let found = fits().map_or(std::ptr::null(), |record| record.as_ptr().cast::<T>());
@@ -356,7 +361,11 @@ impl Written<'_> {
         if offset < size_of::<Answers>() {
             return std::ptr::null();
         }
-        match self.bytes.get(offset..).and_then(|rest| rest.get(..=length)) {
+        match self
+            .bytes
+            .get(offset..)
+            .and_then(|from_offset| from_offset.get(..=length))
+        {
             Some(found @ [.., 0]) => found.as_ptr().cast(),
             _ => std::ptr::null(),
         }

@@ -1,17 +1,17 @@
-//! The host's callbacks that run on this thread: from within one its index cannot be closed.
+//! Tracks the host's callbacks on this thread, since a callback must not close its own index.
 
 use std::cell::Cell;
 
 use super::types::Handle;
 use plexindex::inside::call_host;
 
-/// A callback that runs, and the one around it.
+/// A running callback, in a list from the innermost to the outermost.
 struct Running {
     handle: *const Handle,
     outer: *const Running,
 }
 
-// Without a destructor: see `guard`.
+// No destructor, as explained in `guard`.
 thread_local! {
     static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
 }
@@ -31,7 +31,7 @@ pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
 /// Returns whether this thread is in a callback of this index.
 pub fn is_in_callback(handle: *const Handle) -> bool {
     let mut next = INNERMOST.get();
-    // SAFETY: each is in a frame of this thread that has not returned.
+    // SAFETY: each `Running` lies in a frame of this thread that has not returned.
     while let Some(running) = unsafe { next.as_ref() } {
         if running.handle == handle {
             return true;

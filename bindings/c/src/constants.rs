@@ -1,54 +1,54 @@
-//! The constants of the header that are no statuses. Numbers are part of the ABI.
+//! The constants of the header other than statuses. Their values are part of the ABI.
 
-/// The version of this ABI. It changes when a program that was compiled against an older header would misbehave. A
-/// host that loads the library at run time compares it with plexindex_get_abi_version().
+/// The version of this ABI. It changes when programs compiled against an older header would misbehave. If you load the
+/// library at run time, compare it with plexindex_get_abi_version().
 pub const PLEXINDEX_ABI_VERSION: u32 = 1;
 
 /// The version of this header, as major * 1000000 + minor * 1000 + patch.
 pub const PLEXINDEX_VERSION_NUMBER: u32 = 1000;
 
-/// plexindex_options.library_ttl_ms: a listing is never fresh.
+/// plexindex_options.library_ttl_ms: listings are never fresh.
 pub const PLEXINDEX_TTL_AT_ONCE: i64 = -1;
-/// plexindex_options.library_ttl_ms: a listing is fresh until it is invalidated.
+/// plexindex_options.library_ttl_ms: listings are fresh until invalidated.
 pub const PLEXINDEX_TTL_NEVER: i64 = -2;
-/// plexindex_query.deadline_ms: the call takes as long as it takes.
+/// plexindex_query.deadline_ms: the call has no time limit.
 pub const PLEXINDEX_NO_DEADLINE: i64 = -1;
-/// plexindex_options.retry_ms: a request that failed is not tried again.
+/// plexindex_options.retry_ms: failed requests are not retried.
 pub const PLEXINDEX_NO_RETRY: i64 = -1;
-/// plexindex_options.slow_ms: no call is slow.
+/// plexindex_options.slow_ms: plexindex logs no slow calls.
 pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 
-/// plexindex_options.flags: no request is ever sent.
+/// plexindex_options.flags: plexindex sends no requests.
 pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
-/// plexindex_options.flags: any certificate is accepted. Opening logs a warning.
+/// plexindex_options.flags: accepts any certificate. Opening logs a warning.
 pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
-/// plexindex_options.flags: index files are read into memory instead of mapped.
+/// plexindex_options.flags: reads index files into memory instead of mapping them.
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
-/// plexindex_options.flags: a short hash names media paths in log lines and errors.
+/// plexindex_options.flags: replaces media paths in log lines and errors by short hashes.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
-/// plexindex_options.flags: a write for other hosts is forced to the disk before its call returns, so that a power cut
-/// takes none that was acknowledged. For `shared`.
+/// plexindex_options.flags: with `shared`: forces writes for other hosts to the disk before their calls return, so
+/// that a power cut loses none of them.
 pub const PLEXINDEX_OPEN_SHARED_DURABLE: u32 = 16;
 
-/// plexindex_mapping.kind: `from` is a folder as the host names it, `to` as the server names it.
+/// plexindex_mapping.kind: `from` is a folder on the host, `to` the same folder on the server.
 pub const PLEXINDEX_MAPPING_HOST_PREFIX: i32 = 1;
-/// plexindex_mapping.kind: `from` is a pattern over the host's paths, `to` makes the server's.
+/// plexindex_mapping.kind: `from` matches paths of the host, `to` makes paths of the server.
 pub const PLEXINDEX_MAPPING_HOST_PATTERN: i32 = 2;
-/// plexindex_mapping.kind: `from` is a folder as the server names it, `to` as the host names it.
+/// plexindex_mapping.kind: `from` is a folder on the server, `to` the same folder on the host.
 pub const PLEXINDEX_MAPPING_SERVER_PREFIX: i32 = 3;
-/// plexindex_mapping.kind: `from` is a pattern over the server's paths, `to` makes the host's.
+/// plexindex_mapping.kind: `from` matches paths of the server, `to` makes paths of the host.
 pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 
-/// plexindex_query.flags: the call sends no request, and answers with what is known.
+/// plexindex_query.flags: the call sends no requests and answers from the store.
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
-/// plexindex_query.flags: plexindex_refresh() fetches a full listing and believes it.
+/// plexindex_query.flags: plexindex_refresh() fetches a full listing and accepts it whatever its size.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
-/// plexindex_query.flags: matches of paths wait for nothing; one that must is PLEXINDEX_NOT_YET.
+/// plexindex_query.flags: matching a path never waits, and returns PLEXINDEX_NOT_YET if it would have to.
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
-/// plexindex_query.flags: plexindex_refresh() asks the server once for changes.
+/// plexindex_query.flags: plexindex_refresh() asks the server once whether libraries changed.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
 
-/// plexindex_get_table(): `A` to `Z` in names of entries count as `a` to `z`.
+/// plexindex_get_table(): names of entries ignore the case of `A` to `Z`.
 pub const PLEXINDEX_TABLE_FOLD_ASCII: u32 = 1;
 
 /// plexindex_table_op.kind: stores `value` under `name`.
@@ -58,12 +58,12 @@ pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
 /// plexindex_table_op.kind: removes all entries of the table.
 pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
 
-/// plexindex_record_matches().flags: returns once the log that hosts share has the matches.
+/// plexindex_record_matches().flags: returns once the shared log has the matches.
 pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
 
-/// plexindex_get_library(): a uuid, else a title, else a section id, else a title but for case.
+/// plexindex_get_library(): a uuid, else a title, else a section id, else a title in another case.
 pub const PLEXINDEX_SELECT_ANY: i32 = 0;
-/// plexindex_get_library(): a title; where no library has it, one that differs by case only.
+/// plexindex_get_library(): a title, else a title in another case.
 pub const PLEXINDEX_SELECT_TITLE: i32 = 1;
 /// plexindex_get_library(): a section id, such as `1`.
 pub const PLEXINDEX_SELECT_SECTION: i32 = 2;
@@ -72,27 +72,27 @@ pub const PLEXINDEX_SELECT_UUID: i32 = 3;
 /// plexindex_get_library(): all libraries; the selector must be empty.
 pub const PLEXINDEX_SELECT_ALL: i32 = 4;
 
-/// plexindex_answer.match_kind: nothing was found.
+/// plexindex_answer.match_kind: no match.
 pub const PLEXINDEX_MATCH_NONE: u8 = 0;
-/// plexindex_answer.match_kind: the host recorded this match.
+/// plexindex_answer.match_kind: the host recorded the match.
 pub const PLEXINDEX_MATCH_CONFIRMED: u8 = 1;
-/// plexindex_answer.match_kind: the path is listed.
+/// plexindex_answer.match_kind: the server lists the path.
 pub const PLEXINDEX_MATCH_EXACT: u8 = 2;
-/// plexindex_answer.match_kind: a mapping gives a listed path.
+/// plexindex_answer.match_kind: a mapping makes it a listed path.
 pub const PLEXINDEX_MATCH_MAPPED: u8 = 3;
-/// plexindex_answer.match_kind: a listed path has the same end, of two or more components.
+/// plexindex_answer.match_kind: a listed path ends in the same two or more components.
 pub const PLEXINDEX_MATCH_SUFFIX: u8 = 4;
 /// plexindex_answer.match_kind: a listed path has the same file name.
 pub const PLEXINDEX_MATCH_FILE_NAME: u8 = 5;
 
 /// plexindex_answer.confidence: there is no item.
 pub const PLEXINDEX_CONFIDENCE_NONE: u8 = 0;
-/// plexindex_answer.confidence: the host has to verify the item, or to choose among the candidates.
+/// plexindex_answer.confidence: verify the item, or choose among the candidates.
 pub const PLEXINDEX_CONFIDENCE_LOW: u8 = 1;
-/// plexindex_answer.confidence: this is the file's item, as far as anything that is known can tell.
+/// plexindex_answer.confidence: this is the item of the file.
 pub const PLEXINDEX_CONFIDENCE_HIGH: u8 = 2;
 
-/// plexindex_answer.reason: there is a single item, recorded, listed or mapped.
+/// plexindex_answer.reason: the path has a single recorded, listed or mapped item.
 pub const PLEXINDEX_REASON_NONE: u8 = 0;
 /// plexindex_answer.reason: no library has a folder above this path.
 pub const PLEXINDEX_REASON_NO_LOCATION: u8 = 1;
@@ -100,50 +100,50 @@ pub const PLEXINDEX_REASON_NO_LOCATION: u8 = 1;
 pub const PLEXINDEX_REASON_NOT_LISTED: u8 = 2;
 /// plexindex_answer.reason: the library was never fetched completely.
 pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
-/// plexindex_answer.reason: several items fit equally well.
+/// plexindex_answer.reason: several items match equally well.
 pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
-/// plexindex_answer.reason: several libraries list it.
+/// plexindex_answer.reason: several libraries list the path.
 pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
-/// plexindex_answer.reason: it was invalidated, and the server has not verified it since.
+/// plexindex_answer.reason: the item was invalidated and not verified since.
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
-/// plexindex_answer.reason: only the root differs, so a mapping is missing. High confidence.
+/// plexindex_answer.reason: only the root differs: a mapping is missing. High confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
-/// plexindex_answer.reason: the path holds title and year, or number. High confidence.
+/// plexindex_answer.reason: the path contains title and year, or number. High confidence.
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
-/// plexindex_answer.reason: only the end of the path is the same. Low confidence.
+/// plexindex_answer.reason: only the end of the path matches. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: the end is the same, but another year, number, edition, or an extra. Low.
+/// plexindex_answer.reason: another year, number or edition, or an extra. Low confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
-/// plexindex_answer.reason: a file of several episodes: the candidates, the first one the item.
+/// plexindex_answer.reason: the file has several episodes; the first one is the item.
 pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
-/// plexindex_answer.reason: a library's own folder, or one above it, without a listed file below.
+/// plexindex_answer.reason: a folder of a library, or above one, without listed files.
 pub const PLEXINDEX_REASON_EMPTY: u8 = 12;
-/// plexindex_answer.reason: the folder lies above those of libraries and holds several items.
+/// plexindex_answer.reason: the folder contains folders of libraries and several items.
 pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
-/// plexindex_answer.reason: not listed, and the server gave no answer; with PLEXINDEX_ANSWER_STALE.
+/// plexindex_answer.reason: not listed, and the server did not answer. With PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 
-/// plexindex_answer.flags: perhaps old: the server was not asked, gave no answer, or a listing is held back.
+/// plexindex_answer.flags: may be outdated: the server did not answer, or a listing awaits confirmation.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
 /// plexindex_item.flags: `path` is not valid UTF-8.
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
-/// plexindex_item.flags: only the key is known. The match was recorded, and no listing holds the item.
+/// plexindex_item.flags: a recorded match whose item no listing has; only the key is set.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
 
 /// plexindex_item.kind: another type.
 pub const PLEXINDEX_KIND_OTHER: i32 = 0;
 /// plexindex_item.kind: a movie.
 pub const PLEXINDEX_KIND_MOVIE: i32 = 1;
-/// plexindex_item.kind: a show; of a folder only.
+/// plexindex_item.kind: a show; only for a folder.
 pub const PLEXINDEX_KIND_SHOW: i32 = 2;
-/// plexindex_item.kind: a season; of a folder only.
+/// plexindex_item.kind: a season; only for a folder.
 pub const PLEXINDEX_KIND_SEASON: i32 = 3;
 /// plexindex_item.kind: an episode.
 pub const PLEXINDEX_KIND_EPISODE: i32 = 4;
-/// plexindex_item.kind: an artist; of a folder only.
+/// plexindex_item.kind: an artist; only for a folder.
 pub const PLEXINDEX_KIND_ARTIST: i32 = 8;
-/// plexindex_item.kind: an album; of a folder only.
+/// plexindex_item.kind: an album; only for a folder.
 pub const PLEXINDEX_KIND_ALBUM: i32 = 9;
 /// plexindex_item.kind: a track.
 pub const PLEXINDEX_KIND_TRACK: i32 = 10;
@@ -152,17 +152,17 @@ pub const PLEXINDEX_KIND_CLIP: i32 = 12;
 /// plexindex_item.kind: a photo.
 pub const PLEXINDEX_KIND_PHOTO: i32 = 13;
 
-/// plexindex_stats.requests: who the server is.
+/// plexindex_stats.requests: the identity of the server.
 pub const PLEXINDEX_REQUEST_IDENTITY: u32 = 0;
-/// plexindex_stats.requests: the list of libraries, with the times at which they changed.
+/// plexindex_stats.requests: the list of libraries, with their change times.
 pub const PLEXINDEX_REQUEST_PROBE: u32 = 1;
 /// plexindex_stats.requests: a page of a full listing.
 pub const PLEXINDEX_REQUEST_PAGE: u32 = 2;
-/// plexindex_stats.requests: a page of what is new.
+/// plexindex_stats.requests: a page of changes.
 pub const PLEXINDEX_REQUEST_DELTA: u32 = 3;
 /// plexindex_stats.requests: a search for one path or title.
 pub const PLEXINDEX_REQUEST_FIND_PATH: u32 = 4;
-/// plexindex_stats.requests: whether items still exist.
+/// plexindex_stats.requests: a check whether items still exist.
 pub const PLEXINDEX_REQUEST_CONFIRM: u32 = 5;
 /// plexindex_stats.requests: a batch edit.
 pub const PLEXINDEX_REQUEST_EDIT: u32 = 6;
@@ -175,7 +175,7 @@ pub const PLEXINDEX_LOG_OFF: i32 = -1;
 pub const PLEXINDEX_LOG_ERROR: i32 = 1;
 /// Log level: errors and warnings. The default.
 pub const PLEXINDEX_LOG_WARN: i32 = 2;
-/// Log level: also what is done, such as fetches, refreshes and invalidated libraries.
+/// Log level: also activity, such as fetches, refreshes and invalidations.
 pub const PLEXINDEX_LOG_INFO: i32 = 3;
 /// Log level: everything, with full paths.
 pub const PLEXINDEX_LOG_DEBUG: i32 = 4;

@@ -1,4 +1,4 @@
-//! An index over a hostile source, for tests.
+//! Indexes over a hostile source, for tests.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub fn hostile(folder: &std::path::Path) -> Index {
     mapped(folder, Vec::new())
 }
 
-/// The same, with these mappings.
+/// [`hostile`] with mappings.
 pub fn mapped(folder: &std::path::Path, mappings: Vec<options::Mapping>) -> Index {
     let options = options::Options {
         cache_dir: folder.to_owned(),

@@ -1,4 +1,4 @@
-//! The guard of every exported function: panics become statuses, and errors give their text to the caller.
+//! The guards of exported functions. They turn panics into statuses, and write error texts to the caller's buffer.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
@@ -8,11 +8,11 @@ use super::strings::{aligned, null, out};
 use super::types::Buffer;
 use plexindex::error::{Error, Result, Status, refuse};
 
-/// Size of the thread's last key in bytes, including its NUL.
+/// Maximum size of a key or value of a fast lookup in bytes, including the NUL.
 pub const KEY: usize = 1024;
 
-// No destructors here, and `const` values: a thread-local with a destructor would keep a library that was loaded at run
-// time in memory until its thread ends.
+// No destructors, and `const` values: a thread-local with a destructor prevents unloading the library until the thread
+// ends.
 thread_local! {
     static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
     static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
@@ -37,20 +37,21 @@ impl std::fmt::Write for PanicLocation {
     }
 }
 
+/// The value when no panic happened.
 const NOWHERE: PanicLocation = PanicLocation {
     text: [0; 96],
     length: 0,
 };
 
-/// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer, where
-/// there is one.
+/// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer, if
+/// any.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     guard_output(error, std::ptr::null_mut(), body)
 }
 
-/// [`guard`] for a function that fills a buffer, its argument `name`. The buffer is empty before anything is checked and
-/// after every error but [`Status::BufferTooSmall`], so that it never shows the answer of an earlier call. It may be the
-/// buffer for the error text too.
+/// [`guard`] for a function that fills a buffer, its argument `name`. Empties the buffer before the checks and after
+/// every error except [`Status::BufferTooSmall`], so that it never shows the answer of an earlier call. The buffer may
+/// also be `error`.
 pub fn guard_into<S: Into<Status>>(
     error: *mut Buffer,
     place: *mut Buffer,
@@ -61,7 +62,8 @@ pub fn guard_into<S: Into<Status>>(
     guard_output(error, place, || body(unsafe { out(place, name) }?))
 }
 
-/// Makes a buffer hold nothing; its memory stays as it is, since inputs may lie in it. Invalid pointers are refused later.
+/// Sets the length of a buffer to 0. Leaves its memory alone, since inputs may lie in it. Ignores invalid pointers,
+/// which are rejected later.
 fn empty(place: *mut Buffer) {
     if !place.is_null() && place.is_aligned() {
         // SAFETY: the caller gave it for this purpose.
@@ -69,7 +71,7 @@ fn empty(place: *mut Buffer) {
     }
 }
 
-/// [`guard_into`] for a buffer that may be NULL, which the body checks itself.
+/// [`guard_into`] for a buffer that may be NULL; the body checks it.
 pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     empty(place);
     let error_text = match ErrorText::new(error) {
@@ -84,9 +86,9 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
         Err(Error::new(
             Status::Panic,
             format!(
-                "caught a bug in plexindex{}; the handle is still usable; please report the bug, with the call that \
-                 you made",
-                place_of_panic()
+                "caught a bug in plexindex{}; the handle is still usable; please report the bug with the call that you \
+                 made",
+                panic_location()
             ),
         ))
     });
@@ -106,14 +108,14 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
             if error.status != Status::BufferTooSmall {
                 empty(place);
             }
-            error_text.tell(&text);
+            error_text.write(&text);
             error.status as i32
         }
     }
 }
 
-/// The caller's buffer for error texts. It is written before and after the call's own work, never during it, so that it
-/// may also be the answer's buffer.
+/// The caller's buffer for error texts, and its content before the call. Written only before and after the body, so
+/// that it may also be the buffer of the answer.
 struct ErrorText(Option<(*mut Buffer, Buffer)>);
 
 impl ErrorText {
@@ -132,11 +134,12 @@ impl ErrorText {
             return Err(null("error.data"));
         }
         let error_text = Self(Some((error, given)));
-        error_text.tell("");
+        error_text.write("");
         Ok(error_text)
     }
 
-    fn tell(&self, text: &str) {
+    /// Writes a text, cut to fit.
+    fn write(&self, text: &str) {
         let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
             return;
         };
@@ -164,26 +167,27 @@ fn with_planted_panic<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     body
 }
 
-fn place_of_panic() -> String {
-    let place = PANICKED_AT.replace(NOWHERE);
-    match std::str::from_utf8(&place.text[..place.length]) {
+/// Returns and forgets where this thread last panicked, for an error text.
+fn panic_location() -> String {
+    let location = PANICKED_AT.replace(NOWHERE);
+    match std::str::from_utf8(&location.text[..location.length]) {
         Ok(text) if !text.is_empty() => format!(" at {text}"),
         _ => String::new(),
     }
 }
 
-/// Silences panics of this library: the error stream belongs to the host, and a message may contain secrets. Only for a
-/// shared object, which has its own copy of the standard library.
+/// Keeps panics of this library off the host's error stream, since a message may contain secrets. Remembers and logs
+/// their location. Only for a shared object, which has its own copy of the standard library.
 pub fn quiet_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         // Captures nothing, so that unloading the library leaves no memory behind.
         std::panic::set_hook(Box::new(|info| {
-            if let Some(at) = info.location() {
-                let mut place = NOWHERE;
-                let _ = std::fmt::Write::write_fmt(&mut place, format_args!("{}:{}", at.file(), at.line()));
-                PANICKED_AT.set(place);
-                log::error!("caught a bug in plexindex at {}:{}", at.file(), at.line());
+            if let Some(source) = info.location() {
+                let mut location = NOWHERE;
+                let _ = std::fmt::Write::write_fmt(&mut location, format_args!("{}:{}", source.file(), source.line()));
+                PANICKED_AT.set(location);
+                log::error!("caught a bug in plexindex at {}:{}", source.file(), source.line());
             }
         }));
     });
@@ -192,35 +196,35 @@ pub fn quiet_panics() {
 /// Writes a text and a NUL, truncated to fit. A truncated text ends in `…` if that fits.
 pub fn write_cut(text: &str, room: &mut [u8]) {
     const END: &str = "…";
-    let Some(most) = room.len().checked_sub(1) else {
+    let Some(longest) = room.len().checked_sub(1) else {
         return;
     };
-    let (kept, end) = if text.len() <= most {
+    let (kept_length, end) = if text.len() <= longest {
         (text.len(), "")
     } else {
-        let end = if END.len() <= most { END } else { "" };
-        let mut cut = most - end.len();
+        let end = if END.len() <= longest { END } else { "" };
+        let mut cut = longest - end.len();
         while !text.is_char_boundary(cut) {
             cut -= 1;
         }
         (cut, end)
     };
-    let whole = kept + end.len();
-    room[..kept].copy_from_slice(&text.as_bytes()[..kept]);
-    room[kept..whole].copy_from_slice(end.as_bytes());
-    room[whole] = 0;
+    let total_length = kept_length + end.len();
+    room[..kept_length].copy_from_slice(&text.as_bytes()[..kept_length]);
+    room[kept_length..total_length].copy_from_slice(end.as_bytes());
+    room[total_length] = 0;
 }
 
-/// Stores a key for the caller, as [`keep_text`].
+/// [`store_thread_text`] for a key in two pieces.
 #[inline]
-pub fn keep_key([head, tail]: [&str; 2]) -> *const c_char {
-    keep_text([head.as_bytes(), tail.as_bytes()])
+pub fn store_thread_key([head, tail]: [&str; 2]) -> *const c_char {
+    store_thread_text([head.as_bytes(), tail.as_bytes()])
 }
 
-/// Stores the joined pieces for the caller, NUL-terminated, until the thread's next call. NULL if they are too long or
-/// the second contains a NUL.
+/// Stores the joined pieces, NUL-terminated, in this thread's memory until its next fast lookup. NULL if they are too
+/// long or the second contains a NUL.
 #[inline]
-pub fn keep_text([head, tail]: [&[u8]; 2]) -> *const c_char {
+pub fn store_thread_text([head, tail]: [&[u8]; 2]) -> *const c_char {
     LAST_KEY.with(|last| {
         // SAFETY: of this thread only, and no reference to it lives while plexindex runs.
         let last = unsafe { &mut *last.get() };

@@ -58,9 +58,9 @@ fn a_panic_becomes_a_status_with_a_text() {
 
 #[test]
 fn a_key_that_is_too_long_gives_null() {
-    assert!(keep_key(["/library/metadata/", &"9".repeat(KEY)]).is_null());
-    assert!(keep_key(["/library/metadata/", "5\x005"]).is_null());
-    let key = keep_key(["/library/metadata/", "55"]);
+    assert!(store_thread_key(["/library/metadata/", &"9".repeat(KEY)]).is_null());
+    assert!(store_thread_key(["/library/metadata/", "5\x005"]).is_null());
+    let key = store_thread_key(["/library/metadata/", "55"]);
     // SAFETY: NUL-terminated, of this thread.
     assert_eq!(unsafe { CStr::from_ptr(key) }, c"/library/metadata/55");
 }

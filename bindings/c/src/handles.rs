@@ -1,4 +1,4 @@
-//! The targets of handles: an open index, its libraries and its tables.
+//! What C handles point to: an open index, its libraries and its tables.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,14 +15,14 @@ use plexindex::{Index, Library, Selector};
 /// Maximum number of handles for names of unknown libraries.
 const MAX_UNKNOWN: usize = 1_024;
 
-/// The target of a handle.
+/// The target of a [`Handle`].
 pub struct Opened {
     index: Index,
     libraries: Arc<LibraryHandles>,
     tables: Arc<TableHandles>,
 }
 
-/// The libraries with handles.
+/// The targets of library handles.
 #[derive(Default)]
 struct LibraryHandles {
     /// Boxed, so that handles do not move. A library is added once per selector.
@@ -37,16 +37,18 @@ impl Forks for LibraryHandles {
 }
 
 impl Opened {
-    pub fn open(chosen: CheckedOptions) -> Result<Self> {
+    /// Opens an index, and installs the log and the panic hook.
+    pub fn open(checked: CheckedOptions) -> Result<Self> {
         guard::quiet_panics();
-        log_ring::install(log_ring::level(chosen.log_level)?);
+        log_ring::install(log_ring::level(checked.log_level)?);
         #[cfg(feature = "shared")]
-        let index = plexindex_sharing::open(chosen.options)?;
+        let index = plexindex_sharing::open(checked.options)?;
         #[cfg(not(feature = "shared"))]
-        let index = Index::open(chosen.options)?;
+        let index = Index::open(checked.options)?;
         Ok(Self::over(index))
     }
 
+    /// Wraps an open index.
     pub fn over(index: Index) -> Self {
         let (libraries, tables) = (Arc::default(), Arc::default());
         fork::watch(&libraries);
@@ -58,10 +60,13 @@ impl Opened {
         }
     }
 
+    /// Converts to a handle for C.
     pub fn into_handle(self) -> *mut Handle {
         Box::into_raw(Box::new(self)).cast()
     }
 
+    /// Takes back what [`Opened::into_handle`] gave out.
+    ///
     /// # Safety
     /// `handle` must come from [`Opened::into_handle`] and not be used any more.
     pub unsafe fn from_handle(handle: *mut Handle) -> Self {
@@ -69,13 +74,14 @@ impl Opened {
         *unsafe { Box::from_raw(handle.cast::<Self>()) }
     }
 
-    /// Closes what the handle has open. Its entries among the things to do at a fork are removed even after an error.
+    /// Closes the index, its libraries and its tables, and removes them from the fork handlers even after an error.
     pub fn close(self) -> Result<()> {
         let closed = self.close_all();
         fork::forget_closed_handles();
         closed
     }
 
+    /// Drops the libraries and tables, then closes the index.
     fn close_all(self) -> Result<()> {
         drop((self.libraries, self.tables));
         self.index.close_now()
@@ -89,27 +95,30 @@ impl Opened {
         &self.tables
     }
 
+    /// Returns the handle for this selector; the same selector always gives the same handle.
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
         let mut libraries = lock(&self.libraries.known);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
-        let made = Box::new(self.index.library(selector)?);
-        // Handles live as long as the index, and names may come from anywhere.
-        let unknown = || libraries.iter().filter(|one| !one.is_known()).count();
-        if libraries.len() >= MAX_UNKNOWN && !made.is_known() && unknown() >= MAX_UNKNOWN {
+        let library = Box::new(self.index.library(selector)?);
+        // Limit unknown names, since handles live as long as the index and names may come from users.
+        let unknown_count = || libraries.iter().filter(|one| !one.is_known()).count();
+        if libraries.len() >= MAX_UNKNOWN && !library.is_known() && unknown_count() >= MAX_UNKNOWN {
             return refuse(format!(
-                "library '{}' is unknown, and the limit of {MAX_UNKNOWN} handles for unknown names is reached: use \
-                 names of libraries that exist",
-                abridged(made.selector().name().as_bytes())
+                "library '{}' is unknown, and the index has reached its limit of {MAX_UNKNOWN} handles for unknown \
+                 names; use names of existing libraries",
+                abridged(library.selector().name().as_bytes())
             ));
         }
-        let handle = std::ptr::from_ref::<Library>(&made).cast();
-        libraries.push(made);
+        let handle = std::ptr::from_ref::<Library>(&library).cast();
+        libraries.push(library);
         Ok(handle)
     }
 }
 
+/// Returns the target of a handle; NULL is an error.
+///
 /// # Safety
 /// `handle` must be NULL or open, and stay open during the call.
 pub unsafe fn opened<'h>(handle: *const Handle) -> Result<&'h Opened> {
@@ -117,6 +126,8 @@ pub unsafe fn opened<'h>(handle: *const Handle) -> Result<&'h Opened> {
     unsafe { required(handle.cast(), "handle") }
 }
 
+/// Returns the target of a library handle; NULL is an error.
+///
 /// # Safety
 /// `library` must be NULL or a library of an open index.
 pub unsafe fn library<'h>(library: *const LibraryHandle) -> Result<&'h Library> {

@@ -1,13 +1,13 @@
-// Helpers. A C compiler makes them of this header: the library does not export them.
+// Helpers. These functions are inline: the library does not export them.
 
-// The bytes of a C string, without its NUL; nothing for NULL. They belong to the string.
+// Returns a C string as bytes, without its NUL; no bytes for NULL. The bytes stay in the string.
 static inline plexindex_bytes plexindex_bytes_of(const char *text)
 {
     plexindex_bytes bytes = {text, text == NULL ? 0 : strlen(text)};
     return bytes;
 }
 
-// Options with their size set and every default.
+// Returns options with their size set and all defaults.
 static inline plexindex_options plexindex_options_init(void)
 {
     plexindex_options options;
@@ -16,7 +16,7 @@ static inline plexindex_options plexindex_options_init(void)
     return options;
 }
 
-// A query for this text in all libraries, with every default. NULL for a query that needs no text.
+// Returns a query for this text in all libraries, with all defaults. NULL for a query without a text.
 static inline plexindex_query plexindex_query_init(const char *text)
 {
     plexindex_query query;
@@ -26,7 +26,7 @@ static inline plexindex_query plexindex_query_init(const char *text)
     return query;
 }
 
-// Statistics with their size set, for plexindex_get_stats().
+// Returns statistics with their size set, for plexindex_get_stats().
 static inline plexindex_stats plexindex_stats_init(void)
 {
     plexindex_stats stats;
@@ -35,13 +35,13 @@ static inline plexindex_stats plexindex_stats_init(void)
     return stats;
 }
 
-// Memory for the text of an error, on the stack for example. `text` is that of the last call that was given the buffer.
+// Memory for an error text, for example on the stack. `text` is the error of the last call that used the buffer.
 typedef struct plexindex_error {
     plexindex_buffer buffer; // The buffer over `text`.
     char text[1024]; // The text, UTF-8, NUL-terminated.
 } plexindex_error;
 
-// Prepares the memory, and returns its buffer: the last argument of calls. It is valid while `error` stays where it is.
+// Prepares the memory and returns the buffer to pass as the last argument of calls. `error` must not move meanwhile.
 static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 {
     error->text[0] = '\0';
@@ -51,11 +51,11 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
     return &error->buffer;
 }
 
-// Enlarges a buffer from malloc, zeroed or of an earlier call, after any function that fills one:
+// Enlarges a buffer from malloc, zeroed or used before, after any function that fills one:
 //     do status = plexindex_match_path(index, &query, &block, error);
 //     while (plexindex_buffer_grow(&block, status));
-// Returns 1 if the call is to be made again; 0 otherwise, also without memory. It gives at least 8 KiB. A call that may
-// ask the server refuses less than 4,096 bytes before it does anything.
+// Returns 1 if you have to repeat the call; 0 otherwise, also if memory is exhausted. Allocates at least 8 KiB. Calls
+// that may ask the server reject less than 4,096 bytes before they do anything.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
     size_t needed = buffer == NULL || buffer->length < 8192 ? 8192 : buffer->length;

@@ -1,13 +1,11 @@
-//! The C ABI: only conversions between C and `api`.
+//! The C ABI: conversions between C and the Rust API.
 //!
-//! Every exported function is one call of `guard::guard` or `guard::guard_value`: no panic leaves, and the thread's
-//! last error message is stored. `bindings/c/tests/abi.rs` fails if an export lacks it. `functions` has a file for each
-//! family, in the order of the header. Pointers are checked in `strings`, `handles`, `options`, `query` and `edit`;
-//! answers are written by `answer`.
+//! The body of every exported function is one call of a guard of `guard`, so that no panic crosses the boundary;
+//! `bindings/c/tests/abi.rs` checks this. `functions` has a file for each family of functions, and `door` the methods
+//! of plexindex_call(). `strings`, `handles`, `options` and `query` check pointers; `answer` writes answers.
 
-// The names of the C types and functions are the contract; Rust users have `api`.
 #![allow(unsafe_code)]
-// Comments of exported items become the header's: their readers write C and know no Markdown.
+// Comments of exported items become the header's, where Markdown has no meaning.
 #![allow(clippy::doc_markdown)]
 
 mod answer;

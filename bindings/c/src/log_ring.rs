@@ -1,4 +1,4 @@
-//! A ring of log lines, which the host fetches: no callback ever runs on a thread of the library.
+//! A ring of log lines, which the host drains, so that no callback runs on a thread of the library.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::inside::{Release, fork};
 use plexindex::inside::{lock, try_lock};
 
-/// Maximum number of lines.
+/// Maximum number of waiting lines.
 const CAPACITY: usize = 256;
 
 /// A log line.
@@ -23,23 +23,26 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// The waiting lines.
 struct Ring {
     lines: VecDeque<LogLine>,
+    /// Number of lines lost since the last drain.
     lost: u64,
 }
 
+/// The logger of this library, which appends to the ring.
 struct RingLogger;
 
 static RING: Mutex<Ring> = Mutex::new(Ring {
     lines: VecDeque::new(),
     lost: 0,
 });
-/// Number of lines; read for each answer without the lock.
+/// Number of waiting lines, so that answers read it without the lock.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
-/// Locks the ring. The lock is held during a fork, so that it is free in the child. A process created without the
-/// handlers of `pthread_atfork` may inherit a lock that is never released: losing a line there is better than blocking
-/// the host.
+/// Locks the ring; `None` after about a second. The lock is held during a fork, so that it is free in the child. A
+/// process created without the handlers of `pthread_atfork` may inherit a lock that is never released. There, losing a
+/// line is better than blocking the host.
 fn ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
         if let Some(ring) = try_lock(&RING) {
@@ -61,6 +64,7 @@ struct RingGuard {
 
 impl Release for RingGuard {}
 
+/// Locks the ring for a fork.
 fn hold() -> Box<dyn Release> {
     Box::new(RingGuard { _ring: lock(&RING) })
 }
@@ -103,7 +107,7 @@ pub fn level(level: i32) -> Result<LevelFilter> {
         c::PLEXINDEX_LOG_DEBUG => Ok(LevelFilter::Debug),
         other => Err(Error::new(
             Status::InvalidArgument,
-            format!("log_level is {other}: give one of PLEXINDEX_LOG_*"),
+            format!("log_level is {other}; must be one of PLEXINDEX_LOG_*"),
         )),
     }
 }
@@ -128,11 +132,11 @@ pub fn drain() -> Vec<LogLine> {
     if ring.lost > 0 {
         lines.push(LogLine {
             level: c::PLEXINDEX_LOG_WARN,
-            text: format!("{} log lines were lost: drain the log more often", ring.lost),
+            text: format!("lost {} log lines; call plexindex_drain_log() more often", ring.lost),
         });
         ring.lost = 0;
     }
-    // Takes the memory too, so that unloading the library leaves nothing behind.
+    // Take the memory too, so that unloading the library leaves nothing behind.
     lines.extend(std::mem::take(&mut ring.lines));
     WAITING.store(0, Ordering::Relaxed);
     lines

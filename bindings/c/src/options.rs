@@ -22,11 +22,11 @@ use plexindex::options::{self, Renewal, Ttl};
 pub struct CheckedOptions {
     pub options: options::Options,
     pub log_level: i32,
-    /// Receives the handle: the callbacks of the index are called for it.
+    /// Set to the handle after opening, so that callbacks know to which index they belong.
     pub opened: Arc<AtomicPtr<Handle>>,
 }
 
-/// Converts milliseconds. `or`: alternatives, for the error text.
+/// Converts milliseconds. `or`: other allowed values, for the error text.
 pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     match u64::try_from(ms) {
         Ok(ms) => Ok(Duration::from_millis(ms)),
@@ -34,17 +34,19 @@ pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     }
 }
 
+/// Converts milliseconds; 0 is the default.
 fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     or_default(ms, default, what, "")
 }
 
-/// Converts milliseconds; 0 is the default. `or`: the constant that is allowed too, for the error text.
+/// [`time`] for an option that also allows a constant, which `or` names in the error text.
 fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Duration> {
-    let first = if or.is_empty() { "or 0" } else { "0" };
-    let given = millis(ms, what, &format!("{first} for {} s{or}", default.as_secs()))?;
-    Ok(if given.is_zero() { default } else { given })
+    let zero = if or.is_empty() { "or 0" } else { "0" };
+    let duration = millis(ms, what, &format!("{zero} for {} s{or}", default.as_secs()))?;
+    Ok(if duration.is_zero() { default } else { duration })
 }
 
+/// Converts the time for retries; PLEXINDEX_NO_RETRY is zero.
 fn retry(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     match ms {
         c::PLEXINDEX_NO_RETRY => Ok(Duration::ZERO),
@@ -62,17 +64,23 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     }
 }
 
-/// Returns the text of a token without copying it, since a copy would have to be wiped. The error does not show it.
+/// Returns a token as text without copying it, since a copy would have to be wiped. The error does not show the token.
 pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
-    std::str::from_utf8(token)
-        .map_err(|_| Error::new(Status::InvalidArgument, format!("{what} is not UTF-8: copy it again")))
+    std::str::from_utf8(token).map_err(|_| {
+        Error::new(
+            Status::InvalidArgument,
+            format!("{what} is not UTF-8; copy the token again"),
+        )
+    })
 }
 
+/// Validates and converts options.
+///
 /// # Safety
 /// `given` must be NULL or valid.
 #[allow(clippy::too_many_lines)] // one field after the other
 pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
-    // Taken apart field by field: a new one that is not handled does not compile.
+    // Without `..`, so that a new field that is not handled does not compile.
     // SAFETY: the caller's promise.
     let OptionsRecord {
         size: _,
@@ -124,7 +132,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     };
     let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
     if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
-        return refuse(format!("{name} contains a NUL byte, which no file name has"));
+        return refuse(format!("{name} contains a NUL byte, which file names cannot contain"));
     }
     // SAFETY: the caller's promise.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
@@ -179,7 +187,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     })
 }
 
-/// Wraps the host's function that renews the token.
+/// Wraps the host's callback that renews the token.
 fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>) -> Renewal {
     struct User(*mut c_void);
     // SAFETY: by the header the function runs on the threads on which the host makes calls.
@@ -187,7 +195,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
     // SAFETY: as above.
     unsafe impl Sync for User {}
     let user = User(user);
-    // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
+    // SAFETY: the types differ only in "unwind": the host may end its thread in the callback, see `call_host`.
     let call: unsafe extern "C-unwind" fn(*mut c_void, *mut Buffer) -> i32 = unsafe { std::mem::transmute(call) };
     Renewal::new(move || {
         let user = &user;
@@ -203,13 +211,15 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
         let given = bytes.get(..buffer.length).filter(|_| status == 0);
         let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
         if status == 0 && token.is_none() {
-            log::warn!("renew_token returned no token: write its text and length, or return 1");
+            log::warn!("renew_token returned 0 without a token; write the token and its length, or return 1");
         }
         bytes.zeroize();
         token
     })
 }
 
+/// Converts the mappings.
+///
 /// # Safety
 /// `given` must be NULL or point to `count` mappings.
 unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<Vec<options::Mapping>> {
@@ -220,7 +230,7 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
         return Err(null("options.mappings"));
     }
     if count > 10_000 {
-        return refuse(format!("options.mappings_count is {count}: give at most 10000 rules"));
+        return refuse(format!("options.mappings_count is {count}; must be at most 10000"));
     }
     (0..count)
         .map(|place| {
@@ -238,7 +248,7 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
                 c::PLEXINDEX_MAPPING_HOST_PATTERN => (HostToServer, pattern()?),
                 c::PLEXINDEX_MAPPING_SERVER_PREFIX => (ServerToHost, prefix()),
                 c::PLEXINDEX_MAPPING_SERVER_PATTERN => (ServerToHost, pattern()?),
-                other => return refuse(format!("{name}.kind is {other}: give one of PLEXINDEX_MAPPING_*")),
+                other => return refuse(format!("{name}.kind is {other}; must be one of PLEXINDEX_MAPPING_*")),
             };
             let mut mapping = options::Mapping::pattern(kind, "", to);
             mapping.from = from;

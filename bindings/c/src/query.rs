@@ -13,7 +13,7 @@ use super::types::{self, Bytes, Handle, ProgressFn};
 use plexindex::error::{Result, abridged, check_length, refuse};
 use plexindex::{Library, Progress, Query, Selector};
 
-/// Flags that only some functions know.
+/// Flags that only some functions accept, with their names and the remedy.
 const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
     (
         c::PLEXINDEX_QUERY_FULL,
@@ -28,20 +28,20 @@ const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
     (
         c::PLEXINDEX_QUERY_AT_ONCE,
         "PLEXINDEX_QUERY_AT_ONCE",
-        "plexindex_match_path() and plexindex_match_paths() do; or give PLEXINDEX_QUERY_OFFLINE",
+        "use it with plexindex_match_path() or plexindex_match_paths(), or use PLEXINDEX_QUERY_OFFLINE",
     ),
 ];
 
 /// A validated query.
 pub struct CheckedQuery<'h> {
-    /// Limits of the query, and its library.
+    /// The query with its library, limits and progress function.
     pub query: Query<'h>,
     /// The field `text`.
     pub text: &'h [u8],
     flags: u32,
 }
 
-/// `flags_known`: flags that the function knows, besides PLEXINDEX_QUERY_OFFLINE. It would ignore others: they are refused.
+/// Validates and converts a query. `flags_known`: flags that the function accepts, besides PLEXINDEX_QUERY_OFFLINE.
 ///
 /// # Safety
 /// `handle` must be NULL or open, `given` NULL or valid, and its library one of the handle's.
@@ -69,7 +69,7 @@ pub unsafe fn query<'h>(
     for (flag, name, remedy) in FLAGS_OF_SOME {
         if flags & !flags_known & flag != 0 {
             return refuse(format!(
-                "query.flags has {name}, which this function does not know: {remedy}"
+                "query.flags has {name}, which does not apply to this function; {remedy}"
             ));
         }
     }
@@ -77,7 +77,7 @@ pub unsafe fn query<'h>(
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
     if library.is_some_and(|library| !library.is_of(opened.index())) {
-        return refuse("query.library belongs to another handle: get it from plexindex_get_library() with this handle");
+        return refuse("query.library belongs to another handle; get it from plexindex_get_library() with this handle");
     }
     let mut query = library.map_or_else(|| opened.index().query(), Library::query);
     if flags & c::PLEXINDEX_QUERY_OFFLINE != 0 {
@@ -105,7 +105,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits of a call by name.
+    /// Validates the options of plexindex_call().
     ///
     /// # Safety
     /// `given` must be NULL or valid.
@@ -130,7 +130,7 @@ impl Limits {
         })
     }
 
-    /// Sets the limits of a query.
+    /// Adds the limits to a query.
     pub fn apply<'q>(&self, query: Query<'q>) -> Result<Query<'q>> {
         let query = within(query, self.deadline_ms, self.what)?;
         Ok(match self.progress {
@@ -140,7 +140,7 @@ impl Limits {
     }
 }
 
-/// Sets the deadline in milliseconds; 0 for the option's default.
+/// Sets the deadline of a query in milliseconds; 0 keeps the default of the index.
 pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     Ok(match ms {
         0 => query,
@@ -153,13 +153,14 @@ pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     })
 }
 
+/// Wraps the host's progress function.
 fn progress_callback(
     handle: *const Handle,
     call: ProgressFn,
     user: *mut c_void,
 ) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send {
     struct Caller(*const Handle, *mut c_void);
-    // SAFETY: a query of C stays on the thread of its call, which calls the function.
+    // SAFETY: a query from C stays on the thread of its call, which runs the callback.
     unsafe impl Send for Caller {}
     let caller = Caller(handle, user);
     move |progress| {
@@ -175,7 +176,7 @@ fn progress_callback(
             total: progress.total.unwrap_or(0),
             elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
         };
-        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
+        // SAFETY: the types differ only in "unwind": the host may end its thread in the callback, see `call_host`.
         let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::ProgressRecord) -> i32 =
             unsafe { std::mem::transmute(call) };
         // SAFETY: the caller gave this function for this purpose; the record outlives the call.
@@ -187,24 +188,29 @@ fn progress_callback(
 }
 
 impl CheckedQuery<'_> {
-    pub fn full(&self) -> bool {
+    /// Returns whether the query has PLEXINDEX_QUERY_FULL.
+    pub fn is_full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
     }
 
-    pub fn probe(&self) -> bool {
+    /// Returns whether the query has PLEXINDEX_QUERY_PROBE.
+    pub fn is_probe(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_PROBE != 0
     }
 
-    /// Whether the call may wait for the server, as far as the query says.
+    /// Returns whether the flags allow the call to wait for the server.
     pub fn may_ask(&self) -> bool {
         self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
     }
 
-    pub fn at_once(&self) -> bool {
+    /// Returns whether the query has PLEXINDEX_QUERY_AT_ONCE.
+    pub fn is_at_once(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
     }
 }
 
+/// Converts a selector of plexindex_get_library().
+///
 /// # Safety
 /// As [`bytes`].
 pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<Selector> {
@@ -218,11 +224,9 @@ pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<
         c::PLEXINDEX_SELECT_UUID => Ok(Selector::Uuid(name)),
         c::PLEXINDEX_SELECT_ALL if name.is_empty() => Ok(Selector::All),
         c::PLEXINDEX_SELECT_ALL => refuse(format!(
-            "PLEXINDEX_SELECT_ALL takes no selector, but '{}' was given",
+            "the selector is '{}', but PLEXINDEX_SELECT_ALL takes none; set it to NULL and 0",
             abridged(name.as_bytes())
         )),
-        other => refuse(format!(
-            "{other} is not a selector kind: give one of PLEXINDEX_SELECT_*"
-        )),
+        other => refuse(format!("kind is {other}; must be one of PLEXINDEX_SELECT_*")),
     }
 }

@@ -1,4 +1,5 @@
-//! Converts pointers of the caller: checks NULL, alignment, lengths and sizes; strings and lists of strings.
+//! Converts pointers of the caller to Rust values: checks NULL, alignment, lengths and sizes, and splits lists of
+//! strings.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
@@ -8,11 +9,12 @@ use plexindex::error::{Error, Result, Status, abridged, check_length, refuse, ro
 use plexindex::inside::MAX_PATH;
 pub use plexindex::options::LONGEST_TEXT;
 
-/// The longest token.
+/// Maximum length of a token in bytes.
 pub const LONGEST_TOKEN: usize = 65_536;
-/// The longest value of an edited field.
+/// Maximum length of an edited field's name or value in bytes.
 pub const LONGEST_FIELD: usize = 65_536;
 
+/// The error for fields or flags that this version does not know.
 pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::Unsupported, text))
 }
@@ -22,7 +24,7 @@ pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
     if reserved == 0 {
         return Ok(());
     }
-    unsupported(format!("{what}.reserved is {reserved}: it must be 0 in this version"))
+    unsupported(format!("{what}.reserved is {reserved}; must be 0"))
 }
 
 /// Checks that a struct has only known flags, and that its reserved field is 0.
@@ -31,26 +33,28 @@ pub fn check_flags(flags: u32, reserved: u32, known: u32, what: &str) -> Result<
         return Ok(());
     }
     unsupported(format!(
-        "{what}.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"
+        "{what}.flags is {flags:#x} and reserved is {reserved}; use only the flags {known:#x}, and 0 as reserved"
     ))
 }
 
+/// The error for a NULL pointer.
 pub fn null(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
-/// Checks the alignment of a pointer, which references need.
+/// Checks the alignment of a pointer, so that it may become a reference.
 pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
     if place.is_aligned() {
         return Ok(());
     }
     refuse(format!(
-        "the pointer {what} is not aligned to {} bytes: use memory from malloc, and handles as plexindex returned \
-         them",
+        "the pointer {what} is not aligned to {} bytes; use memory from malloc, and handles that plexindex returned",
         align_of::<T>()
     ))
 }
 
+/// Converts a pointer to a reference; NULL and misaligned ones are errors.
+///
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a `T`.
 pub unsafe fn required<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
@@ -59,6 +63,8 @@ pub unsafe fn required<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
     unsafe { place.as_ref() }.ok_or_else(|| null(what))
 }
 
+/// Converts the pointer of an output to a reference; NULL and misaligned ones are errors.
+///
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a value that may be written.
 pub unsafe fn out<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
@@ -67,14 +73,16 @@ pub unsafe fn out<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
     unsafe { place.as_mut() }.ok_or_else(|| null(what))
 }
 
-/// Refuses a number of items a page that is 0 or above 10,000.
+/// Rejects a number of items per page that is 0 or above 10,000.
 pub fn check_page_limit(limit: usize) -> Result<()> {
     if (1..=10_000).contains(&limit) {
         return Ok(());
     }
-    refuse(format!("limit is {limit}: give 1 to 10000"))
+    refuse(format!("limit is {limit}; must be 1 to 10000"))
 }
 
+/// Returns the bytes at a pointer; NULL is allowed without length.
+///
 /// # Safety
 /// `data` must be NULL or point to `length` bytes.
 pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
@@ -88,8 +96,8 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
-/// Returns a path that is not too long to be copied. One that is only longer than a path can be is refused
-/// later, by a text that names it.
+/// Returns a path. Rejects one that is too long to copy; later code rejects other long ones with an error that shows
+/// the path.
 ///
 /// # Safety
 /// As [`bytes`].
@@ -102,6 +110,8 @@ pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> 
     unsafe { bytes(data, length, what) }
 }
 
+/// Returns the UTF-8 text at a pointer.
+///
 /// # Safety
 /// As [`bytes`].
 pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h str> {
@@ -114,7 +124,7 @@ pub fn decoded<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
     std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", abridged(bytes))))
 }
 
-/// Returns the size of a struct, from its first field. `least`: up to the fields that no version lacks.
+/// Returns the size of the caller's struct, from its first field. `least`: the size of the first version's struct.
 ///
 /// # Safety
 /// `given` must be NULL or valid.
@@ -126,13 +136,13 @@ pub unsafe fn size_given<T>(given: *const T, least: usize, what: &str) -> Result
     let size = unsafe { given.cast::<usize>().read_unaligned() };
     // No struct of any version ends within a field.
     if size < least || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
-        return refuse(format!("{what}.size is {size}: set it to sizeof the struct"));
+        return refuse(format!("{what}.size is {size}; set it to sizeof the struct"));
     }
     Ok(size)
 }
 
-/// Reads a struct of the caller of any version, which begins with its size: missing fields are zero, and unknown ones
-/// must be.
+/// Copies the caller's struct of any version, which begins with its size. Missing fields become zero; unknown ones must
+/// be zero.
 ///
 /// # Safety
 /// As [`size_given`].
@@ -140,14 +150,14 @@ pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Resul
     let known = size_of::<T>();
     // SAFETY: the caller's promise.
     let size = unsafe { size_given(given, least, what) }?;
-    // SAFETY: the caller says that `size` bytes are there; only structs of integers, pointers and nullable functions come
-    // here, for which all bytes zero is a value.
+    // SAFETY: the caller says that `size` bytes are there; only structs of integers, pointers and nullable functions
+    // come here, for which all bytes zero is a value.
     unsafe {
         let beyond = std::slice::from_raw_parts(given.cast::<u8>(), size);
         if beyond.iter().skip(known).any(|byte| *byte != 0) {
             return unsupported(format!(
-                "{what} has {size} bytes, but this version knows only {known}, and a field beyond them is set: use a \
-                 newer library, or leave the new fields zero"
+                "{what} has {size} bytes, but this version supports only {known}, and a newer field is set; use a \
+                 newer library, or set newer fields to 0"
             ));
         }
         let mut copy = std::mem::MaybeUninit::<T>::zeroed();
@@ -156,7 +166,7 @@ pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Resul
     }
 }
 
-/// Writes the fields of a struct that both sides know; a larger one of a newer caller keeps the rest.
+/// Writes the fields that the caller's struct has; fields of a newer caller stay as they are.
 ///
 /// # Safety
 /// `place` must be valid for `size` bytes.
@@ -172,6 +182,8 @@ pub unsafe fn fill<T: Copy>(filled: &T, place: *mut T, size: usize) {
 }
 
 impl Bytes {
+    /// Returns the bytes.
+    ///
     /// # Safety
     /// As [`bytes`].
     pub(super) unsafe fn get<'h>(self, what: &str) -> Result<&'h [u8]> {
@@ -179,7 +191,7 @@ impl Bytes {
         unsafe { bytes(self.data, self.length, what) }
     }
 
-    /// Returns a path or mapping that is not too long.
+    /// Returns a path or mapping, up to the maximum length of a path.
     ///
     /// # Safety
     /// As [`bytes`].
@@ -204,17 +216,20 @@ impl Bytes {
 /// Splits a block of `count` strings, each followed by a NUL.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
     if block.last().is_some_and(|last| *last != 0) {
-        return refuse(format!("{what}: the last one does not end with a NUL"));
+        return refuse(format!("{what}: the last one does not end in a NUL; append one"));
     }
-    let given = memchr::memchr_iter(0, block).count();
-    if given != count {
-        return refuse(format!("{what}: found {given}, but the count is {count}"));
+    let found = memchr::memchr_iter(0, block).count();
+    if found != count {
+        return refuse(format!(
+            "{what}: found {found}, but count is {count}; pass the number of NULs as count"
+        ));
     }
-    let mut strings: Vec<&[u8]> = room(given, what)?;
-    strings.extend(block.split(|byte| *byte == 0).take(given));
+    let mut strings: Vec<&[u8]> = room(found, what)?;
+    strings.extend(block.split(|byte| *byte == 0).take(found));
     Ok(strings)
 }
 
+/// Splits two blocks of `count` strings into pairs of a path and a key.
 pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<Vec<(&'h [u8], &'h str)>> {
     let paths = split(paths, count, "paths")?;
     let keys = split(keys.as_bytes(), count, "keys")?;

@@ -1,4 +1,4 @@
-//! The targets of table handles.
+//! What table handles point to.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,13 +13,13 @@ use plexindex::inside::{Table, Tables};
 /// Maximum number of table handles of an index.
 const MAX_HANDLES: usize = 10_000;
 
-/// The target of a handle.
+/// The target of a [`TableHandle`].
 pub struct HostTable {
     pub table: Table,
     flags: u32,
 }
 
-/// The tables with handles.
+/// The targets of all table handles of an index.
 #[derive(Default)]
 pub struct TableHandles {
     /// Boxed, so that handles do not move.
@@ -34,7 +34,7 @@ impl Forks for TableHandles {
 }
 
 impl TableHandles {
-    /// Returns the handle of the table with this name.
+    /// Returns the handle for this name and these flags; the same ones always give the same handle.
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
         let mut given = lock(&self.given);
         if let Some(known) = given.iter().find(|one| one.table.name() == name && one.flags == flags) {
@@ -46,16 +46,18 @@ impl TableHandles {
             ));
         }
         let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
-        let made = Box::new(HostTable {
+        let table = Box::new(HostTable {
             table: tables.table(name, folds)?,
             flags,
         });
-        let handle = std::ptr::from_ref::<HostTable>(&made).cast();
-        given.push(made);
+        let handle = std::ptr::from_ref::<HostTable>(&table).cast();
+        given.push(table);
         Ok(handle)
     }
 }
 
+/// Returns the target of a table handle; NULL is an error.
+///
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
 pub unsafe fn host_table<'h>(table: *const TableHandle) -> Result<&'h Table> {

@@ -1,7 +1,7 @@
 //! Runs the C programs of `tests/c` against the header and the shared object, each with a stand-in server and a folder
-//! of its own; and the C++ programs of `tests/cpp` and `examples/cpp` against `bindings/cpp`. Each is compiled once, with
-//! one compiler and one standard. `make check-deep` runs the ignored tests too: valgrind, sanitizers, other compilers and
-//! standards.
+//! of its own; and the C++ programs of `tests/cpp` and `examples/cpp` against `bindings/cpp`. Each is compiled once,
+//! with one compiler and one standard. `make check-deep` runs the ignored tests too: valgrind, sanitizers, other
+//! compilers and standards.
 
 use std::cell::Cell;
 use std::env;
@@ -31,8 +31,8 @@ const MOVIES: u32 = 1200;
 /// A token that cannot stand in a file by chance.
 const TOKEN: &str = "s3cret-Token-of-the-C-programs";
 
-/// The programs, each a test of its own; `every_program_is_run` compares this with the folder. These tests and the others
-/// run under valgrind too.
+/// The programs, each a test of its own; `every_program_is_run` compares this with the folder. These tests and the
+/// others run under valgrind too.
 macro_rules! programs {
     ($($name:ident),*; $($other:ident),*) => {
         const PROGRAMS: &[&str] = &["ask", "example", $(stringify!($name)),*];

@@ -1,4 +1,5 @@
-//! A host of several as a C program: it loads the library, exchanges through `PostgreSQL`, forks, and lets the library go.
+//! A host of several as a C program: it loads the library, exchanges through `PostgreSQL`, forks, and lets the library
+//! go.
 #![cfg(all(feature = "shared", target_os = "linux", target_env = "gnu"))]
 
 #[path = "../../../tests/hosts/cluster.rs"]

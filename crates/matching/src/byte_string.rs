@@ -84,7 +84,7 @@ impl schemars::JsonSchema for ByteString {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A path or a name: a string, or its bytes in Base64 if they are not UTF-8.",
+            "description": "A path or name: a string, or `{\"bytes\": \"<Base64>\"}` if the bytes are not UTF-8.",
             "anyOf": [
                 { "type": "string" },
                 {

@@ -1,5 +1,5 @@
-//! The contents of entries: JSON, so that hosts of several versions understand each other. Unknown fields are passed
-//! over, missing ones have defaults.
+//! The bodies of entries, in JSON, so that hosts with different versions understand each other. Decoding skips unknown
+//! fields and fills missing ones with defaults.
 
 use std::io::{Read, Write};
 
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{EntryKind, EntryName, LARGEST_CHUNK, NewEntry, Position};
 use crate::model::{Change, Item, Library};
 
-/// Most items of a chunk.
+/// Maximum number of items in a chunk.
 pub const CHUNK_ITEMS: usize = 1_000;
-/// A chunk whose text has so many bytes takes no more items.
+/// A chunk with at least this many bytes of JSON is full.
 const FULL: usize = 8 << 20;
-/// The largest chunk that is unpacked, in bytes.
+/// Maximum size of a chunk's JSON in bytes. A larger chunk is neither written nor read.
 const LARGEST_TEXT: usize = 64 << 20;
 
-/// A probe.
+/// The result of a probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProbeBody {
@@ -29,7 +29,7 @@ pub struct ProbeBody {
     pub age_ms: u64,
 }
 
-/// The head of a listing, and what the items since then lead to.
+/// The head of a listing, and the state that the chunks and later items lead to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListingBody {
@@ -39,17 +39,17 @@ pub struct ListingBody {
     pub chunks: u32,
     /// Number of items in the chunks.
     pub listed: u64,
-    /// Entries of items up to this position are in the chunks.
+    /// The chunks include all item entries up to this position.
     pub included: Position,
-    /// The state of the library that the chunks and the items since lead to.
+    /// The library's change token in that state.
     pub change: Change,
-    /// Number of items at that state.
+    /// Number of items in that state.
     pub items: u64,
-    /// Number of items that were told since the listing was published.
+    /// Number of item entries written since the listing was published.
     pub since: u64,
-    /// The server may have changed while it was listed, or its counts disagreed.
+    /// Whether the server may have changed during the listing, or its counts disagreed.
     pub provisional: bool,
-    /// How long ago the server was last seen to be in this state when it was written, ms.
+    /// Time from the last check against the server to the writing of this entry, ms.
     pub age_ms: u64,
 }
 
@@ -57,9 +57,9 @@ pub struct ListingBody {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemBody {
-    /// The item; `None`: the library has it no more.
+    /// The item; `None` if the library no longer has it.
     pub item: Option<Item>,
-    /// It was asked for by its key, which ends an earlier invalidation.
+    /// Whether plexindex fetched the item by key, which ends an earlier invalidation.
     pub verified: bool,
 }
 
@@ -67,13 +67,13 @@ pub struct ItemBody {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SearchBody {
-    /// The items that were found.
+    /// The items found.
     pub items: Vec<Item>,
-    /// Time since the first of the searches in a row that found nothing, ms.
+    /// Time between the first and the last search without a result, ms.
     pub missing_ms: i64,
 }
 
-/// An entry of a library.
+/// Makes an entry of a library.
 #[must_use]
 pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEntry {
     NewEntry {
@@ -82,7 +82,7 @@ pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEn
     }
 }
 
-/// The name of an entry.
+/// Makes the name of an entry.
 #[must_use]
 pub fn name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     EntryName {
@@ -95,7 +95,7 @@ pub fn name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
 /// Encodes a body.
 #[must_use]
 pub fn encode(body: &impl Serialize) -> Vec<u8> {
-    // Only maps with keys that are no texts fail, and there are none.
+    // Encoding fails only for maps whose keys are not strings, which no body has.
     serde_json::to_vec(body).unwrap_or_default()
 }
 
@@ -105,9 +105,10 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// A chunk that is being filled.
+/// Items of a listing being packed.
 #[derive(Default)]
 pub struct Chunk {
+    /// The JSON so far, without the closing bracket.
     text: Vec<u8>,
     items: usize,
 }
@@ -126,19 +127,19 @@ impl Chunk {
         self.items
     }
 
-    /// Returns whether it has no item.
+    /// Returns whether the chunk has no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items == 0
     }
 
-    /// Returns whether it takes no more items.
+    /// Returns whether the next item belongs into another chunk.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.items >= CHUNK_ITEMS || self.text.len() >= FULL
     }
 
-    /// Packs it; `None` if no host would unpack it, as one item is too large.
+    /// Compresses the chunk; `None` if it is larger than hosts accept, because of a huge item.
     #[must_use]
     pub fn pack(self) -> Option<Vec<u8>> {
         let mut text = self.text;

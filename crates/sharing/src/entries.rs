@@ -1,7 +1,8 @@
-//! Entries for the log that hosts share, about what this host writes.
+//! Converts writes of this host to entries for the shared log, and paths between hosts.
 //!
-//! Paths are each host's own. A path is told in the server's spelling: as a mapping rewrites it, or as it is in a
-//! folder of the library. Any other path stays here: it may be another file on another host.
+//! Each host may have its own spelling of a path. Entries use the server's spelling: a mapping rewrites the path, or
+//! the path lies in a folder of the library. Other paths are not shared, since they may be different files on other
+//! hosts.
 
 use std::borrow::Cow;
 
@@ -12,16 +13,16 @@ use crate::matching::{Normal, Resolver, Scope, lies_under, normal_form};
 use crate::model::{Hint, Library, LibraryId, MatchKind};
 use crate::sync::Reading;
 
-/// The body of an invalidated item whose matches are removed too.
+/// The body of an invalidated item that also removes the item's matches.
 const WITH_MATCHES: &[u8] = b"1";
 
-/// Makes entries for the log that hosts share.
+/// Converts with the mappings and libraries of an index.
 pub struct SharedEntries<'r>(pub &'r Reading);
 
 impl SharedEntries<'_> {
-    /// Entries about a write of this host.
+    /// The entries for a write of this host.
     pub fn of(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
-        let named = |ids: &[LibraryId]| {
+        let selected = |ids: &[LibraryId]| {
             let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));
             libraries.map(|(_, library)| library).collect::<Vec<_>>()
         };
@@ -29,10 +30,10 @@ impl SharedEntries<'_> {
             LocalWrite::Matches(library, pairs) => self.of_matches(library, pairs),
             LocalWrite::Paths(ids, paths) => {
                 let of = |library| {
-                    let told = |path: &&[u8]| self.of_path(library, EntryKind::InvalidPath, path, "");
-                    paths.iter().filter_map(told).collect::<Vec<_>>()
+                    let invalid_path = |path: &&[u8]| self.of_path(library, EntryKind::InvalidPath, path, "");
+                    paths.iter().filter_map(invalid_path).collect::<Vec<_>>()
                 };
-                named(ids).into_iter().flat_map(of).collect()
+                selected(ids).into_iter().flat_map(of).collect()
             }
             LocalWrite::Items {
                 libraries: ids,
@@ -41,14 +42,14 @@ impl SharedEntries<'_> {
             } => {
                 let body = if with_matches { WITH_MATCHES } else { b"" };
                 let of = |library| rating_keys.iter().map(move |key| of_item(library, key, body));
-                named(ids).into_iter().flat_map(of).collect()
+                selected(ids).into_iter().flat_map(of).collect()
             }
             LocalWrite::Library(id) => {
-                let is_meant = |(own, _): &&(LibraryId, Library)| id.is_none_or(|id| id == *own);
+                let is_selected = |(library_id, _): &&(LibraryId, Library)| id.is_none_or(|id| id == *library_id);
                 let of = |(_, library): &(LibraryId, Library)| {
                     entry(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())
                 };
-                libraries.iter().filter(is_meant).map(of).collect()
+                libraries.iter().filter(is_selected).map(of).collect()
             }
             LocalWrite::Hints(hints) => {
                 let of = |hint| libraries.iter().flat_map(move |(_, library)| of_hint(library, hint));
@@ -57,19 +58,19 @@ impl SharedEntries<'_> {
         }
     }
 
-    /// The path in the server's spelling; `None` if only this host has it.
+    /// The path in the server's spelling; `None` if the path cannot be shared.
     pub fn server_spelling(&self, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
         let mapped = |path: &Normal<'_>| self.0.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
         Normal::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))
     }
 
-    /// This host's spelling of a path that another host told; `None` if it says nothing about a file of this host.
-    pub fn own_spelling<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
-        let own = self.0.mappings().host_path(path);
-        (*own != *path || is_in_library(library, path)).then_some(own)
+    /// This host's spelling of a path in the server's spelling; `None` if this host cannot have the file.
+    pub fn host_spelling<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
+        let host_path = self.0.mappings().host_path(path);
+        (*host_path != *path || is_in_library(library, path)).then_some(host_path)
     }
 
-    /// The rating key that is recorded for a path.
+    /// The rating key of the confirmed match of a path.
     pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
         let snapshot = self.0.snapshot();
         let index = snapshot.rows.iter().position(|row| row.id == library)?;
@@ -80,30 +81,32 @@ impl SharedEntries<'_> {
         Some(found.item.rating_key.to_owned())
     }
 
-    /// Entries about recorded matches.
+    /// The entries for recorded matches, without paths that cannot be shared.
     pub fn of_matches(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
-        let told = |(path, key): &(&[u8], &str)| self.of_path(library, EntryKind::Match, path, key);
-        pairs.iter().filter_map(told).collect()
+        let match_entry = |(path, key): &(&[u8], &str)| self.of_path(library, EntryKind::Match, path, key);
+        pairs.iter().filter_map(match_entry).collect()
     }
 
+    /// An entry about a path; `None` if the path cannot be shared.
     fn of_path(&self, library: &Library, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
         let path = self.server_spelling(library, path)?;
         Some(entry(kind, &library.uuid, &path, body.into()))
     }
 }
 
-/// Entries about events in a library.
+/// The entries for an event of the server, if it concerns this library.
 fn of_hint(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHint) -> Vec<NewEntry> {
     if section.as_ref().is_some_and(|section| library.section != *section) {
         return Vec::new();
     }
-    let mut told: Vec<NewEntry> = deleted.iter().map(|key| of_item(library, key, b"")).collect();
+    let mut entries: Vec<NewEntry> = deleted.iter().map(|key| of_item(library, key, b"")).collect();
     if *hint != Hint::None {
-        told.push(entry(EntryKind::Hint, &library.uuid, b"", vec![*hint as u8]));
+        entries.push(entry(EntryKind::Hint, &library.uuid, b"", vec![*hint as u8]));
     }
-    told
+    entries
 }
 
+/// The entry for an invalidated item.
 fn of_item(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
     entry(
         EntryKind::InvalidItem,
@@ -113,12 +116,12 @@ fn of_item(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
     )
 }
 
-/// Returns whether a path lies in a folder of the library, as the server has it.
+/// Returns whether a path lies in a folder of the library, both in the server's spelling.
 fn is_in_library(library: &Library, path: &[u8]) -> bool {
     Normal::with(path, |path| {
         library.locations.iter().any(|folder| {
             let folder = folder.as_bytes();
-            // The form of a path that is no text is not folded.
+            // A path that is not UTF-8 is compared byte by byte.
             if path.is_text() {
                 lies_under(path.form(), &normal_form(folder))
             } else {

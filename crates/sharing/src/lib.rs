@@ -1,5 +1,5 @@
-//! One index for several hosts, through a log in `PostgreSQL`: [`open`] opens an index with
-//! [`Options::shared`](plexindex::Options::shared), and [`SharedIndex`] says how it shares.
+//! Shares one index between several hosts, through a log in `PostgreSQL`. [`open`] opens an index with
+//! [`Options::shared`](plexindex::Options::shared); the trait [`SharedIndex`] adds methods to it.
 //!
 //! ```no_run
 //! use plexindex::{Options, Token};
@@ -17,8 +17,8 @@
 //! ```
 #![deny(missing_docs)]
 
-// For maintainers: `docs/design/sharing.md`. The log is a table of named entries: an entry replaces the one of its
-// name, and gets the next number of its view. A host reads the entries behind the number that it read last.
+// For maintainers: `docs/design/sharing.md`. The log is a table of named entries. An entry replaces the entry of the
+// same name and gets the next number of its view. A host reads the entries after the number that it read last.
 
 #[doc(hidden)]
 pub mod bodies;
@@ -34,7 +34,7 @@ mod status;
 mod system;
 mod wake;
 
-// What the index has for this crate, by the names that it has there.
+// Modules of plexindex under their own names, as if this crate were part of it.
 use plexindex::peers::{engine, freshness, matching, platform, sync};
 use plexindex::{error, model, options, source, stats};
 

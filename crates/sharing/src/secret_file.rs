@@ -1,34 +1,34 @@
-//! Files with secrets that a person keeps.
+//! Reads files with secrets, such as a passfile.
 
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::platform::given;
+use crate::platform::open_host_file;
 use zeroize::Zeroizing;
 
 use crate::system;
 
-/// What a file with secrets holds.
+/// The content of a file with secrets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SecretFile {
-    /// Its content.
+    /// The bytes, wiped when dropped.
     Content(Zeroizing<Vec<u8>>),
-    /// Other users can read or write it, so it keeps no secret. It was not read.
+    /// Other users can read or write the file. It was not read.
     OpenToOthers,
 }
 
 /// Reads a file with secrets.
 ///
 /// # Errors
-/// As [`given`].
+/// As [`open_host_file`].
 pub fn read(path: &Path) -> io::Result<SecretFile> {
-    let mut file = given(path)?;
+    let mut file = open_host_file(path)?;
     if system::is_open_to_others(&file)? {
         return Ok(SecretFile::OpenToOthers);
     }
-    // With room for all of it, so that no copy is left behind as it grows.
-    let room = usize::try_from(file.metadata()?.len()).unwrap_or(0).saturating_add(1);
-    let mut content = Zeroizing::new(Vec::with_capacity(room));
+    // Reserve the whole size: a vector that grows leaves unwiped copies behind.
+    let capacity = usize::try_from(file.metadata()?.len()).unwrap_or(0).saturating_add(1);
+    let mut content = Zeroizing::new(Vec::with_capacity(capacity));
     file.read_to_end(&mut content)?;
     Ok(SecretFile::Content(content))
 }

@@ -1,4 +1,4 @@
-//! Sharing of an open index: its log, and the exchange with other hosts through it.
+//! The peers of an open index: its shared log, and the exchange with other hosts.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -19,12 +19,10 @@ use crate::postgres;
 use crate::source::WantedPath;
 use crate::sync::{AcceptedProbe, PeerComponents, Peers, Reading, RefreshReason, SyncJob, TICK, not_shared};
 
-/// Opens an index, with the log that [`Options::shared`] names. Connects to nothing: the first query that needs the
-/// server or the log does.
+/// Opens an index with the log in [`Options::shared`]. The first query that needs the server or the log connects.
 ///
 /// # Errors
-/// As [`Index::open`]; [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an address that cannot
-/// be one.
+/// As [`Index::open`]; [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an invalid address.
 pub fn open(options: Options) -> Result<Index> {
     open_with_clock(options, Arc::new(SystemClock))
 }
@@ -43,7 +41,7 @@ pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index>
     open_with_log(&options, clock, log.map(|log| (log, true)))
 }
 
-/// [`open_with_clock`] with another log, and whether a thread exchanges news: for tests.
+/// [`open_with_clock`] with another log, and whether a thread exchanges entries: for tests.
 ///
 /// # Errors
 /// As [`open`].
@@ -63,29 +61,28 @@ pub fn open_with_log(
     })
 }
 
-/// The log at an address such as `postgresql://user@host/database`. Connects at its first call.
+/// The log at an address such as `postgresql://user@host/database`. The first call connects.
 fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
     let address = postgres::parse(address, |name| std::env::var(name).ok())?;
     Ok(Arc::new(postgres::Postgres::new(address)))
 }
 
-/// How far a folder is in the shared log.
+/// This folder's position in the shared log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedProgress {
-    /// The number of the last entry that it has taken.
+    /// Number of the last entry received.
     pub taken: u64,
-    /// Entries of its own that wait to be delivered.
+    /// Number of own entries that wait to be delivered.
     pub undelivered: u64,
 }
 
-/// What an index shares, and with whom.
+/// The shared log of an index, if it was opened with one.
 pub struct Sharing {
     /// The address of the log, without a password.
     pub address: String,
     /// `None` for an offline index.
     log: Option<Arc<dyn SharedLog>>,
-    /// `None` for an offline index, and without a server: there is nothing to tell others, and nothing of theirs to
-    /// take.
+    /// `None` for an offline index or one without a server, which has nothing to exchange.
     exchange: Option<Arc<Exchange>>,
     store: Arc<Store>,
     reading: Arc<Reading>,
@@ -114,23 +111,23 @@ impl Sharing {
         }
     }
 
-    /// What an index shares; `None` if it was opened without the option.
+    /// The sharing of an index; `None` if it was opened without a shared log.
     pub fn of(index: &Index) -> Option<&Self> {
         let peers: &dyn Any = index.peers();
         peers.downcast_ref()
     }
 
-    /// The exchange; an error if nothing is exchanged.
+    /// The exchange, or an error without one.
     pub fn exchange(&self) -> Result<&Arc<Exchange>> {
         self.exchange.as_ref().ok_or_else(not_shared)
     }
 
-    /// Runs `work` on a thread of the library: a client leaves values in the thread that uses it.
+    /// Runs `work` on a thread of the library, since the client leaves thread-local values behind.
     pub fn run<T: Send>(&self, work: impl FnOnce(&dyn SharedLog) -> Result<T> + Send) -> Result<T> {
         let Some(log) = self.log.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "cannot ask the shared log: the index is offline; open it without the offline flag",
+                "cannot use the shared log: the index is offline; open it without the offline flag",
             ));
         };
         on_worker(|| work(log), TICK, || {})
@@ -141,7 +138,7 @@ impl Sharing {
         self.deadline.map_or(Deadline::NONE, Deadline::after)
     }
 
-    /// The machine identifier of the server; `None` while it is not known.
+    /// The server's machine identifier; `None` while it is unknown.
     pub fn server(&self) -> Result<Option<String>> {
         let identity = self.reading.identity();
         identity
@@ -149,27 +146,29 @@ impl Sharing {
             .transpose()
     }
 
-    /// Delivers and takes what there is, now: for tests. Returns `false` if the log is away, or takes no writes.
+    /// Makes a complete exchange: for tests. Returns `false` if the log is unavailable or rejects writes.
     pub fn exchange_now(&self) -> Result<bool> {
         let Some(exchange) = &self.exchange else {
             return Ok(false);
         };
         let exchange_now = || {
-            while exchange.is_away() && !exchange.is_lost() {
-                std::thread::sleep(Duration::from_millis(1)); // another thread tries the log
+            while exchange.is_unavailable() && !exchange.is_given_up() {
+                std::thread::sleep(Duration::from_millis(1)); // another thread retries the log
             }
             match exchange.view()? {
-                Some(view) => Ok(exchange.exchange_fully(&view, Deadline::after(STEP))?.is_complete()),
+                Some(view) => Ok(exchange
+                    .exchange_without_deadline(&view, Deadline::after(STEP))?
+                    .is_complete()),
                 None => Ok(false),
             }
         };
         on_worker(exchange_now, STEP, || {})
     }
 
-    /// How far this folder is in the shared log. `None` if it shares nothing, or has taken nothing yet.
+    /// This folder's position in the shared log; `None` before the first exchange.
     pub fn progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
-        let place = exchange.place(self.reading.identity()?).ok()?;
+        let place = exchange.read_place(self.reading.identity()?).ok()?;
         let undelivered = exchange.undelivered().ok()?;
         (place.position.number > 0 || undelivered > 0).then_some(SharedProgress {
             taken: place.position.number,
@@ -177,14 +176,13 @@ impl Sharing {
         })
     }
 
-    /// Why the log did not take what waits; `None` if it is not known to have refused it.
+    /// The error of the last write, if the log rejected it.
     pub fn refusal(&self) -> Option<Error> {
         self.exchange.as_ref()?.refusal()
     }
 
-    /// The number of this host's own view in the shared log, which may be asked, and the host that it is there. `None`
-    /// if that is not known: nothing is shared, the server has not accepted the token yet, or the log is away. Call it
-    /// on a thread of the library.
+    /// This index's view in the log, and its host id. `None` without an exchange, before the server has accepted the
+    /// token, and while the log is unavailable. Call it on a thread of the library.
     pub fn view(&self) -> Option<(ViewNumber, HostId)> {
         let view = self.exchange.as_ref()?.view();
         view.ok()?.map(|view| (view.number, view.host))
@@ -202,22 +200,22 @@ impl WriteObserver for Sharing {
 
     fn committed(&self) {
         if let Some(exchange) = &self.exchange {
-            exchange.tell();
+            exchange.deliver_soon();
         }
     }
 }
 
-/// Without an exchange no job runs: the index is offline, or has no server.
+/// Methods of jobs fail without an exchange: an index that is offline or has no server runs no jobs.
 impl Peers for Sharing {
     fn begin(&self) {
         if let Some(exchange) = &self.exchange {
-            exchange.begin();
+            exchange.start_thread();
         }
     }
 
     fn end(&self) {
         if let Some(exchange) = &self.exchange {
-            exchange.end();
+            exchange.stop_thread();
         }
     }
 
@@ -251,7 +249,7 @@ impl Peers for Sharing {
 
     fn note_verified(&self, library: &str, items: &[Item], gone: &[&str]) {
         if let Some(exchange) = &self.exchange {
-            exchange.tell_verified(library, items, gone);
+            exchange.share_verified(library, items, gone);
         }
     }
 
@@ -272,15 +270,15 @@ impl Peers for Sharing {
     fn deliver(&self, deadline: Deadline) -> Result<()> {
         let exchange = self.exchange()?;
         if exchange.undelivered()? == 0 {
-            return Ok(()); // the thread of the exchange was faster, or nothing is for others
+            return Ok(()); // the thread has delivered everything, or there was nothing to deliver
         }
         let deliver = || -> Result<bool> {
-            if exchange.is_lost() {
+            if exchange.is_given_up() {
                 return Ok(false);
             }
-            set_patient(true); // this call waits for the log itself
+            set_patient(true); // the caller asked to wait for the log
             let delivered = match exchange.view()? {
-                Some(view) => exchange.deliver_once(&view, deadline)?,
+                Some(view) => exchange.deliver_exclusively(&view, deadline)?,
                 None => false,
             };
             if delivered {
@@ -297,14 +295,14 @@ impl Peers for Sharing {
         };
         Err(Error::new(
             Status::Timeout,
-            format!("not yet delivered to other hosts: it is stored in this folder and will be delivered {later}"),
+            format!("not yet delivered to other hosts: stored in this folder, to be delivered {later}"),
         ))
     }
 
     fn hold(&self) -> Vec<Box<dyn Release>> {
         match &self.exchange {
             Some(exchange) => exchange.hold(),
-            // Connections are closed, and kept closed.
+            // An index without a server has no exchange, but calls such as `shared_status` connect.
             None => self.log.iter().cloned().flat_map(SharedLog::before_fork).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! The log that several hosts share: its status, its set-up, and its removal.
+//! Administration of the shared log: status, set-up, removal, and delivery on demand.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,35 +15,34 @@ use crate::exchange::Exchange;
 use crate::sharing::Sharing;
 use crate::sync::{Peers, not_shared};
 
-/// What the shared log holds, and how far this folder is behind: [`SharedIndex::shared_status`].
+/// What the shared log holds, and how far this folder is behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SharedStatus {
-    /// Its address, without a password.
+    /// The log's address, without a password.
     pub address: String,
-    /// Whether it answered.
+    /// Whether the log answered.
     pub reachable: bool,
-    /// Why it did not answer, or takes no writes of this host, and the remedy; `None` if it does both.
+    /// Why the log did not answer, or why this host cannot write to it, and the remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The kind of this error.
+    /// The kind of `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_kind: Option<ErrorKind>,
-    /// The machine identifier of this index's server; `None` while it is not known.
+    /// Machine identifier of this index's server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// The number of the last entry that this folder has taken; `None` if it has taken none yet.
+    /// Number of the last entry received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<u64>,
-    /// Entries of this folder that wait to be delivered.
+    /// Entries that wait to be delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<u64>,
-    /// Entries of other hosts of its server and user that this folder has not taken yet. `None` where that is not
-    /// known, as before the server has accepted the token.
+    /// Entries of other hosts that this folder has not received yet. `None` before the server accepts the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<u64>,
-    /// What the log holds, for each view: one server as one user sees it. Empty if it did not answer.
+    /// One summary per server and user; empty if the log did not answer.
     pub views: Vec<SharedView>,
 }
 
@@ -54,14 +53,13 @@ pub struct SharedStatus {
 pub struct SharedView {
     /// The server's machine identifier.
     pub server: String,
-    /// The user's name, if the hosts set [`Options::user`](plexindex::Options::user); otherwise `#` and the beginning
-    /// of a hash, which tells users apart.
+    /// The user's name if the hosts set `user`; otherwise `#` and the first digits of a hash.
     pub user: String,
-    /// Whether it is the view of this index.
+    /// Whether this index uses this view.
     pub own: bool,
-    /// The number of the last entry.
+    /// Number of the last entry.
     pub last: u64,
-    /// Time since the last entry was written; `None` before the first.
+    /// Time since the last entry.
     #[serde(
         rename = "age_ms",
         serialize_with = "millis",
@@ -70,45 +68,48 @@ pub struct SharedView {
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
     /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`,
-    /// `invalid_library`, `hint` and `search`. Kinds without entries are missing.
+    /// `invalid_library`, `hint`, `search`. Omits kinds without entries.
     pub entries: BTreeMap<&'static str, u64>,
-    /// Hosts that wrote something that is there. A folder that was moved counts as another host.
+    /// Number of hosts that wrote the remaining entries.
     pub hosts: u64,
-    /// Size of the entries and listings in bytes.
+    /// Total size of entries and listings.
     pub bytes: u64,
 }
 
-#[allow(clippy::ref_option)] // serde's shape
+/// Serializes a duration as milliseconds.
+#[allow(clippy::ref_option)] // the signature that serde requires
 fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     time.map(ms).serialize(out)
 }
 
 impl SharedView {
-    fn new(found: LogSummary, own: Option<ViewNumber>) -> Self {
-        let user = found.viewer.strip_prefix(b"user ").map(String::from_utf8_lossy);
-        let hash = || match *found.viewer {
+    /// Converts a summary of the log. `own`: the view of this index.
+    fn new(summary: LogSummary, own: Option<ViewNumber>) -> Self {
+        let user = summary.viewer.strip_prefix(b"user ").map(String::from_utf8_lossy);
+        let hash = || match *summary.viewer {
             [first, second, third, ..] => format!("#{first:02x}{second:02x}{third:02x}"),
             _ => "#".into(),
         };
         Self {
             user: user.map_or_else(hash, Cow::into_owned),
-            own: own == Some(found.view),
-            server: found.server,
-            last: found.last,
-            age: found.age,
-            entries: found
+            own: own == Some(summary.view),
+            server: summary.server,
+            last: summary.last,
+            age: summary.age,
+            entries: summary
                 .entries
                 .into_iter()
-                .map(|(kind, count)| (name(kind), count))
+                .map(|(kind, count)| (kind_name(kind), count))
                 .collect(),
-            hosts: found.hosts,
-            bytes: found.bytes,
+            hosts: summary.hosts,
+            bytes: summary.bytes,
         }
     }
 }
 
-fn name(kind: EntryKind) -> &'static str {
+/// The name of a kind in JSON.
+fn kind_name(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::Probe => "probe",
         EntryKind::Listing => "listing",
@@ -122,16 +123,16 @@ fn name(kind: EntryKind) -> &'static str {
     }
 }
 
-/// An open index that may be shared.
+/// Methods of an index with a shared log.
 pub trait SharedIndex {
     /// The index.
     #[doc(hidden)]
     fn index(&self) -> &Index;
 
-    /// What the shared log holds, and how far this folder is behind; `None` without the option
-    /// [`shared`](plexindex::Options::shared). Waits 0.3 s for the log to say something, or `connect_timeout` of its
-    /// address, and then at most for [`Options::deadline`](plexindex::Options::deadline), or some seconds without one.
-    /// A log that does not answer is no error: [`SharedStatus::error`] says why.
+    /// Returns what the shared log holds and how far this folder is behind; `None` without
+    /// [`Options::shared`](plexindex::Options::shared). Waits 0.3 s (or `connect_timeout` of the address) for a first
+    /// answer, then until [`Options::deadline`](plexindex::Options::deadline), or some seconds without one. Succeeds
+    /// even if the log does not answer; [`SharedStatus::error`] then has the reason.
     ///
     /// ```
     /// # use plexindex_sharing::SharedIndex;
@@ -152,7 +153,7 @@ pub trait SharedIndex {
         let (server, progress) = (sharing.server()?, sharing.progress());
         let found = sharing.run(|log| {
             let deadline = sharing.deadline();
-            log.secret(deadline.at_most(log.patience()))?; // counting takes its time
+            log.secret(deadline.at_most(log.patience()))?; // fails fast; counting entries may take long
             let views = log.summary(deadline)?;
             let own = sharing.view();
             let behind = match (own, progress) {
@@ -169,7 +170,7 @@ pub trait SharedIndex {
         let reachable = found.is_ok();
         let (own, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
         if progress.is_some_and(|progress| progress.undelivered > 0) {
-            // The role may write, and the log has no room, for example.
+            // Writes can fail although the role may write, for example if the disk is full.
             error = error.or_else(|| sharing.refusal());
         }
         Ok(Some(SharedStatus {
@@ -185,9 +186,8 @@ pub trait SharedIndex {
         }))
     }
 
-    /// Prepares the database for sharing: creates the tables of the log, or upgrades them. The first host that uses the
-    /// log does the same; this call is for a role that may create tables, where the hosts' roles may not. Returns what
-    /// it did.
+    /// Creates or upgrades the tables of the log. The first host that uses the log does the same, so call this only if
+    /// the hosts' roles may not create tables.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option
@@ -200,44 +200,42 @@ pub trait SharedIndex {
         sharing.run(|log| log.init(sharing.deadline()))
     }
 
-    /// Returns once the shared log has all that this host has to tell: matches that were recorded, and invalidations.
-    /// They are delivered a moment later without this call. It waits for the log at most for
-    /// [`Options::deadline`](plexindex::Options::deadline), and some seconds without one.
-    /// [`Query::through`](plexindex::Query::through) does it for one call.
+    /// Waits until the shared log has all recorded matches and invalidations of this host, at most until
+    /// [`Options::deadline`](plexindex::Options::deadline), or some seconds without one. Without this call, plexindex
+    /// delivers them a moment later. [`Query::through`](plexindex::Query::through) waits in one call.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index that shares nothing;
-    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not have it in time: it is stored in this
-    /// folder, and delivered later; errors of the store.
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index without a shared log;
+    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not have everything in time: plexindex
+    /// delivers the rest later; errors of the store.
     fn shared_deliver(&self) -> Result<()> {
         let sharing = Sharing::of(self.index()).ok_or_else(not_shared)?;
         sharing.deliver(sharing.deadline())
     }
 
-    /// Takes what other hosts tell as it comes, and delivers what this folder has to tell, until the last
-    /// [`SharedFollower`] is dropped: on a host whose tools run for moments only. Otherwise news is taken every few
-    /// seconds while the index is used. [`Index::watch`] does it, too, and listens to the server besides. Of several
-    /// processes of a folder one listens. The child of a fork does not follow until it calls this itself.
+    /// Receives entries of other hosts as they come, and delivers this folder's entries, until the last
+    /// [`SharedFollower`] is dropped. Use it on a host whose tools run only for moments. Without it, plexindex reads
+    /// the log every few seconds while the index is in use. [`Index::watch`] follows too. One process per folder
+    /// listens. A forked child must call this itself.
     ///
-    /// Nothing is taken before the server has accepted the token, at the first question that asks it.
+    /// Starts once the server has accepted the token, that is, after the first query that asks the server.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index that shares nothing.
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index without a shared log.
     fn follow_shared(&self) -> Result<SharedFollower> {
         let index = self.index();
         exchange(index)?.listen(|listeners| listeners.followers += 1);
         Ok(SharedFollower(index.clone()))
     }
 
-    /// Follows until it is told otherwise. A second call changes nothing.
+    /// Starts to follow, or stops if `ends`.
     #[doc(hidden)]
     fn follow_shared_until(&self, ends: bool) -> Result<()> {
         exchange(self.index())?.listen(|listeners| listeners.follows = !ends);
         Ok(())
     }
 
-    /// The address of the shared log, the number of the last entry that this folder has taken, and the number of its
-    /// entries that wait. Does not ask the log.
+    /// The log's address, the number of the last entry received, and the number of undelivered entries. Sends nothing.
     #[doc(hidden)]
     #[must_use]
     fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
@@ -248,20 +246,19 @@ pub trait SharedIndex {
         Some((&sharing.address, taken, undelivered))
     }
 
-    /// Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its
-    /// folder, and answers from it. Confirmed matches and invalidations that no other host has taken yet are lost to
-    /// the others.
+    /// Empties the shared log for all servers and users, and keeps its tables. Each host keeps its folder and answers
+    /// from it. Other hosts never receive the matches and invalidations that they had not received before.
     ///
     /// # Errors
     /// As [`SharedIndex::shared_init`].
     fn shared_clear(&self) -> Result<()> {
         let sharing = sharing(self.index())?;
         sharing.run(|log| log.clear(sharing.deadline()))?;
-        log::info!("the shared log was emptied");
+        log::info!("emptied the shared log");
         Ok(())
     }
 
-    /// Exchanges news with the hosts that share this index, now: for tests. Returns `false` if the log is away.
+    /// Makes a complete exchange with other hosts: for tests. Returns `false` if the log is unavailable.
     #[doc(hidden)]
     fn exchange(&self) -> Result<bool> {
         Sharing::of(self.index()).map_or(Ok(false), Sharing::exchange_now)
@@ -277,17 +274,17 @@ impl SharedIndex for Index {
 /// The log that an index shares.
 fn sharing(index: &Index) -> Result<&Sharing> {
     Sharing::of(index).map_or_else(
-        || refuse("the index has no shared log: open it with the option 'shared', an address of PostgreSQL"),
+        || refuse("the index has no shared log; open it with the option 'shared', a PostgreSQL address"),
         Ok,
     )
 }
 
-/// The exchange of an index with others.
+/// The exchange of an index, or an error without a shared log.
 fn exchange(index: &Index) -> Result<&Arc<Exchange>> {
     Sharing::of(index).ok_or_else(not_shared)?.exchange()
 }
 
-/// Follows the shared log until it is dropped: [`SharedIndex::follow_shared`]. Keeps the index open.
+/// Follows the shared log until dropped; see [`SharedIndex::follow_shared`]. Keeps the index open.
 #[must_use = "dropping it stops following"]
 pub struct SharedFollower(Index);
 
@@ -300,7 +297,7 @@ impl std::fmt::Debug for SharedFollower {
 impl Drop for SharedFollower {
     fn drop(&mut self) {
         if let Ok(exchange) = exchange(&self.0) {
-            // The child of a fork begins with none.
+            // A forked child starts with no followers, but may drop one of its parent's.
             exchange.listen(|listeners| listeners.followers = listeners.followers.saturating_sub(1));
         }
     }

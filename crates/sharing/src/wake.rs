@@ -1,4 +1,4 @@
-//! Ends a wait of another thread.
+//! Interrupts a thread that waits on a socket.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -7,15 +7,15 @@ use crate::platform::lock;
 
 use crate::system;
 
-/// A request to end a wait: the one under way, or else the next. It may be made on any thread, also on one of the host,
-/// where it leaves nothing behind.
+/// A request to end the current wait, or else the next one. Any thread may make the request, even a thread of the host,
+/// since it leaves no thread-local values behind.
 #[derive(Debug, Default)]
 pub struct Wake(Mutex<WakeState>);
 
-/// What a request makes readable.
+/// A socket that a request makes readable.
 pub type WakeSocket = system::Socket;
 
-/// The same for the runtime of a call.
+/// A [`WakeSocket`] for tokio.
 pub type AsyncWakeSocket = system::AsyncSocket;
 
 pub use system::connect as connect_local;
@@ -24,14 +24,12 @@ pub use system::connect as connect_local;
 #[derive(Debug, Default)]
 pub struct WakeState {
     is_requested: bool,
-    /// Readable at its other end once a request was made. Of the wait under way only, so that no process shares it with
-    /// one that it forked.
+    /// A request writes to this socket. It exists during a wait only, so that a forked child does not share it.
     sender: Option<WakeSocket>,
 }
 
 impl Wake {
-    /// Begins a wait. Returns what becomes readable when a request is made; `None` if one was made before, which ends
-    /// this wait at once.
+    /// Begins a wait. Returns the socket that a request makes readable, or `None` if a request was made before.
     ///
     /// # Errors
     /// Errors of the operating system.
@@ -47,7 +45,7 @@ impl Wake {
         Ok(Some(receiver))
     }
 
-    /// Ends the wait. Returns whether that was requested.
+    /// Ends the wait. Returns whether a request was made.
     pub fn end(&self) -> bool {
         let mut state = lock(&self.0);
         state.sender = None;
@@ -61,7 +59,7 @@ impl Wake {
         state.send();
     }
 
-    /// The lock that all of this takes, for an instant.
+    /// The mutex, to hold during a fork.
     pub fn mutex(&self) -> &Mutex<WakeState> {
         &self.0
     }
@@ -77,9 +75,10 @@ impl Wake {
 }
 
 impl WakeState {
+    /// Makes the other socket readable.
     fn send(&mut self) {
         if let Some(sender) = &mut self.sender {
-            _ = sender.write(&[0]); // if its buffer is full, the other end is readable
+            _ = sender.write(&[0]); // if the buffer is full, the other socket is readable already
         }
     }
 }

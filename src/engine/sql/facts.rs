@@ -18,23 +18,23 @@ pub struct StoreInfo {
     #[serde(serialize_with = "byte_string::path")]
     #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub folder: PathBuf,
-    /// The kind of file system, such as `ext4`; `None` for an unknown kind.
+    /// Kind of file system, such as `ext4`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_system: Option<String>,
-    /// `SQLite`'s journal mode: `wal`, or `truncate` where processes cannot share memory.
+    /// `SQLite`'s journal mode: `wal`, or `truncate` without shared memory.
     pub journal: String,
     /// Whether processes can share memory there.
     pub shares_memory: bool,
-    /// Whether commits of other processes are noticed on the version page; if not, each lookup queries the database.
+    /// Whether processes notice commits through the version page; if not, each lookup queries the database.
     pub counter_page: bool,
-    /// Whether file locks work, as just tried.
+    /// Whether file locks work.
     pub locks: bool,
     /// Why locks do not work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locks_error: Option<String>,
-    /// Bytes that the store takes.
+    /// Size of the store.
     pub disk_bytes: u64,
-    /// Free bytes for this user.
+    /// Free space for this user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
 }

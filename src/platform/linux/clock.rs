@@ -1,4 +1,4 @@
-//! The coarse clocks, which a process reads without a system call.
+//! The kernel's coarse clocks, which a process reads without a system call.
 
 use super::super::unix::clock::read_ms;
 

@@ -1,4 +1,4 @@
-//! Files, and the file systems that Linux names.
+//! Files, and the names of file systems on Linux.
 
 use std::fs::File;
 use std::io;

@@ -1,12 +1,12 @@
-//! Waits for a word of a shared page.
+//! Waits for a word of a shared page with futex(2).
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Waits while the word has this value, at most for the timeout. Returns whether the system can wait for it. It waits for
-/// 32 bits only.
+/// Waits while the word has this value, at most for the timeout. Returns whether the system supports the wait. A futex
+/// has only 32 bits, so this waits for the low half of the word.
 pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
-    // The kernel's own struct: a C library may have another one for times of 64 bits.
+    // The kernel's own struct: the C library's may differ on 32-bit systems.
     #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)] // less than a billion
     let relative_timeout: [libc::c_long; 2] = [
         timeout.as_secs().try_into().unwrap_or(libc::c_long::MAX),
@@ -14,7 +14,7 @@ pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
     ];
     // SAFETY: the kernel reads four bytes of a mapped word and a time on the stack. Without FUTEX_PRIVATE_FLAG the word
     // is known by its file, so all processes that have the page mapped mean the same one.
-    let done = unsafe {
+    let status = unsafe {
         libc::syscall(
             libc::SYS_futex,
             low_half(word),
@@ -24,7 +24,7 @@ pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
         )
     };
     let error = std::io::Error::last_os_error().raw_os_error();
-    done == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT))
+    status == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT))
 }
 
 pub fn wake(word: &AtomicU64) {

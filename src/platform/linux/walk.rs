@@ -7,19 +7,18 @@ use std::path::{Component, Path};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-/// Flags of a descriptor for looking up names only, which needs no right to read.
+/// Flags of a descriptor that only serves to look up names, which requires no read permission.
 pub const ONLY_A_PLACE: OFlags = OFlags::PATH;
 
 /// Flags for opening a folder that is not a link.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens a folder without following links, because a user who may rename a folder in the path could replace it by a
-/// link.
+/// Opens a folder without following links: a user who may rename a folder in the path could replace it by a link.
 pub fn walk(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     open_at_once(path, flags | OFlags::DIRECTORY).unwrap_or_else(|| walk_stepwise(path, flags))
 }
 
-/// As [`walk`], component by component.
+/// [`walk`] component by component.
 fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let start = if path.is_absolute() { "/" } else { "." };
     let mut here = openat(CWD, start, ONLY_A_PLACE | FOLDER, Mode::empty())?;
@@ -35,7 +34,7 @@ fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 }
 
 /// Opens a path with one system call, which fails if any component is a link. `None` if the system call is missing
-/// (before Linux 5.6, in some containers). The caller then opens component by component.
+/// (before Linux 5.6, in some containers).
 pub fn open_at_once(path: &Path, flags: OFlags) -> Option<io::Result<OwnedFd>> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {

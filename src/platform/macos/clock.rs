@@ -1,4 +1,4 @@
-//! The clocks, which have no coarse form.
+//! The clocks of macOS, which has no coarse ones.
 
 use super::super::unix::clock::{read, read_ms};
 

@@ -1,5 +1,5 @@
-//! Files. Only the last name of a path is checked for a link, because opening each folder above would need the right to
-//! read it.
+//! Files on macOS. Checks only the last name of a path for a link, because opening each parent would require read
+//! permission.
 
 use std::fs::File;
 use std::io;
@@ -37,13 +37,13 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
 }
 
 pub fn disk(directory: &Path) -> Disk {
-    let Ok(told) = rustix::fs::statfs(directory) else {
+    let Ok(facts) = rustix::fs::statfs(directory) else {
         return Disk::default();
     };
     Disk {
         // Memory is not shared between machines.
-        shares_memory: told.f_flags & libc::MNT_LOCAL.cast_unsigned() != 0,
-        free: Some(told.f_bavail.saturating_mul(told.f_bsize.into())),
+        shares_memory: facts.f_flags & libc::MNT_LOCAL.cast_unsigned() != 0,
+        free: Some(facts.f_bavail.saturating_mul(facts.f_bsize.into())),
         ..Disk::default()
     }
 }

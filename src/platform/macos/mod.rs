@@ -1,4 +1,4 @@
-//! macOS. Other POSIX systems but Linux get the same, untried.
+//! macOS, and other POSIX systems except Linux (untested).
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ pub mod clock;
 pub mod files;
 pub mod thread;
 
-/// Not known.
+/// Returns `false`: macOS cannot tell.
 pub fn is_open(_: &Path, _: Inode) -> bool {
     false
 }
@@ -38,10 +38,10 @@ pub fn boot() -> Option<Vec<u8>> {
 
 pub fn write_out(_: &File) {}
 
-/// The end of a connection wakes them.
+/// Nothing to do: the end of a connection wakes its readers.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// They get an end or an error of their own.
+/// Never: a reader that wakes gets the end or an ordinary error.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! Threads, which end without unwinding.
+//! Threads on macOS, which end without unwinding.
 
 pub use super::super::unix::thread::*;
 

@@ -1,4 +1,4 @@
-//! Files below a descriptor of their folder: names are looked up in it, and symbolic links are not followed.
+//! Files relative to a descriptor of their folder, without following symbolic links.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
@@ -18,15 +18,15 @@ pub fn named(bytes: Vec<u8>) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
-/// A folder by its descriptor: whoever renames it does not move what is done in it.
+/// A folder by its descriptor, so that renaming the folder does not redirect operations in it.
 pub struct OpenFolder(pub OwnedFd);
 
 impl OpenFolder {
-    /// Creates a file with mode 0600; one that exists is an error.
+    /// Creates a file with mode 0600; an existing one is an error.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?);
-        // The host's umask may have removed rights of its own user, who opens the file again later.
+        // The host's umask may have removed permissions of its own user, who opens the file again later.
         let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
         give_to_owner(&file, &self.0);
         Ok(file)
@@ -41,7 +41,7 @@ impl OpenFolder {
     }
 }
 
-/// Flags for opening a file: opening a pipe must not block.
+/// Flags for opening a file, so that opening a pipe does not block.
 pub fn flags(writes: bool) -> OFlags {
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
     access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
@@ -59,30 +59,40 @@ pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
 
-/// Creates one folder with mode 0700 in a parent that exists, which is opened with these flags.
-pub fn make_private_folder_in(path: &Path, for_names: OFlags) -> io::Result<()> {
+/// Creates one folder with mode 0700. `parent_flags`: the flags for opening its existing parent.
+pub fn make_private_folder_in(path: &Path, parent_flags: OFlags) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let here = Path::new(".");
-    let flags = for_names | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let above = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
+    let flags = parent_flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent_folder = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
     let name = path.file_name().unwrap_or(path.as_os_str());
-    match mkdirat(&above, name, Mode::RWXU) {
+    match mkdirat(&parent_folder, name, Mode::RWXU) {
         // Another process was faster.
         Err(Errno::EXIST) if path.is_dir() => return Ok(()),
         made => made?,
     }
-    // The host's umask may have removed rights of its own user. If setting them fails, later steps report it. rustix
-    // cannot change rights without following links.
+    // The host's umask may have removed permissions of its own user. If setting them fails, later steps report it.
+    // rustix cannot change permissions without following links.
     let c_name = CString::new(name.as_bytes())?;
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
-    unsafe { libc::fchmodat(above.as_raw_fd(), c_name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
+    unsafe {
+        libc::fchmodat(
+            parent_folder.as_raw_fd(),
+            c_name.as_ptr(),
+            0o700,
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    give_to_owner(&openat(&above, name, flags, Mode::empty())?.into(), &above);
+    give_to_owner(
+        &openat(&parent_folder, name, flags, Mode::empty())?.into(),
+        &parent_folder,
+    );
     Ok(())
 }
 
-/// Gives a file or folder that root created, as in a container, to the owner of its folder. The host's own user must be
-/// able to continue without root. Errors are ignored, because the state is then as before.
+/// Gives a file or folder that root created, for example in a container, to the owner of its folder, so that the owner
+/// can continue without root. Ignores errors, which leave the file with root.
 fn give_to_owner(made: &File, folder: &OwnedFd) {
     if !geteuid().is_root() {
         return;
@@ -133,7 +143,7 @@ fn facts_in(metadata: &fs::Metadata) -> FileFacts {
     }
 }
 
-/// Shares and FUSE of macOS know only the weaker of its two calls.
+/// Falls back to plain fsync, since network shares and FUSE on macOS do not support the stronger call of `sync_all`.
 pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all().or_else(|error| match error.raw_os_error() {
         Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL) => Ok(rustix::fs::fsync(file)?),
@@ -141,12 +151,12 @@ pub fn sync(file: &File) -> io::Result<()> {
     })
 }
 
-/// The times of the log show each commit.
+/// Returns `None`: on Unix, the file times of the log show each commit.
 pub fn log_version(_: &Path) -> Option<[u8; 48]> {
     None
 }
 
-/// Returns whether a link or the wrong type of file may be the cause of an error.
+/// Returns whether a link or a wrong file type may be the cause of an error.
 pub fn may_be_an_obstacle(error: &io::Error) -> bool {
     let codes = [
         libc::ELOOP,
@@ -176,7 +186,7 @@ pub fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// What a person does about too many open files.
+/// The remedy for too many open files.
 pub const MORE_OPEN_FILES: &str = "raise the limit on open files (ulimit -n)";
 
 pub fn may_read(path: &Path) -> bool {

@@ -1,9 +1,9 @@
-//! The handlers of a fork, and the descriptors that a child closes.
+//! Fork handlers, and descriptors that a child closes.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
-/// What names an open file in this process and its child.
+/// The number of an open file in this process and its child.
 pub type Descriptor = RawFd;
 
 pub fn descriptor(file: &File) -> Descriptor {
@@ -19,7 +19,7 @@ pub unsafe fn close(descriptor: Descriptor) {
     unsafe { libc::close(descriptor) };
 }
 
-/// Gives up a file whose descriptor was closed.
+/// Drops a file whose descriptor is closed already.
 pub fn forget(file: File) {
     _ = file.into_raw_fd();
 }

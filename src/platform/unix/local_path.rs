@@ -1,10 +1,10 @@
-//! They are as they are.
+//! Full paths on Unix, which need no conversion.
 
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub fn taken(path: &[u8]) -> Cow<'_, [u8]> {
+pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     path.into()
 }
 

@@ -1,4 +1,4 @@
-//! What POSIX systems have in common.
+//! Code for all POSIX systems.
 
 pub mod clock;
 pub mod files;

@@ -1,11 +1,11 @@
-//! System calls that `SQLite` makes.
+//! Replaces a system call of `SQLite`.
 
 use std::ffi::c_int;
 
 use rusqlite::ffi::sqlite3_vfs_find;
 
-/// Makes this copy of `SQLite` keep the owner of files for which `keeps` is true. A change would also change their
-/// times, and take files from other users.
+/// Prevents this copy of `SQLite` from changing the owner of files while `keeps` returns `true`. Such a change would
+/// also change file times, and take files away from other users.
 pub fn keep_owner_if(keeps: fn() -> bool) {
     /// The condition: the function below has the signature of the system call.
     static KEEPS: std::sync::OnceLock<fn() -> bool> = std::sync::OnceLock::new();

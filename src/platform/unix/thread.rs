@@ -45,20 +45,21 @@ impl Thread {
         }
     }
 
-    /// Returns whether this process has the thread, and nobody left it.
+    /// Returns whether this process has the thread, and the thread is not detached.
     pub fn is_here(&self) -> bool {
         self.process == std::process::id()
     }
 
-    /// Waits until the thread has ended. The child of a fork does not have this thread, and does not wait.
+    /// Waits until the thread has ended. A forked child does not have this thread, and does not wait.
     pub fn join(&mut self) {
         if self.is_here() {
-            // SAFETY: the thread was created joinable by this process. It is joined here only, once: when it is dropped.
+            // SAFETY: the thread was created joinable by this process. It is joined here only, once: when it is
+            // dropped.
             unsafe { libc::pthread_join(self.handle, std::ptr::null_mut()) };
         }
     }
 
-    /// Gives the thread up. The library stays in memory, as the thread runs its code.
+    /// Detaches the thread. The library stays in memory, since the thread runs its code.
     pub fn leave(&mut self) {
         if self.is_here() {
             keep_library();
@@ -70,14 +71,15 @@ impl Thread {
     }
 }
 
-/// Keeps this library in memory until the process ends, whoever unloads it.
+/// Keeps this library in memory until the process ends, even if the host unloads it.
 fn keep_library() {
-    // SAFETY: the structure is plain data, which `dladdr` fills; the name is that of a loaded object, and lives as long.
+    // SAFETY: the structure is plain data, which `dladdr` fills; the name is that of a loaded object, and lives as
+    // long.
     unsafe {
         let mut here: libc::Dl_info = std::mem::zeroed();
         let code: fn() = keep_library;
         if libc::dladdr(code as *const c_void, &raw mut here) != 0 && !here.dli_fname.is_null() {
-            // It fails where the library is part of a program, which is not unloaded.
+            // Fails if the library is part of a program, which is never unloaded.
             libc::dlopen(
                 here.dli_fname,
                 libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,

@@ -1,4 +1,4 @@
-//! The clocks. That of the milliseconds since the start moves in steps of 16.
+//! The clocks of Windows. `GetTickCount64` advances in steps of about 16 ms.
 
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 

@@ -1,4 +1,4 @@
-//! Files that others may rename or remove while they are open, and that are opened without following a link.
+//! Files on Windows. Other programs may rename or remove open files, and opening does not follow links.
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{self, File, OpenOptions};
@@ -36,7 +36,7 @@ pub fn named(bytes: Vec<u8>) -> PathBuf {
     }
 }
 
-/// UTF-16 of WTF-8. Bytes that are neither become U+FFFD.
+/// Converts WTF-8 to UTF-16. Replaces invalid bytes by U+FFFD.
 fn utf16(mut bytes: &[u8]) -> Vec<u16> {
     let mut units = Vec::with_capacity(bytes.len());
     while let Some(first) = bytes.utf8_chunks().next() {
@@ -57,7 +57,7 @@ fn utf16(mut bytes: &[u8]) -> Vec<u16> {
     units
 }
 
-/// A folder by its name. Whoever may rename it may move what is done in it: there is no call that creates a file below
+/// A folder by its path. Renaming the folder redirects operations in it, since Windows cannot create a file relative to
 /// a handle.
 pub struct OpenFolder(PathBuf);
 
@@ -70,7 +70,7 @@ pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
 }
 
 impl OpenFolder {
-    /// Creates a file for its owner only; one that exists is an error.
+    /// Creates a file for its owner only; an existing one is an error.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         retry_while_held(&HELD, || create_file(&self.0.join(name)))
     }
@@ -80,13 +80,13 @@ impl OpenFolder {
     }
 
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        // Only here is a file that is held an access denied: the one which is replaced.
+        // Only a rename reports an open target as ACCESS_DENIED.
         let held = [&HELD[..], &[ERROR_ACCESS_DENIED]].concat();
         retry_while_held(&held, || fs::rename(self.0.join(from), self.0.join(to)))
     }
 }
 
-/// Errors of a file that another program has opened without sharing it, or that goes when it is closed.
+/// Errors for a file that another program has open without sharing, or that is about to be removed.
 const HELD: [u32; 3] = [ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_DELETE_PENDING];
 
 /// Repeats a call for half a second, since antivirus programs and indexers hold new files for a moment.
@@ -104,7 +104,8 @@ fn retry_while_held<T>(held: &[u32], mut call: impl FnMut() -> io::Result<T>) ->
     }
 }
 
-/// The header of the log's index. `SQLite` writes it with each commit, and locks other bytes than these.
+/// Reads the header of the log's index, which `SQLite` writes with each commit. `SQLite`'s locks do not cover these
+/// bytes.
 pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     let (file, mut header) = (open(index, false).ok()?, [0; 48]);
     read_from(&file, &mut header, 0).ok()?;
@@ -113,28 +114,28 @@ pub fn log_version(index: &Path) -> Option<[u8; 48]> {
 
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    // With this flag a folder opens too, and is told apart by its kind.
+    // BACKUP_SEMANTICS also opens folders; the caller checks the type.
     let flags = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
     options.read(true).write(writes).custom_flags(flags).open(path)
 }
 
-/// The name stays until the file is closed, and nobody can open it.
+/// Marks the file for removal when it is closed. Until then its name exists, but nobody can open it.
 pub fn remove_when_closed(file: File, _: impl FnOnce() -> io::Result<()>) -> io::Result<File> {
-    let goes = FILE_DISPOSITION_INFO { DeleteFile: true };
-    let size = u32::try_from(size_of_val(&goes)).unwrap_or(0);
+    let disposition = FILE_DISPOSITION_INFO { DeleteFile: true };
+    let size = u32::try_from(size_of_val(&disposition)).unwrap_or(0);
     // SAFETY: the handle is open, and the struct is that of its class.
     expect(unsafe {
         SetFileInformationByHandle(
             file.as_raw_handle(),
             FileDispositionInfo,
-            (&raw const goes).cast(),
+            (&raw const disposition).cast(),
             size,
         )
     })?;
     Ok(file)
 }
 
-/// The calls below move the file position, so it is set again.
+/// Restores the file position, which the calls below move.
 fn keep_position(mut file: &File, call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let position = file.stream_position()?;
     call()?;
@@ -177,13 +178,13 @@ pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Names are in the file system's journal, which has no call of its own.
+/// Nothing to do: the file system's journal has the names, and Windows has no call to sync it.
 #[allow(clippy::unnecessary_wraps)] // other systems have errors
 pub fn sync_names(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder cannot be locked, so a file in it is.
+/// Opens a file in the folder, since Windows cannot lock a folder.
 pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     let folder = parent_folder(path)?;
     let name = "plexindex-folder.lock";
@@ -198,7 +199,7 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates one folder for its owner only, in a parent that exists.
+/// Creates one folder for its owner only, in an existing parent.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     match retry_while_held(&HELD, || create_folder(path)) {
         // Another process was faster.
@@ -226,7 +227,7 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     })
 }
 
-/// A file's number has a sequence number in it, so it needs no time of creation.
+/// Returns the identity without a creation time, since the file's number contains a sequence number.
 fn inode_of(file: &File) -> io::Result<Inode> {
     let Ok(id) = information::<FILE_ID_INFO>(file, FileIdInfo) else {
         return older_inode_of(file);
@@ -238,21 +239,22 @@ fn inode_of(file: &File) -> io::Result<Inode> {
     })
 }
 
-/// For Samba, FAT and some drivers, which know this call only.
+/// Returns the identity on Samba, FAT and with some drivers, which support only this older call.
 fn older_inode_of(file: &File) -> io::Result<Inode> {
-    let mut told = BY_HANDLE_FILE_INFORMATION::default();
+    let mut information = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open, and the call fills in a struct of ours.
-    expect(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut told) })?;
+    expect(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut information) })?;
     Ok(Inode {
-        device: told.dwVolumeSerialNumber.into(),
-        number: u128::from(told.nFileIndexHigh) << 32 | u128::from(told.nFileIndexLow),
+        device: information.dwVolumeSerialNumber.into(),
+        number: u128::from(information.nFileIndexHigh) << 32 | u128::from(information.nFileIndexLow),
         made: None,
     })
 }
 
-/// Only reparse points that stand for another name are links; others are files of the cloud and the like.
+/// Returns the type of a file. Only reparse points for another name are links; others are, for example, files in a
+/// cloud.
 fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
-    const STANDS_FOR_ANOTHER_NAME: u32 = 0x2000_0000;
+    const IS_NAME_SURROGATE: u32 = 0x2000_0000;
     // SAFETY: the handle is open.
     match unsafe { GetFileType(file.as_raw_handle()) } {
         FILE_TYPE_DISK => {}
@@ -261,7 +263,7 @@ fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
     }
     if attributes & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
         let tag: FILE_ATTRIBUTE_TAG_INFO = information(file, FileAttributeTagInfo)?;
-        if tag.ReparseTag & STANDS_FOR_ANOTHER_NAME != 0 {
+        if tag.ReparseTag & IS_NAME_SURROGATE != 0 {
             return Ok(FileType::Link);
         }
     }
@@ -271,7 +273,7 @@ fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
     })
 }
 
-/// Asks for one of the structs of `GetFileInformationByHandleEx`: `T` must be that of its class.
+/// Calls `GetFileInformationByHandleEx`. `T` must be the struct of the class.
 fn information<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     let mut information = T::default();
     let size = u32::try_from(size_of::<T>()).unwrap_or(0);
@@ -281,10 +283,11 @@ fn information<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io:
     Ok(information)
 }
 
-/// Seconds and nanoseconds since 1970 of a time in tenths of a microsecond since 1601.
+/// Converts a time in units of 100 ns since 1601 to seconds and nanoseconds since 1970.
 fn unix_time(time: i64) -> (i64, i64) {
     const SECOND: i64 = 10_000_000;
-    let since = time - 11_644_473_600 * SECOND;
+    const SECONDS_1601_TO_1970: i64 = 11_644_473_600;
+    let since = time - SECONDS_1601_TO_1970 * SECOND;
     (since.div_euclid(SECOND), since.rem_euclid(SECOND) * 100)
 }
 
@@ -297,15 +300,15 @@ fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
     code.is_some_and(|code| codes.contains(&code))
 }
 
-/// Returns whether a link or the wrong type of file may be the cause of an error.
+/// Returns whether a link or a wrong file type may be the cause of an error.
 pub fn may_be_an_obstacle(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_ACCESS_DENIED, ERROR_CANT_ACCESS_FILE, ERROR_DIRECTORY])
 }
 
 pub fn is_gone(error: &io::Error) -> bool {
-    // The standard library takes a share or drive that is away for a missing file.
-    let is_away = is_one_of(error, &[ERROR_BAD_NETPATH, ERROR_BAD_NET_NAME, ERROR_INVALID_DRIVE]);
-    !is_away
+    // The standard library reports an unreachable share or drive as a missing file.
+    let is_unreachable = is_one_of(error, &[ERROR_BAD_NETPATH, ERROR_BAD_NET_NAME, ERROR_INVALID_DRIVE]);
+    !is_unreachable
         && matches!(
             error.kind(),
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
@@ -324,7 +327,7 @@ pub fn is_out_of_files(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_TOO_MANY_OPEN_FILES])
 }
 
-/// What a person does about too many open files.
+/// The remedy for too many open files.
 pub const MORE_OPEN_FILES: &str = "close programs that have many files open";
 
 pub fn may_read(path: &Path) -> bool {
@@ -343,18 +346,19 @@ pub fn disk(directory: &Path) -> Disk {
     volume(directory).unwrap_or_default()
 }
 
+/// Reads the properties of a directory's volume.
 fn volume(directory: &Path) -> io::Result<Disk> {
     let path = verbatim(directory)?;
-    // A root may be as long as its path.
+    // The root may be as long as the path.
     let mut root = vec![0_u16; path.len().max(MAX_PATH as usize + 1)];
     let mut name = [0_u16; MAX_PATH as usize + 1];
     let mut free = 0;
     let length = |text: &[u16]| u32::try_from(text.len()).unwrap_or(0);
-    // SAFETY: texts end in a NUL, and each call writes at most as much as it is told that there is room for.
+    // SAFETY: texts end in a NUL, and each call writes at most the length that it is passed.
     unsafe {
         expect(GetVolumePathNameW(path.as_ptr(), root.as_mut_ptr(), length(&root)))?;
         let (none, numbers) = (null_mut(), null_mut());
-        let told = GetVolumeInformationW(
+        let has_name = GetVolumeInformationW(
             root.as_ptr(),
             none,
             0,
@@ -368,7 +372,7 @@ fn volume(directory: &Path) -> io::Result<Disk> {
         let end = name.iter().position(|unit| *unit == 0).unwrap_or(0);
         let drive = GetDriveTypeW(root.as_ptr());
         Ok(Disk {
-            kind: (told != 0).then(|| String::from_utf16_lossy(&name[..end])),
+            kind: (has_name != 0).then(|| String::from_utf16_lossy(&name[..end])),
             // Memory is not shared between machines.
             shares_memory: drive > DRIVE_NO_ROOT_DIR && drive != DRIVE_REMOTE,
             free: (has_free != 0).then_some(free),

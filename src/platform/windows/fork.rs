@@ -1,4 +1,4 @@
-//! There is no fork: no handler is ever called.
+//! Windows has no fork, so no handler ever runs.
 
 use std::fs::File;
 use std::os::windows::io::AsRawHandle;

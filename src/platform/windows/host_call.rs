@@ -1,8 +1,8 @@
 //! Calls of the host, which may end its thread during the call.
 //!
-//! A thread that is in such a call has a value in a slot of fiber-local storage. The system calls the slot's function when
-//! a thread with a value ends. That function takes the stack away from the system, which frees it otherwise: work on other
-//! threads borrows from the frames of the call. It does not sleep there, since no other thread could end meanwhile.
+//! During such a call, the thread has a value in a slot of fiber-local storage. When a thread with a value ends, the
+//! system calls the slot's function. That function keeps the stack, which the system would free, because work on other
+//! threads borrows from it. It does not sleep instead, since no other thread could end meanwhile.
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 use windows_sys::Win32::System::SystemServices::DLL_PROCESS_DETACH;
 use windows_sys::Win32::System::Threading::{FLS_OUT_OF_INDEXES, FlsAlloc, FlsFree, FlsGetValue, FlsSetValue};
 
-/// The slot; `None` if the process has used up all.
+/// The slot; `None` if the process has no free one.
 static SLOT: OnceLock<Option<u32>> = OnceLock::new();
-/// The value of a thread that is in a call.
+/// The value of the slot during a call.
 static IN_CALL: u8 = 0;
 
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
@@ -29,14 +29,15 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     answer
 }
 
+/// Allocates the slot.
 fn allocate() -> Option<u32> {
     // SAFETY: the function is there until the library is unloaded, which frees the slot.
     let slot = unsafe { FlsAlloc(Some(keep_stack)) };
     (slot != FLS_OUT_OF_INDEXES).then_some(slot)
 }
 
-/// Clears the address by which the system frees the stack of this thread: `DeallocationStack` in the thread's block, which
-/// libraries for coroutines set, too. The memory is free when the process ends.
+/// Clears `DeallocationStack` (offset 0x1478 of the thread environment block), so that the system does not free the
+/// stack of this thread before the process ends. Libraries for coroutines set the same field.
 unsafe extern "system" fn keep_stack(_: *const c_void) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the thread ends, and its stack grows no more than the rest of its end needs.
@@ -45,7 +46,8 @@ unsafe extern "system" fn keep_stack(_: *const c_void) {
     }
 }
 
-/// Frees the slot when the library is unloaded. When the process ends, `reserved` is set, and nothing is freed.
+/// Frees the slot when the library is unloaded. At the end of the process, `reserved` is set, and nothing needs to be
+/// freed.
 unsafe extern "system" fn on_unload(_: *mut c_void, reason: u32, reserved: *mut c_void) {
     if reason == DLL_PROCESS_DETACH
         && reserved.is_null()
@@ -56,7 +58,7 @@ unsafe extern "system" fn on_unload(_: *mut c_void, reason: u32, reserved: *mut 
     }
 }
 
-// The linker lists what is in sections of this name for the loader, which calls it.
+// The loader calls the functions in sections with this name.
 #[used]
 #[unsafe(link_section = ".CRT$XLC")]
 static ON_UNLOAD: unsafe extern "system" fn(*mut c_void, u32, *mut c_void) = on_unload;

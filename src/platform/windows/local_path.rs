@@ -1,4 +1,4 @@
-//! Drives, servers, `\`, and names in any case.
+//! Full paths on Windows: drives, shares, `\` as separator, and names without regard to case.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -12,17 +12,17 @@ use windows_sys::Win32::Storage::FileSystem::{FindClose, FindFirstFileW, WIN32_F
 use super::files::{is_gone, named};
 use super::owner::verbatim;
 
-/// Length from which a path counts as long: some characters below the limit of 260, as names are appended.
+/// Length from which a path counts as long, in UTF-16 units. Below the limit of 260, since `SQLite` appends suffixes.
 const LONG: usize = 200;
 
-pub fn taken(path: &[u8]) -> Cow<'_, [u8]> {
+pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     let mut path = with_separator(without_prefix(path), b'/');
     if let [drive @ b'a'..=b'z', b':', ..] = &mut *path {
         drive.make_ascii_uppercase();
     }
     if let Some(length) = share_length(&path) {
         path[..length].make_ascii_lowercase();
-        // A root ends with `/`.
+        // A root ends in `/`.
         if length == path.len() && !path.ends_with(b"/") {
             path.push(b'/');
         }
@@ -34,7 +34,7 @@ pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     with_separator(without_prefix(path), b'\\').into()
 }
 
-/// Drives that the system's mount manager does not know have no canonical name: links in the path stay.
+/// Keeps the links of a path on a drive that the system's mount manager does not know, which has no canonical name.
 pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     if is_gone(&error) || fs::metadata(path).is_err() {
         return Err(error);
@@ -60,16 +60,17 @@ pub fn root(path: &[u8]) -> &[u8] {
     }
 }
 
-/// Removes `\\?\`, with which Windows itself writes long paths.
+/// Removes the prefix `\\?\`, which Windows adds to long paths.
 fn without_prefix(path: &[u8]) -> Cow<'_, [u8]> {
     match path.strip_prefix(br"\\?\") {
         Some([b'U' | b'u', b'N' | b'n', b'C' | b'c', b'\\', rest @ ..]) => [br"\\", rest].concat().into(),
         Some(rest @ [_, b':', ..]) => rest.into(),
-        // Other names of this form, such as those of volumes, have no shorter one.
+        // Other paths with this prefix, such as those of volumes, have no shorter form.
         _ => path.into(),
     }
 }
 
+/// Replaces all separators.
 fn with_separator(path: Cow<'_, [u8]>, separator: u8) -> Vec<u8> {
     let mut path = path.into_owned();
     for byte in path.iter_mut().filter(|byte| matches!(byte, b'/' | b'\\')) {
@@ -78,7 +79,7 @@ fn with_separator(path: Cow<'_, [u8]>, separator: u8) -> Vec<u8> {
     path
 }
 
-/// Returns the length of the share that a path begins with: that of `//server/share/`, or without the last `/`.
+/// Returns the length of `//server/share/` at the beginning of a path, with the last `/` if there is one.
 fn share_length(path: &[u8]) -> Option<usize> {
     let mut names = path.strip_prefix(b"//")?.splitn(3, |byte| *byte == b'/');
     let (server, share) = (names.next()?, names.next()?);
@@ -86,31 +87,31 @@ fn share_length(path: &[u8]) -> Option<usize> {
     is_share.then(|| 3 + server.len() + share.len() + usize::from(names.next().is_some()))
 }
 
-/// Replaces names by those on the disk, since the same name may be written in several cases. From the first name that is
-/// not there all stay as they are.
+/// Changes the case of names to that on the disk. Leaves the first name that does not exist and all later ones
+/// unchanged.
 fn with_names_of_disk(path: &[u8]) -> Vec<u8> {
     let root = root(path);
-    let mut known = root.to_vec();
-    let mut looks = !root.is_empty();
-    for (at, name) in path[root.len()..].split(|byte| *byte == b'/').enumerate() {
-        if at > 0 {
-            known.push(b'/');
+    let mut normalized = root.to_vec();
+    let mut exists = !root.is_empty();
+    for (index, name) in path[root.len()..].split(|byte| *byte == b'/').enumerate() {
+        if index > 0 {
+            normalized.push(b'/');
         }
-        let begin = known.len();
-        known.extend(name);
-        // `.` and `..` are no names, and these characters stand for others.
-        looks &= !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| br#"*?<>""#.contains(byte));
-        if looks {
-            match name_on_disk(&known) {
-                Some(name) => known.splice(begin.., name).for_each(drop),
-                None => looks = false,
+        let name_offset = normalized.len();
+        normalized.extend(name);
+        // Skip dots, and wildcards of FindFirstFile.
+        exists &= !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| br#"*?<>""#.contains(byte));
+        if exists {
+            match name_on_disk(&normalized) {
+                Some(name) => normalized.splice(name_offset.., name).for_each(drop),
+                None => exists = false,
             }
         }
     }
-    known
+    normalized
 }
 
-/// Returns the last name of a path as it is on the disk.
+/// Returns the last name of a path in its case on the disk; `None` if it does not exist.
 fn name_on_disk(path: &[u8]) -> Option<Vec<u8>> {
     let path = verbatim(&named(path.to_vec())).ok()?;
     let mut found = WIN32_FIND_DATAW::default();

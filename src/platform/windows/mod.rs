@@ -22,25 +22,25 @@ mod owner;
 pub mod sqlite;
 pub mod thread;
 
-/// Locks belong to a handle here, so two copies of `SQLite` see each other's.
+/// Returns `false`: Windows locks belong to handles, so two copies of `SQLite` see each other's locks.
 pub fn is_open(_: &Path, _: Inode) -> bool {
     false
 }
 
-/// Not known.
+/// Returns `None`: Windows has no such identifier.
 pub fn boot() -> Option<Vec<u8>> {
     None
 }
 
 pub fn write_out(_: &File) {}
 
-/// They stay asleep when a connection ends, unless what they wait for is cancelled.
+/// Cancels reads and writes of a connection, since its end does not wake them on Windows.
 pub fn wake_readers(stream: &TcpStream) {
     // SAFETY: the socket is open as long as the stream, and a socket is a handle.
     unsafe { CancelIoEx(stream.as_raw_socket() as HANDLE, null()) };
 }
 
-/// The standard library takes this for the end of a time limit.
+/// The error of a cancelled operation, which the standard library reports as a timeout.
 pub fn is_wake(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_OPERATION_ABORTED.cast_signed())
 }

@@ -1,4 +1,4 @@
-//! Files and folders that only their owner may use, besides the system and its administrators.
+//! Files and folders that only their owner, the system and administrators may use.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -23,9 +23,9 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, OpenProcessToken, OpenThreadToken};
 
-/// Full access for the user, the system and its administrators, and nothing inherited from above. A folder hands that on
-/// to what is made in it, as `SQLite` makes its files. The user is named, as files of an elevated process belong to the
-/// administrators otherwise.
+/// Returns a security descriptor in SDDL: full access for the user (by SID), the system (SY) and administrators (BA),
+/// and nothing inherited (P). Files in a folder inherit the access (OICI), including `SQLite`'s. Names the user as
+/// owner, since files of an elevated process would belong to the administrators.
 fn rights() -> io::Result<String> {
     let user = user()?;
     Ok(format!(
@@ -33,33 +33,33 @@ fn rights() -> io::Result<String> {
     ))
 }
 
-/// Returns the number of the user that this thread acts for, such as `S-1-5-21-…`.
+/// Returns the SID of this thread's user, such as `S-1-5-21-…`.
 fn user() -> io::Result<String> {
     const LONGEST: usize = 184;
-    // Room for the struct and the longest number, aligned as the struct.
-    let mut told = [0_u64; 16];
-    let (mut token, mut length, mut number) = (null_mut(), 0, null_mut());
-    let room = u32::try_from(size_of_val(&told)).unwrap_or(0);
-    // SAFETY: handles are open and closed once, calls fill in values of ours, and the text that Windows allocates ends in a
-    // NUL and is freed once.
+    // Room for the struct and the longest SID, aligned as the struct.
+    let mut token_user = [0_u64; 16];
+    let (mut token, mut length, mut sid_text) = (null_mut(), 0, null_mut());
+    let room = u32::try_from(size_of_val(&token_user)).unwrap_or(0);
+    // SAFETY: handles are open and closed once, calls fill in values of ours, and the text that Windows allocates ends
+    // in a NUL and is freed once.
     unsafe {
         if OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, TRUE, &raw mut token) == FALSE {
             expect(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token))?;
         }
-        let to = told.as_mut_ptr().cast();
-        let done = expect(GetTokenInformation(token, TokenUser, to, room, &raw mut length));
+        let to = token_user.as_mut_ptr().cast();
+        let outcome = expect(GetTokenInformation(token, TokenUser, to, room, &raw mut length));
         CloseHandle(token);
-        done?;
-        let user = told.as_ptr().cast::<TOKEN_USER>().read().User.Sid;
-        expect(ConvertSidToStringSidW(user, &raw mut number))?;
-        let end = (0..LONGEST).take_while(|at| *number.add(*at) != 0).count();
-        let text = String::from_utf16_lossy(std::slice::from_raw_parts(number, end));
-        LocalFree(number.cast());
+        outcome?;
+        let user = token_user.as_ptr().cast::<TOKEN_USER>().read().User.Sid;
+        expect(ConvertSidToStringSidW(user, &raw mut sid_text))?;
+        let end = (0..LONGEST).take_while(|offset| *sid_text.add(*offset) != 0).count();
+        let text = String::from_utf16_lossy(std::slice::from_raw_parts(sid_text, end));
+        LocalFree(sid_text.cast());
         Ok(text)
     }
 }
 
-/// A security descriptor, which Windows allocates.
+/// A security descriptor allocated by Windows.
 struct OwnerOnly(PSECURITY_DESCRIPTOR);
 
 impl OwnerOnly {
@@ -95,7 +95,7 @@ impl Drop for OwnerOnly {
     }
 }
 
-/// Creates a file for reading, writing and removing; one that exists is an error.
+/// Creates a file for reading, writing and removing; an existing one is an error.
 pub fn create_file(path: &Path) -> io::Result<File> {
     let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
     let attributes = owner.attributes();
@@ -117,7 +117,7 @@ pub fn create_file(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a folder; one that exists is an error.
+/// Creates a folder; an existing one is an error.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
     let attributes = owner.attributes();
@@ -125,23 +125,23 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     expect(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) })
 }
 
-/// Turns the answer of a call into a result.
-pub fn expect(done: i32) -> io::Result<()> {
-    if done == FALSE {
+/// Converts the result of a Windows function.
+pub fn expect(success: i32) -> io::Result<()> {
+    if success == FALSE {
         return Err(io::Error::last_os_error());
     }
     Ok(())
 }
 
-/// Returns a text as Windows takes it.
+/// Converts a text to NUL-terminated UTF-16.
 pub fn wide(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
 }
 
-/// Returns a path in the form that may be longer than 260 characters.
+/// Returns a path with the prefix `\\?\`, so that it may be longer than 260 characters.
 pub fn verbatim(path: &Path) -> io::Result<Vec<u16>> {
     let path = std::path::absolute(path)?;
-    let begin = match path.components().next() {
+    let prefix = match path.components().next() {
         Some(Component::Prefix(prefix)) => match prefix.kind() {
             Prefix::Disk(_) => r"\\?\",
             Prefix::UNC(..) => r"\\?\UNC",
@@ -151,6 +151,6 @@ pub fn verbatim(path: &Path) -> io::Result<Vec<u16>> {
     };
     let full = wide(path.as_os_str());
     // `\\server\share` keeps one of its slashes.
-    let rest = if begin.ends_with("UNC") { &full[1..] } else { &full[..] };
-    Ok(begin.encode_utf16().chain(rest.iter().copied()).collect())
+    let path_units = if prefix.ends_with("UNC") { &full[1..] } else { &full[..] };
+    Ok(prefix.encode_utf16().chain(path_units.iter().copied()).collect())
 }

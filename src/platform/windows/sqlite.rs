@@ -1,3 +1,3 @@
-//! Files have no owner that `SQLite` would change.
+//! Nothing to do on Windows, where `SQLite` does not change the owner of files.
 
 pub fn keep_owner_if(_: fn() -> bool) {}

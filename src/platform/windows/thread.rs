@@ -1,5 +1,5 @@
-//! Threads. Values that the standard library leaves in the thread of a caller are freed by the module that made them, so
-//! nothing keeps this library from being unloaded.
+//! Threads on Windows. Thread-local values of the standard library do not prevent unloading a library here, so threads
+//! of the standard library will do.
 
 use std::ffi::c_void;
 use std::thread::{Builder, JoinHandle};
@@ -41,7 +41,7 @@ impl Thread {
         self.0.is_some()
     }
 
-    /// Gives the thread up. The library stays in memory, as the thread runs its code.
+    /// Detaches the thread. The library stays in memory, since the thread runs its code.
     pub fn leave(&mut self) {
         keep_library();
         self.0 = None;
@@ -55,7 +55,7 @@ impl Thread {
     }
 }
 
-/// Keeps this library in memory until the process ends, whoever unloads it.
+/// Keeps this library in memory until the process ends, even if the host unloads it.
 fn keep_library() {
     let code: fn() = keep_library;
     let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;

@@ -49,10 +49,12 @@ pub enum ChangeKind {
 
 enum_names! { ChangeKind: Added "added", Removed "removed", Changed "changed", Moved "moved", ListAgain "list_again" }
 
-/// A change of an item's file, or of a library. Displayed as its kind and the item.
+/// A change of an item's file, or of a library.
 ///
-/// The JSON has the fields under these names, except `change` for `kind` and `library` for `library_title`. It omits
-/// fields that are `None`.
+/// Displayed as its kind and the item.
+///
+/// Its JSON has these fields by their names, but `change` for the kind and `library` for the library's title, without
+/// those that are `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -65,17 +67,16 @@ pub struct Change {
     /// Title of the library.
     #[serde(rename = "library")]
     pub library_title: String,
-    /// The item after the change, or a removed item before its removal. `None` with [`ChangeKind::ListAgain`].
+    /// The item after the change, or the removed item. `None` with [`ChangeKind::ListAgain`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
-    /// The file, as the server spells it. An item with several files has a change for each. `None` for an item without
-    /// a file.
+    /// The file in the server's spelling; `None` for an item without a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// The old path of a moved file. With [`ChangeKind::Changed`]: a file that the item lost.
+    /// Old path of a moved file; with [`ChangeKind::Changed`], a file that the item lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// The earlier rating key, if it changed.
+    /// The old rating key, if it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_key: Option<String>,
 }
@@ -95,9 +96,9 @@ impl fmt::Display for Change {
 pub struct ChangePage {
     /// The changes, oldest first.
     pub changes: Vec<Change>,
-    /// The start of the next page.
+    /// Cursor of the next page.
     pub cursor: String,
-    /// Whether another page follows. The pages end with the changes that were committed when the first page was read.
+    /// Whether more pages follow with changes committed before the first page was read.
     pub more: bool,
 }
 

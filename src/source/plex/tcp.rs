@@ -88,7 +88,7 @@ struct Connection(TcpStream);
 
 impl ShutdownHandle for Connection {
     fn shutdown(&self) {
-        interrupt::end(&self.0);
+        interrupt::shut_down(&self.0);
     }
 }
 
@@ -126,7 +126,7 @@ fn run_with_timeout<T>(
         }
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if interrupt::is_end(&error) => return Err(io::Error::from(ErrorKind::ConnectionAborted).into()),
+            Err(error) if interrupt::is_shut_down(&error) => return Err(io::Error::from(ErrorKind::ConnectionAborted).into()),
             Err(error) if is_timeout(&error) => return Err(Error::Timeout(timeout.reason)),
             result => return Ok(result?),
         }

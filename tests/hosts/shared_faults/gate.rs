@@ -211,8 +211,8 @@ impl SharedLog for Gate {
         self.log.expect_writable(by)
     }
 
-    fn hurry(&self) {
-        self.log.hurry();
+    fn shorten_timeouts(&self) {
+        self.log.shorten_timeouts();
     }
 
     fn interrupt(&self) {

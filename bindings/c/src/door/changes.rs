@@ -3,86 +3,84 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answered, Caller, LibraryName, Nothing, done, page};
+use super::{Caller, LibraryName, MethodResult, Nothing, default_page_limit, succeed};
 use crate::strings::check_page_limit;
 use plexindex::error::Status;
 use plexindex::inside::{ChangePage, DebounceIntervals};
 
-/// Lists the items that were added, removed, changed or moved after a cursor, oldest first, whichever process learned of it.
-/// Sends no request: plexindex_refresh() asks the server.
+/// Lists the items that were added, removed, changed or moved since a cursor, oldest first. Call plexindex_refresh()
+/// first.
 ///
-/// A reader that calls until a page has no `more` has the state of the time of its first call. Commits that come meanwhile are
-/// for the call after that, so the reader comes to an end however fast others write. A change concerns one file of one item: an
-/// item of several files has a change for each.
+/// Read pages until `more` is false. Each change concerns one file of an item:
 ///
 /// - `added`: the item has the file `path`.
-/// - `removed`: the item no longer has the file `path`.
-/// - `moved`: the file was `from` and is `path` now.
+/// - `removed`: the item lost the file `path`.
+/// - `moved`: the file `from` is now `path`.
 /// - `changed`: something else changed; `from` is a file that the item lost.
-/// - `list_again`: the library has to be listed again. It was listed for the first time, came, went, or got another title or
-///   section id, or more than a fifth of it and more than 20 items changed.
+/// - `list_again`: the library is new, gone or renamed, has another section id, or more than 20 items and a fifth of it
+///   changed. List it again.
 ///
-/// A host that keeps pairs of a file and a rating key applies each change in two steps. First it removes the pairs of `path` and
-/// of `from` with the key `from_key`, or that of the item where `from_key` is absent. Then, unless the change is `removed`, it
-/// adds the pair of `path` and the item's key. After `list_again`, and after the status LIST_AGAIN, it empties its map and begins
-/// with `full` and no cursor. Then it stores map and cursor together. The example feed.c does all this.
+/// To keep a map of files to rating keys, first remove `path` and `from` with the key `from_key`, or with the item's
+/// key if `from_key` is absent. Then, unless the change is `removed`, add `path` with the item's key. After
+/// `list_again` or the status LIST_AGAIN, empty the map and start with `full` and no cursor. Store the map and the
+/// cursor together, as the example feed.c does.
 ///
-/// A cursor outlives processes. It belongs to one store, server and user, and to the library if the request named one; a cursor
-/// of all libraries may be used for one of them. A reader that goes on with its last cursor after a kill misses nothing and sees
-/// some changes twice. Changes are kept up to some 64 MiB, and less where `size_limit` is reached.
+/// A cursor survives crashes: a reader misses nothing but may see changes twice. It belongs to one store, server, user
+/// and library; a cursor of all libraries also works for one. The store keeps some 64 MiB of changes, less near
+/// `size_limit`.
 ///
-/// LIST_AGAIN: the changes since the cursor are gone, or it belongs elsewhere, or to a state that a power cut or a restored copy
-/// undid. NOT_FETCHED: nothing was fetched yet.
+/// LIST_AGAIN: the changes since the cursor are gone, the cursor belongs elsewhere, or a power cut or a restored copy
+/// undid its state. NOT_FETCHED: no library was fetched yet.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListChanges {
-    /// The library; all of them if absent.
+    /// Only this library. Default: all.
     library: Option<LibraryName>,
-    /// What the last page gave. Without it the page is empty, and its cursor is that of now.
+    /// Cursor of the last page. Without one, the page is empty and returns the current cursor.
     #[serde(default)]
     cursor: String,
-    /// Without a cursor: the pages list all items as additions first.
+    /// Without a cursor: list every item as `added` first.
     #[serde(default)]
     full: bool,
-    /// Items of a page, 1 to 10,000.
-    #[serde(default = "page")]
+    /// Maximum items per page, up to 10,000.
+    #[serde(default = "default_page_limit")]
     limit: usize,
 }
 
-pub fn list(caller: &Caller<'_>, request: ListChanges) -> Answered<ChangePage> {
+/// Runs `changes.list`: returns a page of the change feed.
+pub fn list(caller: &Caller<'_>, request: ListChanges) -> MethodResult<ChangePage> {
     check_page_limit(request.limit)?;
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), false)?;
-    done(query.changes_page(&request.cursor, request.full, request.limit)?)
+    succeed(query.changes_page(&request.cursor, request.full, request.limit)?)
 }
 
-/// Waits until `changes.list` has a change after a cursor, or until a refresh is due, because a listing has expired or an event
-/// came (`watch.start`). Then call plexindex_refresh() and `changes.list`. A due refresh ends no more than one wait of a handle
-/// in a second, also when refreshing fails. Sends no request.
+/// Waits for a change after a cursor, or until a refresh is due because a listing expired or an event came. Then call
+/// plexindex_refresh() and `changes.list`. A due refresh ends at most one wait per second and handle. A commit of
+/// another process ends the wait within 100 ms, or a second without shared memory.
 ///
-/// The deadline ends the wait: the status is NOT_YET then. The progress function runs every 200 ms, after a signal handler ran
-/// in this thread, and by plexindex_wake_waiting(): what it returns ends the wait, with ABORTED. A commit of another process is
-/// seen within 100 ms; where processes do not share memory, on some network file systems, within a second.
+/// NOT_YET: the deadline passed. ABORTED: the progress function ended the wait; it runs every 200 ms, after signal
+/// handlers of this thread, and after plexindex_wake_waiting().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitForChanges {
-    /// The library; all of them if absent.
+    /// Only this library. Default: all.
     library: Option<LibraryName>,
     /// A cursor of `changes.list`.
     cursor: String,
-    /// Waits for changes only, not for a refresh to be due.
+    /// Waits for changes only.
     #[serde(default)]
     offline: bool,
 }
 
-/// What ended the wait.
 #[derive(Serialize, JsonSchema)]
 pub struct Waited {
-    /// There is a change, or a refresh is due. Otherwise the deadline came first: the status is NOT_YET.
+    /// Whether there is a change or a due refresh.
     ready: bool,
 }
 
-pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> Answered<Waited> {
+/// Runs `changes.wait`: waits for a change or a due refresh.
+pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> MethodResult<Waited> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;
     let ready = query.wait_for_changes(&request.cursor)? == plexindex::Waited::Something;
@@ -90,28 +88,28 @@ pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> Answered<Waited> {
     Ok((Waited { ready }, Ok(status)))
 }
 
-/// Listens to the server's events on a thread of the library, until `watch.stop` or plexindex_close(). An event makes the next
-/// query about the library ask the server; the thread itself asks for nothing. A lost connection is made again after 1 to 60
-/// seconds, and the next queries ask what changed in between. The log says whether the server can be reached. A second call
-/// changes nothing. The child of a fork does not listen until it calls this itself.
+/// Listens to the server's events on a thread, until `watch.stop` or plexindex_close(). After an event, the next query
+/// about that library asks the server. The thread reconnects after 1 to 60 seconds, and logs whether the server is
+/// reachable. A second call does nothing. A forked child must call `watch.start` itself.
 ///
-/// OFFLINE: there is no server to listen to. STORE: no thread can be started.
+/// OFFLINE: there is no server. STORE: the thread cannot start.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartWatch {}
 
-pub fn watch_start(caller: &Caller<'_>, _: StartWatch) -> Answered<Nothing> {
+/// Runs `watch.start`: starts the thread that receives the server's events.
+pub fn watch_start(caller: &Caller<'_>, _: StartWatch) -> MethodResult<Nothing> {
     caller.index()?.watch_start(DebounceIntervals::default())?;
-    done(Nothing {})
+    succeed(Nothing {})
 }
 
-/// Ends `watch.start`. The thread has ended when the call returns: within a second, or later while the system resolves a host
-/// name. Without a watch the call does nothing.
+/// Stops `watch.start`. Waits for its thread at most a second, or longer while the system resolves a host name.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopWatch {}
 
-pub fn watch_stop(caller: &Caller<'_>, _: StopWatch) -> Answered<Nothing> {
+/// Runs `watch.stop`: stops that thread.
+pub fn watch_stop(caller: &Caller<'_>, _: StopWatch) -> MethodResult<Nothing> {
     caller.index()?.watch_stop();
-    done(Nothing {})
+    succeed(Nothing {})
 }

@@ -23,7 +23,7 @@ impl Scene {
         Self(opened, folder)
     }
 
-    fn call(&self, method: &str, request: &Value) -> Replied {
+    fn call(&self, method: &str, request: &Value) -> JsonResult {
         let caller = Caller {
             opened: Some(&self.0),
             limits: no_limits(),

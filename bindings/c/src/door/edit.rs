@@ -1,42 +1,42 @@
-//! Edits.
+//! Batch edits: the method `edit`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answered, Caller, LibraryName};
+use super::{Caller, LibraryName, MethodResult};
 use crate::strings::LONGEST_FIELD;
 use plexindex::error::{Result, Status, abridged, check_length, refuse};
 use plexindex::inside::Edit;
 use plexindex::source::{FieldChange, Lock};
 use plexindex::{EditReport, Edited};
 
-/// Gives many items the same values, with one request for each hundred items of a type. Sends no request when one of the items
-/// does not exist. The first failed request ends the call. Before an edited item is answered again, one request verifies it.
-/// Recorded matches stay. Give a deadline: without one a request ends when the server is silent for `options.read_timeout_ms`.
+/// Gives many items the same values, with one request per hundred items of a type. Sends no request if an item does not
+/// exist, and stops at the first failed request. plexindex verifies edited items before it returns them again. Without
+/// a deadline, a request fails only after `options.read_timeout_ms` of silence.
 ///
-/// This call has an answer also when it fails, unless the request is refused. NOT_ON_SERVER: items do not exist. TIMEOUT: the
-/// deadline came first.
+/// Returns an answer even on failure, unless the request is invalid. NOT_ON_SERVER: items do not exist. TIMEOUT: the
+/// deadline passed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditItems {
-    /// The items' library: one, not all.
+    /// The library of all the items.
     library: LibraryName,
-    /// Keys or rating keys. Never empty: a server without keys would edit every item of the library.
+    /// At least one key or rating key; without keys, a server would edit the whole library.
     keys: Vec<String>,
-    /// The changes. Never empty.
+    /// At least one change.
     changes: Vec<EditChange>,
-    /// What happens to the locks of the fields that are named.
+    /// What happens to the locks of the changed fields.
     #[serde(default)]
     lock: LockChange,
 }
 
-/// One change, with `set`, `add`, `remove` or none of them: then only the field's lock changes.
+/// A change of one field. Without `set`, `add` and `remove`, only the lock changes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditChange {
-    /// The field's name, such as `title` or `genre`. The names are Plex's, which ignores those that it does not know.
+    /// Plex's field name, such as `title` or `genre`. Plex ignores unknown names.
     field: String,
-    /// Its new value.
+    /// The new value.
     set: Option<String>,
     /// A tag to add.
     add: Option<String>,
@@ -44,7 +44,8 @@ pub struct EditChange {
     remove: Option<String>,
 }
 
-/// `lock`: the server's agents leave the fields alone. `unlock`: they may change them. `leave`: locks stay as they are.
+/// `lock`: the server's agents leave the fields alone. `unlock`: agents may change the fields. `leave`: locks do not
+/// change.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LockChange {
@@ -54,24 +55,28 @@ pub enum LockChange {
     Leave,
 }
 
-/// How far an edit came.
 #[derive(Serialize, JsonSchema)]
 pub struct EditedItems {
-    /// For each key, in order. `no`: no request was sent for the item. `done`: it was edited. `failed`: its request failed;
-    /// whether it was edited is not known. `missing`: the server has no such item; nothing was edited.
+    /// One state per key, in order. `no`: no request was sent. `done`: edited. `failed`: the request failed; the item
+    /// may be edited. `missing`: not on the server.
     states: Vec<Edited>,
-    /// Keys whose items the server edited.
+    /// Number of edited items.
     done: usize,
-    /// Keys of the request that failed.
+    /// Number of keys in the failed request.
     failed: usize,
-    /// Requests, with the one that failed and without retries.
+    /// Requests sent, without retries.
     requests: u64,
 }
 
-pub fn edit(caller: &Caller<'_>, request: EditItems) -> Answered<EditedItems> {
+/// Runs `edit`: changes fields of many items on the server.
+pub fn edit(caller: &Caller<'_>, request: EditItems) -> MethodResult<EditedItems> {
     let library = caller.library(Some(request.library))?;
     let keys: Vec<&str> = request.keys.iter().map(String::as_str).collect();
-    let changes = request.changes.into_iter().map(change).collect::<Result<Vec<_>>>()?;
+    let changes = request
+        .changes
+        .into_iter()
+        .map(field_change)
+        .collect::<Result<Vec<_>>>()?;
     let edit = Edit {
         keys: &keys,
         changes: &changes,
@@ -92,13 +97,14 @@ pub fn edit(caller: &Caller<'_>, request: EditItems) -> Answered<EditedItems> {
     Ok((answer, edited.map(|()| Status::Ok)))
 }
 
-fn change(given: EditChange) -> Result<FieldChange> {
+/// Converts a change of a request; rejects more than one of `set`, `add` and `remove`.
+fn field_change(change: EditChange) -> Result<FieldChange> {
     let EditChange {
         field,
         set,
         add,
         remove,
-    } = given;
+    } = change;
     for text in [Some(&field), set.as_ref(), add.as_ref(), remove.as_ref()]
         .into_iter()
         .flatten()
@@ -112,7 +118,7 @@ fn change(given: EditChange) -> Result<FieldChange> {
         (None, None, None) => FieldChange::keep(field),
         _ => {
             return refuse(format!(
-                "changes: '{}' has more than one of set, add and remove: make a change of each",
+                "changes: '{}' has more than one of set, add and remove; use one change for each",
                 abridged(field.as_bytes())
             ));
         }

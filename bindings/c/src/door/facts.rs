@@ -1,161 +1,162 @@
-//! Facts, mappings and paths.
+//! Libraries, server, store, versions, mappings and paths.
 
 use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answered, Caller, done};
+use super::{Caller, MethodResult, succeed};
 use crate::constants::PLEXINDEX_ABI_VERSION;
 use plexindex::error::check_length;
 use plexindex::inside::{ByteString, MAX_PATH, Normal, Relation, SQLITE_VERSION, named};
 use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 
-/// Lists the libraries. Sends a request only when no library is known.
+/// Lists the libraries. Asks the server only if the store knows none.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListLibraries {
-    /// Sends no request: the list is empty when no library is known.
+    /// Sends no request.
     #[serde(default)]
     offline: bool,
 }
 
-/// The libraries.
 #[derive(Serialize, JsonSchema)]
 pub struct Libraries {
     libraries: Vec<LibraryInfo>,
 }
 
-pub fn libraries(caller: &Caller<'_>, request: ListLibraries) -> Answered<Libraries> {
+/// Runs `libraries.list`: returns all libraries.
+pub fn libraries(caller: &Caller<'_>, request: ListLibraries) -> MethodResult<Libraries> {
     let query = caller.query(caller.index()?.query(), request.offline)?;
-    done(Libraries {
+    succeed(Libraries {
         libraries: query.libraries()?,
     })
 }
 
-/// Asks the server who it is and which libraries it shows, whatever the store has, to find out what is wrong. Takes two
-/// requests, three at the first contact, and stores their answers. The first one carries no token, so UNAUTHORIZED says that
-/// the server was reached.
+/// Asks the server for its identity and libraries, whatever the store holds, and stores the replies. Sends two
+/// requests, three at first contact. The first one carries no token, so UNAUTHORIZED means that the server is
+/// reachable.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckServer {}
 
-pub fn server(caller: &Caller<'_>, _: CheckServer) -> Answered<ServerInfo> {
-    done(caller.query(caller.index()?.query(), false)?.server()?)
+/// Runs `server.check`: asks the server for its identity and libraries.
+pub fn server(caller: &Caller<'_>, _: CheckServer) -> MethodResult<ServerInfo> {
+    succeed(caller.query(caller.index()?.query(), false)?.server()?)
 }
 
-/// Describes the place of the store. Tests locks on a file that it removes again. Sends no request.
+/// Describes the folder of the store. Tests file locks with a temporary file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetStore {}
 
-pub fn store(caller: &Caller<'_>, _: GetStore) -> Answered<StoreInfo> {
-    done(caller.index()?.store()?)
+/// Runs `store.get`: describes the folder of the store.
+pub fn store(caller: &Caller<'_>, _: GetStore) -> MethodResult<StoreInfo> {
+    succeed(caller.index()?.store()?)
 }
 
-/// Gives the versions of this library. Needs no index: the handle may be NULL.
+/// Returns versions. The handle may be NULL.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetVersions {}
 
-/// The versions.
 #[derive(Serialize, JsonSchema)]
 pub struct Versions {
-    /// PLEXINDEX_ABI_VERSION of the header that the library was built with.
+    /// The library's PLEXINDEX_ABI_VERSION.
     abi: u32,
-    /// Of this library, such as `0.1.0`.
+    /// The library's version, such as `0.1.0`.
     library: &'static str,
-    /// Of the SQLite in it, such as `3.50.4`.
+    /// SQLite's version, such as `3.50.4`.
     sqlite: Cow<'static, str>,
 }
 
-pub fn versions(_: &Caller<'_>, _: GetVersions) -> Answered<Versions> {
-    done(Versions {
+/// Runs `versions`: returns the versions of this library and of SQLite.
+pub fn versions(_: &Caller<'_>, _: GetVersions) -> MethodResult<Versions> {
+    succeed(Versions {
         abi: PLEXINDEX_ABI_VERSION,
         library: env!("CARGO_PKG_VERSION"),
         sqlite: SQLITE_VERSION.to_string_lossy(),
     })
 }
 
-/// Proposes mappings that seem to be missing, the best first. Folders are given in full, also with
-/// PLEXINDEX_OPEN_OBFUSCATE_PATHS. Sends no request.
+/// Proposes mappings that seem to be missing, the best first, with full paths even under
+/// PLEXINDEX_OPEN_OBFUSCATE_PATHS.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProposeMappings {
-    /// Paths of this machine. Each proposal is tried on those that the proposals before it leave unlisted. At most five are
-    /// given, and none for a few paths of many. Without paths the first 500 answers count that this handle found by the end
-    /// of a path or by its file name.
+    /// Paths of this machine. Each proposal counts only paths that earlier ones leave unlisted. At most five proposals,
+    /// none that helps few of many paths. Without paths, counts the first 500 answers of this handle that matched by
+    /// suffix or file name.
     #[serde(default)]
     paths: Vec<ByteString>,
 }
 
-/// The proposals.
 #[derive(Serialize, JsonSchema)]
 pub struct Proposals {
     proposals: Vec<Proposal>,
 }
 
-pub fn propose(caller: &Caller<'_>, request: ProposeMappings) -> Answered<Proposals> {
+/// Runs `mappings.propose`: proposes missing mappings, from given paths or from earlier answers.
+pub fn propose(caller: &Caller<'_>, request: ProposeMappings) -> MethodResult<Proposals> {
     let index = caller.index()?;
     let proposals = if request.paths.is_empty() {
         index.proposals()
     } else {
         index.try_proposals(request.paths.into_iter().map(|path| named(path.0)))?
     };
-    done(Proposals { proposals })
+    succeed(Proposals { proposals })
 }
 
-/// Names a path of the server as this machine has it, by the index's mappings; without one the path stays as it is. A mapping
-/// of the kind PLEXINDEX_MAPPING_HOST_PATTERN works in the other direction only. Reads no file, and sends no request.
+/// Converts a path of the server to a path of this machine, with the index's mappings. A path that no mapping covers
+/// stays as it is. PLEXINDEX_MAPPING_HOST_PATTERN works only in the other direction.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MapToHost {
-    /// The path, as the server has it.
+    /// The server's path.
     path: ByteString,
 }
 
-/// The path.
 #[derive(Serialize, JsonSchema)]
 pub struct HostPath {
-    /// As this machine has it.
+    /// The path on this machine.
     path: ByteString,
 }
 
-pub fn to_host(caller: &Caller<'_>, request: MapToHost) -> Answered<HostPath> {
+/// Runs `mappings.to_host`: converts a path of the server to a path of this machine.
+pub fn to_host(caller: &Caller<'_>, request: MapToHost) -> MethodResult<HostPath> {
     let path = caller.index()?.host_path(&request.path.0)?.into_owned();
-    done(HostPath { path: ByteString(path) })
+    succeed(HostPath { path: ByteString(path) })
 }
 
-/// Compares one path with others as the index compares a path with those that Plex lists: case and the Unicode form do not
-/// count, and `\` separates components in paths that begin like those of Windows. Needs no index: the handle may be NULL.
-/// Reads no file, and sends no request.
+/// Compares a path with others, ignoring case and Unicode form. In paths that start like Windows paths, `\` also
+/// separates components. The handle may be NULL.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComparePaths {
-    /// The path.
     path: ByteString,
-    /// The others.
+    /// Paths to compare with.
     others: Vec<ByteString>,
 }
 
-/// How the path relates to each of the others, in order.
 #[derive(Serialize, JsonSchema)]
 pub struct PathRelations {
+    /// One relation per path of `others`, in order.
     relations: Vec<PathRelation>,
 }
 
-/// How a path relates to another.
+/// How `path` relates to another path.
 #[derive(Serialize, JsonSchema)]
 pub struct PathRelation {
-    /// The two have the same components.
+    /// Whether both have the same components.
     equal: bool,
-    /// The path lies under the other one, which is a folder then.
+    /// Whether `path` is below the other path.
     under: bool,
-    /// How many components agree, from the end.
+    /// Number of equal components, from the end.
     common: usize,
 }
 
-pub fn compare(_: &Caller<'_>, request: ComparePaths) -> Answered<PathRelations> {
+/// Runs `paths.compare`: compares a path with others.
+pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelations> {
     let ComparePaths { path, others } = request;
     check_length("path", path.0.len(), MAX_PATH)?;
     for other in &others {
@@ -168,5 +169,5 @@ pub fn compare(_: &Caller<'_>, request: ComparePaths) -> Answered<PathRelations>
         };
         others.iter().map(relation).collect()
     });
-    done(PathRelations { relations })
+    succeed(PathRelations { relations })
 }

@@ -3,42 +3,36 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answered, Caller, LibraryName};
+use super::{Caller, LibraryName, MethodResult};
 use plexindex::error::Status;
 use plexindex::inside::{ByteString, named};
 use plexindex::{Folder, Match, MatchStatus};
 
-/// Answers which show, season, artist, album or item a folder is: the deepest one that all listed files below it share.
+/// Finds the item that a folder is: the deepest show, season, artist, album or item that all listed files below the
+/// folder share. If the server hides seasons, the item is the show, with `season` set. If there are several items, as
+/// in a library's own folder, the first 16 are the candidates, each with its own file or folder.
 ///
-/// - All files below are of one season or album: that is the item. Where the server gives no key for a season (it hides
-///   seasons), the item is the show, with `season` set.
-/// - All files below are of one show or artist: that is the item.
-/// - One film or other item without a show lies below: that is the item.
-/// - Several lie below, as in a library's own folder: the first 16 are the candidates, each with the file or folder in which it
-///   lies there.
+/// The item's `path` is the folder in the server's spelling. A folder that matches by suffix has high confidence only
+/// with the reason `only_root_differs`.
 ///
-/// The item's `path` is the folder, as the server spells it. The kinds of match are those of files. A folder that is found by
-/// its end has high confidence only with the reason `only_root_differs`. Without an item the reason is `empty`, `not_listed`,
-/// `not_fetched`, `no_location`, or that of several candidates.
-///
-/// A library that was never fetched, or whose listing has expired, is fetched first: NOT_YET if the deadline passes meanwhile.
-/// Plex's database needs no listing: all below the folder is read at once. Returns what plexindex_match_path() returns.
+/// First fetches libraries that were never fetched or have expired. With Plex's database, reads all files below the
+/// folder at once. NOT_YET: the deadline passed meanwhile. Other statuses as for plexindex_match_path().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchFolder {
-    /// The library; all of them if absent.
+    /// Only this library. Default: all.
     library: Option<LibraryName>,
-    /// The folder; separators at its end do not count.
     path: ByteString,
-    /// Sends no request, and answers with what is known.
+    /// Sends no request.
     #[serde(default)]
     offline: bool,
-    /// Waits for nothing; the status is NOT_YET if it would have to.
+    /// Returns NOT_YET instead of waiting.
     #[serde(default)]
     at_once: bool,
 }
 
-pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> Answered<Folder> {
+/// Runs `match.folder`: finds the item that a folder is.
+pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;
     let path = named(request.path.0);
@@ -51,61 +45,63 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> Answered<Folder> {
     Ok((folder, Ok(status)))
 }
 
-/// Finds the items with a GUID. That of a show or season gives its episodes, that of an artist or album its tracks. One item is
-/// OK, several are AMBIGUOUS: at most 16 are given, with the count of all. A library that was never fetched, or whose listing
-/// has expired, is fetched first. Returns what plexindex_match_path() returns.
+/// Finds the items with a GUID; the GUID of a show or season finds episodes, that of an artist or album tracks. OK: one
+/// item. AMBIGUOUS: several. First fetches libraries that were never fetched or have expired. Other statuses as for
+/// plexindex_match_path().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchGuid {
-    /// The library; all of them if absent.
+    /// Only this library. Default: all.
     library: Option<LibraryName>,
-    /// `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent.
+    /// `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or a GUID of a legacy agent.
     guid: String,
-    /// Sends no request, and answers with what is known.
+    /// Sends no request.
     #[serde(default)]
     offline: bool,
 }
 
-pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> Answered<Match> {
+/// Runs `match.guid`: finds items by a GUID.
+pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> MethodResult<Match> {
     let library = caller.library(request.library)?;
-    found(
+    with_status(
         caller
             .query(library.query(), request.offline)?
             .match_guid(&request.guid)?,
     )
 }
 
-/// Finds the items with a title. Case, accents and punctuation do not count. When no item has the title, those whose titles
-/// hold all its words. The title of a show gives its episodes. Else as `match.guid`.
+/// Finds the items with a title, ignoring case, accents and punctuation; if there are none, finds titles that contain
+/// all its words. A show's title finds its episodes. Otherwise works as `match.guid`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchTitle {
-    /// The library; all of them if absent.
+    /// Only this library. Default: all.
     library: Option<LibraryName>,
-    /// The title.
     title: String,
-    /// Sends no request, and answers with what is known.
+    /// Sends no request.
     #[serde(default)]
     offline: bool,
 }
 
-pub fn title(caller: &Caller<'_>, request: MatchTitle) -> Answered<Match> {
+/// Runs `match.title`: finds items by a title.
+pub fn title(caller: &Caller<'_>, request: MatchTitle) -> MethodResult<Match> {
     let library = caller.library(request.library)?;
-    found(
+    with_status(
         caller
             .query(library.query(), request.offline)?
             .search_title(&request.title)?,
     )
 }
 
-/// The answer of a call that found, or did not find, items.
-fn found(found: Match) -> Answered<Match> {
-    let status = status_of(&found);
-    Ok((found, Ok(status)))
+/// A match as the answer of a call, with the call's status.
+fn with_status(answer: Match) -> MethodResult<Match> {
+    let status = status_of(&answer);
+    Ok((answer, Ok(status)))
 }
 
-fn status_of(found: &Match) -> Status {
-    match found.status {
+/// The status of a call that returns this match.
+fn status_of(answer: &Match) -> Status {
+    match answer.status {
         MatchStatus::Found => Status::Ok,
         MatchStatus::Ambiguous => Status::Ambiguous,
         MatchStatus::NotYet => Status::NotYet,

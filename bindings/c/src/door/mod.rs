@@ -1,9 +1,10 @@
-//! The calls by name: JSON in, JSON out.
+//! The methods of plexindex_call(): JSON in, JSON out.
 //!
-//! [`METHODS`] is all there is to a method: its name, and a function from a request to an answer. The types of both give the
-//! schema, and that gives the reference and what other languages know. A new method is a function here and a line there.
+//! [`METHODS`] maps each name to a function from a request to an answer. `make header` generates the schema,
+//! docs/methods.md and the types of other languages from the types of requests and answers. To add a method, write a
+//! function and add a line to [`METHODS`].
 
-// All methods have one shape, whether they keep the request or can fail.
+// All methods have one signature, whether or not they consume the request or can fail.
 #![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
 
 mod changes;
@@ -26,11 +27,12 @@ use crate::strings::{LONGEST_TEXT, null};
 use plexindex::error::{Error, Result, Status, abridged, check_length, refuse};
 use plexindex::{Index, Library, Query, Selector};
 
-/// A method.
+/// A method of plexindex_call().
 pub struct Method {
     /// Its name, such as `items.list`.
     pub name: &'static str,
-    run: fn(&Caller<'_>, &[u8], &str) -> Replied,
+    /// Parses the request, runs the method and encodes the answer.
+    run: fn(&Caller<'_>, &[u8], &str) -> JsonResult,
 }
 
 macro_rules! methods {
@@ -38,10 +40,10 @@ macro_rules! methods {
         /// All methods, in the order of the reference.
         pub const METHODS: &[Method] = &[$(Method {
             name: $name,
-            run: |caller, request, name| replied(caller, request, name, $function),
+            run: |caller, request, name| run_with_json(caller, request, name, $function),
         }),*];
 
-        /// What each takes and gives. A table of its own, so that no build for users has it.
+        /// Schemas of the methods. A separate table, so that the linker leaves schemas out of the shared object.
         const SHAPES: &[schema::ShapesOf] = &[$(|generator| schema::shapes(generator, $function)),*];
     };
 }
@@ -72,64 +74,71 @@ methods! {
     "sharing" sharing::sharing,
 }
 
-/// Who calls: the open index, if any, and the limits of the call.
+/// The context of a call: the open index, if any, and the limits.
 pub struct Caller<'c> {
-    /// The index; without one only some methods answer.
+    /// The index; `versions` and `paths.compare` need none.
     pub opened: Option<&'c Opened>,
-    /// The limits.
+    /// Deadline and progress function.
     pub limits: Limits,
 }
 
-/// What a method gives: an answer and the status of the call, or an error without an answer.
-type Answered<A> = Result<(A, Result<Status>)>;
+/// An answer with the status of the call, which may be an error (`edit`); or an error without an answer.
+type MethodResult<A> = Result<(A, Result<Status>)>;
 
-/// The same, with the answer as JSON.
-pub type Replied = Result<(Vec<u8>, Result<Status>)>;
+/// A [`MethodResult`] with the answer encoded as JSON.
+pub type JsonResult = Result<(Vec<u8>, Result<Status>)>;
 
-/// Calls a method.
+/// Calls the method with this name.
 ///
 /// # Errors
-/// Status `INVALID_ARGUMENT` for an unknown method or a request that is not its own; those of the method.
-pub fn call(caller: &Caller<'_>, method: &[u8], request: &[u8]) -> Replied {
-    let Some(found) = METHODS.iter().find(|one| one.name.as_bytes() == method) else {
+/// Status `INVALID_ARGUMENT` for an unknown method or an invalid request; errors of the method.
+pub fn call(caller: &Caller<'_>, method: &[u8], request: &[u8]) -> JsonResult {
+    let Some(known_method) = METHODS.iter().find(|known| known.name.as_bytes() == method) else {
         return refuse(format!(
-            "this version has no method '{}': plexindex.schema.json lists the methods",
+            "this version has no method '{}'; plexindex.schema.json lists the methods",
             abridged(method)
         ));
     };
     check_length("request", request.len(), LONGEST_REQUEST)?;
-    (found.run)(caller, if request.is_empty() { b"{}" } else { request }, found.name)
+    let request = if request.is_empty() { b"{}" } else { request };
+    (known_method.run)(caller, request, known_method.name)
 }
 
-fn replied<R: DeserializeOwned, A: Serialize>(
+/// Parses the request, runs the method, and encodes its answer.
+fn run_with_json<R: DeserializeOwned, A: Serialize>(
     caller: &Caller<'_>,
     request: &[u8],
     name: &str,
-    run: fn(&Caller<'_>, R) -> Answered<A>,
-) -> Replied {
+    run: fn(&Caller<'_>, R) -> MethodResult<A>,
+) -> JsonResult {
     let request = match serde_json::from_slice(request) {
         Ok(request) => request,
-        Err(error) => return refuse(format!("{name}: the request is refused: {error}")),
+        Err(error) => return refuse(format!("{name}: invalid request: {error}")),
     };
     let (answer, status) = run(caller, request)?;
-    let answer = serde_json::to_vec(&answer)
-        .map_err(|error| Error::new(Status::Panic, format!("bug in plexindex: {name} has no JSON: {error}")))?;
+    let answer = serde_json::to_vec(&answer).map_err(|error| {
+        Error::new(
+            Status::Panic,
+            format!("bug in plexindex: cannot encode the answer of {name}: {error}"),
+        )
+    })?;
     Ok((answer, status))
 }
 
-/// An answer of a call that succeeded.
-fn done<A>(answer: A) -> Answered<A> {
+/// An answer with the status OK.
+fn succeed<A>(answer: A) -> MethodResult<A> {
     Ok((answer, Ok(Status::Ok)))
 }
 
 impl Caller<'_> {
+    /// The index, or an error for a NULL handle.
     fn index(&self) -> Result<&Index> {
         self.opened.map(Opened::index).ok_or_else(|| null("handle"))
     }
 
-    /// The library that a request names; all of them if it names none.
-    fn library(&self, named: Option<LibraryName>) -> Result<Library> {
-        let selector = named.map_or(Selector::All, Into::into);
+    /// The library that a request names; all libraries without a name.
+    fn library(&self, name: Option<LibraryName>) -> Result<Library> {
+        let selector = name.map_or(Selector::All, Into::into);
         if let Selector::Any(name) | Selector::Title(name) | Selector::Section(name) | Selector::Uuid(name) = &selector
         {
             check_length("library", name.len(), LONGEST_TEXT)?;
@@ -137,14 +146,14 @@ impl Caller<'_> {
         self.index()?.library(selector)
     }
 
-    /// A query with the limits of the call.
+    /// Adds the limits of the call to a query.
     fn query<'q>(&'q self, query: Query<'q>, offline: bool) -> Result<Query<'q>> {
         self.limits.apply(if offline { query.offline() } else { query })
     }
 }
 
-/// A library: its uuid, title or section id. A string is any of these: a uuid, else a title, else a section id, else a title
-/// that differs by case only.
+/// A library: `{"uuid": …}`, `{"title": …}` or `{"section": …}`. A string is a uuid, else a title, else a section id,
+/// else a title in another case.
 #[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -157,7 +166,7 @@ enum LibraryName {
     Uuid(ByUuid),
 }
 
-/// A title; where no library has it, one that differs by case only.
+/// A title, or the same title in another case if no library has the exact one.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ByTitle {
@@ -171,7 +180,7 @@ struct BySection {
     section: String,
 }
 
-/// A uuid, which stays when the library is renamed.
+/// A uuid, which a renamed library keeps.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ByUuid {
@@ -179,8 +188,8 @@ struct ByUuid {
 }
 
 impl From<LibraryName> for Selector {
-    fn from(named: LibraryName) -> Self {
-        match named {
+    fn from(name: LibraryName) -> Self {
+        match name {
             LibraryName::Any(name) => Self::Any(name),
             LibraryName::Title(ByTitle { title }) => Self::Title(title),
             LibraryName::Section(BySection { section }) => Self::Section(section),
@@ -189,15 +198,15 @@ impl From<LibraryName> for Selector {
     }
 }
 
-/// An answer that holds nothing.
+/// An empty answer.
 #[derive(Serialize, JsonSchema)]
 struct Nothing {}
 
-/// How many bytes a request may have. What is longer could end the host when it is copied.
+/// Maximum length of a request in bytes. Copying a longer one could exhaust the host's memory.
 const LONGEST_REQUEST: usize = 64 << 20;
 
-/// How many items a page has by default.
-fn page() -> usize {
+/// The default number of items on a page.
+fn default_page_limit() -> usize {
     1_000
 }
 

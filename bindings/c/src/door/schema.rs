@@ -1,23 +1,23 @@
-//! include/plexindex.schema.json: what each method takes and gives.
+//! The JSON Schema of all methods' requests and answers: include/plexindex.schema.json.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{Answered, Caller, METHODS, SHAPES};
+use super::{Caller, METHODS, MethodResult, SHAPES};
 
-/// The shapes of a method's request and answer.
+/// The schemas of a method's request and answer.
 pub struct Shapes {
     request: Schema,
     answer: Schema,
 }
 
-/// Gives the shapes of a method.
+/// Generates the schemas of one method.
 pub type ShapesOf = fn(&mut SchemaGenerator) -> Shapes;
 
-/// The shapes of the method that this function is.
+/// Generates the schemas of the method that this function implements.
 pub fn shapes<R: JsonSchema, A: JsonSchema>(
     generator: &mut SchemaGenerator,
-    _: fn(&Caller<'_>, R) -> Answered<A>,
+    _: fn(&Caller<'_>, R) -> MethodResult<A>,
 ) -> Shapes {
     Shapes {
         request: generator.subschema_for::<R>(),
@@ -25,7 +25,7 @@ pub fn shapes<R: JsonSchema, A: JsonSchema>(
     }
 }
 
-/// The schema of all methods: an object with a property for each, which has a `request` and an `answer`.
+/// The schema of all methods: an object with a property per method, which has a `request` and an `answer`.
 #[must_use]
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();

@@ -1,36 +1,34 @@
-//! The log that several hosts share.
+//! The shared log: the method `sharing`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answered, Caller, done};
+use super::{Caller, MethodResult, succeed};
 #[cfg(feature = "shared")]
 use plexindex::Index;
 #[cfg(feature = "shared")]
 use plexindex_sharing::{SharedIndex, SharedStatus, SharedTables};
 
-/// Looks at the shared log of `options.shared`, prepares it, empties it, or exchanges news. Waits for the log, for
-/// `options.deadline_ms` at most, and for some seconds without one; `follow` and `unfollow` do not wait.
+/// Inspects, prepares or empties the shared log (`options.shared`), or exchanges entries with it. Waits for the log
+/// until `options.deadline_ms`, or some seconds without a deadline; `follow` and `unfollow` do not wait.
 ///
-/// Once a match is recorded, `deliver` makes sure that the other hosts can have it, unless its path lies in no folder of the
-/// library and under no mapping: PLEXINDEX_RECORD_THROUGH refuses such a path. A host whose tools run for moments only has a
-/// process that follows. A forked child does not follow until it calls this.
+/// After you record a match, `deliver` makes sure that other hosts can use it, unless its path is in no folder of the
+/// library and under no mapping. If your tools run only briefly, keep one process running that follows. A forked child
+/// must call `follow` itself.
 ///
-/// `status` succeeds also where the log is not reachable. `deliver` is TIMEOUT if the log does not have all in time: it is stored
-/// in this folder, and delivered later. `init` and `clear`: CONNECT; TIMEOUT; FORBIDDEN if PostgreSQL does not allow it to the
-/// role; OFFLINE. All but `status`: INVALID_ARGUMENT without `options.shared`; `deliver`, `follow` and `unfollow` also without
-/// `server_url`, and offline.
+/// `deliver`: TIMEOUT; plexindex delivers the rest later. `init`, `clear`: CONNECT, TIMEOUT, OFFLINE, or FORBIDDEN if
+/// the PostgreSQL role lacks the right. All but `status`: INVALID_ARGUMENT without `options.shared`; `deliver`,
+/// `follow`, `unfollow` also without `server_url` or offline.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
-    /// What to do.
     #[serde(default)]
     action: Action,
 }
 
-/// `status`: changes nothing. `init`: creates or upgrades the tables of the log. `clear`: empties the log, for all servers and
-/// users; each host keeps its folder. `deliver`: waits until the log has all that this host has to tell. `follow`: from now on
-/// takes news of other hosts as it comes, and delivers what waits here. `unfollow`: ends that.
+/// `status`: only reports. `init`: creates or upgrades the log's tables. `clear`: empties the log for all servers and
+/// users; hosts keep their folders. `deliver`: waits until the log has every entry of this host. `follow`: receives
+/// other hosts' entries as they come, and delivers waiting ones. `unfollow`: ends `follow`.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -43,51 +41,52 @@ pub enum Action {
     Unfollow,
 }
 
-/// The log, and this folder's place in it.
 #[cfg(feature = "shared")]
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {
-    /// What the log holds; absent without `options.shared`, and after `deliver`, `follow` and `unfollow`.
+    /// Absent without `options.shared`, and after `deliver`, `follow` and `unfollow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<SharedStatus>,
-    /// After `init`: whether the tables were made, or there already.
+    /// Only after `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tables: Option<SharedTables>,
-    /// What this folder knows; absent without `options.shared`.
+    /// Absent without `options.shared`.
     #[serde(skip_serializing_if = "Option::is_none")]
     folder: Option<Place>,
 }
 
-/// What this folder knows of its own place in the log.
+/// This folder's position in the log.
 #[cfg(feature = "shared")]
 #[derive(Serialize, JsonSchema)]
 pub struct Place {
     /// The log's address, without a password.
     address: String,
-    /// Number of the last entry that this folder has.
+    /// Number of the last entry received.
     #[serde(skip_serializing_if = "Option::is_none")]
     taken: Option<u64>,
-    /// Entries of this folder that wait.
+    /// Entries that wait to be delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     undelivered: Option<u64>,
 }
 
-/// Nothing: no index of this build is shared.
+/// Empty: this build has no shared log.
 #[cfg(not(feature = "shared"))]
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {}
 
+/// Runs `sharing` in a build without the shared log.
 #[cfg(not(feature = "shared"))]
-pub fn sharing(caller: &Caller<'_>, request: Share) -> Answered<Shared> {
+pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     let index = caller.index()?;
     if !matches!(request.action, Action::Status) {
         index.peers().expect_shared()?;
     }
-    done(Shared {})
+    succeed(Shared {})
 }
 
+/// Runs `sharing`: performs an action on the shared log, and reports its state.
 #[cfg(feature = "shared")]
-pub fn sharing(caller: &Caller<'_>, request: Share) -> Answered<Shared> {
+pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     let index = caller.index()?;
     let mut tables = None;
     let log = match request.action {
@@ -110,9 +109,10 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> Answered<Shared> {
         }
     };
     let folder = place(index);
-    done(Shared { log, tables, folder })
+    succeed(Shared { log, tables, folder })
 }
 
+/// This folder's position in the log; `None` without a shared log.
 #[cfg(feature = "shared")]
 fn place(index: &Index) -> Option<Place> {
     let (address, taken, undelivered) = index.shared_progress()?;

@@ -1,54 +1,54 @@
-//! Tables of the host's own values: what needs no speed.
+//! The host's tables: the methods that count and clear them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answered, Caller, Nothing, done};
+use super::{Caller, MethodResult, Nothing, succeed};
 use plexindex::error::refuse;
 use plexindex::inside::ByteString;
 
-/// Counts the entries of a table, or of all tables together. Entries that have expired and are still stored count too.
+/// Counts the entries of one table or of all, including expired entries that are still stored.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CountTable {
-    /// The table's name; all tables if absent.
+    /// The table's name. Default: all tables.
     table: Option<ByteString>,
 }
 
-/// The count.
 #[derive(Serialize, JsonSchema)]
 pub struct TableCount {
-    /// How many entries.
     count: u64,
 }
 
-pub fn count(caller: &Caller<'_>, request: CountTable) -> Answered<TableCount> {
+/// Runs `tables.count`: counts the entries of a table.
+pub fn count(caller: &Caller<'_>, request: CountTable) -> MethodResult<TableCount> {
     let tables = caller.index()?.tables();
     let count = match request.table {
         Some(name) => tables.table(&name.0, false)?.count()?,
         None => tables.count()?,
     };
-    done(TableCount { count })
+    succeed(TableCount { count })
 }
 
-/// Removes all entries of a table, or of all tables. A table of any size takes the same time.
+/// Removes all entries of one table or of all, in the same time for any size.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClearTable {
     /// The table's name.
     table: Option<ByteString>,
-    /// Instead of `table`: clears all tables.
+    /// Clears all tables, instead of `table`.
     #[serde(default)]
     all: bool,
 }
 
-pub fn clear(caller: &Caller<'_>, request: ClearTable) -> Answered<Nothing> {
+/// Runs `tables.clear`: removes the entries of a table.
+pub fn clear(caller: &Caller<'_>, request: ClearTable) -> MethodResult<Nothing> {
     let tables = caller.index()?.tables();
     match (request.table, request.all) {
         (Some(name), false) => tables.table(&name.0, false)?.clear()?,
         (None, true) => tables.clear()?,
-        // A name that a host forgot must not clear all its tables.
-        _ => return refuse("tables.clear: give `table`, or `all` to clear all tables"),
+        // A request without a name must not clear every table by accident.
+        _ => return refuse("tables.clear needs either `table` or `all`; pass `all` to clear every table"),
     }
-    done(Nothing {})
+    succeed(Nothing {})
 }

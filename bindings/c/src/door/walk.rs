@@ -1,72 +1,63 @@
-//! Listings against the disk.
+//! Compares folders of this machine with the listings: the method `walk.next`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answered, Caller, LibraryName, done};
+use super::{Caller, LibraryName, MethodResult, succeed};
 use plexindex::error::refuse;
 use plexindex::inside::{ByteString, Finding, Rules, WalkStarts};
 
-/// Reads folders of this machine, and reports each file that is not listed as a single item, and why. Sends no request:
-/// refresh the libraries first. `items.missing` is the other direction.
+/// Reads folders of this machine and reports each file that is not listed as a single item, with the reason. Refresh
+/// the libraries first. `items.missing` checks the other direction.
 ///
-/// A walk takes several calls, since each call ends after `limit` names or 200 ms. Each call is given what to read, and reports
-/// the folders that are still to be read: those of the request that it did not come to, and those that it found.
+/// A walk takes several calls. Each ends after `limit` names or 200 ms, and reports the folders left to read.
 ///
-/// 1. The first call has no `walk`, and `start` has the folders to walk, or the first of them.
-/// 2. `start` of each further call begins with the findings of the kind `folder` of the call before, in their order. Folders
-///    that the first call left out come behind them. So the walk reads folders in the order of their names, and the list stays
-///    short.
-/// 3. If that gives an empty list and the answer has `walk`, make the call with it: it reads the targets of links. If it
-///    reports folders, go on with step 2, else with this one.
-/// 4. The walk is over when an answer has no `walk`.
+/// 1. First call: no `walk`; `start` has the folders to walk, or the first of them.
+/// 2. Further calls: pass `walk`. `start` has the `folder` findings of the last answer in their order, then folders
+///    that you have not passed yet.
+/// 3. If `start` would be empty, pass `walk` alone to read the targets of links. If the call reports folders, continue
+///    with step 2, otherwise repeat step 3.
+/// 4. An answer without `walk` ends the walk.
 ///
-/// A walk may be abandoned after any call. An index remembers the 64 walks that were continued last.
+/// You may abandon a walk; an index remembers the 64 continued last. Files that only other libraries list are not
+/// findings. Of two names that differ only by case or Unicode form (twins), one that the server does not list counts as
+/// not listed. Below a location, each real folder (device and inode) is read once; links come last. Uses three extra
+/// threads.
 ///
-/// What only other libraries list is no finding. Two names in one folder that differ only by case or Unicode form are twins: if
-/// the server lists one of two such files, the other one counts as not listed; else a spelling makes no difference. Below a
-/// location each real folder (device and inode) is read once. Links are followed after everything that is reached without them,
-/// so the choice between two links to a folder depends on their paths only. The call uses three threads beside the caller's,
-/// which end before it returns.
-///
-/// INVALID_ARGUMENT also for a walk that is over, or that another call continues; LIBRARY_NOT_FOUND for a library that is not
-/// known; NOT_FETCHED while none is.
+/// INVALID_ARGUMENT: also for a walk that has ended or that another call is continuing. LIBRARY_NOT_FOUND: unknown
+/// library. NOT_FETCHED: no library is known.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NextOfWalk {
-    /// The library; all of them if absent. Folders that only other libraries have are no findings.
+    /// Only this library. Default: all.
     library: Option<LibraryName>,
-    /// What the last call gave; absent for the first one.
+    /// `walk` of the last answer.
     walk: Option<String>,
-    /// The folders and files to read. A file is reported as if the walk had found it: after a refresh, or to learn why it is
-    /// not in Plex.
+    /// Folders to read, and files to report as if found.
     #[serde(default)]
     start: Vec<WalkStart>,
-    /// The rules that hold; all of them if absent. Outside every library's folder only `extension`, `hidden`, `system` and
-    /// `empty` do.
+    /// Plex's rules to apply. Default: all. Outside libraries only `extension`, `hidden`, `system` and `empty` apply.
     rules: Option<Vec<String>>,
-    /// The call ends with the folder that it reads after so many names, at most 1,000,000.
-    #[serde(default = "names")]
+    /// Maximum names per call, up to 1,000,000; the call completes its last folder.
+    #[serde(default = "default_walk_limit")]
     limit: usize,
-    /// One call and no walk: links are findings, and none is followed.
+    /// Makes a single call: reports links and follows none.
     #[serde(default)]
     once: bool,
 }
 
-/// A folder or a file to read.
+/// A folder or file to read.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WalkStart {
-    /// `folder` or `file`.
     kind: StartKind,
-    /// As of the finding.
+    /// The `twin` of the finding.
     #[serde(default)]
     twin: bool,
     /// The full path.
     path: ByteString,
 }
 
-/// What a walk reads.
 #[derive(Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StartKind {
@@ -74,36 +65,36 @@ pub enum StartKind {
     File,
 }
 
-fn names() -> usize {
+/// The default number of names per call.
+fn default_walk_limit() -> usize {
     1_000
 }
 
-/// What a call of a walk found.
 #[derive(Serialize, JsonSchema)]
 pub struct Walked {
-    /// Those of the kind `folder` come last.
+    /// The kind `folder` comes last.
     findings: Vec<Finding>,
-    /// Media files that this call saw, listed ones and given ones included; not those that only other libraries list. The sum
-    /// over the calls of a walk is that of the walk.
+    /// Number of media files seen, except those that only other libraries list. Add up all calls.
     files: u64,
-    /// For the next call; absent when the walk is over.
+    /// For the next call.
     #[serde(skip_serializing_if = "Option::is_none")]
     walk: Option<String>,
 }
 
-pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> Answered<Walked> {
+/// Runs `walk.next`: makes one step of a walk over the disk.
+pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
     let library = caller.library(request.library)?;
     let rules = match &request.rules {
         Some(names) => Rules::named(names)?,
         None => Rules::ALL,
     };
     if !(1..=1_000_000).contains(&request.limit) {
-        return refuse(format!("limit is {}: give 1 to 1000000", request.limit));
+        return refuse(format!("limit is {}; must be 1 to 1000000", request.limit));
     }
-    let number = match request.walk.as_deref().map(str::parse) {
+    let walk_number = match request.walk.as_deref().map(str::parse) {
         None => 0,
-        Some(Ok(number)) if number > 0 => number,
-        Some(_) => return refuse("walk: give what the last call gave, or none to begin"),
+        Some(Ok(walk_number)) if walk_number > 0 => walk_number,
+        Some(_) => return refuse("walk is invalid; pass the walk of the last answer, or none to start a walk"),
     };
     let mut starts = WalkStarts::default();
     for start in &request.start {
@@ -114,10 +105,10 @@ pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> Answered<Walked> {
         };
         list.push((start.twin, start.path.0.as_slice()));
     }
-    let found = library.walk((!request.once).then_some(number), &starts, (rules, request.limit))?;
-    done(Walked {
-        findings: found.found,
-        files: found.files,
-        walk: found.goes_on.map(|number| number.to_string()),
+    let answer = library.walk((!request.once).then_some(walk_number), &starts, (rules, request.limit))?;
+    succeed(Walked {
+        findings: answer.found,
+        files: answer.files,
+        walk: answer.goes_on.map(|walk_number| walk_number.to_string()),
     })
 }

@@ -1,4 +1,4 @@
-//! Read an answer.
+//! Reads a block of answers.
 
 use std::ffi::c_char;
 
@@ -6,10 +6,10 @@ use crate::answer::Written;
 use crate::guard::guard_value;
 use crate::types::{AnswerRecord, Buffer, ItemRecord, Text};
 
-/// How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
+/// Returns the number of answers in a block: one per path, in order. 0 if the buffer has no block.
 ///
-/// This and the next four functions read a block that plexindex_match_path() and the like wrote. They check each
-/// offset against `block`, the buffer as that call left it. What is not there is NULL or 0. Results lie in its memory.
+/// This and the next four functions read a block of plexindex_match_path() or plexindex_match_paths(). They check each
+/// offset against `block`, which must be as that call left it. What is missing is NULL or 0. Results point into it.
 ///
 /// # Safety
 /// `block` must be NULL or valid.
@@ -21,20 +21,20 @@ pub unsafe extern "C" fn plexindex_count_answers(block: *const Buffer) -> usize 
     })
 }
 
-/// The answer at this place of a block, from 0 on. NULL beyond the last one.
+/// Returns the answer with this index, from 0; NULL beyond the last one.
 ///
 /// # Safety
 /// `block` must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_get_answer(block: *const Buffer, place: usize) -> *const AnswerRecord {
+pub unsafe extern "C" fn plexindex_get_answer(block: *const Buffer, index: usize) -> *const AnswerRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         let block = unsafe { Written::of(block) };
-        block.map_or(std::ptr::null(), |block| block.answer(place))
+        block.map_or(std::ptr::null(), |block| block.answer(index))
     })
 }
 
-/// The single item of an answer. NULL when there is none, as for an answer that is ambiguous.
+/// Returns the single item of an answer; NULL if there is none, as in an ambiguous answer.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
@@ -43,13 +43,13 @@ pub unsafe extern "C" fn plexindex_get_item(block: *const Buffer, answer: *const
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         match unsafe { (Written::of(block), copied(answer)) } {
-            (Some(block), Some(answer)) => block.one(answer.item, 1, 0),
+            (Some(block), Some(answer)) => block.element(answer.item, 1, 0),
             _ => std::ptr::null(),
         }
     })
 }
 
-/// The candidate at this place of an answer, from 0 on, the best first. NULL beyond the last one.
+/// Returns the candidate with this index, from 0, best first; NULL beyond the last one.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
@@ -57,18 +57,18 @@ pub unsafe extern "C" fn plexindex_get_item(block: *const Buffer, answer: *const
 pub unsafe extern "C" fn plexindex_get_candidate(
     block: *const Buffer,
     answer: *const AnswerRecord,
-    place: usize,
+    index: usize,
 ) -> *const ItemRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         match unsafe { (Written::of(block), copied(answer)) } {
-            (Some(block), Some(answer)) => block.one(answer.candidates, answer.candidates_count, place),
+            (Some(block), Some(answer)) => block.element(answer.candidates, answer.candidates_count, index),
             _ => std::ptr::null(),
         }
     })
 }
 
-/// A text of a block, such as `&item->title`, NUL-terminated. NULL when there is none. An empty text is not NULL.
+/// Returns a text of a block, such as `&item->title`, NUL-terminated; NULL if there is none. An empty text is not NULL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.

@@ -1,4 +1,4 @@
-//! Everything else, by name.
+//! Calls methods by name.
 
 use std::ffi::{CStr, CString, c_char};
 
@@ -9,17 +9,17 @@ use crate::query::Limits;
 use crate::strings::{bytes, null, out};
 use crate::types::{Buffer, CallOptionsRecord, Handle};
 
-/// Calls a method by its name, with a request and an answer in JSON. docs/methods.md describes the methods, and
-/// plexindex.schema.json describes them to programs.
+/// Calls a method by its name, with a request and an answer in JSON. docs/methods.md describes the methods;
+/// plexindex.schema.json is their JSON Schema.
 ///
-/// `handle`: may be NULL for `versions` and `paths.compare`. `method`: its name, NUL-terminated, such as `items.list`.
-/// `request`: a JSON object, UTF-8, of 64 MiB at most; NULL and 0 for an empty one. Unknown fields are refused.
-/// `options`: may be NULL. `out_json`: the answer, a JSON object, UTF-8 and NUL-terminated; release it with
-/// plexindex_free(). It is NULL after an error, but not of the method `edit`, which reports how far it came.
+/// `handle`: may be NULL for `versions` and `paths.compare`. `method`: the name, NUL-terminated, such as `items.list`.
+/// `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty one. Unknown fields are errors.
+/// `options`: may be NULL. `out_json`: the answer, a JSON object in UTF-8, NUL-terminated; release it with
+/// plexindex_free(). It is NULL after an error, except for `edit`, which reports how far it came.
 ///
-/// What is not known is absent. Ignore fields that you do not know. A path or the name of a table is a string, or
-/// `{"bytes": "<Base64>"}` where it is not UTF-8. Keys and cursors are strings. The cursor of a page gives the next one,
-/// as often as you ask. Returns what the method says; PLEXINDEX_INVALID_ARGUMENT for an unknown method or field.
+/// Unknown values are absent. Ignore unknown fields. A path or table name is a string, or `{"bytes": "<Base64>"}` if it
+/// is not UTF-8. Keys and cursors are strings. The cursor of a page returns the next page, as often as you ask. Returns
+/// the status of the method; PLEXINDEX_INVALID_ARGUMENT for an unknown method or field.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

@@ -8,14 +8,14 @@ use crate::strings::bytes;
 use crate::types::{Buffer, Handle};
 use plexindex::error::Status;
 
-/// Passes on an event that the host received. The next query about what it names asks the server. Sends no request.
-/// `body`: a webhook's JSON (the field `payload` of Plex's request), the whole multipart form with that field, or the
-/// text of a notification from the server's WebSocket or event stream.
+/// Passes on an event that the host received, so that the next query about its subject asks the server. Sends no
+/// request. `body`: the JSON of a webhook (the field `payload` of Plex's request), the whole multipart form with that
+/// field, or the text of a notification from the server's WebSocket or event stream.
 ///
-/// Returns PLEXINDEX_OK once the event is stored, for every process. Events that name no change, that are of another
-/// server (`Server.uuid` of a webhook), or that come before any library is known need no storing.
-/// PLEXINDEX_NOT_FETCHED until the server has accepted a new token: the event is not stored; call plexindex_refresh()
-/// with PLEXINDEX_QUERY_PROBE, then this again. PLEXINDEX_INVALID_ARGUMENT for any other body; errors of the store.
+/// Returns PLEXINDEX_OK once the event is stored for all processes, or if it needs no storing: it names no change, is
+/// of another server (`Server.uuid` of a webhook), or no library is known yet. PLEXINDEX_NOT_FETCHED until the server
+/// has accepted a new token: the event is not stored; call plexindex_refresh() with PLEXINDEX_QUERY_PROBE, then this
+/// function again. PLEXINDEX_INVALID_ARGUMENT for any other body; errors of the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

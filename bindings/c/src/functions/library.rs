@@ -9,14 +9,14 @@ use crate::strings::out;
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::error::Status;
 
-/// Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error:
-/// the first call that uses the handle asks the server for it.
+/// Returns a handle for one library, or for all. Sends no request. The store need not know the library: the first call
+/// that uses the handle asks the server for it.
 ///
-/// `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid, UTF-8; NULL and 0 with PLEXINDEX_SELECT_ALL.
-/// `out_library`: the handle, or NULL after an error. It lasts as long as the index. The same selector gives the same
-/// handle. An index gives out 1,024 handles at most for names that no known library has.
+/// `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid in UTF-8; NULL and 0 for PLEXINDEX_SELECT_ALL.
+/// `out_library`: the handle, valid as long as the index; NULL after an error. The same selector gives the same handle.
+/// An index gives out at most 1,024 handles for unknown names.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS for a title of two known libraries; PLEXINDEX_INVALID_ARGUMENT.
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS if two known libraries have the title; PLEXINDEX_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

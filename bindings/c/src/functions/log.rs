@@ -8,17 +8,17 @@ use crate::types::{Buffer, LogFn};
 use plexindex::error::{Error, Status};
 use plexindex::inside::call_host;
 
-/// Hands the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
-/// plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
-/// line says how many. A host that unloads the library calls this last, which frees them.
+/// Passes the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
+/// plexindex_answers.log_lines is not 0. At most 256 lines wait per process. Beyond that the oldest are lost, and a
+/// line says how many. If you unload the library, call this last to free the lines.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void, error: *mut Buffer) -> i32 {
     guard(error, || {
-        let receive = receive.ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
-        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
+        let receive = receive.ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL; pass a function"))?;
+        // SAFETY: the types differ only in "unwind": the host may end its thread in the callback, see `call_host`.
         let receive: unsafe extern "C-unwind" fn(*mut c_void, i32, *const c_char, usize) =
             unsafe { std::mem::transmute(receive) };
         for LogLine { level, text } in log_ring::drain() {

@@ -3,23 +3,23 @@
 use std::ffi::{CStr, c_char};
 
 use crate::answer::too_small;
-use crate::guard::{guard_into, guard_value, keep_key};
+use crate::guard::{guard_into, guard_value, store_thread_key};
 use crate::handles;
 use crate::strings::{bytes, null};
 use crate::types::{Buffer, LibraryHandle};
 use plexindex::Library;
 use plexindex::error::{Error, Result, Status, refuse};
 
-/// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
-/// hand with PLEXINDEX_CONFIDENCE_HIGH; of a file of several episodes the first one's. `path`: bytes, NUL-terminated.
+/// The fast lookup. Returns the key (`/library/metadata/<rating key>`) of the item with this path if the index has it
+/// at hand with PLEXINDEX_CONFIDENCE_HIGH; for several episodes, that of the first one. `path`: NUL-terminated bytes.
 ///
-/// Returns the key, NUL-terminated. It belongs to the thread, and only the thread's next fast lookup
-/// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. Returns
-/// NULL when the answer is not at hand: ask plexindex_match_path(). NULL arguments give NULL.
+/// The key is NUL-terminated, and valid until this thread's next fast lookup (plexindex_lookup_key(),
+/// plexindex_table_lookup()) on any handle. Returns NULL if the answer is not at hand, and for NULL arguments: then
+/// call plexindex_match_path().
 ///
-/// It sends no request and calls nothing back. When nothing changed since the last lookup it waits for nothing, takes
-/// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still
-/// there. After a change it reads it, and waits for others some 200 ms at most. An expired listing answers too.
+/// Sends no request and calls no callback. If nothing changed since the last lookup, it takes no lock, allocates
+/// nothing and makes no system call, except that it checks twice a second whether the store still exists. After a
+/// change it reads the change and waits at most some 200 ms. It answers from expired listings too.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index.
@@ -31,8 +31,8 @@ pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, pat
     })
 }
 
-/// plexindex_lookup_key() for many paths in one call. `paths`: `count` paths, each followed by a NUL. `out_keys`: as
-/// many keys in the same order, each followed by a NUL. An empty key says that the answer is not at hand.
+/// plexindex_lookup_key() for many paths. `paths`: `count` paths, each followed by a NUL. `out_keys`: the keys in the
+/// same order, each followed by a NUL. An empty key means that the answer is not at hand.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -52,6 +52,8 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
     })
 }
 
+/// The body of plexindex_lookup_key().
+///
 /// # Safety
 /// As plexindex_lookup_key().
 #[inline]
@@ -68,10 +70,11 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
     // SAFETY: the caller's promise.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     library
-        .lookup_rating_key_of(path, |rating_key| keep_key([library.key_prefix(), rating_key]))
+        .lookup_rating_key_of(path, |rating_key| store_thread_key([library.key_prefix(), rating_key]))
         .unwrap_or(std::ptr::null())
 }
 
+/// Writes the keys of all paths, as far as they fit, and reports the size needed.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
     if keys.data.is_null() && keys.capacity > 0 {
         return Err(null("keys.data"));
@@ -85,17 +88,17 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     let prefix = library.key_prefix();
     let mut used = 0;
     let mut answered = 0;
-    let mut rest = paths;
-    let mut seen = 0;
+    let mut remaining = paths;
+    let mut path_count = 0;
     let pieces = std::iter::from_fn(|| {
-        let end = memchr::memchr(0, rest)?;
-        let path = &rest[..end];
-        rest = &rest[end + 1..];
-        seen += 1;
+        let end = memchr::memchr(0, remaining)?;
+        let path = &remaining[..end];
+        remaining = &remaining[end + 1..];
+        path_count += 1;
         Some(path)
     });
     library.lookup_rating_keys(pieces, |rating_key| {
-        // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
+        // A NUL within a key would shift all later keys. Only an older store can contain such a key.
         let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
             Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
             None => (&[][..], &[][..]),
@@ -109,8 +112,10 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         used += length + 1;
         answered += 1;
     });
-    if seen != count || !rest.is_empty() {
-        return refuse(format!("paths: {seen} end with a NUL, but the count is {count}"));
+    if path_count != count || !remaining.is_empty() {
+        return refuse(format!(
+            "paths: found {path_count} that end in a NUL, but count is {count}; pass the number of NULs as count"
+        ));
     }
     if answered != count {
         return Err(Error::new(

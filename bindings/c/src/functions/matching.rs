@@ -1,4 +1,4 @@
-//! Full answers.
+//! Matches paths with full answers.
 
 use crate::answer::{check_memory, check_memory_for, recount_log_lines, write_answer, write_answers};
 use crate::constants as c;
@@ -9,11 +9,11 @@ use crate::types::{Buffer, Handle, QueryRecord};
 use plexindex::error::Status;
 use plexindex::inside::Answer;
 
-/// The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn; sends requests where needed and allowed.
-/// `out_answer`: a block: plexindex_answers, one plexindex_answer, and what they point to.
-/// Returns the answer's status, with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
-/// PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Returns PLEXINDEX_BUFFER_TOO_SMALL or an error without a block. When the
-/// library was never fetched and cannot be fetched now, that is the server's error.
+/// Returns the full answer for one path. Tries each PLEXINDEX_MATCH_* in turn, and sends requests if necessary and
+/// allowed. `out_answer`: a block with plexindex_answers, one plexindex_answer, and what they point to. Returns the
+/// status of the answer with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
+/// PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Writes no block on PLEXINDEX_BUFFER_TOO_SMALL and on errors. If a library
+/// was never fetched and cannot be fetched now, returns the server's error.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn plexindex_match_path(
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         check_memory(answer)?;
         let write = |found: &Answer<'_>| write_answer(answer, found);
-        if checked.at_once() {
+        if checked.is_at_once() {
             return checked.query.match_path_at_once_with(checked.text, write);
         }
         let status = checked.query.match_path_with(checked.text, write)?;
@@ -38,11 +38,11 @@ pub unsafe extern "C" fn plexindex_match_path(
     })
 }
 
-/// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status. `query`:
-/// `text` holds `count` paths, each followed by a NUL.
+/// plexindex_match_path() for many paths. Writes one block with `count` answers in order, each with its own status.
+/// `query.text` has `count` paths, each followed by a NUL.
 ///
-/// Returns PLEXINDEX_OK with the block written; an error that concerns all paths; PLEXINDEX_BUFFER_TOO_SMALL, before any
-/// work if 384 bytes for each path and the length of `text` do not fit.
+/// Returns PLEXINDEX_OK with the block written; an error that concerns all paths; PLEXINDEX_BUFFER_TOO_SMALL, before
+/// any work if the buffer has less than 384 bytes per path plus the length of `text`.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
             check_memory_for(answers, count, checked.text.len())?;
         }
         write_answers(answers, count, |block| {
-            if !checked.at_once() {
+            if !checked.is_at_once() {
                 return checked.query.match_paths_with(&paths, |found| block.answer(found));
             }
             let mut write = |found: &Answer<'_>| {

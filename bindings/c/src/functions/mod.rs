@@ -1,4 +1,4 @@
-//! The exported functions: a file a family, in the order of the header. Comments are written for C readers.
+//! The exported functions, one file per family. Their comments become the header's, so they are written for C readers.
 
 #[cfg(test)]
 mod all_tests;

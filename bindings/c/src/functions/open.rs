@@ -20,19 +20,19 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => c"",
 };
 
-/// The ABI version of this library: PLEXINDEX_ABI_VERSION of the header that it was built with. Never fails.
+/// Returns PLEXINDEX_ABI_VERSION of the header that this library was built with. Never fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_get_abi_version() -> u32 {
     guard_value(0, || c::PLEXINDEX_ABI_VERSION)
 }
 
-/// The version of this library, such as `0.1.0`: static, NUL-terminated, never NULL.
+/// Returns the version of this library, such as `0.1.0`: static, NUL-terminated, never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_get_version() -> *const c_char {
     guard_value(c"".as_ptr(), || VERSION.as_ptr())
 }
 
-/// The name of a status, such as `NOT_FOUND`; `UNKNOWN` for another number. Static, NUL-terminated, never NULL.
+/// Returns the name of a status, such as `NOT_FOUND`; `UNKNOWN` for other numbers. Static, NUL-terminated, never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_get_status_name(status: i32) -> *const c_char {
     guard_value(c"UNKNOWN".as_ptr(), || {
@@ -40,10 +40,10 @@ pub extern "C" fn plexindex_get_status_name(status: i32) -> *const c_char {
     })
 }
 
-/// Opens an index. Reads the disk only. Several handles and processes may have the same folder open.
+/// Opens an index. Reads the disk only. Several handles and processes may open the same folder.
 ///
-/// Returns PLEXINDEX_OK with the handle in `out_handle`; PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_UNSUPPORTED for
-/// refused options; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL for the store. `out_handle` is NULL then.
+/// Returns PLEXINDEX_OK with the handle in `out_handle`. On errors `out_handle` is NULL: PLEXINDEX_INVALID_ARGUMENT or
+/// PLEXINDEX_UNSUPPORTED for the options; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL for the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
@@ -66,11 +66,11 @@ pub unsafe extern "C" fn plexindex_open(
     })
 }
 
-/// Replaces the token of an open index. Sends no request. Calls under way keep the old one; a watch connects again.
+/// Replaces the token of an open index. Sends no request. Running calls keep the old token; a watch reconnects.
 ///
-/// With `options.user` the index keeps all that it holds. Without it the index holds nothing until a call that may send
-/// a request has found that the server accepts the new token. Then it holds what it held for this token, or for the user
-/// that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins with nothing.
+/// With `options.user`, the index keeps its content. Without it, the index is empty until the server has accepted the
+/// new token in a later call. Then it has the content of this token again, or of the user that a JSON Web Token names
+/// (`thumbprint`, `username`). For any other token it starts empty.
 ///
 /// `token`: as options.token; NULL and 0 for none. Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE.
 ///
@@ -92,11 +92,11 @@ pub unsafe extern "C" fn plexindex_set_token(
     })
 }
 
-/// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. No other
-/// thread may be in a call with the handle, its libraries or its tables, or close it too: that cannot be detected.
+/// Closes an index: saves its counters and ends its threads. NULL is fine. No other thread may use the handle, its
+/// libraries or its tables, or close it too: plexindex cannot detect that.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written: the index is closed all the same;
-/// PLEXINDEX_INVALID_ARGUMENT in a callback of this index, or for an `error` that is refused: it is not closed.
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE if the counters could not be saved, although the index is closed;
+/// PLEXINDEX_INVALID_ARGUMENT in a callback of this index or for an invalid `error`, without closing.
 ///
 /// # Safety
 /// `handle` must be NULL or open.
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer
         }
         aligned(handle.cast::<Opened>(), "handle")?;
         if is_in_callback(handle) {
-            return refuse("cannot close the index from its own callback: return from the callback first");
+            return refuse("cannot close the index from its own callback; return from the callback first");
         }
         // SAFETY: the caller's promise.
         unsafe { Opened::from_handle(handle) }.close()

@@ -1,4 +1,4 @@
-//! Record and invalidate.
+//! Records matches and invalidates.
 
 use std::ffi::c_char;
 
@@ -10,17 +10,17 @@ use crate::strings::{bytes, check_flags, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::inside::named;
 
-/// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first. The
-/// item need not be listed, since it may be newer than the listing. While a complete listing lacks it, the match does
-/// not answer, and the message of a query says so.
+/// Records that the item with this key has this path. A recorded match is stored, never expires, and wins over other
+/// matches. The item may be newer than the listing. While a complete listing lacks the item, the match does not answer,
+/// and the message of a query says so.
 ///
-/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key, `/library/metadata/` and its
-/// rating key, or the rating key alone: 1 to 255 digits. Anything else is refused, here and wherever a key is given.
+/// `library`: one library, not all. `path`: bytes of the file system. `key`: `/library/metadata/` and the item's rating
+/// key, or the rating key alone, 1 to 255 digits. Other keys are invalid, here and in all functions.
 ///
-/// Returns PLEXINDEX_OK once the match is stored, for every process. The server is asked only for a library that the
-/// store does not know, until `deadline_ms` (as plexindex_query.deadline_ms) passes: then PLEXINDEX_TIMEOUT, and nothing
-/// is recorded. Its other errors and PLEXINDEX_LIBRARY_NOT_FOUND may come too. No function ends this call: without a
-/// deadline it ends when the server was away for `options.retry_ms`, or silent for `options.read_timeout_ms`.
+/// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only about a library that the store
+/// does not know, until `deadline_ms` (as plexindex_query.deadline_ms): then returns PLEXINDEX_TIMEOUT without
+/// recording. Also returns other errors of the server and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call:
+/// without a deadline it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` of silence.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -47,12 +47,12 @@ pub unsafe extern "C" fn plexindex_record_match(
     })
 }
 
-/// plexindex_record_match() for many: all are recorded, or none. `paths`, `keys`: `count`, each followed by a NUL.
+/// plexindex_record_match() for many paths: records all or none. `paths`, `keys`: `count` texts, each followed by NUL.
 ///
-/// `flags`: 0, or PLEXINDEX_RECORD_THROUGH: the call returns once the log that hosts share has the matches, as
-/// the method `sharing` can. PLEXINDEX_TIMEOUT may then say that they are stored in this folder, and delivered
-/// later. PLEXINDEX_INVALID_ARGUMENT says that nothing is recorded, because the index does not share, or because no
-/// other host could use a path: it is in no folder of the library and under no mapping.
+/// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared log has the matches, as the method `sharing`
+/// can. PLEXINDEX_TIMEOUT then may mean that the matches are stored here and delivered later.
+/// PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index has no shared log, or a path is in no
+/// folder of the library and under no mapping, so that no other host could use it.
 ///
 /// # Safety
 /// As plexindex_record_match().
@@ -86,11 +86,12 @@ pub unsafe extern "C" fn plexindex_record_matches(
     })
 }
 
-/// Invalidates a path, in one library or all. Its recorded match is removed. If an item lists the path, one request
-/// verifies that item before it answers for the path again. Calls that began before may still answer as before.
+/// Invalidates a path in one library, or in all. Removes its recorded match. If an item lists the path, plexindex
+/// verifies the item with one request before it returns the item for this path again. Running calls may still answer as
+/// before.
 ///
-/// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_NOT_FETCHED until the server has accepted
-/// a new token; an error of the arguments or of the store.
+/// Returns PLEXINDEX_OK, even for an unknown path; PLEXINDEX_NOT_FETCHED until the server has accepted a new token;
+/// errors of the arguments and the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -108,7 +109,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     })
 }
 
-/// plexindex_invalidate_path() for all paths of an item, by its key or rating key: for a 404 of the server.
+/// plexindex_invalidate_path() for all paths of an item, by its key or rating key: after a 404 of the server.
 ///
 /// # Safety
 /// As plexindex_invalidate_path().
@@ -126,9 +127,9 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     })
 }
 
-/// Invalidates a library, or all. Recorded matches are removed, and the next call that may ask the server fetches a
-/// full listing. Until that is complete the old listing answers, marked PLEXINDEX_ANSWER_STALE. The call takes the
-/// same time for a library of any size. Returns what plexindex_invalidate_path() returns.
+/// Invalidates one library, or all. Removes recorded matches, and the next call that may ask the server fetches a full
+/// listing. Until then the old listing answers with PLEXINDEX_ANSWER_STALE. Takes the same time for a library of any
+/// size. Returns the same statuses as plexindex_invalidate_path().
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index.
@@ -140,8 +141,8 @@ pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHan
     })
 }
 
-/// Removes all that the store holds of this server and user. The client identifier and the counters of the store's life
-/// stay. Without a server URL that is the newest server in the store. Returns what plexindex_invalidate_path() returns.
+/// Removes everything that the store has of this server and user, except the client identifier and lifetime counters.
+/// Without a server URL, that is the newest server in the store. Returns as plexindex_invalidate_path().
 ///
 /// # Safety
 /// `handle` must be NULL or open.

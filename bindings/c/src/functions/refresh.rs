@@ -7,16 +7,16 @@ use crate::types::{Buffer, Handle, QueryRecord};
 use plexindex::error::{abridged, refuse};
 use plexindex::inside::RefreshReason;
 
-/// Brings the query's library, or all, up to date, as a match does when a listing has expired. Fresh listings cost no
-/// request; with PLEXINDEX_QUERY_PROBE the server is asked once for all. PLEXINDEX_QUERY_FULL fetches a full listing in
-/// any case. Up to 256 invalidated items are verified, 64 with a request. `text` must be empty.
+/// Brings the query's library, or all, up to date, as a match with an expired listing does. Sends no request for fresh
+/// listings; with PLEXINDEX_QUERY_PROBE one for all. PLEXINDEX_QUERY_FULL always fetches a full listing. Verifies up to
+/// 256 invalidated items, 64 per request. `text` must be empty.
 ///
-/// A listing that has lost more than 30 % of its items is held back, since a disk may not be mounted: the call returns
-/// PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
-/// The next listing, a minute later or more, counts whatever its size. PLEXINDEX_QUERY_FULL believes it at once.
+/// plexindex holds back a listing that has lost more than 30 % of its items, since a disk may not be mounted. The call
+/// then returns PLEXINDEX_OK, logs a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever its
+/// `age_ms`. The next listing, at least a minute later, counts whatever its size; PLEXINDEX_QUERY_FULL counts at once.
 ///
-/// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first: the next call
-/// continues; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_TIMEOUT when no library was known either.
+/// Returns PLEXINDEX_OK if the library is up to date; PLEXINDEX_NOT_YET if the deadline passed: the next call
+/// continues; PLEXINDEX_NEEDS_WARM if nothing arrived until then; PLEXINDEX_TIMEOUT if no library was known either.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -31,11 +31,11 @@ pub unsafe extern "C" fn plexindex_refresh(
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE) }?;
         if !checked.text.is_empty() {
             return refuse(format!(
-                "query.text is '{}', but plexindex_refresh() takes no text: give the library in query.library",
+                "query.text is '{}', but plexindex_refresh() takes no text; set query.library instead",
                 abridged(checked.text)
             ));
         }
-        match (checked.full(), checked.probe()) {
+        match (checked.is_full(), checked.is_probe()) {
             (true, _) => checked.query.refresh_as("refresh", RefreshReason::Full),
             (false, true) => checked.query.refresh_as("check", RefreshReason::Now),
             (false, false) => checked.query.refresh_as("refresh", RefreshReason::Due),

@@ -10,7 +10,7 @@ use crate::types::{Buffer, Handle, StatsRecord};
 use plexindex::error::Result;
 use plexindex::stats::micros;
 
-/// Fills in the statistics. `out_stats`: its `size` must be set.
+/// Fills in the statistics. Set `size` in `out_stats` first.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -26,6 +26,8 @@ pub unsafe extern "C" fn plexindex_get_stats(
     })
 }
 
+/// Copies the statistics of an index to the caller's struct.
+///
 /// # Safety
 /// `place` must be NULL or point to statistics whose size is set.
 unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
@@ -69,7 +71,7 @@ unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
     Ok(())
 }
 
-/// A text in the fixed memory of a struct.
+/// Converts a text to the fixed memory of a struct, cut to fit.
 fn text_of<const N: usize>(text: &str) -> [c_char; N] {
     let mut bytes = [0; N];
     write_cut(&text.replace('\0', "\u{FFFD}"), &mut bytes);

@@ -1,11 +1,11 @@
-//! Tables of the host's own values.
+//! The host's tables.
 
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
 use crate::answer::{too_small_for, write_bytes};
 use crate::constants as c;
-use crate::guard::{guard, guard_into, guard_output, guard_value, keep_text};
+use crate::guard::{guard, guard_into, guard_output, guard_value, store_thread_text};
 use crate::handles::opened;
 use crate::options::ttl;
 use crate::strings::{aligned, bytes, check_reserved, null, out, unsupported};
@@ -14,13 +14,13 @@ use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, refuse, room};
 use plexindex::inside::{Op, Tables, Terms};
 
-/// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes, in the index's
-/// folder, for every process that opens that. No query reads it, and no server is asked. The first
-/// plexindex_table_put() creates it. The methods `tables.count` and `tables.clear` count and remove its entries.
+/// Returns a handle for a table of the host. A table stores values by name, both any bytes, in the index's folder, for
+/// all processes that open the folder. Queries do not read tables, and plexindex sends them to no server. The first
+/// plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove its entries.
 ///
 /// `name`: any bytes; an empty name is a pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
-/// handle, or NULL after an error; it lasts as long as the index. The same name and flags give the same handle. An index
-/// gives out 10,000 at most.
+/// handle, valid as long as the index; NULL after an error. The same name and flags give the same handle. An index
+/// gives out at most 10,000.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -43,21 +43,19 @@ pub unsafe extern "C" fn plexindex_get_table(
             return Err(null("name"));
         }
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
-            return unsupported(format!(
-                "flags is {flags:#x}: this version knows only PLEXINDEX_TABLE_FOLD_ASCII"
-            ));
+            return unsupported(format!("flags is {flags:#x}; must be 0 or PLEXINDEX_TABLE_FOLD_ASCII"));
         }
         *slot = opened.tables().handle(opened.index().tables(), given, flags)?;
         Ok(Status::Ok)
     })
 }
 
-/// The fast lookup of a value. `name`: NUL-terminated; for a name that contains a NUL use plexindex_table_get().
-/// `out_value`: the value, NUL-terminated, or NULL; its life is that of a key of plexindex_lookup_key().
+/// The fast lookup of a value. `name`: NUL-terminated; use plexindex_table_get() for a name with a NUL. `out_value`:
+/// the value, NUL-terminated, valid as long as a key of plexindex_lookup_key(); NULL without one.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_NOT_YET when the value
-/// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL:
-/// ask plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND if there is no value or it has expired; PLEXINDEX_NOT_YET if the value has
+/// more than 1,000 bytes or contains a NUL, if a change could not be read in time, and for NULL arguments: then call
+/// plexindex_table_get(). Waits no longer than plexindex_lookup_key().
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -79,7 +77,7 @@ pub unsafe extern "C" fn plexindex_table_lookup(
     })
 }
 
-/// The status of plexindex_table_lookup(), and the value or NULL.
+/// Returns the status of plexindex_table_lookup(), and the value or NULL.
 ///
 /// # Safety
 /// As plexindex_table_lookup().
@@ -96,15 +94,15 @@ unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *co
     };
     // SAFETY: the caller's promise.
     let name = unsafe { CStr::from_ptr(name) }.to_bytes();
-    match table.find(name, |value| keep_text([b"", value])) {
+    match table.find(name, |value| store_thread_text([b"", value])) {
         Some(Some(value)) if !value.is_null() => (Status::Ok, value),
         Some(None) => (Status::NotFound, std::ptr::null()),
         _ => not_yet,
     }
 }
 
-/// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
-/// is one. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for one that has expired; PLEXINDEX_BUFFER_TOO_SMALL.
+/// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count; NULL only checks for a value.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for an expired value; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -127,8 +125,8 @@ pub unsafe extern "C" fn plexindex_table_get(
             )
         };
         let Some(buffer) = value else {
-            let there = table.get(name, 0, &mut |_| {})?;
-            return Ok(there.map_or(Status::NotFound, |_| Status::Ok));
+            let length = table.get(name, 0, &mut |_| {})?;
+            return Ok(length.map_or(Status::NotFound, |_| Status::Ok));
         };
         let mut written = None;
         let room = buffer.capacity.saturating_sub(1);
@@ -141,14 +139,13 @@ pub unsafe extern "C" fn plexindex_table_get(
     })
 }
 
-/// Stores a value. It replaces the value of the same name.
-/// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
-/// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
-/// that the entries written longest ago are removed, but never what this call wrote. 0: no limit. Each call also removes
-/// some entries that have expired.
+/// Stores a value, and replaces an existing one of the same name. `ttl_ms`: time until the value expires, in ms. 0: one
+/// hour. Also PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes; an
+/// entry takes its name, its value and 64 bytes. Beyond the limit, plexindex removes the entries written longest ago,
+/// but none of this call. 0: no limit. Each call also removes some expired entries.
 ///
-/// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
-/// more than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
+/// Returns PLEXINDEX_OK once the value is stored for all processes; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
+/// than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
 /// PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
@@ -177,7 +174,7 @@ pub unsafe extern "C" fn plexindex_table_put(
     })
 }
 
-/// Removes an entry. An entry that does not exist is no error.
+/// Removes an entry. Succeeds even if the entry does not exist.
 ///
 /// # Safety
 /// As plexindex_table_put().
@@ -195,9 +192,9 @@ pub unsafe extern "C" fn plexindex_table_remove(
     })
 }
 
-/// Makes many changes in one transaction, in order: all, or none. When the limit later removes one of the values that
-/// the call stored, it removes all of them. `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`, and what
-/// it returns: as for plexindex_table_put().
+/// Makes many changes in one transaction, in order: all or none. If the limit later removes one value of this call, it
+/// removes all of them. `ops`: `count` changes of tables of this index. `ttl_ms`, `limit` and the statuses are as for
+/// plexindex_table_put().
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -225,7 +222,7 @@ pub unsafe extern "C" fn plexindex_table_write(
     })
 }
 
-/// The expiry and limit of a write; a limit of 0 is none.
+/// Converts the expiry and limit of a write.
 fn terms(ttl_ms: i64, limit: u64) -> Result<Terms> {
     Ok(Terms {
         ttl: ttl(ttl_ms, "ttl_ms")?,
@@ -233,6 +230,8 @@ fn terms(ttl_ms: i64, limit: u64) -> Result<Terms> {
     })
 }
 
+/// Converts a change of plexindex_table_write(). `place`: its index, for errors.
+///
 /// # Safety
 /// The pointers in `given` must be NULL or valid.
 unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<Op<'h>> {
@@ -248,7 +247,7 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
     let table = unsafe { host_table(table) }?;
     if !Arc::ptr_eq(table.tables(), tables) {
         return refuse(format!(
-            "ops[{place}].table belongs to another handle: get it from plexindex_get_table() with this handle"
+            "ops[{place}].table belongs to another handle; get it from plexindex_get_table() with this handle"
         ));
     }
     // SAFETY: as above.
@@ -258,19 +257,20 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
         c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
         c::PLEXINDEX_TABLE_CLEAR if name.is_empty() && value.is_empty() => Ok(Op::Clear(table)),
         c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => refuse(format!(
-            "ops[{place}] has a name or value that this operation does not take: leave it NULL and 0"
+            "ops[{place}] has a name or value that its kind does not take; set it to NULL and 0"
         )),
         other => refuse(format!(
-            "ops[{place}].kind is {other}: give PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR"
+            "ops[{place}].kind is {other}; must be PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or \
+             PLEXINDEX_TABLE_CLEAR"
         )),
     }
 }
 
-/// Gives the name of a table's next entry, in the order of their bytes, without expired ones.
+/// Returns the name of a table's next entry, sorted by bytes, without expired ones.
 ///
-/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. It may lie in
-/// the memory of `out_name`, which PLEXINDEX_BUFFER_TOO_SMALL leaves alone but plexindex_buffer_grow() may move.
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL.
+/// `after`: the name that the last call returned; NULL for the first name. An empty name is a pointer and 0. `after`
+/// may lie in the memory of `out_name`, which PLEXINDEX_BUFFER_TOO_SMALL leaves unchanged but plexindex_buffer_grow()
+/// may move. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -283,10 +283,10 @@ pub unsafe extern "C" fn plexindex_table_get_next(
     error: *mut Buffer,
 ) -> i32 {
     guard_into(error, out_name, "out_name", |name| {
-        let first = after.is_null();
+        let is_first = after.is_null();
         // SAFETY: the caller's promise.
         let (table, after) = unsafe { (host_table(table)?, bytes(after, after_length, "after")?) };
-        match table.next((!first).then_some(after))? {
+        match table.next((!is_first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
             None => Ok(Status::NotFound),
         }

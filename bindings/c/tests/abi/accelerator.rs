@@ -1,5 +1,5 @@
-//! The Python accelerator links nothing of this crate, and writes the structs of the header once more: they are those of
-//! `docs/abi.txt`.
+//! The Python accelerator links nothing of this crate, and writes the structs of the header once more: they are those
+//! of `docs/abi.txt`.
 
 use std::collections::BTreeMap;
 use std::fs;

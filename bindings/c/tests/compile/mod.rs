@@ -1,6 +1,6 @@
-//! Compiles C and C++ against the header and the shared object under test. `CC` and `CXX` choose the compilers, `CFLAGS`
-//! and `CXXFLAGS` what else they are told: `make sanitize` needs it. With `PLEXINDEX_TEST_RUNNER` MinGW compiles, and that
-//! starts the programs: `make test-windows`.
+//! Compiles C and C++ against the header and the shared object under test. `CC` and `CXX` choose the compilers,
+//! `CFLAGS` and `CXXFLAGS` what else they are told: `make sanitize` needs it. With `PLEXINDEX_TEST_RUNNER` MinGW
+//! compiles, and that starts the programs: `make test-windows`.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

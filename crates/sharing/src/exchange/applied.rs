@@ -1,8 +1,9 @@
-//! Which entries this folder has applied, and which of its own the log has kept.
+//! Applies invalidations once, although entries may be read several times.
 //!
-//! A host reads entries again when its mappings change, when the log was restored or emptied, and when it slept too
-//! long. An invalidation removes matches of paths that only this host has, which no log brings back. So each is applied
-//! once: it carries the number that its host gave it, and those of a host ascend.
+//! A host reads entries again after its mappings change, after the log was restored or emptied, and after a long
+//! absence. An invalidation also removes matches of paths that only this host has, and the log cannot restore these.
+//! Therefore each invalidation carries an ascending number of the host that wrote it, and the store has the last number
+//! applied per host.
 
 use std::collections::HashMap;
 
@@ -13,19 +14,19 @@ use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::platform::Deadline;
 
-/// Whether this folder has applied an invalidation.
+/// Whether this folder has applied an invalidation already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// Not yet.
+    /// Not applied yet.
     Never,
-    /// It did, when it was taken before.
+    /// Applied when it was read before.
     Before,
-    /// It is of this folder, of this incarnation or an earlier one, and was applied when it was written.
+    /// Written by this folder, under its current host id or an earlier one, and applied then.
     Own,
 }
 
-/// An entry as it is delivered: an invalidation that is applied once gets the number that its host gave it.
-pub fn numbered(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
+/// Puts this host's number into the body of an invalidation that must be applied only once.
+pub fn with_number(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     let is_once = match entry.name.kind {
         EntryKind::InvalidLibrary | EntryKind::InvalidPath => true,
         EntryKind::InvalidItem => !entry.body.is_empty(),
@@ -37,14 +38,15 @@ pub fn numbered(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     (number, entry)
 }
 
-fn number_of(entry: &Entry) -> Option<u64> {
+/// The number that [`with_number`] wrote; `None` for another kind of entry.
+fn parse_number(entry: &Entry) -> Option<u64> {
     std::str::from_utf8(&entry.body).ok()?.parse().ok()
 }
 
 impl Exchange {
     /// Returns whether this folder has applied an invalidation.
     pub fn is_applied(&self, entry: &Entry) -> Result<Applied> {
-        let Some(number) = number_of(entry) else {
+        let Some(number) = parse_number(entry) else {
             return Ok(Applied::Never);
         };
         let (own, others) = Outbox(&self.store).applied(entry.host)?;
@@ -57,37 +59,47 @@ impl Exchange {
         })
     }
 
-    /// Stores that an invalidation was applied.
+    /// Stores that this folder has applied an invalidation.
     pub fn note_applied(&self, entry: &Entry) -> Result<()> {
-        number_of(entry).map_or(Ok(()), |number| {
+        parse_number(entry).map_or(Ok(()), |number| {
             Outbox(&self.store).note_applied(entry.host, number, Deadline::NONE)
         })
     }
 
-    /// Removes the matches that the log has too, and that these entries of one kind void: those of a path, of an item,
-    /// or all. The log brings back what other hosts recorded since; what this host told later stays.
-    pub fn forget_shared(&self, view: &SharedView, row: &LibraryRow, entries: &[(&Entry, Applied)]) -> Result<()> {
+    /// Applies invalidations again that this folder has applied before. Removes only shareable matches, since the log
+    /// restores those that hosts recorded later. Keeps matches that this host delivered after its own invalidation.
+    /// `entries` are of one kind.
+    pub fn remove_voided_matches(
+        &self,
+        view: &SharedView,
+        row: &LibraryRow,
+        entries: &[(&Entry, Applied)],
+    ) -> Result<()> {
         let Some((first, _)) = entries.first() else {
             return Ok(());
         };
-        // What each key voids: what was told up to this number.
-        let mut void: HashMap<&[u8], u64> = HashMap::new();
+        // Each key voids the matches that this host delivered up to this number.
+        let mut last_voided: HashMap<&[u8], u64> = HashMap::new();
         for (entry, applied) in entries {
-            let own = number_of(entry).filter(|_| *applied == Applied::Own);
-            let upto = void.entry(&entry.name.key).or_default();
-            *upto = own.unwrap_or(WAITS - 1).max(*upto);
+            let own_number = parse_number(entry).filter(|_| *applied == Applied::Own);
+            let last = last_voided.entry(&entry.name.key).or_default();
+            *last = own_number.unwrap_or(WAITS - 1).max(*last);
         }
-        let told_at = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
+        let delivered_as = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
         let mut removed = Vec::new();
-        for (path, known) in RecordRows(&self.store).confirmed_matches(row.id)? {
-            let told = SharedEntries(&self.reading).of_matches(&row.library, &[(&path, &known)]);
-            let upto = told.iter().filter_map(|told| match first.name.kind {
-                EntryKind::InvalidPath => void.get(&*told.name.key),
-                EntryKind::InvalidItem => void.get(known.as_bytes()),
-                _ => void.get(&b""[..]),
+        for (path, rating_key) in RecordRows(&self.store).confirmed_matches(row.id)? {
+            let matches = SharedEntries(&self.reading).of_matches(&row.library, &[(&path, &rating_key)]);
+            let voided = matches.iter().filter_map(|entry| match first.name.kind {
+                EntryKind::InvalidPath => last_voided.get(&*entry.name.key),
+                EntryKind::InvalidItem => last_voided.get(rating_key.as_bytes()),
+                _ => last_voided.get(&b""[..]),
             });
-            let last_told = told.iter().filter_map(|told| told_at.get(&told.name.key)).max();
-            if upto.max().is_some_and(|upto| last_told.is_none_or(|last| last <= upto)) {
+            let delivered = matches.iter().filter_map(|entry| delivered_as.get(&entry.name.key));
+            let last_delivered = delivered.max();
+            if voided
+                .max()
+                .is_some_and(|voided| last_delivered.is_none_or(|last| last <= voided))
+            {
                 removed.push((row.id, path));
             }
         }

@@ -1,12 +1,12 @@
-//! A listing that another host published, as a source: its chunks are the pages.
+//! A listing that another host published, as a source whose pages are the listing's chunks.
 
-use super::core::{Away, Exchange, SharedView};
+use super::core::{Exchange, SharedView, Unavailable};
 use crate::bodies::{ListingBody, unpack};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source};
 
-/// The chunks of one listing.
+/// One listing of the log.
 pub struct LogSource<'x> {
     pub exchange: &'x Exchange,
     pub view: SharedView,
@@ -20,7 +20,7 @@ impl Source for LogSource<'_> {
 
     fn abilities(&self) -> Abilities {
         Abilities {
-            // The positions of another listing, or of the server's pages, are others.
+            // Positions are valid in this listing only.
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
@@ -40,7 +40,7 @@ impl Source for LogSource<'_> {
         Err(unsupported())
     }
 
-    /// A chunk. The position is its number.
+    /// Reads one chunk. The position is the number of the chunk.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let (exchange, head) = (self.exchange, &self.head);
         if head.chunks == 0 {
@@ -55,13 +55,13 @@ impl Source for LogSource<'_> {
             .ask_until(bounds.deadline, |log, limit| {
                 log.chunk(view, uuid, head.listing, number, limit)
             })
-            .map_err(|Away| Error::new(Status::Timeout, "the shared log did not answer: retry"))?;
-        // None: a newer listing was published meanwhile.
+            .map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;
+        // `None` if a newer listing was published meanwhile.
         let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {
             Error::new(
                 Status::BadAnswer,
                 format!(
-                    "part of the shared listing of '{}' is gone: retry",
+                    "part of the shared listing of '{}' is gone; retry",
                     request.library.title
                 ),
             )
@@ -81,6 +81,7 @@ impl Source for LogSource<'_> {
     }
 }
 
+/// The error of all methods but `page`.
 fn unsupported() -> Error {
-    Error::new(Status::Unsupported, "a shared listing has pages only")
+    Error::new(Status::Unsupported, "a listing in the shared log supports only pages")
 }

@@ -1,4 +1,4 @@
-//! The exchange of one handle: the log, the view of it, and what is known of both.
+//! The exchange of one handle: the log, this host's view of it, and whether the log is available and accepts writes.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -21,37 +21,38 @@ use crate::platform::{Release, hold};
 use crate::stats::Counters;
 use crate::sync::{PeerComponents, Reading};
 
-/// Pause after the log could not be reached.
-pub const AWAY_MS: i64 = 5_000;
-/// Longest wait for the log in one step where somebody waits for the log itself, or nobody waits.
+/// Pause between two attempts to reach a log that is unavailable or rejects writes.
+pub const RETRY_PAUSE_MS: i64 = 5_000;
+/// Timeout of a request to the log on a patient thread.
 pub const STEP: Duration = Duration::from_secs(5);
 
 thread_local! {
-    /// Whether this thread waits for a slow log.
+    /// See [`is_patient`].
     static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether this thread waits for a slow log.
+/// Returns whether this thread waits up to [`STEP`] for a slow log. Other threads wait for [`SharedLog::patience`],
+/// since a lookup can do without the log.
 pub fn is_patient() -> bool {
     IS_PATIENT.get()
 }
 
-/// Lets this thread of the library wait for a slow log from now on, or only as long as a call may.
+/// Sets whether this thread waits for a slow log.
 pub fn set_patient(is_patient: bool) {
     IS_PATIENT.set(is_patient);
 }
 
 thread_local! {
-    /// Whether this thread writes to the folder what the log has already, or need not have.
+    /// See [`is_quiet`].
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether other hosts are not told of what this thread writes.
+/// Returns whether writes of this thread make no entries for other hosts, because the log already has them.
 pub fn is_quiet() -> bool {
     IS_QUIET.get()
 }
 
-/// Runs `work`, of whose writes other hosts are not told.
+/// Runs `work` without making entries of its writes.
 pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -63,7 +64,7 @@ pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// A view of the log, and the identity that it is in the store.
+/// A view of the log, and the identity that stands for the same server and user in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedView {
     pub identity: IdentityId,
@@ -71,19 +72,28 @@ pub struct SharedView {
     pub host: HostId,
 }
 
-/// The log is away, or refuses what it was told. Why is in the host's log; what waits for it goes on without it.
+/// The log did not answer, or rejected a write. The reason was logged; callers continue without the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Away;
+pub struct Unavailable;
 
-/// The log answers, and takes no writes of this host.
+/// The log answers, but rejects this host's writes.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// When it first refused one, Unix ms.
+    /// Time of the first rejected write, Unix ms.
     since_ms: i64,
-    /// When the next write is tried, Unix ms.
-    again_ms: i64,
-    /// Why.
+    /// Time of the next attempt, Unix ms.
+    retry_ms: i64,
+    /// The last error.
     pub error: Error,
+}
+
+/// The log does not answer.
+#[derive(Clone, Copy)]
+pub struct Outage {
+    /// Time of the first failure, Unix ms.
+    since_ms: i64,
+    /// Time of the next attempt, Unix ms.
+    retry_ms: i64,
 }
 
 /// The exchange of one handle.
@@ -94,67 +104,63 @@ pub struct Exchange {
     pub maintenance: Arc<Maintenance>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
-    /// How long a host waits for a log that is away before it asks the server itself.
+    /// How long this host waits for an unavailable log before it asks the server itself (`Options::shared_retry`).
     pub patience_ms: i64,
-    /// Hash of the mappings.
+    /// Hash of the mappings. If they change, the host reads the log again from the beginning.
     pub mappings: u64,
     pub policy: Policy,
     pub state: Mutex<State>,
     pub changed: Condvar,
     pub thread: Mutex<Option<Worker>>,
-    /// Whether a thread exchanges news; otherwise a test does.
+    /// Whether a thread exchanges entries; otherwise a test calls the exchange.
     pub has_thread: bool,
 }
 
-/// What the threads of an exchange share.
+/// State shared by the threads that use an exchange.
 #[derive(Default)]
 pub struct State {
-    /// The key of the hashes of tokens.
+    /// The log's key for hashes of tokens.
     pub secret: Option<[u8; 32]>,
-    /// Views by server and user.
+    /// Numbers of views by server identity and user.
     pub views: HashMap<(IdentityId, Vec<u8>), ViewNumber>,
-    /// Since when the log does not answer, and when to ask it again, Unix ms.
-    pub away: Option<(i64, i64)>,
-    /// The last write was refused.
+    pub outage: Option<Outage>,
     pub refusal: Option<Refusal>,
-    /// Threads that try a log that was away.
-    pub trying: usize,
+    /// Number of threads that retry an unavailable log.
+    pub retrying_threads: usize,
     /// Leases that this process holds.
     pub leases: Vec<Lease>,
-    /// Verified items that others are told of, once the invalidations before are delivered, and when they were
-    /// verified.
+    /// Verified items to share once earlier invalidations are delivered, each with its time of verification, Unix ms.
     pub verified: Vec<(i64, NewEntry)>,
     /// The last delivery that the log was seen to have kept.
-    pub kept: Option<(HostId, u64)>,
-    /// Entries wait to be delivered.
-    pub is_told: bool,
+    pub last_kept_delivery: Option<(HostId, u64)>,
+    /// The outbox has entries that the thread has not seen yet.
+    pub has_new_entries: bool,
     /// A call used the index without being counted, since all listings were fresh.
     pub is_used: bool,
-    /// Why news is taken as it comes.
     pub listeners: Listeners,
-    pub stops: bool,
+    pub is_stopping: bool,
 }
 
-/// For whom news is taken as it comes.
+/// Who wants entries of other hosts as they come, instead of every few seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listeners {
     /// The index watches the server.
     pub watches: bool,
-    /// The host follows, until it says otherwise.
+    /// The host called `follow` and not yet `unfollow`.
     pub follows: bool,
-    /// Number of followers.
+    /// Number of open `SharedFollower`s.
     pub followers: usize,
 }
 
 impl State {
-    /// Whether news is taken as it comes.
+    /// Returns whether anybody wants entries as they come.
     pub fn listens(&self) -> bool {
         self.listeners != Listeners::default()
     }
 }
 
 impl Exchange {
-    /// The exchange by this log. Asks nothing yet.
+    /// Creates the exchange through this log. Sends nothing.
     pub fn new(log: Arc<dyn SharedLog>, components: PeerComponents, options: &Options, has_thread: bool) -> Arc<Self> {
         Arc::new(Self {
             log,
@@ -173,23 +179,26 @@ impl Exchange {
         })
     }
 
-    /// Asks the log, unless it was away a moment ago.
-    pub fn ask<T>(&self, ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>) -> std::result::Result<T, Away> {
+    /// Runs a request to the log, unless the log was unavailable a moment ago.
+    pub fn ask<T>(
+        &self,
+        ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
+    ) -> std::result::Result<T, Unavailable> {
         self.ask_until(Deadline::NONE, ask)
     }
 
-    /// [`Self::ask`] with the deadline of a call. The limit of the request is passed on.
+    /// [`Self::ask`] with the deadline of a call. Passes `ask` the deadline of the request.
     pub fn ask_until<T>(
         &self,
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
-    ) -> std::result::Result<T, Away> {
+    ) -> std::result::Result<T, Unavailable> {
         let is_patient = is_patient();
-        if self.is_away() && !is_patient {
-            return Err(Away);
+        if self.is_unavailable() && !is_patient {
+            return Err(Unavailable);
         }
         let patience = if is_patient { STEP } else { self.log.patience() };
-        match self.trying(|| ask(&*self.log, until.at_most(patience))) {
+        match self.retry_log(|| ask(&*self.log, until.at_most(patience))) {
             Ok(answer) => {
                 if !is_patient {
                     self.note_answer();
@@ -197,144 +206,146 @@ impl Exchange {
                 Ok(answer)
             }
             Err(error) => {
-                // A call that had no more time says nothing of the log.
+                // A call whose own deadline passed does not show that the log is unavailable.
                 if !until.has_passed() {
                     self.note_failure(&error);
                 }
-                Err(Away)
+                Err(Unavailable)
             }
         }
     }
 
-    /// Asks the log to take something, unless it refused to a moment ago. A log that refuses can still be read: it is
-    /// not away.
-    pub fn ask_to_take<T>(
+    /// Runs a write to the log, unless the log rejected one a moment ago. A log that rejects writes can still be read,
+    /// so it counts as available.
+    pub fn write_to_log<T>(
         &self,
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
-    ) -> std::result::Result<T, Away> {
+    ) -> std::result::Result<T, Unavailable> {
         if self.is_refusing() && !is_patient() {
-            return Err(Away);
+            return Err(Unavailable);
         }
         let mut refused = None;
         let answer = self.ask_until(until, |log, limit| match ask(log, limit) {
-            // A log of which nothing can be read is away.
+            // A log that cannot be read either is unavailable.
             Err(error) if is_refusal(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
             answer => answer.map(Some),
         })?;
         if let Some(error) = refused {
             self.note_refusal(error);
         }
-        answer.ok_or(Away)
+        answer.ok_or(Unavailable)
     }
 
-    /// Returns whether the log refused a write a moment ago.
+    /// Returns whether the log rejected a write a moment ago.
     pub fn is_refusing(&self) -> bool {
-        let now = self.clock.now_ms();
-        let state = lock(&self.state);
-        let again = state.refusal.as_ref().map(|refusal| refusal.again_ms);
-        again.is_some_and(|again| (again - AWAY_MS..again).contains(&now))
+        let now_ms = self.clock.now_ms();
+        let retry_ms = lock(&self.state).refusal.as_ref().map(|refusal| refusal.retry_ms);
+        retry_ms.is_some_and(|retry_ms| is_in_pause(retry_ms, now_ms))
     }
 
-    /// Why the log took no write of this host last; `None` if it did, as far as is known.
+    /// The error of the last write, if the log rejected it.
     pub fn refusal(&self) -> Option<Error> {
         lock(&self.state).refusal.as_ref().map(|refusal| refusal.error.clone())
     }
 
+    /// Remembers that the log rejected a write, and logs the first rejection.
     fn note_refusal(&self, error: Error) {
-        let now = self.clock.now_ms();
+        let now_ms = self.clock.now_ms();
         let mut state = lock(&self.state);
         let before = state.refusal.as_ref().map(|refusal| refusal.since_ms);
         if before.is_none() {
             log::warn!(
-                "the shared log rejects this host's entries, which stay in its folder; it still reads those of other \
+                "the shared log rejects this host's entries, which stay in the folder; still reading those of other \
                  hosts: {error}"
             );
         }
         state.refusal = Some(Refusal {
-            since_ms: before.map_or(now, |since| since.min(now)),
-            again_ms: now + AWAY_MS,
+            since_ms: before.map_or(now_ms, |since| since.min(now_ms)),
+            retry_ms: now_ms + RETRY_PAUSE_MS,
             error,
         });
-        // They would be old when the log takes them.
+        // Verified items would be outdated by the time that the log accepts them.
         state.verified.clear();
     }
 
-    /// Forgets a refusal that is over, or of which nothing is known any more.
+    /// Forgets the last refusal once its pause has passed.
     pub fn end_refusal(&self) {
         if !self.is_refusing() {
             lock(&self.state).refusal = None;
         }
     }
 
-    /// Remembers that the log took what it was told.
-    pub fn note_taken(&self) {
+    /// Remembers that the log accepted a write.
+    pub fn note_write_accepted(&self) {
         if lock(&self.state).refusal.take().is_some() {
             log::info!("the shared log {} accepts writes again", self.log.name());
         }
     }
 
-    /// Lets others go on without a log that was away, while this thread tries it.
-    pub fn trying<R>(&self, work: impl FnOnce() -> R) -> R {
+    /// Runs `work` on the log. If the log was unavailable, other threads skip it until this attempt ends.
+    pub fn retry_log<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut state = lock(&self.state);
-        let Some((_, again)) = &mut state.away else {
+        let Some(outage) = &mut state.outage else {
             drop(state);
             return work();
         };
-        *again = self.clock.now_ms() + AWAY_MS;
-        state.trying += 1;
+        outage.retry_ms = self.clock.now_ms() + RETRY_PAUSE_MS;
+        state.retrying_threads += 1;
         drop(state);
-        let done = work();
-        lock(&self.state).trying -= 1;
-        done
+        let outcome = work();
+        lock(&self.state).retrying_threads -= 1;
+        outcome
     }
 
-    /// Returns whether the log was away a moment ago and nobody tries it, so that nobody need wait for it.
-    pub fn is_lost(&self) -> bool {
-        self.is_away() && lock(&self.state).trying == 0
+    /// Returns whether the log was unavailable a moment ago and no thread retries it, so that waiting is pointless.
+    pub fn is_given_up(&self) -> bool {
+        self.is_unavailable() && lock(&self.state).retrying_threads == 0
     }
 
-    /// Returns whether the log was away a moment ago, or another thread tries it after that.
-    pub fn is_away(&self) -> bool {
-        let now = self.clock.now_ms();
-        // A clock that was set back ends the pause too.
-        (lock(&self.state).away).is_some_and(|(_, again)| (again - AWAY_MS..again).contains(&now))
+    /// Returns whether the log was unavailable a moment ago, or another thread is retrying it.
+    pub fn is_unavailable(&self) -> bool {
+        let now_ms = self.clock.now_ms();
+        (lock(&self.state).outage).is_some_and(|outage| is_in_pause(outage.retry_ms, now_ms))
     }
 
     /// Remembers that the log answers in time.
     pub fn note_answer(&self) {
-        if lock(&self.state).away.take().is_some() {
+        if lock(&self.state).outage.take().is_some() {
             log::info!("the shared log {} answers again", self.log.name());
         }
     }
 
-    /// Remembers that the log failed, and says so once.
+    /// Remembers that the log failed, and logs the first failure of an outage.
     fn note_failure(&self, error: &Error) {
-        let now = self.clock.now_ms();
+        let now_ms = self.clock.now_ms();
         let mut state = lock(&self.state);
-        let since = state.away.map_or(now, |(since, _)| since.min(now));
+        let since_ms = state.outage.map_or(now_ms, |outage| outage.since_ms.min(now_ms));
         // The error names the log.
         let what = match error.status {
             Status::Connect | Status::Timeout | Status::Tls => "the shared log does not answer",
             _ => "the shared log answers with an error",
         };
-        if state.away.is_none() {
+        if state.outage.is_none() {
             log::warn!("{what}; answering from this host's folder, and keeping its entries there: {error}");
         } else {
             log::debug!("{what}: {error}");
         }
-        state.away = Some((since, now + AWAY_MS));
-        // They would be old when the log is back.
+        state.outage = Some(Outage {
+            since_ms,
+            retry_ms: now_ms + RETRY_PAUSE_MS,
+        });
+        // Verified items would be outdated by the time that the log answers.
         state.verified.clear();
     }
 
-    /// How long the log has been away, ms; `None` if it is not, as far as is known.
-    pub fn away_ms(&self) -> Option<i64> {
-        let (since, _) = lock(&self.state).away?;
-        Some(self.clock.now_ms().saturating_sub(since).max(0))
+    /// How long the log has been unavailable, ms; `None` if its last answer came in time.
+    pub fn unavailable_ms(&self) -> Option<i64> {
+        let since_ms = lock(&self.state).outage?.since_ms;
+        Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
-    /// How long the log has refused writes, ms; `None` if it did not a moment ago.
+    /// How long the log has rejected writes, ms; `None` if it did not reject one a moment ago.
     pub fn refusing_ms(&self) -> Option<i64> {
         if !self.is_refusing() {
             return None;
@@ -343,8 +354,8 @@ impl Exchange {
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
-    /// The view of the current token's user, once the server has accepted that token and said which server it is.
-    /// `None` before, and if the log is away.
+    /// The view of the current token's user. `None` until the server has accepted the token and reported its identity,
+    /// and while the log is unavailable.
     pub fn view(&self) -> Result<Option<SharedView>> {
         let session = self.reading.tokens.current();
         let Some(identity) = self.reading.viewpoint.identity_of(&session)? else {
@@ -373,20 +384,20 @@ impl Exchange {
                 return Ok(None);
             };
             lock(&self.state).views.insert(name, number);
-            self.changed.notify_all(); // a thread that was to listen had no view so far
+            self.changed.notify_all(); // the thread can listen now that it has a view
             number
         };
         Ok(Some(SharedView { identity, number, host }))
     }
 
-    /// Forgets what the log said of the view: another log may have taken its place.
+    /// Forgets the secret and the views, since another log may have replaced this one.
     pub fn forget_view(&self) {
         let mut state = lock(&self.state);
         state.secret = None;
         state.views.clear();
     }
 
-    /// Takes its locks, and those of the log, to hold them through a fork.
+    /// Locks the exchange and the log during a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks: Vec<Box<dyn Release>> = vec![Box::new(hold(self, |exchange| &exchange.thread))];
         locks.extend(Arc::clone(&self.log).before_fork());
@@ -400,16 +411,20 @@ impl Exchange {
             std::mem::forget(thread.take());
         }
         if let Ok(mut state) = self.state.try_lock() {
-            // The parent's leases are not the child's.
+            // The child has none of its parent's leases, threads and listeners.
             state.leases.clear();
-            state.trying = 0;
-            // It listens when it asks for it.
+            state.retrying_threads = 0;
             state.listeners = Listeners::default();
         }
     }
 }
 
-/// Returns whether the log answered that it does not do what it was asked for.
+/// Returns whether the next attempt is still to come. A clock that was set back ends the pause.
+fn is_in_pause(retry_ms: i64, now_ms: i64) -> bool {
+    (retry_ms - RETRY_PAUSE_MS..retry_ms).contains(&now_ms)
+}
+
+/// Returns whether the log answered, and rejected the request.
 fn is_refusal(error: &Error) -> bool {
     matches!(error.status, Status::ServerError | Status::Forbidden)
 }

@@ -1,12 +1,12 @@
-//! Takes what other hosts wrote from the log, and applies it to the store, in the log's order.
+//! Reads entries of other hosts from the log and applies them to the store, in the log's order.
 //!
-//! Entries are applied again after a kill, and when the log was restored: each gives the same result twice.
+//! Entries are applied again after a kill and after the log was restored, so applying one twice has the same result.
 
 use std::time::Instant;
 
 use super::applied::Applied;
 use super::core::{Exchange, STEP, SharedView, is_patient, quietly};
-use super::waiting::{self, Waiting};
+use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::engine::{
@@ -22,66 +22,65 @@ use crate::platform::lock;
 use crate::stats::Spent;
 use crate::sync::{Selection, Selector};
 
-/// Most entries of one request.
-pub const BATCH: usize = 1_000;
-/// Most names of one request: a log may answer each with an entry of the largest size.
-const FEW: usize = 100;
+/// Maximum number of entries in one request.
+pub const ENTRIES_PER_REQUEST: usize = 1_000;
+/// Maximum number of names in one request. The log may return an entry of maximum size for each.
+const NAMES_PER_REQUEST: usize = 100;
 
-/// What an exchange has done.
+/// How far an exchange came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exchanged {
-    /// The log has all that this host wrote.
+    /// The log has all entries of this host.
     pub has_delivered: bool,
-    /// This host has all that the log had. Otherwise the log did not answer in time.
-    pub has_taken: bool,
+    /// This host has applied all entries of the log. Otherwise the log did not answer in time.
+    pub has_received: bool,
 }
 
 impl Exchanged {
-    /// Whether nothing is left on either side.
+    /// Returns whether both sides have all entries.
     pub fn is_complete(self) -> bool {
-        self.has_delivered && self.has_taken
+        self.has_delivered && self.has_received
     }
 }
 
 impl Exchange {
-    /// How far this folder has read the log.
-    pub fn place(&self, identity: IdentityId) -> Result<SharedPlace> {
+    /// The position up to which this folder has read the log.
+    pub fn read_place(&self, identity: IdentityId) -> Result<SharedPlace> {
         Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
 
-    /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it
-    /// by the deadline.
-    pub fn deliver_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
-        self.alone(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
+    /// [`Self::deliver`] under the folder's exchange lock.
+    pub fn deliver_exclusively(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+        self.with_exchange_lock(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
-    /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and
-    /// does nothing then.
-    pub fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
-        self.alone(until, || self.exchange(view, until))
+    /// [`Self::exchange`] under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
+    pub fn exchange_exclusively(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
+        self.with_exchange_lock(until, || self.exchange(view, until))
     }
 
-    /// The same for nobody who waits: only another exchange is not waited for.
-    pub fn exchange_fully(&self, view: &SharedView, others: Deadline) -> Result<Exchanged> {
-        self.alone(others, || self.exchange(view, Deadline::NONE))
+    /// [`Self::exchange_exclusively`] whose deadline applies to the lock only.
+    pub fn exchange_without_deadline(&self, view: &SharedView, lock_deadline: Deadline) -> Result<Exchanged> {
+        self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
 
-    fn alone<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    /// Runs `work` while no other thread or process of the folder exchanges. Returns the default without the lock.
+    fn with_exchange_lock<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let path = self.store.folder().fetch_lock("exchange");
-        // Whoever has it may wait for a log that is silent.
-        match FileLock::acquire(&path, until, &|| self.is_away() && !is_patient()) {
+        // The holder of the lock may wait for a silent log; do not wait with it.
+        match FileLock::acquire(&path, until, &|| self.is_unavailable() && !is_patient()) {
             Ok(None) => Ok(R::default()),
-            // Without locks two of them do the same twice, which does no harm.
+            // On a file system without locks, two exchanges at once do no harm.
             lock => {
-                let done = work();
+                let outcome = work();
                 drop(lock);
-                done
+                outcome
             }
         }
     }
 
-    /// Delivers what waits, then takes all that is new; also of a log that takes no writes. The next exchange goes on
-    /// where the deadline ended this one.
+    /// Delivers the outbox, then applies all new entries. Also reads a log that rejects writes. After the deadline, the
+    /// next exchange continues where this one stopped.
     fn exchange(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         let begun = Instant::now();
         let done = self.exchange_untimed(view, until);
@@ -89,41 +88,44 @@ impl Exchange {
         done
     }
 
+    /// [`Self::exchange`] without measuring its time.
     fn exchange_untimed(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         let mut view = *view;
-        let first = self.place(view.identity)?;
-        // What a new folder takes from the log, the log does not lack.
-        let joins = if first.position == Position::default() {
+        let first_place = self.read_place(view.identity)?;
+        // A folder with matches that joins a log delivers them once it has read the whole log. Until then `looked_ms`
+        // is 0.
+        let joins = if first_place.position == Position::default() {
             let rows = LibraryRows(&self.store).libraries(view.identity)?;
             rows.iter().any(|row| row.matches.is_some())
         } else {
-            first.looked_ms == 0
+            first_place.looked_ms == 0
         };
         let looked_ms = || if joins { 0 } else { self.clock.now_ms() };
-        // What this host wrote comes first: the order of the log decides.
+        // Deliver first: the entries of this host are older than those that it has not read yet.
         let mut done = Exchanged {
             has_delivered: self.deliver(&view, until)?,
-            has_taken: false,
+            has_received: false,
         };
         loop {
-            if until.has_passed() || lock(&self.state).stops || !done.has_delivered && !self.is_refusing() {
+            if until.has_passed() || lock(&self.state).is_stopping || !done.has_delivered && !self.is_refusing() {
                 return Ok(done);
             }
-            // Before anything is taken: the older state of the log must not replace what this host wrote since.
-            if self.has_lost(&view, until)? {
-                self.tell_again(&view)?;
+            // Check this before applying entries: the older state of a restored log must not replace newer writes.
+            if self.has_log_lost_entries(&view, until)? {
+                self.resend_matches(&view)?;
                 view.host = Outbox(&self.store).host()?;
                 done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
-            let place = self.place(view.identity)?;
-            let Ok(news) = self.ask_until(until, |log, limit| log.read(view.number, place.position, BATCH, limit))
-            else {
+            let place = self.read_place(view.identity)?;
+            let Ok(news) = self.ask_until(until, |log, limit| {
+                log.read(view.number, place.position, ENTRIES_PER_REQUEST, limit)
+            }) else {
                 return Ok(done);
             };
             if news.from_start && place.position != Position::default() {
                 log::warn!(
-                    "the shared log {} was restored or cleared, or this host was away too long: reading it from its \
+                    "the shared log {} was restored or cleared, or this host was away too long; reading it from the \
                      beginning",
                     self.log.name()
                 );
@@ -132,12 +134,12 @@ impl Exchange {
                     ..SharedPlace::default()
                 };
                 self.store_place(&view, &beginning)?;
-                lock(&self.state).kept = None;
+                lock(&self.state).last_kept_delivery = None;
                 self.forget_view();
-                let Some(again) = self.view()? else {
+                let Some(reopened) = self.view()? else {
                     return Ok(done);
                 };
-                view = again;
+                view = reopened;
                 continue;
             }
             let mut place = SharedPlace {
@@ -153,13 +155,13 @@ impl Exchange {
                 let entries = if of_others == 1 { "entry" } else { "entries" };
                 if of_others > 0 {
                     log::info!(
-                        "took {of_others} {entries} of other hosts from the shared log {}",
+                        "received {of_others} {entries} of other hosts from the shared log {}",
                         self.log.name()
                     );
                 }
             }
             if !news.more {
-                if joins && self.join(&view, until)? {
+                if joins && self.enqueue_missing_matches(&view, until)? {
                     place.looked_ms = self.clock.now_ms();
                     self.store_place(&view, &place)?;
                 }
@@ -169,108 +171,116 @@ impl Exchange {
                 if done.has_delivered {
                     self.end_refusal();
                 }
-                done.has_taken = true;
+                done.has_received = true;
                 return Ok(done);
             }
         }
     }
 
-    /// Applies entries. What this host has told and could not deliver is later than all of them.
+    /// Applies entries, except where undelivered entries of this host override them.
     fn apply_news(&self, view: &SharedView, entries: &[Entry], has_delivered: bool) -> Result<()> {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
         }
-        let waiting = Waiting::new(Outbox(&self.store).entries(view.identity, usize::MAX)?);
+        let undelivered = Undelivered::new(Outbox(&self.store).entries(view.identity, usize::MAX)?);
         let voids = entries.iter().any(waiting::voids);
-        let taken: Vec<Entry> = (entries.iter())
-            .filter(|entry| !waiting.overrides(entry))
+        let applicable: Vec<Entry> = (entries.iter())
+            .filter(|entry| !undelivered.overrides(entry))
             .cloned()
             .collect();
-        self.apply(view, &taken)?;
+        self.apply(view, &applicable)?;
         if voids {
-            self.apply(view, &waiting.matches())?;
+            self.apply(view, &undelivered.matches())?;
         }
         Ok(())
     }
 
+    /// Stores the position up to which this folder has read the log.
     fn store_place(&self, view: &SharedView, place: &SharedPlace) -> Result<()> {
         Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
-    /// Tells a log that this folder never read before of the matches that it lacks. Returns `false` if the log is away,
-    /// or the deadline came first.
-    fn join(&self, view: &SharedView, until: Deadline) -> Result<bool> {
-        self.tell_matches(view, |told| {
-            let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
+    /// Enqueues the matches that a newly joined log lacks. Returns `false` if the log is unavailable or the deadline
+    /// passed.
+    fn enqueue_missing_matches(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+        self.enqueue_matches(view, |entries| {
+            let names: Vec<EntryName> = entries.iter().map(|entry| entry.name.clone()).collect();
             let Ok(found) = self.ask_until(until, |log, limit| log.find(view.number, &names, limit)) else {
                 return Ok(false);
             };
-            told.retain(|entry| !found.iter().any(|found| found.name == entry.name));
-            Ok(!lock(&self.state).stops)
+            entries.retain(|entry| !found.iter().any(|found| found.name == entry.name));
+            Ok(!lock(&self.state).is_stopping)
         })
     }
 
-    /// Puts all confirmed matches that do not wait already into the outbox, some at a time, unless `lacks` removes
-    /// them. Returns `false` if `lacks` does.
-    pub fn tell_matches(&self, view: &SharedView, lacks: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
+    /// Puts all confirmed matches into the outbox that are not in it yet, in groups that `filter` may shorten. Stops
+    /// and returns `false` if `filter` does.
+    pub fn enqueue_matches(
+        &self,
+        view: &SharedView,
+        filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>,
+    ) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in LibraryRows(&self.store).libraries(view.identity)? {
-            let known = RecordRows(&self.store).confirmed_matches(row.id)?;
-            let told_at = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
-            for some in known.chunks(FEW) {
-                let pairs: Vec<(&[u8], &str)> =
-                    some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
-                let mut told = SharedEntries(&self.reading).of_matches(&row.library, &pairs);
-                told.retain(|entry| told_at.get(&entry.name.key) != Some(&WAITS));
-                if !lacks(&mut told)? {
+            let matches = RecordRows(&self.store).confirmed_matches(row.id)?;
+            let delivered_as = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
+            for group in matches.chunks(NAMES_PER_REQUEST) {
+                let pairs: Vec<(&[u8], &str)> = group
+                    .iter()
+                    .map(|(path, key)| (path.as_slice(), key.as_str()))
+                    .collect();
+                let mut entries = SharedEntries(&self.reading).of_matches(&row.library, &pairs);
+                entries.retain(|entry| delivered_as.get(&entry.name.key) != Some(&WAITS));
+                if !filter(&mut entries)? {
                     return Ok(false);
                 }
-                Outbox(&self.store).enqueue(view.identity, &told, Deadline::NONE)?;
+                Outbox(&self.store).enqueue(view.identity, &entries, Deadline::NONE)?;
             }
         }
         Ok(true)
     }
 
-    /// Applies entries in their order. Other hosts have them.
+    /// Applies entries in their order, without making new entries of them.
     fn apply(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
-        quietly(|| self.apply_each(view, entries))
+        quietly(|| self.apply_groups(view, entries))
     }
 
-    fn apply_each(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
-        let (mut rest, mut has_probed) = (entries, false);
-        while let Some(first) = rest.first() {
-            // Neighbours of one kind and library are written together.
+    /// Applies consecutive entries of one kind and library together.
+    fn apply_groups(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
+        let (mut remaining, mut has_probed) = (entries, false);
+        while let Some(first) = remaining.first() {
             let same = |entry: &&Entry| entry.name.kind == first.name.kind && entry.name.library == first.name.library;
-            let (group, others) = rest.split_at(rest.iter().take_while(same).count());
-            rest = others;
+            let (group, others) = remaining.split_at(remaining.iter().take_while(same).count());
+            remaining = others;
             if first.name.kind == EntryKind::Probe {
-                self.take_probe(view, first)?;
+                self.apply_probe(view, first)?;
                 continue;
             }
-            let find = || -> Result<Option<LibraryRow>> {
+            let find_library = || -> Result<Option<LibraryRow>> {
                 let rows = LibraryRows(&self.store).libraries(view.identity)?;
                 Ok(rows.into_iter().find(|row| row.library.uuid == first.name.library))
             };
-            let mut found = find()?;
-            if found.is_none() && !std::mem::replace(&mut has_probed, true) {
-                // The last probe may come behind: its number is that of the last host that probed.
+            let mut library_row = find_library()?;
+            if library_row.is_none() && !std::mem::replace(&mut has_probed, true) {
+                // The probe with this library may come later in the log, since each probe replaces the one before.
                 if let Ok(Some(probe)) = self.find(view, EntryKind::Probe, "", b"") {
-                    self.take_probe(view, &probe)?;
-                    found = find()?;
+                    self.apply_probe(view, &probe)?;
+                    library_row = find_library()?;
                 }
             }
-            // A library that this user does not see.
-            let Some(row) = found else {
-                continue;
+            let Some(row) = library_row else {
+                continue; // this user does not see the library
             };
             match first.name.kind {
-                EntryKind::Listing => group.iter().try_for_each(|entry| self.take_head(&row, entry))?,
-                EntryKind::Item => self.take_items(view, &row, group)?,
-                EntryKind::Match => self.take_matches(view, &row, group)?,
-                EntryKind::InvalidItem => self.take_invalid_items(view, &row, group)?,
-                EntryKind::InvalidPath => self.take_invalid_paths(view, &row, group)?,
+                EntryKind::Listing => group
+                    .iter()
+                    .try_for_each(|entry| self.apply_listing_head(&row, entry))?,
+                EntryKind::Item => self.apply_items(view, &row, group)?,
+                EntryKind::Match => self.apply_matches(view, &row, group)?,
+                EntryKind::InvalidItem => self.apply_invalid_items(view, &row, group)?,
+                EntryKind::InvalidPath => self.apply_invalid_paths(view, &row, group)?,
                 EntryKind::InvalidLibrary => {
-                    let mut before = Vec::new();
+                    let mut applied_before = Vec::new();
                     for entry in group {
                         match self.is_applied(entry)? {
                             Applied::Never => {
@@ -281,84 +291,92 @@ impl Exchange {
                                 )?;
                                 self.note_applied(entry)?;
                             }
-                            applied => before.push((entry, applied)),
+                            applied => applied_before.push((entry, applied)),
                         }
                     }
-                    self.forget_shared(view, &row, &before)?;
+                    self.remove_voided_matches(view, &row, &applied_before)?;
                 }
-                EntryKind::Hint => self.take_hint(view, &row, first)?,
+                EntryKind::Hint => self.apply_hint(view, &row, first)?,
                 EntryKind::Probe | EntryKind::Search => {}
             }
         }
         Ok(())
     }
 
-    /// Stores a probe of another host, as old as it is, unless this folder has a newer one.
-    fn take_probe(&self, view: &SharedView, entry: &Entry) -> Result<()> {
+    /// Stores a probe of another host with its age, unless this folder has a newer one.
+    fn apply_probe(&self, view: &SharedView, entry: &Entry) -> Result<()> {
         let Some(body) = decode::<ProbeBody>(&entry.body) else {
             return Ok(());
         };
-        let at_ms = self.seen_ms(entry, body.age_ms);
+        let observed_ms = self.observed_ms(entry, body.age_ms);
         let known = LibraryRows(&self.store).libraries(view.identity)?;
-        if !known.iter().any(|row| row.checked_ms > at_ms) {
-            self.store_probe(view.identity, &body.libraries, at_ms)?;
+        if !known.iter().any(|row| row.checked_ms > observed_ms) {
+            self.store_probe(view.identity, &body.libraries, observed_ms)?;
         }
         Ok(())
     }
 
-    /// Stores libraries as they were shown at this time. What events told before is followed up by it: what they tell
-    /// afterwards has a higher number in the log, and is applied later.
-    pub fn store_probe(&self, identity: IdentityId, shown: &[Library], at_ms: i64) -> Result<Vec<LibraryRow>> {
+    /// Stores libraries as the server reported them at this time. The probe covers earlier events; later ones have a
+    /// higher number in the log and are applied afterwards.
+    pub fn store_probe(&self, identity: IdentityId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
-            row.checked_ms <= at_ms
-                && freshness::is_current(&age(row), &row.listed_token, &library.change, &self.policy, at_ms)
+            row.checked_ms <= observed_ms
+                && freshness::is_current(&age(row), &row.listed_token, &library.change, &self.policy, observed_ms)
         };
         let begun = Totals::of(&self.store)?.sequence;
-        LibraryRows(&self.store).probed(identity, shown, begun, at_ms, Deadline::NONE, &is_current)
+        LibraryRows(&self.store).probed(identity, probed, begun, observed_ms, Deadline::NONE, &is_current)
     }
 
-    /// When an entry was written, by this host's clock.
-    pub fn at_ms(&self, entry: &Entry) -> i64 {
+    /// When an entry was written, Unix ms by this host's clock.
+    pub fn written_ms(&self, entry: &Entry) -> i64 {
         let age = i64::try_from(entry.age.as_millis()).unwrap_or(i64::MAX);
         self.clock.now_ms().saturating_sub(age)
     }
 
-    /// When the server was in the state that an entry tells of, by this host's clock.
-    pub fn seen_ms(&self, entry: &Entry, age_ms: u64) -> i64 {
-        self.at_ms(entry)
+    /// When the server was in the state that an entry describes, Unix ms by this host's clock. `age_ms`: the age of the
+    /// state when the entry was written.
+    pub fn observed_ms(&self, entry: &Entry, age_ms: u64) -> i64 {
+        self.written_ms(entry)
             .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
     }
 
-    /// The head of the listing that this folder has: the items before it have led to its state.
-    fn take_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
+    /// Applies a listing's head if this folder has that listing: its items have reached the state of the head.
+    fn apply_listing_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
             return Ok(());
         };
         if !row.generation.is_fetched() || Outbox(&self.store).shared_listing(row.id)? != Some(head.listing) {
-            return Ok(()); // it is taken when a call needs it
+            return Ok(()); // copied when a call needs it
         }
-        self.reach(row, &head, self.seen_ms(entry, head.age_ms))
+        self.mark_synced_to(row, &head, self.observed_ms(entry, head.age_ms))
     }
 
-    /// Stores that a library's listing is what a head says.
-    pub fn reach(&self, row: &LibraryRow, head: &ListingBody, at_ms: i64) -> Result<()> {
-        if row.checked_ms > at_ms {
+    /// Stores that a library's listing has reached the state of a head, unless a later check is stored.
+    pub fn mark_synced_to(&self, row: &LibraryRow, head: &ListingBody, observed_ms: i64) -> Result<()> {
+        if row.checked_ms > observed_ms {
             return Ok(());
         }
-        let mut reached = row.clone();
-        reached.library.change = head.change.clone();
+        let mut synced = row.clone();
+        synced.library.change = head.change.clone();
         let begun = Totals::of(&self.store)?.sequence;
-        ItemRows(&self.store).caught_up(&reached, begun, head.items, at_ms, head.provisional, Deadline::NONE)
+        ItemRows(&self.store).caught_up(
+            &synced,
+            begun,
+            head.items,
+            observed_ms,
+            head.provisional,
+            Deadline::NONE,
+        )
     }
 
-    /// Merges items that other hosts were given by the server.
-    pub fn take_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    /// Merges items that other hosts fetched from the server.
+    pub fn apply_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         if !row.generation.is_fetched() {
             return Ok(());
         }
-        // A listing that this host made by itself is newer than what others told before.
+        // A listing that this host fetched itself is newer than entries from before the fetch.
         let (begun_ms, now_ms) = (Outbox(&self.store).begun_ms(row.id)?, self.clock.now_ms());
-        let is_older = |entry: &&Entry| begun_ms <= now_ms && self.at_ms(entry) < begun_ms;
+        let is_older = |entry: &&Entry| begun_ms <= now_ms && self.written_ms(entry) < begun_ms;
         let since = Totals::of(&self.store)?.sequence;
         let newer = entries.iter().filter(|entry| !is_older(entry));
         let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
@@ -386,31 +404,31 @@ impl Exchange {
         LibraryRows(&self.store).verified(view.identity, row.id, &[], &verified, since, Deadline::NONE)
     }
 
-    /// Records matches of other hosts whose paths are this host's too.
-    fn take_matches(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
-        // The entries before may have removed what the snapshot still has.
+    /// Records matches of other hosts, for paths that exist on this host too.
+    fn apply_matches(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+        // Entries applied just before may have removed matches that the snapshot still has.
         self.reading.catch_up(Deadline::NONE)?;
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
         let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
         for entry in entries {
-            let own = SharedEntries(&self.reading).own_spelling(&row.library, &entry.name.key);
-            let (Some(own), Ok(key)) = (own, std::str::from_utf8(&entry.body)) else {
+            let host_path = SharedEntries(&self.reading).host_spelling(&row.library, &entry.name.key);
+            let (Some(host_path), Ok(key)) = (host_path, std::str::from_utf8(&entry.body)) else {
                 continue;
             };
-            let known = SharedEntries(&self.reading).confirmed_key(row.id, &own);
+            let old_key = SharedEntries(&self.reading).confirmed_key(row.id, &host_path);
             if key.is_empty() {
-                removed.extend(known.map(|_| (row.id, own.into_owned())));
+                removed.extend(old_key.map(|_| (row.id, host_path.into_owned())));
             } else {
-                if known.as_deref() == Some(key) {
+                if old_key.as_deref() == Some(key) {
                     continue;
                 }
-                if let Some(known) = known {
+                if let Some(old_key) = old_key {
                     log::info!(
-                        "'{}': another host confirmed item {key} for a path that was confirmed as {known} here",
+                        "'{}': another host confirmed item {key} for a path that this host confirmed as item {old_key}",
                         row.library.title
                     );
                 }
-                pairs.push((own.into_owned(), key.to_owned()));
+                pairs.push((host_path.into_owned(), key.to_owned()));
             }
         }
         if !removed.is_empty() {
@@ -427,7 +445,8 @@ impl Exchange {
         Ok(())
     }
 
-    fn take_hint(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
+    /// Stores an event that another host received.
+    fn apply_hint(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let hint = LibraryHint {
             section: Some(row.library.section.clone()),
             hint: Hint::from_number(entry.body.first().copied().unwrap_or(0).into()),
@@ -436,11 +455,12 @@ impl Exchange {
         LibraryRows(&self.store).mark(view.identity, &[hint], Deadline::NONE)
     }
 
-    fn take_invalid_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
-        let mut before = Vec::new();
+    /// Invalidates items that other hosts invalidated; an entry with a body removes their matches too.
+    fn apply_invalid_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+        let mut applied_before = Vec::new();
         for entry in entries {
             let key = String::from_utf8_lossy(&entry.name.key);
-            // Without a body, matches of the item stay.
+
             if !entry.body.is_empty() {
                 let applied = self.is_applied(entry)?;
                 if applied == Applied::Never {
@@ -455,24 +475,26 @@ impl Exchange {
                     self.note_applied(entry)?;
                     continue;
                 }
-                before.push((entry, applied));
+                applied_before.push((entry, applied));
             }
-            // Also if it is applied already: an older item may have ended it.
+            // Also after an earlier application: an older item entry may have ended the invalidation.
             LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], Deadline::NONE)?;
         }
-        self.forget_shared(view, row, &before)
+        self.remove_voided_matches(view, row, &applied_before)
     }
 
-    fn take_invalid_paths(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    /// Invalidates paths that other hosts invalidated.
+    fn apply_invalid_paths(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
-        let mut before = Vec::new();
+        let mut applied_before = Vec::new();
         for entry in entries {
             if self.is_applied(entry)? == Applied::Own {
-                before.push((entry, Applied::Own));
-            } else if let Some(own) = SharedEntries(&self.reading).own_spelling(&row.library, &entry.name.key) {
-                self.reading.invalidate_spellings(&library, &own, &entry.name.key)?;
+                applied_before.push((entry, Applied::Own));
+            } else if let Some(host_path) = SharedEntries(&self.reading).host_spelling(&row.library, &entry.name.key) {
+                self.reading
+                    .invalidate_spellings(&library, &host_path, &entry.name.key)?;
             }
         }
-        self.forget_shared(view, row, &before)
+        self.remove_voided_matches(view, row, &applied_before)
     }
 }

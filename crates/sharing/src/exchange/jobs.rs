@@ -1,10 +1,10 @@
-//! Jobs of a shared index: the log is asked first, and the server under a lease of the log.
+//! Sync jobs of a shared index. A job reads the log first, and asks the server under a lease of the log.
 
 use std::time::{Duration, Instant};
 
 use super::chunks::LogSource;
-use super::core::{Away, Exchange, SharedView, quietly};
-use super::incoming::BATCH;
+use super::core::{Exchange, SharedView, Unavailable, quietly};
+use super::incoming::ENTRIES_PER_REQUEST;
 use super::leases::HeldLease;
 use crate::bodies::{ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind};
@@ -14,21 +14,21 @@ use crate::freshness::Need;
 use crate::model::Hint;
 use crate::sync::{AcceptedProbe, MergedDelta, RefreshReason, SyncJob};
 
-/// Pause between two looks at what another host is fetching.
-const POLL: Duration = Duration::from_millis(100);
+/// Interval of looking for the result of another host that holds the lease.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the log says before the server is asked.
+/// Who asks the server.
 enum Decision<'x, T> {
-    /// Another host did it: this is the result.
+    /// Another host did, with this result.
     Done(T),
-    /// This host asks the server, for all.
+    /// This host does, for all hosts.
     Lease(HeldLease<'x>),
-    /// This host asks the server for itself: the log is away, or does not know this view.
+    /// This host does for itself, since the log is unavailable.
     Alone,
 }
 
 impl Exchange {
-    /// Looks for a result of another host with `look` until there is one, or until this host may ask the server itself.
+    /// Waits until another host's result is in the log, or until this host holds the lease. `look` reads the log.
     fn decide<T>(
         &self,
         job: &SyncJob<'_>,
@@ -37,21 +37,21 @@ impl Exchange {
         mut look: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Decision<'_, T>> {
         loop {
-            if let Some(done) = look()? {
-                return Ok(Decision::Done(done));
+            if let Some(result) = look()? {
+                return Ok(Decision::Done(result));
             }
-            match self.take_lease(view, what) {
-                Err(Away) => return Ok(Decision::Alone),
+            match self.acquire_lease(view, what) {
+                Err(Unavailable) => return Ok(Decision::Alone),
                 Ok(Some(lease)) => {
-                    // Its last holder may have published the result between the two.
+                    // The last holder may have published its result after this host looked.
                     return Ok(match look()? {
-                        Some(done) => Decision::Done(done),
+                        Some(result) => Decision::Done(result),
                         None => Decision::Lease(lease),
                     });
                 }
                 Ok(None) => {}
             }
-            let until = Instant::now() + job.bounds.deadline.wait(POLL);
+            let until = Instant::now() + job.bounds.deadline.wait(POLL_INTERVAL);
             if job.bounds.deadline.has_passed() || (job.bounds.aborted)() {
                 return Err(job.deadline_error());
             }
@@ -59,27 +59,26 @@ impl Exchange {
         }
     }
 
-    /// Exchanges news before a library is brought up to date: the log is to know first what this host has to tell.
-    /// Returns whether the library waits for the log, which is away: its listing answers meanwhile, marked as stale.
+    /// Exchanges entries before a refresh of a library, so that the log has this host's entries first. Returns whether
+    /// the refresh waits for an unavailable log; lookups then answer with the stale listing.
     pub fn waits_for_log(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         if let Some(view) = self.view()? {
-            self.exchange_once(&view, job.bounds.deadline)?;
+            self.exchange_exclusively(&view, job.bounds.deadline)?;
         }
         Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.is_awaited(row))
     }
 
-    /// A probe by this host or another one. Returns the rows.
+    /// Returns the libraries of an acceptable probe of another host, or probes the server.
     pub fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let begun = Instant::now();
         let Some(view) = self.view()? else {
             let asked_ms = self.clock.now_ms();
             let (_, rows) = job.probe()?;
-            // The first probe names the view. News comes before the probe is published, since a log may refuse to be
-            // written.
+            // The first probe reveals the view. Reading comes before publishing, since the log may reject writes.
             if let Some(view) = self.view()? {
-                self.exchange_once(&view, job.bounds.deadline)?;
-                // Others need not repeat it.
-                if let Ok(Some(held)) = self.take_lease(&view, "probe") {
+                self.exchange_exclusively(&view, job.bounds.deadline)?;
+                // Publish the probe, so that other hosts need not repeat it.
+                if let Ok(Some(held)) = self.acquire_lease(&view, "probe") {
                     self.publish_probe(&view, &rows, asked_ms, &held.lease);
                 }
             }
@@ -91,8 +90,8 @@ impl Exchange {
             };
             let body = decode::<ProbeBody>(&entry.body);
             let rows = body.map(|body| {
-                let at_ms = self.seen_ms(&entry, body.age_ms);
-                self.store_probe(view.identity, &body.libraries, at_ms)
+                let observed_ms = self.observed_ms(&entry, body.age_ms);
+                self.store_probe(view.identity, &body.libraries, observed_ms)
             });
             rows.transpose()
         };
@@ -110,15 +109,18 @@ impl Exchange {
         }
     }
 
-    /// Brings a library up to date: from the log, or from the server for all hosts.
+    /// Brings a library up to date, from the log or from the server.
+    ///
+    /// With a current listing of another host, copies that. Otherwise fetches from the server under a lease and
+    /// publishes the result, or fetches without publishing if the log is unavailable.
     pub fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         let Some(view) = self.view()? else {
             return self.ask_source(job, row, need, why).map(drop);
         };
         let uuid = row.library.uuid.clone();
-        let wants_new = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
+        let must_ask_server = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
         let look = || -> Result<Option<()>> {
-            if wants_new || !self.exchange_once(&view, job.bounds.deadline)?.has_taken {
+            if must_ask_server || !self.exchange_exclusively(&view, job.bounds.deadline)?.has_received {
                 return Ok(None);
             }
             let now = LibraryRows(&self.store).library_row(row.id)?;
@@ -135,18 +137,18 @@ impl Exchange {
                 return Ok(None);
             };
             let is_own = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
-            // This host may have listed it since, while the log was away.
-            let is_older = self.at_ms(&entry) <= now.checked_ms;
+            // This host may have listed the library since, while the log was unavailable.
+            let is_older = self.written_ms(&entry) <= now.checked_ms;
             if (is_own || is_older) && now.generation.is_fetched() && !now.due || self.is_void(&view, &uuid, &head) {
                 return Ok(None);
             }
-            match self.take_listing(job, &view, &now, &entry, &head) {
-                // A chunk is gone or damaged, or the log is away: the next turn says what to do.
+            match self.copy_listing(job, &view, &now, &entry, &head) {
+                // A chunk is gone or damaged, or the log is unavailable. The caller decides how to continue.
                 Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
                     log::info!("'{}': {error}", row.library.title);
                     return Ok(None);
                 }
-                taken => taken?,
+                copied => copied?,
             }
             let now = LibraryRows(&self.store).library_row(row.id)?;
             Ok(is_current(&now).then_some(()))
@@ -156,12 +158,12 @@ impl Exchange {
             Decision::Alone => self.ask_source(job, row, need, why).map(drop),
             Decision::Lease(held) => {
                 let before = LibraryRows(&self.store).library_row(row.id)?;
-                // An older listing of another host may have been taken since.
-                let need = if wants_new { need } else { job.need(&before, why) };
+                // This host may have copied an older listing of another host since the job began.
+                let need = if must_ask_server { need } else { job.need(&before, why) };
                 if matches!(need, Need::Nothing | Need::Probe) {
                     return Ok(());
                 }
-                let included = self.place(view.identity)?.position;
+                let included = self.read_place(view.identity)?.position;
                 let merged = self.ask_source(job, &before, need, why)?;
                 let after = LibraryRows(&self.store).library_row(row.id)?;
                 self.publish(&view, &held.lease, (&before, &after), merged, included);
@@ -170,7 +172,7 @@ impl Exchange {
         }
     }
 
-    /// Brings a library up to date from the source. Returns the changes, if these are all.
+    /// Brings a library up to date from the source. Returns the changes, or `None` after a full listing.
     fn ask_source(
         &self,
         job: &SyncJob<'_>,
@@ -179,10 +181,10 @@ impl Exchange {
         why: RefreshReason,
     ) -> Result<Option<MergedDelta>> {
         let begun_ms = self.clock.now_ms();
-        // A new listing may copy matches of another token: the log has those that were told.
+        // A new listing may copy matches of another token, which the log already has.
         let merged = quietly(|| job.fetch(row, need, why, true))?;
-        // Since then this host knows better than what others told before. Changes were merged into the listing that was
-        // there; a full listing is another one.
+        // Entries of other hosts from before `begun_ms` are now outdated. A delta keeps the number of the listing in
+        // the log; a full listing has no number there yet (0).
         let listing = match merged {
             Some(_) => Outbox(&self.store).shared_listing(row.id)?.unwrap_or(0),
             None => 0,
@@ -191,8 +193,8 @@ impl Exchange {
         Ok(merged)
     }
 
-    /// Takes a listing that another host published, as old as it is.
-    fn take_listing(
+    /// Copies a listing that another host published, with the age that it has in the log.
+    fn copy_listing(
         &self,
         job: &SyncJob<'_>,
         view: &SharedView,
@@ -200,7 +202,7 @@ impl Exchange {
         entry: &Entry,
         head: &ListingBody,
     ) -> Result<()> {
-        let at_ms = self.seen_ms(entry, head.age_ms);
+        let observed_ms = self.observed_ms(entry, head.age_ms);
         let source = LogSource {
             exchange: self,
             view: *view,
@@ -210,30 +212,32 @@ impl Exchange {
         row.library.change = head.change.clone();
         let copying = SyncJob {
             source: &source,
-            copied_ms: Some(at_ms),
+            copied_ms: Some(observed_ms),
             ..*job
         };
         quietly(|| copying.list(&row, RefreshReason::Due))?;
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
         Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
-        // Items since then that this folder has read are in the listing before; they are applied to this one.
+        // The copy lacks items that the log got after the listing, even those that this folder had applied before.
         let (mut from, until) = (head.included, job.bounds.deadline);
         loop {
-            let Ok(news) = self.ask_until(until, |log, limit| log.read(view.number, from, BATCH, limit)) else {
+            let Ok(news) = self.ask_until(until, |log, limit| {
+                log.read(view.number, from, ENTRIES_PER_REQUEST, limit)
+            }) else {
                 return Ok(()); // the next exchange applies them
             };
             let of_library =
                 |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
             let items: Vec<Entry> = news.entries.into_iter().filter(of_library).collect();
             let now = LibraryRows(store).library_row(row.id)?;
-            self.take_items(view, &now, &items)?;
+            self.apply_items(view, &now, &items)?;
             from = news.position;
             if !news.more {
                 break;
             }
         }
         let now = LibraryRows(store).library_row(row.id)?;
-        self.reach(&now, head, at_ms)
+        self.mark_synced_to(&now, head, observed_ms)
     }
 }

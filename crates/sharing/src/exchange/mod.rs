@@ -1,9 +1,9 @@
-//! The exchange with other hosts of the server, by a log that all share.
+//! Exchanges entries with the other hosts of a server, through a log in `PostgreSQL`.
 //!
-//! The folder is the truth of this host, and the log holds copies. A thread of the library delivers what this host
-//! wrote, and takes what others wrote. Jobs that would ask the server look into the log first, and ask under a lease of
-//! it. If the log is away, nothing waits for it twice: answers come from the folder, and after a while the server is
-//! asked without it.
+//! The folder is authoritative for this host; the log holds copies. A thread of the library delivers this host's
+//! entries and applies those of other hosts. A job that would ask the server reads the log first, and asks the server
+//! only under a lease of the log. While the log is unavailable, lookups answer from the folder, and no call waits for
+//! the log twice. After `Options::shared_retry`, this host asks the server without the log.
 
 mod applied;
 mod chunks;

@@ -1,65 +1,67 @@
-//! Delivers what this host wrote to the log, each entry once.
+//! Delivers this host's outbox to the log, each entry once.
 
-use super::applied::numbered;
-use super::core::{AWAY_MS, Exchange, SharedView};
+use super::applied::with_number;
+use super::core::{Exchange, RETRY_PAUSE_MS, SharedView};
 use crate::contract::{NewEntry, SharedLog};
 use crate::engine::{Outbox, OutboxRow};
 use crate::error::Result;
 use crate::platform::Deadline;
 use crate::platform::lock;
 
-/// Most entries in one request.
-const BATCH: usize = 500;
+/// Maximum number of entries in one request.
+const ENTRIES_PER_REQUEST: usize = 500;
 
 impl Exchange {
-    /// Number of entries that wait to be delivered.
+    /// Number of entries in the outbox.
     pub fn undelivered(&self) -> Result<u64> {
         self.reading
             .identity()
             .map_or(Ok(0), |identity| Outbox(&self.store).count(identity))
     }
 
-    /// Delivers all that waits. Returns `false` if the log is away or takes no writes, or the deadline came first.
+    /// Delivers the outbox, then the verified items. Returns `false` if the log is unavailable, rejects writes, or the
+    /// deadline passed.
     pub fn deliver(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         loop {
-            let waiting = Outbox(&self.store).entries(view.identity, BATCH)?;
+            let waiting = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
             let Some(first) = waiting.first() else {
                 let verified = std::mem::take(&mut lock(&self.state).verified);
-                // What was verified earlier may be older than what others were told since.
+                // Older verified items might overwrite newer entries of other hosts.
                 let now_ms = self.clock.now_ms();
-                let new = verified
-                    .into_iter()
-                    .filter(|(at_ms, _)| (0..=AWAY_MS).contains(&(now_ms - at_ms)));
+                let is_new = |verified_ms| (0..=RETRY_PAUSE_MS).contains(&(now_ms - verified_ms));
+                let new = verified.into_iter().filter(|(verified_ms, _)| is_new(*verified_ms));
                 let verified: Vec<NewEntry> = new.map(|(_, entry)| entry).collect();
-                let tell = |log: &dyn SharedLog, limit| log.append(view.number, view.host, &verified, None, limit);
-                return Ok(verified.is_empty() || self.ask_to_take(until, tell).is_ok());
+                let append = |log: &dyn SharedLog, limit| log.append(view.number, view.host, &verified, None, limit);
+                return Ok(verified.is_empty() || self.write_to_log(until, append).is_ok());
             };
             if until.has_passed() {
                 return Ok(false);
             }
-            // Entries of an earlier incarnation of this folder are delivered in its name: the log may have them.
+            // Entries made under an earlier host id keep that id: the log may already have them.
             let host = first.host;
             let of_host = |row: &&OutboxRow| row.host == host;
             let rows: Vec<(u64, NewEntry)> = waiting
                 .iter()
                 .take_while(of_host)
-                .map(|row| numbered(row.number, row.entry.clone()))
+                .map(|row| with_number(row.number, row.entry.clone()))
                 .collect();
-            let known = Outbox(&self.store).last_delivered(view.identity)?;
-            let known = known.map_or(0, |(of, number)| if of == host { number } else { 0 });
-            let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, known, &rows, limit);
-            let Ok(upto) = self.ask_to_take(until, tell) else {
+            let last_delivered = (Outbox(&self.store).last_delivered(view.identity)?)
+                .map_or(0, |(of_host, number)| if of_host == host { number } else { 0 });
+            let deliver = |log: &dyn SharedLog, limit| log.deliver(view.number, host, last_delivered, &rows, limit);
+            let Ok(upto) = self.write_to_log(until, deliver) else {
                 return Ok(false);
             };
-            self.note_taken();
+            self.note_write_accepted();
             let last = rows.last().map_or(0, |(number, _)| *number);
-            if upto < known {
-                self.tell_again(view)?;
+            // A log with fewer entries than delivered was restored. A log with a number that this folder never used
+            // shows that the folder was restored.
+            if upto < last_delivered {
+                self.resend_matches(view)?;
             } else if upto == last || Outbox(&self.store).has_numbered(host, upto)? {
                 Outbox(&self.store).delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
             } else {
                 log::warn!(
-                    "this folder was restored from a backup: it gets a new host id in the shared log {}",
+                    "this folder was restored from a backup; it now has a new host id in the shared log {}",
                     self.log.name()
                 );
                 Outbox(&self.store).become_another_host(view.identity, Deadline::NONE)?;
@@ -67,30 +69,30 @@ impl Exchange {
         }
     }
 
-    /// Returns whether the log lacks what was delivered to it last: it was restored, or a replica took its place. Asks
+    /// Returns whether the log lacks the last delivery, because it was restored or replaced by a replica. Asks the log
     /// once after each delivery.
-    pub fn has_lost(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    pub fn has_log_lost_entries(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         let last = Outbox(&self.store).last_delivered(view.identity)?;
-        let Some((host, number)) = last.filter(|_| lock(&self.state).kept != last) else {
+        let Some((host, number)) = last.filter(|_| lock(&self.state).last_kept_delivery != last) else {
             return Ok(false);
         };
         let ask = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
         let Ok(upto) = self.ask_until(until, ask) else {
-            return Ok(false); // the next exchange asks again
+            return Ok(false); // checked again by the next exchange
         };
         if upto >= number {
-            lock(&self.state).kept = last;
+            lock(&self.state).last_kept_delivery = last;
         }
         Ok(upto < number)
     }
 
-    /// Tells a log that lacks what was delivered to it of all matches, as another host.
-    pub fn tell_again(&self, view: &SharedView) -> Result<()> {
+    /// Enqueues all matches for a log that lost entries, and takes a new host id.
+    pub fn resend_matches(&self, view: &SharedView) -> Result<()> {
         log::warn!(
-            "the shared log {} lacks entries of this host: sending all matches again",
+            "the shared log {} lacks entries of this host; sending all matches again",
             self.log.name()
         );
-        self.tell_matches(view, |_| Ok(true))?;
+        self.enqueue_matches(view, |_| Ok(true))?;
         Outbox(&self.store).become_another_host(view.identity, Deadline::NONE)
     }
 }

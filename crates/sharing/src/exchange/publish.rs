@@ -1,4 +1,4 @@
-//! Publishes what this host was given by the server.
+//! Publishes probes and listings that this host fetched from the server.
 
 use super::core::{Exchange, SharedView};
 use crate::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, entry};
@@ -9,34 +9,35 @@ use crate::model::{Item, Library};
 use crate::platform::Deadline;
 use crate::sync::MergedDelta;
 
-/// Items since a listing up to which no new one is published for their number alone, and the part of the listing.
-const FEW_ITEMS: u64 = 2_000;
-const PART: u64 = 4;
-/// Chunks after which the lease is renewed.
-const RENEWED: u32 = 50;
+/// A listing is published anew only if more items than this have changed since the published one, ...
+const MAX_CHANGED_ITEMS: u64 = 2_000;
+/// ... and also more than one in this many of its items.
+const MAX_CHANGED_PART: u64 = 4;
+/// Number of chunks after which the lease is renewed.
+const CHUNKS_PER_RENEWAL: u32 = 50;
 
 impl Exchange {
-    /// Publishes a probe under a lease. `asked_ms`: when the server was asked for it. It is as old as that for others,
-    /// and a lease that has ended writes nothing: a host may sleep at any time.
+    /// Publishes a probe under a lease. `asked_ms`: the time of the request, from which other hosts compute the probe's
+    /// age. A host may sleep at any time, so nothing is written under an expired lease.
     pub fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
         if !self.keep_lease(lease) {
             return;
         }
         let age_ms = self.age_ms(asked_ms);
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
-        let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
-        if !told.fits() {
-            log::warn!("cannot share the libraries: there are too many");
+        let probe = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
+        if !probe.fits() {
+            log::warn!("cannot share the list of libraries: there are too many");
             return;
         }
-        let _ = self.ask_to_take(Deadline::NONE, |log, limit| {
-            log.append(view.number, view.host, &[told], Some(lease), limit)
+        let _ = self.write_to_log(Deadline::NONE, |log, limit| {
+            log.append(view.number, view.host, &[probe], Some(lease), limit)
         });
     }
 
-    /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`:
-    /// what changed, if it is known. `included`: how far the log was read before. A failure is none of the call: the
-    /// library is published after its next refresh.
+    /// Publishes a library that this host refreshed under a lease. `rows`: the library before and after. `merged`: the
+    /// changes; `None` after a full listing. `included`: the position up to which this host had read the log. Only logs
+    /// a failure, since the next refresh publishes the library again.
     pub fn publish(
         &self,
         view: &SharedView,
@@ -50,6 +51,8 @@ impl Exchange {
         }
     }
 
+    /// Publishes the changed items if the log has the listing that they change and they are few; otherwise the whole
+    /// listing.
     fn try_publish(
         &self,
         view: &SharedView,
@@ -60,9 +63,9 @@ impl Exchange {
     ) -> Result<()> {
         let uuid = &after.library.uuid;
         let Ok(head) = self.head(view, uuid) else {
-            return Ok(()); // the log is away
+            return Ok(()); // the log is unavailable
         };
-        // A listing that is held back until a second one confirms it is not for other hosts.
+        // A listing that awaits confirmation is not shared.
         if after.held_back || !after.generation.is_fetched() {
             return Ok(());
         }
@@ -72,10 +75,10 @@ impl Exchange {
         {
             let gone: Vec<&str> = merged.gone.iter().map(String::as_str).collect();
             let since = head.since + merged.added.len() as u64 + gone.len() as u64;
-            let mut told = item_entries(uuid, &merged.added, &gone, false);
-            let are_small =
-                told.iter().all(NewEntry::fits) && told.iter().map(NewEntry::size).sum::<usize>() <= LARGEST_BATCH;
-            if since <= FEW_ITEMS.max(head.listed / PART) && are_small {
+            let mut entries = item_entries(uuid, &merged.added, &gone, false);
+            let are_small = entries.iter().all(NewEntry::fits)
+                && entries.iter().map(NewEntry::size).sum::<usize>() <= LARGEST_BATCH;
+            if since <= MAX_CHANGED_ITEMS.max(head.listed / MAX_CHANGED_PART) && are_small {
                 if !self.keep_lease(lease) {
                     return Ok(());
                 }
@@ -87,9 +90,9 @@ impl Exchange {
                     age_ms: self.age_ms(after.checked_ms),
                     ..head
                 };
-                told.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
-                let _ = self.ask_to_take(Deadline::NONE, |log, limit| {
-                    log.append(view.number, view.host, &told, Some(lease), limit)
+                entries.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
+                let _ = self.write_to_log(Deadline::NONE, |log, limit| {
+                    log.append(view.number, view.host, &entries, Some(lease), limit)
                 });
                 return Ok(());
             }
@@ -97,29 +100,29 @@ impl Exchange {
         self.publish_listing(view, lease, after, included)
     }
 
-    /// Publishes the whole listing of a library, from the store.
+    /// Publishes the whole listing of a library from the store: chunk by chunk, then the head, which makes it visible.
     fn publish_listing(&self, view: &SharedView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
         let (mut chunks, mut listed) = (0_u32, 0_u64);
-        let mut holds = true;
+        let mut has_lease = true;
         let mut chunk = Chunk::default();
         let mut put = |chunk: &mut Chunk| {
             let items = std::mem::take(chunk);
-            if !holds || items.is_empty() {
-                return holds;
+            if !has_lease || items.is_empty() {
+                return has_lease;
             }
             listed += items.len() as u64;
             let Some(packed) = items.pack() else {
                 log::warn!("cannot share '{}': an item is too large", row.library.title);
-                holds = false;
+                has_lease = false;
                 return false;
             };
-            holds = chunks % RENEWED != 0 || self.keep_lease(lease);
-            let put = self.ask_to_take(Deadline::NONE, |log, limit| {
+            has_lease = chunks % CHUNKS_PER_RENEWAL != 0 || self.keep_lease(lease);
+            let put = self.write_to_log(Deadline::NONE, |log, limit| {
                 log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit)
             });
-            holds &= put == Ok(true);
+            has_lease &= put == Ok(true);
             chunks += 1;
-            holds
+            has_lease
         };
         let mut is_whole = true;
         ItemRows(&self.store).for_each_item(row.id, row.generation, &mut |item, _| {
@@ -131,7 +134,7 @@ impl Exchange {
         })?;
         is_whole &= put(&mut chunk);
         if !is_whole || !self.keep_lease(lease) {
-            return Ok(()); // the log is away, or another host took over
+            return Ok(()); // the log is unavailable, or another host has the lease
         }
         let head = ListingBody {
             listing: lease.fence,
@@ -144,9 +147,9 @@ impl Exchange {
             since: 0,
             age_ms: self.age_ms(row.checked_ms),
         };
-        let told = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
-        let published = self.ask_to_take(Deadline::NONE, |log, limit| {
-            log.publish_listing(lease, view.host, &told, included.number, limit)
+        let head = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
+        let published = self.write_to_log(Deadline::NONE, |log, limit| {
+            log.publish_listing(lease, view.host, &head, included.number, limit)
         });
         if published == Ok(true) {
             let begun_ms = Outbox(&self.store).begun_ms(row.id)?;
@@ -157,7 +160,7 @@ impl Exchange {
     }
 }
 
-/// The state that a library's listing is of.
+/// The library's change token as of its listing.
 fn change_of(row: &LibraryRow) -> crate::model::Change {
     crate::model::Change {
         token: row.listed_token.clone(),
@@ -165,12 +168,14 @@ fn change_of(row: &LibraryRow) -> crate::model::Change {
     }
 }
 
-/// Entries about items, and about keys that a library has no more.
+/// Makes entries for items, and for keys that a library no longer has.
 pub fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
-    let told = |key: &str, item: Option<Item>| {
+    let item_entry = |key: &str, item: Option<Item>| {
         let body = encode(&ItemBody { item, verified });
         entry(EntryKind::Item, library, key.as_bytes(), body)
     };
-    let there = items.iter().map(|item| told(&item.rating_key, Some(item.clone())));
-    there.chain(gone.iter().map(|key| told(key, None))).collect()
+    let changed = items
+        .iter()
+        .map(|item| item_entry(&item.rating_key, Some(item.clone())));
+    changed.chain(gone.iter().map(|key| item_entry(key, None))).collect()
 }

@@ -1,10 +1,10 @@
-//! The thread of the exchange: delivers what this host writes at once, and takes news as it comes, or every few seconds
-//! while the index is in use. It also renews leases.
+//! The thread of the exchange. It delivers this host's entries at once, receives those of other hosts as they come or
+//! every few seconds while the index is in use, and renews leases.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::core::{Away, Exchange, Listeners, set_patient};
+use super::core::{Exchange, Listeners, Unavailable, set_patient};
 use super::incoming::Exchanged;
 use crate::error::Result;
 use crate::platform::Deadline;
@@ -12,40 +12,40 @@ use crate::platform::FileLock;
 use crate::platform::Worker;
 use crate::platform::lock;
 
-/// Interval between two looks for news, if nothing tells of them.
-const LOOK: Duration = Duration::from_secs(5);
+/// Interval of reading the log without a notification.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Interval between renewals of leases.
-const RENEW: Duration = Duration::from_secs(5);
-/// Least time between two exchanges: what is written meanwhile goes in one request, and ten busy hosts leave the
-/// processor to those who record.
-const GATHER: Duration = Duration::from_millis(25);
-/// How long a log that was away may take for its first answer. Closing may wait for that.
-const FIRST: Duration = Duration::from_secs(1);
+const RENEW_INTERVAL: Duration = Duration::from_secs(5);
+/// Minimum interval between two exchanges. Entries written meanwhile share one request, and ten busy hosts leave CPU
+/// time for recording.
+const BATCH_INTERVAL: Duration = Duration::from_millis(25);
+/// Timeout for the first answer of a log that was unavailable. Closing the index may wait that long.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// Starts the thread, unless it runs.
-    pub fn begin(self: &Arc<Self>) {
+    pub fn start_thread(self: &Arc<Self>) {
         let mut thread = lock(&self.thread);
-        if self.has_thread && thread.is_none() && !lock(&self.state).stops {
+        if self.has_thread && thread.is_none() && !lock(&self.state).is_stopping {
             let exchange = Arc::clone(self);
-            *thread = Worker::spawn(move || exchange.run());
+            *thread = Worker::spawn(move || exchange.run_thread());
             if thread.is_none() {
-                log::warn!("cannot start a thread for sharing with other hosts");
+                log::warn!("cannot start the thread that exchanges entries with other hosts");
             }
         }
     }
 
-    /// Ends the thread, which delivers what waits first.
-    pub fn end(&self) {
-        lock(&self.state).stops = true;
-        self.log.hurry();
+    /// Stops the thread, which first delivers the outbox.
+    pub fn stop_thread(&self) {
+        lock(&self.state).is_stopping = true;
+        self.log.shorten_timeouts();
         self.wake();
-        // After the lock is released: a fork waits for it, and the thread may wait for the fork.
+        // Join without holding the lock: a fork waits for the lock, and the thread may wait for the fork.
         let thread = lock(&self.thread).take();
         drop(thread);
     }
 
-    /// Changes whether news is taken as it comes, or only now and then.
+    /// Changes the listeners, and with them whether the thread waits for notifications.
     pub fn listen(self: &Arc<Self>, change: impl FnOnce(&mut Listeners)) {
         let (before, now) = {
             let mut state = lock(&self.state);
@@ -53,27 +53,28 @@ impl Exchange {
             change(&mut state.listeners);
             (before, state.listens())
         };
-        self.begin();
+        self.start_thread();
         if before != now {
             self.changed.notify_all();
             self.log.interrupt();
         }
     }
 
-    /// Delivers soon what was written.
-    pub fn tell(self: &Arc<Self>) {
-        let was_told = std::mem::replace(&mut lock(&self.state).is_told, true);
-        if !was_told {
-            self.begin(); // the child of a fork has none yet
+    /// Wakes the thread to deliver new entries.
+    pub fn deliver_soon(self: &Arc<Self>) {
+        let was_set = std::mem::replace(&mut lock(&self.state).has_new_entries, true);
+        if !was_set {
+            self.start_thread(); // the child of a fork has none yet
             self.wake();
         }
     }
 
-    /// Notes that the index is used, so that news is taken within [`LOOK`].
+    /// Notes that the index is in use, so that the thread reads the log within [`POLL_INTERVAL`].
     pub fn note_use(&self) {
         lock(&self.state).is_used = true;
     }
 
+    /// Ends the wait of the thread, for new entries or for a notification.
     fn wake(&self) {
         self.changed.notify_all();
         if lock(&self.state).listens() {
@@ -81,155 +82,167 @@ impl Exchange {
         }
     }
 
-    fn run(&self) {
-        let (mut looked, mut renewed) = (None::<Instant>, Instant::now());
-        let mut used = self.counters.totals();
-        let (mut listening, mut is_unfinished) = (None, false);
+    /// The thread's loop, until the index closes.
+    fn run_thread(&self) {
+        let (mut last_exchange, mut last_renewal) = (None::<Instant>, Instant::now());
+        let mut totals = self.counters.totals();
+        let (mut listener_lock, mut is_unfinished) = (None, false);
         loop {
-            let (stops, is_told, listens, is_asked) = {
+            let (is_stopping, has_new_entries, listens, was_used) = {
                 let mut state = lock(&self.state);
-                let is_asked = std::mem::take(&mut state.is_used);
-                (state.stops, state.is_told, state.listens(), is_asked)
+                let was_used = std::mem::take(&mut state.is_used);
+                (state.is_stopping, state.has_new_entries, state.listens(), was_used)
             };
-            if stops {
-                self.last();
+            if is_stopping {
+                self.deliver_before_close();
                 return;
             }
-            let now_used = self.counters.totals();
-            let is_used = std::mem::replace(&mut used, now_used) != now_used || is_asked;
-            let rest = looked.map_or(Duration::ZERO, |at| LOOK.saturating_sub(at.elapsed()));
-            // A notification may be lost, as behind a pooler.
-            let is_due = rest.is_zero() && (is_used || is_unfinished || looked.is_none() || listening.is_some());
-            // What this host has to tell comes before any wait.
-            let has_news =
-                self.can_listen(&mut listening) && !is_told && !is_due && self.wait_for_news(&mut listening, rest);
-            if is_told || is_due || has_news {
-                if !self.gather(looked) {
+            let new_totals = self.counters.totals();
+            let is_used = std::mem::replace(&mut totals, new_totals) != new_totals || was_used;
+            let until_due = last_exchange.map_or(Duration::ZERO, |at| POLL_INTERVAL.saturating_sub(at.elapsed()));
+            // Even a listener polls, since a notification may be lost, for example behind a pooler.
+            let is_wanted = is_used || is_unfinished || last_exchange.is_none() || listener_lock.is_some();
+            let is_due = until_due.is_zero() && is_wanted;
+            // New entries of this host are delivered before any wait.
+            let has_news = self.hold_listener_lock(&mut listener_lock)
+                && !has_new_entries
+                && !is_due
+                && self.wait_for_news(&mut listener_lock, until_due);
+            if has_new_entries || is_due || has_news {
+                if !self.wait_to_batch(last_exchange) {
                     continue; // closing waits for this thread
                 }
-                let done = self.run_once(looked.is_none()).unwrap_or_else(|error| {
-                    log::debug!("sharing with other hosts will be retried: {error}");
+                let done = self.exchange_once(last_exchange.is_none()).unwrap_or_else(|error| {
+                    log::debug!("exchange with other hosts failed; retrying later: {error}");
                     Exchanged::default()
                 });
-                // Nobody need call this host for what it has to tell to be delivered later.
+                // The thread retries on its own, even if no call uses the index.
                 is_unfinished = !done.is_complete() && self.has_undelivered();
-                looked = Some(Instant::now());
+                last_exchange = Some(Instant::now());
             }
-            if renewed.elapsed() >= RENEW {
+            if last_renewal.elapsed() >= RENEW_INTERVAL {
                 self.renew_leases();
-                renewed = Instant::now();
+                last_renewal = Instant::now();
             }
-            if listening.is_none() {
-                self.pause(listens);
+            if listener_lock.is_none() {
+                self.wait_for_work(listens);
             }
         }
     }
 
-    /// Whether this folder has something to tell: also of a process that ended before it could.
+    /// Returns whether the outbox has entries, perhaps of a process that ended before it delivered them.
     fn has_undelivered(&self) -> bool {
-        self.undelivered().is_ok_and(|waiting| waiting > 0)
+        self.undelivered().is_ok_and(|count| count > 0)
     }
 
-    /// One exchange. `first`: this thread made none yet; another process may just have made one, which serves as well.
-    /// Calls skip a slow log; this thread waits longer for it.
-    fn run_once(&self, first: bool) -> Result<Exchanged> {
-        if self.away_ms().is_none() {
-            return self.try_once(first);
+    /// Makes one exchange. This thread waits longer than calls for a log that was unavailable. `first`: the first
+    /// exchange of this thread.
+    fn exchange_once(&self, first: bool) -> Result<Exchanged> {
+        if self.unavailable_ms().is_none() {
+            return self.exchange_once_reachable(first);
         }
-        if self.is_away() {
+        if self.is_unavailable() {
             return Ok(Exchanged::default());
         }
         set_patient(true);
-        // Tries the log before it takes a lock that calls wait for.
-        let done = self.trying(|| match self.ask(|log, limit| log.secret(limit.at_most(FIRST))) {
-            Ok(_) => self.try_once(first),
-            Err(Away) => Ok(Exchanged::default()),
-        });
+        // Test the log before taking a lock that calls wait for.
+        let done = self.retry_log(
+            || match self.ask(|log, limit| log.secret(limit.at_most(FIRST_ANSWER_TIMEOUT))) {
+                Ok(_) => self.exchange_once_reachable(first),
+                Err(Unavailable) => Ok(Exchanged::default()),
+            },
+        );
         set_patient(false);
-        if matches!(done, Ok(done) if done.has_taken) {
+        if matches!(done, Ok(done) if done.has_received) {
             self.note_answer();
         }
         done
     }
 
-    fn try_once(&self, first: bool) -> Result<Exchanged> {
+    /// Makes one exchange with a log that answers. A first exchange only delivers if another process of the folder read
+    /// the log a moment ago.
+    fn exchange_once_reachable(&self, first: bool) -> Result<Exchanged> {
         let Some(view) = self.view()? else {
             return Ok(Exchanged::default());
         };
-        let looked_ms = self.place(view.identity)?.looked_ms;
+        let looked_ms = self.read_place(view.identity)?.looked_ms;
         let since = self.clock.now_ms().saturating_sub(looked_ms);
-        if first && (0..i64::try_from(LOOK.as_millis()).unwrap_or(0)).contains(&since) {
+        if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&since) {
             let has_delivered = self.deliver(&view, Deadline::NONE)?;
             return Ok(Exchanged {
                 has_delivered,
-                has_taken: has_delivered, // a moment ago
+                has_received: has_delivered, // by the other process
             });
         }
-        self.exchange_fully(&view, Deadline::after(LOOK))
+        self.exchange_without_deadline(&view, Deadline::after(POLL_INTERVAL))
     }
 
-    /// Waits until something is to be done, for [`LOOK`] at most. `listens`: what the host asked for before.
-    fn pause(&self, listens: bool) {
+    /// Waits for new entries, for changed listeners or for the end, at most [`POLL_INTERVAL`]. `listens`: whether
+    /// anybody listened when the loop began.
+    fn wait_for_work(&self, listens: bool) {
         let state = lock(&self.state);
-        if !state.is_told && !state.stops && state.listens() == listens {
-            drop(self.changed.wait_timeout(state, LOOK));
+        if !state.has_new_entries && !state.is_stopping && state.listens() == listens {
+            drop(self.changed.wait_timeout(state, POLL_INTERVAL));
         }
     }
 
-    /// Waits until [`GATHER`] has passed since the last exchange, and takes what was told. Returns `false` if the
-    /// thread is to stop.
-    fn gather(&self, last: Option<Instant>) -> bool {
-        let rest = last.map_or(Duration::ZERO, |at| GATHER.saturating_sub(at.elapsed()));
+    /// Waits until [`BATCH_INTERVAL`] has passed since the last exchange, and clears `has_new_entries`. Returns `false`
+    /// if the thread has to stop.
+    fn wait_to_batch(&self, last_exchange: Option<Instant>) -> bool {
+        let rest = last_exchange.map_or(Duration::ZERO, |time| BATCH_INTERVAL.saturating_sub(time.elapsed()));
         let waited = self
             .changed
-            .wait_timeout_while(lock(&self.state), rest, |state| !state.stops);
+            .wait_timeout_while(lock(&self.state), rest, |state| !state.is_stopping);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.is_told = false;
-        !state.stops
+        state.has_new_entries = false;
+        !state.is_stopping
     }
 
-    /// Returns whether this process listens for its folder, which one process does.
-    fn can_listen(&self, listening: &mut Option<FileLock>) -> bool {
+    /// Takes or releases the lock by which one process of a folder listens. Returns whether this process holds the
+    /// lock.
+    fn hold_listener_lock(&self, listener_lock: &mut Option<FileLock>) -> bool {
         if !lock(&self.state).listens() {
-            *listening = None;
-        } else if listening.is_none() {
+            *listener_lock = None;
+        } else if listener_lock.is_none() {
             let path = self.store.folder().fetch_lock("shared");
-            *listening = FileLock::acquire(&path, Deadline::after(Duration::ZERO), &|| true).unwrap_or_default();
+            *listener_lock = FileLock::acquire(&path, Deadline::after(Duration::ZERO), &|| true).unwrap_or_default();
         }
-        listening.is_some()
+        listener_lock.is_some()
     }
 
-    /// Waits for news, for `time` at most. Returns whether there may be some.
-    fn wait_for_news(&self, listening: &mut Option<FileLock>, time: Duration) -> bool {
+    /// Waits for a notification, at most for `time`. Returns whether other hosts may have written entries. Releases the
+    /// lock if the log is unavailable.
+    fn wait_for_news(&self, listener_lock: &mut Option<FileLock>, time: Duration) -> bool {
         let Ok(Some(view)) = self.view() else {
-            *listening = None;
+            *listener_lock = None;
             return false;
         };
-        let number = self.place(view.identity).map_or(0, |place| place.position.number);
+        let number = self.read_place(view.identity).map_or(0, |place| place.position.number);
         let news = self.ask(|log, _| log.wait(view.number, number, time));
         if news.is_err() {
-            *listening = None; // waits without the log
+            *listener_lock = None;
         }
         news.unwrap_or(false)
     }
 
+    /// Renews all leases, and forgets those that another host took.
     fn renew_leases(&self) {
         let leases = lock(&self.state).leases.clone();
         for lease in leases {
-            if self.ask_to_take(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
+            if self.write_to_log(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
                 lock(&self.state).leases.retain(|held| *held != lease);
-                log::info!("another host took over this fetch: {}", lease.what);
+                log::info!("another host took the lease '{}'", lease.what);
             }
         }
     }
 
-    /// Delivers what waits before the index closes.
-    fn last(&self) {
+    /// Delivers the outbox before the index closes.
+    fn deliver_before_close(&self) {
         if self.has_undelivered()
             && let Ok(Some(view)) = self.view()
             && let Err(error) = self.deliver(&view, Deadline::NONE)
         {
-            log::debug!("entries for other hosts stay in the folder: {error}");
+            log::debug!("cannot deliver entries before closing; they stay in the folder: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Searches and verified items of a shared index.
+//! Shares path searches and verified items with other hosts.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use crate::source::WantedPath;
 use crate::sync::SyncJob;
 
 impl Exchange {
-    /// Searches a library for a path, unless another host did a moment ago, and tells others what was found.
+    /// Passes `is_it` the items that another host found for this path a moment ago, or searches the server and shares
+    /// the result. Returns whether `is_it` accepted an item.
     pub fn find_path(
         &self,
         job: &SyncJob<'_>,
@@ -24,26 +25,25 @@ impl Exchange {
         wanted: &WantedPath<'_>,
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        // Other hosts with the same mappings search for the same.
+        // Hosts with the same mappings have the same spellings, and so the same key.
         let key = xxh3_64(&wanted.spellings.join(&0)).to_le_bytes();
         let missing_ms = match self.shared_search(&library.uuid, &key)? {
             Ok(items) => return is_it(items),
             Err(missing_ms) => missing_ms,
         };
-        let mut told = Vec::new();
-        let mut note = |mut items: Vec<Item>| {
+        let mut matching_items = Vec::new();
+        let mut collect = |mut items: Vec<Item>| {
             items.retain(|item| job.is_hit(wanted, item));
-            told.extend_from_slice(&items);
+            matching_items.extend_from_slice(&items);
             is_it(items)
         };
-        let found = job.source.find_path(library, wanted, job.bounds, &mut note)?;
-        self.tell_search(&library.uuid, &key, told, missing_ms)?;
-        Ok(found)
+        let is_found = job.source.find_path(library, wanted, job.bounds, &mut collect)?;
+        self.share_search(&library.uuid, &key, matching_items, missing_ms)?;
+        Ok(is_found)
     }
 
-    /// What another host found when it searched a library for this, if the server is not searched again yet: the pause
-    /// after searches that find nothing is that of one host. Otherwise returns for how long they have found nothing,
-    /// ms.
+    /// The result of another host's last search, while the pause after that search lasts. Otherwise `Err` with the time
+    /// since searches began to find nothing, in ms; 0 if none did.
     fn shared_search(&self, library: &str, key: &[u8]) -> Result<std::result::Result<Vec<Item>, i64>> {
         let Some(view) = self.view()? else {
             return Ok(Err(0));
@@ -55,7 +55,7 @@ impl Exchange {
             return Ok(Err(0));
         };
         let now_ms = self.clock.now_ms();
-        let last_ms = self.at_ms(&entry);
+        let last_ms = self.written_ms(&entry);
         let search = PathSearch {
             first_ms: last_ms - body.missing_ms,
             last_ms,
@@ -68,37 +68,39 @@ impl Exchange {
         })
     }
 
-    /// Tells other hosts what a search found, or for how long searches have found nothing.
-    fn tell_search(&self, library: &str, key: &[u8], items: Vec<Item>, missing_ms: i64) -> Result<()> {
+    /// Shares the items that a search found, and for how long searches have found nothing. Does nothing while the log
+    /// is unavailable.
+    fn share_search(&self, library: &str, key: &[u8], items: Vec<Item>, missing_ms: i64) -> Result<()> {
         let Some(view) = self.view()? else {
             return Ok(());
         };
-        let mut told = item_entries(library, &items, &[], false);
-        told.push(entry(
+        let mut entries = item_entries(library, &items, &[], false);
+        entries.push(entry(
             EntryKind::Search,
             library,
             key,
             encode(&SearchBody { items, missing_ms }),
         ));
-        told.retain(NewEntry::fits);
-        let _ = self.ask_to_take(Deadline::NONE, |log, limit| {
-            log.append(view.number, view.host, &told, None, limit)
+        entries.retain(NewEntry::fits);
+        let _ = self.write_to_log(Deadline::NONE, |log, limit| {
+            log.append(view.number, view.host, &entries, None, limit)
         });
         Ok(())
     }
 
-    /// Tells other hosts of items that the server was asked for by their keys. `gone`: it has these no more. A kill
-    /// loses it: then they ask the server too.
-    pub fn tell_verified(self: &Arc<Self>, library: &str, items: &[Item], gone: &[&str]) {
+    /// Shares items that plexindex fetched from the server by key. `gone`: keys that the server no longer has. The
+    /// entries are in memory only: if this process is killed, other hosts ask the server themselves.
+    pub fn share_verified(self: &Arc<Self>, library: &str, items: &[Item], gone: &[&str]) {
         let mut state = lock(&self.state);
-        if state.away.is_some() {
-            return; // they would be old when the log is back
+        if state.outage.is_some() {
+            return; // the entries would be outdated by the time that the log answers
         }
         let now_ms = self.clock.now_ms();
-        let told = item_entries(library, items, gone, true);
-        let told = told.into_iter().filter(NewEntry::fits);
-        state.verified.extend(told.map(|entry| (now_ms, entry)));
+        let entries = item_entries(library, items, gone, true)
+            .into_iter()
+            .filter(NewEntry::fits);
+        state.verified.extend(entries.map(|entry| (now_ms, entry)));
         drop(state);
-        self.tell();
+        self.deliver_soon();
     }
 }

@@ -1,5 +1,5 @@
-//! What this host has told, and the log refuses to take for now. It will be behind everything that the log has, so it
-//! decides.
+//! The undelivered matches and invalidations of this host. They come after all entries of the log once delivered, so
+//! they override entries that this host reads before.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -7,34 +7,35 @@ use std::time::Duration;
 use crate::contract::{Entry, EntryKind, HostId};
 use crate::engine::OutboxRow;
 
-/// The matches and invalidations of this host that wait to be delivered.
+/// Undelivered matches and invalidations by library uuid.
 #[derive(Default)]
-pub struct Waiting(HashMap<String, OfLibrary>);
+pub struct Undelivered(HashMap<String, LibraryEntries>);
 
+/// Undelivered matches and invalidations of one library.
 #[derive(Default)]
-struct OfLibrary {
-    /// All matches that the log has are void.
+struct LibraryEntries {
+    /// Whether the library was invalidated, which voids all its matches in the log.
     is_void: bool,
-    /// So are those of these items.
+    /// Rating keys of invalidated items, whose matches in the log are void.
     void_keys: HashSet<Vec<u8>>,
-    /// What this host says of a path, in the server's spelling; `None` if its match is void.
+    /// Matches by path in the server's spelling; `None` for an invalidated path.
     matches: HashMap<Vec<u8>, Option<OutboxRow>>,
 }
 
-impl Waiting {
-    /// Of the entries that wait, in their order.
+impl Undelivered {
+    /// Reads the outbox, in its order.
     pub fn new(rows: Vec<OutboxRow>) -> Self {
-        let mut waiting = Self::default();
+        let mut undelivered = Self::default();
         for row in rows {
             let name = &row.entry.name;
-            let library = waiting.0.entry(name.library.clone()).or_default();
+            let library = undelivered.0.entry(name.library.clone()).or_default();
             let key = name.key.clone();
             match name.kind {
                 EntryKind::Match => drop(library.matches.insert(key, Some(row))),
                 EntryKind::InvalidPath => drop(library.matches.insert(key, None)),
                 EntryKind::InvalidItem if !row.entry.body.is_empty() => {
-                    for known in library.matches.values_mut() {
-                        known.take_if(|known| known.entry.body == key);
+                    for undelivered_match in library.matches.values_mut() {
+                        undelivered_match.take_if(|row| row.entry.body == key);
                     }
                     library.void_keys.insert(key);
                 }
@@ -45,10 +46,10 @@ impl Waiting {
                 _ => {}
             }
         }
-        waiting
+        undelivered
     }
 
-    /// Returns whether this host says something else of what a match of the log is about.
+    /// Returns whether this host overrides a match of the log.
     pub fn overrides(&self, entry: &Entry) -> bool {
         let is_match = entry.name.kind == EntryKind::Match;
         is_match
@@ -59,7 +60,7 @@ impl Waiting {
             })
     }
 
-    /// The matches that are to be recorded again after invalidations of other hosts, as the log will have them.
+    /// The undelivered matches, to record again after applying invalidations of other hosts.
     pub fn matches(self) -> Vec<Entry> {
         let matches = self.0.into_values().flat_map(|library| library.matches.into_values());
         let entry = |row: OutboxRow| Entry {
@@ -73,7 +74,7 @@ impl Waiting {
     }
 }
 
-/// Returns whether an entry can make a match of this host wrong: an invalidation, or another match of its path.
+/// Returns whether applying an entry may remove a match of this host.
 pub fn voids(entry: &Entry) -> bool {
     use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
     match entry.name.kind {

@@ -1,5 +1,5 @@
-//! The address of a log, such as `postgresql://user@host/database?sslmode=require`. It is that of libpq, with fewer
-//! parameters, and without a password, since addresses end in logs and in lists of processes.
+//! The address of a log, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, with fewer
+//! parameters and without a password, since addresses appear in logs and process lists.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,25 +18,25 @@ pub struct Address {
     pub user: String,
     /// The database.
     pub database: String,
-    /// Where it is.
+    /// The server's host or socket.
     pub endpoint: Endpoint,
-    /// The port; part of the file's name for a Unix socket.
+    /// The port; for a Unix socket, part of the file name.
     pub port: u16,
     /// How the connection is protected.
     pub sslmode: SslMode,
     /// A PEM file with the trusted authorities; `None` for those of the system.
     pub sslrootcert: Option<PathBuf>,
-    /// The longest time for a connection, instead of the default.
+    /// The timeout for connecting; `None` for the default.
     pub connect_timeout: Option<Duration>,
-    /// What `pg_stat_activity` shows.
+    /// The name in `pg_stat_activity`.
     pub application_name: String,
-    /// `PGPASSWORD`.
+    /// The value of `PGPASSWORD`.
     pub password: Option<Password>,
-    /// The file with passwords.
+    /// The passfile.
     pub passfile: Option<PathBuf>,
 }
 
-/// Where `PostgreSQL` listens.
+/// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// A host name or an IP address.
@@ -45,27 +45,27 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
-/// How a connection is protected, in libpq's terms.
+/// The `sslmode` of libpq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
     /// Without TLS.
     Disable,
-    /// TLS if the server has it. Nothing is verified.
+    /// TLS if the server has it, without verification.
     Prefer,
-    /// TLS. Nothing is verified, unless `sslrootcert` is given: then this is [`SslMode::VerifyCa`], as in libpq.
+    /// TLS without verification. With `sslrootcert` it means [`SslMode::VerifyCa`], as in libpq.
     Require,
-    /// TLS, with a certificate of a known authority for whatever host.
+    /// TLS with a certificate of a trusted authority, for any host name.
     VerifyCa,
-    /// TLS, with a certificate of a known authority for this host.
+    /// TLS with a certificate of a trusted authority, for this host name.
     VerifyFull,
 }
 
-/// A password, which is never shown.
+/// A password. `Debug` hides it, and its memory is wiped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Keeps a password.
+    /// Wraps a password.
     #[must_use]
     pub fn new(password: impl Into<String>) -> Self {
         Self(Zeroizing::new(password.into()))
@@ -84,7 +84,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// For people: without a password, which an address never has, and without parameters.
+/// For messages: without parameters other than the socket's folder.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) = (&self.user, &self.database);
@@ -100,20 +100,22 @@ impl fmt::Display for Address {
 
 const DEFAULT_PORT: u16 = 5432;
 
-/// What an address looks like, for errors.
+/// An example for error messages.
 const EXAMPLE: &str = "postgresql://user@host/database";
 
-/// Parses and validates an address. Nothing is read but `environment`, which gives the variables of the process.
+/// Parses and validates an address. `environment` returns environment variables. Reads no file.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`] with the part that is wrong and the remedy. No text has a password.
+/// [`Status::InvalidArgument`] names the invalid part and the remedy. No message contains a password.
 pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
     let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
     let Some(rest) = ["postgresql://", "postgres://"]
         .iter()
         .find_map(|scheme| address.strip_prefix(scheme))
     else {
-        return refuse(format!("the address of the shared log must look like {EXAMPLE}"));
+        return refuse(format!(
+            "the address of the shared log must start with postgresql://, as in {EXAMPLE}"
+        ));
     };
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
@@ -151,8 +153,8 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             "password" => return refuse_password(),
             _ => {
                 return refuse(format!(
-                    "the shared log has no parameter {:?}: there are host, port, sslmode, sslrootcert, passfile, \
-                     connect_timeout and application_name",
+                    "the address of the shared log has the unknown parameter {:?}; use host, port, sslmode, \
+                     sslrootcert, passfile, connect_timeout or application_name",
                     crate::error::abridged(name.as_bytes())
                 ));
             }
@@ -163,32 +165,34 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
         address.user = names.iter().find_map(|name| environment(name)).unwrap_or_default();
     }
     if address.user.is_empty() {
-        return refuse(format!("the address of the shared log has no user: write {EXAMPLE}"));
+        return refuse(format!("the address of the shared log has no user; write {EXAMPLE}"));
     }
     if address.database.is_empty() {
         address.database.clone_from(&address.user);
     }
     if address.endpoint == Endpoint::Tcp(String::new()) {
         return refuse(format!(
-            "the address of the shared log names no host: write {EXAMPLE}, or postgresql://user@/database?host=/run/\
+            "the address of the shared log has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
              postgresql for a Unix socket"
         ));
     }
     let texts = [&address.user, &address.database, &address.application_name];
     if texts.iter().any(|text| text.contains('\0')) {
-        return refuse("the address of the shared log contains %00");
+        return refuse("the address of the shared log contains %00; remove it");
     }
     set_authorities(&mut address, sslrootcert.as_deref())?;
     Ok(address)
 }
 
+/// The error for an address with a password.
 fn refuse_password<T>() -> Result<T> {
     refuse(
-        "the address of the shared log contains a password, and addresses appear in logs and process lists: put the \
+        "the address of the shared log contains a password, but addresses appear in logs and process lists; put the \
          password into PGPASSWORD or a passfile (~/.pgpass)",
     )
 }
 
+/// Decodes percent escapes. `what` names the part in errors.
 fn decoded(what: &str, value: &str) -> Result<String> {
     match percent_decode_str(value).decode_utf8() {
         Ok(value) => Ok(Cow::into_owned(value)),
@@ -204,21 +208,23 @@ fn endpoint(host: String) -> Endpoint {
     Endpoint::Tcp(host)
 }
 
-/// Splits the port off, and the brackets of an IPv6 address.
+/// Splits a host into name and port, without the brackets of an IPv6 address.
 fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     if host.contains(',') {
-        return refuse("the address of the shared log names several hosts: name one");
+        return refuse("the address of the shared log has several hosts; use one");
     }
     if let Some(rest) = host.strip_prefix('[') {
         return match rest.split_once(']') {
             Some((host, "")) => Ok((host, None)),
             Some((host, rest)) if rest.starts_with(':') => Ok((host, rest.get(1..))),
-            _ => refuse("the host in the address of the shared log begins with [ but is not an IPv6 address"),
+            _ => refuse(
+                "the address of the shared log has an invalid IPv6 address in brackets; write it as in [::1]:5432",
+            ),
         };
     }
     match host.rsplit_once(':') {
         Some((rest, _)) if rest.contains(':') => {
-            refuse("the host in the address of the shared log is an IPv6 address: write it in brackets, [::1]")
+            refuse("the address of the shared log has an IPv6 address without brackets; write it as in [::1]")
         }
         Some((host, port)) => Ok((host, Some(port))),
         None => Ok((host, None)),
@@ -227,14 +233,16 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
 
 fn parse_port(port: &str) -> Result<u16> {
     match port.parse() {
-        Ok(0) | Err(_) => refuse("the port in the address of the shared log is not a number from 1 to 65535"),
+        Ok(0) | Err(_) => refuse("the address of the shared log has an invalid port; use 1 to 65535"),
         Ok(port) => Ok(port),
     }
 }
 
 fn parse_seconds(seconds: &str) -> Result<Duration> {
     match seconds.parse() {
-        Ok(0) | Err(_) => refuse("connect_timeout of the shared log must be a number of seconds, at least 1"),
+        Ok(0) | Err(_) => {
+            refuse("the address of the shared log has an invalid connect_timeout; use whole seconds, at least 1")
+        }
         Ok(seconds) => Ok(Duration::from_secs(u32::into(seconds))),
     }
 }
@@ -246,19 +254,28 @@ fn parse_sslmode(mode: &str) -> Result<SslMode> {
         "require" => SslMode::Require,
         "verify-ca" => SslMode::VerifyCa,
         "verify-full" => SslMode::VerifyFull,
-        _ => return refuse("sslmode of the shared log must be disable, prefer, require, verify-ca or verify-full"),
+        _ => {
+            return refuse(
+                "the address of the shared log has an invalid sslmode; use disable, prefer, require, verify-ca or \
+                 verify-full",
+            );
+        }
     })
 }
 
-/// Sets which authorities are trusted, and what that means for the mode.
+/// Sets the trusted authorities, and adjusts the mode to them as libpq does.
 fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<()> {
     if let Endpoint::Unix(_) = address.endpoint {
-        address.sslmode = SslMode::Disable; // nobody can listen on a socket in between
+        address.sslmode = SslMode::Disable; // traffic on a Unix socket never leaves the host
     }
     match sslrootcert {
-        Some("") => return refuse("sslrootcert of the shared log is empty: name a PEM file, or system"),
+        Some("") => {
+            return refuse(
+                "the address of the shared log has an empty sslrootcert; use the path of a PEM file, or system",
+            );
+        }
         Some("system") if [SslMode::Prefer, SslMode::Require].contains(&address.sslmode) => {
-            return refuse("sslrootcert=system of the shared log needs sslmode=verify-full");
+            return refuse("the address of the shared log has sslrootcert=system, which requires sslmode=verify-full");
         }
         Some("system") | None => {}
         Some(file) => address.sslrootcert = Some(file.into()),
@@ -266,8 +283,8 @@ fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<(
     match address.sslmode {
         SslMode::VerifyCa if address.sslrootcert.is_none() => Err(Error::new(
             Status::InvalidArgument,
-            "sslmode=verify-ca of the shared log needs sslrootcert=FILE, since anyone gets a certificate of a public \
-             authority; or use sslmode=verify-full",
+            "the address of the shared log has sslmode=verify-ca without sslrootcert=FILE, but anyone can get a \
+             certificate from a public authority; add sslrootcert, or use sslmode=verify-full",
         )),
         SslMode::Require if address.sslrootcert.is_some() => {
             address.sslmode = SslMode::VerifyCa;

@@ -1,7 +1,8 @@
-//! A connection to `PostgreSQL`. Its runtime runs within calls only, on the thread that calls: it starts no thread.
+//! A connection to `PostgreSQL`. Its tokio runtime runs on the calling thread, during calls only, and starts no
+//! threads.
 //!
-//! A runtime and TLS leave values with destructors in the thread that uses them or drops them. So connections are used
-//! and dropped on threads of the library only.
+//! The runtime and TLS leave thread-local values with destructors behind. Therefore only threads of the library use and
+//! drop connections.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -26,52 +27,52 @@ use super::tls::{Encrypted, Handshake};
 use crate::platform::Deadline;
 use crate::wake::{AsyncWakeSocket, WakeSocket, connect_local};
 
-/// How long things may take if a call has no deadline.
+/// Timeouts of calls without a deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Making a connection, before the first byte.
+    /// For connecting, until the server's first byte.
     pub connect: Duration,
-    /// Silence of the server.
+    /// For silence of the server.
     pub silence: Duration,
 }
 
-/// Interval between two looks at whether somebody waits for a call to end.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval of checking whether a thread waits for the call to end.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long a server may be silent.
+/// The limits for silence of the server.
 #[derive(Clone)]
 pub struct Silence {
-    /// Usually.
+    /// Usual limit.
     pub longest: Duration,
-    /// While somebody waits for the call to end.
+    /// Limit while a thread closes the index or forks, and so waits for the call to end.
     pub hurried: Duration,
-    /// How many do: who closes the index, or forks.
+    /// Number of such threads.
     pub hurries: Arc<AtomicUsize>,
 }
 
 impl Silence {
-    /// When a silence ends that began at `heard` and may last until `end`.
-    fn end(&self, heard: Instant, end: Instant) -> Instant {
+    /// When a silence becomes a failure that began at `last_read`; at `limit` unless a thread waits.
+    fn end(&self, last_read: Instant, limit: Instant) -> Instant {
         if self.hurries.load(Ordering::SeqCst) > 0 {
-            return end.min(heard + self.hurried);
+            return limit.min(last_read + self.hurried);
         }
-        end
+        limit
     }
 }
 
-/// A socket of either kind.
+/// A TCP or Unix socket.
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
 
 type BoxedSocket = Box<dyn Socket>;
 
-/// A connection.
+/// A connection to the server, with its runtime.
 pub struct Link {
-    // Dropped before the runtime, which its socket is registered with.
+    // Fields drop in order: the connection's socket is registered with the runtime.
     connection: Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     client: Client,
-    /// The last number of each view that the server notified of.
+    /// The last number of each view in a notification.
     notified: HashMap<i64, u64>,
     silence: Silence,
     runtime: Runtime,
@@ -79,16 +80,16 @@ pub struct Link {
 
 /// Why a wait ended.
 pub enum Woken {
-    /// There may be new entries.
+    /// The server sent a notification of new entries.
     Notified,
-    /// The time is over.
+    /// The wait reached its end.
     TimedOut,
-    /// Another thread ended it.
+    /// Another thread ended the wait.
     Interrupted,
 }
 
 impl Link {
-    /// Connects.
+    /// Opens a connection and authenticates.
     pub fn open(
         address: &Address,
         tls: Option<Arc<ClientConfig>>,
@@ -125,7 +126,7 @@ impl Link {
             settings.password(password.reveal());
         }
         let handshake = settings.connect_raw(socket, Handshake { config: tls, host });
-        let (client, connection) = runtime.block_on(within(&silence, deadline, handshake))??;
+        let (client, connection) = runtime.block_on(limit_silence(&silence, deadline, handshake))??;
         Ok(Self {
             connection,
             client,
@@ -135,7 +136,7 @@ impl Link {
         })
     }
 
-    /// Runs statements.
+    /// Runs statements until they end, the deadline passes, or the server is silent for too long.
     pub fn run<R>(
         &mut self,
         deadline: Deadline,
@@ -154,7 +155,7 @@ impl Link {
                 let ended = drive(connection, notified, cx);
                 match (work.as_mut().poll(cx), ended) {
                     (Poll::Ready(Ok(result)), _) => Poll::Ready(Ok(result)),
-                    // The server's last words say more than that the connection is closed.
+                    // The server's last message explains more than the error of a closed connection.
                     (_, Poll::Ready(failure)) => Poll::Ready(Err(failure)),
                     (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error.into())),
                     (Poll::Pending, Poll::Pending) => Poll::Pending,
@@ -162,10 +163,10 @@ impl Link {
             })
             .await
         };
-        runtime.block_on(within(silence, deadline, work))?
+        runtime.block_on(limit_silence(silence, deadline, work))?
     }
 
-    /// Waits until the server notifies of a greater number of this view, or until `wake` is readable.
+    /// Waits until the server notifies of a number of this view greater than `number`, or until `wake` is readable.
     pub fn wait(&mut self, view: i64, number: u64, until: Instant, wake: WakeSocket) -> Result<Woken, Failure> {
         let Self {
             connection,
@@ -178,7 +179,7 @@ impl Link {
             let mut sleep = pin!(sleep_until(until.into()));
             poll_fn(|cx| {
                 let ended = drive(connection, notified, cx);
-                // It is forgotten, since numbers begin anew when the log is cleared.
+                // Forget the number, since numbers start over when the log is cleared.
                 if notified.remove(&view).is_some_and(|last| last > number) {
                     return Poll::Ready(Ok(Woken::Notified));
                 }
@@ -195,7 +196,7 @@ impl Link {
     }
 }
 
-/// Reads and writes what can be read and written now. Ready only when the connection has ended.
+/// Makes all reads and writes that are possible now. Ready only once the connection has ended.
 fn drive(
     connection: &mut Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     notified: &mut HashMap<i64, u64>,
@@ -210,7 +211,7 @@ fn drive(
                     notified.insert(view, u64::try_from(number).unwrap_or(0));
                 }
             }
-            Some(Ok(AsyncMessage::Notice(notice))) => log::debug!("PostgreSQL says: {}", notice.message()),
+            Some(Ok(AsyncMessage::Notice(notice))) => log::debug!("notice from PostgreSQL: {}", notice.message()),
             Some(Ok(_)) => {}
             Some(Err(error)) => return Poll::Ready(error.into()),
             None => return Poll::Ready(Failure::Closed),
@@ -218,37 +219,37 @@ fn drive(
     }
 }
 
-/// Runs a future until the deadline, and as long as there is no silence.
-async fn within<R>(silence: &Silence, deadline: Deadline, work: impl Future<Output = R>) -> Result<R, Failure> {
+/// Runs a future until the deadline, or until the server has been silent for too long.
+async fn limit_silence<R>(silence: &Silence, deadline: Deadline, work: impl Future<Output = R>) -> Result<R, Failure> {
     let (mut work, mut sleep) = (pin!(work), pin!(sleep_until(Instant::now().into())));
-    let mut heard = None;
+    let mut last_read = None;
     poll_fn(|cx| {
         if let Poll::Ready(result) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(result));
         }
-        if heard.is_none() || !sleep.is_elapsed() {
+        if last_read.is_none() || !sleep.is_elapsed() {
             let now = Instant::now();
-            heard = Some((now, now + deadline.wait(silence.longest))); // the socket woke it
+            last_read = Some((now, now + deadline.wait(silence.longest))); // the socket woke the task
         }
         loop {
             let now = Instant::now();
-            let end = heard.map_or(now, |(heard, end)| silence.end(heard, end));
+            let end = last_read.map_or(now, |(last_read, limit)| silence.end(last_read, limit));
             if end <= now {
                 return Poll::Ready(Err(Failure::Silent));
             }
-            sleep.as_mut().reset(end.min(now + LOOK).into());
+            sleep.as_mut().reset(end.min(now + CHECK_INTERVAL).into());
             ready!(sleep.as_mut().poll(cx));
         }
     })
     .await
 }
 
-/// Connects to the first address that answers.
+/// Connects to the first address that answers. Each address gets an equal share of the remaining time.
 async fn connect_tcp(addresses: &[SocketAddr], until: Instant) -> Result<BoxedSocket, Failure> {
     let mut failure = Failure::Silent;
-    for (at, address) in addresses.iter().enumerate() {
+    for (index, address) in addresses.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => {
                 socket.set_nodelay(true)?;

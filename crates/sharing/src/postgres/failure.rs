@@ -1,4 +1,5 @@
-//! Failures of `PostgreSQL`, in words for people. No text has a password, or a value that a statement was given.
+//! Failures of `PostgreSQL`, and error messages with a remedy. No message contains a password or a statement's
+//! parameter.
 
 use std::error::Error as _;
 use std::io;
@@ -8,33 +9,33 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use super::address::Address;
 use crate::error::{Error, Status};
 
-/// The code with which `PostgreSQL` refuses what a role may not do.
-pub const REFUSED: &str = "42501";
+/// The SQLSTATE for a statement that the role lacks privileges for.
+pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// Why a call failed.
 pub enum Failure {
-    /// What is said already.
+    /// An error that needs no explanation.
     Known(Error),
-    /// The name of the host is unknown.
+    /// The host name is unknown; with the resolver's message.
     NoSuchHost(Option<String>),
-    /// The name of the host was not resolved in time.
+    /// The host name was not resolved in time.
     Unresolved,
-    /// No connection could be made.
+    /// Connecting failed.
     Unreachable(io::Error),
     /// The server did not answer in time.
     Silent,
     /// The server closed the connection.
     Closed,
-    /// The server takes no writes.
+    /// The server is read-only.
     ReadOnly,
-    /// The role may not do this.
+    /// The role lacks privileges.
     NoRights {
         /// The server's message.
-        said: String,
+        message: String,
         /// The privileges that the role lacks.
         missing: Vec<String>,
     },
-    /// The server refused something, or the connection failed.
+    /// The server returned an error, or the connection failed.
     Server(tokio_postgres::Error),
 }
 
@@ -63,6 +64,7 @@ impl From<tokio::time::error::Elapsed> for Failure {
 }
 
 impl Failure {
+    /// The server's error, if it returned one.
     fn database_error(&self) -> Option<&DbError> {
         match self {
             Self::Server(error) => error.as_db_error(),
@@ -70,19 +72,19 @@ impl Failure {
         }
     }
 
-    /// What `PostgreSQL` answered.
+    /// The server's message.
     pub fn message(&self) -> Option<&str> {
         self.database_error().map(DbError::message)
     }
 
-    /// Returns whether `PostgreSQL` answered with this code.
+    /// Returns whether the server returned this SQLSTATE.
     pub fn has_code(&self, code: &str) -> bool {
         self.database_error().is_some_and(|error| error.code().code() == code)
     }
 
-    /// Returns whether the connection can be used further. A server that became read-only is a replica by now: its
-    /// successor has another connection.
-    pub fn leaves_connection(&self) -> bool {
+    /// Returns whether the connection is still usable. A server that became read-only is now a replica, so that a new
+    /// connection may reach the primary.
+    pub fn keeps_connection(&self) -> bool {
         let is_kept = |error: &DbError| error.parsed_severity() == Some(Severity::Error);
         self.database_error().is_some_and(is_kept) && !self.is_read_only()
     }
@@ -92,7 +94,7 @@ impl Failure {
         self.has_code(SqlState::READ_ONLY_SQL_TRANSACTION.code())
     }
 
-    /// Returns whether the connection broke, as that of a server that was restarted.
+    /// Returns whether the connection broke, for example because the server restarted.
     pub fn is_broken_connection(&self) -> bool {
         match (self, self.database_error()) {
             (Self::Closed, _) => true,
@@ -102,7 +104,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether the very same call may succeed now: others were in its way.
+    /// Returns whether the call conflicted with another transaction and may succeed now.
     pub fn is_conflict(&self) -> bool {
         ["40001", "40P01"].into_iter().any(|code| self.has_code(code))
     }
@@ -118,22 +120,22 @@ impl Failure {
             Self::NoSuchHost(error) => {
                 let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
                 let remedy = "check the address, or use the host's IP address";
-                (Status::Connect, format!("the host's name is unknown{why}: {remedy}"))
+                (Status::Connect, format!("the host name is unknown{why}; {remedy}"))
             }
             Self::Unresolved => (
                 Status::Timeout,
-                "the host's name was not resolved in time: check the system's name server, or use the host's IP address"
+                "the host name was not resolved in time; check the system's name server, or use the host's IP address"
                     .into(),
             ),
             Self::Unreachable(error) => (
                 Status::Connect,
-                format!("no connection ({error}): is PostgreSQL running there?"),
+                format!("cannot connect ({error}); is PostgreSQL running there?"),
             ),
             Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
-            Self::ReadOnly => (Status::ServerError, format!("it accepts no writes: {READ_ONLY}")),
-            Self::NoRights { said, missing } => (
+            Self::ReadOnly => (Status::ServerError, READ_ONLY.into()),
+            Self::NoRights { message, missing } => (
                 Status::Forbidden,
-                format!("{said}: {}", explain_missing(&address.user, missing)),
+                format!("{message}: {}", explain_missing(&address.user, missing)),
             ),
             Self::Closed => (Status::Connect, "PostgreSQL closed the connection".into()),
             Self::Server(error) => match error.as_db_error() {
@@ -145,9 +147,9 @@ impl Failure {
     }
 }
 
-const READ_ONLY: &str = "the server is read-only, as a replica is: use the address of the primary";
+const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
 
-/// What the role lacks, and how it gets that.
+/// Names the missing privileges and the statements that grant them.
 fn explain_missing(user: &str, missing: &[String]) -> String {
     let (on_schema, on_tables): (Vec<&str>, Vec<&str>) =
         missing.iter().map(String::as_str).partition(|what| *what == "USAGE");
@@ -166,67 +168,69 @@ fn explain_missing(user: &str, missing: &[String]) -> String {
     )
 }
 
-/// The error of the system, unless TLS is to blame.
+/// The operating system's error, if there is one and it does not come from TLS.
 fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
     let cause = error.source()?.downcast_ref::<io::Error>()?;
     (!is_tls(cause)).then_some(cause)
 }
 
+/// Returns whether an error comes from TLS.
 fn is_tls(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
-/// An answer of `PostgreSQL`. Its message alone is quoted: details quote values.
+/// The status and text for an error of the server. Quotes only the message, since details may contain values.
 fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
-    let (code, said, user) = (error.code().code(), error.message(), &address.user);
+    let (code, message, user) = (error.code().code(), error.message(), &address.user);
     let status = match code {
         "28P01" | "28000" => Status::Unauthorized,
-        REFUSED => Status::Forbidden,
+        INSUFFICIENT_PRIVILEGE => Status::Forbidden,
         "57014" | "55P03" => Status::Timeout,
         _ if code.starts_with("57P") || code.starts_with("08") => Status::Connect,
         _ => Status::ServerError,
     };
     let remedy = match code {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
-        "28000" => format!("check that role {user:?} exists, and pg_hba.conf of the server"),
-        "3D000" => format!("create it: CREATE DATABASE {:?}", address.database),
-        REFUSED => "only the owner of the tables may do that".into(),
+        "28000" => format!("check that role {user:?} exists, and that the server's pg_hba.conf allows it"),
+        "3D000" => format!("create it with CREATE DATABASE {:?}", address.database),
+        INSUFFICIENT_PRIVILEGE => "only the owner of the tables may do that".into(),
         "53100" => "free some space on the server's disk".into(),
-        "53300" => "raise max_connections, or put a pooler such as pgbouncer before it".into(),
+        "53300" => "raise max_connections, or use a connection pooler such as PgBouncer".into(),
         "25006" => READ_ONLY.into(),
         "PX001" => "the log was restored or cleared; try again".into(),
-        "42883" | "42P01" | "42703" | "3F000" => "the schema plexindex is incomplete: run plexindex shared init".into(),
-        _ => return (status, format!("{said} (SQLSTATE {code})")),
+        "42883" | "42P01" | "42703" | "3F000" => "the schema plexindex is incomplete; run plexindex shared init".into(),
+        _ => return (status, format!("{message} (SQLSTATE {code})")),
     };
-    (status, format!("{said} (SQLSTATE {code}): {remedy}"))
+    (status, format!("{message} (SQLSTATE {code}): {remedy}"))
 }
 
-/// What the client library found.
+/// The status and text for an error of the client library.
 fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, String) {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if let Some(io) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) {
         return if is_tls(io) {
-            let remedy = "name the server's certificate with sslrootcert, and write sslmode=verify-ca if it does not name the host";
-            (Status::Tls, format!("TLS failed ({io}): {remedy}"))
+            let remedy =
+                "set sslrootcert to the server's certificate, and sslmode=verify-ca if that does not name the host";
+            (Status::Tls, format!("TLS failed ({io}); {remedy}"))
         } else {
-            (Status::Connect, format!("the connection broke ({io})"))
+            (Status::Connect, format!("the connection was lost ({io})"))
         };
     }
     match &*cause {
         "" if error.is_closed() => (Status::Connect, "PostgreSQL closed the connection".into()),
         "password missing" => {
             let passfile = match &address.passfile {
-                Some(path) => format!("{} has none for it", path.display()),
-                None => "no passfile exists".into(),
+                Some(path) => format!("add a line to {}", path.display()),
+                None => "create a passfile (~/.pgpass)".into(),
             };
-            let text = format!("PostgreSQL asks for a password: PGPASSWORD is not set, and {passfile}");
+            let text = format!("PostgreSQL requires a password, but PGPASSWORD is not set; set it, or {passfile}");
             (Status::Unauthorized, text)
         }
         "server does not support TLS" => {
-            let remedy = "set ssl = on there, or sslmode=disable on a trusted network";
-            (Status::Tls, format!("PostgreSQL offers no TLS: {remedy}"))
+            let remedy = "set ssl = on in its configuration, or sslmode=disable on a network that you control";
+            (Status::Tls, format!("PostgreSQL offers no TLS; {remedy}"))
         }
         _ => (Status::ServerError, format!("{error}: {cause}")),
     }

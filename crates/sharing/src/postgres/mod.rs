@@ -1,8 +1,10 @@
-//! The log in `PostgreSQL`. `schema.sql` has its tables, and a function for each call: a call is one statement and one
-//! round trip. Statements are unnamed and no session is relied on, so a pooler in transaction mode may be in between.
+//! The shared log in `PostgreSQL`. `schema.sql` has its tables, and a function for each call, so that a call is one
+//! statement and one round trip. Statements are unnamed and need no session state, so a pooler in transaction mode
+//! works.
 //!
-//! A position is a number and the mark of the write that has it. A reader's position is known if that write still has
-//! this mark: then everything before it is the same too, since a backup holds all writes up to a moment.
+//! A position is a number and the random mark of the write with that number. If the log still has this write with this
+//! mark, it also has everything before it, since a backup contains all writes up to a moment. Otherwise a reader starts
+//! over.
 
 pub mod address;
 mod connection;
@@ -38,10 +40,10 @@ use crate::platform::{Release, hold};
 use crate::platform::{lock, lock_by};
 use crate::wake::{Wake, WakeSocket};
 
-/// How long a server may be silent while somebody waits for calls to end.
-const HURRIED: Duration = Duration::from_secs(1);
+/// Maximum silence of the server while a thread closes the index or forks, and so waits for calls to end.
+const CLOSING_SILENCE: Duration = Duration::from_secs(1);
 
-/// A log in `PostgreSQL`. Nothing is connected before the first call.
+/// A log in `PostgreSQL`. The first call connects.
 pub struct Postgres {
     address: Address,
     name: String,
@@ -49,25 +51,26 @@ pub struct Postgres {
     lease: Duration,
     tls: OnceLock<Arc<ClientConfig>>,
     resolver: NameResolver,
-    /// How many wait for calls to end: who closes the index, or forks.
+    /// Number of threads that close the index or fork, and so wait for calls to end.
     hurries: Arc<AtomicUsize>,
     calls: Mutex<Calls>,
-    /// The connection that [`wait`](crate::contract::SharedLog::wait) listens on.
+    /// The connection for [`wait`](crate::contract::SharedLog::wait), separate from that for other calls.
     listener: Mutex<Option<Link>>,
     wake: Wake,
-    /// Set before a fork, until locks are released: no wait begins.
+    /// Set during a fork, so that no wait begins.
     is_forking: AtomicBool,
 }
 
+/// The state of calls other than `wait`.
 #[derive(Default)]
 struct Calls {
     link: Option<Link>,
-    /// What the numbers of views stand for. A log that was restored from a backup may lack some.
+    /// Server and user by view, to create views again that a restored log lacks.
     views: HashMap<ViewNumber, (String, Vec<u8>)>,
 }
 
 impl Postgres {
-    /// A log at this address. Connects with the first call.
+    /// Creates the log at this address. The first call connects.
     #[must_use]
     pub fn new(address: Address) -> Self {
         let patience = Patience {
@@ -77,7 +80,7 @@ impl Postgres {
         Self::with_patience(address, patience, LEASE)
     }
 
-    /// The same with other times, for tests.
+    /// [`Self::new`] with other timeouts, for tests.
     #[must_use]
     pub fn with_patience(address: Address, patience: Patience, lease: Duration) -> Self {
         Self {
@@ -95,23 +98,32 @@ impl Postgres {
         }
     }
 
-    /// The same with another resolver of host names, for tests.
+    /// Replaces the resolver of host names, for tests.
     #[must_use]
     pub fn with_lookup(mut self, lookup: Arc<Lookup>) -> Self {
         self.resolver = NameResolver::new(lookup);
         self
     }
 
+    /// Creates the tables, or reports that they exist.
     fn make_tables(&self, deadline: Deadline) -> Result<SharedTables> {
         let mut link = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
-        schema::ensure(&mut link, deadline)
-            .map_err(|failure| self.explain(&rights::name(failure, &mut link, rights::OF_HOSTS, deadline)))
+        schema::ensure(&mut link, deadline).map_err(|failure| {
+            self.explain(&rights::name_missing(
+                failure,
+                &mut link,
+                rights::HOST_PRIVILEGES,
+                deadline,
+            ))
+        })
     }
 
+    /// Converts a failure to an error for the caller.
     fn explain(&self, failure: &Failure) -> Error {
         failure.explain(&self.address)
     }
 
+    /// Opens a connection.
     fn connect(&self, deadline: Deadline) -> Result<Link, Failure> {
         let tls = match (&self.address.endpoint, self.address.sslmode) {
             (Endpoint::Unix(_), _) | (_, SslMode::Disable) => None,
@@ -126,25 +138,25 @@ impl Postgres {
         let connect = self.patience();
         let silence = Silence {
             longest: self.patience.silence,
-            hurried: HURRIED.max(connect),
+            hurried: CLOSING_SILENCE.max(connect),
             hurries: Arc::clone(&self.hurries),
         };
         Link::open(&self.address, tls, &self.resolver, (connect, silence), deadline)
     }
 
-    /// Connects, and creates the tables if there are none.
+    /// Opens a connection, and creates the tables if the log has none.
     fn connect_to_log(&self, deadline: Deadline) -> Result<Link, Failure> {
         let mut link = self.connect(deadline)?;
         let is_current = schema::is_current(&mut link, deadline);
-        if !is_current.map_err(|failure| rights::name(failure, &mut link, rights::OF_HOSTS, deadline))? {
-            // It answers, and takes its time once.
+        if !is_current.map_err(|failure| rights::name_missing(failure, &mut link, rights::HOST_PRIVILEGES, deadline))? {
+            // The server answered, so creating the tables may take longer than the deadline, once.
             schema::ensure(&mut link, Deadline::NONE)?;
         }
         Ok(link)
     }
 
-    /// Runs statements on a connection, which is made if there is none. If it broke since its last use, or others were
-    /// in the way, they run once more.
+    /// Runs statements on a connection, and opens one if `slot` is empty. Runs them a second time if the connection
+    /// broke since its last use, or if they conflicted with another transaction.
     fn run<R>(
         &self,
         slot: &mut Option<Link>,
@@ -165,10 +177,10 @@ impl Postgres {
                 Ok(result) => return Ok(result),
                 Err(failure) => failure,
             };
-            if !failure.leaves_connection() {
+            if !failure.keeps_connection() {
                 *slot = None;
             }
-            // A session stays read-only after its server takes writes again.
+            // A session stays read-only even after its server becomes the primary.
             let is_outdated = was_idle && (failure.is_broken_connection() || failure.is_read_only());
             let is_repeated = is_outdated || (may_conflict && failure.is_conflict());
             if !is_repeated {
@@ -179,16 +191,16 @@ impl Postgres {
         }
     }
 
-    /// Runs statements on the connection for calls.
+    /// Runs statements that need the privileges of a host.
     fn call<R>(
         &self,
         deadline: Deadline,
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R> {
-        self.call_as(rights::OF_HOSTS, deadline, work)
+        self.call_as(rights::HOST_PRIVILEGES, deadline, work)
     }
 
-    /// The same for statements that need these privileges.
+    /// Runs statements that need these privileges, which the error for a missing one names.
     fn call_as<R>(
         &self,
         wanted: &[&str],
@@ -197,18 +209,24 @@ impl Postgres {
     ) -> Result<R> {
         let mut calls = self.lock_calls(deadline)?;
         let outcome = self.run(&mut calls.link, deadline, work);
-        outcome.map_err(|failure| self.explain_on(&mut calls.link, failure, wanted, deadline))
+        outcome.map_err(|failure| self.explain_with_rights(&mut calls.link, failure, wanted, deadline))
     }
 
-    /// The error for the caller, which names the privileges that the role lacks.
-    fn explain_on(&self, link: &mut Option<Link>, failure: Failure, wanted: &[&str], deadline: Deadline) -> Error {
+    /// Converts a failure to an error that names the missing privileges.
+    fn explain_with_rights(
+        &self,
+        link: &mut Option<Link>,
+        failure: Failure,
+        wanted: &[&str],
+        deadline: Deadline,
+    ) -> Error {
         match link {
-            Some(link) => self.explain(&rights::name(failure, link, wanted, deadline)),
+            Some(link) => self.explain(&rights::name_missing(failure, link, wanted, deadline)),
             None => self.explain(&failure),
         }
     }
 
-    /// The same for statements that need a view, which is created again if a restored log lacks it.
+    /// Runs statements that need a view. Creates the view again if a restored log lacks it.
     fn call_view<R>(
         &self,
         view: ViewNumber,
@@ -228,26 +246,30 @@ impl Postgres {
                 Err(failure) => Err(failure),
             };
         }
-        outcome.map_err(|failure| self.explain_on(link, failure, rights::OF_HOSTS, deadline))
+        outcome.map_err(|failure| self.explain_with_rights(link, failure, rights::HOST_PRIVILEGES, deadline))
     }
 
+    /// Returns the number of a view, and remembers the server and the user for [`Self::call_view`].
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         let mut calls = self.lock_calls(deadline)?;
         let Calls { link, views } = &mut *calls;
         let created = self.run(link, deadline, &async |client: &Client| {
             create_view(client, server, viewer).await
         });
-        let view = created.map_err(|failure| self.explain_on(link, failure, rights::OF_HOSTS, deadline))?;
+        let view =
+            created.map_err(|failure| self.explain_with_rights(link, failure, rights::HOST_PRIVILEGES, deadline))?;
         views.insert(view, (server.into(), viewer.into()));
         Ok(view)
     }
 
+    /// Waits for other calls to end, as long as they may be silent at most.
     fn lock_calls(&self, deadline: Deadline) -> Result<std::sync::MutexGuard<'_, Calls>> {
         let until = Instant::now() + deadline.wait(self.patience.silence * 2);
         lock_by(&self.calls, until).ok_or_else(|| self.explain(&Failure::Silent))
     }
 
-    /// Waits on the connection that listens. Its one query runs after it was made, or else at the end of the wait.
+    /// Waits on the listening connection. Sends one query: after opening the connection, or else at the end of the
+    /// wait, since a notification may be lost.
     fn wait_on(
         &self,
         slot: &mut Option<Link>,
@@ -256,25 +278,25 @@ impl Postgres {
         until: Instant,
         wake: WakeSocket,
     ) -> Result<bool, Failure> {
-        let differs = async |client: &Client| {
+        let has_new_entries = async |client: &Client| {
             let statement = "SELECT number FROM plexindex.views WHERE view = $1";
             let row = client.query_typed_opt(statement, &[(&view.0, Type::INT8)]).await?;
             Ok(row.map_or(0, |row| row.get::<_, i64>(0)) != i64::try_from(number).unwrap_or(i64::MAX))
         };
         let is_new = slot.is_none();
         if is_new {
-            // The time is for waiting: a short one does not make a busy server one that is away.
+            // `until` limits the wait, not the connection: a short wait must not make a busy server look unavailable.
             let mut link = self.connect_to_log(Deadline::NONE)?;
-            // A replica refuses to listen. Then the time passes, and the number is read.
+            // A replica rejects LISTEN. Then the wait just passes and ends with the query.
             let listens = link.run(Deadline::NONE, async |client| {
                 client.batch_execute("LISTEN plexindex").await
             });
             match listens {
-                Err(failure) if !failure.leaves_connection() && !failure.is_read_only() => return Err(failure),
+                Err(failure) if !failure.keeps_connection() && !failure.is_read_only() => return Err(failure),
                 _ => {}
             }
             let link = slot.insert(link);
-            if link.run(Deadline::NONE, differs)? {
+            if link.run(Deadline::NONE, has_new_entries)? {
                 return Ok(true);
             }
         }
@@ -282,20 +304,21 @@ impl Postgres {
         match link.wait(view.0, number, until, wake) {
             Ok(Woken::Notified) => Ok(true),
             Ok(Woken::Interrupted) => Ok(false),
-            // A notification may have been lost, as behind a pooler.
+            // The query was sent before the wait. Report news, since a notification may have been lost behind a pooler.
             Ok(Woken::TimedOut) if is_new => Ok(true),
-            Ok(Woken::TimedOut) => link.run(Deadline::NONE, differs),
+            Ok(Woken::TimedOut) => link.run(Deadline::NONE, has_new_entries),
             Err(failure) => Err(failure),
         }
     }
 
+    /// Implements [`SharedLog::wait`].
     fn wait_for(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
         let until = Instant::now() + time.min(Duration::from_secs(86_400));
         let Some(mut slot) = lock_by(&self.listener, until) else {
-            return Ok(true); // another wait had all the time
+            return Ok(true); // another wait used up the time
         };
-        let begun = self.wake.begin();
-        let Some(wake) = begun.map_err(|error| self.explain(&error.into()))? else {
+        let wake = self.wake.begin();
+        let Some(wake) = wake.map_err(|error| self.explain(&error.into()))? else {
             return Ok(false);
         };
         let outcome = if self.is_forking.load(Ordering::SeqCst) {
@@ -305,7 +328,7 @@ impl Postgres {
         };
         self.wake.end();
         outcome.or_else(|failure| {
-            // What was notified meanwhile is lost: reading finds it, or says what is wrong.
+            // Notifications were lost with the connection. The caller reads the log, and then sees what is wrong.
             if slot.take().is_some() && failure.is_broken_connection() {
                 return Ok(true);
             }
@@ -313,7 +336,8 @@ impl Postgres {
         })
     }
 
-    fn hold_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    /// Ends waits, closes the connections, and returns locks that keep them closed.
+    fn close_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         self.is_forking.store(true, Ordering::SeqCst);
         self.hurries.fetch_add(1, Ordering::SeqCst);
         self.wake.request_if_waiting();
@@ -321,9 +345,9 @@ impl Postgres {
         let mut calls = hold(&self, |log| &log.calls);
         drop_links([listener.get().take(), calls.get().link.take()]);
         let wake = hold(&self, |log| log.wake.mutex());
-        // Released in this order, so that no wait that gets the lock ends at once.
+        // Dropped in this order: a wait that gets the listener's lock must find `is_forking` reset.
         vec![
-            Box::new(Waits(Arc::clone(&self))),
+            Box::new(ForkGuard(Arc::clone(&self))),
             Box::new(wake),
             Box::new(calls),
             Box::new(listener),
@@ -332,11 +356,11 @@ impl Postgres {
 }
 
 /// Allows waits again after a fork.
-struct Waits(Arc<Postgres>);
+struct ForkGuard(Arc<Postgres>);
 
-impl Release for Waits {}
+impl Release for ForkGuard {}
 
-impl Drop for Waits {
+impl Drop for ForkGuard {
     fn drop(&mut self) {
         self.0.is_forking.store(false, Ordering::SeqCst);
         self.0.hurries.fetch_sub(1, Ordering::SeqCst);
@@ -349,13 +373,14 @@ impl Drop for Postgres {
     }
 }
 
-/// Drops connections on a thread of the library, whoever calls.
+/// Drops connections on a thread of the library, since the client leaves thread-local values behind.
 fn drop_links(links: [Option<Link>; 2]) {
     if links.iter().any(Option::is_some) {
         on_worker(move || drop(links), Duration::from_secs(1), || {});
     }
 }
 
+/// Returns the number of a view, and creates it if necessary.
 async fn create_view(client: &Client, server: &str, viewer: &[u8]) -> Result<ViewNumber, tokio_postgres::Error> {
     let statement = "SELECT plexindex.view($1, $2)";
     let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 2] =
@@ -364,7 +389,7 @@ async fn create_view(client: &Client, server: &str, viewer: &[u8]) -> Result<Vie
     Ok(ViewNumber(row.get(0)))
 }
 
-/// The error for numbers that no log has.
+/// The error for a number that does not fit its type.
 fn out_of_range<T>(_: T) -> Error {
     Error::new(Status::BadAnswer, "the shared log has a number that is out of range")
 }

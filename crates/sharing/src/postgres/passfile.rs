@@ -1,23 +1,23 @@
-//! The file with passwords, in libpq's format: `host:port:database:user:password` on each line, `*` for any value, and
-//! a backslash before `:` and `\` in a value.
+//! Reads a passfile in libpq's format. Each line is `host:port:database:user:password`; `*` stands for any value, and a
+//! backslash escapes `:` and `\`.
 
 use std::path::Path;
 
 use super::address::{Address, Endpoint, Password};
 use crate::secret_file::{self, SecretFile};
 
-/// Folders of sockets that a passfile calls `localhost`.
+/// Socket folders that match `localhost` in a passfile.
 const DEFAULT_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
 
-/// The password for this address in its passfile; `None` if there is none. A file that others can read is ignored with
-/// a warning, as libpq does.
+/// The password for this address in its passfile. Ignores a file that other users can read, with a warning, as libpq
+/// does.
 pub fn read(address: &Address) -> Option<Password> {
     let path = address.passfile.as_deref()?;
     match secret_file::read(path).ok()? {
         SecretFile::Content(text) => find(&String::from_utf8_lossy(&text), address),
         SecretFile::OpenToOthers => {
             let path = path.display();
-            log::warn!("the passfile {path} is ignored, because others can read it: run chmod 600 on it");
+            log::warn!("ignoring the passfile {path}: other users can read it; run chmod 600 on it");
             None
         }
     }
@@ -29,7 +29,7 @@ fn find(text: &str, address: &Address) -> Option<Password> {
     let folder;
     let host = match &address.endpoint {
         Endpoint::Tcp(host) => host,
-        Endpoint::Unix(path) if DEFAULT_FOLDERS.iter().any(|one| path == Path::new(one)) => "localhost",
+        Endpoint::Unix(path) if DEFAULT_FOLDERS.iter().any(|default| path == Path::new(default)) => "localhost",
         Endpoint::Unix(path) => {
             folder = path.to_string_lossy();
             &*folder
@@ -43,25 +43,25 @@ fn find(text: &str, address: &Address) -> Option<Password> {
 
 /// The password of a line if its first four values match.
 fn password_for(line: &str, wanted: &[&str; 4]) -> Option<Password> {
-    let mut rest = line;
-    for wanted in wanted {
-        let (value, is_escaped, after) = next_value(rest);
-        if (value != "*" || is_escaped) && value != *wanted {
+    let mut remaining = line;
+    for wanted_value in wanted {
+        let (value, is_escaped, after_colon) = next_value(remaining);
+        if (value != "*" || is_escaped) && value != *wanted_value {
             return None;
         }
-        rest = after?;
+        remaining = after_colon?;
     }
-    let (password, _, _) = next_value(rest);
+    let (password, _, _) = next_value(remaining);
     (!password.is_empty()).then(|| Password::new(password))
 }
 
-/// A value without its escapes, whether it had some, and what follows its colon.
+/// The next value without escapes, whether it had an escape, and the text after its colon.
 fn next_value(text: &str) -> (String, bool, Option<&str>) {
     let (mut value, mut is_escaped) = (String::new(), false);
     let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
+    while let Some((offset, character)) = characters.next() {
         match character {
-            ':' => return (value, is_escaped, text.get(at + 1..)),
+            ':' => return (value, is_escaped, text.get(offset + 1..)),
             '\\' => {
                 is_escaped = true;
                 value.push(characters.next().map_or('\\', |(_, next)| next));

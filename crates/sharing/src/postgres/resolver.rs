@@ -1,5 +1,5 @@
-//! Resolves host names. The system's resolver has no deadline and cannot be ended, so it runs on a thread of its own,
-//! one at a time, however many calls ask meanwhile.
+//! Resolves host names by a deadline. The system's resolver has no timeout and cannot be interrupted, so it runs on its
+//! own thread. At most one such thread runs at a time.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use super::failure::Failure;
 use crate::platform::Worker;
 use crate::platform::lock;
 
-/// The addresses of a name and port, or why it has none.
+/// The addresses of a host name and port, or the resolver's error.
 pub type Found = Result<Vec<SocketAddr>, String>;
 
-/// What asks the system.
+/// A function that resolves a host name and port.
 pub type Lookup = dyn Fn(&str, u16) -> Found + Send + Sync;
 
 /// Resolves names by a deadline.
@@ -21,12 +21,13 @@ pub struct NameResolver {
     running: Mutex<Option<LookupThread>>,
 }
 
-/// A thread that asks the system.
+/// A running lookup.
 struct LookupThread {
     slot: Arc<Slot>,
     worker: Worker,
 }
 
+/// The place for the result of a lookup.
 #[derive(Default)]
 struct Slot {
     found: Mutex<Option<Found>>,
@@ -39,13 +40,14 @@ impl Default for NameResolver {
     }
 }
 
+/// The system's resolver.
 fn ask_system(host: &str, port: u16) -> Found {
     let found = (host, port).to_socket_addrs().map_err(|error| error.to_string())?;
     Ok(found.collect())
 }
 
 impl NameResolver {
-    /// A resolver that asks this.
+    /// Creates a resolver that calls `lookup`.
     pub fn new(lookup: Arc<Lookup>) -> Self {
         Self {
             lookup,
@@ -53,7 +55,7 @@ impl NameResolver {
         }
     }
 
-    /// The addresses of a name. If they are not known by then, the next call finds what the system has said meanwhile.
+    /// Returns the addresses of a host name. After a timeout, the lookup continues, and the next call uses its result.
     pub fn resolve(&self, host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![(address, port).into()]);
@@ -69,19 +71,19 @@ impl NameResolver {
         }
     }
 
-    /// Starts the thread, unless it runs. `None` if it cannot be started.
+    /// Returns the running lookup, or starts one. `None` if no thread can be started.
     fn begin(&self, host: &str, port: u16) -> Option<Arc<Slot>> {
         let mut running = lock(&self.running);
-        // The child of a fork does not have its parent's thread.
+        // A forked child does not have its parent's thread.
         if let Some(running) = running.as_ref().filter(|running| running.worker.is_here()) {
             return Some(Arc::clone(&running.slot));
         }
         let slot = Arc::new(Slot::default());
-        let (its_slot, lookup, host) = (Arc::clone(&slot), Arc::clone(&self.lookup), host.to_owned());
+        let (thread_slot, lookup, host) = (Arc::clone(&slot), Arc::clone(&self.lookup), host.to_owned());
         let worker = Worker::spawn(move || {
             let found = lookup(&host, port);
-            *lock(&its_slot.found) = Some(found);
-            its_slot.changed.notify_all();
+            *lock(&thread_slot.found) = Some(found);
+            thread_slot.changed.notify_all();
         })?;
         *running = Some(LookupThread {
             slot: Arc::clone(&slot),
@@ -90,7 +92,7 @@ impl NameResolver {
         Some(slot)
     }
 
-    /// Waits for the thread. Its answer is used once: the next call asks again.
+    /// Waits for the result, and removes the lookup, so that the next call starts another one.
     fn wait(&self, slot: &Arc<Slot>, until: Instant) -> Option<Found> {
         let left = until.saturating_duration_since(Instant::now());
         let waited = slot
@@ -101,7 +103,7 @@ impl NameResolver {
         let mut running = lock(&self.running);
         let ended = running.take_if(|running| Arc::ptr_eq(&running.slot, slot));
         drop(running);
-        drop(ended); // joins it
+        drop(ended); // joins the thread, without holding the lock
         Some(found)
     }
 }
@@ -113,7 +115,7 @@ impl Drop for NameResolver {
             && worker.is_here()
             && lock(&slot.found).is_none()
         {
-            worker.leave(); // closing an index waits for no name server
+            worker.leave(); // closing an index must not wait for a name server
         }
     }
 }

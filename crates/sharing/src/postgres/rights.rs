@@ -1,18 +1,18 @@
-//! The privileges that a role lacks.
+//! Finds the privileges that a role lacks.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::Link;
-use super::failure::{Failure, REFUSED};
+use super::failure::{Failure, INSUFFICIENT_PRIVILEGE};
 use crate::platform::Deadline;
 
-/// What a host's role needs: on the schema, and on its tables.
-pub const OF_HOSTS: &[&str] = &["USAGE", "SELECT", "INSERT", "UPDATE", "DELETE"];
-/// What a role needs that empties the log.
-pub const TO_CLEAR: &[&str] = &["USAGE", "TRUNCATE"];
+/// The privileges of a host's role: USAGE on the schema, the others on its tables.
+pub const HOST_PRIVILEGES: &[&str] = &["USAGE", "SELECT", "INSERT", "UPDATE", "DELETE"];
+/// The privileges for emptying the log.
+pub const CLEAR_PRIVILEGES: &[&str] = &["USAGE", "TRUNCATE"];
 
-/// Whether the session is read-only, and which of these privileges the role lacks.
+/// Returns whether the session is read-only, and the privileges of `$1` that the role lacks.
 const STATEMENT: &str = "
 SELECT current_setting('transaction_read_only') = 'on', ARRAY(
     SELECT what FROM unnest($1) WITH ORDINALITY AS wanted (what, place)
@@ -24,14 +24,14 @@ SELECT current_setting('transaction_read_only') = 'on', ARRAY(
     ORDER BY place
 )";
 
-/// What a role may do.
+/// The result of a check of privileges.
 pub struct Rights {
     pub is_read_only: bool,
-    /// The privileges that it lacks.
+    /// The privileges that the role lacks.
     pub missing: Vec<String>,
 }
 
-/// Asks which of these privileges the role lacks.
+/// Checks which of these privileges the role lacks.
 pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postgres::Error> {
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&wanted, Type::TEXT_ARRAY)];
     let row = client.query_typed_one(STATEMENT, &parameters).await?;
@@ -41,15 +41,15 @@ pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postg
     })
 }
 
-/// The failure with the privileges that the role lacks, if it is for lack of any.
-pub fn name(failure: Failure, link: &mut Link, wanted: &[&str], deadline: Deadline) -> Failure {
-    if !failure.has_code(REFUSED) {
+/// Adds the missing privileges to a failure for lack of privileges. Returns other failures unchanged.
+pub fn name_missing(failure: Failure, link: &mut Link, wanted: &[&str], deadline: Deadline) -> Failure {
+    if !failure.has_code(INSUFFICIENT_PRIVILEGE) {
         return failure;
     }
     let rights = link.run(deadline, async |client| ask(client, wanted).await);
     match (failure.message(), rights) {
-        (Some(said), Ok(rights)) if !rights.missing.is_empty() => Failure::NoRights {
-            said: format!("{said} (SQLSTATE {REFUSED})"),
+        (Some(message), Ok(rights)) if !rights.missing.is_empty() => Failure::NoRights {
+            message: format!("{message} (SQLSTATE {INSUFFICIENT_PRIVILEGE})"),
             missing: rights.missing,
         },
         _ => failure,

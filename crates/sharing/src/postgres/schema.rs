@@ -1,25 +1,26 @@
-//! The tables: their version, and how they are made.
+//! Creates the log's tables and checks their version.
 
 use super::connection::Link;
-use super::failure::{Failure, REFUSED};
+use super::failure::{Failure, INSUFFICIENT_PRIVILEGE};
 use crate::contract::SharedTables;
 use crate::error::{Error, Status};
 use crate::platform::Deadline;
 
-/// The version of the tables. A log with a greater one is refused.
+/// The supported version of the tables. plexindex rejects a log with a higher one.
 const VERSION: i32 = 1;
-/// Makes version 1.
+/// Creates version 1.
 const SCHEMA: &str = include_str!("schema.sql");
-/// Takes the lock. The server ends a session that says nothing more while it has it: its host may have been cut off.
+/// Starts a transaction and takes an advisory lock (the key is "plexindx" in ASCII). If this host loses its connection,
+/// the server ends the idle session after 5 s and frees the lock.
 const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000;
     SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint)";
-/// The code of `PostgreSQL` with which functions refuse a view that they do not know.
+/// The SQLSTATE that functions of `schema.sql` raise for an unknown view.
 pub const NO_VIEW: &str = "PX001";
 
-/// Returns whether the tables are there; `false` if there are none.
+/// Returns whether the tables exist in the supported version.
 ///
 /// # Errors
-/// Those of a newer version among others.
+/// Tables of another version, or a failure of the server.
 pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> {
     let version = link.run(deadline, async |client| {
         let rows = client.query_typed("SELECT version FROM plexindex.meta", &[]).await?;
@@ -29,7 +30,7 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
         Ok(Some(VERSION)) => Ok(true),
         Ok(Some(version)) => {
             let text = format!(
-                "its tables have version {version}, but this plexindex knows only version {VERSION}: install the \
+                "its tables have version {version}, but this plexindex supports only version {VERSION}; install the \
                  newer plexindex on this host too"
             );
             Err(Error::new(Status::ServerError, text).into())
@@ -40,36 +41,36 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
     }
 }
 
-/// Makes the tables if there are none. A lock lets one host do so at a time. Returns what was done.
+/// Creates the tables if they do not exist. A lock lets one host do so at a time.
 ///
 /// # Errors
-/// [`Status::Forbidden`] if the role may not, among others.
+/// [`Status::Forbidden`] if the role may not create tables, or another failure of the server.
 pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<SharedTables, Failure> {
-    // The lock is that of the transaction, since a pooler may give each transaction another session.
-    let is_there = link.run(deadline, async |client| {
+    // The lock belongs to the transaction, since a pooler may use another session for each transaction.
+    let exists = link.run(deadline, async |client| {
         client.batch_execute(BEGIN).await?;
         let statement = "SELECT to_regclass('plexindex.meta') IS NOT NULL";
         Ok(client.query_typed_one(statement, &[]).await?.get::<_, bool>(0))
     })?;
-    if is_there {
+    if exists {
         link.run(deadline, async |client| client.batch_execute("COMMIT").await)?;
         is_current(link, deadline)?;
         return Ok(SharedTables::Present);
     }
-    let made = link.run(deadline, async |client| {
+    let created = link.run(deadline, async |client| {
         client.batch_execute(SCHEMA).await?;
         client.batch_execute("COMMIT").await
     });
-    let Err(failure) = made else {
+    let Err(failure) = created else {
         return Ok(SharedTables::Made);
     };
-    if failure.leaves_connection() {
+    if failure.keeps_connection() {
         link.run(deadline, async |client| client.batch_execute("ROLLBACK").await)?;
     }
-    if failure.has_code(REFUSED) {
-        let text = "it has no tables yet, and this role may not create them: run plexindex shared init once as a role \
-                    that may create a schema in this database, and let it run GRANT USAGE ON SCHEMA plexindex TO this \
-                    role; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
+    if failure.has_code(INSUFFICIENT_PRIVILEGE) {
+        let text = "it has no tables yet, and this role may not create them; run plexindex shared init as a role that \
+                    may create a schema in this database, then GRANT USAGE ON SCHEMA plexindex TO this role and GRANT \
+                    SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
         return Err(Error::new(Status::Forbidden, text).into());
     }
     Err(failure)

@@ -1,8 +1,8 @@
--- The log of plexindex, version 1. Everything is in the schema plexindex. Calls are functions, so that each is one
--- transaction of one round trip. They run with the rights of the caller, who needs USAGE of the schema and SELECT,
--- INSERT, UPDATE and DELETE of its tables. All times are the server's.
+-- The shared log of plexindex, version 1, in the schema plexindex. Each call is a function, so that it is one
+-- transaction and one round trip. Functions run with the privileges of the caller, who needs USAGE on the schema and
+-- SELECT, INSERT, UPDATE and DELETE on its tables. All times are the server's.
 --
--- Order of locks: a lease or a row of delivered, then the view.
+-- Lock order: a lease or a row of delivered, then the view.
 
 CREATE SCHEMA IF NOT EXISTS plexindex;
 
@@ -13,8 +13,8 @@ CREATE TABLE plexindex.meta (
 INSERT INTO plexindex.meta
     SELECT 1, decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
 
--- Each server as each user sees it. The key is a hash of both: a view that a restored backup lacks gets it again, and
--- no other view ever has it.
+-- A view is one server as one user sees it. Its key is a hash of both, so that a view that a restored backup lacks gets
+-- the same key again, and no other view ever has it.
 CREATE TABLE plexindex.views (
     view bigint PRIMARY KEY,
     server text NOT NULL,
@@ -23,8 +23,8 @@ CREATE TABLE plexindex.views (
     written timestamptz
 );
 
--- The number of entries is that of their write: gapless and ascending in the order of commits, since a write locks the
--- row of its view. Keys are indexed by their hash, because an index holds no value of 8 KiB.
+-- Numbers are gapless and ascend in commit order, since a write locks the row of its view. The index has hashes of
+-- keys, because a B-tree cannot hold values of 8 KiB.
 CREATE TABLE plexindex.entries (
     view bigint NOT NULL,
     kind smallint NOT NULL,
@@ -37,23 +37,23 @@ CREATE TABLE plexindex.entries (
 );
 CREATE UNIQUE INDEX entries_name ON plexindex.entries (view, kind, library, sha256(key));
 CREATE UNIQUE INDEX entries_number ON plexindex.entries (view, number);
--- Matches of an item. The body comes first: otherwise the planner may look for a path here, too.
+-- Matches of an item. The body comes first, so that the planner does not use this index to look for a path.
 CREATE INDEX entries_matched ON plexindex.entries (body, view, library) WHERE kind = 4;
 
 -- A random mark for each write, under the number of its last entry.
 CREATE TABLE plexindex.marks (view bigint, number bigint, mark bigint NOT NULL, PRIMARY KEY (view, number));
 
--- The last write that each host numbered itself.
+-- The last delivery of each host, under the host's own number.
 CREATE TABLE plexindex.delivered (
     view bigint, host bigint, number bigint NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (view, host)
 );
 
--- Who may ask the server for what.
+-- Leases: the fence of the last holder per task, and when the lease expires.
 CREATE TABLE plexindex.leases (
     view bigint, what text, fence bigint NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (view, what)
 );
 
--- Listings in chunks. Of a library, only the listing in published is read.
+-- Listings in chunks. Hosts read only the listing in published.
 CREATE TABLE plexindex.published (view bigint, library text, listing bigint NOT NULL, PRIMARY KEY (view, library));
 CREATE TABLE plexindex.chunks (
     view bigint, library text, listing bigint, number bigint, body bytea NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE plexindex.chunks (
 );
 ALTER TABLE plexindex.chunks ALTER body SET STORAGE EXTERNAL; -- bodies are compressed already
 
--- The number of a view. A read-only role gets it too.
+-- Returns the number of a view, and creates a new view. A read-only role can use it for existing views.
 CREATE FUNCTION plexindex.view(a_server text, a_viewer bytea) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     hash text := encode(sha256(sha256(convert_to(a_server, 'UTF8')) || a_viewer), 'hex');
@@ -73,12 +73,13 @@ BEGIN
     RETURN id;
 END $$;
 
--- The mark of the write that has a number.
+-- Returns the mark of the write that includes this number.
 CREATE FUNCTION plexindex.mark(v bigint, n bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT mark FROM plexindex.marks WHERE view = v AND number >= n ORDER BY number LIMIT 1
 $$;
 
--- The first entries behind a number. Until the table has statistics, the planner would sort all of them for each page.
+-- Returns the first entries after a number. Without these settings the planner would sort all entries for each page
+-- while the table has no statistics.
 CREATE FUNCTION plexindex.page(v bigint, n bigint, most bigint) RETURNS SETOF plexindex.entries LANGUAGE sql STABLE
 SET enable_sort = off SET enable_bitmapscan = off AS $$
     SELECT * FROM plexindex.entries WHERE view = v AND number > n ORDER BY number LIMIT most
@@ -106,12 +107,12 @@ BEGIN
         ORDER BY kind, library, key, place DESC
     ON CONFLICT (view, kind, library, sha256(key)) DO UPDATE
         SET number = excluded.number, host = excluded.host, at = excluded.at, body = excluded.body;
-    -- One after the other: until the table has statistics, a join would read all matches.
+    -- One by one: a join would read all matches while the table has no statistics.
     FOR told IN
         SELECT * FROM unnest(kinds, libraries, keys, bodies) WITH ORDINALITY AS new (kind, library, key, body, place)
         WHERE kind IN (5, 6, 7)
     LOOP
-        IF told.kind = 7 THEN -- an invalid library voids matches, invalidations and searches
+        IF told.kind = 7 THEN -- an invalid library voids its matches (4), invalidations (5, 6) and searches (8)
             DELETE FROM plexindex.entries WHERE view = v AND kind IN (4, 5, 6, 8) AND library = told.library
                 AND number < base + told.place;
         ELSIF told.kind = 6 THEN -- an invalid path voids its match
@@ -130,7 +131,7 @@ BEGIN
     RETURN last;
 END $$;
 
--- Removes what nobody needs: old marks (a reader that is further behind starts over), searches, and leases.
+-- Removes old marks, searches and leases. A reader whose mark was removed starts over.
 CREATE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
     DELETE FROM plexindex.marks WHERE view = v AND number <
         (SELECT number FROM plexindex.marks WHERE view = v ORDER BY number DESC OFFSET 9999 LIMIT 1);
@@ -138,8 +139,8 @@ CREATE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
     DELETE FROM plexindex.leases WHERE view = v AND until < clock_timestamp() - interval '2 days';
 $$;
 
--- Returns whether a lease lasts and no other holder has a newer one, and keeps it so until the transaction ends. A holder
--- that slept does not know how old it is what it has to write.
+-- Returns whether a lease has not expired and no other holder has a newer one, and locks it until the transaction ends.
+-- Checked before each write, since a holder may have slept without noticing.
 CREATE FUNCTION plexindex.holds(v bigint, w text, f bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM plexindex.leases WHERE view = v AND what = w AND fence = f AND until > clock_timestamp() FOR SHARE;
@@ -165,7 +166,7 @@ DECLARE
     passed int;
     total int := cardinality(a_numbers);
 BEGIN
-    IF total = 0 THEN -- a question, which writes nothing
+    IF total = 0 THEN -- only asks for the last number
         RETURN coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0);
     END IF;
     INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
@@ -182,8 +183,8 @@ BEGIN
     RETURN upto;
 END $$;
 
--- Takes a lease. The fence grows also after a restored backup, since it is the time in microseconds. No lease lasts
--- longer than the given time, unless the server's clock was set back: such a lease has ended.
+-- Acquires a lease. The fence is the time in microseconds, so that it grows even after a restored backup. A lease that
+-- would last longer than the lifetime, because the server's clock was set back, counts as expired.
 CREATE FUNCTION plexindex.lease(v bigint, w text, lifetime interval) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     new_fence bigint;

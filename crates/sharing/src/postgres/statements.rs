@@ -1,4 +1,4 @@
-//! The calls of a log, each as one statement.
+//! Implements [`SharedLog`] for `PostgreSQL`, with one statement per call.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,8 +18,9 @@ use crate::error::Result;
 use crate::platform::Deadline;
 use crate::platform::Release;
 
-/// Reads one page, the last number, where reading begins, and the mark of the position that this page ends at. All of
-/// that is of one moment. Of an entry that is too large only the number is read: whoever may write may write anything.
+/// Reads a page of entries, the number where the page begins, and the position where it ends, from one snapshot.
+/// Reading begins at 0 if the mark of the requested position has changed. Reads only the number of an oversized entry,
+/// since any writer may have stored it. Parameters: view, number, mark, most entries, largest entry, largest page.
 const READ: &str = "
 WITH log AS MATERIALIZED (
     SELECT number AS last,
@@ -51,7 +52,7 @@ SELECT page.kind, page.library, page.key, page.number, page.host,
     log.begin, until.number, until.mark, until.is_more
 FROM log CROSS JOIN until LEFT JOIN page ON page.is_read ORDER BY page.number";
 
-/// Looks for one name after the other. Until the table has statistics, the planner would read all of it instead.
+/// Looks up the names one by one. A join would scan the whole table while it has no statistics.
 const FIND: &str = "
 SELECT e.kind, e.library, e.key, e.number, e.host, (extract(epoch FROM clock_timestamp() - e.at) * 1000)::bigint, e.body
 FROM unnest($2, $3, $4) AS wanted (kind, library, key), LATERAL (
@@ -83,9 +84,10 @@ const CLEAR: &str = "
 TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.leases,
     plexindex.published, plexindex.chunks";
 
+/// A value with its type, so that the statement needs no preparation.
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// Entries by column, as a statement takes them.
+/// Entries as one array per column, to pass them to a statement.
 #[derive(Default)]
 struct Columns<'a> {
     kinds: Vec<i16>,
@@ -95,6 +97,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// Columns without bodies.
     fn of_names(names: impl Iterator<Item = &'a EntryName>) -> Self {
         let mut columns = Self::default();
         for name in names {
@@ -121,7 +124,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// An entry of a row; `None` for a kind of a later version, and where there is no entry.
+/// Converts a row; `None` for a row without an entry or with a kind of a later version.
 fn entry(row: &Row) -> Option<Entry> {
     Some(Entry {
         name: EntryName {
@@ -136,16 +139,17 @@ fn entry(row: &Row) -> Option<Entry> {
     })
 }
 
+/// Converts milliseconds of the server.
 fn milliseconds(time: i64) -> Duration {
     Duration::from_millis(unsigned(time))
 }
 
-/// Negative if the server's clock was set back.
+/// Converts a number; a negative one, as after the server's clock was set back, becomes 0.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// A bound, as a statement takes it.
+/// Converts a limit in bytes to a parameter.
 fn size(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -164,6 +168,7 @@ impl Postgres {
         })
     }
 
+    /// Runs a statement that returns rows.
     fn rows(&self, statement: &str, parameters: &[Parameter<'_>], deadline: Deadline) -> Result<Vec<Row>> {
         self.call(deadline, &async |client: &Client| {
             client.query_typed(statement, parameters).await
@@ -215,8 +220,7 @@ impl SharedLog for Postgres {
         let too_large = rows.iter().filter(is_too_large).count();
         if too_large > 0 {
             log::warn!(
-                "the shared log {} has {too_large} entries of more than 1 MiB, which plexindex never writes: skipping \
-                 them",
+                "skipping {too_large} entries of more than 1 MiB in the shared log {}, which plexindex did not write",
                 self.name
             );
         }
@@ -284,7 +288,7 @@ impl SharedLog for Postgres {
         &self,
         view: ViewNumber,
         host: HostId,
-        known: u64,
+        last_delivered: u64,
         entries: &[(u64, NewEntry)],
         deadline: Deadline,
     ) -> Result<u64> {
@@ -292,11 +296,11 @@ impl SharedLog for Postgres {
         let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
         let columns = Columns::of(entries.iter().map(|(_, entry)| entry));
         let [kinds, libraries, keys, bodies] = columns.parameters();
-        let known = i64::try_from(known).map_err(out_of_range)?;
+        let last_delivered = i64::try_from(last_delivered).map_err(out_of_range)?;
         let parameters: [Parameter<'_>; 8] = [
             (&view.0, Type::INT8),
             (&host.0, Type::INT8),
-            (&known, Type::INT8),
+            (&last_delivered, Type::INT8),
             (&numbers, Type::INT8_ARRAY),
             kinds,
             libraries,
@@ -394,19 +398,19 @@ impl SharedLog for Postgres {
         self.wake.request();
     }
 
-    fn hurry(&self) {
+    fn shorten_timeouts(&self) {
         self.hurries.fetch_add(1, Ordering::SeqCst);
     }
 
     fn expect_writable(&self, deadline: Deadline) -> Result<()> {
         let rights = self.call(deadline, &async |client: &Client| {
-            rights::ask(client, rights::OF_HOSTS).await
+            rights::ask(client, rights::HOST_PRIVILEGES).await
         })?;
         if rights.is_read_only {
             return Err(self.explain(&Failure::ReadOnly));
         } else if !rights.missing.is_empty() {
             return Err(self.explain(&Failure::NoRights {
-                said: "it accepts no writes from this role".into(),
+                message: "this role may not write".into(),
                 missing: rights.missing,
             }));
         }
@@ -424,7 +428,7 @@ impl SharedLog for Postgres {
         let rows = self.rows(SUMMARY, &[], deadline)?;
         let summary = rows.iter().map(|row| {
             let (kinds, counts): (Vec<i16>, Vec<i64>) = (row.get(5), row.get(6));
-            let known = |(kind, count)| Some((EntryKind::from_number(kind)?, unsigned(count)));
+            let known_kind = |(kind, count)| Some((EntryKind::from_number(kind)?, unsigned(count)));
             LogSummary {
                 view: ViewNumber(row.get(7)),
                 server: row.get(0),
@@ -433,29 +437,30 @@ impl SharedLog for Postgres {
                 age: row.get::<_, Option<i64>>(2).map(milliseconds),
                 hosts: unsigned(row.get(3)),
                 bytes: unsigned(row.get(4)),
-                entries: kinds.into_iter().zip(counts).filter_map(known).collect(),
+                entries: kinds.into_iter().zip(counts).filter_map(known_kind).collect(),
             }
         });
         Ok(summary.collect())
     }
 
     fn clear(&self, deadline: Deadline) -> Result<()> {
-        self.call_as(rights::TO_CLEAR, deadline, &async |client: &Client| {
+        self.call_as(rights::CLEAR_PRIVILEGES, deadline, &async |client: &Client| {
             client.batch_execute(CLEAR).await
         })
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        self.hold_for_fork()
+        self.close_for_fork()
     }
 }
 
 impl Postgres {
+    /// The lifetime of a lease, in seconds.
     fn lease_seconds(&self) -> f64 {
         self.lease.as_secs_f64()
     }
 
-    /// Lets a lease end so many seconds from now, if nobody took it.
+    /// Sets the remaining time of a lease. Returns `false` if another holder has the lease.
     fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
         let parameters: [Parameter<'_>; 4] = [
             (&lease.view.0, Type::INT8),

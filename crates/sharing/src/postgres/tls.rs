@@ -1,5 +1,4 @@
-//! TLS to `PostgreSQL`, on rustls. Channel binding is not offered: it needs the hash that the certificate was signed
-//! with, and gains nothing where the certificate is verified.
+//! TLS to `PostgreSQL` with rustls. Does not offer channel binding, which adds nothing to a verified certificate.
 
 use std::future::Future;
 use std::io::{self, Read};
@@ -21,16 +20,15 @@ use tokio_rustls::TlsConnector;
 
 use super::address::{Address, SslMode};
 use crate::error::{Error, Result, Status};
-use crate::platform::given;
+use crate::platform::open_host_file;
 
 /// The TLS configuration for an address.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`] for a file that cannot be used, [`Status::Tls`] if the system's authorities cannot be
-/// used.
+/// [`Status::InvalidArgument`] for an unusable file, [`Status::Tls`] if the system's authorities are unusable.
 pub fn config(address: &Address) -> Result<Arc<ClientConfig>> {
-    let failed = |error: &dyn std::error::Error| Error::new(Status::Tls, format!("TLS cannot be set up: {error}"));
-    // Set explicitly so that other crates in the host's process do not choose the cryptography.
+    let failed = |error: &dyn std::error::Error| Error::new(Status::Tls, format!("cannot set up TLS: {error}"));
+    // Chosen explicitly, since other crates in the host's process could change the default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let is_verified = matches!(address.sslmode, SslMode::VerifyCa | SslMode::VerifyFull);
     let mut pinned = Vec::new();
@@ -63,32 +61,33 @@ pub fn config(address: &Address) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
+/// Reads the certificates of a PEM file.
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let refused = |problem: String| {
         let path = path.display();
-        let remedy = "name a PEM file with the certificate of an authority";
-        let text = format!("sslrootcert {path} of the shared log {problem}: {remedy}");
+        let remedy = "use a PEM file with the certificate of an authority";
+        let text = format!("the shared log's sslrootcert {path} {problem}; {remedy}");
         Error::new(Status::InvalidArgument, text)
     };
     let mut pem = Vec::new();
-    given(path)
+    open_host_file(path)
         .and_then(|mut file| file.read_to_end(&mut pem))
         .map_err(|error| refused(format!("cannot be read ({error})")).because_io(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| refused(format!("is not a PEM file ({error})")))?;
     if authorities.is_empty() {
-        return Err(refused("holds no certificate".into()));
+        return Err(refused("contains no certificate".into()));
     }
     Ok(authorities)
 }
 
-/// Verifies certificates as a mode of libpq demands.
+/// Verifies certificates as required by `sslmode`.
 #[derive(Debug)]
 struct PostgresVerifier {
     /// `None` accepts any certificate.
     authorities: Option<Arc<dyn ServerCertVerifier>>,
-    /// Certificates of `sslrootcert`. A server may use one itself: many sign their certificate with its own key.
+    /// Certificates of `sslrootcert`, accepted as the server's own, since many servers have a self-signed certificate.
     pinned: Vec<CertificateDer<'static>>,
     is_name_verified: bool,
     provider: Arc<CryptoProvider>,
@@ -146,9 +145,9 @@ impl ServerCertVerifier for PostgresVerifier {
     }
 }
 
-/// Makes a TLS connection to a host.
+/// Opens a TLS connection to a host.
 pub struct Handshake {
-    /// The configuration; `None` if no mode needs it.
+    /// The configuration; `None` without TLS.
     pub config: Option<Arc<ClientConfig>>,
     /// The host's name or address.
     pub host: String,

@@ -1,4 +1,4 @@
-//! What the operating systems have for it: the one place of this crate where a system is chosen.
+//! Sockets and file permissions: the only place in this crate that chooses an operating system.
 
 #[cfg(unix)]
 mod unix;

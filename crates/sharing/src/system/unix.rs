@@ -1,4 +1,4 @@
-//! Sockets and rights of files on Unix.
+//! Sockets and file permissions on Unix.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 pub use tokio::net::UnixStream as AsyncSocket;
 
-/// A connection of this process to itself.
+/// Two connected sockets.
 ///
 /// # Errors
 /// Errors of the operating system.
@@ -16,7 +16,7 @@ pub fn pair() -> io::Result<(Socket, Socket)> {
     Socket::pair()
 }
 
-/// Connects to a socket that has a name.
+/// Connects to a Unix socket.
 ///
 /// # Errors
 /// Errors of the operating system.
@@ -24,7 +24,7 @@ pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
     AsyncSocket::connect(path).await
 }
 
-/// Returns whether users besides the owner have rights to a file.
+/// Returns whether the group or other users have any permission for a file.
 ///
 /// # Errors
 /// Errors of the operating system.

@@ -1,4 +1,4 @@
-//! Sockets and rights of files on Windows.
+//! Sockets and file permissions on Windows.
 
 use std::fs::File;
 use std::io;
@@ -8,32 +8,35 @@ use std::path::PathBuf;
 
 pub use tokio::net::TcpStream as AsyncSocket;
 
-/// A connection of this process to itself, over its own network: there is no pair of sockets.
+/// Two connected sockets, over the loopback interface, since Windows has no socket pairs.
 ///
 /// # Errors
 /// Errors of the operating system.
 pub fn pair() -> io::Result<(Socket, Socket)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let one = Socket::connect(listener.local_addr()?)?;
+    let client = Socket::connect(listener.local_addr()?)?;
     loop {
         // Another program may have connected first.
-        let (other, from) = listener.accept()?;
-        if from == one.local_addr()? {
-            return Ok((one, other));
+        let (server, peer_address) = listener.accept()?;
+        if peer_address == client.local_addr()? {
+            return Ok((client, server));
         }
     }
 }
 
-/// Connects to a socket that has a name.
+/// Fails: this library cannot use Unix sockets on Windows.
 ///
 /// # Errors
-/// Always: `PostgreSQL` has no such sockets there that this library can use.
+/// Always.
 pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
-    let text = format!("{}: there are no Unix sockets on Windows: name a host", path.display());
+    let text = format!(
+        "cannot connect to {}: Windows has no Unix sockets; use a host name",
+        path.display()
+    );
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
-/// Not looked at: files inherit the rights of their folder.
+/// Returns `false` without a check: files inherit the permissions of their folder.
 #[allow(clippy::unnecessary_wraps)] // other systems have errors
 pub fn is_open_to_others(_: &File) -> io::Result<bool> {
     Ok(false)
