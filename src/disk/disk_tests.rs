@@ -405,46 +405,6 @@ fn lines(root: &Path, locations: &[Location], max_names: usize) -> (Vec<String>,
     (others, media)
 }
 
-#[cfg(unix)]
-#[test]
-fn folders_that_link_to_each_other_are_read_once() {
-    const FOLDERS: usize = 8;
-    for outside in [false, true] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path().join("films");
-        let all = if outside {
-            folder.path().join("pool")
-        } else {
-            root.clone()
-        };
-        fs::create_dir_all(&root).expect("folders");
-        for own in 0..FOLDERS {
-            make(&all, &format!("F{own}/{own}.mkv"));
-            for other in (0..FOLDERS).filter(|other| *other != own) {
-                link(&all, &format!("F{other}"), &format!("F{own}/to {other}"));
-            }
-            if outside {
-                std::os::unix::fs::symlink(all.join(format!("F{own}")), root.join(format!("F{own}"))).expect("a link");
-            }
-        }
-        let locations = [location(&root, false)];
-        let (told, files) = lines(&root, &locations, 1_000_000);
-        assert_eq!(files.len(), FOLDERS, "{files:?}");
-        assert!(
-            told.iter().all(|line| line.starts_with("left_out linked F")),
-            "{told:?}"
-        );
-        assert_eq!(told.len(), FOLDERS * (FOLDERS - 1));
-        for most in [1, 3, 20] {
-            assert_eq!(
-                lines(&root, &locations, most),
-                (told.clone(), files.clone()),
-                "{most} names a call"
-            );
-        }
-    }
-}
-
 /// A call that ends while its threads take links does not lose a link.
 #[cfg(unix)]
 #[test]

@@ -3,8 +3,8 @@
 
 #![allow(unsafe_code)] // an allocator that counts
 
+mod building;
 mod hot_path;
-mod lookup_alloc;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

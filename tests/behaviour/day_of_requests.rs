@@ -1,23 +1,14 @@
 //! A day of ordinary use, request by request: a new process for each file that is looked up, while the library changes.
 //!
-//! The other side is what the first consumer does on the same day, by a model of it: up to three title searches, really
-//! sent; then, unless a listing of less than an hour ago is stored, one of all items in pages of 100, of which one page is
-//! really sent and multiplied. `PLEXINDEX_DAY_ITEMS=100000 cargo test --release -p plexindex-tests day_of_requests -- --nocapture` prints the
+//! `PLEXINDEX_DAY_ITEMS=100000 cargo test --release -p plexindex-tests day_of_requests -- --nocapture` prints the
 //! numbers in `docs/design/freshness.md`.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::support::index::ManualClock;
 use crate::support::{HOUR_MS, movies, open, options};
 use plexindex::error::Status;
-use plexindex::model::{ItemType, Token};
-use plexindex::options::Options;
-use plexindex::source::plex::PlexHttp;
-use plexindex::source::plex::{Rows, RowsRequest};
-use plexindex::source::{Bounds, Meter, RequestKind};
 use plexindex_standin::{ItemSpec, MediaSpec, Standin};
 
 const MINUTE_MS: i64 = 60_000;
@@ -143,96 +134,6 @@ fn happen(server: &Standin, event: &Event) {
         .expect("it happens");
 }
 
-struct NoMeter;
-
-impl Meter for NoMeter {
-    fn request(&self, _: RequestKind, _: u64, _: std::time::Duration) {}
-}
-
-/// One page of a listing as the plexapi client asks for it: XML, every field, 100 rows.
-fn as_plexapi_lists(server: &Standin) {
-    let host = server.url().trim_start_matches("http://").to_owned();
-    let mut stream = TcpStream::connect(&host).expect("a connection");
-    let request = format!(
-        "GET /library/sections/1/all?includeGuids=1&type=1 HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\
-         X-Plex-Token: {}\r\nX-Plex-Container-Start: 0\r\nX-Plex-Container-Size: 100\r\nConnection: close\r\n\r\n",
-        server.token()
-    );
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer");
-    assert!(answer.starts_with(b"HTTP/1.1 200"));
-}
-
-/// The consumer's day: requests and bytes. `told`: whether file names tell titles.
-fn consumer(server: &Standin, day: &Day, told: bool) -> (u64, u64) {
-    let options = Options {
-        server_url: Some(server.url()),
-        token: Token::new(&server.token()),
-        ..Options::default()
-    };
-    let source = PlexHttp::new(&options, "5f1c0a52-7a3e-4a3c-9a53-0f6f0a1d2b3c", Arc::new(NoMeter)).expect("a source");
-    let ask = |rows: Rows<'_>, size: u32| {
-        let request = RowsRequest {
-            section: "1",
-            kind: ItemType::Movie,
-            rows,
-            start: 0,
-            size,
-        };
-        let mut found = Vec::new();
-        source
-            .fetch_rows(&request, Bounds::NONE, &mut found)
-            .expect("an answer");
-        found
-    };
-    server.reset();
-    let mut multiplied = (0, 0);
-    let mut listed: Option<i64> = None;
-    let mut searched: HashMap<String, i64> = HashMap::new();
-    let mut events = day.events.iter().peekable();
-    for asked in &day.asked {
-        while let Some((_, event)) = events.next_if(|(minute, _)| *minute <= asked.minute) {
-            happen(server, event);
-        }
-        let name = asked.path.rsplit('/').next().unwrap_or_default();
-        let stem = name.trim_end_matches(".mkv");
-        let bare = stem.split(" (").next().unwrap_or(stem);
-        let mut titles = vec![bare.to_owned(), stem.to_owned()];
-        titles.dedup();
-        let mut hit = false;
-        for title in titles {
-            let title = if told {
-                title
-            } else {
-                format!("{title} in another language")
-            };
-            if searched.get(&title).is_some_and(|at| asked.minute - at < 60) {
-                continue;
-            }
-            let found = ask(Rows::Title(&title), 100);
-            searched.insert(title, asked.minute);
-            hit = found
-                .iter()
-                .any(|item| item.parts.iter().any(|part| part.rsplit('/').next() == Some(name)));
-            if hit {
-                break;
-            }
-        }
-        if !hit && listed.is_none_or(|at| asked.minute - at >= 60) {
-            let before = server.stats();
-            as_plexapi_lists(server);
-            let pages = server.paths(1).len().div_ceil(100) as u64;
-            let page = server.stats().bytes - before.bytes;
-            multiplied.0 += pages - 1;
-            multiplied.1 += page * (pages - 1);
-            listed = Some(asked.minute);
-        }
-    }
-    let stats = server.stats();
-    (stats.total + multiplied.0, stats.bytes + multiplied.1)
-}
-
 #[test]
 #[ignore = "deep: ten seconds"]
 fn a_day_of_ordinary_use() {
@@ -291,20 +192,6 @@ fn a_day_of_ordinary_use() {
             .filter(|(_, count)| **count > 0)
             .collect::<Vec<_>>()
     );
-    for told in [true, false] {
-        let server = movies(items);
-        let (requests, bytes) = consumer(&server, &day, told);
-        let tenths = |theirs: u64, ours: u64| format!("{}.{}", theirs / ours, theirs * 10 / ours % 10);
-        println!(
-            "  the consumer where file names {}tell titles: {requests} requests, {bytes} bytes: {} and {} times as many",
-            if told { "" } else { "do not " },
-            tenths(requests, stats.total),
-            tenths(bytes, stats.bytes),
-        );
-        if !told && items >= 100_000 {
-            assert!(requests >= 100 * stats.total, "{requests} against {}", stats.total);
-        }
-    }
     // What a day costs beyond its first listing: a probe an hour, two pages where something moved, a question for a new
     // path now and then, and a full listing after 15 minutes a page.
     let pages = u64::from(items) / 1_000 + 1;

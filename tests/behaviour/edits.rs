@@ -275,23 +275,6 @@ fn items_that_the_index_does_not_know_are_asked_for_once() {
 }
 
 #[test]
-fn one_item_that_does_not_exist_keeps_all_from_being_edited() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
-    let (_, key) = path_of(&server, 1, 0);
-    let (done, report) = edit(&index, "Movies", &[&key, "987654"], &[set("title", "x")]);
-    let error = done.expect_err("gone");
-    assert_eq!(error.status, Status::NotOnServer);
-    assert!(
-        error.message.contains("987654") && error.message.contains("edited nothing"),
-        "{error}"
-    );
-    assert_eq!(report.states, [Edited::No, Edited::Missing]);
-    assert_eq!(server.stats().of(Kind::Edit), 0);
-}
-
-#[test]
 fn items_of_another_library_and_shows_are_refused() {
     let mut shows = LibrarySpec::shows(10);
     shows.plain = true;

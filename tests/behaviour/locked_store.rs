@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Deadline, Library, QueryOptions};
+use crate::support::Scene;
+use crate::support::index::{Deadline, QueryOptions};
 use crate::support::worker::until;
-use crate::support::{HOUR_MS, add, clock, movies, offline, open, options, path_of, requests};
+use crate::support::{HOUR_MS, add, path_of, requests};
 use plexindex::error::Status;
-use plexindex::model::Reason;
 
 /// Keeps all others from writing, as a process does that hangs within a transaction.
 fn hold(folder: &Path) -> rusqlite::Connection {
@@ -22,23 +22,20 @@ fn hold(folder: &Path) -> rusqlite::Connection {
 
 #[test]
 fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 7);
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 7);
     library.match_path(path.as_bytes()).expect("listed");
-    clock.advance_ms(HOUR_MS);
-    let other = hold(folder.path());
-    server.reset();
+    at.clock.advance_ms(HOUR_MS);
+    let other = hold(at.folder());
+    at.server.reset();
     let begun = Instant::now();
     for _ in 0..5 {
         let old = library.match_path(path.as_bytes()).expect("an answer");
         assert_eq!((old.status, old.stale), (Status::Ok, true), "{}", old.message);
         assert_eq!(old.item.map(|item| item.item.rating_key), Some(key.clone()));
     }
-    assert_eq!(requests(&server)[5], 1, "it is tried once in a while");
+    assert_eq!(requests(&at.server)[5], 1, "it is tried once in a while");
     let missing = library.match_path(b"/data/movies/none.mkv").expect("an answer");
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("locked"), "{}", missing.message);
@@ -47,7 +44,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // And when it lets go, all is well again.
     drop(other);
-    clock.advance_ms(16_000);
+    at.clock.advance_ms(16_000);
     let fresh = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!((fresh.status, fresh.stale), (Status::Ok, false), "{}", fresh.message);
     assert_eq!(index.stats().expect("statistics").last_failure, None);
@@ -55,18 +52,15 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
 
 #[test]
 fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(300);
+    let (index, library) = at.opened();
     let hurried = || QueryOptions {
         deadline: Deadline::In(Duration::from_millis(200)),
         ..library.query()
     };
-    let (path, key) = path_of(&server, 1, 7);
+    let (path, key) = path_of(&at.server, 1, 7);
     // Nothing is known yet.
-    let other = hold(folder.path());
+    let other = hold(at.folder());
     let begun = Instant::now();
     let error = index
         .match_path(&hurried(), path.as_bytes())
@@ -77,23 +71,23 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
     library.match_path(path.as_bytes()).expect("listed");
     // An item that was invalidated, a path that is new, an expired listing, a refresh.
     library.invalidate_item(&key).expect("invalidated");
-    add(&server, &["/data/movies/new.mkv"]);
-    clock.advance_ms(HOUR_MS);
-    let other = hold(folder.path());
+    add(&at.server, &["/data/movies/new.mkv"]);
+    at.clock.advance_ms(HOUR_MS);
+    let other = hold(at.folder());
     let begun = Instant::now();
     let unsure = index.match_path(&hurried(), path.as_bytes()).expect("an answer");
     assert_eq!(unsure.status, Status::NotFound);
     index
         .match_path(&hurried(), b"/data/movies/new.mkv")
         .expect("an answer");
-    let known = path_of(&server, 1, 8).0;
+    let known = path_of(&at.server, 1, 8).0;
     assert!(index.match_path(&hurried(), known.as_bytes()).expect("an answer").stale);
     let error = index.refresh(&hurried(), false).expect_err("it cannot be written");
     assert_eq!(error.status, Status::Store, "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     drop(other);
     // A thread of the same process that waits for that lock without a deadline does not hold up one that has a deadline.
-    let other = hold(folder.path());
+    let other = hold(at.folder());
     std::thread::scope(|scope| {
         let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", key.as_str())]));
         std::thread::sleep(Duration::from_millis(50));
@@ -111,94 +105,16 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
 
 #[test]
 fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::movies(300);
+    let index = at.open();
     index.refresh(&QueryOptions::default(), true).expect("listed");
     index.watch_start().expect("watches");
-    until("it listens", || server.listeners() == 1);
-    let other = hold(folder.path());
-    add(&server, &["/data/movies/new.mkv"]);
+    until("it listens", || at.server.listeners() == 1);
+    let other = hold(at.folder());
+    add(&at.server, &["/data/movies/new.mkv"]);
     until("it heard", || index.stats().expect("statistics").events > 0);
     let begun = Instant::now();
     index.watch_stop();
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     drop(other);
-}
-
-#[test]
-fn what_is_invalidated_while_others_clear_concerns_what_comes_after() {
-    type Invalidate = fn(&Library, &str, &str);
-    let server = movies(300);
-    let cases: [(&str, Invalidate); 3] = [
-        ("path", |library, path, _| {
-            library.invalidate_path(path.as_bytes()).expect("invalidated");
-        }),
-        ("item", |library, _, key| {
-            library.invalidate_item(key).expect("invalidated");
-        }),
-        ("library", |library, _, _| library.invalidate().expect("invalidated")),
-    ];
-    for (what, invalidate) in cases {
-        let folder = tempfile::tempdir().expect("a folder");
-        let clock = clock();
-        let index = open(options(&server, folder.path()), &clock);
-        let library = index.library("Movies").expect("a handle");
-        let (path, key) = path_of(&server, 1, 7);
-        library.match_path(path.as_bytes()).expect("listed");
-        library
-            .record_matches(&[(b"/host/a.mkv", key.as_str())])
-            .expect("recorded");
-        // What another process does that clears, lists and records, all within one transaction: the library has another
-        // number afterwards.
-        let other = hold(folder.path());
-        std::thread::scope(|scope| {
-            let waits = scope.spawn(|| invalidate(&library, &path, &key));
-            std::thread::sleep(Duration::from_millis(100)); // it has looked, and waits for the lock
-            other
-                .execute_batch(
-                    "UPDATE libraries SET id = id + 100; UPDATE items SET library = library + 100; \
-                     UPDATE tables SET library = library + 100; \
-                     UPDATE store SET sequence = max((SELECT max(sequence) FROM changes), \
-                     (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) + 1; \
-                     INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
-                     SELECT (sequence & 0xFFFFFFFFF) << 27, sequence, (SELECT max(id) FROM identities), 0, 7, x'', '' FROM store; \
-                     COMMIT",
-                )
-                .expect("renumbered");
-            waits.join().expect("no panic");
-        });
-        let answer = |path: &str| {
-            index
-                .match_path(&offline(&library), path.as_bytes())
-                .expect("an answer")
-        };
-        let confirmed = answer("/host/a.mkv");
-        if what != "path" {
-            assert_eq!(confirmed.status, Status::NotFound, "{what}: {confirmed:?}");
-        }
-        let listed = answer(&path);
-        if what == "library" {
-            assert!(listed.stale, "{listed:?}");
-        } else {
-            assert_eq!(listed.reason, Reason::Unconfirmed, "{what}: {listed:?}");
-        }
-    }
-}
-
-#[test]
-fn clear_empties_what_another_process_has_fetched() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    // It was opened before anything was known of the server.
-    let early = open(options(&server, folder.path()), &clock);
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (_, key) = path_of(&server, 1, 7);
-    library
-        .record_matches(&[(b"/host/a.mkv", key.as_str())])
-        .expect("recorded");
-    early.clear().expect("cleared");
-    assert_eq!(index.stats().expect("statistics").matches, 0);
 }

@@ -28,5 +28,5 @@ use plexindex_tests as support;
 #[test]
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
-    support::worker::play(&[hostile::ROLES, size_limit::ROLES, tables::ROLES]);
+    support::worker::play(&[hostile::ROLES, size_limit::processes::ROLES, tables::kills::ROLES]);
 }

@@ -1,6 +1,6 @@
 //! The main job, end to end over real HTTP: a path becomes an item, and how many requests that takes.
 
-use crate::support;
+use crate::support::Scene;
 use crate::support::index::QueryOptions;
 use crate::support::{clock, movies, open, options, path_of, requests};
 use plexindex::error::Status;
@@ -8,15 +8,13 @@ use plexindex::model::{Confidence, MatchKind, Reason};
 
 #[test]
 fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
-    let server = movies(2_500);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    assert_eq!(requests(&server)[5], 0, "opening sends no request");
+    let at = Scene::movies(2_500);
+    let index = at.open();
+    assert_eq!(requests(&at.server)[5], 0, "opening sends no request");
 
     let library = index.library("Movies").expect("a handle fetches nothing");
-    assert_eq!(requests(&server)[5], 0);
-    let (path, key) = path_of(&server, 1, 7);
+    assert_eq!(requests(&at.server)[5], 0);
+    let (path, key) = path_of(&at.server, 1, 7);
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
 
     let found = library.match_path(path.as_bytes()).expect("an answer");
@@ -30,17 +28,17 @@ fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
     assert_eq!(item.key, format!("/library/metadata/{key}"));
     assert_eq!((item.section.as_str(), item.library.as_str()), ("1", "Movies"));
     // Identity, libraries before and after, three pages: ceil(N / 1000) + 3.
-    assert_eq!(requests(&server), [1, 2, 3, 0, 0, 6]);
+    assert_eq!(requests(&at.server), [1, 2, 3, 0, 0, 6]);
 
     for nth in 0..500 {
-        let (path, key) = path_of(&server, 1, nth);
+        let (path, key) = path_of(&at.server, 1, nth);
         let seen = library.lookup_key(path.as_bytes(), str::to_owned);
         assert_eq!(seen.as_deref(), Some(key.as_str()));
     }
     let missing = library.match_path(b"/elsewhere/No Such Film.mkv").expect("an answer");
     assert_eq!((missing.status, missing.reason), (Status::NotFound, Reason::NoLocation));
     assert!(missing.message.contains("/data/movies"), "{}", missing.message);
-    assert_eq!(requests(&server)[5], 6, "a miss in a fresh library sends no request");
+    assert_eq!(requests(&at.server)[5], 6, "a miss in a fresh library sends no request");
 }
 
 #[test]
@@ -68,99 +66,12 @@ fn a_second_process_opens_warm() {
 }
 
 #[test]
-fn an_expired_library_that_did_not_change_costs_one_request() {
-    let server = movies(1_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 1);
-    library.match_path(path.as_bytes()).expect("an answer");
-    server.reset();
-    clock.advance_ms(support::HOUR_MS);
-    let found = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!((found.status, found.stale), (Status::Ok, false));
-    assert_eq!(requests(&server), [0, 1, 0, 0, 0, 1]);
-    library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(requests(&server)[5], 1);
-}
-
-#[test]
-fn confirmed_matches_answer_first_and_without_the_server() {
-    let server = movies(100);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    library
-        .record_matches(&[(b"/host/some name.mkv", "/library/metadata/7")])
-        .expect("recorded");
-    assert_eq!(
-        requests(&server)[5],
-        2,
-        "the library had to be known: identity and libraries"
-    );
-    let found = library.match_path(b"/host/SOME name.mkv").expect("an answer");
-    assert_eq!(
-        (found.status, found.match_kind),
-        (Status::Ok, MatchKind::Confirmed),
-        "{}",
-        found.message
-    );
-    assert_eq!(found.item.expect("an item").item.rating_key, "7");
-    assert_eq!(requests(&server)[5], 2);
-    library.invalidate_path(b"/host/some name.mkv").expect("invalidated");
-    assert!(library.lookup_key(b"/host/some name.mkv", |_| ()).is_none());
-}
-
-#[test]
-fn an_invalidated_path_takes_one_request_to_verify() {
-    let server = movies(50);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 3);
-    library.match_path(path.as_bytes()).expect("an answer");
-    library.invalidate_path(path.as_bytes()).expect("invalidated");
-    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
-    server.reset();
-    let offline = QueryOptions {
-        offline: true,
-        ..library.query()
-    };
-    let unsure = index.match_path(&offline, path.as_bytes()).expect("an answer");
-    assert_eq!((unsure.status, unsure.reason), (Status::NotFound, Reason::Unconfirmed));
-    let found = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(found.status, Status::Ok, "{}", found.message);
-    assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1]);
-    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
-
-    // Gone from the server: one request says so, and it is not asked again.
-    server
-        .change(|state| state.remove_items(&[key.parse().expect("a number")], false))
-        .expect("removed");
-    library.invalidate_item(&key).expect("invalidated");
-    server.reset();
-    let gone = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(gone.status, Status::NotFound, "{gone:?}");
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::NotFound
-    );
-    assert_eq!(requests(&server)[4], 1);
-}
-
-#[test]
 fn an_invalidated_library_is_listed_again() {
-    let server = movies(10);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(10);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 3);
     library.match_path(path.as_bytes()).expect("an answer");
-    server
+    at.server
         .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
         .expect("renamed");
     assert_eq!(

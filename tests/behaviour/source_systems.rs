@@ -96,37 +96,3 @@ fn a_system_has_little_code_of_its_own() {
         assert!((1..=limit).contains(&count), "{system}: {count} lines");
     }
 }
-
-/// The test above sees what it shall see.
-#[test]
-fn a_choice_elsewhere_is_found() {
-    let macos = "#[cfg(target_os = \"macos\")]\nfn f() {}";
-    let narrow = "#[cfg(target_pointer_width = \"32\")]\nfn f() {}";
-    for (place, text, is_found) in [
-        ("low.rs", macos, true),
-        ("low/one.rs", "fn f() -> bool { cfg!(windows) }", true),
-        (
-            "low.rs",
-            "#[cfg(all(\n    feature = \"tls\",\n    unix,\n))]\nfn f() {}",
-            true,
-        ),
-        ("low.rs", "#![cfg_attr(not(unix), allow(dead_code))]", true),
-        ("low.rs", narrow, true),
-        (
-            "low.rs",
-            "#[cfg(any(test, feature = \"windows_like\"))]\nfn f() {}",
-            false,
-        ),
-        ("low_tests.rs", macos, false),
-        ("platform/map.rs", macos, true),
-        ("platform/map.rs", narrow, false),
-        ("platform/mod.rs", macos, false),
-    ] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join(place);
-        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
-        fs::write(file, text).expect("written");
-        let found = choices_elsewhere(folder.path());
-        assert_eq!(found.len(), usize::from(is_found), "{place}, {text}: {found:?}");
-    }
-}

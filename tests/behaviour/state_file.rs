@@ -159,26 +159,6 @@ fn a_database_that_is_put_back_is_read() {
 }
 
 #[test]
-fn the_whole_folder_that_is_a_copy_is_read_anew() {
-    let started = Started::new();
-    let other = tempfile::tempdir().expect("a folder");
-    for entry in fs::read_dir(started.folder.path()).expect("the folder").flatten() {
-        fs::copy(entry.path(), other.path().join(entry.file_name())).expect("copied");
-    }
-    let copy = Started {
-        folder: other,
-        server: movies(20),
-        clock: clock(),
-        path: started.path.clone(),
-        key: started.key.clone(),
-    };
-    // The copied state file is of another database.
-    let index = open(options(&started.server, copy.folder.path()), &copy.clock);
-    assert!(copy.has_database());
-    copy.ask(&index, &copy.key);
-}
-
-#[test]
 fn without_its_log_or_its_page_or_with_others_the_database_is_read() {
     for end in [".db-wal", ".db-shm", ".page"] {
         for replaced in [false, true] {
@@ -290,15 +270,4 @@ fn without_maps_the_database_is_opened() {
     let index = open(read, &started.clock);
     assert!(started.has_database());
     started.ask(&index, &started.key);
-}
-
-#[test]
-fn only_the_owner_may_read_it() {
-    use std::os::unix::fs::PermissionsExt;
-    let started = Started::new();
-    let facts = fs::metadata(started.file(".state")).expect("the state file");
-    assert_eq!(facts.permissions().mode() & 0o777, 0o600);
-    let bytes = fs::read(started.file(".state")).expect("the state file");
-    let token = started.server.token();
-    assert!(!bytes.windows(token.len()).any(|part| part == token.as_bytes()));
 }

@@ -129,18 +129,6 @@ fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
     }
 }
 
-/// Who waits for the log itself waits, and is told.
-#[test]
-fn delivering_through_a_cut_link_says_so() {
-    let (server, clock, link) = (movies(60), clock(), Link::to_nobody());
-    let host = Host::new(&server, &clock, &link.address("d"), false);
-    host.refresh();
-    let (_, key) = path_of(&server, 1, 5);
-    host.record("/mnt/odd.mkv", &key);
-    let late = timed(&link, "delivering", 0, || host.index.shared_deliver());
-    assert_eq!(late.expect_err("away").status, Status::Timeout);
-}
-
 /// It has the lock under which tables are made, and the engine is not told that it is gone.
 #[test]
 fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
@@ -156,86 +144,6 @@ fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
     let begun = Instant::now();
     while database.log().secret(NONE).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(30), "the tables cannot be made");
-    }
-}
-
-/// The engine became read-only: a replica, or an administrator's setting.
-#[test]
-fn an_engine_that_refuses_writes_is_read_and_gets_what_waits_later() {
-    let Some(cluster) = shared("an_engine_that_refuses_writes_is_read_and_gets_what_waits_later") else {
-        return;
-    };
-    let (server, clock, database) = (movies(60), clock(), cluster.database());
-    let [one, two] = [0, 1].map(|_| Host::new(&server, &clock, &database.address("postgres"), false));
-    for host in [&one, &two] {
-        host.refresh();
-        assert!(host.index.exchange());
-    }
-    let [first, second] = [5, 6].map(|nth| path_of(&server, 1, nth).1);
-    one.record("/mnt/before.mkv", &first);
-    assert!(one.index.exchange());
-    let set_read_only = |value: &str| {
-        database.sql(&format!(
-            "ALTER DATABASE {0} SET default_transaction_read_only = {value};
-            SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                WHERE datname = '{0}' AND pid <> pg_backend_pid()",
-            database.name
-        ));
-    };
-    set_read_only("on");
-    // A host that has nothing to tell takes news.
-    assert!(two.index.exchange());
-    assert_eq!(two.confirmed("/mnt/before.mkv"), Some(first.clone()));
-    two.record("/mnt/odd.mkv", &second);
-    assert!(!two.index.exchange());
-    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(second.clone()), "it is stored here");
-    clock.advance_ms(2 * HOUR_MS);
-    let (path, _) = path_of(&server, 1, 7);
-    let answer = two.index.match_path(&two.movies.query(), path.as_bytes());
-    assert!(answer.expect("answered").item.is_some());
-    database.sql(&format!(
-        "BEGIN READ WRITE; ALTER DATABASE {} RESET default_transaction_read_only; COMMIT",
-        database.name
-    ));
-    clock.advance_ms(6_000);
-    assert!(two.index.exchange());
-    assert!(one.index.exchange());
-    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(second));
-}
-
-/// A host slept for so long that the log does not have the mark of its position any more.
-#[test]
-fn a_host_that_slept_too_long_repeats_no_invalidation() {
-    let Some(cluster) = shared("a_host_that_slept_too_long_repeats_no_invalidation") else {
-        return;
-    };
-    let (server, clock, database) = (movies(60), clock(), cluster.database());
-    let [one, two] = [0, 1].map(|_| Host::new(&server, &clock, &database.address("postgres"), false));
-    let exchange = |hosts: &[&Host]| {
-        for host in hosts {
-            assert!(host.index.exchange());
-        }
-    };
-    for host in [&one, &two] {
-        host.refresh();
-    }
-    let [first, second] = [5, 6].map(|nth| path_of(&server, 1, nth).1);
-    two.movies.invalidate_item(&first).expect("invalidated");
-    exchange(&[&two, &one, &two]);
-    // After the invalidation, of a file that only this host has.
-    one.record("/downloads/movie.mkv", &first);
-    one.record("/mnt/own.mkv", &second);
-    exchange(&[&one, &two]);
-    two.record("/mnt/odd.mkv", &second);
-    two.movies.invalidate_path(b"/mnt/own.mkv").expect("invalidated");
-    exchange(&[&two]);
-    database.sql("DELETE FROM plexindex.marks WHERE number < (SELECT max(number) FROM plexindex.marks)");
-    exchange(&[&one, &two, &one]);
-    one.movies.match_path(b"/downloads/movie.mkv").expect("verified");
-    assert_eq!(one.confirmed("/downloads/movie.mkv"), Some(first));
-    for host in [&one, &two] {
-        assert_eq!(host.confirmed("/mnt/odd.mkv"), Some(second.clone()));
-        assert_eq!(host.confirmed("/mnt/own.mkv"), None);
     }
 }
 

@@ -5,11 +5,12 @@
 //! `PLEXINDEX_SEED` and `PLEXINDEX_SEEDS` choose the histories of `histories_for_long`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::shared_faults::gate::Gate;
+use crate::support::copy_files;
 use crate::support::index::{Index, Library, ManualClock, QueryOptions};
+use crate::support::worker::Dice;
 use crate::support::{HOUR_MS, add, clock, movies, number, offline, options, remove, requests};
 use plexindex::inside::Deadline;
 use plexindex::model::MatchKind;
@@ -24,18 +25,6 @@ const STEPS: usize = 60;
 /// Paths that hosts record, below their own mapped root.
 const NAMES: usize = 6;
 
-/// A small generator, so that a seed is one history for ever.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % below as u64).expect("below")
-    }
-}
-
 struct Host {
     options: Options,
     root: String,
@@ -46,13 +35,6 @@ struct Host {
     backup: Option<TempDir>,
 }
 
-/// Copies the files of a folder over those of another one.
-fn put(from: &Path, to: &Path) {
-    for file in std::fs::read_dir(from).expect("read").flatten() {
-        std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
-    }
-}
-
 impl Host {
     fn path(&self, name: usize) -> String {
         format!("{}/odd/{name}.mkv", self.root)
@@ -61,7 +43,7 @@ impl Host {
 
 struct World {
     seed: u64,
-    random: Random,
+    random: Dice,
     server: Standin,
     clock: Arc<ManualClock>,
     log: Arc<MemoryLog>,
@@ -85,7 +67,7 @@ impl World {
         let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _).with_history(60));
         let mut world = Self {
             seed,
-            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            random: Dice::new(seed),
             server,
             clock,
             log,
@@ -127,9 +109,14 @@ impl World {
         (host.folder, host.backup)
     }
 
+    /// A number below `limit`.
+    fn roll(&mut self, limit: usize) -> usize {
+        usize::try_from(self.random.roll(limit as u64)).expect("small")
+    }
+
     fn key(&mut self) -> Option<String> {
         let all = self.server.paths(1);
-        let nth = self.random.next(all.len().max(1));
+        let nth = self.roll(all.len().max(1));
         all.get(nth).map(|(key, _)| key.to_string())
     }
 
@@ -139,9 +126,9 @@ impl World {
     }
 
     fn step(&mut self) {
-        let at = self.random.next(HOSTS);
-        let name = self.random.next(NAMES);
-        match self.random.next(20) {
+        let at = self.roll(HOSTS);
+        let name = self.roll(NAMES);
+        match self.roll(20) {
             0..=3 => {
                 if let Some(key) = self.key() {
                     let host = &mut self.hosts[at];
@@ -166,7 +153,7 @@ impl World {
                     }
                 }
             }
-            6 if self.random.next(3) == 0 => {
+            6 if self.roll(3) == 0 => {
                 let host = &mut self.hosts[at];
                 if host.index.match_path(&offline(&host.movies), b"/x").is_ok() {
                     host.movies.invalidate().expect("invalidated");
@@ -181,9 +168,10 @@ impl World {
                     remove(&self.server, &[key.parse().expect("a number")]);
                 }
             }
-            9 => self
-                .clock
-                .advance_ms(i64::try_from(self.random.next(7_200_000)).expect("small")),
+            9 => {
+                let ms = self.roll(7_200_000);
+                self.clock.advance_ms(i64::try_from(ms).expect("small"));
+            }
             10 => {
                 self.is_away = !self.is_away;
                 self.log
@@ -208,13 +196,13 @@ impl World {
             13 => self.look(at),
             14 => {
                 // A backup is restored, or a replica takes over that lacks the last writes.
-                let writes = self.random.next(12);
+                let writes = self.roll(12);
                 self.log.lose_writes(writes);
                 // Leases that it has again end.
                 self.clock.advance_ms(21_000);
             }
             15 => self.kill(at),
-            16 if self.random.next(2) == 0 => self.copy(at),
+            16 if self.roll(2) == 0 => self.copy(at),
             17 => self.back_up_or_restore(at),
             _ => self.exchange(at),
         }
@@ -222,8 +210,8 @@ impl World {
 
     /// A process ends at some call of an exchange: before it, or after the log made it.
     fn kill(&mut self, at: usize) {
-        let calls = self.random.next(12);
-        let refresh = self.random.next(2) == 0;
+        let calls = self.roll(12);
+        let refresh = self.roll(2) == 0;
         let host = &mut self.hosts[at];
         host.gate.end_after(calls);
         host.index.exchange();
@@ -246,11 +234,11 @@ impl World {
                     let _ = std::fs::remove_file(file.path());
                 }
             }
-            put(backup.path(), folder.path());
+            copy_files(backup.path(), folder.path());
             None
         } else {
             let backup = tempfile::tempdir().expect("a folder");
-            put(folder.path(), backup.path());
+            copy_files(folder.path(), backup.path());
             Some(backup)
         };
         self.open(at, folder, backup);
@@ -260,14 +248,14 @@ impl World {
     fn copy(&mut self, at: usize) {
         let (old, backup) = self.close(at);
         let folder = tempfile::tempdir().expect("a folder");
-        put(old.path(), folder.path());
+        copy_files(old.path(), folder.path());
         self.open(at, folder, backup);
     }
 
     /// A host is asked for some listed path: what it answers is what the server has.
     fn look(&mut self, at: usize) {
         let all = self.server.paths(1);
-        let nth = self.random.next(all.len().max(1));
+        let nth = self.roll(all.len().max(1));
         let Some((key, Some(path))) = all.get(nth) else { return };
         let host = &self.hosts[at];
         let Ok(answer) = host.index.match_path(&host.movies.query(), path.as_bytes()) else {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::index::{Index, Library, ManualClock, QueryOptions};
+use crate::support::worker::until;
 use crate::support::{HOUR_MS, add, clock, movies, offline, options, path_of, remove, requests};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options, Ttl};
@@ -170,86 +171,6 @@ fn a_newer_listing_is_made_once() {
 }
 
 #[test]
-fn ten_hosts_ask_as_often_as_one() {
-    let mut alone = Hosts::of(300);
-    let mut many = Hosts::of(300);
-    let day = |hosts: &Hosts, indexes: &[(Index, Library)]| {
-        hosts.server.reset();
-        for hour in 0..24 {
-            hosts.clock.advance_ms(HOUR_MS + 1);
-            add(
-                &hosts.server,
-                &[format!("/media/movies/Film {hour} (2024)/Film {hour} (2024).mkv")],
-            );
-            for (index, library) in indexes {
-                let (path, _) = path_of(&hosts.server, 1, hour);
-                index.match_path(&library.query(), path.as_bytes()).expect("answered");
-                hosts.clock.advance_ms(60_000);
-            }
-        }
-        requests(&hosts.server)[5]
-    };
-    let one = [alone.listed()];
-    let asked_alone = day(&alone, &one);
-    let ten: Vec<(Index, Library)> = (0..10).map(|_| many.listed()).collect();
-    let asked = day(&many, &ten);
-    assert!(asked_alone >= 24, "{asked_alone}");
-    assert!(
-        asked * 10 <= asked_alone * 11,
-        "{asked} requests of ten hosts, {asked_alone} of one"
-    );
-}
-
-#[test]
-fn a_recorded_match_goes_to_the_hosts_that_have_the_file() {
-    let mut hosts = Hosts::of(60);
-    let (_, key) = path_of(&hosts.server, 1, 3);
-    let mapped = |root: &str| Mapping::host_to_server(root, "/media");
-    let (one, movies_of_one) = hosts.host_with(|options| options.mappings = vec![mapped("/mnt/nas")]);
-    let (two, movies_of_two) = hosts.host_with(|options| options.mappings = vec![mapped("/Volumes/Media")]);
-    let (three, movies_of_three) = hosts.host();
-    for index in [&one, &two, &three] {
-        refresh(index);
-    }
-    movies_of_one
-        .record_matches(&[(b"/mnt/nas/odd.mkv", &key), (b"/downloads/movie.mkv", &key)])
-        .expect("recorded");
-    exchange(&[&one, &two, &three]);
-    let confirmed = Some((key.clone(), MatchKind::Confirmed));
-    assert_eq!(known(&two, &movies_of_two, "/Volumes/Media/odd.mkv"), confirmed);
-    // Without a mapping, the path of the server is no path of this host.
-    assert_eq!(known(&three, &movies_of_three, "/media/odd.mkv"), None);
-    // `/downloads` is another folder on each host.
-    assert_eq!(known(&one, &movies_of_one, "/downloads/movie.mkv"), confirmed);
-    assert_eq!(known(&two, &movies_of_two, "/downloads/movie.mkv"), None);
-}
-
-#[test]
-fn of_two_matches_of_a_path_the_log_decides() {
-    let mut hosts = Hosts::of(60);
-    let (one, movies_of_one) = hosts.mounted();
-    let (two, movies_of_two) = hosts.mounted();
-    let keys: Vec<String> = (0..2).map(|nth| path_of(&hosts.server, 1, nth).1).collect();
-    hosts.log.set_trouble(Trouble::Away);
-    movies_of_one
-        .record_matches(&[(b"/mnt/odd.mkv", &keys[0])])
-        .expect("recorded");
-    movies_of_two
-        .record_matches(&[(b"/mnt/odd.mkv", &keys[1])])
-        .expect("recorded");
-    assert!(!one.exchange() && !two.exchange());
-    hosts.log.set_trouble(Trouble::None);
-    hosts.clock.advance_ms(60_000);
-    exchange(&[&one, &two]);
-    let (first, second) = (
-        known(&one, &movies_of_one, "/mnt/odd.mkv"),
-        known(&two, &movies_of_two, "/mnt/odd.mkv"),
-    );
-    assert_eq!(first, second);
-    assert!(first.is_some());
-}
-
-#[test]
 fn what_one_host_invalidates_no_host_answers() {
     let mut hosts = Hosts::of(60);
     let (one, movies_of_one) = hosts.listed();
@@ -316,29 +237,6 @@ fn a_log_that_is_away_stops_nothing() {
         known(&two, &movies_of_two, "/mnt/odd.mkv"),
         Some((key, MatchKind::Confirmed))
     );
-}
-
-#[test]
-fn a_log_that_was_restored_is_told_again() {
-    let mut hosts = Hosts::of(60);
-    let (one, movies_of_one) = hosts.mounted();
-    let (two, movies_of_two) = hosts.mounted();
-    exchange(&[&one, &two]);
-    let (_, key) = path_of(&hosts.server, 1, 5);
-    movies_of_one
-        .record_matches(&[(b"/mnt/first.mkv", &key)])
-        .expect("recorded");
-    assert!(one.exchange());
-    hosts.log.lose_writes(1);
-    movies_of_two
-        .record_matches(&[(b"/mnt/second.mkv", &key)])
-        .expect("recorded");
-    exchange(&[&two, &one, &two, &one]);
-    let confirmed = Some((key, MatchKind::Confirmed));
-    for (index, library) in [(&one, &movies_of_one), (&two, &movies_of_two)] {
-        assert_eq!(known(index, library, "/mnt/first.mkv"), confirmed);
-        assert_eq!(known(index, library, "/mnt/second.mkv"), confirmed);
-    }
 }
 
 #[test]
@@ -427,11 +325,27 @@ fn news_comes_by_itself() {
     movies_of_one
         .record_matches(&[(b"/mnt/odd.mkv", &key)])
         .expect("recorded");
-    let begun = std::time::Instant::now();
-    while known(&two, &movies_of_two, "/mnt/odd.mkv").is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "no news");
-        std::thread::yield_now();
-    }
+    until("the news comes", || {
+        known(&two, &movies_of_two, "/mnt/odd.mkv").is_some()
+    });
+}
+
+/// A call that finds every listing fresh uses the index, too, so its host takes the news of others.
+#[test]
+fn a_host_that_only_refreshes_takes_news() {
+    let mut hosts = Hosts::of(60);
+    let (_one, movies_of_one) = hosts.listed();
+    let (two, _) = hosts.listed();
+    let taken = || two.shared_progress().and_then(|(_, taken, _)| taken).unwrap_or(0);
+    exchange(&[&two]);
+    let before = taken();
+    let (path, key) = path_of(&hosts.server, 1, 5);
+    movies_of_one.record_through(path.as_bytes(), &key).expect("delivered");
+    until("the entry is taken", || {
+        hosts.clock.advance_ms(1_000);
+        refresh(&two);
+        taken() > before
+    });
 }
 
 #[test]

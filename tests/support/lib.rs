@@ -13,7 +13,6 @@ pub mod index;
 pub mod memory;
 pub mod memory_log;
 pub mod plex_database;
-pub mod read_path;
 pub mod vfs;
 pub mod worker;
 
@@ -199,5 +198,42 @@ impl Scene {
     pub fn list(&self, index: &Index) {
         index.refresh(&QueryOptions::default(), true).expect("listed");
         self.server.reset();
+    }
+}
+
+/// Copies the files of a folder over those of another folder, which may be missing.
+pub fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("the folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
+    }
+}
+
+/// A new folder with copies of the files of `folder`.
+pub fn copy_of(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_files(folder, copy.path());
+    copy
+}
+
+/// The segments in a folder, by name.
+pub fn segments(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).expect("the folder");
+    let paths = files.map(|entry| entry.expect("an entry").path());
+    let mut segments: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "segment"))
+        .collect();
+    segments.sort();
+    segments
+}
+
+/// Debounce intervals for tests: short, so that an event is written at once.
+pub fn quick() -> index::DebounceIntervals {
+    index::DebounceIntervals {
+        quiet_ms: 20,
+        apart_ms: 0,
+        settle_ms: 100,
+        ..index::DebounceIntervals::default()
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::support::copy_files;
 use crate::support::index::{Index, Library};
 use plexindex::error::{Error, Status};
 use plexindex_standin::Standin;
@@ -129,15 +130,6 @@ pub fn use_all(server: &Standin, index: &Index) -> usize {
     failed.len()
 }
 
-/// Copies a folder of files.
-pub fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("made");
-    for entry in fs::read_dir(from).expect("the folder") {
-        let entry = entry.expect("an entry");
-        fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
-    }
-}
-
 #[test]
 fn a_database_that_is_damaged_is_set_aside_and_made_anew() {
     listen();
@@ -147,7 +139,7 @@ fn a_database_that_is_damaged_is_set_aside_and_made_anew() {
     used(&server, &sample);
     for how in DAMAGES {
         let folder = root.path().join(how);
-        copy(&sample, &folder);
+        copy_files(&sample, &folder);
         spoil(&folder.join("plexindex-1.db"), how);
         let index = open(options(&server, &folder), &clock());
         let failed = use_all(&server, &index);
@@ -177,7 +169,7 @@ pub fn any_page_may_be_lost() {
     let most = rounds("PLEXINDEX_PAGES", 12).min(pages);
     for page in (0..most).map(|nth| nth * pages / most) {
         let folder = root.path().join(page.to_string());
-        copy(&sample, &folder);
+        copy_files(&sample, &folder);
         spoil(&folder.join("plexindex-1.db"), &page.to_string());
         let index = open(options(&server, &folder), &clock());
         use_all(&server, &index);

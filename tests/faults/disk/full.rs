@@ -5,13 +5,14 @@ use std::ffi::CString;
 use std::fs;
 use std::path::Path;
 
+use crate::support::Scene;
 use crate::support::index::Index;
+use crate::support::segments;
 use plexindex::error::{Error, Status};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::Standin;
 
 use super::broken::answer;
-use super::segments::segments;
 use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told};
 use crate::support::{self, clock, movies, options, path_of};
 
@@ -456,13 +457,11 @@ fn others_go_on(server: &Standin, folder: &Path) {
 
 #[test]
 pub fn a_writer_that_fails_hides_no_commit_of_others() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 3);
+    let at = Scene::movies(20);
+    let (index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 3);
     library.match_path(path.as_bytes()).expect("fetched");
     index.close().expect("closes");
-    others_go_on(&server, folder.path());
-    assert_sound(folder.path());
+    others_go_on(&at.server, at.folder());
+    assert_sound(at.folder());
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::support::Scene;
 use crate::support::index::Index;
+use crate::support::segments;
 use plexindex::error::Status;
 use plexindex::options::Options;
 use plexindex::tables::Op;
@@ -37,27 +39,10 @@ fn count_as(folder: &Path, what: &str, from: &str) -> u64 {
 /// Makes the files older than any that another process might be about to announce.
 fn age_files(folder: &Path) {
     let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
-    for entry in std::fs::read_dir(folder).expect("the folder") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "segment") {
-            let file = std::fs::File::open(path).expect("opened");
-            file.set_modified(hour_ago).expect("dated");
-        }
+    for path in segments(folder) {
+        let file = std::fs::File::open(path).expect("opened");
+        file.set_modified(hour_ago).expect("dated");
     }
-}
-
-fn segments(folder: &Path) -> usize {
-    std::fs::read_dir(folder)
-        .expect("the folder")
-        .filter(|entry| {
-            entry
-                .as_ref()
-                .expect("an entry")
-                .path()
-                .extension()
-                .is_some_and(|end| end == "segment")
-        })
-        .count()
 }
 
 /// Refreshes again and again after `change`, and asserts that the store stays within some times of one library.
@@ -87,7 +72,7 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
         let (path, key) = path_of(&server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
         largest = largest.max(size_of(folder.path()));
-        assert!(segments(folder.path()) <= 3, "old segments stay");
+        assert!(segments(folder.path()).len() <= 3, "old segments stay");
     }
     // The old listing and the new one live side by side for a moment; what was freed is used again.
     assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
@@ -134,28 +119,6 @@ pub fn clearing_and_fetching_again_does_not_grow_the_store() {
     stays_bounded(400, |_, index| index.clear().expect("cleared"));
 }
 
-#[test]
-fn what_processes_left_that_ended_within_a_merge_is_swept_by_others_that_only_record() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = Index::open(Options {
-        cache_dir: folder.path().to_owned(),
-        ..Options::default()
-    });
-    let index = index.expect("opens");
-    let table = index.tables().table(b"own", false).expect("a table");
-    let left = folder.path().join("plexindex-1-r1-1-0.segment.1-1.new");
-    std::fs::write(&left, [0; 4_096]).expect("written");
-    let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
-    let file = std::fs::File::open(&left).expect("opened");
-    file.set_modified(hour_ago).expect("dated");
-    for batch in 0..30 {
-        let names: Vec<String> = (0..600).map(|number| format!("{batch}/{number}")).collect();
-        let ops: Vec<Op<'_>> = names.iter().map(|name| Op::Put(&table, name.as_bytes(), b"")).collect();
-        index.tables().write(&ops, &KEEP).expect("stored");
-    }
-    assert!(!left.exists());
-}
-
 /// In a worker: a host that stores something and ends without closing.
 pub fn stores_and_ends(words: &[&str]) {
     let index = Index::open(Options {
@@ -195,12 +158,9 @@ fn the_log_of_hosts_that_end_without_closing_begins_anew() {
 
 #[test]
 fn matches_that_an_invalidation_killed_are_swept() {
-    let server = movies(100);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(100);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 3);
     answer(&library, &path).expect("fetched");
     let paths: Vec<String> = (0..3_000).map(|number| format!("/host/{number}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
@@ -215,7 +175,7 @@ fn matches_that_an_invalidation_killed_are_swept() {
         );
         assert_eq!(answer(&library, &paths[7]).expect("listed again"), "NoLocation");
         if round > 0 {
-            sizes.push(size_of(folder.path()));
+            sizes.push(size_of(at.folder()));
         }
     }
     assert!(
@@ -223,23 +183,21 @@ fn matches_that_an_invalidation_killed_are_swept() {
         "{sizes:?}"
     );
     index.close().expect("closes");
-    assert_eq!(count(folder.path(), "records"), 0, "dead matches stay");
-    assert!(count(folder.path(), "changes") < 5_000, "changes stay");
+    assert_eq!(count(at.folder(), "records"), 0, "dead matches stay");
+    assert!(count(at.folder(), "changes") < 5_000, "changes stay");
 }
 
 #[test]
 fn what_was_invalidated_goes_when_a_listing_cleared_them() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(300);
+    let (index, library) = at.opened();
     for nth in 0..300 {
-        let (path, key) = path_of(&server, 1, nth);
+        let (path, key) = path_of(&at.server, 1, nth);
         answer(&library, &path).expect("an answer");
         library.invalidate_path(path.as_bytes()).expect("invalidated");
         library.invalidate_item(&key).expect("invalidated");
     }
     assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
     index.close().expect("closes");
-    assert_eq!(count(folder.path(), "unverified"), 0);
+    assert_eq!(count(at.folder(), "unverified"), 0);
 }

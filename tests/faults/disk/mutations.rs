@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use plexindex::error::{Error, Status};
 use plexindex_standin::Standin;
 
-use super::broken::{answer, copy, used};
+use super::broken::{answer, used};
 use super::full::try_open;
 use crate::disk::listen;
+use crate::support::copy_files;
 use crate::support::worker::{Dice, assert_sound, choice, rounds};
 use crate::support::{clock, movies, open, options, path_of};
 
@@ -225,7 +226,7 @@ pub fn a_file_may_be_damaged_in_any_way_while_the_store_is_closed() {
     library
         .record_matches(&[(b"/host/5.mkv", &path_of(&server, 1, 3).1)])
         .expect("recorded");
-    copy(&root.path().join("open"), &killed);
+    copy_files(&root.path().join("open"), &killed);
     index.close().expect("closes");
 
     let mut ends: BTreeMap<End, u32> = BTreeMap::new();
@@ -243,7 +244,7 @@ pub fn a_file_may_be_damaged_in_any_way_while_the_store_is_closed() {
     let mut under_way = VecDeque::new();
     for round in 0..rounds("PLEXINDEX_MUTATIONS", 40) {
         let folder = root.path().join(round.to_string());
-        copy(if round % 2 == 0 { &closed } else { &killed }, &folder);
+        copy_files(if round % 2 == 0 { &closed } else { &killed }, &folder);
         // Each file and each way in turn, so that all pairs are met.
         let all = files(&folder);
         let pair = usize::try_from(round / 2).expect("small");

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::index::{Index, QueryOptions};
-use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
+use crate::support::index::Index;
+use plexindex_standin::Standin;
 
 use super::broken::answer;
 use crate::support::{clock, movies, open, options, path_of};
@@ -93,32 +93,6 @@ fn assert_right(server: &Standin, folder: &Path, open_already: &Index, recorded:
 }
 
 #[test]
-fn a_listing_and_matches_under_each_others_names_are_neither() {
-    let server = movies(60);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = used(&server, folder.path(), 3);
-    swap(&newest(folder.path(), "l"), &newest(folder.path(), "r"));
-    assert_right(&server, folder.path(), &index, 3, "exchanged");
-}
-
-#[test]
-fn an_older_generation_does_not_come_back_under_the_name_of_a_newer_one() {
-    let server = movies(60);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = used(&server, folder.path(), 3);
-    let [listing, matches] = ["l", "r"].map(|kind| fs::read(newest(folder.path(), kind)).expect("read"));
-    exchange(&server, 3, 7);
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let (library, (_, key)) = (index.library("Movies").expect("a handle"), path_of(&server, 1, 9));
-    let paths: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-    library.record_matches(&pairs).expect("recorded");
-    replace(&newest(folder.path(), "l"), &listing);
-    replace(&newest(folder.path(), "r"), &matches);
-    assert_right(&server, folder.path(), &index, 9, "an older generation");
-}
-
-#[test]
 fn index_files_of_another_store_are_not_taken_for_ours() {
     // The same libraries, so also the same uuids; two items have each other's files.
     let (ours, theirs) = (movies(60), movies(60));
@@ -131,26 +105,4 @@ fn index_files_of_another_store_are_not_taken_for_ours() {
     }
     assert_right(&ours, here, &own, 3, "another store's");
     assert_right(&theirs, there, &other, 9, "another store's");
-}
-
-#[test]
-fn two_libraries_of_one_store_do_not_take_each_others_files() {
-    let mut spec = LibrarySpec::new(LibraryKind::Movie, 60);
-    spec.plain = true;
-    let server = Standin::builder()
-        .library(spec)
-        .library(LibrarySpec::shows(4))
-        .start()
-        .expect("starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = used(&server, folder.path(), 3);
-    let movies = newest(folder.path(), "l");
-    let (episode, key) = path_of(&server, 2, 1);
-    let shows = index.library("TV Shows").expect("a handle");
-    assert_eq!(answer(&shows, &episode).expect("fetched"), key);
-    swap(&movies, &newest(folder.path(), "l"));
-    assert_right(&server, folder.path(), &index, 3, "another library's");
-    let late = open(options(&server, folder.path()), &clock());
-    let shows = late.library("TV Shows").expect("a handle");
-    assert_eq!(answer(&shows, &episode).expect("an answer"), key);
 }

@@ -6,13 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::index::Library;
 use plexindex::options::Ttl;
 use plexindex::tables::Terms;
 use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
-use crate::support::worker::{Worker, assert_sound, database, options_at, place, say, told, until};
+use crate::support::worker::{Worker, assert_sound, database, options_at, place, say, told};
 use crate::support::{self, clock, movies, options, path_of};
 
 /// A value without an expiry.
@@ -155,67 +154,6 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         index.close().expect("closes");
         assert_sound(&folder);
     }
-}
-
-/// The copy of a store has its number and its sequences. What was written since the copy, and what is written into the copy,
-/// are two histories with the same numbers; here two handles of one process write them.
-#[test]
-fn a_copy_that_was_put_back_is_what_all_handles_answer_from() {
-    let server = movies(20);
-    let root = tempfile::tempdir().expect("a folder");
-    let [folder, copy, aside] = ["store", "copy", "aside"].map(|name| root.path().join(name));
-    fs::create_dir(&folder).expect("made");
-    let [before, after, other] = [5, 6, 7].map(|nth| path_of(&server, 1, nth).1);
-    let open = || {
-        let index = support::open(options(&server, &folder), &clock());
-        let library = index.library("Movies").expect("a handle");
-        answer(&library, "/host/none.mkv").expect("listed");
-        (index, library)
-    };
-    let record = |library: &Library, path: &str, key: &str| {
-        library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
-    };
-    let (_old, old) = open();
-    fs::create_dir(&copy).expect("made");
-    for file in fs::read_dir(&folder).expect("the folder") {
-        let file = file.expect("a file");
-        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
-    }
-    record(&old, "/host/a.mkv", &before);
-    assert_eq!(answer(&old, "/host/a.mkv").expect("an answer"), before);
-    fs::rename(&folder, &aside).expect("renamed");
-    fs::rename(&copy, &folder).expect("renamed");
-    let (_new, new) = open();
-    // As many commits as the old one saw, and one more.
-    record(&new, "/host/a.mkv", &after);
-    record(&new, "/host/b.mkv", &other);
-    // The old one notices within half a second.
-    until("the old handle has the copy", || {
-        answer(&old, "/host/b.mkv").expect("an answer") == other
-    });
-    for library in [&new, &old] {
-        assert_eq!(answer(library, "/host/a.mkv").expect("an answer"), after);
-    }
-}
-
-#[test]
-fn a_store_that_comes_from_a_disk_without_shared_memory_gets_its_write_ahead_log_back() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    used(&server, folder.path());
-    let mode = |pragma: &str| -> String {
-        database(folder.path())
-            .query_row(pragma, [], |row| row.get(0))
-            .expect("a mode")
-    };
-    assert_eq!(mode("PRAGMA journal_mode"), "wal");
-    assert_eq!(mode("PRAGMA journal_mode = DELETE"), "delete");
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 3);
-    assert_eq!(answer(&library, &path).expect("an answer"), key);
-    index.close().expect("closes");
-    assert_eq!(mode("PRAGMA journal_mode"), "wal");
 }
 
 #[test]

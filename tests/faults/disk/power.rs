@@ -1,6 +1,8 @@
 //! The power fails: at each point where something was forced to the disk, the folder is made anew with any of what was not
 //! forced missing. It opens without a word of damage, and what was recorded is there up to some moment, in its order.
 
+pub mod steps;
+
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::fs;
@@ -8,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use self::steps::{STEPS, Step, check, forced, path};
+use crate::support::copy_files;
 use crate::support::index::{Index, Library, QueryOptions, failpoint};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
@@ -15,7 +19,7 @@ use plexindex_standin::Standin;
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use rusqlite::ffi::SQLITE_OK;
 
-use super::broken::{copy, spoil};
+use super::broken::spoil;
 use crate::disk::{listen, warnings};
 use crate::support::vfs::{self, Call, Paths};
 use crate::support::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
@@ -302,83 +306,6 @@ fn fail(events: &[Event], folder: &Path, dice: &mut Dice) {
     }
 }
 
-/// One thing that is done to confirmed matches, in one transaction.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// So many paths at once, in a folder of their own.
-    Record(usize),
-    /// The first path that this step recorded goes.
-    Forget(usize),
-    Clear,
-}
-
-const STEPS: [Step; 26] = [
-    Step::Record(1),
-    Step::Record(1),
-    Step::Record(300),
-    Step::Forget(0),
-    Step::Record(900), // compacts
-    Step::Record(1),
-    Step::Record(1),
-    Step::Forget(2),
-    Step::Record(1),
-    Step::Record(700), // compacts again
-    Step::Record(1),
-    Step::Forget(4),
-    Step::Record(1),
-    Step::Clear,
-    Step::Record(1),
-    Step::Record(1),
-    Step::Record(40),
-    Step::Forget(15),
-    Step::Record(1),
-    Step::Record(1_200),
-    Step::Record(1),
-    Step::Forget(16),
-    Step::Record(1),
-    Step::Record(1),
-    Step::Record(1),
-    Step::Record(1),
-];
-
-fn path(step: usize, nth: usize) -> String {
-    format!("/host/{step}/{nth}.mkv")
-}
-
-/// Which paths are looked at: the first and the last of each step that records.
-fn looked_at() -> Vec<(usize, usize)> {
-    let mut all = Vec::new();
-    for (number, step) in STEPS.iter().enumerate() {
-        if let Step::Record(count) = step {
-            all.push((number, 0));
-            if *count > 1 {
-                all.push((number, count - 1));
-            }
-        }
-    }
-    all
-}
-
-/// What is there after so many steps.
-fn after(steps: usize) -> Vec<bool> {
-    looked_at()
-        .iter()
-        .map(|(number, nth)| {
-            let goes = |later: &Step| {
-                matches!(later, Step::Clear) || *nth == 0 && matches!(later, Step::Forget(of) if of == number)
-            };
-            *number < steps && !STEPS[number + 1..steps.max(number + 1)].iter().any(goes)
-        })
-        .collect()
-}
-
-/// How many of the first `done` steps no power cut takes, if what is for other hosts is forced to the disk: emptying the
-/// folder is for none.
-fn forced(done: usize) -> usize {
-    let is_told = |number: &usize| !matches!(STEPS[number - 1], Step::Clear);
-    (1..=done).rev().find(is_told).unwrap_or(0)
-}
-
 /// An index; if it is `durable`, of a host that tells others, and forces that to the disk.
 fn open_as(journal: &str, server: &Standin, folder: &Path) -> Index {
     let clock = clock();
@@ -422,7 +349,7 @@ fn leave_spoilt(server: &Standin, root: &Path, cache: &Path) {
     library.match_path(b"/host/none.mkv").expect("listed");
     let (_, key) = path_of(server, 1, 3);
     library.record_matches(&[(b"/host/lost.mkv", &key)]).expect("recorded");
-    copy(&root.join("before"), cache);
+    copy_files(&root.join("before"), cache);
     index.close().expect("closes");
     spoil(&cache.join("plexindex-1.db"), "header");
 }
@@ -516,45 +443,6 @@ pub fn power(words: &[&str]) {
         events.len()
     ));
     told();
-}
-
-/// How many steps are there.
-fn check(folder: &Path, server: &Standin, key: &str, may_be: std::ops::RangeInclusive<usize>, what: &str) -> usize {
-    let index = open(options(server, folder), &clock());
-    let library = index.library("Movies").expect("a handle");
-    for nth in [0, 3, 70, 149] {
-        let (path, key) = path_of(server, 1, nth);
-        let found = library
-            .match_path(path.as_bytes())
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert_eq!(found.item.map(|item| item.item.rating_key), Some(key), "{what}: {path}");
-    }
-    let seen: Vec<bool> = looked_at()
-        .iter()
-        .map(|(number, nth)| {
-            let path = path(*number, *nth);
-            let found = index
-                .match_path(&offline(&library), path.as_bytes())
-                .unwrap_or_else(|error| panic!("{what}: {error}"));
-            let is_there = found.match_kind == MatchKind::Confirmed;
-            let fast = library.lookup_key(path.as_bytes(), |found| found == key);
-            assert!(
-                fast != Some(false) && (fast.is_none() || is_there),
-                "{what}: {path}: {fast:?}"
-            );
-            is_there
-        })
-        .collect();
-    library
-        .record_matches(&[(b"/host/last.mkv", key)])
-        .unwrap_or_else(|error| panic!("{what}: {error}"));
-    index.close().unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_sound(folder);
-    let there = may_be.clone().find(|steps| after(*steps) == seen);
-    there.unwrap_or_else(|| {
-        let any: Vec<usize> = (0..=STEPS.len()).filter(|steps| after(*steps) == seen).collect();
-        panic!("{what}: there may be {may_be:?} steps, and it is as after {any:?}: {seen:?}")
-    })
 }
 
 fn cut_the_power(journal: &str, seeds: u64, states: u64) {

@@ -180,39 +180,6 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
     nowhere();
 }
 
-#[test]
-fn users_and_tokens_are_told_apart_all_the_same() {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(plexindex_standin::LibrarySpec::movies(20))
-        .start()
-        .expect("starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let as_user = |user: Option<&str>| {
-        let options = Options {
-            user: user.map(str::to_owned),
-            ..options(&server, folder.path())
-        };
-        open(options, &clock())
-    };
-    let (_, key) = path_of(&server, 1, 3);
-    for (user, path) in [
-        (Some("a"), "/host/a.mkv"),
-        (Some("b"), "/host/b.mkv"),
-        (None, "/host/none.mkv"),
-    ] {
-        let index = as_user(user);
-        let library = index.library("Movies").expect("a handle");
-        library.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
-        assert_eq!(answer(&library, path).expect("an answer"), key);
-    }
-    let index = as_user(Some("b"));
-    let library = index.library("Movies").expect("a handle");
-    assert_eq!(answer(&library, "/host/b.mkv").expect("an answer"), key);
-    assert_eq!(answer(&library, "/host/a.mkv").expect("an answer"), "NoLocation");
-    assert_eq!(answer(&library, "/host/none.mkv").expect("an answer"), "NoLocation");
-}
-
 /// In a worker: makes every file there is under a mask.
 pub fn masked(words: &[&str]) {
     // SAFETY: cannot fail; the mask is this process's own.

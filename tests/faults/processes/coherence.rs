@@ -4,11 +4,11 @@ use std::fs::OpenOptions;
 use std::path::Path;
 
 use crate::support::index::{Index, Library, QueryOptions};
-use plexindex_standin::{LibrarySpec, Standin};
+use plexindex_standin::Standin;
 
 #[cfg(unix)]
 use crate::processes::fork::{fork, wait_for};
-use crate::support::worker::{Worker, database, open_at, options_at, place, read_at, rounds, say, told, write_at};
+use crate::support::worker::{Worker, open_at, options_at, place, read_at, rounds, say, told, write_at};
 use crate::support::{self, movies, path_of};
 
 /// A worker that does what it is told, with one index, until its input ends.
@@ -188,171 +188,6 @@ fn a_process_that_closes_takes_nothing_from_those_that_stay() {
             "acknowledged, then lost"
         );
         late.end();
-    }
-}
-
-/// A writer by hand that dies at a chosen point: `before` the commit, or `after` it, before the page's `done`.
-pub fn half_a_commit(words: &[&str]) {
-    let folder = Path::new(words[0]);
-    let (path, key, point) = (words[3], words[4], words[5]);
-    let database = database(folder);
-    let page = OpenOptions::new()
-        .write(true)
-        .read(true)
-        .open(folder.join("plexindex-1.page"))
-        .expect("the page");
-    database.execute_batch("BEGIN IMMEDIATE").expect("begun");
-    let sequence: i64 = database
-        .query_row(
-            "SELECT max(store.sequence, max(changes.sequence), (store.sequence & ~0xFFFFFFFFF) | \
-             (coalesce((SELECT max(id) FROM records), 0) >> 27)) + 1 FROM store, changes",
-            [],
-            |row| row.get(0),
-        )
-        .expect("a number");
-    write_at(&page, &sequence.to_ne_bytes(), 16 * 8);
-    let library: i64 = database
-        .query_row("SELECT id FROM libraries", [], |row| row.get(0))
-        .expect("the library");
-    database
-        .execute("INSERT OR IGNORE INTO tables (library) VALUES (?1)", [library])
-        .expect("a table");
-    // The lower half of the change sequence in groups of seven bits, then the key.
-    let mut value = Vec::new();
-    let mut given = sequence & 0xFFFF_FFFF;
-    while given >= 0x80 {
-        value.push(given.to_le_bytes()[0] | 0x80);
-        given >>= 7;
-    }
-    value.push(given.to_le_bytes()[0]);
-    value.extend_from_slice(key.as_bytes());
-    database
-        .execute(
-            "INSERT INTO records (id, in_table, name, value) \
-             SELECT (?1 & 0xFFFFFFFFF) << 27, id, ?3, ?4 FROM tables WHERE library = ?2",
-            rusqlite::params![sequence, library, path.as_bytes(), value],
-        )
-        .expect("a match");
-    database
-        .execute("UPDATE store SET sequence = ?1", [sequence])
-        .expect("the sequence");
-    if point == "after" {
-        database.execute_batch("COMMIT").expect("committed");
-    }
-    say("now");
-    told();
-}
-
-#[test]
-fn a_writer_that_dies_between_commit_and_done_is_seen_and_one_that_dies_before_is_not() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut workers = workers(folder.path(), &server, [""; 3]);
-    let path = "/host/film.mkv";
-    let keys = keys(&server);
-    let key = |number: usize| keys[number].as_str();
-    assert_eq!(workers[0].ask(&format!("record {path}|{}", key(1))), "done");
-    let place = place(folder.path(), &server);
-    for (round, (point, tried, expected)) in [("before", 2, 1), ("after", 3, 3), ("before", 4, 3), ("after", 5, 5)]
-        .into_iter()
-        .enumerate()
-    {
-        let expected = key(expected);
-        let mut writer = Worker::start(
-            "half a commit",
-            [&place[0], &place[1], &place[2], path, key(tried), point],
-        );
-        assert_eq!(writer.hear(), "now");
-        if point == "after" {
-            // It lives, and has committed: who asks now is told already.
-            assert_all_see(&mut workers, 9, path, expected, point);
-        }
-        writer.kill();
-        assert_all_see(&mut workers, 9, path, expected, point);
-        assert_all_see(&mut workers, 9, path, expected, point);
-        // The next writer repairs the page, and is seen by all.
-        let next = key(6 + round);
-        assert_eq!(workers[1].ask(&format!("record /host/other.mkv|{next}")), "done");
-        assert_all_see(&mut workers, 1, "/host/other.mkv", next, point);
-        assert_all_see(&mut workers, 9, path, expected, point);
-    }
-}
-
-#[test]
-fn what_was_forgotten_stays_so_when_the_change_that_says_it_is_trimmed() {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(10))
-        .library(LibrarySpec::shows(10))
-        .start()
-        .expect("starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let open = || support::open(support::options(&server, folder.path()), &support::clock());
-    let index = open();
-    let [movies, shows] = ["Movies", "TV Shows"].map(|name| index.library(name).expect("a handle"));
-    let paths: Vec<String> = (0..1_200).map(|number| format!("/host/{number}.mkv")).collect();
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "7")).collect();
-    movies
-        .record_matches(&pairs)
-        .expect("recorded, and compacted into a segment");
-    for path in &paths {
-        movies.invalidate_path(path.as_bytes()).expect("invalidated");
-    }
-    // The other library's matches are compacted, and with them go the changes that are in all segments.
-    shows.record_matches(&pairs).expect("recorded");
-    shows.record_matches(&pairs).expect("recorded");
-    index.close().expect("closes");
-    let index = open();
-    let library = index.library("Movies").expect("a handle");
-    for path in &paths {
-        assert_eq!(look(&index, &library, path), "? NotFetched", "{path} came back");
-    }
-    let library = index.library("TV Shows").expect("a handle");
-    assert_eq!(look(&index, &library, &paths[0]), "7 7");
-}
-
-// On Windows: a mapped page is neither removed nor replaced.
-#[cfg(unix)]
-#[test]
-fn a_page_that_was_removed_or_spoilt_is_made_anew_at_the_next_write() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut workers = workers(folder.path(), &server, [""; 3]);
-    let page = folder.path().join("plexindex-1.page");
-    let keys = keys(&server);
-    for (round, spoil) in [
-        (|page: &Path| std::fs::remove_file(page).expect("removed")) as fn(&Path),
-        |page| {
-            std::fs::remove_file(page).expect("removed");
-            std::fs::write(page, vec![0xAB; 8192]).expect("written");
-        },
-        |page| {
-            std::fs::remove_file(page).expect("removed");
-            std::fs::write(page, b"short").expect("written");
-        },
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        spoil(&page);
-        // Each writes once, and so finds out; from then on all are told of everything.
-        for (writer, worker) in workers.iter_mut().enumerate() {
-            assert_eq!(worker.ask(&format!("record /host/{writer}.mkv|{}", keys[0])), "done");
-        }
-        for writer in [0, 1, 2] {
-            let key = &keys[round * 3 + writer];
-            assert_eq!(workers[writer].ask(&format!("record /host/a.mkv|{key}")), "done");
-            let lookups = assert_all_see(&mut workers, writer, "/host/a.mkv", key, "a new page");
-            assert_eq!(lookups, 2);
-        }
-        // So is who opens now.
-        let place = place(folder.path(), &server);
-        let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
-        assert_eq!(late.hear(), "ready");
-        assert_eq!(workers[0].ask(&format!("record /host/late.mkv|{}", keys[9])), "done");
-        assert_eq!(late.ask("look /host/late.mkv"), format!("{0} {0}", keys[9]));
-        assert_all_see(&mut workers, 9, "/host/late.mkv", &keys[9], "a new page");
-        assert_eq!(late.ask(&format!("record /host/late.mkv|{}", keys[10])), "done");
-        assert_all_see(&mut workers, 9, "/host/late.mkv", &keys[10], "a new page");
     }
 }
 

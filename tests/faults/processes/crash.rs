@@ -5,9 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::support::index::{Index, QueryOptions};
-use plexindex::error::Status;
-use plexindex::model::Reason;
-use plexindex_standin::{Action, ContentClock, Fault, ItemSpec, Kind, Standin};
+use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use crate::support::worker::{Dice, Worker, assert_sound, database, open_at, options_at, place, rounds, say, until};
 use crate::support::{self, clock, movies, options, path_of, requests};
@@ -29,67 +27,6 @@ fn answer(index: &Index, path: &str) -> String {
         Some(item) => item.item.rating_key,
         None => format!("{:?}", found.reason),
     }
-}
-
-/// Records matches for ever, and says each number once its call has returned. So many at a time that segments are
-/// compacted all along.
-pub fn record(words: &[&str]) {
-    let index = open_at(words);
-    let library = index.library("Movies").expect("a handle");
-    let mut next: u64 = words[3].parse().expect("a number");
-    loop {
-        // Every third call confirms many at once, so that most kills come while segments are written.
-        let count = if next.is_multiple_of(3) { 400 } else { 1 };
-        let pairs: Vec<(String, String)> = (next..next + count)
-            .map(|number| (format!("/host/{number}.mkv"), number.to_string()))
-            .collect();
-        let pairs: Vec<(&[u8], &str)> = pairs
-            .iter()
-            .map(|(path, key)| (path.as_bytes(), key.as_str()))
-            .collect();
-        library.record_matches(&pairs).expect("recorded");
-        next += count;
-        say(&next.to_string());
-    }
-}
-
-#[test]
-pub fn a_kill_loses_no_confirmed_match() {
-    let server = movies(50);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let mut dice = Dice::new(1);
-    let mut next = 1;
-    for _ in 0..rounds("PLEXINDEX_KILLS", 12) {
-        let first = next;
-        let mut worker = Worker::start("record", [&place[0], &place[1], &place[2], &first.to_string()]);
-        for _ in 0..=dice.roll(12) {
-            next = worker.hear().parse::<u64>().expect("a number");
-        }
-        // Not at the end of a call, but at some instruction of the next one.
-        std::thread::sleep(Duration::from_micros(dice.roll(6_000)));
-        for said in worker.kill() {
-            next = said.parse().expect("a number");
-        }
-        let index = open(&server, folder.path());
-        for number in first..next {
-            let path = format!("/host/{number}.mkv");
-            assert_eq!(answer(&index, &path), number.to_string(), "acknowledged, then lost");
-        }
-        assert_eq!(answer(&index, "/host/1.mkv"), "1");
-        index.close().expect("closes");
-        assert_sound(folder.path());
-        // What the last call began may be there, as a whole or not at all.
-        next += 1_000;
-    }
-    assert!(compacted(folder.path()), "the kills met no folding");
-    assert_tidy(folder.path());
-}
-
-fn compacted(folder: &Path) -> bool {
-    database(folder)
-        .query_row("SELECT segments <> '' FROM store", [], |row| row.get(0))
-        .expect("a row")
 }
 
 /// Asserts that nothing lies around but what is in use, and what is too young to tell.
@@ -288,51 +225,6 @@ pub fn a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap() {
     listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3));
 }
 
-#[test]
-fn a_listing_whose_library_changed_between_two_attempts_begins_anew() {
-    let server = movies(1_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, _) = path_of(&server, 1, 7);
-    server.change(|state| state.library_mut(1).expect("it is there").content_clock = ContentClock::Frozen);
-    // The server waits in the middle: long enough for a busy machine to see it and to kill.
-    server.fault(
-        Fault::new(Action::Delay { ms: 400 })
-            .on(Kind::Listing)
-            .after(6)
-            .times(0),
-    );
-    let worker = Worker::start("list", [&place[0], &place[1], &place[2], "100", &path]);
-    until("half of it is stored", || next_row(folder.path()) >= 500);
-    worker.kill();
-    assert!(next_row(folder.path()) < 1_000, "killed too late");
-    until("what it asked for is over, and counted", || {
-        server.open_connections() == 0
-    });
-    // The clocks tell nothing of it, nor does the overlap: one more at the end.
-    let new = ItemSpec::file("New", "/data/movies/New.mkv");
-    let keys = server
-        .change(|state| state.add_items(1, vec![new], false))
-        .expect("added");
-    server.clear_faults();
-    server.reset();
-    let index = open(&server, folder.path());
-    let library = index.library("Movies").expect("a handle");
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::Ok
-    );
-    assert_eq!(answer(&index, "/data/movies/New.mkv"), keys[0].to_string());
-    assert_eq!(index.stats().expect("statistics").items, 1_001);
-    // The page that shows that it moved, and two pages of all of it.
-    assert_eq!(requests(&server), [0, 2, 3, 0, 0, 5]);
-    index.close().expect("closes");
-    let provisional: bool = database(folder.path())
-        .query_row("SELECT provisional FROM libraries", [], |row| row.get(0))
-        .expect("a row");
-    assert!(!provisional);
-}
-
 /// Opens the store, and records one match.
 pub fn begin(words: &[&str]) {
     say("begins");
@@ -376,58 +268,4 @@ pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
         assert_eq!(mode, 2, "what was swept can be given back");
     }
     assert!(early > 3, "{early} were killed before they were done");
-}
-
-/// Invalidates listed paths one after the other, and now and then the library; says what was done.
-pub fn invalidation(words: &[&str]) {
-    let index = open_at(words);
-    let library = index.library("Movies").expect("a handle");
-    for nth in 0.. {
-        let Some(path) = words[3..].get(nth) else { break };
-        if nth % 10 == 9 {
-            library.invalidate().expect("invalidated");
-            say("library");
-        }
-        library.invalidate_path(path.as_bytes()).expect("invalidated");
-        say(path);
-    }
-    crate::support::worker::told();
-}
-
-#[test]
-pub fn a_kill_loses_no_invalidation() {
-    let server = movies(100);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let index = open(&server, folder.path());
-    let library = index.library("Movies").expect("a handle");
-    let paths: Vec<String> = (0..100).map(|nth| path_of(&server, 1, nth).0).collect();
-    library.match_path(paths[0].as_bytes()).expect("fetched");
-    let mut dice = Dice::new(3);
-    for _ in 0..rounds("PLEXINDEX_KILLS", 6) {
-        index.refresh(&library.query(), true).expect("all is verified");
-        assert_eq!(
-            library.match_path(paths[0].as_bytes()).expect("an answer").status,
-            Status::Ok
-        );
-        library.record_matches(&[(b"/host/a.mkv", "1")]).expect("recorded");
-        let mut words: Vec<&str> = place.iter().map(String::as_str).collect();
-        words.extend(paths.iter().map(String::as_str));
-        let mut worker = Worker::start_with("invalidation", &words);
-        let mut done = Vec::new();
-        for _ in 0..=dice.roll(40) {
-            done.push(worker.hear());
-        }
-        std::thread::sleep(Duration::from_micros(dice.roll(1_000)));
-        done.extend(worker.kill());
-        for path in done {
-            if path == "library" {
-                assert_eq!(answer(&index, "/host/a.mkv"), format!("{:?}", Reason::NoLocation));
-            } else {
-                assert_eq!(answer(&index, &path), format!("{:?}", Reason::Unconfirmed), "{path}");
-            }
-        }
-    }
-    index.close().expect("closes");
-    assert_sound(folder.path());
 }

@@ -1,6 +1,6 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
-use crate::processes::{coherence, crash, kills, races, segments, single_flight};
+use crate::processes::{coherence, crash, kills, races, single_flight};
 #[cfg(unix)]
 use crate::processes::{fork, storm};
 use crate::support::worker::deeply;
@@ -18,8 +18,6 @@ fn coherence_for_long() {
 #[test]
 #[ignore = "deep: a minute"]
 fn kills_for_long() {
-    deeply(15, crash::a_kill_loses_no_confirmed_match);
-    deeply(15, crash::a_kill_loses_no_invalidation);
     deeply(15, crash::a_listing_goes_on_where_a_kill_stopped_it);
     deeply(
         15,
@@ -42,12 +40,10 @@ fn forks_for_long() {
 #[test]
 #[ignore = "deep: half a minute"]
 fn races_for_long() {
-    deeply(4, races::what_many_confirm_at_once_on_a_new_folder_is_all_there);
     deeply(
         4,
         races::what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not,
     );
-    deeply(10, races::many_may_make_a_store_at_once);
 }
 
 #[test]
@@ -56,15 +52,6 @@ fn single_flight_of_fifty_processes_with_eight_threads() {
     single_flight::one_fetch(50, 8);
     single_flight::one_continuation(50, 8);
     deeply(8, single_flight::who_comes_while_it_is_fetched_waits_and_asks_nothing);
-}
-
-#[test]
-#[ignore = "deep: a minute"]
-fn newcomers_for_long() {
-    deeply(
-        5,
-        segments::newcomers_find_an_index_file_while_others_are_published_and_removed,
-    );
 }
 
 #[test]

@@ -39,13 +39,6 @@ fn of_ours(_: failpoint::FileStep<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// From here on each step counts, and the last of so many ends this process.
-pub fn die_after(steps: u64) {
-    vfs::register(of_sqlite, true);
-    failpoint::install(of_ours);
-    LEFT.store(steps, Ordering::SeqCst);
-}
-
 /// What a host does, in words: `record <first> <count>`, `forget <number>`, `clear`, `refresh`, `page <number>`.
 fn an_act(dice: &mut Dice, next: &mut u64) -> String {
     let record = |next: &mut u64, count: u64| {

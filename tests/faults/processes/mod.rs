@@ -6,16 +6,13 @@
 mod coherence;
 mod crash;
 mod deep;
-mod feed;
 #[cfg(unix)]
 mod fork;
 mod kills;
 mod load;
-mod merging;
 #[cfg(unix)]
 mod page;
 mod races;
-mod segments;
 #[cfg(unix)]
 mod signals;
 mod single_flight;
@@ -27,12 +24,8 @@ mod waiting;
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[
     ("coherence", coherence::answer),
-    ("half a commit", coherence::half_a_commit),
-    ("record", crash::record),
     ("list", crash::list),
     ("begin", crash::begin),
-    ("invalidation", crash::invalidation),
-    ("feed: list", feed::list),
     #[cfg(unix)]
     ("fork", fork::busy),
     ("act", kills::act),
@@ -45,12 +38,10 @@ pub const ROLES: &[Role] = &[
     #[cfg(unix)]
     ("look up beside writers", fork::looking_up_beside_writers),
     #[cfg(unix)]
-    ("fork while connecting", fork::connecting),
+    ("fork while connecting", fork::opening::connecting),
     #[cfg(unix)]
-    ("fork while opening", fork::opening),
-    ("newcomer", segments::newcomer),
+    ("fork while opening", fork::opening::opening),
     ("race", races::race),
-    ("make", races::make),
     ("flight", single_flight::ask),
     #[cfg(unix)]
     ("recover", waiting::recover),

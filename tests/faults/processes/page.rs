@@ -2,7 +2,6 @@
 //! same.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::index::{Index, Library};
@@ -31,12 +30,6 @@ fn assert_soon_sees(worker: &mut Worker, path: &str, expected: &str, what: &str)
             return assert_sees(worker, path, expected, what);
         }
         assert!(begun.elapsed() < BOUND, "{what}: still {seen}, not {expected}");
-    }
-}
-
-fn remove_all(folder: &Path) {
-    for entry in fs::read_dir(folder).expect("the folder").flatten() {
-        fs::remove_file(entry.path()).expect("removed");
     }
 }
 
@@ -88,86 +81,6 @@ fn the_first_write_is_not_missed_because_the_page_was_removed() {
     let (_, key) = path_of(&server, 1, 6);
     record(&told, "/host/a.mkv", &key);
     assert_eq!(look(&reader, &seen, "/host/a.mkv"), format!("{key} {key}"));
-}
-
-#[test]
-fn a_page_that_was_replaced_by_its_copy_is_noticed() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let [mut reader] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
-    let place = place(folder.path(), &server);
-    let (_, key) = path_of(&server, 1, 6);
-    assert_sees(&mut reader, "/host/a.mkv", "NoLocation", "at first");
-    let page = folder.path().join("plexindex-1.page");
-    fs::copy(&page, page.with_extension("copy")).expect("copied");
-    fs::rename(page.with_extension("copy"), &page).expect("renamed");
-    let (_index, library) = opened(&place);
-    record(&library, "/host/a.mkv", &key);
-    assert_soon_sees(&mut reader, "/host/a.mkv", &key, "recorded by another process");
-    reader.end();
-}
-
-#[test]
-fn a_store_that_was_removed_is_not_answered_from() {
-    let server = movies(20);
-    let root = tempfile::tempdir().expect("a folder");
-    for (what, remove) in [
-        ("emptied", (|folder: &Path| remove_all(folder)) as fn(&Path)),
-        ("another in its place", |folder| {
-            fs::rename(folder, folder.with_extension("aside")).expect("renamed");
-        }),
-    ] {
-        let folder = root.path().join(what);
-        fs::create_dir(&folder).expect("made");
-        let [mut reader] = workers(&folder, &server, [""]).try_into().ok().expect("one");
-        let place = place(&folder, &server);
-        let (listed, key) = path_of(&server, 1, 5);
-        let (_, other) = path_of(&server, 1, 6);
-        assert_eq!(reader.ask(&format!("record /host/a.mkv|{key}")), "done");
-        assert_sees(&mut reader, &listed, &key, what);
-        remove(&folder);
-        let (_index, library) = opened(&place);
-        assert_eq!(library.match_path(listed.as_bytes()).expect("fetched").status as i32, 0);
-        record(&library, "/host/a.mkv", &other);
-        library.invalidate_path(listed.as_bytes()).expect("invalidated");
-        assert_soon_sees(&mut reader, &listed, "Unconfirmed", what);
-        assert_sees(&mut reader, "/host/a.mkv", &other, what);
-        reader.end();
-    }
-}
-
-#[test]
-fn two_folders_that_were_exchanged_are_each_others() {
-    let server = movies(20);
-    let root = tempfile::tempdir().expect("a folder");
-    let folders = ["one", "two"].map(|name| root.path().join(name));
-    let keys = [path_of(&server, 1, 5).1, path_of(&server, 1, 6).1];
-    let mut readers: Vec<Worker> = Vec::new();
-    for (folder, key) in folders.iter().zip(&keys) {
-        fs::create_dir(folder).expect("made");
-        let mut reader = workers(folder, &server, [""]).pop().expect("one");
-        assert_eq!(reader.ask(&format!("record /host/a.mkv|{key}")), "done");
-        assert_sees(&mut reader, "/host/a.mkv", key, "at first");
-        readers.push(reader);
-    }
-    let between = root.path().join("between");
-    for (from, to) in [
-        (&folders[0], &between),
-        (&folders[1], &folders[0]),
-        (&between, &folders[1]),
-    ] {
-        fs::rename(from, to).expect("renamed");
-    }
-    assert_soon_sees(&mut readers[0], "/host/a.mkv", &keys[1], "exchanged");
-    assert_soon_sees(&mut readers[1], "/host/a.mkv", &keys[0], "exchanged");
-    // What is written into them now is seen by all, too.
-    let (_, key) = path_of(&server, 1, 7);
-    let (_index, library) = opened(&place(&folders[0], &server));
-    record(&library, "/host/b.mkv", &key);
-    assert_sees(&mut readers[0], "/host/b.mkv", &key, "written since");
-    for reader in readers {
-        reader.end();
-    }
 }
 
 /// The copy of a store has its number and its sequences. What was written since the copy, and what is written into the copy,

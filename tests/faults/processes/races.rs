@@ -280,15 +280,6 @@ fn assert_all_true(server: &Standin, folder: &Path, done: &[Done]) -> [usize; 3]
 }
 
 #[test]
-pub fn what_many_confirm_at_once_on_a_new_folder_is_all_there() {
-    let server = movies(60);
-    let folder = tempfile::tempdir().expect("a folder");
-    let done = let_loose(&server, folder.path(), "");
-    let [gone, there, either] = assert_all_true(&server, folder.path(), &done);
-    assert!(gone > 0 && there > 0 && either == 0, "{gone} {there} {either}");
-}
-
-#[test]
 pub fn what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not() {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
@@ -297,49 +288,4 @@ pub fn what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not() {
     assert!(gone > 0);
     let clears = done.iter().filter(|call| call.what == What::Cleared).count();
     assert!(clears > 1, "{clears}");
-}
-
-#[test]
-pub fn many_may_make_a_store_at_once() {
-    let server = movies(10);
-    for _ in 0..rounds("PLEXINDEX_MAKES", 6) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let place = place(&folder.path().join("new"), &server);
-        let mut workers: Vec<Worker> = (0..6)
-            .map(|_| Worker::start("make", [&place[0], &place[1], &place[2]]))
-            .collect();
-        for worker in &mut workers {
-            assert_eq!(worker.hear(), "ready");
-        }
-        for worker in &mut workers {
-            worker.tell("go");
-        }
-        for worker in &mut workers {
-            assert_eq!(worker.hear(), "recorded");
-        }
-        let index = support::open(options(&server, &folder.path().join("new")), &clock());
-        let library = index.library("Movies").expect("a handle");
-        for worker in workers {
-            let path = format!("/host/{}.mkv", worker.id());
-            assert_eq!(
-                answer(&index, &library, &path).as_deref(),
-                Some("7"),
-                "lost among stores"
-            );
-            worker.end();
-        }
-    }
-}
-
-/// Waits for the word; then makes the store, or finds it made, and confirms one match.
-pub fn make(words: &[&str]) {
-    say("ready");
-    told();
-    let index = open_at(words);
-    let path = format!("/host/{}.mkv", std::process::id());
-    let library = index.library("Movies").expect("a handle");
-    library.record_matches(&[(path.as_bytes(), "7")]).expect("recorded");
-    say("recorded");
-    told();
-    index.close().expect("closes");
 }

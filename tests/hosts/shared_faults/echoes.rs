@@ -63,15 +63,6 @@ fn a_restored_log_repeats_no_invalidation() {
     }
 }
 
-#[test]
-fn an_emptied_log_repeats_no_invalidation() {
-    let (world, one, two, key) = invalidated_then_recorded(Void::Library);
-    world.log.clear(NONE).expect("cleared");
-    exchange(&[&two, &one]);
-    exchange(&[&one, &two]);
-    assert_eq!(one.confirmed(PRIVATE), Some(key));
-}
-
 /// The machine was started again, so the folder is another host by now.
 #[test]
 fn an_own_invalidation_of_an_earlier_incarnation_is_not_repeated() {

@@ -84,21 +84,12 @@ impl Gate {
         self.set(|_, _| Ok(()));
     }
 
-    /// Calls this once, when a call of this name was made.
-    pub fn once_after(&self, name: &'static str, act: impl FnOnce() + Send + 'static) {
-        self.once(name, true, act);
-    }
-
     /// Calls this once, before a call of this name.
     pub fn once_before(&self, name: &'static str, act: impl FnOnce() + Send + 'static) {
-        self.once(name, false, act);
-    }
-
-    fn once(&self, name: &'static str, when: bool, act: impl FnOnce() + Send + 'static) {
         let mut act = Some(act);
         self.set(move |called, is_made| {
             if called == name
-                && is_made == when
+                && !is_made
                 && let Some(act) = act.take()
             {
                 act();

@@ -12,6 +12,7 @@ use plexindex_tests::memory_log::MemoryLog;
 use tempfile::TempDir;
 
 use crate::shared_faults::gate::Gate;
+use crate::support::copy_of;
 use crate::support::index::{Index, Library, ManualClock, QueryOptions};
 use crate::support::{clock, movies, offline, options};
 
@@ -122,7 +123,7 @@ impl World {
             ..
         } = host;
         index.close().expect("closed");
-        let folder = copied(&options.cache_dir);
+        let folder = copy_of(&options.cache_dir);
         folder.path().clone_into(&mut options.cache_dir);
         self.open(options, clock, Some(folder))
     }
@@ -197,19 +198,5 @@ impl World {
         let entries = news.expect("read").entries;
         let listing = entries.into_iter().find(|entry| entry.name.kind == EntryKind::Listing);
         listing.expect("a listing").name.library
-    }
-}
-
-/// A copy of a folder.
-pub fn copied(from: &Path) -> TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    put(from, folder.path());
-    folder
-}
-
-/// Copies the files of a folder over those of another one.
-pub fn put(from: &Path, to: &Path) {
-    for file in std::fs::read_dir(from).expect("read").flatten() {
-        std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
     }
 }

@@ -5,7 +5,7 @@ use plexindex_sharing::SharedIndex;
 use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, World, exchange};
-use crate::support::{HOUR_MS, path_of};
+use crate::support::path_of;
 
 /// Two hosts that know the library, and three keys of it.
 fn start() -> (World, Host, Host, [String; 3]) {
@@ -138,25 +138,4 @@ fn a_restored_log_that_takes_no_writes_takes_nothing_back() {
     assert_eq!(one.confirmed("/mnt/odd.mkv").as_ref(), Some(&third));
     world.log.set_trouble(Trouble::None);
     expect_agreement(&world, [&one, &two], "/mnt/odd.mkv", Some(&third));
-}
-
-/// The server is asked by each host for itself, after the pause for a log that may come back.
-#[test]
-fn a_listing_that_expires_waits_for_a_log_that_refuses() {
-    let (world, one, two, [first, ..]) = start();
-    world.log.set_trouble(Trouble::ReadOnly);
-    two.record("/mnt/odd.mkv", &first);
-    world.clock.advance_ms(2 * HOUR_MS);
-    two.index.exchange();
-    world.server.reset();
-    two.refresh();
-    assert_eq!(crate::support::requests(&world.server)[5], 0, "it waits");
-    for _ in 0..12 {
-        world.clock.advance_ms(6_000);
-        two.index.exchange();
-    }
-    two.refresh();
-    assert!(crate::support::requests(&world.server)[5] > 0);
-    world.log.set_trouble(Trouble::None);
-    expect_agreement(&world, [&one, &two], "/mnt/odd.mkv", Some(&first));
 }

@@ -7,45 +7,11 @@ use plexindex_sharing::bodies::{ItemBody, encode, entry};
 use plexindex_sharing::{EntryKind, SharedLog as _};
 use plexindex_tests::memory_log::Trouble;
 
-use crate::shared_faults::hosts::{Host, NONE, World, copied, exchange, put};
+use crate::shared_faults::hosts::{Host, NONE, World, exchange};
 use crate::support::index::QueryOptions;
 use crate::support::{HOUR_MS, path_of, remove};
+use crate::support::{copy_files, copy_of};
 use tempfile::TempDir;
-
-/// Between a delivery and the next reading, a replica takes over that lacks it.
-#[test]
-fn what_a_failover_lost_just_after_it_was_delivered_is_delivered_again() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
-    let (_, key) = path_of(&world.server, 1, 3);
-    one.record("/mnt/odd.mkv", &key);
-    let log = std::sync::Arc::clone(&world.log);
-    one.gate.once_after("deliver", move || {
-        log.lose_writes(1);
-        log.set_trouble(Trouble::Away);
-    });
-    assert!(!one.index.exchange());
-    world.log.set_trouble(Trouble::None);
-    world.clock.advance_ms(60_000);
-    exchange(&[&one, &two]);
-    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
-}
-
-/// The same if its process ends before it reads.
-#[test]
-fn what_a_failover_lost_is_delivered_again_by_the_next_process() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
-    let (_, key) = path_of(&world.server, 1, 3);
-    one.record("/mnt/odd.mkv", &key);
-    one.deliver();
-    world.log.lose_writes(1);
-    let one = world.reopened(one, |_| {});
-    exchange(&[&one, &two]);
-    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
-}
 
 /// Its folder was moved between, so it is another host by then, which never delivered anything.
 #[test]
@@ -89,21 +55,6 @@ fn a_restored_log_takes_nothing_back_that_is_delivered_again() {
     assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(new.clone()));
     two.exchange();
     assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(new));
-}
-
-#[test]
-fn an_emptied_log_is_filled_again() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    let (_, key) = path_of(&world.server, 1, 3);
-    one.record("/mnt/odd.mkv", &key);
-    exchange(&[&one, &two]);
-    plexindex_sharing::SharedLog::clear(&*world.log, crate::shared_faults::hosts::NONE).expect("cleared");
-    exchange(&[&one, &two]);
-    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(key.clone()));
-    let three = world.host();
-    exchange(&[&three]);
-    assert_eq!(three.confirmed("/mnt/odd.mkv"), Some(key));
 }
 
 /// A host was alone for a while and listed by itself; what others told before that is older than its listing.
@@ -170,7 +121,7 @@ fn restore(backup: &Path, folder: &Path) {
             let _ = std::fs::remove_file(file.path());
         }
     }
-    put(backup, folder);
+    copy_files(backup, folder);
 }
 
 /// The only entry that the folder lost is its first, or the first since it is this host; the next has about the same number.
@@ -188,7 +139,7 @@ fn the_first_entry_of_a_folder_that_was_restored_in_place_is_not_taken_for_anoth
         let one = if round % 2 == 0 { world.moved(one) } else { one };
         exchange(&[&one]);
         let mut backup = None;
-        let one = world.after(one, |folder| backup = Some(copied(folder)));
+        let one = world.after(one, |folder| backup = Some(copy_of(folder)));
         one.movies.invalidate_item(&keys[0]).expect("invalidated");
         exchange(&[&one, &two]);
         assert_eq!(two.confirmed("/mnt/before.mkv"), None);
@@ -209,44 +160,16 @@ fn restored_beside_a_copy(world: &World, key: &str) -> (Host, Host, TempDir) {
     one.record("/mnt/first.mkv", key);
     exchange(&[&one, &two]);
     let (mut early, mut late) = (None, None);
-    let one = world.after(one, |folder| early = Some(copied(folder)));
+    let one = world.after(one, |folder| early = Some(copy_of(folder)));
     one.gate.fail("deliver");
     for number in 0..2 {
         one.record(&format!("/mnt/late/{number}.mkv"), key);
     }
     let one = world.after(one, |folder| {
-        late = Some(copied(folder));
+        late = Some(copy_of(folder));
         restore(early.as_ref().expect("a copy").path(), folder);
     });
     (one, two, late.expect("a copy"))
-}
-
-/// A folder was restored in place, and went on; then a copy from before that takes its place, on another machine. What it has
-/// to tell was never delivered, and the log has other numbers of its host.
-#[test]
-fn what_waits_in_a_copy_of_a_folder_that_was_restored_is_delivered() {
-    for round in 0..12 {
-        let world = World::of(20);
-        let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
-        let (one, two, late) = restored_beside_a_copy(&world, &keys[0]);
-        one.record("/mnt/early.mkv", &keys[1]);
-        exchange(&[&one, &two]);
-        let one = world.moved(one);
-        let one = world.after(one, |folder| restore(late.path(), folder));
-        one.record("/mnt/new.mkv", &keys[1]);
-        exchange(&[&one, &two]);
-        for host in [&one, &two] {
-            for (path, key) in [
-                ("early", &keys[1]),
-                ("late/0", &keys[0]),
-                ("late/1", &keys[0]),
-                ("new", &keys[1]),
-            ] {
-                let known = host.confirmed(&format!("/mnt/{path}.mkv"));
-                assert_eq!(known.as_ref(), Some(key), "{path}, {round}");
-            }
-        }
-    }
 }
 
 /// A backup is copied into the files of a folder, so the system does not tell that it is another one: it gives numbers again
@@ -261,7 +184,7 @@ fn what_a_folder_writes_that_was_restored_in_place_is_delivered_too() {
             one.record("/mnt/before.mkv", &keys[0]);
             exchange(&[&one, &two]);
             let mut backup = None;
-            let one = world.after(one, |folder| backup = Some(copied(folder)));
+            let one = world.after(one, |folder| backup = Some(copy_of(folder)));
             // The backup lacks this.
             for number in 0..2 {
                 one.record(&format!("/mnt/lost/{number}.mkv"), &keys[1]);

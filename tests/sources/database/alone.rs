@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::index::{Edit, EditReport, Index, QueryOptions};
+use crate::support::index::{Index, QueryOptions};
 use plexindex::error::{Result, Status};
 use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, FieldChange, Kind, KnownItems, LocatedItem, Lock, PageEnd, PageRequest, Source, SourceChanges,
-    WantedPath,
+    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
 };
 
 use crate::database::{open, options};
@@ -42,40 +41,6 @@ fn key_of(index: &Index, path: &str) -> Option<String> {
         .item
         .filter(|_| found.status == Status::Ok)
         .map(|item| item.item.rating_key)
-}
-
-#[test]
-fn a_question_needs_neither_url_nor_token() {
-    let (folder, server, _) = films(5);
-    let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
-    assert_eq!(key_of(&index, &path(3)).as_deref(), Some("4"));
-    assert_eq!(key_of(&index, "/data/films/nowhere.mkv"), None);
-    let stats = index.stats().expect("statistics");
-    assert_eq!((stats.items, stats.requests.iter().sum::<u64>()), (5, 0));
-}
-
-#[test]
-fn what_a_file_cannot_do_is_said_with_what_can() {
-    let (folder, server, _) = films(5);
-    let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
-    let edit = Edit {
-        keys: &["2"],
-        changes: &[FieldChange::set("title", "Edited")],
-        lock: Lock::Lock,
-    };
-    let library = index.library("Films").expect("a handle");
-    let edited = library.edit_items(&edit, &mut EditReport::default()).expect_err("none");
-    assert_eq!(
-        (edited.status, edited.message.as_str()),
-        (
-            Status::Unsupported,
-            "Plex's database cannot be edited: set server_url too"
-        )
-    );
-    let watched = index.watch_start().expect_err("none");
-    assert_eq!(watched.status, Status::Unsupported);
-    let said = "Plex's database tells no events: set server_url too";
-    assert!(watched.message.starts_with(said), "{}", watched.message);
 }
 
 #[test]

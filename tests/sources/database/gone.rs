@@ -124,29 +124,6 @@ fn what_goes_is_missed_whatever_came_before() {
     }
 }
 
-/// An index of some films, whose server lost the newest ones.
-#[test]
-fn a_library_that_lost_most_of_its_items_is_believed_at_once() {
-    let (folder, server, section) = films(100);
-    let index = open(options(&folder.path().join("store"), &server.folder), &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let library = index.library("Films").expect("a handle");
-    let path = |film: u32| crate::database::alone::path(film);
-    assert_eq!(key_of(&index, &path(3)), Some(4));
-    server.write(|database| (1..=60).for_each(|film| written::delete(database, film)));
-    assert_eq!(key_of(&index, &path(3)), None);
-    assert_eq!(library.lookup_key(path(3).as_bytes(), str::to_owned), None);
-    assert_eq!(key_of(&index, &path(80)), Some(81));
-    // So is one that is listed anew.
-    server.write(|database| {
-        (61..=95).for_each(|film| written::delete(database, film));
-        written::add_film(database, section, "New", "/data/films/New.mkv");
-    });
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    assert_eq!(key_of(&index, &path(80)), None);
-    assert_eq!(index.stats().expect("statistics").items, 6);
-}
-
 #[test]
 fn the_newest_item_goes_without_a_new_listing() {
     let (folder, server, section) = films(60);

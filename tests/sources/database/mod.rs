@@ -6,11 +6,9 @@ mod between;
 mod damaged;
 mod folders;
 mod gone;
-mod numbers;
 mod odd;
 mod opening;
 mod recorded;
-mod same;
 mod untouched;
 
 use crate::support::worker::Role;

@@ -40,30 +40,6 @@ fn a_hundred_items_a_request() {
 }
 
 #[test]
-fn details_say_what_the_listing_says() {
-    let (_server, client, keys) = standin(50);
-    let (_, listed) = client.page(Rows::All, 0, 50).unwrap();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let details = client.plex.items(&keys, Bounds::NONE).unwrap();
-    assert!(details.iter().all(|placed| placed.section == "1"), "{details:?}");
-    let details: Vec<_> = details.into_iter().map(|placed| placed.item).collect();
-    assert_eq!(details, listed);
-}
-
-#[test]
-fn missing_items_are_left_out() {
-    let (server, client, keys) = standin(3);
-    assert_eq!(
-        confirmed(&client, &["999999", &keys[0], "999998", &keys[2]]),
-        [keys[0].as_str(), &keys[2]]
-    );
-    assert_eq!(server.stats().of(Kind::Metadata), 1);
-    assert_eq!(confirmed(&client, &["999999", "../sections", ""]), Vec::<String>::new());
-    assert_eq!(confirmed(&client, &[]), Vec::<String>::new());
-    assert_eq!(server.stats().of(Kind::Metadata), 2);
-}
-
-#[test]
 fn what_a_server_cut_off_is_asked_for_again() {
     let (server, client, keys) = standin(50);
     server.config(|config| config.max_ids = Some(20));

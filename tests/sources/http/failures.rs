@@ -152,27 +152,6 @@ fn answers_that_are_not_plex() {
 }
 
 #[test]
-fn answers_that_are_damaged() {
-    fails(body("application/json", ""), Status::BadAnswer, &["is empty"]);
-    fails(
-        Action::Truncate { keep: None },
-        Status::BadAnswer,
-        &["malformed", "EOF"],
-    );
-    fails(Action::Cut { after: Some(20) }, Status::BadAnswer, &["cut off"]);
-    fails(
-        body("application/json", "{\"MediaContainer\":{]"),
-        Status::BadAnswer,
-        &["malformed"],
-    );
-    fails(
-        body("application/json", "{\"MediaContainer\":{}} x"),
-        Status::BadAnswer,
-        &["malformed"],
-    );
-}
-
-#[test]
 fn an_identity_without_an_identifier() {
     let raw = Raw::answering([answer("200 OK", "", r#"{"MediaContainer":{"size":0,"version":"1"}}"#)]);
     let error = client(&raw.url()).plex.server(Bounds::NONE).unwrap_err();

@@ -1,13 +1,12 @@
 //! What is asked of a server that behaves, and what becomes of its answers.
 
 use plexindex::error::Status;
-use plexindex::model::{ItemType, LibraryKind, Token};
-use plexindex::options::Options;
-use plexindex::source::plex::{PlexHttp, Rows};
+use plexindex::model::{ItemType, LibraryKind};
+use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, PageRequest, RequestKind, Source};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
-use super::support::{Client, Raw, TOKEN, TestMeter, answer, client, client_with, settled};
+use super::support::{Client, Raw, TOKEN, answer, client, client_with, settled};
 
 fn standin(movies: u32) -> (Standin, Client) {
     let server = Standin::builder()
@@ -138,31 +137,6 @@ fn an_event_stream_is_known_by_either_name_in_any_case() {
 }
 
 #[test]
-fn pages_make_up_the_library() {
-    let (server, client) = standin(2_500);
-    let mut keys = Vec::new();
-    for start in [0, 1_000, 2_000] {
-        let (end, items) = client.page(Rows::All, start, 1_000).unwrap();
-        assert_eq!((end.total, end.offset), (Some(2_500), Some(start)));
-        assert_eq!(end.rows, items.len() as u64);
-        assert!(
-            items
-                .iter()
-                .all(|item| item.kind == ItemType::Movie && !item.title.is_empty())
-        );
-        keys.extend(items.into_iter().map(|item| item.rating_key));
-    }
-    keys.sort();
-    keys.dedup();
-    assert_eq!(keys.len(), 2_500);
-    assert_eq!(client.meter.kinds(), [RequestKind::Page; 3]);
-    // The bodies were counted as they came, compressed, and one connection carried them all.
-    let stats = settled(&server);
-    assert_eq!(client.meter.bytes(), stats.bytes);
-    assert_eq!(stats.connections, 1);
-}
-
-#[test]
 fn a_page_asks_for_what_is_stored_and_no_more() {
     let (server, client) = standin(3);
     client.page(Rows::All, 2, 5_000).unwrap();
@@ -262,48 +236,6 @@ fn headers_stand_in_for_missing_numbers() {
 }
 
 #[test]
-fn odd_types_change_nothing() {
-    let (server, client) = standin(50);
-    let plain = client.page(Rows::All, 0, 50).unwrap();
-    server.fault(Fault::new(Action::Distort {
-        numbers_as_strings: true,
-        booleans_as_numbers: true,
-        extra_fields: true,
-        drop_fields: vec!["summary".into()],
-    }));
-    assert_eq!(client.page(Rows::All, 0, 50).unwrap(), plain);
-    server.config(|config| config.gzip = false);
-    assert_eq!(client.page(Rows::All, 0, 50).unwrap(), plain);
-    assert_eq!(client.meter.bytes(), settled(&server).bytes);
-}
-
-#[test]
-fn a_section_that_is_none_is_gone() {
-    let (_server, client) = standin(1);
-    let error = client.page_of("77", ItemType::Movie, Rows::All, 0, 10).unwrap_err();
-    assert_eq!(error.status, Status::NotOnServer);
-    assert!(error.message.contains("library section 77"), "{error}");
-    assert_eq!(client.meter.count(), 1);
-}
-
-#[test]
-fn a_prefix_stays_and_a_slash_means_nothing() {
-    let identity = answer("200 OK", "", r#"{"MediaContainer":{"machineIdentifier":"abc"}}"#);
-    let raw = Raw::answering([identity]);
-    for (base, line) in [
-        ("", "GET /identity "),
-        ("/", "GET /identity "),
-        ("/proxy/plex/", "GET /proxy/plex/identity "),
-    ] {
-        client(&format!("{}{base}", raw.url()))
-            .plex
-            .server(Bounds::NONE)
-            .unwrap();
-        assert!(raw.heads().last().unwrap().starts_with(line));
-    }
-}
-
-#[test]
 fn the_token_goes_in_its_header_as_it_is_or_not_at_all() {
     let raw = Raw::answering([super::support::no_libraries()]);
     client(&raw.url()).plex.libraries(Bounds::NONE).unwrap();
@@ -315,31 +247,6 @@ fn the_token_goes_in_its_header_as_it_is_or_not_at_all() {
         .libraries(Bounds::NONE)
         .unwrap();
     assert!(!raw.heads()[1].to_ascii_lowercase().contains("x-plex-token"));
-}
-
-#[test]
-fn what_no_header_can_carry_is_refused() {
-    let refused = |token: &str, identifier: &str, url: Option<&str>| {
-        let options = Options {
-            server_url: url.map(str::to_owned),
-            token: Token::new(token),
-            ..Options::default()
-        };
-        let error = PlexHttp::new(&options, identifier, std::sync::Arc::new(TestMeter::default())).unwrap_err();
-        assert!(!error.message.contains("SECRET"), "{error}");
-        error.status
-    };
-    let url = Some("http://127.0.0.1:32400");
-    assert_eq!(refused("SECRET\n", "id", url), Status::InvalidArgument);
-    assert_eq!(refused("SE CRET", "id", url), Status::InvalidArgument);
-    assert_eq!(refused("SECRET\u{e9}", "id", url), Status::InvalidArgument);
-    assert_eq!(refused("SECRET", "", url), Status::InvalidArgument);
-    assert_eq!(refused("SECRET", "a\r\nb: c", url), Status::InvalidArgument);
-    assert_eq!(
-        refused("SECRET", "id", Some("http://h/?token=SECRET")),
-        Status::InvalidArgument
-    );
-    assert_eq!(refused("SECRET", "id", None), Status::Offline);
 }
 
 #[test]

@@ -41,13 +41,6 @@ fn to_the_same_place_with_the_token() {
 }
 
 #[test]
-fn to_the_same_place_by_its_whole_name() {
-    let (server, client) = standin();
-    server.fault(Fault::new(redirect(&format!("{}{{target}}", server.url()))));
-    assert_eq!(client.plex.libraries(Bounds::NONE).unwrap().len(), 1);
-}
-
-#[test]
 fn three_times_and_no_more() {
     let (server, client) = standin();
     server.fault(Fault::new(redirect("{target}")).times(3));
@@ -83,21 +76,6 @@ fn elsewhere_never() {
         assert_eq!(client.meter.count(), 1);
     }
     assert_eq!(other.heads(), Vec::<String>::new());
-}
-
-#[test]
-fn to_nowhere() {
-    let raw = Raw::answering([answer("302 Found", "", "")]);
-    let error = client(&raw.url()).failure();
-    assert_eq!(error.status, Status::Redirected);
-    assert!(error.message.contains("a redirect without a target (302)"), "{error}");
-    assert_eq!(raw.heads().len(), 1);
-
-    let raw = Raw::answering([answer("302 Found", "Location: /a b<c>\r\n", "")]);
-    let error = client(&raw.url()).failure();
-    assert_eq!(error.status, Status::Redirected);
-    assert!(error.message.contains("an invalid URL"), "{error}");
-    assert_eq!(raw.heads().len(), 1);
 }
 
 #[test]

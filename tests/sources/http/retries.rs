@@ -1,14 +1,13 @@
 //! What passes is tried again, after pauses that grow, for as long as the options and the deadline allow.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::source::plex::Rows;
-use plexindex::source::{Bounds, Deadline, Source};
+use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
-use super::support::{Client, Raw, TOKEN, answer, client, client_that_at_pauses, client_with, no_libraries};
+use super::support::{Client, Raw, TOKEN, answer, client, client_with, no_libraries};
 
 fn standin() -> (Standin, Client) {
     let server = Standin::builder()
@@ -95,32 +94,6 @@ fn a_server_that_is_starting_says_so_in_two_ways() {
 }
 
 #[test]
-fn the_servers_wish_is_honoured_in_seconds_and_as_a_date() {
-    for wish in ["7", "Sun, 06 Nov 1994 08:49:44 GMT"] {
-        let (server, client) = standin();
-        server.fault(Fault::new(status(429, Some(wish))));
-        client.plex.libraries(Bounds::NONE).unwrap();
-        assert_eq!(client.clock.slept(), Duration::from_secs(7), "{wish}");
-        assert_eq!(client.meter.count(), 2);
-    }
-    let (server, client) = standin();
-    server.fault(Fault::new(status(503, Some("3600"))));
-    let error = client.failure();
-    assert!(error.message.contains("retry in 3600 s"), "{error}");
-    assert_eq!((client.meter.count(), client.clock.slept()), (1, Duration::ZERO));
-}
-
-#[test]
-fn a_server_that_comes_back() {
-    let server = Arc::new(Standin::builder().token(TOKEN).start().unwrap());
-    server.refuse();
-    let back = Arc::clone(&server);
-    let client = client_that_at_pauses(&server.url(), move || back.reopen());
-    assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
-    assert_eq!(client.meter.count(), 1);
-}
-
-#[test]
 fn connections_that_were_closed_meanwhile_are_replaced() {
     let (server, client) = standin();
     client.page(Rows::All, 0, 20).unwrap();
@@ -128,21 +101,6 @@ fn connections_that_were_closed_meanwhile_are_replaced() {
     client.page(Rows::All, 0, 20).unwrap();
     assert_eq!(server.stats().connections, 2);
     assert_eq!(client.meter.count(), 2);
-}
-
-#[test]
-fn no_pause_goes_beyond_the_deadline() {
-    let (server, client) = standin();
-    server.fault(Fault::new(status(503, None)).times(0));
-    // Room for the first pause, at most 313 ms, and never for the second, at least 375 ms.
-    let bounds = Bounds {
-        deadline: Deadline::after(Duration::from_millis(550)),
-        ..Bounds::NONE
-    };
-    let error = client.plex.libraries(bounds).unwrap_err();
-    assert_eq!(error.status, Status::Starting);
-    assert_eq!(client.meter.count(), 2);
-    assert!(client.clock.slept() < Duration::from_millis(550));
 }
 
 #[test]

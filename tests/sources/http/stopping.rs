@@ -1,7 +1,7 @@
 //! Deadlines, silence, and the host's wish to stop.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::model::ItemType;
@@ -38,31 +38,6 @@ fn soon() -> Bounds<'static> {
         deadline: Deadline::after(Duration::from_millis(200)),
         ..Bounds::NONE
     }
-}
-
-#[test]
-fn a_deadline_that_has_passed_asks_nothing() {
-    let (server, client) = standin();
-    let bounds = Bounds {
-        deadline: Deadline::after(Duration::ZERO),
-        ..Bounds::NONE
-    };
-    let error = client.plex.libraries(bounds).unwrap_err();
-    assert_eq!(error.status, Status::Timeout);
-    assert!(error.message.contains("cannot list the libraries"), "{error}");
-    assert_eq!((server.stats().total, client.meter.count()), (0, 0));
-}
-
-#[test]
-fn a_deadline_ends_the_waiting_for_an_answer() {
-    let (server, client) = standin();
-    server.fault(Fault::new(Action::Delay { ms: LONG }));
-    let start = Instant::now();
-    let error = client.plex.libraries(soon()).unwrap_err();
-    assert_eq!(error.status, Status::Timeout, "{error}");
-    assert!(error.message.contains("cannot list the libraries"), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(5));
-    assert_eq!(client.meter.count(), 1);
 }
 
 #[test]

@@ -45,10 +45,10 @@ impl TestMeter {
     }
 }
 
-/// A clock that pauses move, and that may do something when a pause begins.
-pub struct TestClock {
+/// A clock that only pauses advance.
+#[derive(Default)]
+pub struct TestPause {
     slept: Mutex<Duration>,
-    at_pause: Box<dyn Fn() + Send + Sync>,
 }
 
 impl TestClock {
@@ -69,7 +69,6 @@ impl RetryClock for TestClock {
     }
 
     fn sleep(&self, time: Duration) {
-        (self.at_pause)();
         *self.slept.lock().unwrap() += time;
     }
 }
@@ -88,15 +87,6 @@ pub fn client(url: &str) -> Client {
 
 /// The same with other options.
 pub fn client_with(url: &str, set: impl FnOnce(&mut Options)) -> Client {
-    build(url, set, || ())
-}
-
-/// The same with something to do whenever it pauses.
-pub fn client_that_at_pauses(url: &str, at_pause: impl Fn() + Send + Sync + 'static) -> Client {
-    build(url, |_| (), at_pause)
-}
-
-fn build(url: &str, set: impl FnOnce(&mut Options), at_pause: impl Fn() + Send + Sync + 'static) -> Client {
     let mut options = Options {
         server_url: Some(url.to_owned()),
         token: Token::new(TOKEN),
@@ -104,10 +94,7 @@ fn build(url: &str, set: impl FnOnce(&mut Options), at_pause: impl Fn() + Send +
     };
     set(&mut options);
     let meter = Arc::new(TestMeter::default());
-    let clock = Arc::new(TestClock {
-        slept: Mutex::default(),
-        at_pause: Box::new(at_pause),
-    });
+    let pause = Arc::new(TestPause::default());
     let plex = PlexHttp::new(&options, "plexindex-of-the-tests", meter.clone())
         .unwrap()
         .with_clock(clock.clone());

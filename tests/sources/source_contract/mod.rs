@@ -10,7 +10,6 @@ mod knobs;
 mod liars;
 mod plex;
 mod rig;
-mod story;
 
 /// The tests, each over each source.
 macro_rules! over {

@@ -6,6 +6,9 @@ use crate::http::{Reply, Request};
 use crate::query::Params;
 use crate::writer::{Distortion, Format, Writer};
 
+/// The content type of JSON.
+pub(crate) const JSON: &str = "application/json";
+
 /// The parameters of a request.
 pub(crate) struct Ask<'a> {
     pub request: &'a Request,
@@ -40,16 +43,16 @@ impl<'a> Ask<'a> {
             .or_else(|| self.params.get_loose("X-Plex-Token"))
     }
 
-    fn container(&self, name: &str, query: bool) -> Option<u64> {
+    fn container(&self, name: &str) -> Option<u64> {
         self.request
             .header(name)
-            .or_else(|| self.params.get_loose(name).filter(|_| query))
+            .or_else(|| self.params.get_loose(name))
             .and_then(|v| v.parse().ok())
     }
 
     /// The size asked for, with or without a start.
     pub fn container_size(&self) -> Option<u64> {
-        self.container("X-Plex-Container-Size", true)
+        self.container("X-Plex-Container-Size")
     }
 
     /// Start and size of the window, if both were given: a size alone is ignored (§3).
@@ -57,10 +60,9 @@ impl<'a> Ask<'a> {
         if config.ignore_paging {
             return None;
         }
-        let query = !config.ignore_query_paging;
         Some((
-            self.container("X-Plex-Container-Start", query)?,
-            self.container("X-Plex-Container-Size", query)?,
+            self.container("X-Plex-Container-Start")?,
+            self.container("X-Plex-Container-Size")?,
         ))
     }
 
@@ -76,7 +78,7 @@ impl<'a> Ask<'a> {
     /// A reply with a document in it.
     pub fn reply(&self, config: &Config, body: Vec<u8>) -> Reply {
         let mut reply = match self.format {
-            Format::Json => Reply::new(200, &config.json_type, body),
+            Format::Json => Reply::new(200, JSON, body),
             Format::Xml => Reply::new(200, "text/xml;charset=utf-8", body),
         };
         if self.gzip && config.gzip {

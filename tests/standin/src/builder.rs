@@ -208,11 +208,6 @@ impl Standin {
         lock(&self.shared.faults).clear();
     }
 
-    /// How many faults wait. 0: all were met.
-    pub fn waiting_faults(&self) -> usize {
-        lock(&self.shared.faults).list().len()
-    }
-
     /// The counts since the start or the last reset.
     pub fn stats(&self) -> Stats {
         lock(&self.shared.counters).stats.clone()

@@ -20,18 +20,6 @@ pub enum FileFilter {
     Nothing,
 }
 
-/// Which date filters (`addedAt`, `updatedAt`) are honoured (Plex API notes §3: differs by version).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DateFilters {
-    /// `>=`, `>>=`, `<=`, `<<=`.
-    All,
-    /// `>=` and `<=`; the doubled forms are ignored.
-    SingleOnly,
-    /// Everything is returned.
-    Ignored,
-}
-
 /// How a requested order is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,14 +38,10 @@ pub enum Sorting {
 pub struct Config {
     /// The `file=` filter. Default `substring`.
     pub file_filter: FileFilter,
-    /// Filters on dates. Default `all`.
-    pub date_filters: DateFilters,
     /// The order of rows. Default `honoured`.
     pub sorting: Sorting,
     /// `excludeElements` and `excludeFields` are honoured. Default true; they are advisory (§3).
     pub exclusions: bool,
-    /// Photos and clips are listed for `clusterZoomLevel=1` only (§12). Default true; older servers do not know it.
-    pub cluster_zoom: bool,
     /// Arguments of a GET that are refused: names, or names with the beginning of a value, such as `sort=id`.
     /// Default none; servers differ by version (§12).
     pub refuse_arguments: Vec<String>,
@@ -68,46 +52,22 @@ pub struct Config {
     /// The content type of the event stream. Default `text/event-stream`; a newer text says
     /// `application/octet-stream` (§12).
     pub events_type: String,
-    /// `title=` is honoured. Default true.
-    pub title_filter: bool,
-    /// `guid=` is honoured. Default true.
-    pub guid_filter: bool,
     /// Container headers are ignored: every listing is whole. Default false.
     pub ignore_paging: bool,
-    /// Container sizes in the query are ignored, headers are not. Default false.
-    pub ignore_query_paging: bool,
     /// Most rows of a page, whatever the request says. Default: no limit.
     pub max_page: Option<u32>,
-    /// 400 for a size above this or a missing size (§3: announced by warnings). Default none.
-    pub refuse_above: Option<u32>,
     /// `totalSize` and its header are left out. Default false.
     pub omit_total_size: bool,
     /// They are left out only when the window covers the library. Default false.
     pub omit_total_size_when_covered: bool,
     /// Most items in the answer of `/library/metadata/a,b,c`. Default: no limit.
     pub max_ids: Option<u32>,
-    /// The content type of JSON. Default `application/json`; older servers say `text/json`.
-    pub json_type: String,
     /// gzip if the request accepts it. Default true.
     pub gzip: bool,
-    /// A request target longer than this many bytes gets an HTML 400 (§5). Default 30,000.
-    pub max_url: usize,
-    /// Milliseconds after which an idle connection is closed. Default 20,000 (§1).
-    pub keep_alive_ms: u64,
-    /// Every reply closes its connection. Default false.
-    pub close_connections: bool,
     /// Milliseconds between two SSE pings. Default 10,000 (§7).
     pub ping_ms: u64,
-    /// Changes push the events that a server would. Default true.
-    pub auto_events: bool,
     /// How long a simulated scan runs, in milliseconds. Default 0: it ends before the reply.
     pub scan_ms: u64,
-    /// A batch edit with a missing item applies the others before its 404. Default false (§5: unknown).
-    pub partial_edits: bool,
-    /// 403 (true) or 404 (false) for a library that the token's user may not see. Default true.
-    pub hidden_is_403: bool,
-    /// Every request but `/identity` and the control endpoints gets the Maintenance 503 (§1).
-    pub maintenance: bool,
     /// How many bytes of rendered pages are kept. Default 256 MiB; 0 turns the cache off.
     pub cache_bytes: usize,
 }
@@ -116,34 +76,20 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             file_filter: FileFilter::Substring,
-            date_filters: DateFilters::All,
             sorting: Sorting::Honoured,
             exclusions: true,
-            cluster_zoom: true,
             refuse_arguments: Vec::new(),
             refuse_status: 400,
             always_xml: false,
             events_type: "text/event-stream".to_owned(),
-            title_filter: true,
-            guid_filter: true,
             ignore_paging: false,
-            ignore_query_paging: false,
             max_page: None,
-            refuse_above: None,
             omit_total_size: false,
             omit_total_size_when_covered: false,
             max_ids: None,
-            json_type: "application/json".to_owned(),
             gzip: true,
-            max_url: 30_000,
-            keep_alive_ms: 20_000,
-            close_connections: false,
             ping_ms: 10_000,
-            auto_events: true,
             scan_ms: 0,
-            partial_edits: false,
-            hidden_is_403: true,
-            maintenance: false,
             cache_bytes: 256 << 20,
         }
     }

@@ -111,31 +111,9 @@ struct SetLibrary {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct ShiftRows {
-    library: u32,
-    #[serde(default = "one")]
-    before_page: u64,
-    #[serde(default, deserialize_with = "loose_keys")]
-    remove: Vec<u64>,
-    #[serde(default)]
-    add: Vec<ItemSpec>,
-}
-
-fn one() -> u64 {
-    1
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tokens {
     tokens: Vec<Token>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Clock {
-    now: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -366,10 +344,6 @@ fn change(state: &mut State, name: &str, body: &[u8]) -> Outcome<Value> {
         "library/empty" => state.empty_library(parse::<OfLibrary>(body)?.library)?,
         "library/rekey" => state.rekey_library(parse::<OfLibrary>(body)?.library)?,
         "library/set" => set_library(state, parse(body)?)?,
-        "shift" => {
-            let shift: ShiftRows = parse(body)?;
-            state.shift_before_page(shift.library, shift.before_page, shift.remove, shift.add)?;
-        }
         "tokens" => state.tokens = parse::<Tokens>(body)?.tokens,
         "identity" => {
             let mut merged = value(&state.identity);
@@ -381,7 +355,6 @@ fn change(state: &mut State, name: &str, body: &[u8]) -> Outcome<Value> {
             merge(&mut merged, parse(body)?);
             state.config = serde_json::from_value(merged).map_err(|e| format!("bad body: {e}"))?;
         }
-        "clock" => state.set_now(parse::<Clock>(body)?.now),
         _ => return Err(format!("no control endpoint POST {name}")),
     }
     Ok(extra)

@@ -129,13 +129,10 @@ pub(crate) fn section(state: &mut State, library: u32, params: &Params) -> Reply
             false,
         ),
     };
-    if missing && !state.config.partial_edits {
-        return Reply::html(404);
-    }
-    edit(state, &keys, &parse(params));
     if missing {
         return Reply::html(404);
     }
+    edit(state, &keys, &parse(params));
     Reply::empty()
 }
 

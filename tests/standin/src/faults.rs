@@ -135,12 +135,6 @@ impl Fault {
         self
     }
 
-    /// Restricts the fault to requests whose target contains this text.
-    pub fn containing(mut self, text: &str) -> Self {
-        self.contains = Some(text.to_owned());
-        self
-    }
-
     /// Lets this many requests pass first.
     pub fn after(mut self, skip: u64) -> Self {
         self.skip = skip;

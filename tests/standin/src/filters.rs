@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::ask::Ask;
-use crate::config::{Config, DateFilters, FileFilter};
+use crate::config::FileFilter;
 use crate::library::Library;
 use crate::model::{Item, ItemType};
 use crate::query::operator;
@@ -153,15 +153,7 @@ impl Filters {
     }
 }
 
-fn date(config: &Config, field: Number, operator: &'static str, value: &str, now: i64) -> Option<Filter> {
-    let honoured = match config.date_filters {
-        DateFilters::All => true,
-        DateFilters::SingleOnly => !matches!(operator, ">>=" | "<<="),
-        DateFilters::Ignored => false,
-    };
-    if !honoured {
-        return None;
-    }
+fn date(field: Number, operator: &'static str, value: &str, now: i64) -> Option<Filter> {
     Some(Filter::Number {
         field,
         operator,
@@ -170,18 +162,17 @@ fn date(config: &Config, field: Number, operator: &'static str, value: &str, now
 }
 
 fn one(state: &State, field: &str, operator: &'static str, value: &str, has_type: bool) -> Result<Option<Filter>, u16> {
-    let config = &state.config;
     let texts = || value.split(',').map(str::to_lowercase).collect::<Vec<_>>();
     let numbers = || value.split(',').filter_map(|v| v.parse().ok()).collect::<Vec<i64>>();
     let not = operator.starts_with('!');
     let on = value == "1" && !not;
     Ok(match field {
-        "title" => config.title_filter.then(|| Filter::Title {
+        "title" => Some(Filter::Title {
             operator,
             value: value.to_lowercase(),
         }),
         "file" => {
-            let mode = config.file_filter;
+            let mode = state.config.file_filter;
             if !has_type
                 && matches!(
                     mode,
@@ -199,10 +190,10 @@ fn one(state: &State, field: &str, operator: &'static str, value: &str, has_type
                 }),
             }
         }
-        "guid" => config.guid_filter.then(|| Filter::Guid(value.to_owned())),
+        "guid" => Some(Filter::Guid(value.to_owned())),
         "id" => Some(Filter::Id(value.split(',').filter_map(|v| v.parse().ok()).collect())),
-        "addedAt" => date(config, Number::AddedAt, operator, value, state.now()),
-        "updatedAt" => date(config, Number::UpdatedAt, operator, value, state.now()),
+        "addedAt" => date(Number::AddedAt, operator, value, state.now()),
+        "updatedAt" => date(Number::UpdatedAt, operator, value, state.now()),
         "year" => Some(Filter::Number {
             field: Number::Year,
             operator,

@@ -54,7 +54,7 @@ mod words;
 mod writer;
 
 pub use builder::{Builder, Setup, Standin};
-pub use config::{Config, DateFilters, FileFilter, Identity, Sorting, Token};
+pub use config::{Config, FileFilter, Identity, Sorting, Token};
 pub use counters::{Kind, LogEntry, Stats};
 pub use events::Event;
 pub use faults::{Action, Fault};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::ask::{Ask, window_headers};
 use crate::cache::{Cache, Page};
-use crate::config::{Config, Sorting};
+use crate::config::Sorting;
 use crate::containers::{self, Window};
 use crate::filters::Filters;
 use crate::http::Reply;
@@ -25,11 +25,6 @@ pub(crate) fn answer(
 ) -> Reply {
     let config = &state.config;
     let asked = ask.window(config);
-    if let Some(most) = config.refuse_above
-        && asked.is_none_or(|(_, size)| size > u64::from(most))
-    {
-        return Reply::html(400);
-    }
     let kind = match forced {
         Some(kind) => Some(kind),
         None => match item_type(ask, library) {
@@ -61,7 +56,7 @@ pub(crate) fn answer(
             page
         }
     };
-    let mut reply = ask.reply_shell(config);
+    let mut reply = ask.reply_shell();
     reply.body = page.body;
     reply.gzip = page.gzip;
     if let Some(window) = page.window {
@@ -72,9 +67,9 @@ pub(crate) fn answer(
 
 impl Ask<'_> {
     /// A reply whose body is added later.
-    fn reply_shell(&self, config: &Config) -> Reply {
+    fn reply_shell(&self) -> Reply {
         match self.format {
-            crate::writer::Format::Json => Reply::new(200, &config.json_type, Vec::new()),
+            crate::writer::Format::Json => Reply::new(200, crate::ask::JSON, Vec::new()),
             crate::writer::Format::Xml => Reply::new(200, "text/xml;charset=utf-8", Vec::new()),
         }
     }
@@ -97,7 +92,7 @@ fn page(
     asked: Option<(u64, u64)>,
 ) -> Result<Page, u16> {
     let config = &state.config;
-    let clustered = config.cluster_zoom && matches!(kind, Some(ItemType::Photo | ItemType::Clip));
+    let clustered = matches!(kind, Some(ItemType::Photo | ItemType::Clip));
     let mut rows = match kind {
         // 200 with nothing, sorted or not, paged or not (§12).
         Some(_) if clustered && ask.params.get("clusterZoomLevel") != Some("1") => Rows::Some(Vec::new()),

@@ -19,6 +19,9 @@ use crate::router::{self, Answer};
 use crate::state::State;
 use crate::{control, lock};
 
+/// An idle connection is closed after this time (Plex API notes §1).
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
 /// State shared by the threads of one server.
 pub(crate) struct Shared {
     state: RwLock<State>,
@@ -275,8 +278,7 @@ impl Connection<'_> {
         let mut reader = Reader::new(self.stream);
         let mut counted = false;
         loop {
-            let idle = self.shared.read().config.keep_alive_ms.max(1);
-            let _ = self.stream.set_read_timeout(Some(Duration::from_millis(idle)));
+            let _ = self.stream.set_read_timeout(Some(KEEP_ALIVE));
             let request = match reader.next() {
                 Ok(request) => request,
                 Err(ReadError::Closed) => return,
@@ -356,7 +358,7 @@ impl Connection<'_> {
             reply.gzip = gzipped;
             reply.body = Arc::new(if gzipped { gzip(kept) } else { kept.to_vec() });
         }
-        let keep_alive = request.keep_alive && !shared.read().config.close_connections;
+        let keep_alive = request.keep_alive;
         let sent = match &met.action {
             Some(Action::Cut { .. } | Action::Stall { .. } | Action::Trickle { .. }) => {
                 let (sent, whole) = self.send_slowly(&reply, &met, keep_alive);

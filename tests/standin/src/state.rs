@@ -166,9 +166,7 @@ impl State {
     }
 
     pub(crate) fn push_event(&mut self, event: Event) {
-        if self.config.auto_events {
-            self.events.push(event);
-        }
+        self.events.push(event);
     }
 
     /// Adds a library. Returns its section id.

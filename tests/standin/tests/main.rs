@@ -2,8 +2,5 @@
 
 mod common;
 mod edits;
-mod faults;
-mod library;
 mod paging;
 mod shapes;
-mod wire;

@@ -1,7 +1,7 @@
 //! Windows, orders and filters of listings.
 
 use crate::common::{Client, rows};
-use plexindex_standin::{Config, FIRST_KEY, FileFilter, ItemSpec, LibrarySpec, Sorting, Standin};
+use plexindex_standin::{Config, FIRST_KEY, FileFilter, ItemSpec, LibrarySpec, Standin};
 
 fn server(movies: u32) -> Standin {
     Standin::builder()
@@ -165,47 +165,6 @@ fn exclusions_are_advisory() {
 }
 
 #[test]
-fn oddities_of_paging() {
-    let server = server(50);
-    let mut client = Client::new(&server);
-    let all = "/library/sections/1/all?type=1&sort=id";
-    server.config(|c| c.max_page = Some(7));
-    assert_eq!(client.page(all, 0, 20).keys().len(), 7);
-    server.config(|c| {
-        c.max_page = None;
-        c.omit_total_size = true;
-    });
-    let reply = client.page(all, 0, 20);
-    assert!(reply.container().get("totalSize").is_none());
-    assert!(reply.header("x-plex-container-total-size").is_none());
-    server.config(|c| {
-        c.omit_total_size = false;
-        c.omit_total_size_when_covered = true;
-    });
-    assert!(client.page(all, 0, 50).container().get("totalSize").is_none());
-    assert_eq!(client.page(all, 0, 49).container()["totalSize"], 50);
-    server.config(|c| c.ignore_paging = true);
-    assert_eq!(client.page(all, 10, 20).keys().len(), 50);
-    server.config(|c| {
-        c.ignore_paging = false;
-        c.omit_total_size_when_covered = false;
-        c.refuse_above = Some(20);
-    });
-    assert_eq!(client.page(all, 0, 21).status, 400);
-    assert_eq!(client.get(all).status, 400);
-    assert_eq!(client.page(all, 0, 20).status, 200);
-    server.config(|c| {
-        c.refuse_above = None;
-        c.sorting = Sorting::Arbitrary;
-    });
-    let keys = client.get(all).keys();
-    assert!(!keys.is_sorted());
-    assert_eq!(keys, client.get(all).keys());
-    let limited = client.page("/library/sections/1/all?type=1&limit=3", 0, 100);
-    assert_eq!(limited.container()["totalSize"], 3);
-}
-
-#[test]
 fn rows_shift_between_pages() {
     let server = server(20);
     let mut client = Client::new(&server);
@@ -246,29 +205,4 @@ fn orders_that_are_not_known_are_refused_and_excluded_fields_are_not_sorted_by()
     assert_ne!(sorted(""), by_title);
     assert_ne!(sorted("&excludeFields=summary"), by_title);
     assert_eq!(sorted("&excludeFields=summary,addedAt"), by_title);
-}
-
-#[test]
-fn arguments_can_be_refused() {
-    let server = server(3);
-    let mut client = Client::new(&server);
-    server.config(|config| {
-        config.refuse_arguments = vec!["sort=id".into(), "type=12".into()];
-        config.refuse_status = 500;
-    });
-    let mut status = |query: &str| client.get(&format!("/library/sections/1/all?{query}")).status;
-    assert_eq!(status("type=1&sort=id"), 500);
-    assert_eq!(status("type=12"), 500);
-    assert_eq!(status("type=1&sort=addedAt:desc"), 200);
-    server.config(|config| config.refuse_arguments.clear());
-    assert_eq!(client.get("/library/sections/1/all?type=1&sort=id").status, 200);
-}
-
-#[test]
-fn a_server_may_speak_xml_only() {
-    let server = server(3);
-    server.config(|config| config.always_xml = true);
-    let reply = Client::new(&server).get("/library/sections");
-    assert_eq!(reply.header("content-type"), Some("text/xml;charset=utf-8"));
-    assert!(reply.text().contains("<MediaContainer "));
 }

@@ -182,12 +182,4 @@ impl Client {
             .expect("a reply");
         serde_json::from_slice(&reply.body).unwrap()
     }
-
-    /// The next bytes of a stream, as text; empty when it ended.
-    pub fn more(&mut self) -> String {
-        if self.buffer.is_empty() {
-            self.fill();
-        }
-        String::from_utf8(std::mem::take(&mut self.buffer)).unwrap()
-    }
 }

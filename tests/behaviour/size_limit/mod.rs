@@ -2,6 +2,8 @@
 //! wrong for it.
 #![allow(unsafe_code)] // fork has no safe door
 
+pub mod processes;
+
 use crate::support::hooked;
 use crate::support::worker::Role;
 
@@ -11,16 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::support::index::{Clock, Index, Library, QueryOptions};
-use crate::support::worker::{
-    Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told, until,
-};
-use crate::support::{HOUR_MS, Scene, clock, open, options, path_of, requests};
+use crate::support::index::{Index, Library, QueryOptions};
+use crate::support::worker::{Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told};
+use crate::support::{Scene, clock, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
 use plexindex::options::Ttl;
-use plexindex::source::Source;
-use plexindex::source::plex::PlexHttp;
 use plexindex::stats::Stats;
 use plexindex::tables::Terms;
 use plexindex_standin::{LibrarySpec, Standin};
@@ -278,82 +276,6 @@ fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
     assert_eq!(fetched(&index).len(), 1);
 }
 
-/// A clock that counts how often it is read.
-struct Counted(AtomicU64);
-
-impl Clock for Counted {
-    fn now_ms(&self) -> i64 {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        support::NOW_MS
-    }
-}
-
-#[test]
-fn an_answer_reads_the_clock_no_more_often_for_a_limit() {
-    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(1 << 30));
-    let counted = Arc::new(Counted(AtomicU64::new(0)));
-    let index = Index::open_with(at.options.clone(), Arc::clone(&counted) as _, |options, id, meter| {
-        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
-    })
-    .expect("the index opens");
-    ask(&index, &at.server, 1);
-    let library = index.library("One").expect("a handle");
-    let (path, key) = path_of(&at.server, 1, 7);
-    let reads = |what: &dyn Fn()| {
-        let before = counted.0.load(Ordering::Relaxed);
-        what();
-        counted.0.load(Ordering::Relaxed) - before
-    };
-    let full = || assert!(library.match_path(path.as_bytes()).expect("an answer").item.is_some());
-    let fast = || assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned).as_ref(), Some(&key));
-    assert_eq!([reads(&full), reads(&fast), reads(&full)], [1, 0, 1]);
-}
-
-#[test]
-fn what_hosts_say_of_a_library_that_went_counts() {
-    let (at, _) = limited();
-    let index = at.open();
-    ask(&index, &at.server, 1);
-    let one = index.library("One").expect("a handle");
-    let (_, key) = path_of(&at.server, 1, 3);
-    let (_, other) = path_of(&at.server, 1, 4);
-    one.record_matches(&[(b"/host/a.mkv", &key), (b"/host/b.mkv", &key), (b"/host/c.mkv", &other)])
-        .expect("recorded");
-    for number in [2, 3] {
-        at.clock.advance_ms(1_000);
-        ask(&index, &at.server, number);
-    }
-    assert_eq!(fetched(&index), ["Two", "Three"]);
-    let confirmed = |path: &[u8]| one.lookup_key(path, str::to_owned);
-    // Recorded while it is gone, and invalidated, by path and by item.
-    one.record_matches(&[(b"/host/d.mkv", &other)]).expect("recorded");
-    assert_eq!(confirmed(b"/host/d.mkv").as_ref(), Some(&other));
-    one.invalidate_path(b"/host/a.mkv").expect("invalidated");
-    assert_eq!(confirmed(b"/host/a.mkv"), None);
-    assert_eq!(confirmed(b"/host/b.mkv").as_ref(), Some(&key));
-    one.invalidate_item(&key).expect("invalidated");
-    assert_eq!(confirmed(b"/host/b.mkv"), None);
-    // Listed again, and gone again: all as before.
-    for number in [1, 2, 3] {
-        at.clock.advance_ms(1_000);
-        ask(&index, &at.server, number);
-        let again = at.open();
-        for index in [&index, &again] {
-            let one = index.library("One").expect("a handle");
-            for path in [&b"/host/c.mkv"[..], b"/host/d.mkv"] {
-                let found = index.match_path(&support::offline(&one), path).expect("an answer");
-                assert_eq!(found.match_kind, MatchKind::Confirmed);
-                assert_eq!(one.lookup_key(path, str::to_owned).as_ref(), Some(&other));
-            }
-            assert_eq!(one.lookup_key(b"/host/a.mkv", str::to_owned), None);
-        }
-    }
-    index.clear().expect("cleared");
-    assert_eq!(confirmed(b"/host/c.mkv"), None);
-    ask(&index, &at.server, 1);
-    assert_eq!(fetched(&index), ["One"]);
-}
-
 #[test]
 fn bringing_all_libraries_up_to_date_fetches_none_that_went() {
     let (at, _) = limited();
@@ -473,217 +395,6 @@ fn users_share_a_limit_and_nothing_else() {
         assert!(stats(index).disk_bytes <= limit || cfg!(windows));
     }
 }
-
-#[test]
-fn what_events_say_of_a_library_that_went_costs_nothing_and_is_not_lost() {
-    let (at, _) = limited();
-    let index = at.open();
-    for number in [1, 2, 3] {
-        ask(&index, &at.server, number);
-        at.clock.advance_ms(1_000);
-    }
-    assert_eq!(fetched(&index), ["Two", "Three"]);
-    index.watch_start().expect("watching");
-    until("it listens", || at.server.listeners() == 1);
-    at.server.reset();
-    // Told by the server while it is gone, and by the host.
-    support::add(&at.server, &["/data/One/New/New.mkv"]);
-    until("the event came", || stats(&index).events > 0);
-    let body = br#"{"event":"library.new","Metadata":{"librarySectionID":1,"type":"movie","ratingKey":"1"}}"#;
-    index.notify(body).expect("taken");
-    assert_eq!(requests(&at.server)[2], 0, "it is not listed for that");
-    assert_eq!(fetched(&index), ["Two", "Three"]);
-    let one = index.library("One").expect("a handle");
-    let found = one.match_path(b"/data/One/New/New.mkv").expect("an answer");
-    assert_eq!(found.status, Status::Ok, "{}", found.message);
-    at.clock.advance_ms(1_000);
-    assert_eq!(fetched(&index).len(), 2);
-    // The others go while events about them come.
-    for number in [2, 3, 1, 2] {
-        support::add(
-            &at.server,
-            &[format!("/data/One/New {number} {}/New.mkv", at.server.paths(1).len())],
-        );
-        ask(&index, &at.server, number);
-        at.clock.advance_ms(1_000);
-    }
-    for (_, path) in at.server.paths(1) {
-        let Some(path) = path.filter(|path| path.contains("New")) else {
-            continue;
-        };
-        at.clock.advance_ms(HOUR_MS);
-        let found = one.match_path(path.as_bytes()).expect("an answer");
-        assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
-    }
-    index.watch_stop();
-    index.close().expect("closes");
-    assert_sound(at.folder());
-}
-
-/// Opens the folder with a limit of so many bytes, and asks for one library after another until it is told to end.
-fn asker(words: &[&str]) {
-    let options = options_at(words);
-    let index = open(
-        plexindex::options::Options {
-            size_limit: words[3].parse().ok(),
-            ..options
-        },
-        &clock(),
-    );
-    let mut dice = Dice::new(words[4].parse().expect("a number"));
-    let files: Vec<&str> = words[5..].to_vec();
-    say("ready");
-    let ended = std::thread::spawn(told);
-    let mut asked = 0;
-    loop {
-        let number = usize::try_from(dice.roll(3)).expect("small");
-        let (path, key) = files[number].split_once('|').expect("a path and a key");
-        let library = index.library(NAMES[number]).expect("a handle");
-        let looked = library.lookup_key(path.as_bytes(), str::to_owned);
-        assert!(looked.is_none() || looked.as_deref() == Some(key));
-        let found = library.match_path(path.as_bytes()).expect("an answer");
-        let item = found.item.expect("an item").item;
-        assert_eq!(item.rating_key, key, "{path}");
-        for _ in 0..3 {
-            let found = index.match_guid(&library.query(), &item.guid).expect("an answer");
-            let is_it = |one: &crate::support::index::Candidate| one.item.rating_key == key;
-            assert!(found.candidates.iter().any(is_it), "{path}: {}", found.message);
-        }
-        let own = format!("/{}/{asked}.mkv", words[4]);
-        library.record_matches(&[(own.as_bytes(), key)]).expect("recorded");
-        asked += 1;
-        say(&format!("{number}|{own}|{key}"));
-        if ended.is_finished() {
-            return say("over");
-        }
-    }
-}
-
-/// The words for an asker, but for its number.
-fn words(server: &Standin, folder: &Path, limit: u64, number: u64) -> Vec<String> {
-    let mut words: Vec<String> = place(folder, server).to_vec();
-    words.extend([limit.to_string(), number.to_string()]);
-    words.extend((1..=3).map(|number| {
-        let (path, key) = path_of(server, number, 7);
-        format!("{path}|{key}")
-    }));
-    words
-}
-
-#[test]
-fn processes_with_limits_of_their_own_answer_right_all_along() {
-    let server = server([ITEMS; 3]);
-    let [one, two, _] = takes(&server);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut workers: Vec<Worker> = [(two, 1), (one, 2)]
-        .map(|(limit, number)| Worker::start_with("asker", &words(&server, folder.path(), limit, number)))
-        .into();
-    for worker in &mut workers {
-        assert_eq!(worker.hear(), "ready");
-    }
-    for _ in 0..rounds("PLEXINDEX_QUESTIONS", 25) {
-        for worker in &mut workers {
-            worker.hear();
-        }
-    }
-    for mut worker in workers {
-        worker.tell("end");
-        while worker.hear() != "over" {}
-        worker.end();
-    }
-    let index = open(options(&server, folder.path()), &clock());
-    assert!(stats(&index).evictions > 0);
-    index.close().expect("closes");
-    assert_sound(folder.path());
-}
-
-#[test]
-fn a_kill_while_libraries_go_loses_nothing() {
-    let server = server([2_500; 3]);
-    let limit = takes(&server)[0] + 200_000;
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut dice = Dice::new(5);
-    let mut told: Vec<String> = Vec::new();
-    for round in 0..rounds("PLEXINDEX_KILLS", 3) {
-        let mut worker = Worker::start_with("asker", &words(&server, folder.path(), limit, 100 + round));
-        assert_eq!(worker.hear(), "ready");
-        for _ in 0..dice.roll(3) {
-            told.push(worker.hear());
-        }
-        std::thread::sleep(Duration::from_micros(dice.roll(150_000)));
-        told.extend(worker.kill());
-        let index = open(options(&server, folder.path()), &clock());
-        for line in &told {
-            let parts: Vec<&str> = line.split('|').collect();
-            let library = index
-                .library(NAMES[parts[0].parse::<usize>().expect("a number")])
-                .expect("a handle");
-            let found = index
-                .match_path(&support::offline(&library), parts[1].as_bytes())
-                .expect("an answer");
-            let found = found.item.map(|item| item.item.rating_key);
-            assert_eq!(found.as_deref(), Some(parts[2]), "{line} was acknowledged");
-        }
-        for number in [1, 2, 3] {
-            ask(&index, &server, number);
-        }
-        index.close().expect("closes");
-        assert_sound(folder.path());
-        assert_eq!(shown(folder.path()), 7_500, "each item is listed once");
-    }
-}
-
-// On Windows: there is no fork.
-#[cfg(unix)]
-#[test]
-fn both_sides_of_a_fork_go_on() {
-    let (at, limit) = limited();
-    let index = at.open();
-    for number in [1, 2] {
-        ask(&index, &at.server, number);
-        at.clock.advance_ms(1_000);
-    }
-    let all_three = || {
-        for number in [3, 1, 2] {
-            ask(&index, &at.server, number);
-        }
-    };
-    // SAFETY: the child ends at once, whatever happens; nothing that it inherits is dropped.
-    let child = unsafe {
-        let child = libc::fork();
-        assert!(child >= 0, "forked");
-        if child == 0 {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(all_three));
-            libc::_exit(i32::from(done.is_err()));
-        }
-        child
-    };
-    all_three();
-    let mut state = 0;
-    // SAFETY: a plain call on a child of our own.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut state, 0) }, child);
-    assert!(
-        libc::WIFEXITED(state) && libc::WEXITSTATUS(state) == 0,
-        "the child failed"
-    );
-    // A part of the log that a reader of the other side held goes with a later check, of which there is one a minute.
-    for number in [2, 1, 2, 1] {
-        at.clock.advance_ms(60_000);
-        ask(&index, &at.server, number);
-    }
-    // Behind the last check, and not behind statistics: these are stored, which adds to the log.
-    assert!(bytes(at.folder()) <= limit);
-}
-
-#[test]
-#[ignore = "deep: a minute"]
-fn limits_for_long() {
-    deeply(10, processes_with_limits_of_their_own_answer_right_all_along);
-    deeply(10, a_kill_while_libraries_go_loses_nothing);
-}
-
-/// What workers of these tests do.
-pub const ROLES: &[Role] = &[("asker", asker)];
 
 #[test]
 fn the_host_that_records_knows_what_its_own_writes_evicted() {

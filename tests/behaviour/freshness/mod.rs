@@ -1,13 +1,16 @@
 //! How few requests keep an index right: positive deltas, items that went away, and questions about single paths.
 
-use crate::support;
+mod paths;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::index::{Deadline, Index, Library, QueryOptions};
+use crate::support::segments;
+use crate::support::worker::Dice;
 use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
 use plexindex::error::Status;
-use plexindex::model::{Confidence, MatchKind, Reason};
+use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
 
 fn hurried(library: &Library) -> QueryOptions<'_> {
@@ -193,24 +196,17 @@ fn when_much_went_away_it_is_listed_anew() {
 
 #[test]
 fn deltas_end_where_listings_do_whatever_came_and_went() {
-    // A small generator: the same cases on every machine.
-    let mut state = 1_u64;
-    let mut random = move |below: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
+    let mut dice = Dice::new(1);
     let at = Scene::movies(5_000);
     let (index, library) = at.opened();
     index.refresh(&library.query(), true).expect("listed");
     let listings = index.stats().expect("statistics").listings;
     for round in 0..12 {
         let known = at.server.paths(1);
-        let count = random(8);
-        let mut gone: Vec<u64> = if random(3) == 0 {
+        let count = dice.roll(8);
+        let mut gone: Vec<u64> = if dice.roll(3) == 0 {
             // Neighbours, as a season is.
-            let at = usize::try_from(random(known.len() as u64 - count)).expect("is small");
+            let at = usize::try_from(dice.roll(known.len() as u64 - count)).expect("is small");
             known
                 .iter()
                 .skip(at)
@@ -219,16 +215,16 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
                 .collect()
         } else {
             (0..count)
-                .map(|_| known[usize::try_from(random(known.len() as u64)).expect("is small")].0)
+                .map(|_| known[usize::try_from(dice.roll(known.len() as u64)).expect("is small")].0)
                 .collect()
         };
         gone.sort_unstable();
         gone.dedup();
         remove(&at.server, &gone);
-        for number in 0..random(150) {
+        for number in 0..dice.roll(150) {
             add(&at.server, &[&format!("/data/movies/r{round}-{number}.mkv")]);
         }
-        let touched = known[usize::try_from(random(known.len() as u64)).expect("is small")].0;
+        let touched = known[usize::try_from(dice.roll(known.len() as u64)).expect("is small")].0;
         let _ = at.server.change(|state| state.touch(&[touched], None));
         at.clock.advance_ms(300_000);
         // A scan that changed nothing moves a clock too.
@@ -262,193 +258,6 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
         listings,
         "deltas did it all"
     );
-}
-
-#[test]
-fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
-    let at = Scene::movies(3_000);
-    let (path, key) = path_of(&at.server, 1, 2_222);
-    for round in 0..2 {
-        // The second process finds the answer of the first.
-        let index = at.open();
-        let library = index.library("Movies").expect("a handle");
-        let found = index
-            .match_path(&hurried(&library), path.as_bytes())
-            .expect("an answer");
-        assert_eq!(
-            (found.status, found.match_kind),
-            (Status::Ok, MatchKind::Exact),
-            "{}",
-            found.message
-        );
-        assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
-        assert_eq!(requests(&at.server), [1, 1, 0, 1, 0, 3], "round {round}");
-        assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
-    }
-    // Later it is asked again; a listing is then right as a whole.
-    at.clock.advance_ms(HOUR_MS);
-    let (index, library) = at.opened();
-    index
-        .match_path(&hurried(&library), path.as_bytes())
-        .expect("an answer");
-    assert_eq!(requests(&at.server)[3], 2);
-    index.refresh(&library.query(), false).expect("listed");
-    assert_eq!(requests(&at.server)[0], 1);
-    let [ours, theirs] = both(&index, &library, &at.server);
-    assert!(ours == theirs);
-    assert_eq!(index.stats().expect("statistics").items, 3_000);
-}
-
-#[test]
-fn after_some_questions_an_unfetched_library_is_listed() {
-    let at = Scene::movies(3_000);
-    let (index, library) = at.opened();
-    for nth in 0..20 {
-        let (path, _) = path_of(&at.server, 1, nth * 100);
-        let found = index
-            .match_path(&hurried(&library), path.as_bytes())
-            .expect("an answer");
-        assert_eq!(found.status, Status::Ok, "{}", found.message);
-    }
-    let asked = requests(&at.server);
-    assert_eq!(
-        (asked[2], asked[3]),
-        (3, 3),
-        "{asked:?}: three questions, then three pages"
-    );
-}
-
-#[test]
-fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
-    let at = Scene::movies(3_000);
-    let (path, key) = path_of(&at.server, 1, 2_222);
-    let indexes: Vec<Index> = (0..4).map(|_| at.open()).collect();
-    at.server
-        .fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Search).times(0));
-    std::thread::scope(|scope| {
-        for index in &indexes {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let library = index.library("Movies").expect("a handle");
-                    let found = index
-                        .match_path(&hurried(&library), path.as_bytes())
-                        .expect("an answer");
-                    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
-                });
-            }
-        }
-    });
-    assert_eq!(requests(&at.server), [1, 1, 0, 1, 0, 3]);
-}
-
-#[test]
-fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
-    for filter in [FileFilter::Substring, FileFilter::Ignored, FileFilter::Nothing] {
-        let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 3_000);
-        spec.plain = true;
-        let at = Scene::of(
-            Standin::builder()
-                .library(spec)
-                .config(|config| config.file_filter = filter)
-                .start()
-                .expect("the stand-in starts"),
-        );
-        let index = at.open();
-        at.server
-            .change(|state| {
-                state.add_items(
-                    1,
-                    vec![movie("Winter Is Here", "/data/movies/Winter Is Here (2020).mkv")],
-                    true,
-                )
-            })
-            .expect("added");
-        let library = index.library("Movies").expect("a handle");
-        let path = b"/data/movies/Winter Is Here (2020).mkv";
-        let found = index.match_path(&hurried(&library), path).expect("an answer");
-        assert_eq!(
-            (found.status, found.match_kind),
-            (Status::Ok, MatchKind::Exact),
-            "{filter:?}: {}",
-            found.message
-        );
-        assert_eq!(requests(&at.server)[2], 0, "{filter:?}: no listing");
-    }
-}
-
-#[test]
-fn a_path_that_is_new_is_found_before_the_listing_expires() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    index.refresh(&library.query(), true).expect("listed");
-    // A season arrives: the first path that is asked for brings the others with it.
-    add(
-        &at.server,
-        &["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"],
-    );
-    at.server.reset();
-    for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
-        let found = library.match_path(path.as_bytes()).expect("an answer");
-        assert_eq!(
-            (found.status, found.match_kind),
-            (Status::Ok, MatchKind::Exact),
-            "{path}"
-        );
-    }
-    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
-    // A file renamed without a trace in any clock: one question finds it under its new name.
-    let (old, key) = path_of(&at.server, 1, 42);
-    let number: u64 = key.parse().expect("a number");
-    at.clock.advance_ms(31_000);
-    at.server
-        .change(|state| state.rename_file(number, &old, "/data/movies/renamed.mkv"))
-        .expect("renamed");
-    at.server.reset();
-    let found = library.match_path(b"/data/movies/renamed.mkv").expect("an answer");
-    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
-    assert_eq!(requests(&at.server), [0, 1, 0, 1, 0, 2]);
-    let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
-    assert_eq!(
-        was.reason,
-        Reason::NotListed,
-        "what the server says of an item is all of it"
-    );
-}
-
-#[test]
-fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
-    let at = Scene::movies(2_000);
-    let index = at.open();
-    let other = at.open();
-    let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.query(), true).expect("listed");
-    at.server.reset();
-    for number in 0..50 {
-        for index in [&index, &other] {
-            let path = format!("/data/movies/nowhere{number}.mkv");
-            let library = index.library("Movies").expect("a handle");
-            let answer = library.match_path(path.as_bytes()).expect("an answer");
-            assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
-        }
-    }
-    let asked = requests(&at.server);
-    assert!(
-        asked[1] == 1 && asked[3] <= 2 && asked[5] <= 3,
-        "{asked:?}: one probe, one search in two shapes"
-    );
-    // Elsewhere than in the library's folders the server is not asked.
-    at.clock.advance_ms(31_000);
-    at.server.reset();
-    let answer = library.match_path(b"/elsewhere/nowhere.mkv").expect("an answer");
-    assert_eq!(answer.reason, Reason::NoLocation);
-    assert_eq!(requests(&at.server)[5], 0);
-    // One path, asked for every half a minute for most of an hour.
-    for _ in 0..110 {
-        library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
-        at.clock.advance_ms(30_000);
-    }
-    let asked = requests(&at.server);
-    assert!(asked[3] <= 16, "{asked:?}: ever more rarely");
 }
 
 #[test]
@@ -543,33 +352,6 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     );
 }
 
-/// A match ends the invalidation of its path, and so that is there again once the match is gone.
-#[test]
-fn a_path_whose_match_is_removed_is_verified_before_its_listed_item_answers() {
-    let at = Scene::movies(60);
-    let (index, library) = at.listed();
-    let (path, listed) = path_of(&at.server, 1, 5);
-    let (_, recorded) = path_of(&at.server, 1, 9);
-    remove(&at.server, &[listed.parse().expect("a number")]);
-    add(&at.server, std::slice::from_ref(&path));
-    library.invalidate_path(path.as_bytes()).expect("invalidated");
-    library
-        .record_matches(&[(path.as_bytes(), &recorded)])
-        .expect("recorded");
-    library.invalidate_item(&recorded).expect("invalidated");
-    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
-    let answer = index
-        .match_path(&offline(&library), path.as_bytes())
-        .expect("an answer");
-    assert_eq!((answer.status, answer.confidence), (Status::NotFound, Confidence::Low));
-    // The server is asked for the listed item, which is gone, and by the next question for the path.
-    let answer = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!((answer.status, answer.stale), (Status::NotFound, true));
-    let answer = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!((answer.status, answer.confidence), (Status::Ok, Confidence::High));
-    assert_ne!(answer.item.map(|found| found.item.rating_key), Some(listed));
-}
-
 #[test]
 fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
     let at = Scene::movies(300);
@@ -660,23 +442,6 @@ fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
 }
 
 #[test]
-fn nobody_knows_how_old_a_listing_is_that_was_made_while_the_clock_was_ahead() {
-    let at = Scene::movies(300);
-    let (index, library) = at.listed();
-    let (path, _) = path_of(&at.server, 1, 5);
-    let age = || {
-        let found = index.match_path(&support::offline(&library), path.as_bytes());
-        found.expect("an answer").age_ms
-    };
-    at.clock.advance_ms(-1_000);
-    assert_eq!(age(), Some(0), "clocks are corrected by seconds all the time");
-    at.clock.advance_ms(-HOUR_MS);
-    assert_eq!(age(), None);
-    at.clock.advance_ms(2 * HOUR_MS);
-    assert!(age().is_some());
-}
-
-#[test]
 fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
     let at = Scene::movies(300);
     let index = open(
@@ -701,46 +466,19 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
 }
 
 #[test]
-fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
-    let at = Scene::movies(3_000);
-    at.clock.advance_ms(10 * HOUR_MS);
-    let (index, library) = at.opened();
-    for nth in 0..4 {
-        if nth == 3 {
-            at.clock.advance_ms(-10 * HOUR_MS);
-        }
-        let (path, _) = path_of(&at.server, 1, nth * 100);
-        index
-            .match_path(&hurried(&library), path.as_bytes())
-            .expect("an answer");
-    }
-    let asked = requests(&at.server);
-    assert_eq!((asked[2], asked[3]), (0, 4), "{asked:?}");
-}
-
-/// The names of the segments in the folder of the scene.
-fn segments(at: &Scene) -> Vec<String> {
-    let files = std::fs::read_dir(at.folder()).expect("the folder");
-    let names = files.filter_map(|entry| entry.expect("an entry").file_name().into_string().ok());
-    let mut segments: Vec<String> = names.filter(|name| name.contains(".segment")).collect();
-    segments.sort();
-    segments
-}
-
-#[test]
 fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does() {
     let at = Scene::movies(300);
     let (writer, written) = at.listed();
     let (reader, read) = at.opened();
     let (known, key) = path_of(&at.server, 1, 17);
     let mut made = 0;
-    let mut last = segments(&at);
+    let mut last = segments(at.folder());
     for round in 0..50 {
         let paths: Vec<String> = (0..100).map(|n| format!("/data/movies/new {round} {n}.mkv")).collect();
         add(&at.server, &paths);
         at.clock.advance_ms(60_000);
         writer.check(&written.query()).expect("checked");
-        let now = segments(&at);
+        let now = segments(at.folder());
         made += usize::from(now.last() != last.last());
         last = now;
         for path in [&known, &paths[99]] {
@@ -751,7 +489,7 @@ fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does()
                     .unwrap_or(false)
             );
         }
-        assert_eq!(segments(&at), last, "a lookup made a segment in round {round}");
+        assert_eq!(segments(at.folder()), last, "a lookup made a segment in round {round}");
     }
     // Of 5,000 changes: not with each check, and more often than a memtable takes them.
     assert!((5..=10).contains(&made), "{made} segments were made");

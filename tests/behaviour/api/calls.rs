@@ -1,0 +1,378 @@
+//! Deadlines, progress, changes and waits of calls.
+
+use super::*;
+
+#[test]
+fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
+    let at = Scene::new(1_200);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    assert_eq!(
+        index.changes(None).map(|_| ()).map_err(|error| error.kind()),
+        Err(ErrorKind::NotFetched),
+        "nothing was fetched"
+    );
+    let _ = index.refresh()?;
+
+    let mut all = movies.listing_and_changes()?;
+    assert_eq!(
+        all.cursor(),
+        None,
+        "within the first page there is nothing to go on from"
+    );
+    let mut items = Vec::new();
+    let mut tokens = Vec::new();
+    while let Some(change) = all.next() {
+        let change = change?;
+        assert_eq!(
+            (change.kind, &change.from, &change.from_key),
+            (ChangeKind::Added, &None, &None)
+        );
+        items.push(change.item.expect("an item"));
+        tokens.extend(all.cursor().map(str::to_owned));
+    }
+    assert_eq!(items.len(), 1_200);
+    let listed = movies.item(&items[7].key)?.expect("listed");
+    assert_eq!((&items[7].paths, &items[7].guid), (&listed.paths, &listed.guid));
+    assert_eq!(items[7].library_title.as_deref(), Some("Movies"));
+    let token = all.cursor().expect("a cursor").to_owned();
+    tokens.dedup();
+    // Who stops within a listing goes on behind the page that was read to its end.
+    let rest = movies.changes(Some(&tokens[0]))?.collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(rest.len(), 700);
+    assert_eq!(rest[0].item.as_ref(), Some(&items[500]));
+
+    // A film goes, one moves, one comes; each once, and in any process with this token.
+    let ((gone, gone_key), (moved, moved_key)) = (at.path(3), at.path(4));
+    let number = |key: &str| {
+        key.trim_start_matches("/library/metadata/")
+            .parse::<u64>()
+            .expect("a number")
+    };
+    at.server
+        .change(|state| state.remove_items(&[number(&gone_key)], true))?;
+    at.server
+        .change(|state| state.rename_file(number(&moved_key), &moved, "/data/elsewhere.mkv"))?;
+    let new = support::movie("New", "/data/movies/New.mkv");
+    at.server.change(|state| state.add_items(1, vec![new], true))?;
+    let _ = index.query().refresh_fully()?;
+    let again = at.open();
+    let mut changes = again.library("Movies")?.changes(Some(&token))?;
+    assert_eq!(changes.cursor(), Some(token.as_str()));
+    let mut told = changes.by_ref().collect::<Result<Vec<_>, _>>()?;
+    told.sort_by_key(|change| change.kind.name());
+    let kinds: Vec<_> = told
+        .iter()
+        .map(|change| (change.kind, change.path.as_deref(), change.from.as_deref()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (ChangeKind::Added, Some(Path::new("/data/movies/New.mkv")), None),
+            (
+                ChangeKind::Moved,
+                Some(Path::new("/data/elsewhere.mkv")),
+                Some(Path::new(&moved))
+            ),
+            (ChangeKind::Removed, Some(Path::new(&gone)), None),
+        ]
+    );
+    assert_eq!(told[0].to_string(), "added: New");
+    assert_eq!(told[2].item.as_ref().map(|item| &item.key), Some(&gone_key));
+    assert!(changes.next().is_none());
+    assert_ne!(changes.cursor(), Some(token.as_str()));
+    assert_eq!(movies.changes(changes.cursor())?.count(), 0);
+
+    // Of one library: it says nothing of all. Of another store: list again.
+    let refused = [
+        (index.changes(Some(&token)).map(|_| ()), ErrorKind::InvalidArgument),
+        (index.changes(Some("banana")).map(|_| ()), ErrorKind::InvalidArgument),
+        (
+            Scene::new(2).open_listed()?.changes(Some(&token)).map(|_| ()),
+            ErrorKind::ListAgain,
+        ),
+    ];
+    for (refused, kind) in refused {
+        assert_eq!(refused.map_err(|error| error.kind()), Err(kind));
+    }
+    Ok(())
+}
+
+/// The table of `Query::deadline`.
+#[test]
+fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let late = || movies.query().deadline(Duration::ZERO);
+    let title = [FieldChange::set("title", "A")];
+    let kind = |failed: Option<Error>| failed.map(|error| error.kind());
+    let needs_the_server = || {
+        assert_eq!(kind(late().server().err()), Some(ErrorKind::Timeout));
+        let failed = late().edit_items([&key], &title, Lock::Leave).err();
+        assert_eq!(kind(failed.map(Error::from)), Some(ErrorKind::Timeout));
+    };
+    let answers = |wanted: MatchStatus| -> Anything {
+        for found in [
+            late().match_path(&path)?,
+            late().match_folder("/data/movies")?.answer,
+            late().match_guid("imdb://tt1254207")?,
+            late().search_title("A film")?,
+            late().match_paths([&path])?.remove(0)?,
+        ] {
+            assert_eq!(
+                (found.status, found.reason),
+                (wanted, Some(Reason::NotFetched)),
+                "{found:?}"
+            );
+            let message = found.message.ok_or("a message")?;
+            assert!(
+                ["deadline", "fetch"].iter().any(|word| message.contains(word)),
+                "{message}"
+            );
+        }
+        Ok(())
+    };
+    // No library is known.
+    answers(MatchStatus::NeedsWarm)?;
+    needs_the_server();
+    for failed in [
+        late().refresh().err(),
+        late().check().err(),
+        late().refresh_fully().err(),
+        late().libraries().err(),
+        late().record_match("/mnt/a.mkv", &key).err(),
+        late().record_matches([("/mnt/a.mkv", &key)]).err(),
+    ] {
+        assert_eq!(kind(failed), Some(ErrorKind::Timeout));
+    }
+    // It is known, and was never fetched.
+    assert_eq!(index.libraries()?.len(), 1);
+    answers(MatchStatus::NeedsWarm)?;
+    needs_the_server();
+    assert_eq!(late().refresh()?, Refreshed::NeedsWarm);
+    assert_eq!(late().libraries()?.len(), 1);
+    late().record_match("/mnt/a.mkv", &key)?;
+    let all = index.query().record_match("/mnt/a.mkv", &key).err();
+    assert_eq!(kind(all), Some(ErrorKind::InvalidArgument));
+    // It was fetched: a miss would cost a request.
+    let _ = index.refresh()?;
+    assert_eq!(late().match_path(&path)?.status, MatchStatus::Found);
+    let missing = late().match_path("/data/movies/New (2001)/New (2001).mkv")?;
+    assert_eq!(missing.status, MatchStatus::NotYet);
+    assert_eq!(
+        (late().refresh()?, late().check()?),
+        (Refreshed::Done, Refreshed::NeedsWarm)
+    );
+    let cursor = index.changes(None)?.cursor().ok_or("no cursor")?.to_owned();
+    assert_eq!(late().wait_for_changes(&cursor)?, Waited::NotYet);
+    needs_the_server();
+    Ok(())
+}
+
+#[test]
+fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open_listed()?;
+    let token = index.changes(None)?.cursor().expect("a cursor").to_owned();
+    let (key, other) = (at.path(3).1, at.open());
+    let waited = index
+        .query()
+        .deadline(Duration::from_millis(1))
+        .wait_for_changes(&token)?;
+    assert_eq!(waited, Waited::NotYet);
+
+    let number: u64 = key.trim_start_matches("/library/metadata/").parse()?;
+    at.server.change(|state| state.remove_items(&[number], true))?;
+    let calls = AtomicBool::new(false);
+    std::thread::scope(|threads| -> Anything {
+        let waiting = threads.spawn(|| {
+            let told = |so_far: &plexindex::Progress<'_>| {
+                assert_eq!((so_far.library, so_far.items, so_far.total), (None, 0, None));
+                calls.store(true, Ordering::Relaxed);
+                ControlFlow::Continue(())
+            };
+            index.query().progress(told).no_deadline().wait_for_changes(&token)
+        });
+        until("it waits", || calls.load(Ordering::Relaxed));
+        let _ = other.query().refresh_fully()?;
+        assert_eq!(waiting.join().expect("no panic")?, Waited::Something);
+        Ok(())
+    })?;
+    let mut all = index.changes(Some(&token))?;
+    assert_eq!(all.by_ref().count(), 1);
+    let token = all.cursor().expect("a cursor").to_owned();
+
+    let broken = index
+        .query()
+        .progress(|_| ControlFlow::Break(()))
+        .wait_for_changes(&token);
+    assert_eq!(broken.map_err(|error| error.kind()), Err(ErrorKind::Aborted));
+    // While nothing happens it goes round five times a second: that is all that it costs.
+    let rounds = AtomicUsize::new(0);
+    let counted = |_: &plexindex::Progress<'_>| {
+        rounds.fetch_add(1, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    };
+    let idle = index
+        .query()
+        .offline()
+        .progress(counted)
+        .deadline(Duration::from_millis(500));
+    assert_eq!(idle.wait_for_changes(&token)?, Waited::NotYet);
+    // Systems other than Linux look every 50 ms for what other processes commit.
+    let most = if cfg!(target_os = "linux") { 4 } else { 11 };
+    assert!(
+        (2..=most).contains(&rounds.load(Ordering::Relaxed)),
+        "at 0, 200, 400 and 500 ms"
+    );
+    // The server has to be asked first; offline that is none of this wait's business.
+    index.library("Movies")?.invalidate()?;
+    let short = || index.query().deadline(Duration::from_millis(1));
+    assert_eq!(short().wait_for_changes(&token)?, Waited::Something);
+    // Not again at once: a server that does not answer is no reason to spin.
+    assert_eq!(short().wait_for_changes(&token)?, Waited::NotYet);
+    assert_eq!(short().offline().wait_for_changes(&token)?, Waited::NotYet);
+    Ok(())
+}
+
+#[test]
+fn progress_is_told_and_ends_the_call() -> Anything {
+    let at = Scene::new(5_000);
+    let (path, _) = at.path(3);
+    let slow = || {
+        at.server
+            .fault(Fault::new(Action::Delay { ms: 60 }).on(Kind::Listing).times(4));
+    };
+    slow();
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let mut told = Vec::new();
+    let found = movies
+        .query()
+        .progress(|so_far| {
+            told.push((so_far.library.map(str::to_owned), so_far.items, so_far.total));
+            ControlFlow::Continue(())
+        })
+        .match_path(&path)?;
+    assert!(found.item().is_some());
+    assert_eq!(told.last(), Some(&(Some("Movies".to_owned()), 5_000, Some(5_000))));
+    movies.invalidate()?;
+    slow();
+    let stopped = movies.query().progress(|_| ControlFlow::Break(())).refresh();
+    assert_eq!(stopped.map_err(|error| error.kind()), Err(ErrorKind::Aborted));
+    Ok(())
+}
+
+/// All is fetched when a quick fetch tells of its progress for the only time. Its answer counts all the same.
+#[test]
+fn the_last_word_of_a_progress_callback_counts() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let stopped = movies.query().progress(|_| ControlFlow::Break(())).match_path(&path);
+    assert_eq!(stopped.map_err(|error| error.kind()).err(), Some(ErrorKind::Aborted));
+    let panicked = catch_unwind(|| movies.query().progress(|_| std::panic::panic_any(17)).refresh_fully());
+    assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
+    // What was fetched is kept.
+    let found = movies.query().offline().match_path(&path)?;
+    assert_eq!(found.item().map(|item| &item.key), Some(&key));
+    Ok(())
+}
+
+/// The fetch goes on meanwhile, so that a fetch within waits for it and does not wait for ever.
+#[test]
+fn a_progress_callback_may_fetch_what_is_being_fetched() -> Anything {
+    let at = Scene::new(5_000);
+    let (path, _) = at.path(3);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 60 }).on(Kind::Listing).times(4));
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let mut within = Vec::new();
+    let tell = |_: &plexindex::Progress<'_>| {
+        within.push(movies.refresh().and_then(|_| movies.match_path(&path)));
+        ControlFlow::Continue(())
+    };
+    assert_eq!(movies.query().progress(tell).refresh()?, plexindex::Refreshed::Done);
+    assert!(!within.is_empty());
+    for found in within {
+        assert!(found?.item().is_some());
+    }
+    Ok(())
+}
+
+/// The fetch ends with the call, the panic goes on, and other calls find nothing held.
+#[test]
+fn a_panic_in_a_progress_callback_goes_on_and_holds_nothing() -> Anything {
+    let at = Scene::new(5_000);
+    let (path, _) = at.path(3);
+    at.server.fault(
+        Fault::new(Action::Stall {
+            after: Some(10),
+            ms: 30_000,
+        })
+        .on(Kind::Listing)
+        .times(1),
+    );
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let begun = Instant::now();
+    let panicked = catch_unwind(|| movies.query().progress(|_| std::panic::panic_any(17)).match_path(&path));
+    assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "the fetch was stopped, not waited for"
+    );
+    assert!(movies.match_path(&path)?.item().is_some());
+    // Nor does a panic in what is handed a key.
+    let panicked = catch_unwind(|| {
+        movies.lookup_rating_key(&path, |_| std::panic::panic_any(18));
+    });
+    assert!(panicked.is_err());
+    movies.invalidate()?;
+    assert!(movies.match_path(&path)?.item().is_some());
+    index.close()?;
+    Ok(())
+}
+
+#[test]
+fn times_beyond_all_bounds_are_times() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    for time in [Duration::MAX, Duration::from_millis(u64::MAX), Duration::ZERO] {
+        let folder = tempfile::tempdir()?;
+        let patient = if time.is_zero() { Duration::from_secs(5) } else { time };
+        let index = Index::open(Options {
+            cache_dir: folder.path().into(),
+            library_ttl: Ttl::For(time),
+            max_age: time,
+            deadline: Some(patient),
+            connect_timeout: patient,
+            read_timeout: patient,
+            retry_for: time,
+            slow: Some(time),
+            ..at.options()
+        })?;
+        let movies = index.library("Movies")?;
+        assert_eq!(
+            movies.match_path(&path)?.item().map(|item| &item.key),
+            Some(&key),
+            "{time:?}"
+        );
+        let _ = movies.query().deadline(time).match_path(&path)?;
+        let _ = movies.query().deadline(time).refresh_fully()?;
+        let _ = movies
+            .query()
+            .no_deadline()
+            .match_path("/data/movies/none (2031)/none (2031).mkv")?;
+        movies.invalidate_path(&path)?;
+        let _ = movies.query().deadline(time).match_path(&path)?;
+        let terms = Terms::default().ttl(time).limit(1 << 20);
+        index.table("kept")?.put("a", "b", terms)?;
+        assert_eq!(index.table("kept")?.get("a")?.is_some(), !time.is_zero());
+    }
+    Ok(())
+}

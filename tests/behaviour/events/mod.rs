@@ -1,0 +1,386 @@
+//! Events: from what the server tells, or the host received, to the next lookup's answer, with the request count.
+
+#![allow(unsafe_code)] // fork, and a queue of no length, have no safe door
+
+mod watch;
+
+#[cfg(unix)]
+use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::support::Scene;
+use crate::support::index::{Deadline, DebounceIntervals, Index, Library, ManualClock, Match, QueryOptions};
+use crate::support::quick;
+use crate::support::worker::until;
+use crate::support::{clock, movies, open, options, path_of, requests};
+use plexindex::error::Status;
+use plexindex::options::Options;
+use plexindex::source::Source;
+use plexindex::source::plex::PlexHttp;
+use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind, Standin};
+use serde_json::json;
+
+fn library(index: &Index) -> Library {
+    index.library("Movies").expect("a handle")
+}
+
+fn ask(index: &Index, path: &str) -> Match {
+    library(index).match_path(path.as_bytes()).expect("an answer")
+}
+
+fn key_of(found: &Match) -> Option<&str> {
+    found.item.as_ref().map(|found| found.item.rating_key.as_str())
+}
+
+/// Whether the library of movies would be answered without asking the server.
+fn is_fresh(index: &Index) -> bool {
+    let offline = QueryOptions {
+        offline: true,
+        ..QueryOptions::default()
+    };
+    let json = index.libraries_json(&offline).expect("the libraries");
+    json.contains("\"fresh\":true")
+}
+
+fn until_hinted(index: &Index) {
+    until("the event is noted", || !is_fresh(index));
+}
+
+/// A server with 30 movies, and an index that has them all and is told of changes.
+struct Watched {
+    server: Standin,
+    index: Index,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+}
+
+fn watched() -> Watched {
+    watched_at(quick())
+}
+
+fn watched_at(intervals: DebounceIntervals) -> Watched {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let (path, _) = path_of(&server, 1, 0);
+    assert_eq!(ask(&index, &path).status, Status::Ok);
+    assert!(is_fresh(&index));
+    index.watch_start_at(intervals).expect("watching");
+    until("it listens", || server.listeners() == 1);
+    // What happened before was not told: one probe, and all is as before.
+    until_hinted(&index);
+    server.reset();
+    assert_eq!(ask(&index, &path).status, Status::Ok);
+    assert_eq!(requests(&server), [0, 1, 0, 0, 0, 1]);
+    assert!(is_fresh(&index));
+    server.reset();
+    Watched {
+        server,
+        index,
+        clock,
+        folder,
+    }
+}
+
+/// What is new costs: a probe, a page newest added, a page newest updated.
+const MERGED: [u64; 6] = [0, 1, 2, 0, 0, 3];
+/// What a probe costs.
+const PROBED: [u64; 6] = [0, 1, 0, 0, 0, 1];
+/// What asking for one item costs.
+const CONFIRMED: [u64; 6] = [0, 0, 0, 0, 1, 1];
+const NOTHING: [u64; 6] = [0; 6];
+
+fn new_movie() -> ItemSpec {
+    ItemSpec::file("A New One", "/data/movies/A New One (2026)/A New One.mkv")
+}
+
+const NEW: &str = "/data/movies/A New One (2026)/A New One.mkv";
+
+#[test]
+fn a_created_item_is_found_although_no_clock_moved() {
+    let w = watched();
+    w.server
+        .change(|state| {
+            state.library_mut(1)?.content_clock = plexindex_standin::ContentClock::Frozen;
+            state.add_items(1, vec![new_movie()], false)
+        })
+        .expect("added");
+    until_hinted(&w.index);
+    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
+    assert_eq!(requests(&w.server), MERGED);
+    assert!(is_fresh(&w.index));
+}
+
+#[test]
+fn a_deleted_item_is_asked_for_once_and_others_are_not() {
+    let w = watched();
+    let (gone, key) = path_of(&w.server, 1, 7);
+    let (other, _) = path_of(&w.server, 1, 8);
+    w.server
+        .change(|state| state.remove_items(&[key.parse().expect("a number")], false))
+        .expect("removed");
+    let movies = library(&w.index);
+    until("it is unverified", || {
+        let _ = ask(&w.index, &other);
+        movies.lookup_key(gone.as_bytes(), |_| ()).is_none()
+    });
+    assert_eq!(requests(&w.server), NOTHING);
+    assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
+    assert_eq!(requests(&w.server), CONFIRMED);
+    // The file may have become another item: one delta of what is new, and one search, by file name and by title.
+    assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
+    assert_eq!(requests(&w.server), [0, 1, 2, 2, 1, 6]);
+    assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
+    assert_eq!(ask(&w.index, &other).status, Status::Ok);
+    assert_eq!(requests(&w.server)[5], 6, "and nothing more");
+}
+
+/// Who follows the feed asks for no path: a refresh asks for what was invalidated, however many items they are.
+#[test]
+fn who_waits_for_changes_hears_of_deleted_items() {
+    let w = watched();
+    let all = QueryOptions::default();
+    let begun = w.index.changes(&all, "", false, 10).expect("a cursor").cursor;
+    let keys: Vec<u64> = (7..10)
+        .map(|at| path_of(&w.server, 1, at).1.parse().expect("a number"))
+        .collect();
+    w.server
+        .change(|state| state.remove_items(&keys, false))
+        .expect("removed");
+    let mut token = begun;
+    let mut heard = 0;
+    until("they are told", || {
+        let soon = QueryOptions {
+            deadline: Deadline::In(Duration::from_secs(30)),
+            ..QueryOptions::default()
+        };
+        assert_eq!(w.index.wait_for_changes(&soon, &token).expect("waited"), Status::Ok);
+        assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
+        let page = w.index.changes(&all, &token, false, 10).expect("a page");
+        token = page.cursor;
+        heard += page.changes.len();
+        heard >= keys.len()
+    });
+    let [rest @ .., confirmed, _] = requests(&w.server);
+    assert_eq!(rest, NOTHING[..4], "nothing is listed for it");
+    assert!((1..=3).contains(&confirmed), "one for all that was told by then");
+    assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
+    assert_eq!(requests(&w.server)[4], confirmed, "they were asked for once");
+}
+
+/// What is listed is right all the same: a refresh is no failure, and asks for such items again half a minute later.
+#[test]
+fn a_server_that_does_not_answer_for_invalidated_items_is_left_alone_with_them() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let once = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(once, &clock);
+    let refresh = || {
+        assert_eq!(
+            index.refresh(&QueryOptions::default(), false).expect("refreshed"),
+            Status::Ok
+        );
+        requests(&server)[4]
+    };
+    refresh();
+    let movies = library(&index);
+    for at in 0..70 {
+        let (_, key) = path_of(&server, 1, at);
+        movies.invalidate_item(&key).expect("invalidated");
+    }
+    server.reset();
+    server.fault(
+        Fault::new(Action::Status {
+            status: 500,
+            retry_after: None,
+        })
+        .on(Kind::Metadata)
+        .times(0),
+    );
+    let asked = refresh();
+    assert!(asked >= 2, "{asked}: both batches were asked for");
+    assert_eq!(refresh(), asked, "not soon again");
+    server.clear_faults();
+    assert_eq!(refresh(), asked, "not soon again");
+    clock.advance_ms(31_000);
+    assert_eq!(refresh(), asked + 2);
+    clock.advance_ms(31_000);
+    assert_eq!(refresh(), asked + 2, "none is left");
+}
+
+#[test]
+fn a_lie_about_a_deleted_item_costs_one_request() {
+    let w = watched();
+    let (path, key) = path_of(&w.server, 1, 7);
+    let movies = library(&w.index);
+    movies
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    let event = Event::timeline(1, key.parse().expect("a number"), ItemType::Movie, "X", 9, "deleted", 1);
+    assert_eq!(w.server.push(&event), 1);
+    until("it is unverified", || {
+        movies.lookup_key(path.as_bytes(), |_| ()).is_none()
+    });
+    assert_eq!(ask(&w.index, &path).status, Status::Ok);
+    assert_eq!(requests(&w.server), CONFIRMED);
+    assert_eq!(key_of(&ask(&w.index, "/host/a.mkv")), Some(key.as_str()));
+    assert_eq!(requests(&w.server), CONFIRMED, "what the host recorded stays");
+}
+
+#[test]
+fn a_scan_is_noted_when_it_is_over_and_when_its_items_have_settled() {
+    // Long enough to ask before they have.
+    let w = watched_at(DebounceIntervals {
+        settle_ms: 1_000,
+        ..quick()
+    });
+    w.server.config(|config| config.scan_ms = 100);
+    w.server
+        .change(|state| state.stage_items(1, vec![new_movie()]))
+        .expect("staged");
+    w.server.scan(1);
+    until_hinted(&w.index);
+    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
+    assert_eq!(requests(&w.server), MERGED);
+    // Whatever the listing saw of it: once it is quiet there is another probe.
+    until_hinted(&w.index);
+    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
+    assert_eq!(requests(&w.server), [0, 2, 4, 0, 0, 6]);
+    assert!(is_fresh(&w.index));
+}
+
+#[test]
+fn what_happened_while_the_connection_was_lost_is_seen_after_it() {
+    let w = watched();
+    w.server.refuse();
+    w.server.close_connections();
+    until("it is lost", || {
+        w.server.listeners() == 0 || {
+            // The server notices when it next has something to say.
+            w.server.push(&Event::new("status", json!({})));
+            w.server.listeners() == 0
+        }
+    });
+    w.server
+        .change(|state| state.add_items(1, vec![new_movie()], true))
+        .expect("added");
+    assert!(is_fresh(&w.index), "no event told");
+    w.server.reopen();
+    until_hinted(&w.index);
+    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
+    let [_, sections, pages, ..] = requests(&w.server);
+    assert_eq!((sections, pages), (1, 2));
+    assert_eq!(w.server.stats().of(Kind::Events), 1);
+}
+
+#[test]
+fn other_handles_on_the_store_see_what_was_told() {
+    let w = watched();
+    let other = open(options(&w.server, w.folder.path()), &w.clock);
+    w.server
+        .change(|state| state.add_items(1, vec![new_movie()], true))
+        .expect("added");
+    until_hinted(&other);
+    assert_eq!(ask(&other, NEW).status, Status::Ok);
+    assert_eq!(requests(&w.server), MERGED);
+    // And what one of them fetched is the other's.
+    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
+    assert_eq!(requests(&w.server), MERGED);
+}
+
+#[test]
+fn a_hint_that_comes_during_a_probe_is_not_disproved_by_it() {
+    let w = watched();
+    let (path, _) = path_of(&w.server, 1, 0);
+    let told = br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#;
+    w.index.notify(told).expect("noted");
+    w.server
+        .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Sections).times(1));
+    std::thread::scope(|scope| {
+        scope.spawn(|| ask(&w.index, &path));
+        until("the probe is under way", || w.server.stats().of(Kind::Sections) == 1);
+        w.index.notify(told).expect("noted");
+    });
+    assert_eq!(ask(&w.index, &path).status, Status::Ok);
+    assert!(w.server.stats().of(Kind::Sections) > 1, "probed again");
+    assert!(is_fresh(&w.index));
+}
+
+/// What the host received, and what the next lookup costs then.
+fn notified(body: &[u8]) -> [u64; 6] {
+    let at = Scene::movies(30);
+    let index = at.open();
+    let (path, _) = path_of(&at.server, 1, 0);
+    ask(&index, &path);
+    at.server.reset();
+    index.notify(body).expect("understood");
+    assert_eq!(requests(&at.server), NOTHING, "the server is not asked yet");
+    assert_eq!(ask(&index, &path).status, Status::Ok);
+    let seen = requests(&at.server);
+    ask(&index, &path);
+    assert_eq!(requests(&at.server), seen, "once");
+    seen
+}
+
+const HOOK: &str = r#"{"event":"library.new","user":false,"owner":true,"Server":{"title":"Home","uuid":"5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"},"Metadata":{"librarySectionType":"movie","ratingKey":"108","librarySectionID":1,"type":"movie","title":"X","addedAt":1579478991}}"#;
+
+#[test]
+fn webhooks_and_notifications_that_the_host_received_are_understood() {
+    let part = |name: &str, body: &str| {
+        format!("--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{body}\r\n")
+    };
+    let form = format!(
+        "{}{}--b0undary--\r\n",
+        part("thumb", "\u{1}jpeg"),
+        part("payload", HOOK)
+    );
+    assert_eq!(notified(HOOK.as_bytes()), MERGED);
+    assert_eq!(notified(form.as_bytes()), MERGED);
+    // The first movie of the stand-in has this key: what it is now has to be asked for.
+    let deleted = r#"{"NotificationContainer":{"type":"timeline","size":1,"TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"1001","type":1,"state":9,"metadataState":"deleted"}]}}"#;
+    assert_eq!(notified(deleted.as_bytes()), CONFIRMED);
+    let unknown = deleted.replace("1001", "999999");
+    assert_eq!(notified(unknown.as_bytes()), PROBED);
+    let changed = deleted.replace("\"state\":9,\"metadataState\":\"deleted\"", "\"state\":5");
+    assert_eq!(notified(changed.as_bytes()), MERGED);
+    let elsewhere = changed.replace("\"sectionID\":\"1\"", "\"sectionID\":\"77\"");
+    assert_eq!(notified(elsewhere.as_bytes()), PROBED, "a library that is new");
+    let scan = r#"{"ActivityNotification":{"event":"ended","uuid":"2f","Activity":{"type":"library.update.section","progress":100,"Context":{"librarySectionID":"1"}}}}"#;
+    assert_eq!(notified(scan.as_bytes()), PROBED);
+    let status = r#"{"NotificationContainer":{"type":"status","size":1,"StatusNotification":[{"notificationName":"LIBRARY_UPDATE"}]}}"#;
+    assert_eq!(notified(status.as_bytes()), PROBED);
+    for nothing in [
+        r#"{"event":"media.play","Metadata":{"librarySectionID":1,"ratingKey":"1001"}}"#,
+        r#"{"PlaySessionStateNotification":{"state":"playing"}}"#,
+    ] {
+        assert_eq!(notified(nothing.as_bytes()), NOTHING, "{nothing}");
+    }
+}
+
+#[test]
+fn a_webhook_of_another_server_costs_nothing() {
+    let ours = "5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013";
+    let other = HOOK.replace(ours, "0000000000000000000000000000000000000000");
+    assert_eq!(notified(other.as_bytes()), NOTHING);
+    // No server of Plex is called so, and none of these is ours.
+    for odd in ["x".repeat(65), "-1".to_owned(), "a\\u0000b".to_owned()] {
+        assert_eq!(notified(HOOK.replace(ours, &odd).as_bytes()), NOTHING, "{odd}");
+    }
+    let form = format!("--b\r\nContent-Disposition: form-data; name=\"payload\"\r\n\r\n{other}\r\n--b--\r\n");
+    assert_eq!(notified(form.as_bytes()), NOTHING);
+    for nameless in [
+        HOOK.replace(&format!(r#","uuid":"{ours}""#), ""),
+        HOOK.replace(ours, ""),
+        HOOK.replace(ours, &ours.to_uppercase()),
+    ] {
+        assert_eq!(notified(nameless.as_bytes()), MERGED, "{nameless}");
+    }
+}

@@ -1,0 +1,192 @@
+//! A watch starts, stops, forks, and reconnects.
+
+use super::*;
+
+#[test]
+fn a_silent_connection_is_dead() {
+    let server = movies(3);
+    server.config(|config| config.ping_ms = 60_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let choice = options(&server, folder.path());
+    let index = Index::open_with(choice, clock(), |options, id, meter| {
+        let plex = PlexHttp::new(options, id, meter)?.with_silence(Duration::from_millis(100));
+        Ok(Arc::new(plex) as Arc<dyn Source>)
+    })
+    .expect("the index opens");
+    index.watch_start_at(quick()).expect("watching");
+    until("it connected again", || server.stats().of(Kind::Events) == 2);
+}
+
+/// How long a watch takes to stop; it must be less than a second.
+fn stops_quickly(index: Index) {
+    let begun = Instant::now();
+    index.watch_stop();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    index.watch_start_at(quick()).expect("watching once more");
+    std::thread::sleep(Duration::from_millis(20)); // wherever it is by then
+    let begun = Instant::now();
+    index.close().expect("closed");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn it_stops_within_a_second_while_a_connected_server_is_silent() {
+    let w = watched();
+    stops_quickly(w.index);
+    until("the server hears that the connection has ended", || {
+        w.server.push(&Event::new("status", json!({})));
+        w.server.listeners() == 0
+    });
+}
+
+#[test]
+fn it_stops_within_a_second_while_a_server_owes_its_answer() {
+    let server = movies(3);
+    server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Events).times(0));
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index.watch_start_at(quick()).expect("watching");
+    until("it asked", || server.stats().of(Kind::Events) == 1);
+    stops_quickly(index);
+}
+
+#[test]
+fn it_stops_within_a_second_while_no_server_can_be_reached() {
+    // A port without a listener; a network that swallows what is sent to it.
+    for url in ["http://127.0.0.1:1", "http://192.0.2.1:32400"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let choice = Options {
+            cache_dir: folder.path().to_owned(),
+            server_url: Some(url.to_owned()),
+            ..Options::default()
+        };
+        let index = open(choice, &clock());
+        index.watch_start_at(quick()).expect("watching");
+        stops_quickly(index);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn it_stops_within_a_second_while_a_connection_is_made() {
+    // One that accepts no more, so that making a connection lasts until one side gives up; and one that never answers, in
+    // the clear and where TLS is to be spoken.
+    let full = TcpListener::bind("127.0.0.1:0").expect("a port");
+    // SAFETY: a plain call on a socket of our own.
+    assert_eq!(unsafe { libc::listen(full.as_raw_fd(), 0) }, 0);
+    let full_at = full.local_addr().expect("an address");
+    let waiting: Vec<_> = (0..4)
+        .map_while(|_| TcpStream::connect_timeout(&full_at, Duration::from_millis(200)).ok())
+        .collect();
+    assert!(waiting.len() < 4, "the queue is full");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent_at = silent.local_addr().expect("an address");
+    for url in [
+        format!("http://{full_at}"),
+        format!("http://{silent_at}"),
+        format!("https://{silent_at}"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let choice = Options {
+            cache_dir: folder.path().to_owned(),
+            server_url: Some(url),
+            ..Options::default()
+        };
+        let index = open(choice, &clock());
+        index.watch_start_at(quick()).expect("watching");
+        std::thread::sleep(Duration::from_millis(50)); // on its way
+        stops_quickly(index);
+    }
+}
+
+#[test]
+fn other_answers_than_a_stream_are_tried_again_and_do_no_harm() {
+    for action in [
+        Action::LoginPage,
+        Action::Status {
+            status: 404,
+            retry_after: None,
+        },
+        Action::Drop,
+        Action::Garbage,
+    ] {
+        let server = movies(3);
+        server.fault(Fault::new(action).on(Kind::Events).times(1));
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        index.watch_start_at(quick()).expect("watching");
+        until("it listens", || server.listeners() == 1);
+        assert_eq!(server.stats().of(Kind::Events), 2);
+    }
+}
+
+#[test]
+fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
+    let w = watched();
+    w.index.watch_start().expect("watching already");
+    assert_eq!(w.server.listeners(), 1);
+    w.index.watch_stop();
+    w.index.watch_stop();
+    w.index.watch_start_at(quick()).expect("watching again");
+    until("it listens", || w.server.stats().of(Kind::Events) == 1);
+    // Fetching goes on meanwhile, over connections of its own.
+    w.index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!(w.server.stats().of(Kind::Events), 1);
+    drop(w.index); // without a word
+}
+
+#[test]
+fn the_token_goes_into_the_header_and_the_request_counts_once() {
+    let w = watched();
+    let stats = w.index.stats().expect("statistics");
+    assert_eq!(stats.requests[plexindex::source::RequestKind::Events as usize], 1);
+    w.index.watch_stop();
+    w.index.watch_start_at(quick()).expect("watching");
+    until("it listens", || w.server.stats().of(Kind::Events) == 1);
+    let log = w.server.log();
+    let entry = log.iter().find(|entry| entry.kind == Kind::Events).expect("a request");
+    assert!(entry.token_in_header && !entry.token_in_query);
+    assert_eq!(
+        entry.target,
+        "/:/eventsource/notifications?filters=timeline,activity,status"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_of_a_fork_does_not_watch_and_may_begin_to() {
+    let w = watched();
+    let (path, key) = path_of(&w.server, 1, 7);
+    // SAFETY: the child ends with `_exit`, whatever happens.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let work = || {
+            if key_of(&ask(&w.index, &path)) != Some(key.as_str()) {
+                return 1;
+            }
+            // Neither waits for a thread that is not there.
+            w.index.watch_stop();
+            if w.index.watch_start_at(quick()).is_err() {
+                return 2;
+            }
+            until("the child listens", || w.server.stats().of(Kind::Events) <= 1);
+            w.index.watch_stop();
+            0
+        };
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(99);
+        // SAFETY: as above.
+        unsafe { libc::_exit(code) };
+    }
+    let mut state = 0;
+    until("the child ended", || {
+        // SAFETY: plain calls on a child of our own.
+        unsafe { libc::waitpid(child, &raw mut state, libc::WNOHANG) == child }
+    });
+    assert!(libc::WIFEXITED(state) && libc::WEXITSTATUS(state) == 0, "{state}");
+    // The parent still watches.
+    w.server
+        .change(|state| state.add_items(1, vec![new_movie()], true))
+        .expect("added");
+    until_hinted(&w.index);
+    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
+}

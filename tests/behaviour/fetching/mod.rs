@@ -1,0 +1,407 @@
+//! Fetching over real HTTP: cut off and taken up again, shifted, shrunk, late, refused; with exact request counts.
+
+mod other_roots;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::support::index::{Deadline, QueryOptions};
+use crate::support::worker::until;
+use crate::support::{HOUR_MS, Scene, clock, movies, open, options, path_of, remove, requests};
+use plexindex::error::Status;
+use plexindex::model::{MatchKind, Reason};
+use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin, Token};
+
+#[test]
+fn rows_that_shift_while_paging_lose_nothing() {
+    let at = Scene::movies(4_000);
+    let (_index, library) = at.opened();
+    let (first, key) = path_of(&at.server, 1, 0);
+    let (last, _) = path_of(&at.server, 1, 3_999);
+    // Before the third page the first row goes: what was row 2,000 is now row 1,999.
+    at.server
+        .change(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")], Vec::new()))
+        .expect("planned");
+    assert_eq!(
+        library.match_path(last.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
+    let gone = library.match_path(first.as_bytes()).expect("an answer");
+    assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));
+    for (key, path) in at.server.paths(1) {
+        let path = path.expect("all have files");
+        let seen = library.lookup_key(path.as_bytes(), str::to_owned);
+        assert_eq!(seen, Some(key.to_string()), "{path}");
+    }
+}
+
+/// Removes so many of the first movies.
+fn lose(server: &Standin, count: usize) {
+    let keys: Vec<u64> = server.paths(1).iter().take(count).map(|(key, _)| *key).collect();
+    remove(server, &keys);
+}
+
+#[test]
+fn a_library_that_goes_on_shrinking_is_believed_the_second_time_too() {
+    let at = Scene::movies(100);
+    let (_index, library) = at.listed();
+    let (gone, _) = path_of(&at.server, 1, 3);
+    lose(&at.server, 40);
+    at.clock.advance_ms(HOUR_MS);
+    let status = || {
+        let answer = library.match_path(gone.as_bytes()).expect("an answer");
+        (answer.status, answer.stale)
+    };
+    assert_eq!(status(), (Status::Ok, true), "a disk may be missing");
+    // It changes more often than it is listed.
+    lose(&at.server, 1);
+    at.clock.advance_ms(40_000);
+    assert_eq!(status(), (Status::Ok, true), "that is too soon");
+    lose(&at.server, 1);
+    at.clock.advance_ms(40_000);
+    assert_eq!(status(), (Status::NotFound, false));
+    assert_eq!(library.lookup_key(gone.as_bytes(), str::to_owned), None);
+}
+
+#[test]
+fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
+    let at = Scene::movies(100);
+    let (index, library) = at.listed();
+    let (gone, _) = path_of(&at.server, 1, 3);
+    lose(&at.server, 60);
+    at.clock.advance_ms(HOUR_MS);
+    assert_eq!(index.refresh(&library.query(), false).expect("listed"), Status::Ok);
+    assert!(
+        library.lookup_key(gone.as_bytes(), |_| ()).is_some(),
+        "a disk may be missing"
+    );
+    assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+    assert_eq!(library.lookup_key(gone.as_bytes(), str::to_owned), None);
+    let answer = library.match_path(gone.as_bytes()).expect("an answer");
+    assert_eq!((answer.status, answer.stale), (Status::NotFound, false));
+}
+
+#[test]
+fn a_listing_that_was_held_back_while_the_clock_was_ahead_is_followed_by_another() {
+    let at = Scene::movies(100);
+    let (_index, library) = at.listed();
+    let (gone, _) = path_of(&at.server, 1, 3);
+    lose(&at.server, 40);
+    at.clock.advance_ms(24 * HOUR_MS);
+    let status = || library.match_path(gone.as_bytes()).expect("an answer").status;
+    assert_eq!(status(), Status::Ok, "a disk may be missing");
+    at.clock.advance_ms(-23 * HOUR_MS);
+    assert_eq!(status(), Status::NotFound);
+}
+
+#[test]
+fn a_listing_that_shows_no_change_keeps_its_generation() {
+    let at = Scene::movies(300);
+    let (index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 5);
+    library.match_path(path.as_bytes()).expect("an answer");
+    let generation = |text: String| text[text.find("generation").expect("there")..].to_owned();
+    let before = generation(index.libraries_json(&QueryOptions::default()).expect("libraries"));
+    at.server.scan(1);
+    at.clock.advance_ms(HOUR_MS);
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(
+        generation(index.libraries_json(&QueryOptions::default()).expect("libraries")),
+        before
+    );
+    assert_eq!(index.stats().expect("statistics").listings, 2);
+}
+
+#[test]
+fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let ask = |ms| {
+        let hurried = QueryOptions {
+            deadline: Deadline::In(Duration::from_millis(ms)),
+            ..library.query()
+        };
+        let asked = index.match_path(&hurried, b"/data/movies/unknown.mkv");
+        asked.expect("an answer").status
+    };
+    // The first page comes, and no other.
+    at.server.fault(
+        Fault::new(Action::Delay { ms: 60_000 })
+            .on(Kind::Listing)
+            .after(1)
+            .times(0),
+    );
+    assert_eq!(ask(1_000), Status::NotYet);
+    assert_eq!(ask(200), Status::NeedsWarm);
+}
+
+#[test]
+fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 3);
+    at.server.fault(
+        Fault::new(Action::Delay { ms: 60_000 })
+            .on(Kind::Listing)
+            .after(2)
+            .times(1),
+    );
+    let stop = |progress: &crate::support::index::Progress<'_>| progress.items < 2_000;
+    let question = QueryOptions {
+        progress: Some(&stop),
+        ..library.query()
+    };
+    let error = index.match_path(&question, path.as_bytes()).expect_err("stopped");
+    assert_eq!(error.status, Status::Aborted, "{error:?}");
+    at.server.reset();
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
+    assert!(
+        requests(&at.server)[2] <= 5,
+        "it began anew: {:?}",
+        requests(&at.server)
+    );
+}
+
+#[test]
+fn users_of_one_server_do_not_see_each_other() {
+    let server = Standin::builder()
+        .library(LibrarySpec::movies(20))
+        .library(LibrarySpec::shows(20))
+        .tokens([Token::owner("owner"), Token::shared("guest", [2])])
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let mut choice = options(&server, folder.path());
+    choice.token = plexindex::model::Token::new("owner");
+    let (path, _) = path_of(&server, 1, 3);
+    let owner = open(choice.clone(), &clock);
+    let library = owner.library("Movies").expect("a handle");
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
+    choice.token = plexindex::model::Token::new("guest");
+    let guest = open(choice, &clock);
+    assert!(
+        guest
+            .library("Movies")
+            .expect("a handle")
+            .lookup_key(path.as_bytes(), |_| ())
+            .is_none()
+    );
+    let error = guest
+        .library("Movies")
+        .expect("a handle")
+        .match_path(path.as_bytes())
+        .expect_err("not shared");
+    assert_eq!(error.status, Status::LibraryNotFound);
+    assert!(
+        error.message.contains("TV"),
+        "names those that exist: {}",
+        error.message
+    );
+}
+
+#[test]
+fn a_silent_server_keeps_no_call_to_another_one_waiting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (silent, other) = (movies(20), movies(20));
+    let minutes = Fault::new(Action::Delay { ms: 600_000 });
+    silent.fault(minutes.times(0));
+    let index_of = |server| open(options(server, folder.path()), &clock());
+    let (waiting, index) = (index_of(&silent), index_of(&other));
+    let ended = OnceLock::new();
+    let goes_on = |_: &crate::support::index::Progress<'_>| ended.get().is_none();
+    std::thread::scope(|threads| {
+        let waits = threads.spawn(|| {
+            let query = QueryOptions {
+                progress: Some(&goes_on),
+                ..QueryOptions::default()
+            };
+            waiting.refresh(&query, false)
+        });
+        until("the silent server was asked", || silent.stats().total > 0);
+        let deadline = QueryOptions {
+            deadline: Deadline::In(Duration::from_secs(20)),
+            ..QueryOptions::default()
+        };
+        let refreshed = index.refresh(&deadline, false);
+        let still_waits = !waits.is_finished();
+        ended.get_or_init(|| ());
+        assert_eq!(refreshed.expect("the other server answers"), Status::Ok);
+        assert!(still_waits, "it says nothing about a server that answered");
+        let error = waits.join().expect("no panic").expect_err("it was ended");
+        assert_eq!(error.status, Status::Aborted);
+    });
+}
+
+#[test]
+fn stopping_a_call_cuts_no_page_of_another() {
+    let server = movies(3_000);
+    server.config(|config| config.gzip = false);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    // The second page comes to its half, and then not for as long as any test takes.
+    server.fault(
+        Fault::new(Action::Stall {
+            after: None,
+            ms: 600_000,
+        })
+        .on(Kind::Listing)
+        .after(1)
+        .times(1),
+    );
+    std::thread::scope(|scope| {
+        let fetching = scope.spawn(|| index.refresh(&QueryOptions::default(), true));
+        until("the second page is asked for", || server.stats().of(Kind::Listing) == 2);
+        // Stopped while it waits for the other one's fetch; the page may not have begun to come at the first times. One that
+        // comes after the fetch has nothing to wait for.
+        let mut stops = 0;
+        until("the page is cut", || {
+            let stopped = QueryOptions {
+                progress: Some(&|_| false),
+                ..QueryOptions::default()
+            };
+            match index.refresh(&stopped, true) {
+                Err(error) => {
+                    assert_eq!(error.status, Status::Aborted, "{error}");
+                    stops += 1;
+                }
+                Ok(done) => assert_eq!(done, Status::Ok),
+            }
+            server.stats().of(Kind::Listing) > 2
+        });
+        assert!(stops > 0);
+        assert_eq!(fetching.join().expect("no panic").expect("listed"), Status::Ok);
+    });
+    assert_eq!(index.stats().expect("statistics").items, 3_000);
+}
+
+#[test]
+fn what_is_no_plex_server_gets_no_token() {
+    for deadline in [Deadline::None, Deadline::In(Duration::from_secs(20))] {
+        let at = Scene::movies(30);
+        let index = at.open();
+        let question = QueryOptions {
+            deadline,
+            ..QueryOptions::default()
+        };
+        index.libraries_json(&question).expect("libraries");
+        let first = &at.server.log()[0];
+        assert!(!first.token_in_header, "{}", first.target);
+        assert!(first.target.starts_with("/identity"));
+    }
+}
+/// A photo library of 1,500 items on a server that refuses some arguments, and pages of 200.
+fn refusing(arguments: &[&str]) -> (Standin, tempfile::TempDir, plexindex::options::Options) {
+    let server = Standin::builder()
+        .library(LibrarySpec::photos(1_500))
+        .config(|config| config.refuse_arguments = arguments.iter().map(|one| (*one).to_owned()).collect())
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let choice = plexindex::options::Options {
+        page_size: 200,
+        ..options(&server, folder.path())
+    };
+    (server, folder, choice)
+}
+
+/// How many requests were refused since the last reset.
+fn refused(server: &Standin) -> u64 {
+    server.stats().statuses.get(&400).copied().unwrap_or(0)
+}
+
+/// All items of the first library that have a file are found, exactly.
+fn finds_all(server: &Standin, library: &crate::support::index::Library) {
+    for (key, path) in server.paths(1) {
+        let Some(path) = path else { continue };
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        assert!(
+            found
+                .candidates
+                .iter()
+                .any(|one| one.item.rating_key == key.to_string()),
+            "{path}: {found:?}"
+        );
+        assert_eq!(found.match_kind, MatchKind::Exact, "{path}");
+    }
+}
+
+#[test]
+fn a_library_is_complete_where_arguments_are_refused() {
+    let (server, _folder, choice) = refusing(&["sort=id", "excludeFields"]);
+    let clock = clock();
+    let index = open(choice, &clock);
+    let library = index.library("1").expect("by section id");
+    finds_all(&server, &library);
+    assert_eq!(refused(&server), 1);
+    // It is as final as any other: half an hour later nothing is listed.
+    clock.advance_ms(HOUR_MS / 2);
+    server.reset();
+    finds_all(&server, &library);
+    assert_eq!((refused(&server), requests(&server)[5]), (0, 0));
+}
+
+#[test]
+fn what_a_fetch_brought_is_found_by_the_first_lookup_of_every_thread() {
+    const THREADS: usize = 4;
+    let mut missed = Vec::new();
+    for _ in 0..30 {
+        let at = Scene::movies(100);
+        let index = at.open();
+        let library = index.library("Movies").expect("a handle");
+        let paths = at.server.paths(1);
+        let paths: Vec<&[u8]> = paths
+            .iter()
+            .map(|(_, path)| path.as_deref().expect("all have files").as_bytes())
+            .collect();
+        let together = std::sync::Barrier::new(THREADS);
+        missed.push(std::thread::scope(|scope| {
+            let look = || {
+                together.wait();
+                // One of them fetches, and the others go on with what is left of their calls while it looks up.
+                let found = library.match_path(paths[0]).expect("an answer");
+                assert_eq!(found.status, Status::Ok);
+                let unknown = paths.iter().filter(|path| library.lookup_key(path, |_| ()).is_none());
+                unknown.count()
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(look)).collect();
+            let counts = threads.into_iter().map(|one| one.join().expect("no panic"));
+            counts.sum::<usize>()
+        }));
+    }
+    assert!(missed.iter().all(|missed| *missed == 0), "{missed:?}");
+}
+
+/// The numbers of README.md, docs/answers.md and docs/design/freshness.md.
+#[test]
+fn the_first_question_costs_three_requests_if_the_server_lists_the_file_there() {
+    const PAGES: u64 = 3;
+    let first = |deadline: Deadline, path: &str| {
+        let at = Scene::movies(30).with(|options| options.page_size = 10);
+        let (index, library) = at.opened();
+        let query = QueryOptions {
+            deadline,
+            ..library.query()
+        };
+        index.match_path(&query, path.as_bytes()).expect("an answer");
+        requests(&at.server)[5]
+    };
+    let (listed, _) = path_of(&Scene::movies(30).server, 1, 7);
+    let unlisted = format!("{listed}.mkv");
+    let elsewhere = "/elsewhere/other.mkv";
+    let in_time = Deadline::In(Duration::from_secs(60));
+    assert_eq!(
+        [&listed, &unlisted, elsewhere].map(|path| first(Deadline::None, path)),
+        [PAGES + 3, PAGES + 5, PAGES + 3]
+    );
+    assert_eq!(
+        [&listed, &unlisted, elsewhere].map(|path| first(in_time, path)),
+        [3, PAGES + 5, PAGES + 5]
+    );
+}

@@ -1,0 +1,208 @@
+//! Requests for single paths.
+
+use super::*;
+
+#[test]
+fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
+    let at = Scene::movies(3_000);
+    let (path, key) = path_of(&at.server, 1, 2_222);
+    for round in 0..2 {
+        // The second process finds the answer of the first.
+        let index = at.open();
+        let library = index.library("Movies").expect("a handle");
+        let found = index
+            .match_path(&hurried(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!(
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Exact),
+            "{}",
+            found.message
+        );
+        assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+        assert_eq!(requests(&at.server), [1, 1, 0, 1, 0, 3], "round {round}");
+        assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
+    }
+    // Later it is asked again; a listing is then right as a whole.
+    at.clock.advance_ms(HOUR_MS);
+    let (index, library) = at.opened();
+    index
+        .match_path(&hurried(&library), path.as_bytes())
+        .expect("an answer");
+    assert_eq!(requests(&at.server)[3], 2);
+    index.refresh(&library.query(), false).expect("listed");
+    assert_eq!(requests(&at.server)[0], 1);
+    let [ours, theirs] = both(&index, &library, &at.server);
+    assert!(ours == theirs);
+    assert_eq!(index.stats().expect("statistics").items, 3_000);
+}
+
+#[test]
+fn after_some_questions_an_unfetched_library_is_listed() {
+    let at = Scene::movies(3_000);
+    let (index, library) = at.opened();
+    for nth in 0..20 {
+        let (path, _) = path_of(&at.server, 1, nth * 100);
+        let found = index
+            .match_path(&hurried(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!(found.status, Status::Ok, "{}", found.message);
+    }
+    let asked = requests(&at.server);
+    assert_eq!(
+        (asked[2], asked[3]),
+        (3, 3),
+        "{asked:?}: three questions, then three pages"
+    );
+}
+
+#[test]
+fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
+    let at = Scene::movies(3_000);
+    let (path, key) = path_of(&at.server, 1, 2_222);
+    let indexes: Vec<Index> = (0..4).map(|_| at.open()).collect();
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Search).times(0));
+    std::thread::scope(|scope| {
+        for index in &indexes {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let library = index.library("Movies").expect("a handle");
+                    let found = index
+                        .match_path(&hurried(&library), path.as_bytes())
+                        .expect("an answer");
+                    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+                });
+            }
+        }
+    });
+    assert_eq!(requests(&at.server), [1, 1, 0, 1, 0, 3]);
+}
+
+#[test]
+fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
+    for filter in [FileFilter::Substring, FileFilter::Ignored, FileFilter::Nothing] {
+        let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 3_000);
+        spec.plain = true;
+        let at = Scene::of(
+            Standin::builder()
+                .library(spec)
+                .config(|config| config.file_filter = filter)
+                .start()
+                .expect("the stand-in starts"),
+        );
+        let index = at.open();
+        at.server
+            .change(|state| {
+                state.add_items(
+                    1,
+                    vec![movie("Winter Is Here", "/data/movies/Winter Is Here (2020).mkv")],
+                    true,
+                )
+            })
+            .expect("added");
+        let library = index.library("Movies").expect("a handle");
+        let path = b"/data/movies/Winter Is Here (2020).mkv";
+        let found = index.match_path(&hurried(&library), path).expect("an answer");
+        assert_eq!(
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Exact),
+            "{filter:?}: {}",
+            found.message
+        );
+        assert_eq!(requests(&at.server)[2], 0, "{filter:?}: no listing");
+    }
+}
+
+#[test]
+fn a_path_that_is_new_is_found_before_the_listing_expires() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    index.refresh(&library.query(), true).expect("listed");
+    // A season arrives: the first path that is asked for brings the others with it.
+    add(
+        &at.server,
+        &["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"],
+    );
+    at.server.reset();
+    for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Exact),
+            "{path}"
+        );
+    }
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
+    // A file renamed without a trace in any clock: one question finds it under its new name.
+    let (old, key) = path_of(&at.server, 1, 42);
+    let number: u64 = key.parse().expect("a number");
+    at.clock.advance_ms(31_000);
+    at.server
+        .change(|state| state.rename_file(number, &old, "/data/movies/renamed.mkv"))
+        .expect("renamed");
+    at.server.reset();
+    let found = library.match_path(b"/data/movies/renamed.mkv").expect("an answer");
+    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
+    assert_eq!(requests(&at.server), [0, 1, 0, 1, 0, 2]);
+    let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
+    assert_eq!(
+        was.reason,
+        Reason::NotListed,
+        "what the server says of an item is all of it"
+    );
+}
+
+#[test]
+fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
+    let at = Scene::movies(2_000);
+    let index = at.open();
+    let other = at.open();
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.query(), true).expect("listed");
+    at.server.reset();
+    for number in 0..50 {
+        for index in [&index, &other] {
+            let path = format!("/data/movies/nowhere{number}.mkv");
+            let library = index.library("Movies").expect("a handle");
+            let answer = library.match_path(path.as_bytes()).expect("an answer");
+            assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
+        }
+    }
+    let asked = requests(&at.server);
+    assert!(
+        asked[1] == 1 && asked[3] <= 2 && asked[5] <= 3,
+        "{asked:?}: one probe, one search in two shapes"
+    );
+    // Elsewhere than in the library's folders the server is not asked.
+    at.clock.advance_ms(31_000);
+    at.server.reset();
+    let answer = library.match_path(b"/elsewhere/nowhere.mkv").expect("an answer");
+    assert_eq!(answer.reason, Reason::NoLocation);
+    assert_eq!(requests(&at.server)[5], 0);
+    // One path, asked for every half a minute for most of an hour.
+    for _ in 0..110 {
+        library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+        at.clock.advance_ms(30_000);
+    }
+    let asked = requests(&at.server);
+    assert!(asked[3] <= 16, "{asked:?}: ever more rarely");
+}
+
+#[test]
+fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
+    let at = Scene::movies(3_000);
+    at.clock.advance_ms(10 * HOUR_MS);
+    let (index, library) = at.opened();
+    for nth in 0..4 {
+        if nth == 3 {
+            at.clock.advance_ms(-10 * HOUR_MS);
+        }
+        let (path, _) = path_of(&at.server, 1, nth * 100);
+        index
+            .match_path(&hurried(&library), path.as_bytes())
+            .expect("an answer");
+    }
+    let asked = requests(&at.server);
+    assert_eq!((asked[2], asked[3]), (0, 4), "{asked:?}");
+}

@@ -1,0 +1,304 @@
+//! Misses, and servers that do not answer.
+
+use super::*;
+
+#[test]
+fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
+    let at = Scene::movies(300).with(|options| {
+        options.retry_for = Duration::ZERO;
+        options.read_timeout = Duration::from_secs(1);
+    });
+    let index = at.open();
+    at.list(&index);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 30_000 }).on(Kind::Search).times(0));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let index = &index;
+            scope.spawn(move || {
+                let library = index.library("Movies").expect("a handle");
+                let path = format!("/data/movies/nowhere{number}.mkv");
+                let answer = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
+            });
+        }
+    });
+    let asked = requests(&at.server);
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}, {asked:?}: one second each is what one question takes",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_miss_that_a_silent_server_did_not_answer_says_so() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (known, _) = path_of(&at.server, 1, 7);
+    at.server.fault(Fault::new(Action::Delay { ms: 600_000 }).times(0));
+    let missed = |index: &Index, library: &Library, number: u32, hurried: bool| {
+        let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
+        let query = if hurried { within(library, 300) } else { library.query() };
+        let answer = index.match_path(&query, path.as_bytes()).expect("an answer");
+        assert_eq!(answer.reason, Reason::Unavailable, "{}", answer.message);
+        assert!(answer.stale, "{}", answer.message);
+        assert!(answer.message.contains("cannot reach"), "{}", answer.message);
+        answer.status
+    };
+    assert_eq!(missed(&index, &library, 0, true), Status::NotYet);
+    let asked = requests(&at.server)[5];
+    // At once, whoever asks: the server is left alone.
+    assert_eq!(missed(&index, &library, 1, true), Status::NotYet);
+    assert_eq!(
+        missed(&index, &library, 0, false),
+        Status::NotFound,
+        "no deadline ran out"
+    );
+    let folder = b"/data/movies/Nowhere (2020)";
+    let told = index.ask_folder(&library.query(), folder).expect("an answer").answer;
+    assert_eq!((told.reason, told.stale), (Some(Reason::Unavailable), true));
+    let other = at.open();
+    let same = other.library("Movies").expect("a handle");
+    assert_eq!(missed(&other, &same, 2, true), Status::NotYet);
+    assert_eq!(missed(&other, &same, 3, false), Status::NotFound);
+    assert_eq!(requests(&at.server)[5], asked);
+    let found = library.match_path(known.as_bytes()).expect("an answer");
+    assert_eq!(
+        (found.status, found.stale),
+        (Status::Ok, false),
+        "this one needs no server"
+    );
+    // It answers again, and a listing says what there is.
+    at.server.clear_faults();
+    at.clock.advance_ms(1_000);
+    other.refresh(&same.query(), true).expect("listed");
+    let path = b"/data/movies/New3 (2020)/New3.mkv";
+    let answer = same.match_path(path).expect("an answer");
+    assert_eq!(
+        (answer.reason, answer.stale),
+        (Reason::NotListed, false),
+        "{}",
+        answer.message
+    );
+    at.clock.advance_ms(31_000);
+    let answer = library.match_path(path).expect("an answer");
+    assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
+    assert!(!answer.stale);
+}
+
+#[test]
+fn a_miss_is_asked_for_again_soon_after_the_server_is_back() {
+    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+    let (index, library) = at.listed();
+    let other = at.open();
+    let same = other.library("Movies").expect("a handle");
+    at.server.refuse();
+    at.server.close_connections();
+    let path = |number: u32| format!("/data/movies/New{number} (2020)/New{number}.mkv");
+    let reason = |library: &Library, number: u32| {
+        let answer = library.match_path(path(number).as_bytes()).expect("an answer");
+        (answer.reason, answer.stale)
+    };
+    let sent = || -> u64 {
+        let of = |index: &Index| index.stats().expect("statistics").all_requests();
+        of(&index) + of(&other)
+    };
+    let before = sent();
+    for second in 0..20 {
+        assert_eq!(reason(&library, second), (Reason::Unavailable, true));
+        assert_eq!(reason(&same, 100 + second), (Reason::Unavailable, true));
+        at.clock.advance_ms(1_000);
+    }
+    assert!(sent() - before <= 4, "{} requests in 20 s", sent() - before);
+    at.server.reopen();
+    at.clock.advance_ms(5_000);
+    assert_eq!(reason(&same, 0), (Reason::NotListed, false));
+    assert_eq!(reason(&library, 1), (Reason::NotListed, false));
+}
+
+#[test]
+fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (known, _) = path_of(&at.server, 1, 7);
+    let other = at.open();
+    let same = other.library("Movies").expect("a handle");
+    // A path that is not listed, and then a listing that expired.
+    for (number, path) in ["/data/movies/Never (2020)/Never.mkv", known.as_str()]
+        .into_iter()
+        .enumerate()
+    {
+        if number == 1 {
+            at.clock.advance_ms(HOUR_MS);
+        }
+        let before = requests(&at.server);
+        let hurried = index
+            .match_path(&within(&library, 0), path.as_bytes())
+            .expect("an answer");
+        assert!(hurried.stale, "{}", hurried.message);
+        assert_eq!(requests(&at.server), before, "no request fits into no time");
+        let title = format!("New {number}");
+        let new = format!("/data/movies/{title} (2020)/{title} (2020).mkv");
+        at.server
+            .change(|state| state.add_items(1, vec![crate::support::movie(&title, &new)], true))
+            .expect("added");
+        for asked in [&library, &same] {
+            let answer = asked.match_path(new.as_bytes()).expect("an answer");
+            assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
+        }
+    }
+}
+
+#[test]
+fn a_question_waits_less_for_the_server_than_a_listing() {
+    type Asked = Vec<(&'static str, hooked::Patience)>;
+    const SILENCE: Option<Duration> = Some(Duration::from_secs(15));
+    const LONG: hooked::Patience = [None, None];
+    const BRIEF: hooked::Patience = [SILENCE, Some(Duration::from_secs(3))];
+    let at = Scene::movies(30);
+    let asked: Arc<Mutex<Asked>> = Arc::default();
+    let hook: hooked::Hook = {
+        let asked = Arc::clone(&asked);
+        Arc::new(move |what, patience| asked.lock().expect("no panic").push((what, patience)))
+    };
+    let index = hooked::open(at.options.clone(), &at.clock, hook);
+    let library = index.library("Movies").expect("a handle");
+    let asked = || std::mem::take(&mut *asked.lock().expect("no panic"));
+    let (path, _) = path_of(&at.server, 1, 3);
+    library.match_path(path.as_bytes()).expect("an answer");
+    let listed = asked();
+    assert!(listed.contains(&("libraries", BRIEF)), "{listed:?}");
+    assert!(listed.contains(&("page", LONG)), "{listed:?}");
+    library.match_path(b"/data/movies/new.mkv").expect("an answer");
+    assert_eq!(asked(), [("libraries", BRIEF), ("path", BRIEF)]);
+    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(asked(), [("items", BRIEF)]);
+    at.clock.advance_ms(HOUR_MS);
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(asked(), [("libraries", BRIEF)]);
+    // A refresh retries for longer, and waits longer for its pages only.
+    index.refresh(&library.query(), true).expect("listed");
+    let listed = asked();
+    let expected = |what: &str| if what == "page" { LONG } else { [SILENCE, None] };
+    assert!(
+        listed.iter().all(|(what, patience)| *patience == expected(what)),
+        "{listed:?}"
+    );
+    at.clock.advance_ms(HOUR_MS);
+    index.refresh(&library.query(), false).expect("fresh");
+    assert_eq!(asked(), [("libraries", [SILENCE, None])]);
+}
+
+#[test]
+fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
+    for hangs in [false, true] {
+        let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+        let (index, library) = at.listed();
+        let ask = |index: &Index, number: u32| {
+            let library = index.library("Movies").expect("a handle");
+            let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
+            let answer = index
+                .match_path(&within(&library, 60_000), path.as_bytes())
+                .expect("an answer");
+            let late = hangs && answer.stale;
+            let expected = if late { Status::NotYet } else { Status::NotFound };
+            assert_eq!(answer.status, expected, "{}", answer.message);
+            (answer.reason, answer.stale)
+        };
+        assert_eq!(ask(&index, 1), (Reason::NotListed, false), "it was searched");
+        at.clock.advance_ms(5_000);
+        at.server.reset();
+        assert_eq!(
+            ask(&at.open(), 2),
+            (Reason::NotListed, false),
+            "the server has not failed"
+        );
+        assert_eq!(requests(&at.server)[5], 0, "nor is it asked so soon");
+        // Another process finds that it fails.
+        let other = at.open();
+        let movies = other.library("Movies").expect("a handle");
+        if hangs {
+            at.server.fault(Fault::new(Action::Delay { ms: 60_000 }));
+            let late = other.refresh(&within(&movies, 300), true).expect("late");
+            assert_eq!(late, Status::NeedsWarm);
+        } else {
+            at.server.refuse();
+            at.server.close_connections();
+            other.refresh(&movies.query(), true).expect_err("refused");
+        }
+        at.server.reset();
+        for pause_ms in [0, 16_000, 13_000] {
+            at.clock.advance_ms(pause_ms);
+            for index in [&index, &other, &at.open()] {
+                assert_eq!(
+                    ask(index, 3),
+                    (Reason::Unavailable, true),
+                    "hangs: {hangs}, after {pause_ms} ms"
+                );
+            }
+        }
+        assert_eq!(requests(&at.server)[5], 0, "it is not asked more often for that");
+        // It is there again, and another process sees it.
+        if hangs {
+            at.server.clear_faults();
+        } else {
+            at.server.reopen();
+        }
+        at.clock.advance_ms(1); // the last failure was at this moment
+        other.refresh(&library.query(), true).expect("listed");
+        assert_eq!(ask(&at.open(), 4), (Reason::NotListed, false), "hangs: {hangs}");
+    }
+}
+
+#[test]
+fn a_probe_for_a_missing_path_does_not_wait_for_a_listing() {
+    let at = Scene::movies(300);
+    let index = at.open();
+    at.list(&index);
+    add(&at.server, &["/data/movies/n1.mkv".to_owned()]);
+    // So long after the last one that clocks that moved lead to a listing.
+    at.clock.advance_ms(20 * 60_000);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 3_000 }).on(Kind::Listing).times(0));
+    let barrier = std::sync::Barrier::new(6);
+    let mut took: Vec<Duration> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6)
+            .map(|number| {
+                let (index, barrier) = (&index, &barrier);
+                scope.spawn(move || {
+                    let library = index.library("Movies").expect("a handle");
+                    barrier.wait();
+                    let begun = Instant::now();
+                    let path = format!("/data/movies/nowhere{number}.mkv");
+                    library.match_path(path.as_bytes()).expect("an answer");
+                    begun.elapsed()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    took.sort();
+    assert!(
+        took[4] < Duration::from_secs(2),
+        "{took:?}: one lists, the others only probe"
+    );
+}
+
+#[test]
+fn a_miss_needs_no_write() {
+    let at = Scene::movies(300);
+    let index = at.open();
+    listed(&at.server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let other = rusqlite::Connection::open(at.folder().join("plexindex-1.db")).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let begun = Instant::now();
+    let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
+    let took = begun.elapsed();
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    let answer = answer.unwrap_or_else(|error| panic!("{error}, after {took:?}"));
+    assert_eq!(answer.reason, Reason::NotListed);
+}

@@ -1,0 +1,365 @@
+//! Requests that were missing or too many, and answers that were out of date.
+
+mod misses;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::support::hooked;
+use crate::support::index::{Deadline, Index, Library, QueryOptions};
+use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
+use plexindex::error::Status;
+use plexindex::model::{MatchKind, Reason, Token};
+use plexindex::options::{Options, Ttl};
+use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+
+/// A file takes the place of another: `updatedAt` and the library's counter move.
+fn replace(server: &Standin, key: u64, path: &str) {
+    let files = vec![MediaSpec::File(path.to_owned())];
+    server
+        .change(|state| state.set_files(key, files, true, true))
+        .expect("replaced");
+}
+
+fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
+    QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(ms)),
+        ..library.query()
+    }
+}
+
+fn listed(server: &Standin, index: &Index) {
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    server.reset();
+}
+
+#[test]
+fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
+    let at = Scene::movies(6_000).with(|options| options.retry_for = Duration::ZERO);
+    let index = at.open();
+    at.list(&index);
+    for nth in 0..300 {
+        let (_, key) = path_of(&at.server, 1, nth);
+        replace(
+            &at.server,
+            key.parse().expect("a number"),
+            &format!("/data/movies/better{nth}.mkv"),
+        );
+    }
+    at.clock.advance_ms(HOUR_MS);
+    // Both first pages come, the next one does not.
+    at.server
+        .fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
+    index.refresh(&QueryOptions::default(), false).expect_err("cut off");
+    let later = at.open();
+    let library = later.library("Movies").expect("a handle");
+    assert_eq!(later.refresh(&library.query(), false).expect("fresh"), Status::Ok);
+    for nth in [0, 150, 299] {
+        let path = format!("/data/movies/better{nth}.mkv");
+        let new = later
+            .match_path(&offline(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!((new.status, new.stale), (Status::Ok, false), "{path}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_count_still_tells_what_went() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 80);
+    spec.plain = true;
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec)
+            .config(|config| config.omit_total_size_when_covered = true)
+            .start()
+            .expect("the stand-in starts"),
+    )
+    .with(|options| options.library_ttl = Ttl::Zero);
+    let (_index, library) = at.listed();
+    let (path, key) = path_of(&at.server, 1, 3);
+    remove(&at.server, &[key.parse().expect("a number")]);
+    at.clock.advance_ms(120_000);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(answer.status, Status::NotFound, "{:?}", requests(&at.server));
+}
+
+#[test]
+fn a_file_of_two_unfetched_libraries_is_ambiguous() {
+    let path = "/data/shared/One (2020).mkv";
+    let spec = |title: &str| {
+        let mut spec = LibrarySpec::new(LibraryKind::Movie, 1_500)
+            .title(title)
+            .locations(["/data/shared"]);
+        spec.plain = true;
+        spec
+    };
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec("A"))
+            .library(spec("B"))
+            .items(1, [movie("One", path)])
+            .items(2, [movie("One", path)])
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let index = at.open();
+    let all = QueryOptions {
+        deadline: Deadline::In(Duration::from_secs(20)),
+        ..QueryOptions::default()
+    };
+    let first = index.match_path(&all, path.as_bytes()).expect("an answer");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let later = index.match_path(&all, path.as_bytes()).expect("an answer");
+    assert_eq!(
+        (later.status, later.reason),
+        (Status::Ambiguous, Reason::SeveralLibraries)
+    );
+    assert_eq!(first.status, later.status, "the first answer was one of two");
+}
+
+#[test]
+fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_has() {
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::new(LibraryKind::Movie, 3_000).plain())
+            .items(
+                1,
+                [movie("A", "/data/movies/A/01.mkv"), movie("B", "/data/movies/B/01.mkv")],
+            )
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let (index, library) = at.opened();
+    let first = index
+        .match_path(&within(&library, 20_000), b"/data/movies/A/01.mkv")
+        .expect("an answer");
+    assert_eq!(first.status, Status::Ok);
+    assert_eq!(requests(&at.server)[2], 0, "nothing was listed");
+    // The host sees the folder elsewhere, and no mapping was given.
+    assert_eq!(library.lookup_key(b"/mnt/B/01.mkv", str::to_owned), None);
+    let other = index
+        .match_path(&offline(&library), b"/mnt/B/01.mkv")
+        .expect("an answer");
+    assert_ne!(other.status, Status::Ok, "{:?}", other.item.map(|item| item.item.title));
+}
+
+#[test]
+fn each_library_that_may_have_a_new_file_is_asked() {
+    let spec = |title: &str| {
+        let mut spec = LibrarySpec::new(LibraryKind::Movie, 300)
+            .title(title)
+            .locations(["/data/shared"]);
+        spec.plain = true;
+        spec
+    };
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec("A"))
+            .library(spec("B"))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let index = at.open();
+    at.list(&index);
+    let (old, key) = path_of(&at.server, 2, 42);
+    let number: u64 = key.parse().expect("a number");
+    at.server
+        .change(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"))
+        .expect("renamed");
+    let found = index
+        .match_path(&QueryOptions::default(), b"/data/shared/renamed.mkv")
+        .expect("an answer");
+    assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&at.server), found.message);
+}
+
+#[test]
+fn what_was_cleared_is_not_inherited_again() {
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
+            .tokens(["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let (_, key) = path_of(&at.server, 1, 3);
+    let by = |token: &str| {
+        open(
+            Options {
+                token: Token::new(token),
+                ..at.options.clone()
+            },
+            &at.clock,
+        )
+    };
+    let old = by("the-old-token");
+    let library = old.library("Movies").expect("a handle");
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    let new = by("the-new-token");
+    at.list(&new);
+    new.clear().expect("cleared");
+    at.list(&new);
+    let library = new.library("Movies").expect("a handle");
+    assert_eq!(
+        library.lookup_key(b"/host/a.mkv", str::to_owned),
+        None,
+        "it was cleared"
+    );
+}
+
+/// Without a server one of several views answers, and no other one goes with it.
+#[test]
+fn without_a_server_one_view_is_cleared() {
+    let tokens = ["one", "two", "three"];
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
+            .tokens(tokens.map(plexindex_standin::Token::owner))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let by = |token: Option<&str>| {
+        let server_url = at.options.server_url.clone().filter(|_| token.is_some());
+        let options = Options {
+            server_url,
+            token: token.and_then(Token::new),
+            ..at.options.clone()
+        };
+        Index::open_with_clock(options, Arc::clone(&at.clock) as _).expect("opened")
+    };
+    for token in tokens {
+        at.list(&by(Some(token)));
+    }
+    by(None).clear().expect("cleared");
+    let items = |token| by(Some(token)).stats().expect("statistics").items;
+    assert_eq!(tokens.map(items), [100, 100, 0]);
+}
+
+#[test]
+fn libraries_without_a_uuid_are_told_apart_by_their_section() {
+    let nameless = |title: &str, items| {
+        let mut spec = LibrarySpec::movies(items).plain().title(title);
+        spec.uuid = Some(String::new());
+        spec
+    };
+    let at = Scene::of(
+        Standin::builder()
+            .library(nameless("Movies", 20))
+            .library(nameless("More movies", 30))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let stats = index.stats().expect("statistics");
+    assert_eq!((stats.libraries, stats.items), (2, 50));
+    for (library, title) in [(1, "Movies"), (2, "More movies")] {
+        let (path, key) = path_of(&at.server, library, 3);
+        let found = index.library(title).expect("a handle").match_path(path.as_bytes());
+        assert_eq!(
+            found.expect("an answer").item.map(|item| item.item.rating_key),
+            Some(key)
+        );
+    }
+    // Sections have the same numbers everywhere: they are no sign that the same server answers.
+    at.server
+        .change(|state| state.identity.machine_identifier = "f".repeat(40));
+    at.clock.advance_ms(2 * HOUR_MS);
+    at.server.reset();
+    index.refresh(&QueryOptions::default(), false).expect("probed");
+    assert_eq!(
+        requests(&at.server)[2],
+        2,
+        "nothing that the old one listed is taken for the new one's"
+    );
+}
+
+#[test]
+fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
+    let at = Scene::movies(4_500);
+    let (index, library) = at.listed();
+    let (_, key) = path_of(&at.server, 1, 3);
+    let record = |path: &str| {
+        library
+            .record_matches(&[(path.as_bytes(), key.as_str())])
+            .expect("recorded");
+    };
+    let match_kinds = |path: &str| {
+        [&index, &at.open()].map(|index| {
+            let library = index.library("Movies").expect("a handle");
+            index
+                .match_path(&offline(&library), path.as_bytes())
+                .expect("an answer")
+                .match_kind
+        })
+    };
+    let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
+    record(early);
+    assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
+    // An item comes that has the path, with so many others that all are put into a new segment.
+    let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
+    let many: Vec<String> = others.chain([early.to_owned()]).collect();
+    add(&at.server, &many);
+    at.clock.advance_ms(HOUR_MS);
+    index.refresh(&library.query(), false).expect("fresh");
+    assert_eq!(
+        match_kinds(early),
+        [MatchKind::Exact; 2],
+        "the item is newer than the record"
+    );
+    // The host knows better of one that came before: also once the matches are in a new segment.
+    add(&at.server, &[late.to_owned()]);
+    at.clock.advance_ms(HOUR_MS);
+    index.refresh(&library.query(), false).expect("fresh");
+    assert_eq!(match_kinds(late), [MatchKind::Exact; 2]);
+    record(late);
+    assert_eq!(match_kinds(late), [MatchKind::Confirmed; 2]);
+    let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{n}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    library.record_matches(&pairs).expect("recorded");
+    assert_eq!(
+        (match_kinds(late), match_kinds(early)),
+        ([MatchKind::Confirmed; 2], [MatchKind::Exact; 2])
+    );
+    record(early);
+    assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
+}
+
+/// An option with an invalid value is refused before the folder is made.
+#[test]
+fn wrong_options_leave_nothing_behind() {
+    type Spoil = fn(&mut Options);
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("store");
+    let wrong: [(Spoil, &str); 8] = [
+        (|options| options.server_url = Some("no url".into()), "no url"),
+        (|options| options.token = Token::new("two words"), "token"),
+        (
+            |options| options.ca_file = Some("/does/not/exist.pem".into()),
+            "exist.pem",
+        ),
+        (|options| options.size_limit = Some(0), "size_limit is 0: "),
+        (|options| options.user = Some(String::new()), "user is empty: "),
+        (
+            |options| options.user = Some("x".repeat(4097)),
+            "user has 4097 bytes: give at most 4096",
+        ),
+        (
+            |options| options.connect_timeout = Duration::ZERO,
+            "connect_timeout is 0: ",
+        ),
+        (|options| options.read_timeout = Duration::ZERO, "read_timeout is 0: "),
+    ];
+    for (spoil, text) in wrong {
+        let mut options = Options {
+            server_url: Some("https://127.0.0.1:1".into()),
+            ..Options::new(&folder)
+        };
+        spoil(&mut options);
+        let error = Index::open(options).expect_err("it is refused");
+        assert_eq!(error.status, Status::InvalidArgument, "{error}");
+        assert!(error.message.contains(text), "{error}");
+        assert!(!folder.exists(), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! Several processes with limits on one folder.
+
+use super::*;
+
+/// Opens the folder with a limit of so many bytes, and asks for one library after another until it is told to end.
+fn asker(words: &[&str]) {
+    let options = options_at(words);
+    let index = open(
+        plexindex::options::Options {
+            size_limit: words[3].parse().ok(),
+            ..options
+        },
+        &clock(),
+    );
+    let mut dice = Dice::new(words[4].parse().expect("a number"));
+    let files: Vec<&str> = words[5..].to_vec();
+    say("ready");
+    let ended = std::thread::spawn(told);
+    let mut asked = 0;
+    loop {
+        let number = usize::try_from(dice.roll(3)).expect("small");
+        let (path, key) = files[number].split_once('|').expect("a path and a key");
+        let library = index.library(NAMES[number]).expect("a handle");
+        let looked = library.lookup_key(path.as_bytes(), str::to_owned);
+        assert!(looked.is_none() || looked.as_deref() == Some(key));
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let item = found.item.expect("an item").item;
+        assert_eq!(item.rating_key, key, "{path}");
+        for _ in 0..3 {
+            let found = index.match_guid(&library.query(), &item.guid).expect("an answer");
+            let is_it = |one: &crate::support::index::Candidate| one.item.rating_key == key;
+            assert!(found.candidates.iter().any(is_it), "{path}: {}", found.message);
+        }
+        let own = format!("/{}/{asked}.mkv", words[4]);
+        library.record_matches(&[(own.as_bytes(), key)]).expect("recorded");
+        asked += 1;
+        say(&format!("{number}|{own}|{key}"));
+        if ended.is_finished() {
+            return say("over");
+        }
+    }
+}
+
+/// The words for an asker, but for its number.
+fn words(server: &Standin, folder: &Path, limit: u64, number: u64) -> Vec<String> {
+    let mut words: Vec<String> = place(folder, server).to_vec();
+    words.extend([limit.to_string(), number.to_string()]);
+    words.extend((1..=3).map(|number| {
+        let (path, key) = path_of(server, number, 7);
+        format!("{path}|{key}")
+    }));
+    words
+}
+
+#[test]
+fn processes_with_limits_of_their_own_answer_right_all_along() {
+    let server = server([ITEMS; 3]);
+    let [one, two, _] = takes(&server);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut workers: Vec<Worker> = [(two, 1), (one, 2)]
+        .map(|(limit, number)| Worker::start_with("asker", &words(&server, folder.path(), limit, number)))
+        .into();
+    for worker in &mut workers {
+        assert_eq!(worker.hear(), "ready");
+    }
+    for _ in 0..rounds("PLEXINDEX_QUESTIONS", 25) {
+        for worker in &mut workers {
+            worker.hear();
+        }
+    }
+    for mut worker in workers {
+        worker.tell("end");
+        while worker.hear() != "over" {}
+        worker.end();
+    }
+    let index = open(options(&server, folder.path()), &clock());
+    assert!(stats(&index).evictions > 0);
+    index.close().expect("closes");
+    assert_sound(folder.path());
+}
+
+#[test]
+fn a_kill_while_libraries_go_loses_nothing() {
+    let server = server([2_500; 3]);
+    let limit = takes(&server)[0] + 200_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut dice = Dice::new(5);
+    let mut told: Vec<String> = Vec::new();
+    for round in 0..rounds("PLEXINDEX_KILLS", 3) {
+        let mut worker = Worker::start_with("asker", &words(&server, folder.path(), limit, 100 + round));
+        assert_eq!(worker.hear(), "ready");
+        for _ in 0..dice.roll(3) {
+            told.push(worker.hear());
+        }
+        std::thread::sleep(Duration::from_micros(dice.roll(150_000)));
+        told.extend(worker.kill());
+        let index = open(options(&server, folder.path()), &clock());
+        for line in &told {
+            let parts: Vec<&str> = line.split('|').collect();
+            let library = index
+                .library(NAMES[parts[0].parse::<usize>().expect("a number")])
+                .expect("a handle");
+            let found = index
+                .match_path(&support::offline(&library), parts[1].as_bytes())
+                .expect("an answer");
+            let found = found.item.map(|item| item.item.rating_key);
+            assert_eq!(found.as_deref(), Some(parts[2]), "{line} was acknowledged");
+        }
+        for number in [1, 2, 3] {
+            ask(&index, &server, number);
+        }
+        index.close().expect("closes");
+        assert_sound(folder.path());
+        assert_eq!(shown(folder.path()), 7_500, "each item is listed once");
+    }
+}
+
+#[test]
+#[ignore = "deep: a minute"]
+fn limits_for_long() {
+    deeply(10, processes_with_limits_of_their_own_answer_right_all_along);
+    deeply(10, a_kill_while_libraries_go_loses_nothing);
+}
+
+/// What workers of these tests do.
+pub const ROLES: &[Role] = &[("asker", asker)];

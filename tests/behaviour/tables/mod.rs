@@ -1,0 +1,360 @@
+//! What a host keeps itself: exact names, values, expiry and a limit. No server is asked, and every process sees what another
+//! stored.
+#![allow(unsafe_code)] // fork has no safe door
+
+pub mod kills;
+
+use crate::support::worker::Role;
+use crate::support::{copy_of, segments};
+
+use crate::support;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::support::index::{Index, QueryOptions, failpoint};
+use crate::support::worker::{Dice, Worker, choice, rounds, say, until};
+use plexindex::error::Status;
+use plexindex::options::{Options, Ttl};
+use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
+
+const KEEP: Terms = Terms {
+    ttl: Ttl::Forever,
+    limit: None,
+};
+
+fn open(folder: &Path) -> Index {
+    Index::open(Options {
+        cache_dir: folder.into(),
+        ..Options::default()
+    })
+    .expect("it opens")
+}
+
+fn table(index: &Index, name: &str) -> Table {
+    index.tables().table(name.as_bytes(), false).expect("a table")
+}
+
+fn put(table: &Table, name: &str, value: &str) {
+    table.put(name.as_bytes(), value.as_bytes(), &KEEP).expect("stored");
+}
+
+fn get(table: &Table, name: &str) -> Option<String> {
+    let mut found = None;
+    let mut take = |value: &[u8]| found = Some(String::from_utf8_lossy(value).into_owned());
+    let length = table.get(name.as_bytes(), usize::MAX, &mut take).expect("asked");
+    assert_eq!(length.is_some(), found.is_some());
+    found
+}
+
+fn lookup(table: &Table, name: &str) -> Option<String> {
+    table.lookup(name.as_bytes(), |value| String::from_utf8_lossy(value).into_owned())
+}
+
+/// Enough for a segment.
+fn fill(table: &Table, from: u32) {
+    let names: Vec<String> = (from..from + 3_000).map(|n| format!("/films/{n}.mkv\u{e9}")).collect();
+    let ops: Vec<Op<'_>> = names
+        .iter()
+        .map(|name| Op::Put(table, name.as_bytes(), name.as_bytes()))
+        .collect();
+    table.tables().write(&ops, &KEEP).expect("stored");
+}
+
+#[test]
+fn names_equal_themselves_only_and_all_handles_see_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (open(folder.path()), open(folder.path()));
+    let (films, same) = (table(&one, "Films"), table(&other, "Films"));
+    assert_eq!((get(&films, "/a"), lookup(&films, "/a")), (None, None));
+    for (name, value) in [
+        ("/a", "1"),
+        ("/b", "2"),
+        ("", "empty"),
+        ("\0", "nul"),
+        ("/e\u{301}", ""),
+    ] {
+        put(&films, name, value);
+        assert_eq!(get(&same, name).as_deref(), Some(value));
+        assert_eq!(lookup(&same, name).as_deref(), Some(value));
+    }
+    for name in ["/A", "/a/", "/a\0", "/\u{e9}"] {
+        assert_eq!((get(&same, name), lookup(&same, name)), (None, None), "{name}");
+    }
+    assert_eq!(get(&table(&one, "films"), "/a"), None, "tables are apart");
+    same.remove(b"/a").expect("removed");
+    same.remove(b"/never").expect("removed");
+    assert_eq!((lookup(&films, "/a"), get(&films, "/a")), (None, None));
+    put(&films, "/a", "3");
+    assert_eq!(lookup(&films, "/a").as_deref(), Some("3"));
+    assert_eq!(
+        (
+            films.count().expect("counted"),
+            other.tables().count().expect("counted")
+        ),
+        (5, 5)
+    );
+    assert_eq!(one.stats().expect("counted").matches, 0, "they are no matches");
+}
+
+#[test]
+fn case_of_ascii_is_folded_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let folding = index.tables().table(b"Films", true).expect("a table");
+    put(&folding, "/A/\u{c9}.mkv", "1");
+    for name in ["/A/\u{c9}.mkv", "/a/\u{c9}.MKV"] {
+        assert_eq!(get(&folding, name).as_deref(), Some("1"));
+        assert_eq!(lookup(&folding, name).as_deref(), Some("1"));
+    }
+    assert_eq!(get(&folding, "/a/\u{e9}.mkv"), None);
+    assert_eq!(get(&table(&index, "Films"), "/a/\u{c9}.mkv").as_deref(), Some("1"));
+    let long = "X".repeat(300);
+    put(&folding, &long, "long");
+    assert_eq!(get(&folding, &long.to_lowercase()).as_deref(), Some("long"));
+    folding.remove(b"/A/\xc3\x89.MKV").expect("removed");
+    assert_eq!(get(&folding, "/A/\u{c9}.mkv"), None);
+}
+
+#[test]
+fn values_are_kept_until_they_expire() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (open(folder.path()), open(folder.path()));
+    let films = table(&one, "Films");
+    put(&films, "x", "1");
+    put(&films, "x", "two");
+    put(&films, "y", "");
+    let with = |ttl| Terms { ttl, limit: None };
+    films.put(b"z", b"z", &with(Ttl::Zero)).expect("stored");
+    assert_eq!((get(&films, "z"), lookup(&films, "z")), (None, None));
+    assert_eq!(films.count().expect("counted"), 3, "until more is stored");
+    films
+        .put(b"h", b"h", &with(Ttl::For(Duration::from_secs(3600))))
+        .expect("stored");
+    assert_eq!((get(&films, "z"), get(&films, "h").is_some()), (None, true));
+    assert_eq!(other.tables().count().expect("counted"), 3);
+    films
+        .put(b"soon", b"1", &with(Ttl::For(Duration::from_millis(30))))
+        .expect("stored");
+    let same = table(&other, "Films");
+    until("it expires", || {
+        get(&same, "soon").is_none() && lookup(&same, "soon").is_none()
+    });
+    assert_eq!(
+        films.next(Some(b"h")).expect("asked").as_deref(),
+        Some(&b"x"[..]),
+        "it is not listed either"
+    );
+    // Too large for the room: its length is told, and it is not read. The same for long values.
+    let long = "long".repeat(10_000);
+    put(&films, "long", &long);
+    for (name, length) in [("x", 3), ("long", 40_000)] {
+        let told = same
+            .get(name.as_bytes(), 2, &mut |_| panic!("it does not fit"))
+            .expect("asked");
+        assert_eq!(told, Some(length));
+    }
+    assert_eq!((get(&same, "long"), lookup(&same, "long")), (Some(long), None));
+}
+
+#[test]
+fn a_table_is_cleared_at_once_and_filled_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (open(folder.path()), open(folder.path()));
+    let (films, shows) = (table(&one, "Films"), table(&one, "Shows"));
+    let same = table(&other, "Films");
+    for number in 0..3 {
+        fill(&films, 0);
+        put(&films, "x", "1");
+        put(&shows, "x", "2");
+        assert_eq!(get(&same, "x").as_deref(), Some("1"));
+        if number == 1 {
+            one.tables().clear().expect("cleared");
+        } else {
+            films.clear().expect("cleared");
+        }
+        assert_eq!(
+            (lookup(&same, "x"), get(&same, "x"), same.next(None).expect("asked")),
+            (None, None, None)
+        );
+        assert_eq!(get(&same, "/films/7.mkv\u{e9}"), None);
+        assert_eq!(films.count().expect("counted"), 0);
+        assert_eq!(get(&shows, "x").is_some(), number != 1);
+        put(&same, "x", "again");
+        assert_eq!(
+            (get(&films, "x").as_deref(), films.count().expect("counted")),
+            (Some("again"), 1)
+        );
+        films.clear().expect("cleared");
+    }
+    one.clear().expect("cleared");
+    assert_eq!(
+        get(&shows, "x").as_deref(),
+        Some("2"),
+        "the index's clear is for what servers show"
+    );
+}
+
+#[test]
+fn what_was_written_longest_ago_goes_first_and_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
+    let terms = Terms {
+        ttl: Ttl::Forever,
+        limit: Some(3 * (64 + 101) + 20),
+    };
+    let value = [0; 100];
+    let pair = [Op::Put(&films, b"1", &value), Op::Put(&shows, b"2", &value)];
+    index.tables().write(&pair, &terms).expect("stored");
+    films.put(b"3", &value, &terms).expect("stored");
+    assert_eq!(index.tables().count().expect("counted"), 3);
+    films.put(b"4", &value, &terms).expect("stored");
+    let kept = [get(&films, "1"), get(&shows, "2"), get(&films, "3"), get(&films, "4")].map(|one| one.is_some());
+    assert_eq!(kept, [false, false, true, true]);
+    // Written again, it is the youngest; and what is stored now stays however large.
+    films.put(b"3", &value, &terms).expect("stored");
+    shows.put(b"5", &value, &terms).expect("stored");
+    shows.put(b"6", &value, &terms).expect("stored");
+    assert_eq!((get(&films, "4"), get(&films, "3").is_some()), (None, true));
+    shows.put(b"large", &[1; 5_000], &terms).expect("stored");
+    assert_eq!(
+        (
+            index.tables().count().expect("counted"),
+            get(&shows, "large").map(|value| value.len())
+        ),
+        (1, Some(5_000))
+    );
+    shows.put(b"7", b"", &terms).expect("stored");
+    assert_eq!((get(&shows, "large"), get(&shows, "7").as_deref()), (None, Some("")));
+}
+
+/// A change of the model beside that of a table: what is put, or nothing.
+type Change = (usize, Vec<u8>, Option<Vec<u8>>);
+
+fn random_change(dice: &mut Dice) -> Change {
+    let name = format!("/films/{}.mkv", dice.roll(4_000)).into_bytes();
+    let length = if dice.roll(40) == 0 { 1_500 } else { dice.roll(30) };
+    let value = (dice.roll(5) > 0)
+        .then(|| vec![b'a' + u8::try_from(length % 26).unwrap_or(0); usize::try_from(length).unwrap_or(0)]);
+    (usize::from(dice.roll(8) == 0), name, value)
+}
+
+#[test]
+fn whatever_is_written_in_whatever_pieces_is_what_is_read() {
+    for seed in 0..rounds("PLEXINDEX_SEEDS", 2) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut dice = Dice::new(seed);
+        let mut handles = [open(folder.path()), open(folder.path())];
+        let mut model = [(); 2].map(|()| std::collections::BTreeMap::<Vec<u8>, Vec<u8>>::new());
+        for round in 0..90 {
+            let at = usize::from(dice.roll(3) == 0);
+            match dice.roll(30) {
+                0 => handles[at] = open(folder.path()),
+                1 => {
+                    let files = segments(folder.path());
+                    let some = files.get(usize::try_from(dice.roll(4)).unwrap_or(0));
+                    some.inspect(|path| std::fs::remove_file(path).expect("removed"));
+                }
+                _ => {}
+            }
+            let tables = ["Films", "Shows"].map(|name| table(&handles[at], name));
+            if dice.roll(25) == 0 {
+                tables[1].clear().expect("cleared");
+                model[1].clear();
+            }
+            let most = [1, 20, 300, 1_500][usize::try_from(dice.roll(4)).unwrap_or(0)];
+            let changes: Vec<Change> = (0..=dice.roll(most)).map(|_| random_change(&mut dice)).collect();
+            let ops: Vec<Op<'_>> = changes
+                .iter()
+                .map(|(of, name, value)| match value {
+                    Some(value) => Op::Put(&tables[*of], name, value),
+                    None => Op::Remove(&tables[*of], name),
+                })
+                .collect();
+            tables[0].tables().write(&ops, &KEEP).expect("stored");
+            for (of, name, value) in changes {
+                match value {
+                    Some(value) => model[of].insert(name, value),
+                    None => model[of].remove(&name),
+                };
+            }
+            check_against(
+                &handles[usize::from(dice.roll(2) == 0)],
+                &model,
+                &mut dice,
+                &format!("{seed}, {round}"),
+            );
+        }
+        for (of, name) in ["Films", "Shows"].into_iter().enumerate() {
+            let all = table(&handles[0], name);
+            let mut names = Vec::new();
+            while let Some(next) = all.next(names.last().map(Vec::as_slice)).expect("asked") {
+                names.push(next);
+            }
+            assert!(names.iter().eq(model[of].keys()), "{seed}: {name}");
+        }
+    }
+}
+
+fn check_against(
+    index: &Index,
+    model: &[std::collections::BTreeMap<Vec<u8>, Vec<u8>>; 2],
+    dice: &mut Dice,
+    what: &str,
+) {
+    for (of, name) in ["Films", "Shows"].into_iter().enumerate() {
+        let table = table(index, name);
+        assert_eq!(
+            table.count().expect("counted"),
+            model[of].len() as u64,
+            "{what}: {name}"
+        );
+        for _ in 0..60 {
+            let (_, name, _) = random_change(dice);
+            let mut found = None;
+            table
+                .get(&name, usize::MAX, &mut |value| found = Some(value.to_vec()))
+                .expect("asked");
+            assert_eq!(found.as_ref(), model[of].get(&name), "{what}: {}", name.escape_ascii());
+            if let Some(fast) = table.lookup(&name, <[u8]>::to_vec) {
+                assert_eq!(Some(&fast), found.as_ref(), "{what}: {}", name.escape_ascii());
+            }
+            let next = table.next(Some(&name)).expect("asked");
+            let after = (std::ops::Bound::Excluded(name), std::ops::Bound::Unbounded);
+            let wanted = model[of].range(after).next().map(|(name, _)| name.clone());
+            assert_eq!(next, wanted, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_nothing_of_it_is_stored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let films = table(&index, "Films");
+    let long = vec![b'x'; LONGEST_NAME + 1];
+    let refused = index
+        .tables()
+        .write(&[Op::Put(&films, b"a", b"1"), Op::Put(&films, &long, b"2")], &KEEP);
+    assert_eq!(refused.expect_err("refused").status, Status::InvalidArgument);
+    assert_eq!(index.tables().count().expect("counted"), 0);
+    assert!(index.tables().table(&long, false).is_err());
+    films.put(&long[1..], b"long", &KEEP).expect("stored");
+    assert_eq!(films.get(&long[1..], 9, &mut |_| {}).expect("asked"), Some(4));
+}
+
+#[test]
+fn tables_and_a_server_s_libraries_are_beside_each_other() {
+    let server = support::movies(5);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = support::open(support::options(&server, folder.path()), &support::clock());
+    put(&table(&index, "Movies"), "x", "1");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
+    assert_eq!(get(&table(&index, "Movies"), "x").as_deref(), Some("1"));
+    index.clear().expect("cleared");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
+    index.tables().clear().expect("cleared");
+    assert_eq!(index.stats().expect("counted").items, 5);
+    let movies = index.library("Movies").expect("a handle");
+    assert!(movies.lookup_key(b"x", str::to_owned).is_none());
+}

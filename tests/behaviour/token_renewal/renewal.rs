@@ -1,0 +1,431 @@
+//! The function of a host that renews its token.
+
+use super::*;
+
+/// An index whose host renews the token of Ann each time that it is asked; and how often it was.
+pub fn renewing(at: &Scene) -> (Index, Library, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            Token::new(&anns(number.into()))
+        })),
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    (index, library, asked)
+}
+
+#[test]
+fn a_token_that_is_refused_or_expired_is_renewed_and_the_call_made_again() {
+    let at = scene(&anns(0));
+    let (_, _, key) = used(&at);
+    let (index, library, asked) = renewing(&at);
+    for (week, expired) in [(1, false), (2, true)] {
+        at.clock.advance_ms(2 * HOUR_MS);
+        if expired {
+            expire(&at.server);
+            at.server
+                .change(|state| state.tokens.push(Admitted::owner(&anns(week))));
+        } else {
+            admit(&at.server, &[&anns(week)]);
+        }
+        at.server.reset();
+        let answer = index
+            .match_path(&library.query(), b"/not/there.mkv")
+            .expect("an answer");
+        assert_ne!(answer.status, Status::Ok);
+        assert_eq!(i64::from(asked.load(Ordering::SeqCst)), week);
+        assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+        assert_eq!(requests(&at.server)[2], 0, "nothing is listed anew");
+    }
+    // Each kind of call that asks the server.
+    let calls: [&dyn Fn() -> plexindex::error::Result<()>; 7] = [
+        &|| index.refresh(&library.query(), true).map(|_| ()),
+        &|| index.check(&library.query()).map(|_| ()),
+        &|| index.ask_server(&QueryOptions::default()).map(|_| ()),
+        &|| index.match_paths_with(&library.query(), &[b"/a.mkv", b"/b.mkv"], |_| ()),
+        &|| index.match_guid(&library.query(), "plex://movie/none").map(|_| ()),
+        &|| index.search_title(&library.query(), "No such title").map(|_| ()),
+        &|| index.ask_folder(&library.query(), b"/nowhere").map(|_| ()),
+    ];
+    for (nth, call) in calls.iter().enumerate() {
+        let week = i64::from(asked.load(Ordering::SeqCst)) + 1;
+        at.clock.advance_ms(25 * HOUR_MS);
+        admit(&at.server, &[&anns(week)]);
+        call().unwrap_or_else(|error| panic!("call {nth}: {error}"));
+        assert_eq!(i64::from(asked.load(Ordering::SeqCst)), week, "call {nth}");
+    }
+}
+
+#[test]
+fn many_threads_renew_once_and_each_on_no_thread_of_the_library() {
+    const THREADS: usize = 16;
+    let at = scene(&anns(0));
+    used(&at);
+    let threads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&threads);
+    let renewal = Renewal::new(move || {
+        seen.lock().expect("a lock").push(std::thread::current().id());
+        Token::new(&anns(1))
+    });
+    let options = Options {
+        renewal: Some(renewal),
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    at.clock.advance_ms(2 * HOUR_MS);
+    admit(&at.server, &[&anns(1)]);
+    let begin = Barrier::new(THREADS);
+    let callers: Vec<_> = std::thread::scope(|scope| {
+        let each: Vec<_> = (0..THREADS)
+            .map(|nth| {
+                let (index, begin) = (&index, &begin);
+                scope.spawn(move || {
+                    let library = index.library("Movies").expect("a handle");
+                    begin.wait();
+                    for path in 0..20 {
+                        let path = format!("/new/{nth}/{path}.mkv");
+                        index.match_path(&library.query(), path.as_bytes()).expect("an answer");
+                    }
+                    std::thread::current().id()
+                })
+            })
+            .collect();
+        each.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    let renewed = threads.lock().expect("a lock").clone();
+    assert_eq!(renewed.len(), 1, "once for all threads");
+    assert!(callers.contains(&renewed[0]), "on a thread of the host's");
+}
+
+#[test]
+fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_time() {
+    let at = scene(&anns(0));
+    used(&at);
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let (path, key) = path_of(&at.server, 1, 5);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            None
+        })),
+        library_ttl: Ttl::Zero,
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    expire(&at.server);
+    for round in 1..=3 {
+        at.server.reset();
+        for _ in 0..10 {
+            let answer = index
+                .match_path(&library.query(), path.as_bytes())
+                .expect("an old answer");
+            assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), round);
+        assert_eq!(requests(&at.server)[5], 1, "as without a function");
+        at.clock.advance_ms(16_000);
+    }
+    let error = index.refresh(&library.query(), true).expect_err("refused");
+    assert_eq!(error.status, Status::Unauthorized);
+    assert!(error.message.contains("the token expired (498): renew it"), "{error}");
+    let failure = index.stats().expect("statistics").last_failure.expect("a failure");
+    assert!(failure.contains("the token expired (498)"), "{failure}");
+}
+
+#[test]
+fn new_tokens_that_are_all_refused_are_asked_for_once_in_a_while() {
+    let at = scene(&anns(0));
+    used(&at);
+    expire(&at.server);
+    let (index, library, asked) = renewing(&at);
+    let (path, key) = path_of(&at.server, 1, 5);
+    for round in 1..=3 {
+        for _ in 0..5 {
+            let error = index.refresh(&library.query(), true).expect_err("refused");
+            assert_eq!(error.status, Status::Unauthorized, "{error}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), round);
+        at.clock.advance_ms(16_000);
+    }
+    // The brake is off once the server admits one.
+    let week = i64::from(asked.load(Ordering::SeqCst)) + 1;
+    admit(&at.server, &[&anns(week)]);
+    index.refresh(&library.query(), true).expect("admitted");
+    assert_eq!(at_hand(&index, &library, &path), Some(key));
+}
+
+#[test]
+fn the_feed_and_a_walk_say_that_the_token_was_refused() {
+    let at = scene(&anns(0));
+    let index = open(at.options.clone(), &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    let all = QueryOptions::default();
+    let rules = support::index::Rules::named::<&str>(&[]).expect("none");
+    let starts = support::index::WalkStarts {
+        folders: vec![(true, ROOT)],
+        ..Default::default()
+    };
+    let told = |status: Status, words: &str| {
+        let calls = [
+            ("all changes", index.changes(&all, "", true, 10).map(drop)),
+            ("changes", index.changes(&library.query(), "", false, 10).map(drop)),
+            ("a walk", library.walk(None, &starts, (rules, 100)).map(drop)),
+        ];
+        for (call, done) in calls {
+            let error = done.expect_err(call);
+            assert_eq!(error.status, status, "{call}: {error}");
+            assert!(error.message.contains(words), "{call}: {error}");
+        }
+    };
+    told(Status::NotFetched, "refresh");
+    expire(&at.server);
+    index.refresh(&all, false).expect_err("expired");
+    told(Status::Unauthorized, "rejected the token");
+    // The server has not said anything of this one.
+    admit(&at.server, &[&anns(1)]);
+    set(&index, &anns(1));
+    told(Status::NotFetched, "refresh");
+    index.refresh(&all, false).expect("admitted");
+    index.changes(&all, "", true, 10).expect("listed");
+    library.walk(None, &starts, (rules, 100)).expect("walked");
+}
+
+/// A file in the library's folder that it does not list: the server is asked about it.
+fn unlisted(nth: u32) -> String {
+    format!("/data/movies/New {nth} (2001)/New {nth} (2001).mkv")
+}
+
+/// Why a path is not found, and whether that may be old.
+fn missed(index: &Index, library: &Library, path: &str) -> (Reason, bool) {
+    let answer = index.match_path(&library.query(), path.as_bytes()).expect("an answer");
+    assert_eq!(answer.status, Status::NotFound, "{}", answer.message);
+    (answer.reason, answer.stale)
+}
+
+#[test]
+fn a_refused_token_of_one_index_is_no_failure_of_the_server_for_another_token() {
+    let at = scene("old").with(|options| options.user = Some("ann".to_owned()));
+    let (first, films) = at.listed();
+    admit(&at.server, &["new"]);
+    assert_eq!(missed(&first, &films, &unlisted(1)), (Reason::Unavailable, true));
+    // As another process of the same user, whose token was renewed before.
+    let second = at.with_token("new");
+    let theirs = second.library("Movies").expect("a handle");
+    at.server.reset();
+    assert_eq!(missed(&second, &theirs, &unlisted(2)), (Reason::NotListed, false));
+    assert_eq!(requests(&at.server)[1], 1, "one probe");
+    // The same one, as soon as it has a new token.
+    at.clock.advance_ms(60_000);
+    admit(&at.server, &["newer"]);
+    assert_eq!(missed(&first, &films, &unlisted(3)), (Reason::Unavailable, true));
+    set(&first, "newer");
+    at.server.reset();
+    assert_eq!(missed(&first, &films, &unlisted(3)), (Reason::NotListed, false));
+    assert_eq!(requests(&at.server)[1], 1, "one probe");
+}
+
+#[test]
+fn a_call_that_is_made_again_with_a_new_token_is_no_old_answer() {
+    let at = scene(&anns(0));
+    used(&at);
+    let (index, films, asked) = renewing(&at);
+    at.clock.advance_ms(60_000);
+    admit(&at.server, &[&anns(1)]);
+    assert_eq!(missed(&index, &films, &unlisted(1)), (Reason::NotListed, false));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
+    let at = scene(&anns(0)).with(|options| options.renewal = Some(Renewal::new(|| None)));
+    let (index, films, _) = used(&at);
+    let (listed, _) = path_of(&at.server, 1, 5);
+    expire(&at.server);
+    let ask = |path: &str| index.match_path(&films.query(), path.as_bytes()).expect("an answer");
+    // The host is asked for a token; in the pause after that it is not.
+    for nth in 1..4 {
+        let answer = ask(&unlisted(nth));
+        assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
+        assert!(answer.stale, "{}", answer.message);
+        assert!(answer.message.contains("(498)"), "{}", answer.message);
+        at.clock.advance_ms(14_000);
+    }
+    assert!(!ask(&listed).stale, "no request is needed for it");
+    at.clock.advance_ms(60_000);
+    let mut answers = Vec::new();
+    let paths = [unlisted(5), listed, unlisted(6)];
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    index
+        .match_paths_with(&films.query(), &paths, |answer| {
+            answers.push((answer.reason, answer.stale));
+        })
+        .expect("answers");
+    let missed = (Reason::Unavailable, true);
+    assert_eq!(answers, [missed, (Reason::None, false), missed]);
+    at.clock.advance_ms(60_000);
+    let folder = index.ask_folder(&films.query(), b"/data/movies/New 7 (2001)");
+    let folder = folder.expect("an answer").answer;
+    assert_eq!((folder.reason, folder.stale), (Some(Reason::Unavailable), true));
+    // A listing that has expired is old for titles and GUIDs, too.
+    at.clock.advance_ms(2 * HOUR_MS);
+    for found in [
+        index.match_guid(&films.query(), "plex://movie/none"),
+        index.search_title(&films.query(), "No such title"),
+    ] {
+        let found = found.expect("an answer");
+        assert_eq!((found.reason, found.stale), missed, "{}", found.message);
+    }
+}
+
+#[test]
+fn without_a_new_token_an_error_of_the_caller_is_not_reported_as_the_refusal() {
+    let at = scene(&anns(0)).with(|options| options.renewal = Some(Renewal::new(|| None)));
+    let (index, films, _) = used(&at);
+    expire(&at.server);
+    // As a buffer that is too small for the answer.
+    let too_small = || Error::new(Status::BufferTooSmall, "too small");
+    let path = unlisted(1);
+    let result: plexindex::error::Result<()> =
+        index.match_path_with(&films.query(), path.as_bytes(), |_| Err(too_small()));
+    let error = result.expect_err("an error");
+    assert_eq!(error.status, Status::BufferTooSmall, "{error}");
+}
+
+/// What a host's function asks.
+type Inside = (Arc<Index>, Library);
+
+type Slot = Arc<Mutex<Option<Arc<Inside>>>>;
+
+/// An index whose host renews its token so; and what its function may ask by then.
+fn renewed_by(
+    options: Options,
+    at: &Scene,
+    renew: impl Fn(&Inside) -> Option<Token> + Send + Sync + 'static,
+) -> (Arc<Index>, Slot) {
+    let slot = Slot::default();
+    let inside = Arc::clone(&slot);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            let asked = Arc::clone(inside.lock().expect("a lock").as_ref().expect("an index"));
+            renew(&asked)
+        })),
+        ..options
+    };
+    (Arc::new(open(options, &at.clock)), slot)
+}
+
+fn inside(index: &Arc<Index>) -> Arc<Inside> {
+    Arc::new((Arc::clone(index), index.library("Movies").expect("a handle")))
+}
+
+#[test]
+fn a_token_that_the_function_sets_itself_is_the_new_token_of_its_call() {
+    let sets = |index: &Index| index.set_token(Token::new("new")).expect("set");
+    for returned in ["new", "", "newer"] {
+        let at = scene("old");
+        let (path, key) = path_of(&at.server, 1, 5);
+        let (index, slot) = renewed_by(at.options.clone(), &at, move |(index, _)| {
+            sets(index);
+            Token::new(returned)
+        });
+        *slot.lock().expect("a lock") = Some(inside(&index));
+        admit(&at.server, &[if returned.is_empty() { "new" } else { returned }]);
+        let library = index.library("Movies").expect("a handle");
+        let found = index.match_path(&library.query(), path.as_bytes()).expect(returned);
+        assert_eq!(found.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+        slot.lock().expect("a lock").take();
+    }
+}
+
+#[test]
+fn a_panic_of_the_function_ends_its_call_and_holds_nothing() {
+    let at = scene("old");
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            assert!(counted.fetch_add(1, Ordering::Relaxed) > 0, "the host's");
+            Token::new("new")
+        })),
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    admit(&at.server, &["new"]);
+    let library = index.library("Movies").expect("a handle");
+    let asks = std::panic::AssertUnwindSafe(|| index.check(&library.query()));
+    std::panic::catch_unwind(asks).expect_err("the host's panic goes on");
+    index.check(&library.query()).expect("renewed");
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
+    let at = scene(&anns(0));
+    used(&at);
+    let (path, key) = path_of(&at.server, 1, 5);
+    let options = Options {
+        read_timeout: Duration::from_millis(200),
+        library_ttl: Ttl::Zero,
+        ..at.options.clone()
+    };
+    let (index, slot) = renewed_by(options, &at, move |(index, library)| {
+        std::thread::scope(|scope| {
+            let refused = scope.spawn(|| index.refresh(&library.query(), true).expect_err("refused"));
+            let stale = scope.spawn(|| {
+                index
+                    .match_path(&library.query(), path.as_bytes())
+                    .expect("an old answer")
+            });
+            let error = refused.join().expect("no panic");
+            assert_eq!(error.status, Status::Unauthorized);
+            assert!(error.message.contains("the token expired (498)"), "{error}");
+            let answer = stale.join().expect("no panic");
+            assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+        });
+        Token::new(&anns(1))
+    });
+    *slot.lock().expect("a lock") = Some(inside(&index));
+    admit(&at.server, &[&anns(0)]);
+    expire(&at.server);
+    at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.query(), true).expect("renewed");
+    slot.lock().expect("a lock").take();
+}
+
+#[test]
+fn a_function_may_ask_another_index_which_renews_its_own_token() {
+    let at = scene(&anns(0));
+    used(&at);
+    let elsewhere = Options {
+        cache_dir: at.options.cache_dir.join("elsewhere"),
+        ..at.options.clone()
+    };
+    let renewals = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&renewals);
+    // The second one's function asks the first one, whose function is under way on this thread.
+    let (second, second_asks) = renewed_by(elsewhere, &at, move |(first, library)| {
+        let error = first.refresh(&library.query(), true).expect_err("refused");
+        assert_eq!(error.status, Status::Unauthorized);
+        count.fetch_add(1, Ordering::SeqCst);
+        Token::new(&anns(1))
+    });
+    let (first, first_asks) = renewed_by(at.options.clone(), &at, |(second, library)| {
+        second.refresh(&library.query(), true).expect("renewed");
+        Token::new(&anns(1))
+    });
+    *first_asks.lock().expect("a lock") = Some(inside(&second));
+    *second_asks.lock().expect("a lock") = Some(inside(&first));
+    admit(&at.server, &[&anns(1)]);
+    let library = first.library("Movies").expect("a handle");
+    first.check(&library.query()).expect("renewed");
+    assert_eq!(renewals.load(Ordering::SeqCst), 1);
+    first_asks.lock().expect("a lock").take();
+    second_asks.lock().expect("a lock").take();
+}

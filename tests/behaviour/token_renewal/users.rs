@@ -1,0 +1,425 @@
+//! One user never sees the data of another user.
+
+use super::renewal::renewing;
+use super::*;
+
+#[test]
+fn a_forged_token_opens_nothing() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    let (path, _) = path_of(&at.server, 1, 5);
+    // It says what Ann's says. The server refuses it, whenever it is asked.
+    let mut forged = anns(0);
+    forged.push_str("forged");
+    for opened in [None, Some(at.with_token(&forged))] {
+        let index = opened.as_ref().unwrap_or(&index);
+        if opened.is_none() {
+            set(index, &forged);
+        }
+        let mine = index.library("Movies").expect("a handle");
+        for _ in 0..3 {
+            let error = index.match_path(&mine.query(), path.as_bytes()).expect_err("refused");
+            assert_eq!(error.status, Status::Unauthorized);
+            assert_eq!(at_hand(index, &mine, &path), None);
+            assert_eq!(at_hand(index, &mine, "/host/a.mkv"), None);
+            at.clock.advance_ms(HOUR_MS);
+        }
+    }
+    // Her own opens hers again, with what was recorded.
+    set(&index, &anns(0));
+    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+    // That hers was renewed and accepted says nothing of another one.
+    admit(&at.server, &[&anns(1)]);
+    set(&index, &anns(1));
+    index.check(&library.query()).expect("accepted");
+    set(&index, &(anns(1) + "forged"));
+    index.check(&library.query()).expect_err("refused");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None);
+}
+
+#[test]
+fn a_user_whom_the_host_names_is_not_who_the_token_claims_to_be() {
+    let at = scene(&anns(0));
+    used(&at);
+    let named = at.with(|options| options.user = Some("ann".to_owned()));
+    let (index, library) = named.opened();
+    index.check(&library.query()).expect("asked");
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None, "another view");
+    library
+        .record_matches(&[(b"/host/named.mkv", "1001")])
+        .expect("recorded");
+    // Nor does the token open what is the named user's.
+    let by_token = named.with(|options| options.user = None);
+    let (index, library) = by_token.opened();
+    assert_eq!(at_hand(&index, &library, "/host/named.mkv"), None);
+    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+}
+
+#[test]
+fn a_user_whose_name_changed_or_is_not_told_is_another() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    for other in [
+        jwt("ann's key pair", Some("ann-marie"), 1),
+        jwt("ann's key pair", None, 1),
+        jwt("another key pair", Some("ann"), 1),
+        jwt("", Some("ann"), 1),
+        jwt("ann's key pair", Some(""), 1),
+        "no-json-web-token".to_owned(),
+        anns(1).replace('.', "!"),
+    ] {
+        admit(&at.server, &[&other]);
+        at.server.reset();
+        set(&index, &other);
+        index.check(&library.query()).expect("asked");
+        assert!(requests(&at.server)[2] > 0, "listed anew");
+    }
+    // Of one who is not named the same token is the same view, and another token is another one.
+    for (token, is_new) in [
+        (jwt("ann's key pair", None, 1), false),
+        (jwt("ann's key pair", None, 2), true),
+    ] {
+        admit(&at.server, &[&token]);
+        at.server.reset();
+        set(&index, &token);
+        index.check(&library.query()).expect("asked");
+        assert_eq!(requests(&at.server)[2] > 0, is_new);
+    }
+}
+
+/// A token of these claims that Plex never signed.
+fn forged() -> String {
+    anns(0) + "forged"
+}
+
+/// Options for a server at another URL, in the same folder.
+fn at_url(at: &Scene, url: String, token: &str) -> Options {
+    Options {
+        server_url: Some(url),
+        token: Token::new(token),
+        ..at.options.clone()
+    }
+}
+
+/// A server at another URL with the same machine identifier and the same films, that admits this token and shows these libraries.
+fn impostor(at: &Scene, token: &str, libraries: Option<Vec<u32>>) -> Standin {
+    let server = support::movies(60);
+    server.change(|state| {
+        state.tokens = vec![Admitted {
+            libraries,
+            ..Admitted::owner(token)
+        }];
+    });
+    let name = |server: &Standin| server.read().identity.machine_identifier.clone();
+    assert_eq!(name(&server), name(&at.server));
+    server
+}
+
+#[test]
+fn another_server_at_the_url_opens_nothing_also_when_it_does_not_say_who_it_is() {
+    for quick in [false, true] {
+        let at = scene(&anns(0));
+        let (index, library, _) = used(&at);
+        let (path, _) = path_of(&at.server, 1, 5);
+        at.server.change(|state| {
+            state.identity.machine_identifier = "another".to_owned();
+            state.tokens = vec![Admitted {
+                libraries: Some(Vec::new()),
+                ..Admitted::owner(&forged())
+            }];
+        });
+        at.server.fault(
+            Fault::new(Action::Status {
+                status: 500,
+                retry_after: None,
+            })
+            .on(Kind::Identity)
+            .times(0),
+        );
+        set(&index, &forged());
+        let query = QueryOptions {
+            deadline: if quick {
+                Deadline::In(Duration::from_secs(20))
+            } else {
+                Deadline::None
+            },
+            ..library.query()
+        };
+        index.match_path(&query, path.as_bytes()).expect_err("no answer");
+        let nothing = |index: &Index| {
+            let library = index.library("Movies").expect("a handle");
+            assert_eq!(at_hand(index, &library, &path), None, "quick: {quick}");
+            assert_eq!(at_hand(index, &library, "/host/a.mkv"), None, "quick: {quick}");
+        };
+        nothing(&index);
+        nothing(&at.with_token(&forged()));
+        // Nor when it does say so.
+        at.server.clear_faults();
+        at.clock.advance_ms(HOUR_MS);
+        index.check(&QueryOptions::default()).expect("asked");
+        nothing(&index);
+        set(&index, &anns(0));
+        assert!(at_hand(&index, &library, "/host/a.mkv").is_some(), "hers is as it was");
+    }
+}
+
+#[test]
+fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
+    for libraries in [None, Some(Vec::new())] {
+        let at = scene(&anns(0));
+        let (index, library, _) = used(&at);
+        let (path, key) = path_of(&at.server, 1, 5);
+        let other = impostor(&at, &forged(), libraries.clone());
+        let theirs = open(at_url(&at, other.url(), &forged()), &at.clock);
+        let mine = theirs.library("Movies").expect("a handle");
+        theirs.check(&QueryOptions::default()).expect("asked");
+        if libraries.is_some() {
+            assert_eq!(at_hand(&theirs, &mine, &path), None);
+        } else {
+            // It lists the same items, and is told nothing of what was recorded for hers.
+            theirs.refresh(&mine.query(), true).expect("listed");
+        }
+        assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None, "{libraries:?}");
+        // The token that it accepted is worth nothing at her server's URL.
+        let here = at.with_token(&forged());
+        assert_eq!(at_hand(&here, &here.library("Movies").expect("a handle"), &path), None);
+        assert_eq!(at_hand(&index, &library, &path), Some(key), "{libraries:?}");
+        // Hers is renewed as ever.
+        admit(&at.server, &[&anns(1)]);
+        set(&index, &anns(1));
+        let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+        assert_eq!(answer.match_kind, MatchKind::Confirmed);
+    }
+}
+
+#[test]
+fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
+    let (ann, bob) = (anns(0), jwt("bob's key pair", Some("bob"), 0));
+    let spec = |title: &str| {
+        LibrarySpec::movies(0)
+            .plain()
+            .title(title)
+            .locations([format!("/data/{title}")])
+    };
+    let server = Standin::builder()
+        .library(spec("Films"))
+        .library(spec("Classics"))
+        .items(
+            1,
+            [1, 2].map(|n| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n)),
+        )
+        .items(2, [ItemSpec::file("Film 3", "/data/Classics/3.mkv").key(9003)])
+        .start()
+        .expect("starts");
+    let at = Scene::of(server).with(|options| options.token = Token::new(&ann));
+    admit(&at.server, &[&ann, &bob]);
+    let index = at.open();
+    set(&index, &bob);
+    index.refresh(&QueryOptions::default(), true).expect("listed for Bob");
+    set(&index, &ann);
+    index.refresh(&QueryOptions::default(), true).expect("listed for Ann");
+    let [films, classics] = ["Films", "Classics"].map(|title| index.library(title).expect("a handle"));
+    at.server
+        .change(|state| {
+            state.remove_items(&[9001], false)?;
+            state.add_items(
+                2,
+                vec![ItemSpec::file("Film 1", "/data/Classics/1.mkv").key(9001)],
+                false,
+            )
+        })
+        .expect("moved");
+    films.invalidate_item("9001").expect("invalidated");
+    at.server.reset();
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Metadata));
+    let at_bobs = || {
+        let question = QueryOptions {
+            offline: true,
+            ..classics.query()
+        };
+        index.search_title(&question, "film 1").expect("an answer").status
+    };
+    std::thread::scope(|scope| {
+        let anns = scope.spawn(|| films.match_path(b"/data/Films/1.mkv"));
+        until("asked", || at.server.stats().of(Kind::Metadata) > 0);
+        set(&index, &bob);
+        assert_eq!(at_bobs(), Status::NotFound);
+        let _ = anns.join().expect("no panic");
+    });
+    assert_eq!(at_bobs(), Status::NotFound, "his token asked nothing");
+}
+
+#[test]
+fn a_server_at_another_url_opens_nothing_that_was_listed_without_a_token() {
+    let at = Scene::movies(60).with(|options| options.retry_for = Duration::ZERO);
+    at.server.change(|state| state.tokens = Vec::new());
+    let without = |options: &Options| Options {
+        token: None,
+        ..options.clone()
+    };
+    let index = open(without(&at.options), &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.query(), true).expect("listed");
+    let (_, key) = path_of(&at.server, 1, 3);
+    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    let other = support::movies(60);
+    other.change(|state| state.tokens = Vec::new());
+    let theirs = open(
+        Options {
+            server_url: Some(other.url()),
+            ..without(&at.options)
+        },
+        &at.clock,
+    );
+    theirs.check(&QueryOptions::default()).expect("asked");
+    let mine = theirs.library("Movies").expect("a handle");
+    assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None);
+    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), Some(key));
+}
+
+#[test]
+fn what_one_users_listing_tells_of_mappings_no_other_token_hears() {
+    let at = scene(&anns(0));
+    let (index, library, _) = used(&at);
+    for nth in [3, 5, 7, 9] {
+        let (path, _) = path_of(&at.server, 1, nth);
+        let asked = path.replace("/data/movies", "/mnt/elsewhere/films");
+        index.match_path(&library.query(), asked.as_bytes()).expect("an answer");
+    }
+    let anns_own = index.proposals();
+    assert!(!anns_own.is_empty());
+    let explained = || {
+        let answer = index.match_path(&offline(&library), b"/mnt/elsewhere/other.mkv");
+        answer.is_ok_and(|answer| answer.message.contains("/mnt/elsewhere/films"))
+    };
+    assert!(explained());
+    let bob = jwt("bob's key pair", Some("bob"), 0);
+    admit(&at.server, &[&anns(0), &bob]);
+    set(&index, &forged());
+    assert!(index.proposals().is_empty() && !explained());
+    set(&index, &bob);
+    index.refresh(&library.query(), true).expect("listed");
+    assert!(index.proposals().is_empty() && !explained(), "nor who is accepted");
+    // A renewed token is the same user, who has told nothing else meanwhile.
+    set(&index, &anns(0));
+    assert_eq!(index.proposals().len(), anns_own.len());
+}
+
+#[test]
+fn a_call_that_began_with_one_users_token_is_not_answered_from_anothers_view() {
+    let (ann, bob) = (anns(0), jwt("bob's key pair", Some("bob"), 0));
+    let at = scene(&ann);
+    admit(&at.server, &[&ann, &bob]);
+    let (index, library, key) = used(&at);
+    set(&index, &bob);
+    index.refresh(&library.query(), true).expect("listed for Bob");
+    library.record_matches(&[(b"/host/bobs.mkv", &key)]).expect("recorded");
+    // While the server is asked: a token of hers that is new goes on as hers, and Bob's ends the call.
+    let listed = path_of(&at.server, 1, 3).0;
+    for (path, next) in [(listed.as_str(), anns(1)), ("/host/bobs.mkv", bob)] {
+        set(&index, &ann);
+        at.clock.advance_ms(2 * HOUR_MS);
+        admit(&at.server, &[&ann, &next]);
+        at.server.reset();
+        at.server
+            .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Sections).times(1));
+        let answer = std::thread::scope(|scope| {
+            let anns = scope.spawn(|| index.match_path(&library.query(), path.as_bytes()));
+            until("asked", || at.server.stats().of(Kind::Sections) > 0);
+            set(&index, &next);
+            anns.join().expect("no panic")
+        });
+        if path == listed {
+            let item = answer.expect("hers").item.map(|item| item.item.rating_key);
+            assert_eq!(item.as_ref(), Some(&key));
+        } else {
+            let error = answer.expect_err("not hers");
+            assert!(error.message.contains("the token was replaced"), "{error}");
+            assert_eq!(
+                at_hand(&index, &library, path).as_ref(),
+                Some(&key),
+                "to Bob it is known"
+            );
+        }
+    }
+}
+
+fn bobs(week: i64) -> String {
+    jwt("bob's key pair", Some("bob"), week)
+}
+
+/// What Ann and Bob were listed, and what Bob recorded; the index has Ann's token again.
+fn two_users(at: &Scene) -> (Index, Library, String) {
+    admit(&at.server, &[&anns(0), &bobs(0)]);
+    let (index, library, key) = used(at);
+    set(&index, &bobs(0));
+    index.refresh(&library.query(), true).expect("listed for Bob");
+    library.record_matches(&[(b"/host/bobs.mkv", &key)]).expect("recorded");
+    set(&index, &anns(0));
+    (index, library, key)
+}
+
+/// Makes a call with Ann's token, while the server is asked sets Bob's, and gives what the call ends with.
+fn ends_with<T: Send + std::fmt::Debug>(
+    at: &Scene,
+    index: &Index,
+    call: impl Fn() -> plexindex::error::Result<T> + Send,
+) -> plexindex::error::Error {
+    at.clock.advance_ms(2 * HOUR_MS);
+    at.server.reset();
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Sections).times(1));
+    let done = std::thread::scope(|scope| {
+        let asks = scope.spawn(call);
+        until("asked", || at.server.stats().of(Kind::Sections) > 0);
+        set(index, &bobs(0));
+        asks.join().expect("no panic")
+    });
+    let error = done.expect_err("not hers");
+    assert_eq!(error.status, Status::Unauthorized, "{error}");
+    error
+}
+
+#[test]
+fn a_call_is_not_made_again_as_another_user_whatever_was_known_when_it_began() {
+    for case in ["her token was not accepted", "the host has a function", "opened early"] {
+        let at = scene(&anns(0));
+        let early = at.opened();
+        let known = two_users(&at);
+        let (index, library) = match case {
+            "opened early" => early,
+            "the host has a function" => {
+                let (index, library, _) = renewing(&at);
+                at_hand(&index, &library, "/host/a.mkv").expect("hers");
+                (index, library)
+            }
+            _ => {
+                admit(&at.server, &[&anns(1), &bobs(0)]);
+                set(&known.0, &anns(1));
+                (known.0, known.1)
+            }
+        };
+        ends_with(&at, &index, || index.match_path(&library.query(), b"/host/bobs.mkv"));
+    }
+    // Of a token that no server ever accepted it is not known whose it is.
+    let at = scene(&anns(0));
+    two_users(&at);
+    let index = at.with_token("nobody's");
+    let library = index.library("Movies").expect("a handle");
+    ends_with(&at, &index, || index.match_path(&library.query(), b"/host/bobs.mkv"));
+    assert_eq!(at.server.stats().of(Kind::Sections), 1, "it is not made again");
+}
+
+#[test]
+fn what_one_user_records_first_is_not_recorded_for_another() {
+    let at = scene(&anns(0));
+    admit(&at.server, &[&anns(0), &bobs(0)]);
+    let bobs_own = at.with_token(&bobs(0));
+    let his = bobs_own.library("Movies").expect("a handle");
+    bobs_own.refresh(&his.query(), true).expect("listed for Bob");
+    let (_, key) = path_of(&at.server, 1, 3);
+    let (index, library) = at.opened();
+    ends_with(&at, &index, || library.record_matches(&[(b"/host/anns.mkv", &key)]));
+    assert_eq!(at_hand(&bobs_own, &his, "/host/anns.mkv"), None);
+}
