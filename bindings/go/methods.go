@@ -1,4 +1,4 @@
-// Generated from include/plexindex.schema.json by `make header`.
+// Made from include/plexindex.schema.json by `make header`.
 
 //go:build cgo
 

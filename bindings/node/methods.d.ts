@@ -1,4 +1,4 @@
-// Generated from include/plexindex.schema.json by `make header`.
+// Made from include/plexindex.schema.json by `make header`.
 
 export type Action = 'status' | 'init' | 'clear' | 'deliver' | 'follow' | 'unfollow';
 export interface BySection {
@@ -319,7 +319,7 @@ export interface Walked {
   walk?: string;
 }
 
-/** The request and answer of each method: docs/methods.md. */
+/** Each method, with its request and its answer: docs/methods.md. */
 export interface Methods {
   'changes.list': { request: ListChanges; answer: ChangePage };
   'changes.wait': { request: WaitForChanges; answer: Waited };

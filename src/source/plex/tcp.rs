@@ -126,7 +126,9 @@ fn run_with_timeout<T>(
         }
         match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if interrupt::is_shut_down(&error) => return Err(io::Error::from(ErrorKind::ConnectionAborted).into()),
+            Err(error) if interrupt::is_shut_down(&error) => {
+                return Err(io::Error::from(ErrorKind::ConnectionAborted).into());
+            }
             Err(error) if is_timeout(&error) => return Err(Error::Timeout(timeout.reason)),
             result => return Ok(result?),
         }

@@ -1,4 +1,4 @@
-//! Invalidation of paths, items and libraries. It has no deadline: a wrong answer is worse than a wait.
+//! Invalidates paths, items and libraries. Has no deadline, since a wrong answer is worse than a wait.
 
 use super::items::segments_lost;
 use super::selection::{Resolved, Selection, Selector};
@@ -9,35 +9,36 @@ use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 
-/// What happens to the path of a match that is removed.
-const FORGOTTEN: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
-/// Attempts of a write while other threads clear the same library.
+/// The changes of a path whose confirmed match is removed.
+const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
+/// Maximum number of attempts of a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
 
 /// The error after [`MAX_RETRIES`] attempts.
 pub fn cleared_again(library: &str) -> Error {
     Error::new(
         Status::Store,
-        format!("library '{library}' was cleared during each attempt: try again later"),
+        format!("cannot use library '{library}': other calls cleared it during each attempt; try again later"),
     )
 }
 
-/// The identity and the libraries that were written to.
+/// The identity and the libraries that a write changed.
 type WriteTarget = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
-    /// Repeats a write until the libraries that it wrote to are still current afterwards. A library that is cleared
-    /// meanwhile gets a new id. `write` returns what it wrote to, or `None` if there is nothing to write. The retries
-    /// end if another thread sets another token, because the write must not apply to another user's view.
+    /// Repeats a write until the libraries that it changed are still current afterwards: a library that another call
+    /// clears gets a new id. `write` returns what it changed, or `None` if there is nothing to change.
+    ///
+    /// The retries end if another thread sets a token with another view, to which the write must not apply.
     pub fn retry(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
         let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
             self.catch_up(Deadline::NONE)?;
-            if attempt > 0 && self.tokens.current_for(session).is_none() {
+            if attempt > 0 && self.tokens.current_with_view_of(session).is_none() {
                 return Ok(());
             }
             let Some((identity, libraries)) = write()? else {
-                // If an earlier attempt wrote, nothing more has to be written.
+                // An earlier attempt may have changed everything.
                 return if attempt == 0 { self.check_accepted() } else { Ok(()) };
             };
             self.catch_up(Deadline::NONE)?;
@@ -49,100 +50,99 @@ impl Reading {
         }
         Err(Error::new(
             Status::Store,
-            "the libraries were cleared during each attempt: try again later",
+            "cannot write: other calls cleared the libraries during each attempt; try again later",
         ))
     }
 
-    /// Invalidates the paths of one file: all its spellings.
+    /// Invalidates paths, and removes their confirmed matches.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
         self.retry(|| self.forget_paths(library, paths, paths.len()))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Invalidates a path by this host's spelling and by the server's. That may be another file here, so a match of it
-    /// stays.
-    pub fn invalidate_spellings(&self, library: &Selection, own: &[u8], server: &[u8]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, &[own, server], 1))?;
+    /// Invalidates a path in this host's and in the server's spelling. Removes only the match of this host's spelling,
+    /// since the server's spelling may be another file on this host.
+    pub fn invalidate_spellings(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
+        self.retry(|| self.forget_paths(library, &[host_path, server_path], 1))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Reads a snapshot whose segments are whole. A match in a segment that cannot be read would not be removed, and would
-    /// reappear.
-    pub(super) fn read_whole<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
+    /// Reads a snapshot without damaged segments, which it repairs first. Otherwise a match in a damaged segment would
+    /// not be removed, and would reappear after the repair.
+    pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         for _ in 0..2 {
             self.rebuild_broken(Deadline::NONE)?;
             let snapshot = self.snapshot();
-            let found = read(&snapshot)?;
+            let result = read(&snapshot)?;
             if !snapshot.views.iter().any(|view| view.is_broken()) {
-                return Ok(found);
+                return Ok(result);
             }
         }
         Err(segments_lost())
     }
 
-    /// Marks the paths as unverified, and removes the confirmed matches of the first `removed` of them.
+    /// Marks paths as unverified. Also removes the confirmed matches of the first `removed` paths.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
-        let read = self.read_whole(|snapshot| {
+        let affected = self.read_undamaged(|snapshot| {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
-                return Ok(None); // nothing is known, so nothing has to be invalidated
+                return Ok(None); // the store has no such library, so nothing can be wrong
             };
             let mut confirmed = Vec::new();
-            let mut listed = Vec::new();
+            let mut unverified = Vec::new();
             for index in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
-                // In a library that was never listed, only items from searches, or from a listing under way, can be
-                // wrong.
+                // A library that was never listed may have items from searches or an unfinished listing.
                 let library_scope = Scope::One(index);
                 let is_listed = row.generation.is_fetched() || ListingRows(&self.store).listing(row.id)?.is_some();
-                for (at, path) in paths.iter().enumerate() {
-                    let before = confirmed.len();
-                    if at < removed {
+                for (path_index, path) in paths.iter().enumerate() {
+                    let confirmed_before = confirmed.len();
+                    if path_index < removed {
                         snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                     }
                     let resolver = || Resolver::new(&snapshot.views, library_scope, self.mappings());
-                    // The path of a match that goes is marked with it.
-                    if confirmed.len() == before
+                    // Removing a confirmed match also marks its path.
+                    if confirmed.len() == confirmed_before
                         && (is_listed || resolver().resolve(path).match_kind != MatchKind::None)
                     {
-                        listed.push((row.id, *path, ""));
+                        unverified.push((row.id, *path, ""));
                     }
                 }
             }
             let ids = ids_of(&snapshot.rows, scope);
-            Ok(Some((identity, ids, listed, confirmed)))
+            Ok(Some((identity, ids, unverified, confirmed)))
         })?;
-        let Some((identity, ids, listed, confirmed)) = read else {
+        let Some((identity, ids, unverified, confirmed)) = affected else {
             return Ok(None);
         };
-        let asked = LocalWrite::Paths(&ids, &paths[..removed]);
-        self.invalidate_both(identity, &asked, &listed, &confirmed)?;
+        let request = LocalWrite::Paths(&ids, &paths[..removed]);
+        self.write_invalidation(identity, &request, &unverified, &confirmed)?;
         Ok(Some((identity, ids)))
     }
 
-    /// Marks what is `unverified`, removes the matches in `confirmed`, and shows it in the snapshot. `asked`: what the
-    /// host asked for.
-    fn invalidate_both(
+    /// Stores the marks of `unverified` paths or items and removes the `confirmed` matches, then applies both to the
+    /// snapshot. `request`: the host's request, for other hosts.
+    fn write_invalidation(
         &self,
         identity: IdentityId,
-        asked: &LocalWrite<'_>,
+        request: &LocalWrite<'_>,
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
     ) -> Result<()> {
-        let at = LibraryRows(&self.store).invalidate(identity, asked, unverified, confirmed, Deadline::NONE)?;
-        let forgotten = confirmed
+        let sequence = LibraryRows(&self.store).invalidate(identity, request, unverified, confirmed, Deadline::NONE)?;
+        let removed = confirmed
             .iter()
-            .flat_map(|(id, path)| FORGOTTEN.map(|kind| (*id, kind, &path[..], "")));
+            .flat_map(|(id, path)| MATCH_REMOVED.map(|kind| (*id, kind, &path[..], "")));
         let unverified = unverified
             .iter()
             .map(|(id, path, key)| (*id, unverified_kind(path), *path, *key));
-        self.apply_own(identity, at, &forgotten.chain(unverified).collect::<Vec<_>>());
+        self.apply_own(identity, sequence, &removed.chain(unverified).collect::<Vec<_>>());
         Ok(())
     }
 
-    /// The confirmed matches of an item in these libraries.
+    /// Returns the library and path of each confirmed match of an item in these libraries.
     pub fn matches_of_item(&self, libraries: &[LibraryId], rating_key: &str) -> Result<Vec<(LibraryId, Vec<u8>)>> {
         self.catch_up(Deadline::NONE)?;
-        self.read_whole(|snapshot| {
+        self.read_undamaged(|snapshot| {
             let views = snapshot.rows.iter().zip(&snapshot.views);
             let paths = views
                 .filter(|(row, _)| libraries.contains(&row.id))
@@ -151,19 +151,20 @@ impl Reading {
         })
     }
 
+    /// Marks an item as unverified, and removes its confirmed matches.
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
         self.retry(|| {
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             let confirmed = self.matches_of_item(&ids, rating_key)?;
-            let asked = LocalWrite::Items {
+            let request = LocalWrite::Items {
                 libraries: &ids,
                 rating_keys: &[rating_key],
                 with_matches: true,
             };
             let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
-            self.invalidate_both(identity, &asked, &unverified, &confirmed)?;
+            self.write_invalidation(identity, &request, &unverified, &confirmed)?;
             Ok(Some((identity, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)
@@ -189,13 +190,13 @@ impl Reading {
             Ok(Some((identity, ids)))
         })?;
         match selected {
-            Some(library) => log::info!("library '{}' was invalidated", library.selector().name()),
-            None => log::info!("all libraries were invalidated"),
+            Some(library) => log::info!("invalidated library '{}'", library.selector().name()),
+            None => log::info!("invalidated all libraries"),
         }
         Ok(())
     }
 
-    /// The identity and the library numbers that a selection resolves to; `None` if the library is unknown.
+    /// Returns the identity and the library ids that a selection resolves to; `None` if the library is unknown.
     fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
         let snapshot = self.snapshot();
         let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
@@ -205,7 +206,7 @@ impl Reading {
     }
 }
 
-/// The ids of the libraries of a scope.
+/// Returns the ids of the libraries in a scope.
 fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
     places(scope, rows.len()).map(|index| rows[index].id).collect()
 }

@@ -195,7 +195,7 @@ fn a_name_is_read_as_it_is_written() {
     assert_eq!("store_full".parse(), Ok(ErrorKind::StoreFull));
     let refused = "none".parse::<Confidence>().expect_err("an option in Rust");
     assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
-    assert_eq!(refused.to_string(), "'none' names no Confidence");
+    assert_eq!(refused.to_string(), "'none' is not a valid Confidence");
 }
 
 #[test]

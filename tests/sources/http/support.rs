@@ -47,7 +47,7 @@ impl TestMeter {
 
 /// A clock that only pauses advance.
 #[derive(Default)]
-pub struct TestPause {
+pub struct TestClock {
     slept: Mutex<Duration>,
 }
 
@@ -94,7 +94,7 @@ pub fn client_with(url: &str, set: impl FnOnce(&mut Options)) -> Client {
     };
     set(&mut options);
     let meter = Arc::new(TestMeter::default());
-    let pause = Arc::new(TestPause::default());
+    let clock = Arc::new(TestClock::default());
     let plex = PlexHttp::new(&options, "plexindex-of-the-tests", meter.clone())
         .unwrap()
         .with_clock(clock.clone());

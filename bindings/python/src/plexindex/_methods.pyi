@@ -1,4 +1,4 @@
-"""The types of requests and answers. Generated from include/plexindex.schema.json by `make header`."""
+"""The types of requests and answers. Made from include/plexindex.schema.json by `make header`."""
 
 from typing import Literal, TypedDict
 
