@@ -1,6 +1,7 @@
 //! The storage engine: a log-structured merge tree over `SQLite`. Readers take no lock.
 //!
-//! The database is the source of truth ([`sql`]). Segments are immutable mapped files built from it ([`segment`]).
+//! The database ([`sql`]) has what cannot be fetched again. Segments are immutable mapped files: listings, and records
+//! built from the database ([`segment`]).
 //! Memtables hold the changes since then ([`memtable`]). A [`view`] combines both for one library, a [`snapshot`] for
 //! all libraries. The version page shows whether a snapshot is current ([`version_page`]). Confirmed matches and tables
 //! are [`records`]. [`maintenance`] writes, replaces and removes the segments of listings, and keeps the folder small.
@@ -16,15 +17,14 @@ mod sql;
 mod version_page;
 mod view;
 
-pub use maintenance::{FolderLimit, ListingSegments, Maintenance};
+pub use maintenance::{FolderLimit, ListingDraft, ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};
-pub use segment::ListingBuilder;
 pub use snapshot::{LiveSnapshot, Snapshot, age, places};
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow, LibraryRows,
-    Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, Outbox, OutboxRow, ProbeOutcome, RecordRows, SameUser,
-    SearchRows, SharedPlace, Store, StoreFolder, StoreInfo, StoreStates, Sweeper, Totals, WAITS, WriteObserver,
-    unverified_kind,
+    Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, NewListing, Outbox, OutboxRow, ProbeOutcome,
+    RecordRows, SameUser, SearchRows, SharedPlace, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, WAITS,
+    WriteObserver, unverified_kind,
 };
 
 /// Further exports for tests, fuzz targets and benchmarks.

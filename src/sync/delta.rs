@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use super::job::{SyncJob, Syncing};
-use crate::engine::{ItemRows, LibraryRow, LibraryRows, Listing, ListingRows, Totals};
+use crate::engine::{ItemRows, LibraryRow, Listing, StoredItems, Totals};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, Library, Sequence, Trust};
@@ -29,8 +29,10 @@ struct IndexedLibrary<'o> {
     row: &'o LibraryRow,
     /// The change token of its listing.
     since: &'o str,
-    /// Its listing under way, with all pages; `None` for the current generation.
-    listing: Option<&'o Listing>,
+    /// Its items: of the current generation, or of a listing that is not published yet.
+    items: StoredItems<'o>,
+    /// Whether these are of the current generation.
+    is_current: bool,
     /// The change sequence before the source was read: single items added or removed since are newer.
     begun: Sequence,
     /// Whether it may lose any number of items at once.
@@ -57,26 +59,28 @@ impl KnownItems for IndexedLibrary<'_> {
     }
 
     fn has(&self, item: &Item) -> Result<bool> {
-        ItemRows(&self.sync.store).has(self.row, item)
+        Ok(self.items.item(&item.rating_key)?.as_ref() == Some(item))
     }
 
     fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
-        ItemRows(&self.sync.store).has_any(self.row, rating_keys)
+        for key in rating_keys {
+            if self.items.has(key)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn count(&self) -> Result<u64> {
-        match self.listing {
-            Some(listing) => ListingRows(&self.sync.store).distinct(listing),
-            None => Ok(LibraryRows(&self.sync.store).library_row(self.row.id)?.items),
-        }
+        self.items.count()
     }
 
     fn count_at_since(&self) -> Result<Option<u64>> {
-        Ok(self.listing.is_none().then_some(self.row.told_items))
+        Ok(self.is_current.then_some(self.row.told_items))
     }
 
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
-        ItemRows(&self.sync.store).keys(self.row, each)
+        self.items.keys(each)
     }
 
     fn may_shrink_to(&self, items: u64) -> Result<bool> {
@@ -102,7 +106,8 @@ impl SyncJob<'_> {
             sync,
             row,
             since: &row.listed_token,
-            listing: None,
+            items: ItemRows(&sync.store).of(row)?,
+            is_current: true,
             begun: Totals::of(&sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
@@ -120,25 +125,25 @@ impl SyncJob<'_> {
         Ok(Some(MergedDelta { added, gone }))
     }
 
-    /// Merges changes made while a library was listed, after all pages were stored. Returns the new number of items;
-    /// `None` if the source does not know all changes.
+    /// Merges changes made while a library was listed, into `stored`, its items after all pages. Returns the new number of
+    /// items; `None` if the source does not know all changes.
     pub fn catch_up_with(
         &self,
         row: &LibraryRow,
         listing: &Listing,
         shown: &Library,
-        items: u64,
+        stored: StoredItems<'_>,
     ) -> Result<Option<u64>> {
         let listed = LibraryRow {
-            generation: listing.generation,
-            items,
+            items: stored.count()?,
             ..row.clone()
         };
         let known = IndexedLibrary {
             sync: self.sync,
             row: &listed,
             since: &listing.change.token,
-            listing: Some(listing),
+            items: stored,
+            is_current: false,
             begun: Totals::of(&self.sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(shown),
             deadline: self.bounds.deadline,

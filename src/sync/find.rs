@@ -396,11 +396,16 @@ impl SyncJob<'_> {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
-        // Removes items that an earlier search found and the server no longer has below the folder.
-        for (_, stored) in ItemRows(store).items_after(row.id, row.generation, 0, usize::MAX)? {
+        // Remove items that an earlier search found and the server no longer has below the folder.
+        let mut vanished = Vec::new();
+        ItemRows(store).of(row)?.for_each(&mut |stored, _| {
             if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
-                ItemRows(store).remove_item(row, &stored.rating_key, &[], deadline)?;
+                vanished.push(stored.rating_key);
             }
+            Ok(())
+        })?;
+        for rating_key in vanished {
+            ItemRows(store).remove_item(row, &rating_key, &[], deadline)?;
         }
         ItemRows(store).merge_items(row, &items, None, deadline)?;
         Ok(items.iter().any(is_below))

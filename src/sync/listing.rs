@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use super::call::RefreshReason;
 use super::job::{SyncJob, cleared};
-use crate::engine::{LibraryRow, Listing, ListingBuilder, ListingResult, ListingRows, RecordRows, StoreFolder};
+use crate::engine::{
+    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows, StoredItems,
+};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Generation, IdentityId, Library};
@@ -45,14 +47,18 @@ impl SyncJob<'_> {
             }
             _ => ListingRows(&sync.store).begin_listing(row, now, self.bounds.deadline)?,
         };
+        let mut draft = if let Some(draft) = sync.segments.draft(row, &listing) {
+            draft
+        } else {
+            listing = ListingRows(&sync.store).begin_listing(row, now, self.bounds.deadline)?;
+            sync.segments.empty_draft(row, &listing)
+        };
         self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier = listing.rows;
-        // The segment is built from the pages as they arrive. For a resumed listing it is built from the store.
-        let mut builder = (earlier == 0).then(|| self.builder(row, &listing));
         let mut attempts = 0;
-        while !self.pages(row, &mut listing, &mut builder, earlier)? {
+        while !self.pages(row, &mut listing, &mut draft, earlier)? {
             attempts += 1;
             if attempts > 2 {
                 return Err(Error::new(
@@ -65,9 +71,9 @@ impl SyncJob<'_> {
             }
             log::info!("'{}': rows moved during the listing; starting again", row.library.title);
             listing = ListingRows(&sync.store).begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
-            builder = Some(self.builder(row, &listing));
+            draft = sync.segments.empty_draft(row, &listing);
         }
-        self.complete(row, listing, builder, begun, why)
+        self.complete(row, listing, draft, begun, why)
     }
 
     /// Returns whether pages fetched now fit the stored ones. A source that reports all changes and moves no position
@@ -79,73 +85,39 @@ impl SyncJob<'_> {
         freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
     }
 
-    /// Begins the segment. Single items added or removed after the listing began are also in the memtable: no conflict.
-    fn builder(&self, row: &LibraryRow, listing: &Listing) -> ListingBuilder {
-        self.sync
-            .segments
-            .builder(row, listing.generation, listing.begun_sequence)
-    }
-
     /// Checks a listing with all pages against its own counts and the library's change token, and publishes it.
     fn complete(
         &self,
         row: &LibraryRow,
         mut listing: Listing,
-        builder: Option<ListingBuilder>,
+        draft: ListingDraft,
         begun: Instant,
         why: RefreshReason,
     ) -> Result<()> {
         let sync = self.sync;
-        let deadline = self.bounds.deadline;
         let (identity, shown) = self.probe_again(row)?;
-        let storing = Instant::now();
         let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
-        let items = ListingRows(&sync.store).distinct(&listing)?;
-        let is_whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
+        let draft = sync.segments.without_twins(row, &listing, draft)?;
+        let is_whole = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
         let is_settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.change);
         let mut result = ListingResult {
-            items,
             provisional: !(is_whole && is_settled),
             partial: !is_whole,
-            segment: None,
             now_ms,
         };
-        if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &shown, &result)? {
+        if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &shown, draft.items(), now_ms)? {
             return Ok(());
         }
-        // If the server sent a row twice, the segment has it twice, and is built again from the store.
-        let mut builder = builder.filter(|_| items == listing.keyed);
-        let name = StoreFolder::new_listing_name(row.id, listing.generation, listing.begun_sequence);
-        let write = |builder: ListingBuilder| sync.segments.write(builder, &name, row);
-        let is_new = |listing: &Listing| listing.changed || !row.generation.is_fetched();
-        // A segment that is certainly needed is written while the store marks removed items. If the thread cannot
-        // start, the segment is built from the store.
-        let writer = builder.take_if(|_| is_new(&listing));
-        let mut written = std::thread::scope(|scope| {
-            let writer = writer.map(|builder| std::thread::Builder::new().spawn_scoped(scope, || write(builder)));
-            self.reconcile(identity, row, &mut listing, &shown, &mut result)?;
-            sync.counters.add_time(Spent::Store, storing.elapsed());
-            let writer = writer.and_then(std::result::Result::ok);
-            Ok::<_, Error>(writer.map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
-        })?;
-        if let Some(builder) = builder.filter(|_| is_new(&listing)) {
-            written = Some(write(builder));
-        }
-        let generation = if is_new(&listing) {
-            listing.generation
+        let new = if sync.segments.is_current(row, &listing, &draft)? {
+            None
         } else {
-            row.generation
-        };
-        result.segment = match written {
-            _ if !is_new(&listing) && row.segment.is_some() => None,
-            Some(Ok(())) => Some(name),
-            Some(Err(error)) if error.status != Status::Store => return Err(error),
-            // Built from the store: nothing was written, or another process swept the file of a slow listing.
-            _ => Some(sync.segments.build(row, generation)?),
+            Some(sync.segments.write_draft(row, &listing, draft)?)
         };
         let storing = Instant::now();
-        sync.segments.touch(row);
-        let stored = ListingRows(&sync.store).finish_listing(identity, &listing, &result, deadline)?;
+        self.reconcile(identity, row, &mut listing, &shown, new.as_ref(), &mut result)?;
+        let stored = sync
+            .segments
+            .publish(identity, row, &listing, &result, new, self.bounds.deadline)?;
         sync.counters.add_time(Spent::Store, storing.elapsed());
         sync.counters.count_listing();
         log::info!(
@@ -196,7 +168,8 @@ impl SyncJob<'_> {
         row: &LibraryRow,
         listing: &Listing,
         shown: &Library,
-        &ListingResult { items, now_ms, .. }: &ListingResult,
+        items: u64,
+        now_ms: i64,
     ) -> Result<bool> {
         let shrank = row.generation.is_fetched() && freshness::shrank_too_much(row.items, items);
         let (store, apart_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
@@ -216,27 +189,31 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Marks items that the listing lacks as removed, and merges changes since the first page.
+    /// Merges changes since the first page, and copies matches from other views, before the listing is published.
     fn reconcile(
         &self,
         identity: IdentityId,
         row: &LibraryRow,
         listing: &mut Listing,
         shown: &Library,
+        new: Option<&NewListing>,
         result: &mut ListingResult,
     ) -> Result<()> {
-        ListingRows(&self.sync.store).mark_gone(listing, self.bounds.deadline)?;
+        let store = &self.sync.store;
+        let stored = || match new {
+            Some(new) => StoredItems::of_listing(store, &new.name),
+            None => ItemRows(store).of(row),
+        };
         if listing.change.token != shown.change.token
             && self.source.abilities().changes == Delta::Complete
-            && let Some(left) = self.catch_up_with(row, listing, shown, result.items)?
+            && self.catch_up_with(row, listing, shown, stored()?)?.is_some()
         {
             listing.change.clone_from(&shown.change);
-            result.partial = result.items != listing.keyed;
-            (result.items, result.provisional) = (left, result.partial);
+            result.provisional = result.partial;
         }
         // A library that was evicted has copied them already.
         if row.generation == Generation::default() {
-            self.inherit(identity, row, listing)?;
+            self.inherit(identity, row, &stored()?)?;
         }
         Ok(())
     }
@@ -244,8 +221,9 @@ impl SyncJob<'_> {
     /// Copies confirmed matches from the views of other tokens, for items that both tokens show.
     ///
     /// Runs before the listing is finished: after a kill it runs again.
-    fn inherit(&self, identity: IdentityId, row: &LibraryRow, listing: &Listing) -> Result<()> {
-        let inherited = RecordRows(&self.sync.store).matches_of_others(identity, listing)?;
+    fn inherit(&self, identity: IdentityId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
+        let is_listed = |key: &str| stored.has(key);
+        let inherited = RecordRows(&self.sync.store).matches_of_others(identity, row.id, &is_listed)?;
         for some in inherited.chunks(MATCHES_PER_COPY) {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync

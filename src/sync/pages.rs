@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::call::aborted;
 use super::job::SyncJob;
-use crate::engine::{LibraryRow, Listing, ListingBuilder, ListingRows, Totals};
+use crate::engine::{LibraryRow, Listing, ListingDraft, ListingRows, Totals};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
@@ -15,10 +15,6 @@ use crate::stats::Spent;
 
 /// Maximum number of pages that wait to be stored, while a fast source continues.
 const MAX_WAITING_PAGES: usize = 6;
-/// Waiting pages of at least this many items are stored in one transaction.
-const LARGE_PAGE: usize = 500;
-/// A transaction with this many items takes no further page.
-const MAX_JOINED_ITEMS: usize = 4_000;
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
 
@@ -37,17 +33,6 @@ struct FetchedPage {
     first: bool,
     /// The last page of a partition.
     last: bool,
-}
-
-impl FetchedPage {
-    /// Appends the next page. The older request time stays: an item that was fetched singly after it is newer than both
-    /// pages.
-    fn join(&mut self, next: Self) {
-        self.rows += next.rows;
-        self.next = next.next;
-        self.last = next.last;
-        self.items.extend(next.items);
-    }
 }
 
 /// The position in the pages of a partition.
@@ -158,51 +143,39 @@ impl SyncJob<'_> {
         &self,
         row: &LibraryRow,
         listing: &mut Listing,
-        builder: &mut Option<ListingBuilder>,
+        draft: &mut ListingDraft,
         earlier: u64,
     ) -> Result<bool> {
         let from = (listing.partition, listing.position);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
+        // A stored page goes into the segment while the next one is stored.
+        let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
         std::thread::scope(|scope| {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
                 .map_err(|error| no_thread(&error))?;
-            // A stored page goes into the segment while the next one is stored.
-            let segment = builder.take().map(|mut segment| {
-                let (to_segment, stored) = sync_channel::<Vec<Item>>(1);
-                let fill_segment = move || {
-                    for items in stored {
-                        let begun = Instant::now();
-                        for item in &items {
-                            segment.push(item);
-                        }
-                        self.sync.counters.add_time(Spent::ListingSegment, begun.elapsed());
-                    }
-                    segment
-                };
-                let segment_thread = std::thread::Builder::new().spawn_scoped(scope, fill_segment);
-                segment_thread
-                    .map(|segment_thread| (to_segment, segment_thread))
-                    .map_err(|error| no_thread(&error))
-            });
-            let (to_segment, segment_thread) = match segment.transpose() {
-                Ok(segment) => segment.unzip(),
-                Err(error) => {
-                    drop(receive);
-                    return Err(error);
+            let fill_segment = move || {
+                for page in stored_pages {
+                    let begun = Instant::now();
+                    draft.push_page(page.requested_at, &page.items);
+                    self.sync.counters.add_time(Spent::ListingSegment, begun.elapsed());
                 }
             };
-            let stored = self.store_pages(listing, to_segment.as_ref(), &receive, earlier);
+            let segment_thread = std::thread::Builder::new().spawn_scoped(scope, fill_segment);
+            let stored = match &segment_thread {
+                Ok(_) => self.store_pages(listing, &to_segment, &receive, earlier),
+                Err(error) => Err(no_thread(error)),
+            };
             drop(to_segment); // ends the segment's thread
             drop(receive); // ends a fetching thread that still sends
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            *builder = segment_thread.map(|segment_thread| {
+            if let Ok(segment_thread) = segment_thread {
                 segment_thread
                     .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            });
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            }
             stored?;
             done
         })
@@ -310,33 +283,20 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Stores pages as they arrive, several small ones at once, and passes their items on to the segment.
+    /// Stores pages as they arrive, and passes them on to the segment.
     fn store_pages(
         &self,
         listing: &mut Listing,
-        to_segment: Option<&SyncSender<Vec<Item>>>,
+        to_segment: &SyncSender<FetchedPage>,
         pages: &Receiver<FetchedPage>,
         earlier: u64,
     ) -> Result<()> {
-        let mut following = None;
-        while let Some(mut page) = following.take().or_else(|| pages.recv().ok()) {
-            // A transaction costs as much as some hundred items.
-            while (LARGE_PAGE..MAX_JOINED_ITEMS).contains(&page.items.len())
-                && let Ok(next) = pages.try_recv()
-            {
-                if next.first || next.items.len() < LARGE_PAGE {
-                    following = Some(next);
-                    break;
-                }
-                page.join(next);
-            }
+        for page in pages {
             let begun = Instant::now();
             advance(listing, &page, self.sync.clock.now_ms());
             ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
             self.sync.counters.add_time(Spent::Store, begun.elapsed());
-            if let Some(to_segment) = to_segment {
-                let _ = to_segment.send(page.items); // a panic of the receiving thread is reported when it is joined
-            }
+            let _ = to_segment.send(page); // a panic of the receiving thread is reported when it is joined
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.rows_arrived.store(true, Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);

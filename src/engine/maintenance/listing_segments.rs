@@ -1,14 +1,24 @@
-//! The listing segments of a store: builds, opens and compacts them.
+//! The listing segments of a store: builds, publishes, opens and compacts them.
 
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::draft::ListingDraft;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
-use crate::engine::sql::{ItemRows, LibraryRow, LibraryRows, Store, StoreFolder, Sweeper, Totals};
+use crate::engine::sql::{
+    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, StoreFolder, Sweeper,
+    Totals,
+};
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
-use crate::model::{Generation, IdentityId, ListingName, Sequence};
+use crate::model::{IdentityId, Item, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
+use crate::platform::files;
 use crate::stats::{Counters, Spent};
 
 /// A listing's segment is rebuilt after one added or removed item for this many items, within the bounds below.
@@ -55,62 +65,156 @@ impl ListingSegments {
 
     /// Rebuilds a listing's segment, including all single changes.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        let name = self.build(row, row.generation)?;
+        // Changes after this sequence may be in the segment too; applying them again has no effect.
+        let sequence = Totals::of(&self.store)?.sequence;
+        let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
+        let items = ItemRows(&self.store).of(row)?;
+        self.write_items(&name, row, |each| items.for_each(each))?;
         self.touch(row);
         LibraryRows(&self.store).set_segment(identity, &name, deadline)
+    }
+
+    /// Writes a segment with the items that `read` returns.
+    fn write_items(
+        &self,
+        name: &ListingName,
+        row: &LibraryRow,
+        read: impl FnOnce(&mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        ListingBuilder::check_memory(row.items)?;
+        let mut builder = self.builder(name, row);
+        read(&mut |item, added_at| {
+            builder.push_single(&item, added_at.0);
+            Ok(())
+        })?;
+        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
+        self.write(builder, name, row)
     }
 
     /// Keeps the file of a segment that is being replaced for a minute.
     pub fn touch(&self, row: &LibraryRow) {
         if let Some(name) = &row.segment {
-            StoreFolder::touch(&self.store.folder().listing_segment(name, self.mappings.digest()));
+            StoreFolder::touch(&self.path(name));
         }
     }
 
-    /// Builds the segment of a generation; returns its name.
-    pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ListingName> {
-        let sequence = Totals::of(&self.store)?.sequence;
-        let name = StoreFolder::new_listing_name(row.id, generation, sequence);
-        self.build_as(&name, row, generation, sequence)?;
-        Ok(name)
+    /// Begins the segment of a listing under way, with the pages that are stored already. `None` if these are damaged.
+    pub fn draft(&self, row: &LibraryRow, listing: &Listing) -> Option<ListingDraft> {
+        let mut draft = self.empty_draft(row, listing);
+        let is_whole =
+            ListingRows(&self.store).pages(listing, |requested_at, items| draft.push_page(requested_at, &items));
+        is_whole.then_some(draft)
     }
 
-    fn build_as(&self, name: &ListingName, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<()> {
-        let begun = Instant::now();
-        let builder = self.listing_builder(row, generation, sequence)?;
-        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
-        self.write(builder, name, row)
+    /// Begins the segment of a listing that has no page yet.
+    pub fn empty_draft(&self, row: &LibraryRow, listing: &Listing) -> ListingDraft {
+        ListingDraft::new(self.builder(&Self::name_of(listing), row))
     }
 
-    /// Creates a builder that writes to a file, with the items of a stored generation.
-    fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
-        ListingBuilder::check_memory(row.items)?;
-        let mut builder = self.builder(row, generation, sequence);
-        ItemRows(&self.store).for_each_item(row.id, generation, &mut |item, added_at| {
-            builder.push_single(&item, added_at.0);
-            Ok(())
-        })?;
-        Ok(builder)
+    /// The name of a listing's segment, apart from its random number. It has single changes up to the listing's begin.
+    fn name_of(listing: &Listing) -> ListingName {
+        StoreFolder::new_listing_name(listing.library, listing.generation, listing.begun_sequence)
     }
 
-    /// Creates an empty builder for the segment of a generation at a change sequence.
-    pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingBuilder {
-        let name = StoreFolder::new_listing_name(row.id, generation, sequence);
-        let place = self.store.folder().listing_segment(&name, self.mappings.digest());
+    /// Removes items whose keys later items have too, because rows of the server moved.
+    pub fn without_twins(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
+        let twins = draft.twins();
+        if twins.is_empty() {
+            return Ok(draft);
+        }
+        let rows = ListingRows(&self.store);
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let mut is_whole = rows.pages(listing, |_, items| {
+            let has_twin = |item: &Item| twins.contains(&xxh3_64(item.rating_key.as_bytes()));
+            for item in items.into_iter().filter(has_twin) {
+                *counts.entry(item.rating_key).or_default() += 1;
+            }
+        });
+        let mut single = self.empty_draft(row, listing);
+        is_whole &= rows.pages(listing, |requested_at, mut items| {
+            items.retain(|item| {
+                let left = counts.get_mut(&item.rating_key).map(|count| {
+                    *count -= 1;
+                    *count
+                });
+                left.is_none_or(|left| left == 0)
+            });
+            single.push_page(requested_at, &items);
+        });
+        if is_whole {
+            return Ok(single);
+        }
+        let why = format!(
+            "the pages of '{}' were damaged while it was fetched; retry",
+            row.library.title
+        );
+        Err(Error::new(Status::Store, why))
+    }
+
+    /// Returns whether a listing has the content of the current one.
+    pub fn is_current(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
+        if !row.generation.is_fetched() {
+            return Ok(false);
+        }
+        let Ok(items) = ItemRows(&self.store).of(row) else {
+            return Ok(false);
+        };
+        let builder = &draft.builder;
+        items.is_segment(builder.items(), builder.content(), listing.begun_sequence)
+    }
+
+    /// Writes the segment of a complete listing.
+    pub fn write_draft(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<NewListing> {
+        let name = Self::name_of(listing);
+        let ListingDraft { mut builder, pages } = draft;
+        let key_hashes = std::mem::take(&mut builder.key_hashes);
+        self.write(builder, &name, row)?;
+        let segment = self.open_file(&name)?;
+        Ok(NewListing {
+            name,
+            segment,
+            key_hashes,
+            pages,
+        })
+    }
+
+    /// Publishes a complete listing. `new`: its segment; `None` if its content is that of the current one.
+    pub fn publish(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        listing: &Listing,
+        finished: &ListingResult,
+        new: Option<NewListing>,
+        deadline: Deadline,
+    ) -> Result<LibraryRow> {
+        self.touch(row);
+        let published = ListingRows(&self.store).finish_listing(identity, listing, finished, new.as_ref(), deadline);
+        if let Some(NewListing { name, segment, .. }) = new
+            && published.as_ref().is_ok_and(|row| row.segment != Some(name))
+        {
+            drop(segment); // Windows removes no file that is mapped
+            let _ = files::remove(&self.path(&name));
+        }
+        published
+    }
+
+    /// Creates an empty builder of a segment.
+    fn builder(&self, name: &ListingName, row: &LibraryRow) -> ListingBuilder {
         let meta = ListingMeta {
             library: row.library.uuid.clone(),
-            generation: generation.0.cast_unsigned(),
-            sequence: sequence.0,
+            generation: name.generation.0.cast_unsigned(),
+            sequence: name.sequence.0,
             mappings: self.mappings.clone(),
         };
-        ListingBuilder::new(meta, &place)
+        ListingBuilder::new(meta, &self.path(name))
     }
 
     /// Writes a segment under this name.
-    pub fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
+    fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
-        let path = self.store.folder().listing_segment(name, self.mappings.digest());
-        let info = builder.finish(&path, self.store.key().name_mac(name))?;
+        let info = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
         self.counters.add_time(Spent::ListingSegment, begun.elapsed());
         log::debug!(
             "segment of '{}': {} items, {} bytes",
@@ -121,66 +225,77 @@ impl ListingSegments {
         Ok(())
     }
 
+    /// The path of a segment with this handle's mappings.
+    fn path(&self, name: &ListingName) -> PathBuf {
+        self.store.folder().listing_segment(name, self.mappings.digest())
+    }
+
+    fn open_file(&self, name: &ListingName) -> Result<ListingSegment> {
+        let mode = self.store.folder().map_mode(self.no_mmap);
+        ListingSegment::open(&self.path(name), mode, self.store.key().name_mac(name))
+    }
+
     /// Opens the segment named in the database; `None` if that fails.
     pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
-        let (name, mappings) = (row.segment.as_ref()?, &self.mappings);
-        let path = self.store.folder().listing_segment(name, mappings.digest());
-        let mode = self.store.folder().map_mode(self.no_mmap);
-        match ListingSegment::open(&path, mode, self.store.key().name_mac(name)) {
+        let name = row.segment.as_ref()?;
+        match self.open_file(name) {
             // It was built with other mapping rules, so it has other mapped paths.
-            Ok(segment) if segment.mappings() != mappings.digest() => None,
+            Ok(segment) if segment.mappings() != self.mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
-                log_unusable("a segment", &path, &error);
+                log_unusable("a segment", &self.path(name), &error);
                 None
             }
         }
     }
 
-    /// Rebuilds a segment that the database still names.
-    pub fn rebuild_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        if !self.is_named(row) {
-            return Ok(());
+    /// Replaces a missing or damaged segment that the database still names: by a copy of one with other mappings, which
+    /// has the same items. Without one, the listing is lost.
+    pub fn replace_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+        let Some(name) = row.segment.as_ref().filter(|_| self.is_named(row)) else {
+            return Ok(()); // the caller reads the segment that the database names by now
+        };
+        let done = match self.copy_segment(name, row) {
+            // A damaged file may be mapped by others, so the new one gets another name.
+            Ok(true) => self.compact_listing(identity, row, deadline),
+            done => done.map(drop),
+        };
+        match done {
+            // Only damage loses a listing: the operating system may be able to read it later.
+            Err(error) if self.is_named(row) && error.source().is_none() => self.lose(row, &error, deadline),
+            Err(error) if self.is_named(row) => Err(error),
+            _ => Ok(()),
         }
-        match self.make_file(identity, row, deadline) {
-            // The database names another segment by now, and the caller reads that one.
-            Err(_) if !self.is_named(row) => Ok(()),
-            done => done,
+    }
+
+    /// Makes the file of a segment from one with other mappings. Returns `true` if that is impossible, because a
+    /// damaged file has its name.
+    fn copy_segment(&self, name: &ListingName, row: &LibraryRow) -> Result<bool> {
+        if self.path(name).symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+            return Ok(true);
         }
+        let segment = self.store.listing_segment(name)?;
+        self.write_items(name, row, |each| {
+            segment.for_each_item(|item, added_sequence| each(item, Sequence(added_sequence)))
+        })?;
+        self.open_file(name).map(|_| false)
+    }
+
+    /// Gives up a listing.
+    fn lose(&self, row: &LibraryRow, error: &Error, deadline: Deadline) -> Result<()> {
+        if LibraryRows(&self.store).lose_listing(row, deadline)? {
+            log::warn!(
+                "the listing of '{}' is lost and will be fetched again: {error}",
+                row.library.title
+            );
+        }
+        Sweeper(&self.store).sweep_segments();
+        Ok(())
     }
 
     /// Returns whether the database still names this row's segment and generation.
     fn is_named(&self, row: &LibraryRow) -> bool {
         let now = LibraryRows(&self.store).library_row(row.id);
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
-    }
-
-    /// Rebuilds the file of a segment and checks that it opens.
-    fn make_file(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        log::warn!(
-            "a segment of '{}' is missing or damaged; rebuilding it",
-            row.library.title
-        );
-        // A damaged file may be mapped by others, so the new one gets another name.
-        let Some(name) = row.segment.as_ref().filter(|name| !self.has_file(name)) else {
-            self.compact_listing(identity, row, deadline)?;
-            Sweeper(&self.store).sweep_segments();
-            return Ok(());
-        };
-        // A missing file is built under the same name, because other processes may have a good file of that name, built
-        // with other mappings. The new file includes later changes already; applying them again has no effect.
-        self.build_as(name, row, row.generation, row.segment_sequence)?;
-        self.open(row).map(|_| ()).ok_or_else(|| {
-            Error::new(
-                Status::Store,
-                format!("cannot open the segment of '{}'", row.library.title),
-            )
-        })
-    }
-
-    /// Returns whether a file of this segment with our mappings exists.
-    fn has_file(&self, name: &ListingName) -> bool {
-        let path = self.store.folder().listing_segment(name, self.mappings.digest());
-        path.symlink_metadata().is_ok_and(|facts| facts.is_file())
     }
 }

@@ -1,10 +1,12 @@
 //! Maintenance of a store: builds, opens and compacts segments, records matches, sweeps dead rows and files, and limits
 //! the size of the folder.
 
+mod draft;
 mod folder_limit;
 mod listing_segments;
 mod upkeep;
 
+pub use draft::ListingDraft;
 pub use folder_limit::FolderLimit;
 pub use listing_segments::ListingSegments;
 pub use upkeep::Maintenance;

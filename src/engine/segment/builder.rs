@@ -16,6 +16,7 @@ use super::order::{FolderOrderBuilder, ListedPath};
 use super::parts::{mark_twins, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::sorter::{KeySorter, PairSorter};
+use super::spool::reserve;
 use super::table;
 use crate::error::Result;
 use crate::matching::normal::{Shape, form_tag};
@@ -72,6 +73,12 @@ pub struct ListingBuilder {
     parents: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
+    /// Digest of the content of all items; see [`content_digest`].
+    content: u64,
+    /// Hashes of the rating keys, in the order of the items.
+    pub key_hashes: Vec<u64>,
+    /// The buffer of [`content_digest`].
+    buffer: Vec<u8>,
     /// The first error. After it, further items are ignored.
     failed: Option<io::Error>,
 }
@@ -85,9 +92,6 @@ struct ParentRecords {
     show_owner: u32,
     season_owner: u32,
 }
-
-/// Number of items in memory at once while a segment is built from the store.
-const ITEMS_IN_MEMORY: usize = 10_000;
 
 /// Maximum size of an item without its texts and paths, in bytes.
 const MAX_ITEM_OVERHEAD: usize = 4096;
@@ -119,6 +123,9 @@ impl ListingBuilder {
             parents: None,
             items: 0,
             parts: 0,
+            content: 0,
+            key_hashes: Vec::new(),
+            buffer: Vec::new(),
             failed: None,
         }
     }
@@ -130,7 +137,7 @@ impl ListingBuilder {
     /// [`crate::error::Status::Store`].
     pub fn check_memory(items: u64) -> Result<()> {
         let items_here = items.min(ITEMS_PER_RUN) as usize;
-        let size = items_here * 512 + items_here.min(ITEMS_IN_MEMORY) * 1024;
+        let size = items_here * 512;
         Vec::<u8>::new()
             .try_reserve_exact(size)
             .map_err(|_| failed("", &no_memory(items)))
@@ -154,6 +161,18 @@ impl ListingBuilder {
         self.attempt(|segment| segment.put_item(item, added_sequence, bytes));
     }
 
+    /// Number of items.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// Digest of the content of all items, equal for equal items in any order.
+    #[must_use]
+    pub fn content(&self) -> u64 {
+        self.content
+    }
+
     /// Runs a step, unless an earlier one failed.
     fn attempt(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
         if self.failed.is_none() {
@@ -169,6 +188,7 @@ impl ListingBuilder {
         self.records
             .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + texts.saturating_mul(8))?;
         let room = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2));
+        reserve(&mut self.key_hashes, 1)?;
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
@@ -197,7 +217,10 @@ impl ListingBuilder {
             added_sequence,
         );
         self.put_further_entries(item, path)?;
-        self.keys.push(xxh3_64(item.rating_key.as_bytes()), first)?;
+        let key_hash = xxh3_64(item.rating_key.as_bytes());
+        self.keys.push(key_hash, first)?;
+        self.key_hashes.push(key_hash);
+        self.content = self.content.wrapping_add(content_digest(item, &mut self.buffer));
         self.items += 1;
         self.records.flush_pieces()
     }
@@ -236,8 +259,8 @@ impl ListingBuilder {
 
     /// Writes the segment to a temporary file and renames it to `path`. Opening needs its `name_mac`.
     ///
-    /// The file is not synced. After a crash of the machine its checksums show damage, and it is rebuilt from the
-    /// database. That costs less than syncing each file.
+    /// The file is not synced. After a crash of the machine its checksums show damage, and the listing is fetched again.
+    /// That costs less than syncing each file.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
@@ -272,6 +295,7 @@ impl ListingBuilder {
             mappings: self.meta.mappings.digest(),
             items: self.items,
             parts: self.parts,
+            content: self.content,
             uuid: self.meta.library,
             name_mac,
             ..SegmentHead::default()
@@ -441,6 +465,16 @@ impl ListingBuilder {
         }
         Ok(number)
     }
+}
+
+/// Returns a digest of the content of an item. The sum of all digests does not depend on their order.
+fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
+    buffer.clear();
+    // Serialisation into memory cannot fail; an item without a digest would only cost a comparison.
+    if let Ok(packed) = postcard::to_extend(item, std::mem::take(buffer)) {
+        *buffer = packed;
+    }
+    xxh3_64(buffer)
 }
 
 /// Returns the offset of the title in the path, if a component begins with it. `None` for a short title: a reference to

@@ -29,12 +29,6 @@ impl ListingSegment {
         self.head.sequence
     }
 
-    /// Number of items or matches.
-    #[must_use]
-    pub fn items_count(&self) -> u64 {
-        self.head.items
-    }
-
     /// Number of paths, without mapped ones.
     #[must_use]
     pub fn parts_count(&self) -> u64 {

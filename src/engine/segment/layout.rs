@@ -19,8 +19,8 @@ pub enum FileKind {
 /// The bytes under one checksum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
-/// Version of the layout. A segment of another version is rebuilt.
-const VERSION: u32 = 9;
+/// Version of the layout. A listing's segment of another version is fetched again.
+const VERSION: u32 = 10;
 /// Offset of the head's checksum, which covers all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
@@ -71,6 +71,8 @@ pub struct SegmentHead {
     pub mappings: u64,
     pub items: u64,
     pub parts: u64,
+    /// A digest of the content of all items, in any order.
+    pub content: u64,
     pub records: SegmentPart,
     /// Slots of the path table, including those after the last home slot.
     pub paths: SegmentPart,
@@ -149,7 +151,7 @@ impl SegmentHead {
     }
 
     /// The numbers in the order of the file, for reading and writing.
-    fn words(&mut self) -> [&mut u64; 24] {
+    fn words(&mut self) -> [&mut u64; 25] {
         [
             &mut self.length,
             &mut self.generation,
@@ -175,6 +177,7 @@ impl SegmentHead {
             &mut self.name_mac,
             &mut self.order.at,
             &mut self.order.count,
+            &mut self.content,
         ]
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! Damage never leads to a wrong answer: head and table of checksums are verified at opening, every other block on its
 //! first read ([`bytes`]), and all offsets are checked against the file's bounds. A failed check marks the segment as
-//! broken. It is then rebuilt from the database.
+//! broken. A record segment is then rebuilt from the database, and a listing is fetched again.
 //!
 //! Beside a listing's segment lies the index of its items by GUID and title, once a question needed it: [`item_index`].
 
@@ -23,12 +23,14 @@ mod below;
 mod body;
 mod builder;
 mod bytes;
+mod differences;
 mod external_ids;
 mod fields;
 mod filter;
 #[cfg(test)]
 mod for_tests;
 mod item_index;
+mod items_file;
 mod layout;
 mod matches;
 mod names;
@@ -46,9 +48,9 @@ mod table;
 mod whole_items;
 
 pub use builder::{ListingBuilder, ListingMeta};
-pub use external_ids::{PackedReader, put_id};
-pub use fields::put_bytes;
-pub use layout::{match_of, match_value, put_varint, varint};
+pub use differences::Difference;
+pub use items_file::{FileEnd, append_page, read_pages};
+pub use layout::{match_of, match_value};
 pub use matches::{Matches, RecordPlace, SingleMatch};
 pub use names::name_hash;
 pub use read::ListingSegment;
@@ -61,7 +63,7 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Logs why the segment at `path` is rebuilt.
+/// Logs why the segment at `path` cannot be used.
 pub fn log_unusable(what: &str, path: &Path, error: &Error) {
     // A missing file may have been replaced since its name was read.
     let level = if path.exists() {
@@ -69,5 +71,5 @@ pub fn log_unusable(what: &str, path: &Path, error: &Error) {
     } else {
         log::Level::Debug
     };
-    log::log!(level, "cannot use {what}; rebuilding it: {error}");
+    log::log!(level, "cannot use {what}: {error}");
 }

@@ -1,5 +1,6 @@
 //! Reads the segment of a listing.
 
+use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use super::table::HashTable;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
 use crate::matching::{FirstEntry, FoundItem, ItemRef, Normal};
+use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
 /// An open segment.
@@ -37,10 +39,10 @@ impl ListingSegment {
     /// checksums only.
     ///
     /// # Errors
-    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. Rebuild it
-    /// then.
+    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. With a source if
+    /// the operating system cannot read it.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
-        let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
+        let bytes = FileBytes::open(path, mode).map_err(|error| cannot_read(path, &error))?;
         let mut segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
         segment.place = (path.to_path_buf(), mode);
         if segment.head.name_mac != name_mac {
@@ -71,6 +73,18 @@ impl ListingSegment {
     #[must_use]
     pub fn library(&self) -> &str {
         &self.head.uuid
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn item_count(&self) -> u64 {
+        self.head.items
+    }
+
+    /// Digest of the content of all items, equal for equal items in any order.
+    #[must_use]
+    pub fn content(&self) -> u64 {
+        self.head.content
     }
 
     /// [`crate::matching::Mappings::digest`] of the rules it was built with.
@@ -262,6 +276,16 @@ impl ListingSegment {
             .and_then(|at| record::added_sequence(&self.file, at))
             .unwrap_or(0)
     }
+}
+
+/// The error for a file that cannot be read. That a file is missing, or another thing has its name, is no failure of the
+/// operating system.
+fn cannot_read(path: &Path, error: &io::Error) -> Error {
+    let refused = refuse(path, &error.to_string());
+    if error.kind() == io::ErrorKind::NotFound || files::is_in_the_way(error) {
+        return refused;
+    }
+    refused.because_io(error)
 }
 
 pub(super) fn refuse(path: &Path, why: &str) -> Error {

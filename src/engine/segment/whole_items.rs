@@ -9,10 +9,10 @@ use super::body::cannot_write;
 use super::bytes::Read;
 use super::external_ids::PackedReader;
 use super::item_index::ItemIndex;
-use super::read::ListingSegment;
+use super::read::{ListingSegment, refuse};
 use super::record::{self, BARE, EntryHead, SHOW};
 use super::sorter::PairSorter;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::matching::Season;
 use crate::matching::text::fold_title;
 use crate::model::Item;
@@ -41,7 +41,7 @@ impl ListingSegment {
         self.entry(first).and_then(|entry| self.whole(&entry)).ok()
     }
 
-    fn whole(&self, entry: &EntryHead<'_>) -> Read<Item> {
+    pub(super) fn whole(&self, entry: &EntryHead<'_>) -> Read<Item> {
         let file = &self.file;
         let (item, extras) = record::item(file, self.item_at(entry)?)?;
         let season = record::season(file, extras.above)?.unwrap_or(Season::NONE);
@@ -106,21 +106,67 @@ impl ListingSegment {
 
     /// Calls `each` with the first entries of all items, in the order in which they were listed.
     pub fn for_each_first<'i>(&'i self, mut each: impl FnMut(&EntryHead<'i>)) -> Read<()> {
-        let mut at = self.head.records.byte(0, 1);
+        let mut at = self.first_record();
+        while let Some((entry, end)) = self.next_first(at)? {
+            each(&entry);
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// The offset of the first record.
+    pub(super) fn first_record(&self) -> usize {
+        self.head.records.byte(0, 1)
+    }
+
+    /// Returns the first entry of the next item from an offset on, and the offset after the item; `None` at the end.
+    pub(super) fn next_first(&self, mut at: usize) -> Read<Option<(EntryHead<'_>, usize)>> {
         while self.has_records(at) {
             if self.file.slice(at, 1)?[0] & SHOW != 0 {
                 at = record::behind_show(&self.file, at)?.next_multiple_of(4);
                 continue;
             }
             let entry = EntryHead::read(&self.file, self.number_at(at)?)?;
-            let mut end = entry.end;
             if entry.is_first() {
-                each(&entry);
-                end = record::item(&self.file, end)?.1.ids(&self.file)?.1;
+                let end = record::item(&self.file, entry.end)?.1.ids(&self.file)?.1;
+                return Ok(Some((entry, end.next_multiple_of(4))));
             }
-            at = end.next_multiple_of(4);
+            at = entry.end.next_multiple_of(4);
+        }
+        Ok(None)
+    }
+
+    /// Passes all items to `each` in the order in which they were listed, with the change sequences at which they were
+    /// added after the listing, else 0.
+    pub fn for_each_item(&self, mut each: impl FnMut(Item, u64) -> Result<()>) -> Result<()> {
+        let mut at = self.first_record();
+        let mut next = || -> Read<Option<(Item, u64)>> {
+            let Some((entry, end)) = self.next_first(at)? else {
+                return Ok(None);
+            };
+            at = end;
+            let added_sequence = record::added_sequence(&self.file, entry.end)?;
+            Ok(Some((self.whole(&entry)?, added_sequence)))
+        };
+        while let Some((item, added_sequence)) = next().map_err(|_| self.damaged())? {
+            each(item, added_sequence)?;
         }
         Ok(())
+    }
+
+    /// Calls `each` with the rating keys of all items, in the order in which they were listed.
+    pub fn for_each_key(&self, mut each: impl FnMut(&str)) -> Result<()> {
+        let mut read = Ok(());
+        self.for_each_first(|entry| match self.key_of(entry) {
+            Ok(key) => each(key),
+            Err(damaged) => read = Err(damaged),
+        })
+        .and(read)
+        .map_err(|_| self.damaged())
+    }
+
+    fn damaged(&self) -> Error {
+        refuse(&self.place.0, "it is damaged")
     }
 
     /// Passes the items that may have this GUID or folded title to `each`, in the order in which they were listed.

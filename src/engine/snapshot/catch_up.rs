@@ -142,7 +142,6 @@ impl LiveSnapshot {
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let memtable_change = match change.kind {
             LoggedKind::Library | LoggedKind::Freshness => return false,
-            LoggedKind::Listed => return true, // also logged as a change of libraries
             LoggedKind::Matched => MemtableChange::Matched {
                 path,
                 rating_key,
@@ -155,8 +154,7 @@ impl LiveSnapshot {
             LoggedKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
             LoggedKind::Removed => MemtableChange::Removed { rating_key },
             LoggedKind::Added => {
-                // A later change, or the segment, has what replaced it.
-                let Some(item) = change.item.clone() else { return true };
+                let Some(item) = change.item.clone() else { return false };
                 let sequence = change.sequence.0;
                 MemtableChange::Added { item, sequence }
             }

@@ -64,7 +64,7 @@ impl LiveSnapshot {
         for (row, is_missing) in &listings {
             // Another process may have made it meanwhile.
             if !is_missing || self.listings.open(row).is_none() {
-                self.listings.rebuild_segment(identity, row, deadline)?;
+                self.listings.replace_segment(identity, row, deadline)?;
             }
         }
         self.reload(deadline)

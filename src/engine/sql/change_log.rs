@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells};
 use super::last_write::LibraryState;
+use super::packed_items::{PackedItem, pack};
 use super::places::{end_of, place_of};
 use super::tx::Tx;
 
@@ -27,9 +28,7 @@ pub struct LoggedChange {
     pub rating_key: String,
     /// The change sequence when it happened.
     pub sequence: Sequence,
-    /// The row of the item that it added; 0 for none.
-    pub row: i64,
-    /// That item; `None` for other changes, and if a later change or listing replaced it.
+    /// The item that it added; `None` for other changes.
     pub item: Option<Arc<Item>>,
 }
 
@@ -58,8 +57,6 @@ pub enum LoggedKind {
     Added = 9,
     /// Change tokens, counts or hints of libraries changed, but no item of an answer.
     Freshness = 10,
-    /// A listing replaced an earlier one; the feed reports the differences.
-    Listed = 11,
 }
 
 impl LoggedKind {
@@ -72,7 +69,6 @@ impl LoggedKind {
             8 => Self::Removed,
             9 => Self::Added,
             10 => Self::Freshness,
-            11 => Self::Listed,
             // A newer version wrote it. Reloading everything is always correct.
             _ => Self::Library,
         }
@@ -99,15 +95,16 @@ impl FromCells for LoggedChange {
             path: cells.get("path")?,
             rating_key: cells.get("rating_key")?,
             sequence: cells.get("sequence")?,
-            row: cells.get("now")?,
-            item: None,
+            item: cells
+                .get::<Option<PackedItem>>("item")?
+                .map(|packed| Arc::new(packed.0)),
         })
     }
 }
 
 impl Tx<'_> {
-    /// Logs a change of a library that the feed does not report; for the others see [`Tx::change_of_items`]. Path and
-    /// rating key may be empty.
+    /// Logs a change of a library, except of its items; for these see [`Tx::change_item`]. Path and rating key may be
+    /// empty.
     pub fn change(
         &self,
         identity: IdentityId,
@@ -116,34 +113,42 @@ impl Tx<'_> {
         path: &[u8],
         rating_key: &str,
     ) -> rusqlite::Result<()> {
-        self.log(identity, library, kind, (path, rating_key), (0, 0))
+        self.log((identity, library), kind, (path, rating_key), None)
     }
 
-    /// Logs a change of an item or a listing, which the feed reports too if the library is fetched. `rows`: `was` and
-    /// `now` of `schema.sql`.
-    pub fn change_of_items(
+    /// Logs that a single item was added, changed or removed, and adds the change to the feed if the library is
+    /// fetched. `was` and `now`: the item before and after.
+    pub fn change_item(
         &self,
         library: &LibraryState,
-        kind: LoggedKind,
         rating_key: &str,
-        rows: (i64, i64),
+        was: Option<&Item>,
+        now: Option<&Item>,
     ) -> rusqlite::Result<()> {
-        self.log(library.identity, library.id, kind, (b"", rating_key), rows)
+        let kind = if now.is_some() {
+            LoggedKind::Added
+        } else {
+            LoggedKind::Removed
+        };
+        self.log((library.identity, library.id), kind, (b"", rating_key), now)?;
+        if library.generation.is_fetched() && (was.is_some() || now.is_some()) {
+            self.report(library.id, was, now)?;
+        }
+        Ok(())
     }
 
-    /// Adds a row to the change log. `was` and `now`: see `schema.sql`.
+    /// Adds a row to the change log.
     fn log(
         &self,
-        identity: IdentityId,
-        library: LibraryId,
+        (identity, library): (IdentityId, LibraryId),
         kind: LoggedKind,
         (path, rating_key): (&[u8], &str),
-        (was, now): (i64, i64),
+        item: Option<&Item>,
     ) -> rusqlite::Result<()> {
         let position = place_of(self.sequence, self.next_change());
         self.connection.run(
-            "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, was, now) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, item) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 position,
                 self.sequence,
@@ -152,6 +157,20 @@ impl Tx<'_> {
                 kind,
                 path,
                 rating_key,
+                item.map(pack).transpose()?
+            ],
+        )
+    }
+
+    /// Adds a change of an item to the feed.
+    pub fn report(&self, library: LibraryId, was: Option<&Item>, now: Option<&Item>) -> rusqlite::Result<()> {
+        let [was, now] = [was.map(pack).transpose()?, now.map(pack).transpose()?];
+        self.connection.run(
+            "INSERT INTO feed (id, sequence, library, was, now) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                place_of(self.sequence, self.next_report()),
+                self.sequence,
+                library,
                 was,
                 now
             ],
@@ -182,14 +201,13 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes changes up to a sequence, except those that a library's segment lacks or its feed reports. Processes with an
-/// earlier snapshot reload everything.
+/// Removes changes up to a sequence, except items that no segment of their library has yet: neither the current one, nor
+/// that of a listing under way. Processes with an earlier snapshot reload everything.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
-        "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
-         WHERE l.id = changes.library AND l.identity > 0 \
-         AND (changes.kind IN (8, 9) AND changes.sequence > min(l.segment_seq, l.feed_from) \
-         OR changes.kind = 11 AND changes.sequence > l.feed_from))",
+        "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \
+         (SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = changes.library \
+         AND l.identity > 0 AND changes.sequence > min(l.segment_seq, coalesce(n.begun_seq, l.segment_seq))))",
         params![upto, end_of(upto)],
     )?;
     tx.run("UPDATE store SET trimmed = max(trimmed, ?1)", [upto])

@@ -10,7 +10,6 @@ use super::endpoints::TOKEN_DIGEST_LENGTH;
 use super::incarnation::Incarnation;
 use super::last_write::LibraryState;
 use super::libraries::LibraryRow;
-use super::listings::Listing;
 use super::local_write::LocalWrite;
 use super::record_log::{RecordRows, RecordTx};
 use super::tx::{Tx, sequence_of};
@@ -72,13 +71,18 @@ impl RecordRows<'_> {
     }
 
     /// Returns the confirmed matches that other tokens recorded for the same library of the same server, and that this
-    /// token lacks. They are matches of items that the unfinished `listing` has too, since this token's user may not
-    /// see other items.
+    /// token lacks. Returns only matches of items for which `is_listed` is true, since this token's user may not see
+    /// other items.
     ///
     /// The other tokens must have used the same URL: at another URL, a server could claim to be this one and list
     /// anything.
-    pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
-        self.0.read(|c| {
+    pub fn matches_of_others(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        is_listed: &dyn Fn(&str) -> Result<bool>,
+    ) -> Result<Vec<(Vec<u8>, String)>> {
+        let candidates = self.0.read(|c| {
             let others: Vec<LibraryId> = c.values(
                 "SELECT theirs.id FROM libraries own JOIN identities me ON me.id = ?1 \
                  JOIN identities other ON other.server = me.server AND other.id <> me.id \
@@ -86,28 +90,29 @@ impl RecordRows<'_> {
                  AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
                  WHERE mine.identity = me.id AND same.identity = other.id) \
                  JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
-                params![identity, listing.library, TOKEN_DIGEST_LENGTH],
+                params![identity, library, TOKEN_DIGEST_LENGTH],
             )?;
             let mut matches: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
             if !others.is_empty() {
-                let own_matches = all_matches_of(c, listing.library)?;
-                let mut is_listed = c.prepare_cached(
-                    "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
-                     AND (died IS NULL OR died > ?3)",
-                )?;
+                let own_matches = all_matches_of(c, library)?;
                 for other in others {
                     for (path, (key, recorded_at)) in all_matches_of(c, other)? {
-                        if !own_matches.contains_key(&path)
-                            && is_listed.exists(params![listing.library, key, listing.generation])?
-                        {
+                        if !own_matches.contains_key(&path) {
                             matches.push((recorded_at, path, key));
                         }
                     }
                 }
             }
             matches.sort_unstable();
-            Ok(matches.into_iter().map(|(_, path, key)| (path, key)).collect())
-        })
+            Ok(matches)
+        })?;
+        let mut listed = Vec::new();
+        for (_, path, key) in candidates {
+            if is_listed(&key)? {
+                listed.push((path, key));
+            }
+        }
+        Ok(listed)
     }
 }
 

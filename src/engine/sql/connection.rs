@@ -25,14 +25,11 @@ const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) }
 
 /// Length of the WAL, in pages, at which a checkpoint copies it into the database: some 5 MB. A checkpoint waits for
 /// the disk, as long as a thousand writes of single records take.
-pub const CHECKPOINT: u32 = 1_200;
+const CHECKPOINT: u32 = 1_200;
 /// Size of a page in the WAL in bytes, with its header.
 const WAL_FRAME_BYTES: u64 = 4_096 + 24;
 /// Length of the WAL, in bytes, at which opening the writer makes a checkpoint.
 const LONG_LOG: u64 = CHECKPOINT as u64 * WAL_FRAME_BYTES;
-/// As [`CHECKPOINT`], during a listing: some 15 MB. Then a checkpoint writes a page that changed several times only
-/// once, and waits for the disk a third as often.
-pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
 
 /// Maximum number of attempts to open a database that other programs replace meanwhile.
 const MAX_OPEN_ATTEMPTS: u32 = 8;

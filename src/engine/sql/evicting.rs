@@ -5,9 +5,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::cached::CachedStatements;
 use super::folder::NAME;
 use super::history::restart_history;
-use super::libraries::LibraryRows;
-use super::seen;
+use super::ids::listing_text;
+use super::libraries::{LibraryRow, LibraryRows};
 use super::sweeping::Sweeper;
+use super::tx::Tx;
 use crate::error::Result;
 use crate::model::LibraryId;
 use crate::platform::deadline::Deadline;
@@ -74,7 +75,7 @@ impl LibraryRows<'_> {
                  FROM libraries l LEFT JOIN listings n ON n.library = l.id \
                  WHERE l.identity > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
                  AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
-                 AND EXISTS (SELECT 1 FROM items i WHERE i.library = l.id) \
+                 AND (l.listed_items > 0 OR n.library IS NOT NULL) \
                  ORDER BY CASE WHEN l.checked_ms > ?1 + ?3 THEN 0 ELSE l.checked_ms END, l.listed_ms, \
                  l.generation_seq",
                 params![now_ms, ACTIVE_LISTING_MS, CLOCK_TOLERANCE_MS],
@@ -86,7 +87,7 @@ impl LibraryRows<'_> {
     }
 
     /// Evicts a library in one short transaction: from then on it counts as never fetched. Confirmed matches and
-    /// invalidations stay. Later writes sweep its items. Returns `false` if the library is gone, or is being listed.
+    /// invalidations stay. Returns `false` if the library is gone, or is being listed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -104,18 +105,14 @@ impl LibraryRows<'_> {
             if busy {
                 return Ok(false);
             }
-            // `generation` stays at or above the number of every row that is not swept yet, so the next generation gets
-            // a new number. `begun_seq` rises, so a segment begun before the eviction cannot be published any more.
+            // `begun_seq` rises, so the library is not due.
             c.execute(
-                "UPDATE libraries SET generation = -max(abs(generation), \
-                 coalesce((SELECT generation FROM listings WHERE library = ?1), 0)), generation_seq = ?2, begun_seq = ?2, \
-                 listed_items = 0, listed_ms = 0, checked_ms = 0, provisional = 0, shrunk = -1, shrunk_ms = 0, \
-                 segment = '', segment_seq = ?2, dead_items = 1 WHERE id = ?1",
+                "UPDATE libraries SET generation = -abs(generation), begun_seq = ?2, segment_seq = ?2 WHERE id = ?1",
                 params![library, tx.sequence],
             )?;
-            restart_history(tx, library)?;
+            drop_listing(tx, library)?;
+            c.execute("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9)", [library])?;
             c.execute("DELETE FROM listings WHERE library = ?1", [library])?;
-            seen::forget(tx, library)?;
             c.execute("DELETE FROM path_searches WHERE library = ?1", [library])?;
             c.execute("UPDATE store SET evictions = evictions + 1", [])?;
             tx.libraries_changed(library_state.identity)?;
@@ -126,4 +123,35 @@ impl LibraryRows<'_> {
         }
         Ok(is_evicted)
     }
+
+    /// Gives up a listing whose segment is missing or damaged: the library counts as never fetched, and a full listing
+    /// is due. Single items since the listing stay. Returns `false` if the library has another segment now.
+    pub fn lose_listing(&self, row: &LibraryRow, deadline: Deadline) -> Result<bool> {
+        self.0.write(deadline, |tx| {
+            let Some(library) = tx.expect_library(row.id).optional()? else {
+                return Ok(false);
+            };
+            let segment = row.segment.as_ref().map(listing_text).unwrap_or_default();
+            let lost = tx.connection.execute(
+                "UPDATE libraries SET generation = -generation, due_seq = ?3 WHERE id = ?1 AND generation > 0 \
+                 AND segment = ?2",
+                params![row.id, segment, tx.sequence],
+            )?;
+            if lost > 0 {
+                drop_listing(tx, row.id)?;
+                tx.libraries_changed(library.identity)?;
+            }
+            Ok(lost > 0)
+        })
+    }
+}
+
+/// Removes the listing of a library from its row. The file of its segment stays for a while.
+fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    tx.run(
+        "UPDATE libraries SET generation_seq = ?2, listed_items = 0, listed_ms = 0, checked_ms = 0, provisional = 0, \
+         shrunk = -1, shrunk_ms = 0, segment = '' WHERE id = ?1",
+        params![library, tx.sequence],
+    )?;
+    restart_history(tx, library)
 }

@@ -1,19 +1,20 @@
 //! Regression tests of the feed: each reproduces a former defect.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::feed::FeedRows;
-use super::for_tests::{NOW_MS, endpoint, library, listed, movie, opened, probed, sequence, server};
+use super::for_tests::{NOW_MS, endpoint, items_after, library, listed, movie, opened, probed, sequence, server};
 use super::items::ItemRows;
 use super::libraries::LibraryRows;
-use super::{FeedPosition, LibraryRow, Store, history};
-use crate::error::Status;
+use super::{FeedPage, FeedPosition, LibraryRow, Store, history};
+use crate::error::{Result, Status};
 use crate::model::{IdentityId, Item, Library};
 use crate::platform::deadline::Deadline;
 
 /// A store with a listed library, and the identity.
-fn films(items: &[Item]) -> (tempfile::TempDir, Store, IdentityId, LibraryRow) {
+fn films(items: &[Item]) -> (tempfile::TempDir, Arc<Store>, IdentityId, LibraryRow) {
     let (folder, store) = opened();
     let identity = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
@@ -27,11 +28,21 @@ fn film(number: usize) -> Item {
     movie(&number.to_string(), &format!("/data/{number}.mkv"))
 }
 
+fn page(store: &Store, identity: IdentityId, at: (i64, FeedPosition), limit: usize) -> Result<FeedPage> {
+    match at.1 {
+        FeedPosition::Log(place) => FeedRows(store).page(identity, None, (at.0, place), None, limit),
+        FeedPosition::Full { .. } => {
+            let items = |row: &LibraryRow, after, limit| items_after(store, row, after, limit);
+            FeedRows(store).full_page(identity, None, at, limit, &items)
+        }
+    }
+}
+
 /// The changes that a reader gets from a position on, in pages of `limit`; `!` stands for 'list again'.
 fn changes_from(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
     let mut changes_from = Vec::new();
     for _ in 0..1_000 {
-        let page = FeedRows(store).page(identity, None, at, None, limit).expect("a page");
+        let page = page(store, identity, at, limit).expect("a page");
         changes_from.extend(page.changes.into_iter().map(|told| match (told.was, told.now) {
             (None, None) => "!".to_owned(),
             (was, now) => now.or(was).expect("an item").rating_key,
@@ -50,7 +61,7 @@ fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     let begun = FeedRows(&store).begin(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
-    let page = FeedRows(&store).page(identity, None, begun, None, 2).expect("a page");
+    let page = page(&store, identity, begun, 2).expect("a page");
     assert_eq!((page.changes.len(), page.more), (2, true));
     store
         .write(Deadline::NONE, |tx| history::forget_upto(tx, listing))
@@ -149,12 +160,13 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     assert_eq!(changes_from(&store, identity, before, 10), ["2"]);
     let read = FeedRows(&store).begin(identity, None, false).expect("begun");
     let full = FeedRows(&store).begin(identity, None, true).expect("begun");
-    assert_eq!(changes_from(&store, identity, full, 10), ["1", "2"]);
+    let mut listed = changes_from(&store, identity, full, 10);
+    listed.sort();
+    assert_eq!(listed, ["1", "2"]);
 
     let put_back = Store::open(copy.path(), true).expect("opens");
     let again = |position| {
-        FeedRows(&put_back)
-            .page(identity, None, position, None, 10)
+        page(&put_back, identity, position, 10)
             .map(|_| ())
             .map_err(|error| error.status)
     };
@@ -182,9 +194,8 @@ fn a_position_in_another_users_listing_gives_nothing() {
     let foreign = FeedPosition::Full {
         then: sequence(&store),
         library: row.id,
-        generation: row.generation,
         after: 0,
     };
-    assert_eq!(changes_from(&store, identity, (line, foreign), 10), ["1", "2"]);
+    assert_eq!(changes_from(&store, identity, (line, foreign), 10).len(), 2);
     assert!(changes_from(&store, other, (line, foreign), 10).is_empty());
 }

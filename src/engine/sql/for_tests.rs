@@ -1,6 +1,7 @@
 //! A store with content, for the tests of this folder.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::confirmed_matches::RecordedMatches;
 use super::items::ItemRows;
@@ -9,16 +10,20 @@ use super::listings::ListingRows;
 use super::record_log::RecordRows;
 use super::totals::Totals;
 use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
+use crate::engine::maintenance::ListingSegments;
+use crate::engine::segment::cursor_of;
+use crate::error::Result;
+use crate::matching::Mappings;
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 use crate::platform::deadline::Deadline;
 
 pub const DAY_MS: i64 = 86_400_000;
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
 
-pub fn opened() -> (tempfile::TempDir, Store) {
+pub fn opened() -> (tempfile::TempDir, Arc<Store>) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), true).expect("the store opens");
-    (folder, store)
+    (folder, Arc::new(store))
 }
 
 pub fn endpoint(url: &str) -> Endpoint {
@@ -67,28 +72,61 @@ pub fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) 
         .expect("probed")
 }
 
-pub fn finish(store: &Store, identity: IdentityId, listing: &mut Listing) -> LibraryRow {
-    ListingRows(store).mark_gone(listing, Deadline::NONE).expect("marked");
-    let finished = ListingResult {
-        items: ListingRows(store).distinct(listing).expect("counted"),
-        provisional: false,
-        partial: false,
-        segment: None,
-        now_ms: NOW_MS,
-    };
-    ListingRows(store)
-        .finish_listing(identity, listing, &finished, Deadline::NONE)
-        .expect("finished")
+pub fn segments(store: &Arc<Store>) -> ListingSegments {
+    ListingSegments::new(Arc::clone(store), Mappings::default(), Arc::default(), false)
 }
 
-pub fn listed(store: &Store, identity: IdentityId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
+pub fn finish(store: &Arc<Store>, identity: IdentityId, listing: &Listing) -> LibraryRow {
+    let (segments, row) = (
+        segments(store),
+        LibraryRows(store).library_row(listing.library).expect("a row"),
+    );
+    let draft = segments.draft(&row, listing).expect("pages");
+    let draft = segments.without_twins(&row, listing, draft).expect("pages");
+    let is_current = segments.is_current(&row, listing, &draft).expect("compared");
+    let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
+    let finished = ListingResult {
+        provisional: false,
+        partial: false,
+        now_ms: NOW_MS,
+    };
+    segments
+        .publish(identity, &row, listing, &finished, new, Deadline::NONE)
+        .expect("published")
+}
+
+/// Rebuilds the segment of a library with its single items.
+pub fn compact(store: &Arc<Store>, identity: IdentityId, row: &LibraryRow) {
+    let row = LibraryRows(store).library_row(row.id).expect("a row");
+    segments(store)
+        .compact_listing(identity, &row, Deadline::NONE)
+        .expect("compacted");
+}
+
+pub fn listed(store: &Arc<Store>, identity: IdentityId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
     let mut listing = ListingRows(store)
         .begin_listing(row, NOW_MS, Deadline::NONE)
         .expect("begun");
     ListingRows(store)
         .store_page(&mut listing, items, Sequence(u64::MAX >> 1), Deadline::NONE)
         .expect("stored");
-    finish(store, identity, &mut listing)
+    finish(store, identity, &listing)
+}
+
+/// The items of a library, with their cursors and in their order.
+pub fn items_after(store: &Store, row: &LibraryRow, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+    let row = LibraryRows(store).library_row(row.id)?;
+    let mut found = Vec::new();
+    if row.generation.is_fetched() {
+        ItemRows(store).of(&row)?.for_each(&mut |item, _| {
+            found.push((cursor_of(&item.rating_key), item));
+            Ok(())
+        })?;
+    }
+    found.sort_by_key(|(at, _)| *at);
+    found.retain(|(at, _)| *at > cursor);
+    found.truncate(limit);
+    Ok(found)
 }
 
 pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {
@@ -116,9 +154,12 @@ pub fn count(store: &Store, query: &str) -> i64 {
 pub fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
     let mut found = Vec::new();
     ItemRows(store)
-        .for_each_item(row.id, row.generation, &mut |item, _| {
-            found.extend(item.parts);
-            Ok(())
+        .of(row)
+        .and_then(|items| {
+            items.for_each(&mut |item, _| {
+                found.extend(item.parts);
+                Ok(())
+            })
         })
         .expect("read");
     found.sort();

@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
+use super::items::ListingBase;
 use super::libraries::{LibraryRow, LibraryRows, libraries};
 use super::local_write::{LibraryHint, LocalWrite};
 use super::tx::Tx;
@@ -18,6 +19,12 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Hints(marks))?;
             let rows = libraries(tx.connection, identity)?;
+            let mut bases = Vec::new();
+            if marks.iter().any(|mark| !mark.deleted.is_empty()) {
+                for row in &rows {
+                    bases.push((row.id, ListingBase::of(tx, self.0, row.id)?));
+                }
+            }
             let mut hinted = false;
             for mark in marks {
                 let is_named = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
@@ -25,8 +32,9 @@ impl LibraryRows<'_> {
                 let mut hint = mark.hint;
                 for rating_key in &mark.deleted {
                     let mut is_marked = false;
-                    for row in &named {
-                        is_marked |= mark_item_unverified(tx, identity, row, rating_key)?;
+                    let is_named = |library| named.iter().any(|row| row.id == library);
+                    for (library, base) in bases.iter().filter(|(library, _)| is_named(*library)) {
+                        is_marked |= mark_item_unverified(tx, identity, (*library, base), rating_key)?;
                     }
                     // It is the key of a show or an album, or of an item that only a listing under way has stored.
                     if !is_marked {

@@ -5,8 +5,8 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::confirmed_matches::{drop_matches, forget};
 use super::incarnation::Incarnation;
-use super::items::visible;
-use super::libraries::{LibraryRow, LibraryRows, one_library};
+use super::items::ListingBase;
+use super::libraries::LibraryRows;
 use super::local_write::LocalWrite;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
@@ -56,9 +56,9 @@ impl LibraryRows<'_> {
                 with_matches: false,
             };
             self.0.observe(tx, identity, &request)?;
-            let row = one_library(tx.connection, library)?;
+            let base = ListingBase::of(tx, self.0, library)?;
             for rating_key in rating_keys {
-                mark_item_unverified(tx, identity, &row, rating_key)?;
+                mark_item_unverified(tx, identity, (library, &base), rating_key)?;
             }
             Ok(())
         })
@@ -98,20 +98,17 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Marks an item as unverified, and returns whether the library lists it. Also marks an item that only an unfinished
-/// listing has, since that listing would publish the old state.
+/// Marks an item as unverified, and returns whether the library lists it. During a listing, marks any item, because
+/// that listing may publish the old state.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,
-    row: &LibraryRow,
+    (library, base): (LibraryId, &ListingBase),
     rating_key: &str,
 ) -> rusqlite::Result<bool> {
-    let is_stored = tx.has(
-        "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND (died IS NULL OR died > ?3 AND born <= ?3)",
-        params![row.id, rating_key, row.generation],
-    )?;
-    if is_stored {
-        mark_unverified(tx, identity, row.id, b"", rating_key)?;
+    let is_listed = base.item(tx, library, rating_key)?.is_some();
+    if is_listed || tx.has("SELECT 1 FROM listings WHERE library = ?1", [library])? {
+        mark_unverified(tx, identity, library, b"", rating_key)?;
     }
-    Ok(visible(tx.connection, row.id, row.generation, rating_key)?.is_some())
+    Ok(is_listed)
 }

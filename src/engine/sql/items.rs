@@ -1,288 +1,320 @@
-//! Items, and the seasons and shows they belong to.
-//!
-//! A row of `items` is visible in the generations from `born` on and before `died`.
+//! Items of libraries: those in the segment of the listing, and the single items added or removed since, which are rows
+//! of the change log.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
 
 use rusqlite::{Connection, params};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::cached::CachedStatements;
-use super::columns::{FromCells, RowCells, list, read};
-use super::libraries::LibraryRow;
+use super::confirmed_matches::forget;
+use super::ids::{listing_name, listing_text};
+use super::libraries::{LibraryRow, renew};
+use super::packed_items::PackedItem;
+use super::places::end_of;
 use super::store::Store;
-use super::texts::ItemTexts;
-use crate::error::Result;
-use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
+use super::tx::Tx;
+use crate::engine::segment::ListingSegment;
+use crate::error::{Error, Result, Status};
+use crate::model::{Item, LibraryId, ListingName, Sequence};
+use crate::platform::deadline::Deadline;
 
-/// A row of `items` with its season and show: the result of a SELECT from `items i` and [`ABOVE`].
-pub struct ItemRow {
-    /// The number of the row.
-    pub id: i64,
-    /// The item itself.
-    pub item: Item,
-    /// The change sequence at which the item was added one by one; 0 if a listing added it.
+/// The last change of a single item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SingleChange {
+    /// Its change sequence.
+    pub sequence: Sequence,
+    /// The item that was added; `None` if it was removed.
+    pub item: Option<Item>,
+}
+
+/// Single changes by rating key.
+pub type SingleChanges = BTreeMap<String, SingleChange>;
+
+/// Returns the last change of each single item of a library that was added or removed after `since`.
+pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<SingleChanges> {
+    let mut changes = SingleChanges::new();
+    let mut statement = c.prepare_cached(
+        "SELECT rating_key, sequence, item FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
+    )?;
+    let mut rows = statement.query(params![library, end_of(since)])?;
+    while let Some(row) = rows.next()? {
+        // The index returns the changes of one item in their order.
+        changes.insert(row.get(0)?, single_change(row, 1)?);
+    }
+    Ok(changes)
+}
+
+/// Reads the columns `sequence` and `item`.
+fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
+    Ok(SingleChange {
+        sequence: row.get(column)?,
+        item: row.get::<_, Option<PackedItem>>(column + 1)?.map(|packed| packed.0),
+    })
+}
+
+/// The segment of a library's listing, and the change sequence up to which it has single changes.
+pub struct ListingBase {
+    pub segment: Option<ListingSegment>,
     pub since: Sequence,
 }
 
-/// Joins the season and the show of `items i`.
-pub const ABOVE: &str = "LEFT JOIN parents p ON p.id = i.parent AND p.above IS NOT NULL \
-     LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent)";
+impl ListingBase {
+    /// The base that the database names. A segment that cannot be opened counts as empty.
+    pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
+        let (name, since) = base_of(c, library)?;
+        let segment = name.and_then(|name| store.listing_segment(&name).ok());
+        Ok(Self { segment, since })
+    }
 
-/// A library of more pages than this is read in the order of the table, see [`batch`].
-const MAX_SORTED_PAGES: i64 = 4;
-/// Row numbers per item that a page scans before it uses the library's index.
-const MAX_SCAN_PER_ITEM: i64 = 64;
+    /// The item with this key.
+    pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
+        match last_change(c, library, rating_key)?.filter(|change| change.sequence > self.since) {
+            Some(change) => Ok(change.item),
+            None => Ok(self.listed(rating_key)),
+        }
+    }
 
-impl FromCells for ItemRow {
-    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
-        let text =
-            |cells: &mut RowCells<'_, '_>, column| cells.get::<Option<String>>(column).map(Option::unwrap_or_default);
-        let ItemTexts {
-            title,
-            guid,
-            guids,
-            parts,
-        } = cells.get("i.texts")?;
-        Ok(Self {
-            id: cells.get("i.id")?,
-            since: cells.get("i.since")?,
-            item: Item {
-                rating_key: cells.get("i.rating_key")?,
-                kind: ItemType::from_number(cells.get("i.kind")?),
-                title,
-                year: cells.get("i.year")?,
-                show_title: text(cells, "s.title")?,
-                show_rating_key: text(cells, "s.rating_key")?,
-                show_guid: text(cells, "s.guid")?,
-                season_title: text(cells, "p.title")?,
-                season_rating_key: text(cells, "p.rating_key")?,
-                season_guid: text(cells, "p.guid")?,
-                season: cells.get("i.season")?,
-                episode: cells.get("i.episode")?,
-                guid,
-                guids,
-                parts,
-            },
-        })
+    /// The item with this key in the segment.
+    pub fn listed(&self, rating_key: &str) -> Option<Item> {
+        let segment = self.segment.as_ref()?;
+        segment.whole_item(segment.find(rating_key)?)
     }
 }
 
-/// A store's rows of items.
-pub struct ItemRows<'s>(pub &'s Store);
+/// The name of a library's segment, and the change sequence up to which it has single changes.
+fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
+    c.row(
+        "SELECT segment, segment_seq FROM libraries WHERE id = ?1",
+        [library],
+        |row| Ok((listing_name(&row.get::<_, String>(0)?), row.get(1)?)),
+    )
+}
 
-impl ItemRows<'_> {
-    /// Passes the items of a generation to `each`, in the order of their rows, with [`ItemRow::since`].
+/// The last change of a single item that is still in the log.
+fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<SingleChange>> {
+    c.find(
+        "SELECT sequence, item FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) \
+         ORDER BY id DESC LIMIT 1",
+        params![library, rating_key],
+        |row| single_change(row, 0),
+    )
+}
+
+impl Store {
+    /// Opens the segment of a listing, in any of its files: there is one for each set of mappings, with equal items.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`], or an error of `each`.
-    pub fn for_each_item(
-        &self,
-        library: LibraryId,
-        generation: Generation,
-        each: &mut dyn FnMut(Item, Sequence) -> Result<()>,
-    ) -> Result<()> {
-        // Read in batches: between them the connection is unlocked, and no read transaction is open.
-        let mut after = 0_i64;
-        loop {
-            let batch = self.0.read(|c| {
-                check_whole(c, library, generation)?;
-                batch(c, library, generation, after, 10_000)
-            })?;
-            let Some(last) = batch.last() else {
-                return Ok(());
-            };
-            after = last.id;
-            for row in batch {
-                each(row.item, row.since)?;
+    /// [`Status::Store`] if all are missing or damaged. With a source if the operating system cannot read one.
+    pub fn listing_segment(&self, name: &ListingName) -> Result<ListingSegment> {
+        let (mac, mode) = (self.key().name_mac(name), self.folder.map_mode(!self.believes));
+        let mut failure = Error::new(Status::Store, "the segment of a listing is missing");
+        for path in self.folder.files_of_segment(&listing_text(name))? {
+            match ListingSegment::open(&path, mode, mac) {
+                Ok(segment) => return Ok(segment),
+                Err(error) if failure.source().is_none() => failure = error,
+                Err(_) => {}
             }
         }
+        Err(failure)
+    }
+}
+
+/// The items of a library: of its current listing, or of one that is not published yet.
+pub struct StoredItems<'s> {
+    store: &'s Store,
+    library: LibraryId,
+    base: ListingBase,
+}
+
+impl<'s> StoredItems<'s> {
+    /// The items of a listing that is not published yet, with the single changes since it began.
+    pub fn of_listing(store: &'s Store, name: &ListingName) -> Result<Self> {
+        let base = ListingBase {
+            segment: Some(store.listing_segment(name)?),
+            since: name.sequence,
+        };
+        Ok(Self {
+            store,
+            library: name.library,
+            base,
+        })
     }
 
-    /// At most `limit` items of a generation whose row numbers are above `after`, with their row numbers.
-    pub fn items_after(
-        &self,
-        library: LibraryId,
-        generation: Generation,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<(i64, Item)>> {
-        let rows = self.0.read(|c| batch(c, library, generation, after, limit))?;
-        Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
+    /// The item with this key.
+    pub fn item(&self, rating_key: &str) -> Result<Option<Item>> {
+        self.store.read(|c| self.base.item(c, self.library, rating_key))
     }
 
-    /// Returns whether the current generation has exactly this item, with equal content.
-    pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
-        let known = self.0.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
-        Ok(known.is_some_and(|(_, known)| known == digest(item)))
+    /// Returns whether there is an item with this key.
+    pub fn has(&self, rating_key: &str) -> Result<bool> {
+        Ok(self.item(rating_key)?.is_some())
     }
 
-    /// Returns whether the current generation has an item with one of these rating keys.
-    pub fn has_any(&self, row: &LibraryRow, rating_keys: &[String]) -> Result<bool> {
-        if rating_keys.is_empty() {
-            return Ok(false);
+    /// Passes all items to `each`, with the change sequences at which single items were added, else 0.
+    ///
+    /// # Errors
+    /// [`Status::Store`] if the segment is damaged; errors of `each`.
+    pub fn for_each(&self, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
+        let changes = self.changes()?;
+        if let Some(segment) = &self.base.segment {
+            segment.for_each_item(|item, added_sequence| match changes.get(&item.rating_key) {
+                Some(_) => Ok(()),
+                None => each(item, Sequence(added_sequence)),
+            })?;
         }
-        self.0.read(|connection| {
-            for key in rating_keys {
-                if visible(connection, row.id, row.generation, key)?.is_some() {
-                    return Ok(true);
+        for change in changes.into_values() {
+            if let Some(item) = change.item {
+                each(item, change.sequence)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes the rating keys of all items to `each`.
+    ///
+    /// # Errors
+    /// [`Status::Store`] if the segment is damaged.
+    pub fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        let changes = self.changes()?;
+        if let Some(segment) = &self.base.segment {
+            segment.for_each_key(|key| {
+                if !changes.contains_key(key) {
+                    each(key);
+                }
+            })?;
+        }
+        let added = changes.iter().filter(|(_, change)| change.item.is_some());
+        added.for_each(|(key, _)| each(key));
+        Ok(())
+    }
+
+    /// Returns whether there are this many items with this content, in the segment alone: no single item changed after
+    /// `begun`.
+    pub fn is_segment(&self, count: u64, content: u64, begun: Sequence) -> Result<bool> {
+        let segment = self.base.segment.as_ref();
+        let has_content = segment.is_some_and(|segment| (segment.item_count(), segment.content()) == (count, content));
+        let since = end_of(self.base.since.min(begun));
+        let changed = "SELECT 1 FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2";
+        Ok(has_content && !self.store.read(|c| c.has(changed, params![self.library, since]))?)
+    }
+
+    /// The number of items.
+    pub fn count(&self) -> Result<u64> {
+        let segment = self.base.segment.as_ref();
+        let mut count = segment.map_or(0, ListingSegment::item_count);
+        for (key, change) in self.changes()? {
+            count += u64::from(change.item.is_some());
+            count -= u64::from(segment.is_some_and(|segment| segment.find(&key).is_some()));
+        }
+        Ok(count)
+    }
+
+    fn changes(&self) -> Result<SingleChanges> {
+        self.store.read(|c| single_changes(c, self.library, self.base.since))
+    }
+}
+
+/// A store's items.
+pub struct ItemRows<'s>(pub &'s Store);
+
+impl<'s> ItemRows<'s> {
+    /// The items of a library's current listing, or those found by searches if it is not fetched.
+    ///
+    /// # Errors
+    /// As [`Store::listing_segment`].
+    pub fn of(&self, row: &LibraryRow) -> Result<StoredItems<'s>> {
+        let (name, since) = self.0.read(|c| base_of(c, row.id))?;
+        let segment = name.map(|name| self.0.listing_segment(&name)).transpose()?;
+        let base = ListingBase { segment, since };
+        Ok(StoredItems {
+            store: self.0,
+            library: row.id,
+            base,
+        })
+    }
+
+    /// Merges items that the server returned into the current generation. `requested_at`: the change sequence when the
+    /// first of them was requested. Items that were added or removed one by one since then stay as they are.
+    pub fn merge_items(
+        &self,
+        row: &LibraryRow,
+        items: &[Item],
+        requested_at: Option<Sequence>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.0.write(deadline, |tx| {
+            let library = tx.expect_library(row.id)?;
+            let base = ListingBase::of(tx, self.0, library.id)?;
+            let mut added = 0_i64;
+            for item in items {
+                let key = &item.rating_key;
+                if let Some(requested_at) = requested_at
+                    && last_change(tx, library.id, key)?.is_some_and(|change| change.sequence > requested_at)
+                {
+                    continue;
+                }
+                let was = base.item(tx, library.id, key)?;
+                if was.as_ref() != Some(item) {
+                    added += i64::from(was.is_none());
+                    tx.change_item(&library, key, was.as_ref(), Some(item))?;
                 }
             }
-            Ok(false)
+            count_items(tx, library.id, added)
         })
     }
 
-    /// Passes the rating keys of the current generation to `each`, in no order.
-    pub fn keys(&self, row: &LibraryRow, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.0.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
+    /// Stores that the listing is current and has `items` items: all changes up to the last probe were merged, from
+    /// pages requested after the change sequence `begun`.
+    pub fn caught_up(
+        &self,
+        row: &LibraryRow,
+        begun: Sequence,
+        items: u64,
+        now_ms: i64,
+        provisional: bool,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            let library = tx.expect_library(row.id)?;
+            renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
+            tx.run(
+                "UPDATE libraries SET told_items = ?2 WHERE id = ?1",
+                params![row.id, items.cast_signed()],
             )?;
-            let mut keys = statement.query(params![row.id, row.generation])?;
-            while let Some(key) = keys.next()? {
-                each(key.get_ref(0)?.as_str()?);
-            }
-            Ok(())
+            tx.freshness_changed(library.identity)
+        })
+    }
+
+    /// Removes an item from the current generation, because the library does not have it any more, and its matches in
+    /// `confirmed`.
+    pub fn remove_item(
+        &self,
+        row: &LibraryRow,
+        rating_key: &str,
+        confirmed: &[(LibraryId, Vec<u8>)],
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            let library = tx.expect_library(row.id)?;
+            forget(tx, library.identity, confirmed)?;
+            let was = ListingBase::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
+            tx.change_item(&library, rating_key, was.as_ref(), None)?;
+            count_items(tx, library.id, -i64::from(was.is_some()))
         })
     }
 }
 
-/// The item of a row, if the current generation of its library shows it.
-pub fn live_item(connection: &Connection, id: i64) -> rusqlite::Result<Option<Item>> {
-    let is_live = "i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation)";
-    let row = connection.find(
-        &format!(
-            "SELECT {} FROM items i JOIN libraries l ON l.id = i.library {ABOVE} WHERE i.id = ?1 AND {is_live}",
-            list::<ItemRow>()
-        ),
-        [id],
-        read::<ItemRow>,
-    )?;
-    Ok(row.map(|row| row.item))
-}
-
-/// Returns whether the current generation of a library has an item with this key.
-pub fn is_shown(connection: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<bool> {
-    let generation = connection.value("SELECT generation FROM libraries WHERE id = ?1", [library])?;
-    Ok(visible(connection, library, generation, rating_key)?.is_some())
-}
-
-/// Fails if rows of this generation may have been swept: a later generation is current, or the library was removed. A
-/// segment built from the remaining rows would lack items without notice.
-fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
-    // A negative generation was evicted. 1 - ?2: the generation before this one was evicted while this one was being
-    // fetched. -?2: this one was evicted.
-    connection.row(
-        "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",
-        params![library, generation],
-        |_| Ok(()),
+/// Changes the number of a library's items.
+fn count_items(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
+    if change == 0 {
+        return Ok(());
+    }
+    tx.run(
+        "UPDATE libraries SET listed_items = max(listed_items + ?2, 0) WHERE id = ?1",
+        params![library, change],
     )
-}
-
-/// At most `limit` rows of a generation with row numbers above `after`, in order.
-///
-/// A large library is read in the order of the table, since its rows mostly have consecutive numbers. If many rows of
-/// other libraries lie between them, the library's index finds the next rows. The index alone would need quadratic
-/// time, because `SQLite` sorts all remaining rows for each page.
-pub fn batch(
-    connection: &Connection,
-    library: LibraryId,
-    generation: Generation,
-    after: i64,
-    limit: usize,
-) -> rusqlite::Result<Vec<ItemRow>> {
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let listed: i64 = connection
-        .find_value("SELECT listed_items FROM libraries WHERE id = ?1", [library])?
-        .unwrap_or(0);
-    // `no_index` is empty, or the unary `+`, which keeps SQLite from using the library's index.
-    let rows_between = |no_index: &str, after: i64, last: i64, most: i64| {
-        connection.rows(
-            &format!(
-                "SELECT {} FROM items i {ABOVE} WHERE {no_index}i.library = ?1 AND i.id > ?3 AND i.id <= ?5 AND i.born <= ?2 \
-                 AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4 + 0",
-                list::<ItemRow>()
-            ),
-            params![library, generation, after, most, last],
-            read,
-        )
-    };
-    let (mut rows, mut after) = (Vec::new(), after);
-    if listed > most.saturating_mul(MAX_SORTED_PAGES) {
-        let last = after.saturating_add(most.saturating_mul(MAX_SCAN_PER_ITEM));
-        rows = rows_between("+", after, last, most)?;
-        after = last;
-    }
-    if rows.len() < limit {
-        rows.extend(rows_between(
-            "",
-            after,
-            i64::MAX,
-            most - i64::try_from(rows.len()).unwrap_or(0),
-        )?);
-    }
-    Ok(rows)
-}
-
-/// The row of an item that a generation shows, and its digest.
-pub fn visible(
-    connection: &Connection,
-    library: LibraryId,
-    generation: Generation,
-    rating_key: &str,
-) -> rusqlite::Result<Option<(i64, i64)>> {
-    connection.find(
-        "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
-         AND (died IS NULL OR died > ?3)",
-        params![library, rating_key, generation],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
-}
-
-/// Returns a digest of an item, equal for items with equal content.
-pub fn digest(item: &Item) -> i64 {
-    digest_in(&mut Vec::with_capacity(512), item)
-}
-
-/// [`digest`], with a buffer that is reused.
-pub fn digest_in(buffer: &mut Vec<u8>, item: &Item) -> i64 {
-    let Item {
-        rating_key,
-        kind,
-        title,
-        year,
-        show_title,
-        show_rating_key,
-        show_guid,
-        season_title,
-        season_rating_key,
-        season_guid,
-        season,
-        episode,
-        guid,
-        guids,
-        parts,
-    } = item;
-    buffer.clear();
-    let mut text = |text: &str| {
-        buffer.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        buffer.extend_from_slice(text.as_bytes());
-    };
-    for field in [rating_key, title, show_title, show_rating_key, show_guid, guid] {
-        text(field);
-    }
-    for field in [season_title, season_rating_key, season_guid] {
-        text(field);
-    }
-    for field in guids.iter().chain(parts) {
-        text(field);
-    }
-    for number in [
-        i64::from(kind.number()),
-        i64::from(*year),
-        i64::from(*season),
-        i64::from(*episode),
-        i64::try_from(guids.len()).unwrap_or(i64::MAX),
-    ] {
-        buffer.extend_from_slice(&number.to_le_bytes());
-    }
-    xxh3_64(buffer).cast_signed()
 }

@@ -1,20 +1,18 @@
 //! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
+use super::ListingResult;
 use super::change_log::{LoggedKind, trim};
-use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::for_tests::{
-    NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
+    NOW_MS, compact, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
 };
 use super::items::ItemRows;
 use super::libraries::LibraryRows;
 use super::listings::ListingRows;
 use super::state::StoreStates;
 use super::sweeping::Sweeper;
-use super::{ListingResult, StoreFolder};
 use crate::error::{Result, Status};
 use crate::model::Item;
 use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
 
 #[test]
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
@@ -38,47 +36,6 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
 }
 
 #[test]
-fn only_a_listing_checkpoints_in_larger_pieces() {
-    let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let mut listing = ListingRows(&store)
-        .begin_listing(&row, NOW_MS, Deadline::NONE)
-        .expect("begun");
-    let (mut largest, frame) = (0, 4_096 + 24);
-    for page in 0..20 {
-        // Each item takes more than a page of the database.
-        let items: Vec<Item> = (0..300)
-            .map(|item| Item {
-                title: format!("{page} {item} ").repeat(500),
-                ..movie(
-                    &format!("{}", page * 300 + item + 1),
-                    &format!("/data/{page}/{item}.mkv"),
-                )
-            })
-            .collect();
-        let asked = sequence(&store);
-        ListingRows(&store)
-            .store_page(&mut listing, &items, asked, Deadline::NONE)
-            .expect("stored");
-        largest = largest.max(store.folder.log()[0].metadata().expect("a log").len());
-    }
-    assert!(largest > u64::from(2 * CHECKPOINT) * frame, "{largest}");
-    assert!(
-        largest < u64::from(CHECKPOINT_OF_LISTING + CHECKPOINT) * frame,
-        "{largest}"
-    );
-    let mut writer = lock(&store.connections.writer);
-    let (connection, _) = writer.connection().expect("open");
-    let pages: u32 = connection
-        .query_row("PRAGMA wal_autocheckpoint", [], |row| row.get(0))
-        .expect("asked");
-    assert_eq!(pages, CHECKPOINT);
-}
-
-#[test]
 fn a_page_requested_earlier_does_not_undo_single_changes() {
     let (_folder, store) = opened();
     let identity = LibraryRows(&store)
@@ -94,7 +51,6 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     let mut listing = ListingRows(&store)
         .begin_listing(&row, NOW_MS, Deadline::NONE)
         .expect("begun");
-    listing.keyed = 4;
     let asked = sequence(&store);
     ItemRows(&store)
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
@@ -106,11 +62,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     ListingRows(&store)
         .store_page(&mut listing, &page, asked, Deadline::NONE)
         .expect("stored");
-    assert_eq!(
-        (ListingRows(&store).distinct(&listing).expect("counted"), listing.keyed),
-        (3, 3)
-    );
-    let row = finish(&store, identity, &mut listing);
+    let row = finish(&store, identity, &listing);
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
     // A later request has newer items.
     let mut listing = ListingRows(&store)
@@ -119,7 +71,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     ListingRows(&store)
         .store_page(&mut listing, &old, sequence(&store), Deadline::NONE)
         .expect("stored");
-    let row = finish(&store, identity, &mut listing);
+    let row = finish(&store, identity, &listing);
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv", "/data/3.mkv"]);
     // Rows gathered over several requests are merged at once.
     let asked = sequence(&store);
@@ -169,18 +121,15 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
             .expect("stored");
         let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
         late(ListingRows(&store).store_page(&mut held_up, &[], sequence(&store), Deadline::NONE));
-        late(ListingRows(&store).mark_gone(&mut held_up, Deadline::NONE));
         let finished = ListingResult {
-            items: 0,
             provisional: false,
             partial: false,
-            segment: None,
             now_ms: NOW_MS,
         };
+        let rows = ListingRows(&store);
         late(
-            ListingRows(&store)
-                .finish_listing(identity, &held_up, &finished, Deadline::NONE)
-                .map(|_| ()),
+            rows.finish_listing(identity, &held_up, &finished, None, Deadline::NONE)
+                .map(drop),
         );
         ListingRows(&store)
             .store_page(
@@ -190,13 +139,13 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
                 Deadline::NONE,
             )
             .expect("stored");
-        let row = finish(&store, identity, &mut other);
+        let row = finish(&store, identity, &other);
         assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv"]);
     }
 }
 
 #[test]
-fn a_segment_without_trimmed_changes_is_not_published() {
+fn a_listing_keeps_single_items_that_another_segment_has() {
     let (_folder, store) = opened();
     let identity = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
@@ -209,34 +158,59 @@ fn a_segment_without_trimmed_changes_is_not_published() {
     ItemRows(&store)
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
+    compact(&store, identity, &row);
     let now = sequence(&store);
-    let name = |sequence| StoreFolder::new_listing_name(row.id, row.generation, sequence);
-    LibraryRows(&store)
-        .set_segment(identity, &name(now), Deadline::NONE)
-        .expect("set");
     store.write(Deadline::NONE, |tx| trim(tx, now)).expect("trimmed");
     ListingRows(&store)
         .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now, Deadline::NONE)
         .expect("stored");
-    ListingRows(&store)
-        .mark_gone(&mut listing, Deadline::NONE)
-        .expect("marked");
-    let finished = ListingResult {
-        items: 2,
-        provisional: false,
-        partial: false,
-        segment: Some(name(listing.begun_sequence)),
-        now_ms: NOW_MS,
-    };
-    let row = ListingRows(&store)
-        .finish_listing(identity, &listing, &finished, Deadline::NONE)
-        .expect("finished");
-    let known = StoreStates(&store).state(Some(identity)).expect("state").changes.len();
-    assert!(
-        row.segment.is_none() || known > 0,
-        "item 2 is neither in {:?} nor among the changes",
-        row.segment
-    );
+    let row = finish(&store, identity, &listing);
+    assert_eq!(paths(&store, &row), ["/data/2.mkv", "/data/3.mkv"]);
+}
+
+#[test]
+fn a_listing_of_unchanged_items_keeps_generation_and_segment() {
+    let (_folder, store) = opened();
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let mut items = ["1", "2", "3"].map(|key| movie(key, &format!("/data/{key}.mkv")));
+    let row = listed(&store, identity, &row, &items);
+    items.reverse();
+    let again = listed(&store, identity, &row, &items);
+    assert_eq!((again.generation, again.segment), (row.generation, row.segment));
+    // A single change between them has the same content as the page.
+    ItemRows(&store)
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
+        .expect("merged");
+    items[2] = movie("1", "/data/new.mkv");
+    let again = listed(&store, identity, &row, &items);
+    assert_eq!((again.generation, again.segment), (row.generation, row.segment));
+    let changed = listed(&store, identity, &row, &items[1..]);
+    assert_eq!(changed.generation, row.generation.next());
+    assert_eq!(paths(&store, &changed), ["/data/2.mkv", "/data/new.mkv"]);
+}
+
+#[test]
+fn the_last_of_two_items_with_a_key_counts() {
+    let (_folder, store) = opened();
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let mut listing = ListingRows(&store)
+        .begin_listing(&row, NOW_MS, Deadline::NONE)
+        .expect("begun");
+    for keys in [["1", "2"], ["2", "3"], ["3", "3"]] {
+        let page = keys.map(|key| movie(key, &format!("/data/{}-{key}.mkv", listing.pages)));
+        ListingRows(&store)
+            .store_page(&mut listing, &page, sequence(&store), Deadline::NONE)
+            .expect("stored");
+    }
+    let row = finish(&store, identity, &listing);
+    assert_eq!(row.items, 3);
+    assert_eq!(paths(&store, &row), ["/data/0-1.mkv", "/data/1-2.mkv", "/data/2-3.mkv"]);
 }
 
 #[test]
@@ -288,6 +262,6 @@ fn an_item_that_a_later_page_lists_again_is_not_hidden_by_its_removal() {
         removed.map(|change| change.rating_key).collect::<Vec<String>>()
     };
     assert_eq!(removed(), ["1", "2"], "the listing is not published yet");
-    finish(&store, identity, &mut listing);
+    finish(&store, identity, &listing);
     assert_eq!(removed(), ["2"]);
 }

@@ -1,34 +1,24 @@
-//! Full listings: begins, stores, resumes and publishes them.
+//! Full listings: begins, stores and resumes them, or holds them back. `publishing` makes them visible.
 //!
-//! A listing that will become generation g + 1 only writes rows with `born = g + 1` or `died = g + 1`. Readers see none
-//! of these rows before the library's row has generation g + 1. A second attempt at g + 1 may reuse the rows of the
-//! first.
+//! A page is appended to the file of the listing, then the row of the listing names the file's new end. After a kill
+//! between both, the next page overwrites the one that no row names.
 
-use std::sync::atomic::Ordering;
-
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::adding::{BulkInsert, RowDefaults};
 use super::cached::CachedStatements;
-use super::history::log_listing;
-use super::ids::listing_text;
-use super::items::digest_in;
-use super::known::{KnownRow, KnownRows};
-use super::last_write::LibraryState;
-use super::libraries::{LibraryRow, one_library};
-use super::seen;
+use super::folder::StoreFolder;
+use super::libraries::LibraryRow;
 use super::store::Store;
-use super::sweeping::sweep_slice;
 use super::tx::Tx;
+use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
-use crate::model::{Change, Generation, IdentityId, Item, LibraryId, ListingName, Sequence};
+use crate::model::{Change, Generation, IdentityId, Item, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
+use crate::platform::files;
 
 /// Number of rows that a resumed listing fetches again to check that the list did not move.
 pub const OVERLAP: usize = 50;
-/// Rows that one transaction marks as gone.
-const SLICE: usize = 5_000;
 
 /// A full listing under way, as stored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,8 +49,9 @@ pub struct Listing {
     pub touched_ms: i64,
     /// Pages stored.
     pub pages: u64,
-    /// Whether a row differs from the current generation.
-    pub changed: bool,
+    /// The name of the file with its pages, and the end of the last page.
+    pub file: String,
+    pub end: FileEnd,
 }
 
 /// The last rating keys of a listing.
@@ -89,14 +80,10 @@ impl OverlapKeys {
 /// The outcome of a finished listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingResult {
-    /// Distinct items.
-    pub items: u64,
     /// Whether it expires early, because a scan ran while it was fetched, or its counts disagree.
     pub provisional: bool,
     /// Whether its counts disagree, so that rows may be missing.
     pub partial: bool,
-    /// The listing's new segment, which has the single items up to its sequence; `None` keeps the old one.
-    pub segment: Option<ListingName>,
     /// When it was completed, Unix ms.
     pub now_ms: i64,
 }
@@ -109,32 +96,24 @@ impl ListingRows<'_> {
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         let row = self.0.read(|connection| {
             connection.find(
-                "SELECT progress, touched_ms, changed FROM listings WHERE library = ?1",
+                "SELECT progress, touched_ms FROM listings WHERE library = ?1",
                 [library],
-                |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)),
+                |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)),
             )
         })?;
         // Progress that another build stored in another form is ignored.
-        Ok(row.and_then(|(progress, touched_ms, changed)| {
+        Ok(row.and_then(|(progress, touched_ms)| {
             let listing = postcard::from_bytes::<Listing>(&progress).ok()?;
-            Some(Listing {
-                touched_ms,
-                changed,
-                ..listing
-            })
+            Some(Listing { touched_ms, ..listing })
         }))
     }
 
-    /// Begins a full listing. Rows that an earlier attempt stored are kept and compared.
+    /// Begins a full listing, instead of one that is under way.
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64, deadline: Deadline) -> Result<Listing> {
-        self.0.write(deadline, |tx| {
+        let file = StoreFolder::new_items_file(row.id);
+        let (listing, earlier) = self.0.write(deadline, |tx| {
             tx.expect_library(row.id)?;
-            let changed = tx
-                .find("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
-                    row.get(0)
-                })?
-                .unwrap_or(false);
-            seen::forget(tx, row.id)?;
+            let earlier = tx.find_value::<String>("SELECT file FROM listings WHERE library = ?1", [row.id])?;
             let listing = Listing {
                 library: row.id,
                 generation: row.generation.next(),
@@ -142,16 +121,19 @@ impl ListingRows<'_> {
                 begun_sequence: tx.sequence,
                 begun_ms: now_ms,
                 touched_ms: now_ms,
-                changed,
+                file: file.clone(),
                 ..Listing::default()
             };
             save(tx, &listing)?;
-            Ok(listing)
-        })
+            Ok((listing, earlier))
+        })?;
+        if let Some(earlier) = earlier {
+            let _ = files::remove(&self.0.folder.path().join(earlier));
+        }
+        Ok(listing)
     }
 
-    /// Stores the items of a page that was requested at the change sequence `requested_at`, and the listing's progress,
-    /// in one transaction.
+    /// Stores the items of a page that was requested at the change sequence `requested_at`, and the listing's progress.
     ///
     /// # Errors
     /// [`Status::Timeout`] if another process continues this listing or began it again;
@@ -163,145 +145,40 @@ impl ListingRows<'_> {
         requested_at: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
-        let stored = self.0.write(deadline, |tx| {
-            tx.lists.set(true);
-            let library = tx.expect_library(listing.library)?;
-            if !is_own(tx, listing)? {
-                return Ok(None);
-            }
-            let mut next = listing.clone();
-            let ids = store_items(tx, &library, &mut next, items, requested_at)?;
-            seen::note_page(tx, next.library, next.pages.cast_signed(), ids)?;
-            next.pages += 1;
-            save(tx, &next)?;
-            // Sweep during the listing, so that the store never holds more than two generations.
-            let swept = sweep_slice(tx, 2 * items.len())?;
-            self.0.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
-            Ok(Some(next))
-        })?;
-        *listing = stored.ok_or_else(taken_over)?;
-        Ok(())
-    }
-
-    /// Number of distinct items that the listing found so far.
-    pub fn distinct(&self, listing: &Listing) -> Result<u64> {
-        self.0.read(|connection| {
-            let seen = seen::all(connection, listing.library)?;
-            if !seen::has_merged(connection, listing.library)? {
-                return Ok(seen.len());
-            }
-            // Single items that were merged meanwhile replaced some rows that the listing had found too.
-            let mut statement = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
-            let mut count = 0;
-            for id in seen.ids() {
-                count += u64::from(
-                    statement
-                        .query_row([id], |row| row.get::<_, bool>(0))
-                        .optional()?
-                        .unwrap_or(false),
-                );
-            }
-            Ok(count)
-        })
-    }
-
-    /// Marks the rows that a listing did not find as removed from its generation on. Readers do not see this yet.
-    pub fn mark_gone(&self, listing: &mut Listing, deadline: Deadline) -> Result<()> {
-        let gone: Vec<i64> = self.0.read(|connection| {
-            let seen = seen::all(connection, listing.library)?;
-            let mut gone = Vec::new();
-            // The index has the row numbers, so only the few rows that were not found are read.
-            let mut statement = connection.prepare_cached("SELECT id FROM items WHERE library = ?1")?;
-            let mut is_live = connection.prepare_cached("SELECT 1 FROM items WHERE id = ?1 AND died IS NULL")?;
-            let mut ids = statement.query([listing.library])?;
-            while let Some(row) = ids.next()? {
-                let id: i64 = row.get(0)?;
-                if !seen.has(id) && is_live.exists([id])? {
-                    gone.push(id);
-                }
-            }
-            Ok(gone)
-        })?;
-        for slice in gone.chunks(SLICE) {
-            let own = self.0.write(deadline, |tx| {
-                if !is_own(tx, listing)? {
-                    return Ok(false);
-                }
-                // A row that was merged or removed one by one meanwhile has ended already.
-                let mut statement = tx.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1 AND died IS NULL")?;
-                for id in slice {
-                    statement.execute(params![id, listing.generation])?;
-                }
-                tx.execute("UPDATE listings SET changed = 1 WHERE library = ?1", [listing.library])?;
-                Ok(true)
-            })?;
-            if !own {
-                return Err(taken_over());
-            }
-            listing.changed = true;
+        // Read first, so as not to overwrite a page of another process.
+        if !self.0.read(|c| is_own(c, listing))? {
+            return Err(taken_over());
         }
+        let path = self.0.folder.path().join(&listing.file);
+        let next = Listing {
+            end: append_page(&path, listing.end, requested_at, items)?,
+            pages: listing.pages + 1,
+            ..listing.clone()
+        };
+        let is_stored = self.0.write(deadline, |tx| {
+            tx.expect_library(listing.library)?;
+            let is_own = is_own(tx, listing)?;
+            if is_own {
+                save(tx, &next)?;
+            }
+            Ok(is_own)
+        })?;
+        if !is_stored {
+            return Err(taken_over());
+        }
+        *listing = next;
         Ok(())
     }
 
-    /// Publishes the listing in one short transaction. The generation stays if nothing changed.
-    pub fn finish_listing(
-        &self,
-        identity: IdentityId,
-        listing: &Listing,
-        finished: &ListingResult,
-        deadline: Deadline,
-    ) -> Result<LibraryRow> {
-        let finished = self.0.write(deadline, |tx| {
-            let id = listing.library;
-            let before = tx.expect_library(id)?;
-            if !is_own(tx, listing)? {
-                return Ok(None);
-            }
-            tx.execute(
-                "UPDATE libraries SET generation = CASE WHEN ?2 OR generation <= 0 THEN ?3 ELSE generation END, \
-                 generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?9 ELSE generation_seq END, \
-                 listed_items = ?4, told_items = ?4, listed_token = ?5, listed_ms = ?6, checked_ms = ?6, \
-                 provisional = ?7, begun_seq = ?8, shrunk = -1, \
-                 hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
-                params![
-                    id,
-                    listing.changed,
-                    listing.generation,
-                    finished.items.cast_signed(),
-                    listing.change.token,
-                    finished.now_ms,
-                    i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
-                    listing.begun_sequence,
-                    tx.sequence,
-                ],
-            )?;
-            if let Some(segment) = &finished.segment {
-                // The changes in the current segment may be trimmed from the log by now. So a segment that lacks them
-                // is not published.
-                tx.execute(
-                    "UPDATE libraries SET segment = CASE WHEN segment_seq <= ?3 THEN ?2 ELSE '' END, \
-                     segment_seq = max(segment_seq, ?3) WHERE id = ?1",
-                    params![id, listing_text(segment), segment.sequence],
-                )?;
-            }
-            tx.execute("DELETE FROM listings WHERE library = ?1", [id])?;
-            seen::forget(tx, id)?;
-            tx.execute(
-                "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
-                params![id, listing.begun_sequence],
-            )?;
-            if listing.changed || !before.generation.is_fetched() {
-                log_listing(tx, &before, listing.generation, finished.items)?;
-            }
-            // If nothing changed, lookups return the same results.
-            if finished.segment.is_some() || listing.changed {
-                tx.libraries_changed(identity)?;
-            } else {
-                tx.freshness_changed(identity)?;
-            }
-            one_library(tx.connection, id).map(Some)
-        })?;
-        finished.ok_or_else(taken_over)
+    /// Passes the stored pages to `each`, with the change sequences of their requests. Returns `false` if the file is
+    /// missing or damaged: the listing must begin again.
+    pub fn pages(&self, listing: &Listing, each: impl FnMut(Sequence, Vec<Item>)) -> bool {
+        let path = self.0.folder.path().join(&listing.file);
+        let read = read_pages(&path, listing.end, each);
+        if let Err(error) = &read {
+            log::warn!("cannot read the pages of a listing in {}: {error}", path.display());
+        }
+        read.is_ok()
     }
 
     /// Holds back a listing that is much smaller than the current one, which stays current. A second listing as small,
@@ -315,7 +192,7 @@ impl ListingRows<'_> {
         apart_ms: i64,
         deadline: Deadline,
     ) -> Result<bool> {
-        self.0.write(deadline, |tx| {
+        let is_second = self.0.write(deadline, |tx| {
             let (before, since): (i64, i64) = tx.row(
                 "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
                 [listing.library],
@@ -336,27 +213,33 @@ impl ListingRows<'_> {
                     if is_held { since } else { now_ms }
                 ],
             )?;
-            tx.execute(
-                "UPDATE listings SET touched_ms = 0 WHERE library = ?1",
-                [listing.library],
-            )?;
+            tx.execute("DELETE FROM listings WHERE library = ?1", [listing.library])?;
             tx.freshness_changed(identity)?;
             Ok(false)
-        })
+        })?;
+        if !is_second {
+            self.remove_pages(listing);
+        }
+        Ok(is_second)
+    }
+
+    /// Removes the file with the pages of a listing that has ended.
+    pub(super) fn remove_pages(&self, listing: &Listing) {
+        let _ = files::remove(&self.0.folder.path().join(&listing.file));
     }
 }
 
 /// Returns whether the stored listing is still as this process left it. Locks alone do not ensure that: a
-/// file system may have none, and lock files can be removed. If two processes continued one listing, each would
-/// mark the other's items as removed.
-fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
-    tx.has(
+/// file system may have none, and lock files can be removed. If two processes continued one listing, the listing would
+/// lack pages.
+pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
+    c.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
         params![listing.library, listing.begun_sequence, listing.pages.cast_signed()],
     )
 }
 
-fn taken_over() -> Error {
+pub fn taken_over() -> Error {
     Error::new(
         Status::Timeout,
         "another process took over this listing, because this one was delayed for too long; retry",
@@ -368,82 +251,16 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let progress =
         postcard::to_stdvec(listing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     tx.run(
-        "INSERT OR REPLACE INTO listings (library, generation, begun_seq, touched_ms, position, pages, changed, progress) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT OR REPLACE INTO listings (library, begun_seq, touched_ms, position, pages, file, progress) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             listing.library,
-            listing.generation,
             listing.begun_sequence,
             listing.touched_ms,
             listing.position.cast_signed(),
             listing.pages.cast_signed(),
-            listing.changed,
+            listing.file,
             progress
         ],
     )
-}
-
-/// Stores the items that differ from their rows. Returns the row numbers of all items.
-fn store_items(
-    tx: &Tx<'_>,
-    library: &LibraryState,
-    listing: &mut Listing,
-    items: &[Item],
-    requested_at: Sequence,
-) -> rusqlite::Result<Vec<i64>> {
-    let defaults = RowDefaults {
-        library: listing.library,
-        generation: listing.generation,
-        since: Sequence::default(),
-    };
-    let mut adding = BulkInsert::new(tx, defaults, items.len());
-    let mut known = KnownRows::of(tx, library, items, requested_at)?;
-    let (mut ids, mut buffer) = (Vec::with_capacity(items.len()), Vec::new());
-    for item in items {
-        let digest = digest_in(&mut buffer, item);
-        match put(tx, &mut adding, &mut known, listing, item, digest)? {
-            Some((id, different)) => {
-                ids.push(id);
-                listing.changed |= different;
-            }
-            // The item was removed meanwhile: do not count it.
-            None => listing.keyed = listing.keyed.saturating_sub(1),
-        }
-    }
-    adding.end()?;
-    Ok(ids)
-}
-
-/// Stores an item if it differs from its row. Returns the row's id and whether it was written; `None` if the item was
-/// removed after the page was requested.
-fn put<'i>(
-    tx: &Tx<'_>,
-    adding: &mut BulkInsert<'_, 'i>,
-    known: &mut KnownRows<'_>,
-    listing: &Listing,
-    item: &'i Item,
-    digest: i64,
-) -> rusqlite::Result<Option<(i64, bool)>> {
-    let has_twins = known.has_twins;
-    let mut row = known.row(&item.rating_key);
-    match row.as_deref().copied().flatten() {
-        Some(KnownRow::Live { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
-        Some(KnownRow::Live { id, .. }) => {
-            if has_twins {
-                adding.end()?; // the row of its twin may be pending
-            }
-            tx.run(
-                "UPDATE items SET died = ?2 WHERE id = ?1",
-                params![id, listing.generation],
-            )?;
-        }
-        Some(KnownRow::Gone) => return Ok(None),
-        None => {}
-    }
-    let id = adding.add(item, digest)?;
-    if let Some(row) = &mut row {
-        let newer = false;
-        **row = Some(KnownRow::Live { id, digest, newer });
-    }
-    Ok(Some((id, true)))
 }

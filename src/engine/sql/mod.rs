@@ -1,4 +1,4 @@
-//! `SQLite`: the source of truth, and the only place with SQL.
+//! `SQLite`: all that cannot be fetched again, and the only place with SQL.
 //!
 //! A [`Store`] is a folder: the database, the version page that shows other processes each commit, segments, locks, and
 //! the client identifier. `docs/design.md` lists what a kill at each point of a write leaves.
@@ -31,7 +31,6 @@ mod transactions;
 mod tx;
 
 // The tables.
-mod adding;
 mod change_log;
 mod columns;
 mod confirmed_matches;
@@ -44,21 +43,19 @@ mod identities;
 mod ids;
 mod invalidation;
 mod items;
-mod known;
 mod last_write;
 mod libraries;
 mod listings;
 mod local_write;
-mod merging;
 mod outbox;
+mod packed_items;
 mod path_searches;
 mod places;
 mod probes;
+mod publishing;
 mod record_log;
-mod seen;
 mod state;
 mod sweeping;
-mod texts;
 mod timelines;
 mod totals;
 mod unverified;
@@ -92,12 +89,13 @@ pub use feed::{FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange};
 pub use folder::StoreFolder;
 pub use identities::SameUser;
 pub use incarnation::Incarnation;
-pub use items::ItemRows;
+pub use items::{ItemRows, StoredItems};
 pub use libraries::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use local_write::{LibraryHint, LocalWrite, WriteObserver};
 pub use outbox::{Outbox, OutboxRow, SharedPlace, WAITS};
 pub use path_searches::{ProbeOutcome, SearchRows};
+pub use publishing::NewListing;
 pub use record_log::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, RecordsState, TableRow, last_row,
     write_of,

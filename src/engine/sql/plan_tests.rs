@@ -24,10 +24,6 @@ const LINES: &str = "histories are few: each but the newest ones is removed";
 const TABLES: &str = "a row for each table that a host keeps";
 const INVALIDATED: &str = "what was invalidated and not verified since is little, and all of a library's is meant";
 const SOME_GO: &str = "rows of a library that is gone: those that are found go, a slice at a time";
-const EACH_ROW: &str = "all rows of the library are compared or removed";
-const SPARSE: &str = "a library of few pages, or a page behind rows of other libraries: once in a reading";
-const ORPHANS: &str = "once after episodes were swept: only all rows tell which show has none left";
-const RARE: &str = "when the folder takes too much";
 
 /// Allowed steps of plans: a part of the statement (empty for any), the step, and the reason.
 const ALLOWED: &[(&str, &str, &str)] = &[
@@ -40,6 +36,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("ORDER BY feed_from, id", SORT, LIBRARIES),
     ("AND generation > 0 ORDER BY id LIMIT 1", SORT, LIBRARIES),
     ("ORDER BY CASE WHEN l.checked_ms", SORT, LIBRARIES),
+    ("FROM libraries l CROSS JOIN feed f", "SCAN l", LIBRARIES),
     (
         "FROM endpoints WHERE identity",
         "SCAN endpoints",
@@ -57,49 +54,12 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SCAN changes",
         "the last row and no other",
     ),
-    // Pages of items.
-    ("LIMIT ?4 + 0", "SEARCH i USING INDEX items_key (library=?)", SPARSE),
-    ("LIMIT ?4 + 0", SORT, SPARSE),
-    // Listings.
-    (
-        "SELECT id FROM items WHERE library = ?1",
-        "SEARCH items USING COVERING INDEX items_key (library=?)",
-        EACH_ROW,
-    ),
-    (
-        "SELECT rating_key",
-        "SEARCH items USING INDEX items_key (library=?)",
-        EACH_ROW,
-    ),
-    (
-        "FROM seen WHERE library",
-        "SEARCH seen USING PRIMARY KEY (library=?)",
-        EACH_ROW,
-    ),
-    (
-        "EXISTS (SELECT 1 FROM items WHERE library = l.id)",
-        "SEARCH items USING COVERING INDEX items_key (library=?)",
-        "the first row and no other",
-    ),
-    (
-        "EXISTS (SELECT 1 FROM items i WHERE i.library = l.id)",
-        "SEARCH i EXISTS USING COVERING INDEX items_key (library=?)",
-        "the first row and no other",
-    ),
     // Sweeping.
-    ("LIMIT ?1 + 0", "SEARCH i USING INDEX items_key (library=?)", SOME_GO),
-    (
-        "DELETE FROM parents WHERE library IN",
-        "SEARCH parents USING COVERING INDEX parents_key (library=?)",
-        SOME_GO,
-    ),
     (
         "DELETE FROM unverified WHERE library IN",
         "SEARCH unverified USING PRIMARY KEY (library=?)",
         SOME_GO,
     ),
-    ("DELETE FROM parents WHERE ?1", "SCAN parents", ORPHANS),
-    ("DELETE FROM parents WHERE ?1", "SCAN items", ORPHANS),
     // Matches and invalidations.
     (
         "unverified WHERE library = ?1",
@@ -121,22 +81,31 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SCAN records",
         "all matches of a library are meant: a library went, or a listing under another token ends",
     ),
+    (
+        "",
+        "SEARCH changes USING INDEX changes_item (library=?)",
+        "few: the items of a library that were added or removed since its segment",
+    ),
     // Removal of old entries.
     (
-        "SELECT count(*) FROM items WHERE died",
-        "SCAN items USING COVERING INDEX items_dead",
-        "an entry of the index for each row that the feed keeps, once a listing",
+        "SELECT count(*) FROM feed",
+        "SCAN feed USING COVERING INDEX feed_library",
+        "an entry of the index for each change that the feed has, once a probe",
     ),
     (
-        "CASE c.kind WHEN 11",
-        "SCAN c",
-        "only when the feed keeps too much, and up to the surplus",
+        "SELECT EXISTS (SELECT 1 FROM feed)",
+        "SCAN feed USING COVERING INDEX feed_library",
+        "the first row and no other",
     ),
-    ("SELECT EXISTS (SELECT 1 FROM changes c", "SCAN c", RARE),
     (
-        "SELECT EXISTS (SELECT 1 FROM changes c",
-        "SCAN i USING INDEX items_dead",
-        RARE,
+        "SELECT sequence FROM feed ORDER BY id",
+        "SCAN feed",
+        "only when the feed has too much, and up to the surplus",
+    ),
+    (
+        "WHERE l.identity < 0 LIMIT ?1 + 0",
+        "SEARCH f USING COVERING INDEX feed_library (library=?)",
+        SOME_GO,
     ),
     (
         "DELETE FROM path_searches",
@@ -214,7 +183,7 @@ fn is_whole(store: &Store, text: &str) -> bool {
 /// The expensive steps of a statement's plan: those that read a whole table or library, or sort.
 fn dear_steps(store: &Store, statement: &str) -> Vec<String> {
     let dear = Regex::new(
-        r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (items_key|parents_key|sqlite_autoindex_entries_1)|PRIMARY KEY) \((library|in_table)=\?\)",
+        r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (changes_item|feed_library|sqlite_autoindex_entries_1)|PRIMARY KEY) \((library|in_table)=\?\)",
     );
     let dear = dear.expect("a pattern");
     let mut steps: Vec<String> = Vec::new();

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::confirmed_matches::move_matches_and_invalidations;
-use super::history::{MAX_ENDED_ROWS, forget_surplus, restart_history};
+use super::history::{MAX_REPORTS, forget_surplus, restart_history};
 use super::libraries::{LibraryRow, LibraryRows, disown, libraries, renew, upsert};
 use super::tx::Tx;
 use crate::error::Result;
@@ -44,7 +44,7 @@ impl LibraryRows<'_> {
                 }
             }
             remove_vanished(tx, identity, now_ms)?;
-            forget_surplus(tx, MAX_ENDED_ROWS)?;
+            forget_surplus(tx, MAX_REPORTS)?;
             let after = libraries(tx.connection, identity)?;
             for row in only_in_first(&before, &after).chain(only_in_first(&after, &before)) {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
@@ -94,7 +94,8 @@ fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::
     let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
          FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
-         AND (NOT matches OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
+         AND (NOT matches OR generation > 0 \
+         OR EXISTS (SELECT 1 FROM changes WHERE library = l.id AND kind IN (8, 9)))",
         params![identity, limit_ms],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;

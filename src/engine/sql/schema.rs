@@ -11,7 +11,7 @@ use crate::platform::local_path::for_sqlite;
 
 /// `user_version` of a database made from this `schema.sql`. Databases of a lower one are renamed to `.broken`.
 /// `docs/design/storage.md` says when it changes.
-pub const MADE: i64 = 2;
+pub const MADE: i64 = 3;
 
 /// The journal mode to request.
 pub fn journal(wal: bool) -> &'static str {

@@ -10,7 +10,6 @@ CREATE TABLE store (
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
-    last_item INTEGER NOT NULL DEFAULT 0,  -- the last reserved row number of items. Numbers are never reused
     segments  TEXT    NOT NULL DEFAULT '', -- segments of records, the newest first: name, and number of records
     merged    INTEGER NOT NULL DEFAULT 0,  -- records up to this change sequence are in segments
     manifest  INTEGER NOT NULL DEFAULT 0   -- change sequence at which segments or tables last changed
@@ -57,8 +56,7 @@ CREATE TABLE libraries (
     scanned_ms         INTEGER NOT NULL DEFAULT 0,   -- when a scan last ended
     probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
     -- the newest complete listing
-    generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; -n: the listing n was evicted
-    dead_items         INTEGER NOT NULL DEFAULT 0,   -- 1: rows of an evicted listing may be left
+    generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; -n: the listing n was evicted or lost
     generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence at which that generation was published
     listed_items       INTEGER NOT NULL DEFAULT 0,
     told_items         INTEGER NOT NULL DEFAULT 0,   -- number of items at listed_token
@@ -75,59 +73,21 @@ CREATE TABLE libraries (
     segment_seq        INTEGER NOT NULL DEFAULT 0,   -- single items added or removed up to here are in it
     -- its history for the feed
     feed_from          INTEGER NOT NULL DEFAULT 0,   -- the feed has no changes up to here: 'list again'
-    feed_generation    INTEGER NOT NULL DEFAULT 0,   -- the generation at feed_from: rows that it ended may be swept
     -- hints of events
     hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: none that a probe must follow up
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last hint; later probes clear it
     UNIQUE (identity, uuid)
 ) STRICT;
 
-CREATE TABLE parents (       -- a show or artist; a season or album
-    id         INTEGER PRIMARY KEY,
-    library    INTEGER NOT NULL REFERENCES libraries (id),
-    above      INTEGER REFERENCES parents (id), -- the show of a season; NULL for a show
-    rating_key TEXT    NOT NULL,
-    title      TEXT    NOT NULL,
-    guid       TEXT    NOT NULL
-) STRICT;
-CREATE INDEX parents_key ON parents (library, rating_key, title);
-
-CREATE TABLE items (         -- a row is visible in generations from `born` on, before `died`
-    id         INTEGER PRIMARY KEY,        -- reserved by store.last_item
-    library    INTEGER NOT NULL REFERENCES libraries (id),
-    rating_key TEXT    NOT NULL,
-    kind       INTEGER NOT NULL,
-    year       INTEGER NOT NULL,
-    parent     INTEGER REFERENCES parents (id), -- its season, else its show
-    season     INTEGER NOT NULL,
-    episode    INTEGER NOT NULL,
-    texts      BLOB    NOT NULL,           -- title, GUID, external ids, paths as the server spells them: texts.rs
-    digest     INTEGER NOT NULL,           -- of all columns of the item, to compare it with a new one
-    born       INTEGER NOT NULL,
-    died       INTEGER,
-    since      INTEGER NOT NULL DEFAULT 0  -- change sequence at which it was added or ended one by one; 0: by a listing
-) STRICT;
-CREATE INDEX items_key ON items (library, rating_key);
-CREATE INDEX items_dead ON items (library, died) WHERE died IS NOT NULL;
-CREATE INDEX items_born ON items (library, born) WHERE born > 1; -- rows of later listings, for the feed
-
 CREATE TABLE listings (      -- a full listing under way
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),
-    generation INTEGER NOT NULL,           -- the generation that it will become
     begun_seq  INTEGER NOT NULL,
     touched_ms INTEGER NOT NULL,
     position   INTEGER NOT NULL,           -- position of the next page
-    pages      INTEGER NOT NULL,           -- number of its pages in `seen`
-    changed    INTEGER NOT NULL,           -- 1: a row differs from the current generation
+    pages      INTEGER NOT NULL,           -- number of its pages
+    file       TEXT    NOT NULL,           -- name of the file with its pages
     progress   BLOB    NOT NULL            -- a Listing, encoded. A build that cannot decode it begins anew
 ) STRICT;
-
-CREATE TABLE seen (          -- rows that a listing under way has found, by page
-    library INTEGER NOT NULL,
-    page    INTEGER NOT NULL,
-    ids     BLOB    NOT NULL,              -- runs of row numbers: seen.rs
-    PRIMARY KEY (library, page)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE unverified (    -- invalidated: a request must verify it before it is returned again
     library    INTEGER NOT NULL REFERENCES libraries (id),
@@ -146,9 +106,18 @@ CREATE TABLE changes (       -- the change log, for other processes
     kind       INTEGER NOT NULL,           -- LoggedKind
     path       BLOB    NOT NULL,
     rating_key TEXT    NOT NULL,
-    was        INTEGER NOT NULL DEFAULT 0, -- item: its row before, 0 for none; listing: its generation
-    now        INTEGER NOT NULL DEFAULT 0  -- item: its row after, 0 for none; listing: the last row of all items
+    item       BLOB                        -- the item that was added, encoded
 ) STRICT;
+CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9); -- items added or removed one by one
+
+CREATE TABLE feed (          -- changes of items, for readers of the feed
+    id       INTEGER PRIMARY KEY,          -- places::place_of(sequence, number)
+    sequence INTEGER NOT NULL,
+    library  INTEGER NOT NULL,
+    was      BLOB,                         -- the item before and after, encoded; NULL: none
+    now      BLOB
+) STRICT;
+CREATE INDEX feed_library ON feed (library, sequence);
 
 CREATE TABLE timelines (     -- see timelines.rs
     id    INTEGER PRIMARY KEY,             -- random

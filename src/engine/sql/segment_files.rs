@@ -16,6 +16,8 @@ use crate::platform::files;
 
 /// The suffix of file names of segments.
 const SUFFIX: &str = ".segment";
+/// The suffix of file names of listings under way.
+const ITEMS_SUFFIX: &str = ".items";
 
 /// Age at which a segment that the database does not refer to is removed. Until then a process may publish it, or open
 /// it because it has just read its name.
@@ -25,7 +27,7 @@ const TEMPORARY_KEPT_S: u64 = 600;
 
 impl StoreFolder {
     /// The path of a library's segment made under these mappings. Hosts with other mappings make their own from the
-    /// same rows.
+    /// items of another one.
     pub fn listing_segment(&self, name: &ListingName, mappings: u64) -> PathBuf {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
@@ -38,6 +40,21 @@ impl StoreFolder {
             sequence,
             number: u32::from_le_bytes(files::random().unwrap_or_default()),
         }
+    }
+
+    /// Creates a name for the file with the pages of a listing.
+    pub fn new_items_file(library: LibraryId) -> String {
+        let number = u32::from_le_bytes(files::random().unwrap_or_default());
+        format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
+    }
+
+    /// The files of a segment with this name, one for each set of mappings.
+    pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
+        let is_its = |file: &str| file.ends_with(SUFFIX) && stem_of(file) == Some(name);
+        let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let its = names.filter(|file| file.to_str().is_some_and(is_its));
+        Ok(its.map(|file| self.path().join(file)).collect())
     }
 
     /// The path of a segment of records. It does not depend on mappings.
@@ -59,12 +76,13 @@ impl StoreFolder {
         let _ = files::existing(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
-    /// The segment files and temporary files in the folder.
+    /// The segments, the pages of listings and the temporary files in the folder.
     fn segment_files(&self) -> Vec<SegmentFile> {
         let Ok(entries) = fs::read_dir(self.path()) else {
             return Vec::new();
         };
-        let ours = |name: &String| name.starts_with(NAME) && (name.contains(SUFFIX) || name.contains(".new"));
+        let parts = [SUFFIX, ITEMS_SUFFIX, ".new"];
+        let ours = |name: &String| name.starts_with(NAME) && parts.iter().any(|part| name.contains(part));
         entries
             .flatten()
             .filter_map(|entry| {
@@ -79,9 +97,13 @@ impl StoreFolder {
     }
 }
 
-/// The name of the segment that a file is, or of which it is the index.
-fn name_of(file: &str) -> Option<&str> {
-    file.strip_suffix(".index").unwrap_or(file).strip_suffix(SUFFIX)
+/// The name that the database has of the file: the name of a segment, also for its index, or that of a listing's pages.
+fn stem_of(file: &str) -> Option<&str> {
+    if file.ends_with(ITEMS_SUFFIX) {
+        return Some(file);
+    }
+    let name = file.strip_suffix(".index").unwrap_or(file).strip_suffix(SUFFIX)?;
+    Some(name.rsplit_once('-')?.0)
 }
 
 /// A file in the folder. `age_s`: seconds since its last change; `None` if that is unknown or in the future.
@@ -90,14 +112,13 @@ struct SegmentFile {
     age_s: Option<u64>,
 }
 
-/// The segments that the database refers to, at one moment.
+/// The segments and the pages of listings that the database refers to, at one moment.
 pub struct NamedSegments(HashSet<String>);
 
 impl NamedSegments {
-    /// Returns whether a file is a segment that the database does not refer to.
+    /// Returns whether a file has items or records, and the database does not refer to it.
     pub fn lack(&self, file: &str) -> bool {
-        let stem = name_of(file).and_then(|name| name.rsplit_once('-'));
-        stem.is_some_and(|(stem, _)| !self.0.contains(stem))
+        stem_of(file).is_some_and(|stem| !self.0.contains(stem))
     }
 }
 
@@ -120,11 +141,11 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Removes the segments of listings that were evicted or cleared, whatever their age.
+    /// Removes the segments and pages of listings that were evicted or cleared, whatever their age.
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
         let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
         for file in self.0.folder.segment_files() {
-            if own.iter().any(|own| file.name.starts_with(own)) && name_of(&file.name).is_some() {
+            if own.iter().any(|own| file.name.starts_with(own)) && stem_of(&file.name).is_some() {
                 let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }
@@ -134,7 +155,9 @@ impl Sweeper<'_> {
     pub fn named_segments(&self) -> Result<NamedSegments> {
         self.0.read(|connection| {
             let listings = "SELECT segment FROM libraries WHERE identity > 0";
-            let mut named: HashSet<String> = connection.rows(listings, [], |row| row.get(0))?.into_iter().collect();
+            let mut named: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
+            let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.identity > 0";
+            named.extend(connection.values::<String>(pages, [])?);
             named.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
             Ok(NamedSegments(named))
         })

@@ -1,6 +1,5 @@
 //! Reads all that a snapshot needs in one transaction, and later the changes after it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, Params, params};
@@ -12,7 +11,6 @@ use super::columns::{list, names, read};
 use super::endpoints::{Endpoint, identity_of, one_of_several};
 use super::incarnation::Incarnation;
 use super::incarnation::is_fresh;
-use super::items::{is_shown, live_item};
 use super::libraries::{LibraryRow, libraries};
 use super::places::end_of;
 use super::record_log::{Manifest, manifest};
@@ -105,8 +103,9 @@ fn state(
             continued.push(row.id);
         } else {
             let since = row.segment_sequence;
-            let single_items = "id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2 ORDER BY id";
-            changes.extend(logged(connection, single_items, params![row.id, since, end_of(since)])?);
+            // Not ordered here: the index has the items by rating key.
+            let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
+            changes.extend(logged(connection, single_items, params![row.id, end_of(since)])?);
         }
     }
     let mut changes = in_order(changes);
@@ -122,21 +121,11 @@ fn state(
     })
 }
 
-/// Returns the changes in the log that satisfy a condition, with their positions and the items that they added.
+/// Returns the changes in the log that satisfy a condition, with their positions.
 fn logged(c: &Connection, condition: &str, arguments: impl Params) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
-    let listed = list::<LoggedChange>();
-    let statement = format!("SELECT {listed}, id FROM changes WHERE {condition}");
+    let statement = format!("SELECT {}, id FROM changes WHERE {condition}", list::<LoggedChange>());
     let position = names::<LoggedChange>().len();
-    let mut changes: Vec<(i64, LoggedChange)> =
-        c.rows(&statement, arguments, |row| Ok((row.get(position)?, read(row)?)))?;
-    for (_, change) in &mut changes {
-        if change.kind == LoggedKind::Added {
-            change.item = live_item(c, change.row)?.map(Arc::new);
-        } else if change.kind == LoggedKind::Removed && is_shown(c, change.library, &change.rating_key)? {
-            change.kind = LoggedKind::Listed; // a later change or listing added it again
-        }
-    }
-    Ok(changes)
+    c.rows(&statement, arguments, |row| Ok((row.get(position)?, read(row)?)))
 }
 
 /// Returns the change sequence up to which the logs are incomplete, because they were trimmed or merged into segments.

@@ -34,12 +34,8 @@ pub struct Store {
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// Whether episodes were swept, so that there may be shows without episodes.
-    pub(super) may_have_orphans: AtomicBool,
     /// The number, plus 1, of the opened database whose timeline is stored; 0 for none.
     pub(super) on_timeline: AtomicU64,
-    /// The changes of the last large listing that the feed read, for its next page.
-    pub(super) diff_cache: DiffCache,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
     /// Number of wake-ups of commit waiters without a commit.
@@ -53,10 +49,6 @@ pub struct Store {
     /// How long lookups wait for other threads and processes.
     pub short_wait: ShortWait,
 }
-
-/// The changes of one listing in pairs of rows, for the next page of the feed. The listing is identified by its change
-/// sequence and its number in the change log.
-pub type DiffCache = Mutex<Option<(Incarnation, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
 
 impl Store {
     /// Opens the store in `directory`, and creates missing files. Foreign or corrupt databases are renamed to
@@ -76,7 +68,6 @@ impl Store {
             opened: OpenFiles::default(),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),
-            may_have_orphans: AtomicBool::new(false),
             on_timeline: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),
             wakeups: AtomicU64::new(0),
@@ -84,7 +75,6 @@ impl Store {
             syncs_outbox: AtomicBool::new(false),
             has_enqueued: AtomicBool::new(false),
             short_wait: ShortWait::default(),
-            diff_cache: DiffCache::default(),
         };
         if store.open_from_state_file() {
             return Ok(store);

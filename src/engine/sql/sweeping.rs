@@ -1,12 +1,9 @@
 //! Sweeping: deletes rows that no reader can see, a slice at a time.
 
-use std::sync::atomic::Ordering;
-
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
 use super::store::Store;
-use super::tx::Tx;
 use crate::error::Result;
 use crate::model::TableId;
 use crate::platform::deadline::Deadline;
@@ -20,102 +17,45 @@ pub struct Sweeper<'s>(pub &'s Store);
 impl Sweeper<'_> {
     /// Deletes rows that no reader can see, at most `slice` of each kind. Returns whether some may be left.
     pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
-        // Sweep shows and seasons without episodes only after episodes were swept, because finding them means reading
-        // all episodes.
-        let sweeps_shows = self.0.may_have_orphans.load(Ordering::Relaxed);
-        let left = self.0.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 [],
             )?;
-            let swept = sweep_slice(tx, slice)?;
-            if sweep_cleared(tx.connection)? || swept.rows > 0 {
-                self.0.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+            if sweep_feed(tx, slice)? | sweep_cleared(tx.connection)? {
                 return Ok(true);
             }
             for statement in [
-                "DELETE FROM parents WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                // Seasons first, then shows without a season or an episode.
-                "DELETE FROM parents WHERE ?1 AND above IS NOT NULL \
-                 AND id NOT IN (SELECT parent FROM items WHERE parent IS NOT NULL)",
-                "DELETE FROM parents WHERE ?1 AND above IS NULL \
-                 AND id NOT IN (SELECT above FROM parents WHERE above IS NOT NULL \
-                 UNION ALL SELECT parent FROM items WHERE parent IS NOT NULL)",
+                "DELETE FROM changes WHERE kind IN (8, 9) AND library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                "DELETE FROM seen WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM libraries WHERE identity < 0",
                 "PRAGMA incremental_vacuum(256)",
             ] {
                 let mut statement = tx.prepare_cached(statement)?;
-                if statement.parameter_count() > 0 {
-                    statement.raw_bind_parameter(1, sweeps_shows)?;
-                }
                 let mut rows = statement.raw_query();
                 while rows.next()?.is_some() {} // a pragma returns rows
             }
             Ok(false)
-        })?;
-        if !left && sweeps_shows {
-            self.0.may_have_orphans.store(false, Ordering::Relaxed);
-        }
-        Ok(left)
+        })
     }
 }
 
-/// The rows that one slice of sweeping removed.
-pub struct Swept {
-    pub rows: usize,
-    /// Whether episodes were among them.
-    pub of_shows: bool,
-}
-
-/// Condition for rows of evicted listings, and of items added one by one before the eviction. Eviction negates
-/// `generation`. Rows of a listing that began later have a higher `born`. Items added one by one since the eviction
-/// have `born` = `generation`, which is negative.
-const EVICTED: &str =
-    "l.identity > 0 AND l.dead_items AND l.generation < 0 AND i.born BETWEEN l.generation + 1 AND -l.generation";
-
-/// Deletes dead items, at most `slice` for each reason to be dead.
-pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
+/// Deletes changes that the feed does not report any more, at most `slice` for each reason. Returns whether there were
+/// any.
+fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
-    let c = tx.connection;
-    // `LIMIT ?1` alone would make SQLite plan the statement again for each value.
-    //
-    // A row is dead for one of three reasons: its library has no identity; its listing was evicted; or it ended, and
-    // neither the current generation nor the feed needs it. An ended row stays while a page requested before its end
-    // may still arrive. There is one statement per reason, because one with OR would read every item.
-    let mut dead: Vec<(i64, bool)> = Vec::new(); // row numbers, and whether they are of episodes
-    let mut evicted = 0;
-    for whose in [
-        "l.identity < 0",
-        EVICTED,
-        "l.identity > 0 AND i.died IS NOT NULL AND i.died <= min(l.generation, l.feed_generation) \
-         AND (l.generation <= 0 OR i.since <= l.feed_from) \
-         AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
+    let mut swept = 0;
+    // One statement with OR would read every row. `LIMIT ?1` alone would make SQLite plan it again for each value.
+    for statement in [
+        "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l JOIN feed f ON f.library = l.id \
+         WHERE l.identity < 0 LIMIT ?1 + 0)",
+        "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l CROSS JOIN feed f ON f.library = l.id \
+         AND f.sequence <= l.feed_from LIMIT ?1 + 0)",
     ] {
-        let mut rows = c.prepare_cached(&format!(
-            "SELECT i.id, i.parent IS NOT NULL FROM libraries l JOIN items i ON i.library = l.id WHERE {whose} \
-             LIMIT ?1 + 0"
-        ))?;
-        let before = dead.len();
-        for row in rows.query_map([slice], |row| Ok((row.get(0)?, row.get(1)?)))? {
-            dead.push(row?);
-        }
-        if whose == EVICTED {
-            evicted = dead.len() - before;
-        }
+        swept += c.prepare_cached(statement)?.execute([slice])?;
     }
-    for (id, _) in &dead {
-        c.run("DELETE FROM items WHERE id = ?1", [id])?;
-    }
-    if evicted == 0 && slice > 0 {
-        c.execute("UPDATE libraries SET dead_items = 0 WHERE dead_items", [])?;
-    }
-    Ok(Swept {
-        rows: dead.len(),
-        of_shows: dead.iter().any(|(_, of_show)| *of_show),
-    })
+    Ok(swept > 0)
 }
 
 /// Deletes some records of a cleared table, or the table if no records are left. Returns whether there may be more to

@@ -14,7 +14,7 @@ use super::lock_wait::{BUSY, lock_by};
 use super::schema::failure;
 use super::store::Store;
 use super::timelines::begin_timeline_if_needed;
-use super::tx::{CheckpointGuard, RollbackGuard, Tx, WaitGuard, sequence_of};
+use super::tx::{RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
@@ -149,7 +149,6 @@ impl Store {
                 if tx.is_silent() {
                     connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;
                 }
-                let _rare_checkpoints = tx.lists.get().then(|| CheckpointGuard::new(connection)).transpose()?;
                 connection.run("COMMIT", [])?;
                 connection.note_write(tx.sequence, tx.next_library.take());
                 Ok(value)

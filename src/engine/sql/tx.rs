@@ -7,7 +7,6 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::cached::CachedStatements;
-use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::last_write::LibraryState;
 use super::lock_wait::BUSY;
 
@@ -20,6 +19,8 @@ pub struct Tx<'c> {
     pub sequence: Sequence,
     /// Number of rows that this transaction has added to the change log and the log of records.
     change_count: Cell<i64>,
+    /// Number of rows added to the feed so far.
+    report_count: Cell<i64>,
     /// `LastWrite::library` of the previous write.
     pub last_library: Option<LibraryState>,
     /// `LastWrite::library` for the next write.
@@ -28,8 +29,6 @@ pub struct Tx<'c> {
     pub new_segments: Cell<Option<SegmentName>>,
     /// Whether this transaction adds entries to the outbox.
     pub enqueues: Cell<bool>,
-    /// Whether this transaction is part of a listing, with rarer checkpoints.
-    pub lists: Cell<bool>,
 }
 
 impl Deref for Tx<'_> {
@@ -47,11 +46,11 @@ impl<'c> Tx<'c> {
             connection,
             sequence,
             change_count: Cell::new(0),
+            report_count: Cell::new(0),
             last_library: None,
             next_library: Cell::default(),
             new_segments: Cell::default(),
             enqueues: Cell::default(),
-            lists: Cell::default(),
         }
     }
 
@@ -64,6 +63,11 @@ impl<'c> Tx<'c> {
     pub fn next_change(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
+
+    /// Returns the number of the next row that it adds to the feed.
+    pub fn next_report(&self) -> i64 {
+        self.report_count.replace(self.report_count.get() + 1)
+    }
 }
 
 /// Rolls the transaction back when dropped, also after a panic, unless the transaction has ended.
@@ -74,24 +78,6 @@ impl Drop for RollbackGuard<'_> {
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");
         }
-    }
-}
-
-/// Makes a connection's checkpoints rarer until dropped.
-pub struct CheckpointGuard<'c>(&'c Connection);
-
-impl<'c> CheckpointGuard<'c> {
-    pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        connection.execute_batch(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT_OF_LISTING}"))?;
-        Ok(Self(connection))
-    }
-}
-
-impl Drop for CheckpointGuard<'_> {
-    fn drop(&mut self) {
-        let _ = self
-            .0
-            .execute_batch(&format!("PRAGMA wal_autocheckpoint = {CHECKPOINT}"));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::engine::{FeedPlace, FeedPosition};
 use crate::error::{Error, Result, Status, refuse};
-use crate::model::{Generation, IdentityId, LibraryId, Sequence};
+use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// The first part of a cursor. Other versions of plexindex may use another one.
 const VERSION: &str = "c1";
@@ -40,12 +40,7 @@ impl FeedCursor {
         let prefix = format!("{VERSION}.{timeline:x}.{identity}.{library}");
         let text = match position {
             FeedPosition::Log(FeedPlace { sequence, n, reported }) => format!("{prefix}.{sequence}.{n}.{reported}"),
-            FeedPosition::Full {
-                then,
-                library,
-                generation,
-                after,
-            } => format!("{prefix}.{FULL}.{then}.{library}.{generation}.{after}"),
+            FeedPosition::Full { then, library, after } => format!("{prefix}.{FULL}.{then}.{library}.{after}"),
         };
         match end {
             Some(end) => format!("{text}.{END}.{end}"),
@@ -106,7 +101,6 @@ fn parse(text: &str) -> Option<FeedCursor> {
         FeedPosition::Full {
             then: Sequence(next_number()?.cast_unsigned()),
             library: LibraryId(next_number()?),
-            generation: Generation(next_number()?),
             after: next_number()?,
         }
     } else {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::found::Item;
 use super::queries::Queries;
-use crate::engine::{FeedPage, FeedRows, ItemChange, LibraryRow, places};
+use crate::engine::{FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
@@ -134,16 +134,13 @@ impl Queries {
             reader.library = library;
             reader
         };
-        let page = if cursor.is_empty() && !full {
-            None
-        } else {
-            Some(FeedRows(&self.store).page(
-                identity,
-                library,
-                (reader.timeline, reader.position),
-                reader.end,
-                limit,
-            )?)
+        let page = match reader.position {
+            FeedPosition::Log(_) if cursor.is_empty() => None,
+            FeedPosition::Log(place) => {
+                let place = (reader.timeline, place);
+                Some(FeedRows(&self.store).page(identity, library, place, reader.end, limit)?)
+            }
+            FeedPosition::Full { .. } => Some(self.full_page(call, &reader, limit)?),
         };
         let FeedPage {
             timeline,
@@ -168,6 +165,14 @@ impl Queries {
             cursor: reader.to_text(),
             more,
         })
+    }
+
+    /// A page of a full listing. It is read after the reader's position in the log, so that the log has all later changes.
+    fn full_page(&self, call: &Call<'_>, reader: &FeedCursor, limit: usize) -> Result<FeedPage> {
+        self.reading.catch_up(call.deadline)?;
+        let position = (reader.timeline, reader.position);
+        let items = |row: &LibraryRow, after, limit| self.reading.stored_items(row.id, after, limit);
+        FeedRows(&self.store).full_page(reader.identity, reader.library, position, limit, &items)
     }
 
     /// Waits until there are changes since a cursor ([`Status::Ok`]), or until the deadline ([`Status::NotYet`]). Also

@@ -53,6 +53,7 @@ impl Reading {
 
     /// Returns whether the library was evicted because of the size limit. Evicted libraries have a negative generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
-        self.limit.bytes().is_some() && row.generation < Generation::default()
+        // A listing that was lost is due.
+        self.limit.bytes().is_some() && row.generation < Generation::default() && !row.due
     }
 }

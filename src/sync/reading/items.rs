@@ -4,7 +4,7 @@ use super::selection::{Resolved, Selection};
 use super::state::Reading;
 use crate::error::{Error, Result, Status, refuse};
 use crate::matching::Scope;
-use crate::model::Item;
+use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
 impl Reading {
@@ -24,6 +24,17 @@ impl Reading {
                 return Err(library.never_fetched(self));
             }
             Ok(snapshot.views[index].items_after(cursor, limit))
+        })
+    }
+
+    /// Returns the items of a fetched library after `cursor`, each with its cursor; none if the library is not fetched.
+    pub fn stored_items(&self, library: LibraryId, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        self.read_undamaged(|snapshot| {
+            let index = snapshot
+                .rows
+                .iter()
+                .position(|row| row.id == library && row.generation.is_fetched());
+            Ok(index.map_or_else(Vec::new, |index| snapshot.views[index].items_after(cursor, limit)))
         })
     }
 

@@ -279,10 +279,10 @@ fn a_store_that_a_newer_version_added_to_goes_on() {
     // Within a format there are only additions: docs/design/storage.md.
     let newer = |sql: &str| database(folder.path()).execute_batch(sql).expect("added");
     newer(
-        "ALTER TABLE items ADD COLUMN newer TEXT; ALTER TABLE records ADD COLUMN newer INTEGER DEFAULT 0;
+        "ALTER TABLE feed ADD COLUMN newer TEXT; ALTER TABLE records ADD COLUMN newer INTEGER DEFAULT 0;
          ALTER TABLE libraries ADD COLUMN newer INTEGER DEFAULT 0;
          CREATE TABLE newer (one INTEGER PRIMARY KEY, two TEXT) STRICT; INSERT INTO newer VALUES (1, 'kept');
-         CREATE INDEX newer_items ON items (newer); PRAGMA user_version = 99",
+         CREATE INDEX newer_feed ON feed (newer); PRAGMA user_version = 99",
     );
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");

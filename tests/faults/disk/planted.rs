@@ -256,8 +256,8 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
                     assert!(error.message.contains("remove it"), "names no remedy: {error}");
                 }
             }
-            // What was recorded gets a file of another name.
-            if healed && !name.contains("-r") {
+            // A segment gets a file of another name.
+            if healed && !name.contains(".segment") {
                 let facts = fs::symlink_metadata(&place).expect("it is there");
                 assert!(facts.is_file() && !facts.file_type().is_fifo(), "a {kind} as {name}");
             }

@@ -84,12 +84,6 @@ impl Generation {
     pub fn next(self) -> Self {
         Self(self.0.abs() + 1)
     }
-
-    /// Returns the generation of the evicted listing; 0 if none was evicted.
-    #[must_use]
-    pub fn evicted(self) -> i64 {
-        if self.0 < 0 { -self.0 } else { 0 }
-    }
 }
 
 impl Sequence {

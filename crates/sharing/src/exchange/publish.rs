@@ -125,7 +125,7 @@ impl Exchange {
             has_lease
         };
         let mut is_whole = true;
-        ItemRows(&self.store).for_each_item(row.id, row.generation, &mut |item, _| {
+        ItemRows(&self.store).of(row)?.for_each(&mut |item, _| {
             chunk.push(&item);
             if chunk.is_full() {
                 is_whole &= put(&mut chunk);

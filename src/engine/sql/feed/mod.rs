@@ -1,32 +1,27 @@
 //! The feed: items that were added, changed, moved or removed in a view, in the order of their change sequence.
 //!
-//! The feed is derived from the change log and from the rows of items that listings add and end. Nothing is stored for
-//! the feed alone. A listing is one row of the log, and is expanded to items here, in pages. So a reader never sees a
-//! part of a listing.
+//! Each change is a row, written in the transaction that adds or removes a single item, or publishes a listing. So a
+//! reader never sees a part of a listing.
 
-mod listed;
 mod log;
 mod moved;
 mod page;
 
-use std::sync::Arc;
+use rusqlite::params;
 
-use rusqlite::{Connection, params};
-
-use self::listed::{Pairs, listed_once};
 use self::log::{FeedEntry, FeedQuery};
 use self::moved::merged;
 pub use self::page::{FeedPage, FeedPlace, FeedPosition, ItemChange};
 use super::cached::CachedStatements;
-use super::change_log::LoggedKind;
-use super::columns::{list, read};
-use super::items::{ABOVE, ItemRow, batch, digest};
-use super::libraries::one_library;
+use super::libraries::{LibraryRow, one_library};
 use super::store::Store;
 use super::timelines::{NO_END, end_of, timeline};
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
+
+/// Reads at most about so many items of a library after a cursor, each with its cursor.
+pub type ItemsAfter<'i> = dyn Fn(&LibraryRow, i64, usize) -> Result<Vec<(i64, Item)>> + 'i;
 
 /// A store's rows that the feed reads.
 pub struct FeedRows<'s>(pub &'s Store);
@@ -39,63 +34,110 @@ impl FeedRows<'_> {
             let query = FeedQuery { c, identity, library };
             let then = sequence_of(c)?.next();
             let first = if full { query.next_listed(LibraryId::ALL)? } else { None };
-            let begin = first.map_or(FeedPosition::Log(FeedPlace::at(then)), |(library, generation)| {
-                FeedPosition::Full {
-                    then,
-                    library,
-                    generation,
-                    after: 0,
-                }
+            let begin = first.map_or(FeedPosition::Log(FeedPlace::at(then)), |library| FeedPosition::Full {
+                then,
+                library,
+                after: 0,
             });
             Ok((timeline(c)?, begin))
         })
     }
 
-    /// Returns about `limit` changes, from a position of a timeline up to `end`, in one library or all.
+    /// Returns about `limit` changes of the log, from a place of a timeline up to `end`, in one library or all.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] if the changes since that position are not known any more; errors of the store.
+    /// [`Status::ListAgain`] if the changes since that place are not known any more; errors of the store.
     pub fn page(
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        (on, position): (i64, FeedPosition),
+        (on, place): (i64, FeedPlace),
         end: Option<Sequence>,
         limit: usize,
     ) -> Result<FeedPage> {
-        let incarnation = self.0.incarnation();
         let page = self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
-            if !query.is_known(on, position)? {
+            if !query.is_known(on, FeedPosition::Log(place))? {
                 return Ok(None);
             }
             let now = sequence_of(c)?;
             let end = end.map_or(now, |end| end.min(now));
-            let is_log = matches!(position, FeedPosition::Log(_));
-            let (changes, next, has_more) = match position {
-                FeedPosition::Log(place) => {
-                    let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.0.diff_cache);
-                    let (changes, next, has_more) = query.log_page(place, end, limit, &listed)?;
-                    (merged(changes), FeedPosition::Log(next), has_more)
-                }
-                FeedPosition::Full { .. } => {
-                    let (changes, next) = query.full_page(position, limit)?;
-                    (changes, next, matches!(next, FeedPosition::Full { .. }))
-                }
-            };
+            let (changes, next, more) = query.log_page(place, end, limit)?;
             Ok(Some(FeedPage {
                 timeline: timeline(c)?,
-                changes,
-                next,
-                more: has_more,
-                end: (has_more && is_log).then_some(end),
+                changes: merged(changes),
+                next: FeedPosition::Log(next),
+                more,
+                end: more.then_some(end),
             }))
         })?;
-        page.ok_or_else(|| {
-            Error::new(
-                Status::ListAgain,
-                "the changes since then are no longer known: list again in full",
-            )
+        page.ok_or_else(list_again)
+    }
+
+    /// Returns a page of about `limit` items of a full listing. `items` reads the items of a library after a cursor,
+    /// each with its cursor, or nothing if the library is not fetched any more.
+    ///
+    /// # Errors
+    /// [`Status::ListAgain`] if the position is of another timeline; errors of the store and of `items`.
+    pub fn full_page(
+        &self,
+        identity: IdentityId,
+        library: Option<LibraryId>,
+        (on, position): (i64, FeedPosition),
+        limit: usize,
+        items: &ItemsAfter<'_>,
+    ) -> Result<FeedPage> {
+        let (mut changes, mut position) = (Vec::new(), position);
+        while let FeedPosition::Full {
+            then,
+            library: listed,
+            after,
+        } = position
+        {
+            let row = self.0.read(|c| {
+                let query = FeedQuery { c, identity, library };
+                Ok(if query.is_known(on, position)? {
+                    Some(query.listed(listed)?)
+                } else {
+                    None
+                })
+            })?;
+            // Skip a library that was removed meanwhile; the log reports that.
+            if let Some(row) = row.ok_or_else(list_again)? {
+                let free = limit - changes.len();
+                let page = items(&row, after, free)?;
+                let last = page.last().map(|(cursor, _)| *cursor);
+                let is_full = page.len() >= free;
+                changes.extend(page.into_iter().map(|(_, item)| ItemChange {
+                    library: row.clone(),
+                    was: None,
+                    now: Some(item),
+                }));
+                if is_full {
+                    let after = last.unwrap_or(after);
+                    position = FeedPosition::Full {
+                        then,
+                        library: listed,
+                        after,
+                    };
+                    break;
+                }
+            }
+            let next = self
+                .0
+                .read(|c| FeedQuery { c, identity, library }.next_listed(listed))?;
+            position = next.map_or(FeedPosition::Log(FeedPlace::at(then)), |library| FeedPosition::Full {
+                then,
+                library,
+                after: 0,
+            });
+        }
+        Ok(FeedPage {
+            timeline: on,
+            changes,
+            next: position,
+            more: matches!(position, FeedPosition::Full { .. }),
+            end: None,
         })
     }
 
@@ -134,51 +176,14 @@ impl FeedQuery<'_> {
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
-    /// Returns a page of a full listing, and the start of the next page. After the last library the reader continues in
-    /// the log.
-    fn full_page(&self, position: FeedPosition, limit: usize) -> rusqlite::Result<(Vec<ItemChange>, FeedPosition)> {
-        let mut changes = Vec::new();
-        let mut position = position;
-        while let FeedPosition::Full {
-            then,
-            library,
-            generation,
-            after,
-        } = &mut position
-        {
-            // Skip a library that was removed meanwhile; the log reports that.
-            let is_wanted = self.library.is_none_or(|own| own == *library)
-                && self.c.has(
-                    "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
-                    params![*library, self.identity],
-                )?;
-            let free = limit - changes.len();
-            if is_wanted {
-                let row = one_library(self.c, *library)?;
-                let rows = batch(self.c, *library, *generation, *after, free)?;
-                changes.extend(rows.into_iter().map(|one| {
-                    *after = one.id;
-                    ItemChange {
-                        library: row.clone(),
-                        was: None,
-                        now: Some(one.item),
-                    }
-                }));
-            }
-            if changes.len() == limit {
-                break;
-            }
-            position = match self.next_listed(*library)? {
-                Some((library, generation)) => FeedPosition::Full {
-                    then: *then,
-                    library,
-                    generation,
-                    after: 0,
-                },
-                None => FeedPosition::Log(FeedPlace::at(*then)),
-            };
-        }
-        Ok((changes, position))
+    /// The row of a library of the query that a full listing includes.
+    fn listed(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
+        let is_listed = self.library.is_none_or(|own| own == library)
+            && self.c.has(
+                "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
+                params![library, self.identity],
+            )?;
+        is_listed.then(|| one_library(self.c, library)).transpose()
     }
 
     /// Returns a page of the log, the start of the next page, and whether more follows before the end.
@@ -187,17 +192,24 @@ impl FeedQuery<'_> {
         place: FeedPlace,
         end: Sequence,
         limit: usize,
-        listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
     ) -> rusqlite::Result<(Vec<ItemChange>, FeedPlace, bool)> {
         let (entries, last) = self.page_entries(place, end, limit)?;
-        let mut changes = Vec::new();
-        for entry in entries {
-            // The page before may have ended within this entry.
-            let is_continued = entry.place == FeedPlace { reported: 0, ..place };
-            let from = if is_continued { place.reported } else { 0 };
-            if let Some(next) = self.append_changes(&entry, from, limit, listed, &mut changes)? {
-                return Ok((changes, next, true));
+        let mut changes: Vec<ItemChange> = Vec::new();
+        for FeedEntry {
+            place,
+            library,
+            was,
+            now,
+        } in entries
+        {
+            if changes.len() >= limit {
+                return Ok((changes, place, true));
             }
+            let library = match changes.last().filter(|change| change.library.id == library) {
+                Some(change) => change.library.clone(),
+                None => one_library(self.c, library)?,
+            };
+            changes.push(ItemChange { library, was, now });
         }
         Ok(match last {
             Some(last) => (changes, FeedPlace { n: last.n + 1, ..last }, true),
@@ -205,8 +217,8 @@ impl FeedQuery<'_> {
         })
     }
 
-    /// Returns the entries of a page: libraries that must be listed again, and at most `limit` rows of the log. If
-    /// `limit` rows were read, more may follow, and the place of the last one is returned too.
+    /// Returns the entries of a page: libraries that must be listed again, and at most `limit` changes. If
+    /// `limit` changes were read, more may follow, and the place of the last one is returned too.
     fn page_entries(
         &self,
         place: FeedPlace,
@@ -220,56 +232,11 @@ impl FeedQuery<'_> {
         entries.sort_by_key(|entry| entry.place);
         Ok((entries, last))
     }
-
-    /// Appends the changes of an entry, without its first `from` pairs of rows. Returns the start of the next page if
-    /// this page is full before the entry ends.
-    fn append_changes(
-        &self,
-        entry: &FeedEntry,
-        from: i64,
-        limit: usize,
-        listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
-        changes: &mut Vec<ItemChange>,
-    ) -> rusqlite::Result<Option<FeedPlace>> {
-        if changes.len() >= limit {
-            return Ok(Some(entry.place));
-        }
-        let library = one_library(self.c, entry.library)?;
-        let pairs = match entry.kind {
-            LoggedKind::Library => {
-                let (was, now) = (None, None);
-                changes.push(ItemChange { library, was, now });
-                return Ok(None);
-            }
-            LoggedKind::Listed => listed(entry)?,
-            _ => Arc::new(vec![entry.rows]),
-        };
-        for (at, (was, now)) in (0..).zip(&*pairs).skip(usize::try_from(from).unwrap_or(0)) {
-            if changes.len() >= limit {
-                return Ok(Some(FeedPlace {
-                    reported: at,
-                    ..entry.place
-                }));
-            }
-            let (was, now) = (item(self.c, *was)?, item(self.c, *now)?);
-            if was.as_ref().map(digest) != now.as_ref().map(digest) {
-                let library = library.clone();
-                changes.push(ItemChange { library, was, now });
-            }
-        }
-        Ok(None)
-    }
 }
 
-/// The item of a row; `None` for row 0.
-fn item(c: &Connection, id: i64) -> rusqlite::Result<Option<Item>> {
-    if id == 0 {
-        return Ok(None);
-    }
-    c.find(
-        &format!("SELECT {} FROM items i {ABOVE} WHERE i.id = ?1", list::<ItemRow>()),
-        [id],
-        read::<ItemRow>,
+fn list_again() -> Error {
+    Error::new(
+        Status::ListAgain,
+        "the changes since then are no longer known: list again in full",
     )
-    .map(|row| row.map(|row| row.item))
 }

@@ -1,29 +1,29 @@
 //! A page of the feed, and the position of a reader.
 
 use super::super::libraries::LibraryRow;
-use crate::model::{Generation, Item, LibraryId, Sequence};
+use crate::model::{Item, LibraryId, Sequence};
 
 /// The position of a reader. Everything before it was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedPosition {
     /// In the log of changes.
     Log(FeedPlace),
-    /// In a full listing, after the item of this row. The reader continues in the log at `then`.
+    /// In a full listing, after the item with this cursor. The reader continues in the log at `then`.
     Full {
         then: Sequence,
         library: LibraryId,
-        generation: Generation,
         after: i64,
     },
 }
 
-/// A place in the log: the next change to report, and how many of its parts were reported. Number 0 of a transaction
-/// stands for 'list again'. Its parts are libraries, in the order of their ids.
+/// A place in the log: the next change to report. Number 0 of a transaction stands for 'list again', which has a part
+/// for each library, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedPlace {
     pub sequence: Sequence,
     /// Number of the change within its transaction, from 1.
     pub n: i64,
+    /// Of 'list again': the next library to report.
     pub reported: i64,
 }
 

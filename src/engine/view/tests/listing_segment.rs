@@ -70,7 +70,7 @@ fn items_round_trip() {
         });
     }
     let segment = open(&items);
-    assert_eq!(segment.items_count(), items.len() as u64);
+    assert_eq!(segment.item_count(), items.len() as u64);
     assert_eq!(segment.items().count(), items.len());
     for ((number, got), item) in segment.items().zip(&items) {
         let wanted = ItemRef {
@@ -213,14 +213,14 @@ fn files_are_whole_and_private_and_never_replaced() {
         write(2, 10);
         let same = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!(
-            (same.generation(), same.items_count()),
+            (same.generation(), same.item_count()),
             (1, 1000),
             "another may have it mapped"
         );
         std::fs::remove_file(&path).expect("removed");
         write(2, 10);
         let new = ListingSegment::open(&path, mode, 7).expect("opens");
-        assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
+        assert_eq!((new.generation(), new.item_count(), new.parts_count()), (2, 10, 20));
         // A process that has the old file open can still read it.
         assert_eq!(old.items().count(), 1000);
         old.verify().expect("is whole");

@@ -1,0 +1,354 @@
+//! Publishes complete listings: replaces the segment of a library, and reports the differences to the feed.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::params;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::cached::CachedStatements;
+use super::history::{MAX_REPORTS, restart_history};
+use super::ids::listing_text;
+use super::items::{SingleChange, SingleChanges, single_changes};
+use super::libraries::{LibraryRow, one_library};
+use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
+use super::places::end_of;
+use super::tx::Tx;
+use crate::engine::segment::{Difference, ListingSegment};
+use crate::error::{Error, Result, Status};
+use crate::model::{IdentityId, Item, ItemType, ListingName, Sequence};
+use crate::platform::deadline::Deadline;
+
+/// A listing that changes more items than this, and more than a fifth of all items, is reported as 'list again'.
+const RELIST_ABOVE: u64 = 20;
+/// Number of comparisons with a current segment that another process replaces meanwhile.
+const MAX_COMPARISONS: usize = 4;
+
+/// The segment of a complete listing that is not published yet.
+pub struct NewListing {
+    pub name: ListingName,
+    pub segment: ListingSegment,
+    /// Hashes of the rating keys, in the order of the pages.
+    pub key_hashes: Vec<u64>,
+    /// For each page, the number of keys up to its end, and the change sequence of its request.
+    pub pages: Vec<(usize, Sequence)>,
+}
+
+impl NewListing {
+    /// Returns when the pages with these keys were requested, by the hashes of the keys.
+    fn requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
+        let mut found = HashMap::new();
+        let mut begin = 0;
+        for (end, requested_at) in &self.pages {
+            for hash in &self.key_hashes[begin..*end] {
+                if wanted.contains(hash) {
+                    found.insert(*hash, *requested_at);
+                }
+            }
+            begin = *end;
+        }
+        found
+    }
+}
+
+/// The differences between the current segment of a library and a new one.
+struct Comparison {
+    /// The current segment's name, empty without one.
+    segment: String,
+    old: Option<ListingSegment>,
+    /// `None` if there are too many to report.
+    differences: Option<Vec<Difference>>,
+}
+
+/// An item before or after a listing.
+enum Version<'v> {
+    /// In the current segment.
+    Old(u32),
+    /// In the new segment.
+    New(u32),
+    /// Added one by one.
+    Single(&'v Item),
+}
+
+/// An item that a listing adds, changes or removes.
+type ItemDifference<'v> = (Option<Version<'v>>, Option<Version<'v>>);
+
+/// The outcome of one attempt to publish a listing.
+enum Published {
+    Done(Box<LibraryRow>),
+    /// Another process continues the listing.
+    TakenOver,
+    /// Another process replaced the current segment.
+    Moved,
+}
+
+impl ListingRows<'_> {
+    /// Publishes the listing in one transaction. `new`: its segment; `None` if its content is that of the current
+    /// generation, which then stays.
+    ///
+    /// # Errors
+    /// [`Status::Timeout`] if another process continues this listing or began it again;
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn finish_listing(
+        &self,
+        identity: IdentityId,
+        listing: &Listing,
+        finished: &ListingResult,
+        new: Option<&NewListing>,
+        deadline: Deadline,
+    ) -> Result<LibraryRow> {
+        for _ in 0..MAX_COMPARISONS {
+            let compared = new.map(|new| self.compare(listing, new)).transpose()?;
+            let published = self.0.write(deadline, |tx| {
+                let before = tx.expect_library(listing.library)?;
+                if !is_own(tx, listing)? || new.is_none() && !before.generation.is_fetched() {
+                    return Ok(Published::TakenOver);
+                }
+                if let (Some(new), Some(compared)) = (new, &compared) {
+                    let segment = "SELECT segment FROM libraries WHERE id = ?1";
+                    if tx.value::<String>(segment, [listing.library])? != compared.segment {
+                        return Ok(Published::Moved);
+                    }
+                    Publication::of(tx, listing, new)?.publish(tx, listing, new, compared)?;
+                }
+                set_finished(tx, identity, listing, finished)?;
+                let row = one_library(tx.connection, listing.library)?;
+                Ok(Published::Done(Box::new(row)))
+            })?;
+            match published {
+                Published::Done(row) => {
+                    self.remove_pages(listing);
+                    return Ok(*row);
+                }
+                Published::TakenOver => return Err(taken_over()),
+                Published::Moved => {}
+            }
+        }
+        let why = "the segment of a library was replaced during each attempt to publish a listing; retry";
+        Err(Error::new(Status::Timeout, why))
+    }
+
+    /// Compares the current segment with the new one. Segments never change, so this needs no transaction.
+    fn compare(&self, listing: &Listing, new: &NewListing) -> Result<Comparison> {
+        let row = self.0.read(|c| one_library(c, listing.library))?;
+        let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
+        let most = most_reported(new.segment.item_count());
+        let differences = old.as_ref().and_then(|old| old.differences(&new.segment, most).ok()?);
+        if new.segment.is_broken() {
+            let why = "the segment of a listing was damaged before it was published; retry";
+            return Err(Error::new(Status::Store, why));
+        }
+        Ok(Comparison {
+            segment: row.segment.as_ref().map(listing_text).unwrap_or_default(),
+            old,
+            differences,
+        })
+    }
+}
+
+/// The number of changes that a listing of this size reports at most.
+fn most_reported(items: u64) -> usize {
+    let most = (items / 5).max(RELIST_ABOVE).min(MAX_REPORTS.cast_unsigned());
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+/// Single changes that a listing concerns.
+struct Publication {
+    /// Those that the current segment lacks.
+    before: SingleChanges,
+    /// Those that are newer than the new segment's pages.
+    after: SingleChanges,
+    /// Keys of changes that pages requested later replace.
+    replaced: Vec<String>,
+}
+
+impl Publication {
+    fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing) -> rusqlite::Result<Self> {
+        let since = tx.value("SELECT segment_seq FROM libraries WHERE id = ?1", [listing.library])?;
+        let before = single_changes(tx, listing.library, since)?;
+        let mut after = single_changes(tx, listing.library, listing.begun_sequence)?;
+        let hash = |key: &String| xxh3_64(key.as_bytes());
+        let requests = new.requests(&after.keys().map(hash).collect());
+        let mut replaced = Vec::new();
+        after.retain(|key, change| {
+            let request = requests.get(&hash(key)).filter(|_| new.segment.find(key).is_some());
+            let is_newer = request.is_none_or(|requested_at| *requested_at < change.sequence);
+            if !is_newer {
+                replaced.push(key.clone());
+            }
+            is_newer
+        });
+        Ok(Self {
+            before,
+            after,
+            replaced,
+        })
+    }
+
+    /// Makes the new segment the current one if any item differs, and reports the differences.
+    fn publish(&self, tx: &Tx<'_>, listing: &Listing, new: &NewListing, compared: &Comparison) -> rusqlite::Result<()> {
+        let library = tx.expect_library(listing.library)?;
+        let differences = self.differences(new, compared);
+        if differences.as_ref().is_some_and(Vec::is_empty) && library.generation.is_fetched() {
+            return Ok(());
+        }
+        for key in &self.replaced {
+            tx.run(
+                "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) AND id > ?3",
+                params![listing.library, key, end_of(listing.begun_sequence)],
+            )?;
+        }
+        let mut items = new.segment.item_count();
+        for (key, change) in &self.after {
+            items += u64::from(change.item.is_some());
+            items -= u64::from(new.segment.find(key).is_some());
+        }
+        tx.run(
+            "UPDATE libraries SET generation = ?2, generation_seq = ?3, listed_items = ?4, segment = ?5, \
+             segment_seq = ?6 WHERE id = ?1",
+            params![
+                listing.library,
+                listing.generation,
+                tx.sequence,
+                items.cast_signed(),
+                listing_text(&new.name),
+                listing.begun_sequence
+            ],
+        )?;
+        match differences {
+            Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
+                report(tx, listing, differences, new, compared)
+            }
+            _ => restart_history(tx, listing.library),
+        }
+    }
+
+    /// Returns the items that differ between the current state of the library and the one to publish; `None` if there
+    /// are too many.
+    fn differences<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<ItemDifference<'v>>> {
+        let old = compared.old.as_ref()?;
+        let is_single =
+            |key: &str| self.before.contains_key(key) || self.after.contains_key(key) || self.is_replaced(key);
+        let mut found: Vec<ItemDifference<'v>> = Vec::new();
+        for difference in compared.differences.as_ref()? {
+            let (key, was, now) = match *difference {
+                Difference::Added(now) => (new.segment.rating_key(now), None, Some(Version::New(now))),
+                Difference::Removed(was) => (old.rating_key(was), Some(Version::Old(was)), None),
+                Difference::Changed(was, now) => {
+                    (old.rating_key(was), Some(Version::Old(was)), Some(Version::New(now)))
+                }
+            };
+            if !is_single(key) {
+                found.push((was, now));
+            }
+        }
+        let replaced = self.replaced.iter().filter(|key| !self.before.contains_key(*key));
+        let only_after = self.after.keys().filter(|key| !self.before.contains_key(*key));
+        for key in self.before.keys().chain(replaced).chain(only_after) {
+            let version = |changes: &'v SingleChanges, listed: Option<Version<'v>>| match changes.get(key) {
+                Some(SingleChange { item, .. }) => item.as_ref().map(Version::Single),
+                None => listed,
+            };
+            let was = version(&self.before, old.find(key).map(Version::Old));
+            let now = version(&self.after, new.segment.find(key).map(Version::New));
+            if item(was.as_ref(), new, compared) != item(now.as_ref(), new, compared) {
+                found.push((was, now));
+            }
+        }
+        Some(found)
+    }
+
+    fn is_replaced(&self, key: &str) -> bool {
+        self.replaced.iter().any(|replaced| replaced == key)
+    }
+}
+
+/// The item of a version.
+fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
+    match version? {
+        Version::Old(first) => compared.old.as_ref()?.whole_item(*first),
+        Version::New(first) => new.segment.whole_item(*first),
+        Version::Single(item) => Some((*item).clone()),
+    }
+}
+
+/// Returns whether the feed reports each of these differences, in a library of `items` items.
+fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
+    let count = |has: fn(&ItemDifference<'_>) -> bool| differences.iter().filter(|one| has(one)).count();
+    count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= most_reported(items)
+}
+
+/// Adds differences to the feed. An item that got another key is one change: it has the GUID of a removed item.
+fn report(
+    tx: &Tx<'_>,
+    listing: &Listing,
+    differences: Vec<ItemDifference<'_>>,
+    new: &NewListing,
+    compared: &Comparison,
+) -> rusqlite::Result<()> {
+    let guid = |version: &Version<'_>| -> Option<(ItemType, u64)> {
+        let item = item(Some(version), new, compared)?;
+        (!item.guid.is_empty()).then(|| (item.kind, xxh3_64(item.guid.as_bytes())))
+    };
+    let mut added: HashMap<(ItemType, u64), Vec<Version<'_>>> = HashMap::new();
+    let mut others = Vec::new();
+    for (was, now) in differences.into_iter().rev() {
+        match (was, now) {
+            (None, Some(now)) => match guid(&now) {
+                Some(guid) => added.entry(guid).or_default().push(now),
+                None => others.push((None, Some(now))),
+            },
+            other => others.push(other),
+        }
+    }
+    let put = |(was, now): ItemDifference<'_>| {
+        let [was, now] = [was, now].map(|version| item(version.as_ref(), new, compared));
+        tx.report(listing.library, was.as_ref(), now.as_ref())
+    };
+    for (was, mut now) in others.into_iter().rev() {
+        if now.is_none() {
+            let guid = was.as_ref().and_then(guid);
+            now = guid.and_then(|guid| added.get_mut(&guid)?.pop());
+        }
+        put((was, now))?;
+    }
+    let mut left: Vec<Version<'_>> = added.into_values().flatten().collect();
+    left.sort_by_key(|version| match version {
+        Version::Old(first) | Version::New(first) => *first,
+        Version::Single(_) => u32::MAX,
+    });
+    left.into_iter().try_for_each(|version| put((None, Some(version))))
+}
+
+/// Stores that a listing is finished.
+fn set_finished(
+    tx: &Tx<'_>,
+    identity: IdentityId,
+    listing: &Listing,
+    finished: &ListingResult,
+) -> rusqlite::Result<()> {
+    let id = listing.library;
+    let is_new: bool = tx.value(
+        "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
+         provisional = ?4, begun_seq = ?5, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \
+         WHERE id = ?1 RETURNING generation_seq = ?6",
+        params![
+            id,
+            listing.change.token,
+            finished.now_ms,
+            i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
+            listing.begun_sequence,
+            tx.sequence,
+        ],
+    )?;
+    tx.run("DELETE FROM listings WHERE library = ?1", [id])?;
+    tx.run(
+        "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
+        params![id, listing.begun_sequence],
+    )?;
+    // If nothing changed, lookups return the same results.
+    if is_new {
+        tx.libraries_changed(identity)
+    } else {
+        tx.freshness_changed(identity)
+    }
+}
