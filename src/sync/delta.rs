@@ -125,8 +125,8 @@ impl SyncJob<'_> {
         Ok(Some(MergedDelta { added, gone }))
     }
 
-    /// Merges changes made while a library was listed, into `stored`, its items after all pages. Returns the new number of
-    /// items; `None` if the source does not know all changes.
+    /// Merges changes made while a library was listed, into `stored`, its items after all pages. Returns the new number
+    /// of items; `None` if the source does not know all changes.
     pub fn catch_up_with(
         &self,
         row: &LibraryRow,

@@ -1,8 +1,8 @@
 //! The items file of a listing under way: its pages, one after another, until the listing's segment is complete.
 //!
 //! A page is a frame: its length (4 bytes), a checksum (8 bytes), and the change sequence of its request with its items,
-//! as `postcard` encodes them. A checksum covers all frames before it too. The database names the end of the last page, so
-//! bytes after that end are of a page that a kill interrupted.
+//! as `postcard` encodes them. A checksum covers all frames before it too. The database names the end of the last page,
+//! so bytes after that end are of a page that a kill interrupted.
 
 use std::io;
 use std::path::Path;

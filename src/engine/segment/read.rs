@@ -278,8 +278,8 @@ impl ListingSegment {
     }
 }
 
-/// The error for a file that cannot be read. That a file is missing, or another thing has its name, is no failure of the
-/// operating system.
+/// The error for a file that cannot be read. A source says that the operating system failed: not if the file is missing,
+/// or if something else has its name.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
     let refused = refuse(path, &error.to_string());
     if error.kind() == io::ErrorKind::NotFound || files::is_in_the_way(error) {

@@ -17,6 +17,8 @@ use super::{Endpoint, LocalWrite, LoggedKind, Store};
 use crate::model::{Generation, Sequence};
 use crate::platform::deadline::Deadline;
 
+const SINGLE_ITEMS: &str = "SELECT count(*) FROM changes WHERE item IS NOT NULL";
+
 #[test]
 fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
     let (_folder, store) = opened();
@@ -45,7 +47,7 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
         listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     }
     while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
-    assert_eq!(count(&store, "SELECT count(*) FROM changes WHERE item IS NOT NULL"), 0);
+    assert_eq!(count(&store, SINGLE_ITEMS), 0);
     assert_eq!(count(&store, "SELECT sum(listed_items) FROM libraries"), 2);
 }
 
@@ -414,21 +416,13 @@ fn items_added_singly_between_two_evictions_are_swept() {
             "{round}"
         );
         while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
-        assert_eq!(
-            count(&store, "SELECT count(*) FROM changes WHERE item IS NOT NULL"),
-            0,
-            "{round}"
-        );
+        assert_eq!(count(&store, SINGLE_ITEMS), 0, "{round}");
         row = probed(&store, mine, &["films"], NOW_MS).remove(0);
         ItemRows(&store)
             .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
             .expect("merged");
         while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
-        assert_eq!(
-            count(&store, "SELECT count(*) FROM changes WHERE item IS NOT NULL"),
-            1,
-            "{round}"
-        );
+        assert_eq!(count(&store, SINGLE_ITEMS), 1, "{round}");
     }
 }
 

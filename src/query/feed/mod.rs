@@ -167,7 +167,7 @@ impl Queries {
         })
     }
 
-    /// A page of a full listing. It is read after the reader's position in the log, so that the log has all later changes.
+    /// A page of a full listing. It is read after the reader's place in the log, so that the log has all later changes.
     fn full_page(&self, call: &Call<'_>, reader: &FeedCursor, limit: usize) -> Result<FeedPage> {
         self.reading.catch_up(call.deadline)?;
         let position = (reader.timeline, reader.position);

@@ -73,8 +73,8 @@ impl FeedQuery<'_> {
         };
         self.c.rows(
             "SELECT f.sequence, (f.id & ?6) + 1, f.library, f.was, f.now FROM feed f \
-             CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 AND f.sequence > l.feed_from \
-             WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.identity = ?1 AND (?2 IS NULL OR l.id = ?2) \
+             CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 \
+             AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.identity = ?1 AND (?2 IS NULL OR l.id = ?2) \
              ORDER BY f.id LIMIT ?5",
             params![self.identity, self.library, place.sequence, first, limit, NUMBER, end],
             |row| {
