@@ -198,7 +198,7 @@ fn an_edit_of_nothing_is_never_sent() {
     };
     refused(edit(&index, "Movies", &none, &title).0, "the whole library");
     refused(edit(&index, "Movies", &[""], &title).0, "key");
-    refused(edit(&index, "Movies", &["1001,1002"], &title).0, "one key each");
+    refused(edit(&index, "Movies", &["1001,1002"], &title).0, "one rating key");
     refused(edit(&index, "Movies", &[&key], &[]).0, "list of fields is empty");
     for (changes, word) in [
         (vec![set("", "x")], "not a valid field name"),

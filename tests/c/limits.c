@@ -129,8 +129,8 @@ static void queries(plexindex_handle *handle)
     query.text.length = LONG;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR), "32767");
     CHECK(strlen(check_error.text) < 300);
-    refused(handle, "match.title", "title", 4097, "has 4097 bytes");
-    refused(handle, "match.guid", "guid", 4097, "has 4097 bytes");
+    refused(handle, "match.title", "title", 4097, "4097 bytes long");
+    refused(handle, "match.guid", "guid", 4097, "4097 bytes long");
     refused(handle, "match.folder", "path", 32768, "32767");
     refused(handle, "items.below", "path", 32768, "32767");
     refused(handle, "mappings.to_host", "path", 32768, "32767");

@@ -38,7 +38,7 @@ static void open_sizes(const struct setting *setting)
     for (i = sizeof options.size; i < offsetof(plexindex_options, server_url); i += sizeof(void *)) {
         char word[40];
         options.size = i;
-        snprintf(word, sizeof word, "options.size is %zu:", i);
+        snprintf(word, sizeof word, "options.size is %zu;", i);
         CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, word, "sizeof");
     }
     /* A caller from the future: the library accepts unknown fields that are zero, and refuses others. */

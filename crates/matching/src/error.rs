@@ -59,8 +59,7 @@ pub enum Status {
     BadAnswer = 307,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError = 308,
-    /// The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a longer
-    /// one.
+    /// The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
@@ -335,8 +334,7 @@ pub enum ErrorKind {
     BadAnswer,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError,
-    /// The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a longer
-    /// one.
+    /// The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,

@@ -144,10 +144,10 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
             let message = found.message.as_str();
             assert!(message.contains(&format!("belongs to the {word} '")), "{message}");
             assert!(
-                message.contains(&format!(", /library/metadata/{rating_key}: it has ")),
+                message.contains(&format!(", /library/metadata/{rating_key}, which has ")),
                 "{message}"
             );
-            assert_eq!(message.contains("of which 16 are given"), found.total > 16, "{message}");
+            assert_eq!(message.contains("and the answer has 16 of them"), found.total > 16, "{message}");
             assert_eq!(found.candidates.len(), found.total.min(16));
         }
     }
