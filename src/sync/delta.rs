@@ -102,11 +102,14 @@ impl SyncJob<'_> {
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(None);
         }
+        let Ok(items) = ItemRows(&sync.store).of(row) else {
+            return Ok(None); // the listing is missing or damaged
+        };
         let known = IndexedLibrary {
             sync,
             row,
             since: &row.listed_token,
-            items: ItemRows(&sync.store).of(row)?,
+            items,
             is_current: true,
             begun: Totals::of(&sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),

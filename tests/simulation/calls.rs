@@ -113,7 +113,7 @@ impl World {
     fn refused(&self, at: usize, library: Option<&str>, path: &str, status: Status) -> Result<(), String> {
         // With a limit on the folder the library may have gone.
         if is_of_the_disk(status)
-            && !(self.full.is_some() && self.handles[at].may_lack_segments)
+            && !(self.full.is_some() && (self.handles[at].may_lack_segments || self.have_listings_gone))
             && self.size_limit.is_none()
             && self.model.has_answered(&self.asked(at, library, path, false))
         {

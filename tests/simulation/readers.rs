@@ -166,6 +166,7 @@ impl World {
         loop {
             let page = match self.handles[at].index.items(&library, cursor, 5) {
                 Err(error) if error.status == Status::NotFetched => return Ok(None),
+                Err(error) if self.full.is_some() && is_of_the_disk(error.status) => return Ok(None),
                 page => page.map_err(|error| format!("the items of {title}: {:?}: {error}", error.status))?,
             };
             let Some((last, _)) = page.last() else {
@@ -201,7 +202,7 @@ impl World {
                     let full = anew.token.is_empty();
                     match self.handles[at].index.changes(&query, &anew.token, full, 3) {
                         // It went, or this is an empty folder in the place of one that comes back: it is still to be listed.
-                        Err(error) if has_nothing(&error) => {
+                        Err(error) if has_nothing(&error) || self.full.is_some() && is_of_the_disk(error.status) => {
                             self.readers[which].now.again.insert(section, title);
                             continue 'again;
                         }

@@ -59,6 +59,7 @@ struct Handle {
     may_lack_segments: bool,
 }
 
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct World {
     net: Arc<Net>,
     /// Holds the folders.
@@ -79,6 +80,8 @@ pub struct World {
     many: bool,
     /// The disk is full until this step.
     full: Option<usize>,
+    /// Segments of listings went, so that on a full disk a library may be neither answered nor fetched again.
+    have_listings_gone: bool,
     /// A call has no time at all.
     hurried: bool,
     /// A write failed: it may have been made.
@@ -169,6 +172,7 @@ impl World {
             size_limit,
             many,
             full: None,
+            have_listings_gone: false,
             hurried: false,
             unsure: false,
             counts: BTreeMap::new(),
@@ -685,6 +689,7 @@ impl World {
         let what = what[[0, 20, 30, 40, 48, 54, 57, 59].partition_point(|from| *from <= kind) - 1];
         self.say(&format!("files go: {what}"));
         self.count(&format!("files go: {what}"));
+        self.have_listings_gone |= matches!(what, "listings" | "exchanged" | "all");
         self.empty();
         if what == "exchanged" {
             // What is mapped stays so: those who open it later get the other file.

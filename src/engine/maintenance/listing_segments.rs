@@ -63,8 +63,13 @@ impl ListingSegments {
         Ok(LibraryRows(&self.store).unmerged_items(row.id)? >= many)
     }
 
-    /// Rebuilds a listing's segment, including all single changes.
+    /// Rebuilds a listing's segment, including all single changes. A damaged listing is lost.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+        let compacted = self.compact(identity, row, deadline);
+        self.lose_if_damaged(row, compacted, deadline)
+    }
+
+    fn compact(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         // Changes after this sequence may be in the segment too; applying them again has no effect.
         let sequence = Totals::of(&self.store)?.sequence;
         let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
@@ -255,17 +260,12 @@ impl ListingSegments {
         let Some(name) = row.segment.as_ref().filter(|_| self.is_named(row)) else {
             return Ok(()); // the caller reads the segment that the database names by now
         };
-        let done = match self.copy_segment(name, row) {
+        let replaced = match self.copy_segment(name, row) {
             // A damaged file may be mapped by others, so the new one gets another name.
-            Ok(true) => self.compact_listing(identity, row, deadline),
-            done => done.map(drop),
+            Ok(true) => self.compact(identity, row, deadline),
+            copied => copied.map(drop),
         };
-        match done {
-            // Only damage loses a listing: the operating system may be able to read it later.
-            Err(error) if self.is_named(row) && error.source().is_none() => self.lose(row, &error, deadline),
-            Err(error) if self.is_named(row) => Err(error),
-            _ => Ok(()),
-        }
+        self.lose_if_damaged(row, replaced, deadline)
     }
 
     /// Makes the file of a segment from one with other mappings. Returns `true` if that is impossible, because a
@@ -281,16 +281,29 @@ impl ListingSegments {
         self.open_file(name).map(|_| false)
     }
 
-    /// Gives up a listing.
-    fn lose(&self, row: &LibraryRow, error: &Error, deadline: Deadline) -> Result<()> {
+    /// Gives up a listing that could not be read because it is missing or damaged. Other errors stay.
+    fn lose_if_damaged(&self, row: &LibraryRow, done: Result<()>, deadline: Deadline) -> Result<()> {
+        let Err(error) = done else { return Ok(()) };
+        if !self.is_named(row) {
+            return Ok(()); // the caller reads the segment that the database names by now
+        }
+        if !row.segment.as_ref().is_some_and(|name| self.is_damaged(name)) {
+            return Err(error);
+        }
         if LibraryRows(&self.store).lose_listing(row, deadline)? {
-            log::warn!(
-                "the listing of '{}' is lost and will be fetched again: {error}",
-                row.library.title
-            );
+            let title = &row.library.title;
+            log::warn!("the listing of '{title}' is lost and will be fetched again: {error}");
         }
         Sweeper(&self.store).sweep_segments();
         Ok(())
+    }
+
+    /// Returns whether a segment is missing or damaged. If the operating system cannot read it now, it may do so later.
+    fn is_damaged(&self, name: &ListingName) -> bool {
+        match self.store.listing_segment(name) {
+            Ok(segment) => segment.for_each_item(|_, _| Ok(())).is_err(),
+            Err(error) => error.source().is_none(),
+        }
     }
 
     /// Returns whether the database still names this row's segment and generation.
