@@ -197,8 +197,7 @@ typedef enum plexindex_status {
     PLEXINDEX_STARTING = 306, // The server is starting, or upgrading its database.
     PLEXINDEX_BAD_ANSWER = 307, // The server's reply is cut off or malformed.
     PLEXINDEX_SERVER_ERROR = 308, // The server failed: it replied with 5xx, or with another unexpected status.
-    // The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a longer
-    // one.
+    // The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
     PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.

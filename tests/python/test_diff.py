@@ -84,10 +84,10 @@ def test_one_of_several_libraries(cli: Cli, index: plexindex.Index, tree: Tree) 
     (tree.films / "loop").symlink_to(tree.films)
     loose = make(tree.media / "loose.mkv")
     assert lines_of(index, tree.media, library="Shows") == [("not_in_plex", str(loose), "no_library")]
-    with pytest.raises(plexindex.InvalidArgumentError, match="of library 'Films'"):
+    with pytest.raises(plexindex.InvalidArgumentError, match="belongs to library 'Films'"):
         list(index.compare([tree.shows, tree.films], "Shows"))
     done = cli.run("diff", "-l", "Shows", tree.films)
-    assert (done.returncode, "of library 'Films'" in done.stderr) == (2, True)
+    assert (done.returncode, "belongs to library 'Films'" in done.stderr) == (2, True)
 
 
 def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_server: ServerFactory) -> None:

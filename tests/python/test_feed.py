@@ -63,7 +63,7 @@ def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> Non
     )
     assert (change["change"], state.read_text()) == ("added", last["cursor"] + "\n")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("state")] == ["state"]
-    for content, wrong in ((b"", "is empty"), (b"\xff", "cannot be read"), (b"no cursor", "cursor")):
+    for content, wrong in ((b"", "is empty"), (b"\xff", "cannot read"), (b"no cursor", "cursor")):
         state.write_bytes(content)
         refused = cli.run("changes", "--state", str(state))
         assert refused.returncode == 2
@@ -73,7 +73,7 @@ def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> Non
     for arguments, wrong in (
         (("--state", str(state), "--since", "c1.x"), "omit --since"),
         (("--state", str(tmp_path / "none" / "state")), "there is no folder"),
-        (("--state", str(tmp_path)), "cannot be read"),
+        (("--state", str(tmp_path)), "cannot read"),
     ):
         refused = cli.run("changes", *arguments)
         assert refused.returncode == 2

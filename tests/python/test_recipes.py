@@ -77,7 +77,7 @@ def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
     assert shell.run(hook, sonarr_series_path=str(season)) == f"{token.format('GET')}{scan}\n"
     # Sonarr's connection test names no folder. For a folder that is not in Plex, the hook prints the reason.
     assert shell.run(hook, sonarr_eventtype="Test") == ""
-    assert "is listed (yet)" in shell.run(hook, sonarr_series_path=str(tree.shows / "Epsilon"))
+    assert "below it (yet)" in shell.run(hook, sonarr_series_path=str(tree.shows / "Epsilon"))
     assert shell.run(report, tree.media) == ""
     added = make(tree.films / "New (2024)" / "New (2024).mkv")
     tree.listed[0].unlink()

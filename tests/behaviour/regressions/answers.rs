@@ -147,7 +147,11 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
                 message.contains(&format!(", /library/metadata/{rating_key}, which has ")),
                 "{message}"
             );
-            assert_eq!(message.contains("and the answer has 16 of them"), found.total > 16, "{message}");
+            assert_eq!(
+                message.contains("and the answer has 16 of them"),
+                found.total > 16,
+                "{message}"
+            );
             assert_eq!(found.candidates.len(), found.total.min(16));
         }
     }

@@ -216,7 +216,10 @@ fn a_walk_reads_links_after_all_else_and_then_ends() {
     for (request, word) in [
         (json!({ "rules": ["no such"] }), "no such"),
         (json!({ "limit": 1_000_001 }), "1000001"),
-        (json!({ "start": [{ "kind": "folder", "path": "films" }] }), "absolute path"),
+        (
+            json!({ "start": [{ "kind": "folder", "path": "films" }] }),
+            "absolute path",
+        ),
         (json!({ "walk": "0" }), "walk"),
     ] {
         assert!(at.refusal("walk.next", &request).contains(word), "{request}");
