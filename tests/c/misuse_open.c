@@ -143,8 +143,8 @@ static void mappings(const struct setting *setting)
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_HOST_PREFIX, "", "/b", "mapping 2", "empty");
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PREFIX, "/a", "", "mapping 2", "empty");
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_HOST_PREFIX, "media", "/b", "mapping 2", "\"media\"",
-        "full path");
-    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PREFIX, "/a", "../b", "mapping 2", "full path");
+        "absolute path");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PREFIX, "/a", "../b", "mapping 2", "absolute path");
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PATTERN, "^/a/(.*", "/b/\\1", "mapping 2",
         "^/a/(.*");
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PATTERN, "^/a/(?=b)", "/b", "mapping 2", "(?=b)");
