@@ -1,5 +1,5 @@
-//! How a snapshot of the store is kept current, for libraries and for tables: one thread at a time reads the newer
-//! commits, and adds them in place or replaces the snapshot.
+//! Keeps a snapshot of the store current, for libraries and for tables: one thread at a time reads the newer commits,
+//! and adds them in place or replaces the snapshot.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +23,7 @@ pub struct OpenSegments {
 }
 
 impl OpenSegments {
-    /// Returns whether they must be rebuilt.
+    /// Returns whether a segment is missing or damaged, so that all of them must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
@@ -40,7 +40,7 @@ pub struct Shown<P> {
     sequence: AtomicU64,
     /// The segments of recorded matches and tables, with the incarnation of the whole snapshot.
     pub open: Arc<OpenSegments>,
-    /// It must be read again: something changed that cannot be added in place.
+    /// Whether the snapshot must be read again, because something changed that cannot be added in place.
     outdated: AtomicBool,
     part: P,
 }
@@ -48,6 +48,7 @@ pub struct Shown<P> {
 impl<P> Deref for Shown<P> {
     type Target = P;
 
+    /// Gives access to the part of the snapshot.
     #[inline]
     fn deref(&self) -> &P {
         &self.part
@@ -55,7 +56,7 @@ impl<P> Deref for Shown<P> {
 }
 
 impl<P> Shown<P> {
-    /// The snapshot after `before`.
+    /// Creates the snapshot that follows `before` and shows every commit up to `sequence`.
     pub fn after(before: &Self, sequence: Sequence, open: Arc<OpenSegments>, part: P) -> Self {
         Self {
             number: before.number + 1,
@@ -66,21 +67,24 @@ impl<P> Shown<P> {
         }
     }
 
-    /// The change sequence up to which the snapshot shows every commit.
+    /// Returns the change sequence up to which the snapshot shows every commit.
     #[inline]
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
+    /// Notes that the snapshot now shows every commit up to this change sequence.
     pub fn advance_to(&self, sequence: Sequence) {
         self.sequence.store(sequence.0, Ordering::Release);
     }
 
+    /// Returns whether the snapshot must be read again, because something changed that cannot be added in place.
     #[inline]
     pub fn is_outdated(&self) -> bool {
         self.outdated.load(Ordering::Acquire)
     }
 
+    /// Marks the snapshot, so that the next catch-up reads it again.
     pub fn set_outdated(&self) {
         self.outdated.store(true, Ordering::Release);
     }
@@ -95,6 +99,7 @@ pub struct Current<P> {
 }
 
 impl<P: Default> Current<P> {
+    /// Creates an empty snapshot, which the first catch-up replaces.
     pub fn new(store: Arc<Store>) -> Self {
         Self {
             store,
@@ -103,6 +108,7 @@ impl<P: Default> Current<P> {
         }
     }
 
+    /// Returns the snapshot as it is, perhaps without the newest commits. Takes no lock.
     #[inline]
     pub fn read(&self) -> Guard<'_, Shown<P>> {
         self.snapshot.read()
@@ -118,7 +124,7 @@ impl<P: Default> Current<P> {
         lock(&self.catching_up)
     }
 
-    /// Returns whether the snapshot shows every commit. Costs some loads.
+    /// Returns whether the snapshot shows every commit. This takes only some loads.
     #[inline]
     pub fn shows_all(&self, snapshot: &Shown<P>) -> bool {
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())

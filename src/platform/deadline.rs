@@ -16,7 +16,7 @@ impl Deadline {
         longest_wait: None,
     };
 
-    /// A deadline at this moment.
+    /// Returns a deadline at this moment.
     #[must_use]
     pub const fn at(moment: Instant) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl Deadline {
         }
     }
 
-    /// A deadline this long from now; no deadline if that is beyond the range of the clock.
+    /// Returns a deadline this long from now; no deadline if that is beyond the range of the clock.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self {
@@ -34,7 +34,8 @@ impl Deadline {
         }
     }
 
-    /// The same deadline, with single waits of at most this time, for operations that are not worth a longer wait.
+    /// Returns the same deadline, with single waits of at most this time, for operations that are not worth a longer
+    /// wait.
     #[must_use]
     pub fn at_most(self, wait: Duration) -> Self {
         self.earliest(Self {
@@ -43,7 +44,7 @@ impl Deadline {
         })
     }
 
-    /// The earlier moment and the shorter waits of both.
+    /// Returns the earlier moment and the shorter waits of both.
     #[must_use]
     pub fn earliest(self, other: Self) -> Self {
         Self {
@@ -52,7 +53,7 @@ impl Deadline {
         }
     }
 
-    /// The same deadline, with half of the time that is left.
+    /// Returns the same deadline, with half of the time that is left.
     #[must_use]
     pub fn half(self) -> Self {
         Self {
@@ -61,7 +62,7 @@ impl Deadline {
         }
     }
 
-    /// The moment; `None` without one.
+    /// Returns the moment; `None` without one.
     #[must_use]
     pub fn moment(self) -> Option<Instant> {
         self.moment
@@ -73,7 +74,7 @@ impl Deadline {
         self.moment.is_some()
     }
 
-    /// The time left; `None` without a moment, zero when it has passed.
+    /// Returns the time left; `None` without a moment, zero when it has passed.
     #[must_use]
     pub fn left(self) -> Option<Duration> {
         self.moment
@@ -94,7 +95,7 @@ impl Deadline {
     }
 }
 
-/// The smaller of two limits, if any is set.
+/// Returns the smaller of two limits, if any is set.
 fn least<T: Ord>(first: Option<T>, second: Option<T>) -> Option<T> {
     first.into_iter().chain(second).min()
 }

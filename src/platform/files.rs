@@ -271,7 +271,7 @@ fn parent(path: &Path) -> io::Result<system::OpenFolder> {
     system::parent_folder(folder).map_err(|error| name_obstacle(error, folder))
 }
 
-/// The name of a file in its folder.
+/// Returns the name of a file in its folder.
 fn name_in(path: &Path) -> io::Result<&OsStr> {
     path.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
@@ -313,12 +313,12 @@ pub fn is_in_the_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
 }
 
-/// The error for a path that something else occupies.
+/// Returns the error for a path that something else occupies.
 fn in_the_way(path: &Path, problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {problem}", path.display()))
 }
 
-/// The error for a path that is not of the type needed.
+/// Returns the error for a path that is not of the type needed.
 fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
     let what = match kind {
         FileType::Link => "a symbolic link",

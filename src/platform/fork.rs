@@ -60,7 +60,7 @@ pub fn hold<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> HeldLo
 }
 
 impl<O, T> HeldLock<O, T> {
-    /// The guarded value.
+    /// Returns the guarded value.
     pub fn get(&mut self) -> &mut T {
         &mut self.guard
     }

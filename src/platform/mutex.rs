@@ -47,7 +47,7 @@ pub struct ShortWait {
 }
 
 impl ShortWait {
-    /// The current timeout; zero for a while after a timeout.
+    /// Returns the current timeout; zero for a while after a timeout.
     pub fn patience(&self) -> Duration {
         if coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
             Duration::ZERO

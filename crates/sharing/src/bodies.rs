@@ -16,7 +16,7 @@ use crate::model::{Change, Item, Library};
 pub const CHUNK_ITEMS: usize = 1_000;
 /// A chunk with at least this many bytes of JSON is full.
 const FULL: usize = 8 << 20;
-/// Maximum size of a chunk's JSON in bytes. A larger chunk is neither written nor read.
+/// Maximum size of a chunk's JSON in bytes. Hosts neither write nor read a larger chunk.
 const LARGEST_TEXT: usize = 64 << 20;
 
 /// The result of a probe.
@@ -73,7 +73,8 @@ pub struct SearchBody {
     pub missing_ms: i64,
 }
 
-/// Makes an entry of a library.
+/// Makes an entry about a library. `library`: its UUID; empty for a probe, which lists all libraries. `key`: a path, a
+/// rating key or a hash, depending on `kind`; empty if a library has only one entry of this kind.
 #[must_use]
 pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEntry {
     NewEntry {
@@ -82,7 +83,7 @@ pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEn
     }
 }
 
-/// Makes the name of an entry.
+/// Makes the name of an entry, which replaces an earlier entry of the same name. The parameters are those of [`entry`].
 #[must_use]
 pub fn name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     EntryName {
@@ -92,20 +93,20 @@ pub fn name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     }
 }
 
-/// Encodes a body.
+/// Encodes a body as JSON.
 #[must_use]
 pub fn encode(body: &impl Serialize) -> Vec<u8> {
     // Encoding fails only for maps whose keys are not strings, which no body has.
     serde_json::to_vec(body).unwrap_or_default()
 }
 
-/// Decodes a body; `None` if another version wrote something else.
+/// Decodes a body from JSON; `None` if it has another form, since another version may have written it.
 #[must_use]
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// Items of a listing being packed.
+/// Items of a listing, which are packed into one chunk.
 #[derive(Default)]
 pub struct Chunk {
     /// The JSON so far, without the closing bracket.
@@ -121,7 +122,7 @@ impl Chunk {
         self.items += 1;
     }
 
-    /// Number of items.
+    /// Returns the number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items
@@ -133,13 +134,13 @@ impl Chunk {
         self.items == 0
     }
 
-    /// Returns whether the next item belongs into another chunk.
+    /// Returns whether the chunk is full, so that the next item must go into another chunk.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.items >= CHUNK_ITEMS || self.text.len() >= FULL
     }
 
-    /// Compresses the chunk; `None` if it is larger than hosts accept, because of a huge item.
+    /// Returns the chunk, compressed; `None` if it is larger than hosts accept, because of a huge item.
     #[must_use]
     pub fn pack(self) -> Option<Vec<u8>> {
         let mut text = self.text;
@@ -155,7 +156,7 @@ impl Chunk {
     }
 }
 
-/// Packs items into a chunk.
+/// Packs items into one compressed chunk. Returns no bytes if the chunk is larger than hosts accept.
 #[must_use]
 pub fn pack(items: &[Item]) -> Vec<u8> {
     let mut chunk = Chunk::default();
@@ -165,7 +166,7 @@ pub fn pack(items: &[Item]) -> Vec<u8> {
     chunk.pack().unwrap_or_default()
 }
 
-/// Unpacks a chunk; `None` if it is damaged.
+/// Decompresses a chunk and decodes its items; `None` if the chunk is damaged.
 #[must_use]
 pub fn unpack(chunk: &[u8]) -> Option<Vec<Item>> {
     let mut text = Vec::new();

@@ -16,11 +16,12 @@ use crate::sync::Reading;
 /// The body of an invalidated item that also removes the item's matches.
 const WITH_MATCHES: &[u8] = b"1";
 
-/// Converts with the mappings and libraries of an index.
+/// Converts between writes of this host and entries of the log, with the mappings and libraries of an index.
 pub struct SharedEntries<'r>(pub &'r Reading);
 
 impl SharedEntries<'_> {
-    /// The entries for a write of this host.
+    /// Returns the entries that tell other hosts about a write of this host. `libraries`: those that the write may name
+    /// by their ids.
     pub fn of(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
         let selected = |ids: &[LibraryId]| {
             let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));
@@ -58,19 +59,21 @@ impl SharedEntries<'_> {
         }
     }
 
-    /// The path in the server's spelling; `None` if the path cannot be shared.
+    /// Returns the path in the server's spelling; `None` if the path cannot be shared, because no mapping rewrites it
+    /// and it lies in no folder of the library.
     pub fn server_spelling(&self, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
         let mapped = |path: &Normal<'_>| self.0.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
         Normal::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))
     }
 
-    /// This host's spelling of a path in the server's spelling; `None` if this host cannot have the file.
+    /// Returns this host's spelling of a path that is in the server's spelling; `None` if this host cannot have the
+    /// file.
     pub fn host_spelling<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
         let host_path = self.0.mappings().host_path(path);
         (*host_path != *path || is_in_library(library, path)).then_some(host_path)
     }
 
-    /// The rating key of the confirmed match of a path.
+    /// Returns the rating key of the confirmed match that this host has for a path in its own spelling.
     pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
         let snapshot = self.0.snapshot();
         let index = snapshot.rows.iter().position(|row| row.id == library)?;
@@ -81,20 +84,23 @@ impl SharedEntries<'_> {
         Some(found.item.rating_key.to_owned())
     }
 
-    /// The entries for recorded matches, without paths that cannot be shared.
+    /// Returns the entries for recorded matches, which are pairs of path and rating key. Skips paths that cannot be
+    /// shared.
     pub fn of_matches(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
         let match_entry = |(path, key): &(&[u8], &str)| self.of_path(library, EntryKind::Match, path, key);
         pairs.iter().filter_map(match_entry).collect()
     }
 
-    /// An entry about a path; `None` if the path cannot be shared.
+    /// Makes an entry about a path of this host; `None` if the path cannot be shared. `body`: the rating key of a
+    /// match, or empty.
     fn of_path(&self, library: &Library, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
         let path = self.server_spelling(library, path)?;
         Some(entry(kind, &library.uuid, &path, body.into()))
     }
 }
 
-/// The entries for an event of the server, if it concerns this library.
+/// Returns the entries for an event of the server: an invalidation for each deleted item, and a hint. Returns none if
+/// the event concerns another library.
 fn of_hint(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHint) -> Vec<NewEntry> {
     if section.as_ref().is_some_and(|section| library.section != *section) {
         return Vec::new();
@@ -106,7 +112,7 @@ fn of_hint(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHi
     entries
 }
 
-/// The entry for an invalidated item.
+/// Makes the entry for an invalidated item. `body`: [`WITH_MATCHES`], or empty if the item's matches stay.
 fn of_item(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
     entry(
         EntryKind::InvalidItem,

@@ -17,7 +17,7 @@ pub enum SecretFile {
     OpenToOthers,
 }
 
-/// Reads a file with secrets.
+/// Reads a file with secrets, unless other users can read or write it.
 ///
 /// # Errors
 /// As [`open_host_file`].

@@ -27,7 +27,7 @@ pub fn open(options: Options) -> Result<Index> {
     open_with_clock(options, Arc::new(SystemClock))
 }
 
-/// [`open`] with another clock: for tests.
+/// Opens an index as [`open`] does, with another clock: for tests.
 ///
 /// # Errors
 /// As [`open`].
@@ -41,7 +41,7 @@ pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index>
     open_with_log(&options, clock, log.map(|log| (log, true)))
 }
 
-/// [`open_with_clock`] with another log, and whether a thread exchanges entries: for tests.
+/// Opens an index as [`open_with_clock`] does, for tests. `log`: another log, and whether a thread exchanges entries.
 ///
 /// # Errors
 /// As [`open`].
@@ -61,7 +61,7 @@ pub fn open_with_log(
     })
 }
 
-/// The log at an address such as `postgresql://user@host/database`. The first call connects.
+/// Returns the log at an address such as `postgresql://user@host/database`. The first call connects.
 fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
     let address = postgres::parse(address, |name| std::env::var(name).ok())?;
     Ok(Arc::new(postgres::Postgres::new(address)))
@@ -90,6 +90,8 @@ pub struct Sharing {
 }
 
 impl Sharing {
+    /// Creates the sharing of an index that is being opened. `log`: `None` for an offline index; otherwise the log, and
+    /// whether a thread exchanges entries.
     fn new(
         address: String,
         log: Option<(Arc<dyn SharedLog>, bool)>,
@@ -111,13 +113,13 @@ impl Sharing {
         }
     }
 
-    /// The sharing of an index; `None` if it was opened without a shared log.
+    /// Returns the sharing of an index; `None` if the index was opened without a shared log.
     pub fn of(index: &Index) -> Option<&Self> {
         let peers: &dyn Any = index.peers();
         peers.downcast_ref()
     }
 
-    /// The exchange, or an error without one.
+    /// Returns the exchange, or an error if the index is offline or has no server.
     pub fn exchange(&self) -> Result<&Arc<Exchange>> {
         self.exchange.as_ref().ok_or_else(not_shared)
     }
@@ -133,12 +135,12 @@ impl Sharing {
         on_worker(|| work(log), TICK, || {})
     }
 
-    /// The deadline of calls that wait for the log.
+    /// Returns the deadline of a call that begins now and waits for the log.
     pub fn deadline(&self) -> Deadline {
         self.deadline.map_or(Deadline::NONE, Deadline::after)
     }
 
-    /// The server's machine identifier; `None` while it is unknown.
+    /// Returns the server's machine identifier; `None` while it is unknown.
     pub fn server(&self) -> Result<Option<String>> {
         let identity = self.reading.identity();
         identity
@@ -165,7 +167,7 @@ impl Sharing {
         on_worker(exchange_now, STEP, || {})
     }
 
-    /// This folder's position in the shared log; `None` before the first exchange.
+    /// Returns this folder's position in the shared log; `None` before the first exchange.
     pub fn progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
         let place = exchange.read_place(self.reading.identity()?).ok()?;
@@ -176,13 +178,13 @@ impl Sharing {
         })
     }
 
-    /// The error of the last write, if the log rejected it.
+    /// Returns the error of the last write, if the log rejected it.
     pub fn refusal(&self) -> Option<Error> {
         self.exchange.as_ref()?.refusal()
     }
 
-    /// This index's view in the log, and its host id. `None` without an exchange, before the server has accepted the
-    /// token, and while the log is unavailable. Call it on a thread of the library.
+    /// Returns the number of this index's view in the log, and its host id. `None` without an exchange, before the
+    /// server has accepted the token, and while the log is unavailable. Call it on a thread of the library.
     pub fn view(&self) -> Option<(ViewNumber, HostId)> {
         let view = self.exchange.as_ref()?.view();
         view.ok()?.map(|view| (view.number, view.host))
@@ -190,6 +192,7 @@ impl Sharing {
 }
 
 impl WriteObserver for Sharing {
+    /// Returns `false` while this thread applies entries of other hosts, which must not become entries of this host.
     fn observes(&self) -> bool {
         !is_quiet()
     }
@@ -198,6 +201,7 @@ impl WriteObserver for Sharing {
         SharedEntries(&self.reading).of(libraries, write)
     }
 
+    /// Wakes the thread of the exchange, so that it delivers the entries of the commit.
     fn committed(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.deliver_soon();
@@ -207,12 +211,14 @@ impl WriteObserver for Sharing {
 
 /// Methods of jobs fail without an exchange: an index that is offline or has no server runs no jobs.
 impl Peers for Sharing {
+    /// Starts the thread of the exchange, once the index is open.
     fn begin(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.start_thread();
         }
     }
 
+    /// Stops the thread of the exchange before the index closes. The thread delivers the outbox first.
     fn end(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.stop_thread();
@@ -263,10 +269,13 @@ impl Peers for Sharing {
         self.exchange().map(drop)
     }
 
+    /// Returns whether other hosts can use a match of this path: the path has a spelling of the server.
     fn can_tell(&self, library: &Library, path: &[u8]) -> bool {
         SharedEntries(&self.reading).server_spelling(library, path).is_some()
     }
 
+    /// Waits until the log has all entries of this host, at most until the deadline. Entries that it does not get in
+    /// time stay in the folder, and the thread delivers them later.
     fn deliver(&self, deadline: Deadline) -> Result<()> {
         let exchange = self.exchange()?;
         if exchange.undelivered()? == 0 {
@@ -299,6 +308,7 @@ impl Peers for Sharing {
         ))
     }
 
+    /// Takes all locks of the exchange and the log, for the caller to hold during a fork.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         match &self.exchange {
             Some(exchange) => exchange.hold(),

@@ -29,7 +29,8 @@ pub struct WakeState {
 }
 
 impl Wake {
-    /// Begins a wait. Returns the socket that a request makes readable, or `None` if a request was made before.
+    /// Begins a wait. Returns the socket that a request makes readable; `None` if a request was made before, so that
+    /// there is nothing to wait for.
     ///
     /// # Errors
     /// Errors of the operating system.
@@ -52,19 +53,19 @@ impl Wake {
         std::mem::take(&mut state.is_requested)
     }
 
-    /// Makes a request.
+    /// Requests the end of the current wait, or else of the next one.
     pub fn request(&self) {
         let mut state = lock(&self.0);
         state.is_requested = true;
         state.send();
     }
 
-    /// The mutex, to hold during a fork.
+    /// Returns the mutex of the state, which must be held during a fork.
     pub fn mutex(&self) -> &Mutex<WakeState> {
         &self.0
     }
 
-    /// Makes a request if a wait is under way.
+    /// Requests the end of the current wait. Without one, does nothing, so that the next wait is not affected.
     pub fn request_if_waiting(&self) {
         let mut state = lock(&self.0);
         if state.sender.is_some() {
@@ -75,7 +76,7 @@ impl Wake {
 }
 
 impl WakeState {
-    /// Makes the other socket readable.
+    /// Makes the other socket readable, on which a thread waits.
     fn send(&mut self) {
         if let Some(sender) = &mut self.sender {
             _ = sender.write(&[0]); // if the buffer is full, the other socket is readable already

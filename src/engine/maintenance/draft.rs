@@ -1,4 +1,4 @@
-//! A listing under way, as its process has it: the segment that its pages fill.
+//! A listing under way, in the process that fetches it: the segment that its pages fill.
 
 use std::collections::HashSet;
 
@@ -13,6 +13,7 @@ pub struct ListingDraft {
 }
 
 impl ListingDraft {
+    /// Starts a draft without pages. `builder`: an empty builder of the listing's segment.
     pub(super) fn new(builder: ListingBuilder) -> Self {
         Self {
             builder,
@@ -28,13 +29,13 @@ impl ListingDraft {
         self.pages.push((self.builder.key_hashes.len(), requested_at));
     }
 
-    /// The number of items.
+    /// Returns the number of items.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.builder.items()
     }
 
-    /// Returns the hashes of rating keys that several items have.
+    /// Returns the hashes of rating keys that several items have, because rows moved on the server between two pages.
     pub(super) fn twins(&self) -> HashSet<u64> {
         let mut hashes = self.builder.key_hashes.clone();
         hashes.sort_unstable();

@@ -19,9 +19,9 @@ pub struct FolderLimit {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     bytes: Option<u64>,
-    /// A thread is evicting. Not a lock: a fork would wait for it, and eviction may take long.
+    /// Whether a thread is evicting. This is not a lock, since a fork would wait for it, and an eviction can take long.
     evicting: AtomicBool,
-    /// The warning that the limit is too small was logged.
+    /// Whether the warning that the limit is too small was logged.
     warned: AtomicBool,
 }
 
@@ -35,6 +35,7 @@ impl Drop for EvictionGuard<'_> {
 }
 
 impl FolderLimit {
+    /// Creates the limit of a handle. `bytes`: the maximum size of the folder; `None` for no limit.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, bytes: Option<u64>) -> Self {
         Self {
             store,
@@ -78,7 +79,8 @@ impl FolderLimit {
         }
     }
 
-    /// Evicts down to the limit, or until time runs out.
+    /// Evicts listings until the folder has at most `limit` bytes, or until time runs out. Keeps libraries for which
+    /// `is_in_use` returns `true`.
     fn evict_down_to(&self, limit: u64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) -> Result<()> {
         let mut may_have_history = true;
         loop {
@@ -100,11 +102,11 @@ impl FolderLimit {
                 may_have_history = false;
                 continue;
             }
-            // Sweeping may have taken long.
+            // Read the clock again, since sweeping may have taken long.
             let now_ms = self.clock.now_ms();
             let libraries = LibraryRows(&self.store).evictable(now_ms)?;
             let Some((library, title)) = libraries.iter().find(|(library, _)| !is_in_use(*library)) else {
-                // The next listing looks again.
+                // The next listing tries again.
                 if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
                     log::warn!(
                         "{} takes {bytes} bytes, more than size_limit={limit}, and nothing else can be evicted: \
@@ -115,7 +117,7 @@ impl FolderLimit {
                 return Ok(());
             };
             if !LibraryRows(&self.store).evict(*library, now_ms, deadline)? {
-                return Ok(()); // it is in use by now: the next listing looks again
+                return Ok(()); // it is in use by now: the next listing tries again
             }
             log::info!(
                 "evicting '{title}', which was refreshed longest ago: {bytes} bytes exceed size_limit={limit}; the \

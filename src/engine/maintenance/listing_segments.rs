@@ -21,7 +21,8 @@ use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::stats::{Counters, Spent};
 
-/// A listing's segment is rebuilt after one added or removed item for this many items, within the bounds below.
+/// plexindex rebuilds a listing's segment after one added or removed item for this many items of the listing, within
+/// the bounds below.
 const ITEMS_PER_CHANGE: u64 = 256;
 /// Bounds of the number of changes that cause a rebuild: each new process reads these changes, and a memtable must hold
 /// them.
@@ -37,6 +38,7 @@ pub struct ListingSegments {
 }
 
 impl ListingSegments {
+    /// Creates the segments of a store. `no_mmap`: whether to read segments into memory instead of mapping them.
     pub fn new(store: Arc<Store>, mappings: Mappings, counters: Arc<Counters>, no_mmap: bool) -> Self {
         Self {
             store,
@@ -46,7 +48,8 @@ impl ListingSegments {
         }
     }
 
-    /// Builds a new segment that includes the changes of a full memtable.
+    /// Builds a new segment with the changes of a library whose memtable is full, so that a new memtable can begin
+    /// empty.
     pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row, deadline)?;
@@ -79,7 +82,8 @@ impl ListingSegments {
         LibraryRows(&self.store).set_segment(identity, &name, deadline)
     }
 
-    /// Writes a segment with the items that `read` returns.
+    /// Writes a segment with the items that `read` passes on, each with the change sequence at which it was added after
+    /// the listing, or 0.
     fn write_items(
         &self,
         name: &ListingName,
@@ -97,7 +101,8 @@ impl ListingSegments {
         self.write(builder, name, row)
     }
 
-    /// Keeps the file of a segment that is being replaced for a minute.
+    /// Updates the time of the segment file that is about to be replaced, so that sweeps spare it for a minute: other
+    /// processes may be opening it.
     pub fn touch(&self, row: &LibraryRow) {
         if let Some(name) = &row.segment {
             StoreFolder::touch(&self.path(name));
@@ -117,12 +122,14 @@ impl ListingSegments {
         ListingDraft::new(self.builder(&Self::name_of(listing), row))
     }
 
-    /// The name of a listing's segment, apart from its random number. It has single changes up to the listing's begin.
+    /// Makes a name for the segment of a listing, with a new random number. The segment has all single changes up to
+    /// the begin of the listing.
     fn name_of(listing: &Listing) -> ListingName {
         StoreFolder::new_listing_name(listing.library, listing.generation, listing.begun_sequence)
     }
 
-    /// Removes items whose keys later items have too, because rows of the server moved.
+    /// Returns the draft without items whose keys later items have too, because rows moved on the server between two
+    /// pages. Reads the stored pages again if there are such items.
     pub fn without_twins(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
         let twins = draft.twins();
         if twins.is_empty() {
@@ -157,7 +164,7 @@ impl ListingSegments {
         Err(Error::new(Status::Store, why))
     }
 
-    /// Returns whether a listing has the content of the current one.
+    /// Returns whether a listing has the same content as the current one, so that it needs no new segment.
     pub fn is_current(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
         if !row.generation.is_fetched() {
             return Ok(false);
@@ -169,7 +176,7 @@ impl ListingSegments {
         items.is_segment(builder.items(), builder.content(), listing.begun_sequence)
     }
 
-    /// Writes the segment of a complete listing.
+    /// Writes the segment of a complete listing, and opens it.
     pub fn write_draft(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<NewListing> {
         let name = Self::name_of(listing);
         let ListingDraft { mut builder, pages } = draft;
@@ -184,7 +191,8 @@ impl ListingSegments {
         })
     }
 
-    /// Publishes a complete listing. `new`: its segment; `None` if its content is that of the current one.
+    /// Publishes a complete listing, and returns the new row of the library. `new`: the segment; `None` if its content
+    /// is that of the current one. Removes the file of a new segment that the database did not accept.
     pub fn publish(
         &self,
         identity: IdentityId,
@@ -230,21 +238,22 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// The path of a segment with this handle's mappings.
+    /// Returns the path of a segment with this handle's mappings.
     fn path(&self, name: &ListingName) -> PathBuf {
         self.store.folder().listing_segment(name, self.mappings.digest())
     }
 
+    /// Opens the segment with this name that was built under this handle's mappings.
     fn open_file(&self, name: &ListingName) -> Result<ListingSegment> {
         let mode = self.store.folder().map_mode(self.no_mmap);
         ListingSegment::open(&self.path(name), mode, self.store.key().name_mac(name))
     }
 
-    /// Opens the segment named in the database; `None` if that fails.
+    /// Opens the segment that the row names; `None` if it is missing or damaged, or was built with other mapping rules.
     pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let name = row.segment.as_ref()?;
         match self.open_file(name) {
-            // It was built with other mapping rules, so it has other mapped paths.
+            // With other mapping rules, a segment has other mapped paths.
             Ok(segment) if segment.mappings() != self.mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
@@ -254,8 +263,8 @@ impl ListingSegments {
         }
     }
 
-    /// Replaces a missing or damaged segment that the database still names: by a copy of one with other mappings, which
-    /// has the same items. Without one, the listing is lost.
+    /// Replaces a missing or damaged segment, if the database still names it, by a copy of a segment with other
+    /// mappings, which has the same items. If there is none, the listing is lost, and plexindex fetches it again.
     pub fn replace_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let Some(name) = row.segment.as_ref().filter(|_| self.is_named(row)) else {
             return Ok(()); // the caller reads the segment that the database names by now
@@ -268,7 +277,7 @@ impl ListingSegments {
         self.lose_if_damaged(row, replaced, deadline)
     }
 
-    /// Makes the file of a segment from one with other mappings. Returns `true` if that is impossible, because a
+    /// Makes the file of a segment from a segment with other mappings. Returns `true` if that is impossible, because a
     /// damaged file has its name.
     fn copy_segment(&self, name: &ListingName, row: &LibraryRow) -> Result<bool> {
         if self.path(name).symlink_metadata().is_ok_and(|facts| facts.is_file()) {
@@ -281,7 +290,8 @@ impl ListingSegments {
         self.open_file(name).map(|_| false)
     }
 
-    /// Gives up a listing that could not be read because it is missing or damaged. Other errors stay.
+    /// If reading a listing failed because it is missing or damaged, marks the listing as lost, so that plexindex
+    /// fetches it again. Returns other errors.
     fn lose_if_damaged(&self, row: &LibraryRow, done: Result<()>, deadline: Deadline) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         if !self.is_named(row) {

@@ -39,6 +39,7 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
+    /// Creates the maintenance of a store. `sweeps`: whether this handle sweeps after its writes.
     pub fn new(store: Arc<Store>, counters: Arc<Counters>, records: Arc<Records>, sweeps: bool) -> Self {
         Self {
             store,
@@ -49,7 +50,7 @@ impl Maintenance {
         }
     }
 
-    /// Takes its lock for a fork.
+    /// Takes the lock of the counts, for the caller to hold during a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |all| &all.flushed))
     }
@@ -79,8 +80,8 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Flushes the counters of a handle that closes. Answers alone are added to the version page without a write
-    /// transaction; the next write of counters includes them.
+    /// Stores the counters of a handle that closes. If only answers are new, adds them to the version page, which needs
+    /// no write transaction; the next write of counters moves them to the store.
     pub fn flush_at_the_end(&self) -> Result<()> {
         {
             let mut flushed = lock(&self.flushed);
@@ -103,7 +104,8 @@ impl Maintenance {
         self.store.settle();
     }
 
-    /// Records matches; `None` if the library was cleared meanwhile and must be looked up again.
+    /// Records matches, which are pairs of path and rating key. Returns `None` if the library was cleared meanwhile, so
+    /// that the caller must look it up again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
@@ -133,6 +135,7 @@ impl Maintenance {
         Sweeper(&self.store).sweep_segments();
     }
 
+    /// Deletes rows that no reader can see, in slices. Only logs an error, since a later sweep retries.
     fn sweep_rows(&self, deadline: Deadline) {
         for _ in 0..MAX_SWEEPS {
             match Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline) {

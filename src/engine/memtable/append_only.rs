@@ -33,7 +33,7 @@ impl<T> AppendLog<T> {
         slots[at].set(Box::new(value)).is_ok()
     }
 
-    /// The element at `index`.
+    /// Returns the element at `index`.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
         let (block, at) = position(index);

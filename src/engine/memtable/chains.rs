@@ -1,4 +1,5 @@
-//! Records in hash chains, from the newest to the oldest: what both kinds of memtables are. Readers take no lock.
+//! Records in hash chains, from the newest to the oldest. Both kinds of memtables consist of them. Readers take no
+//! lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -40,7 +41,7 @@ struct Chains {
 /// The bits of a head that hold the first node.
 const FIRST_NODE: u64 = 0xFFFF_FFFF;
 
-/// Returns the first node in a head.
+/// Returns the first node in a head, as [`ChainNode::next`] has it.
 #[inline]
 fn first(head: u64) -> u32 {
     u32::try_from(head & FIRST_NODE).unwrap_or(0)
@@ -61,11 +62,13 @@ impl Chains {
         }
     }
 
+    /// Returns the head of the chain that a hash belongs to.
     fn head(&self, hash: u64) -> &AtomicU64 {
         &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
     }
 
-    /// Adds a record, which is already stored, at the front of the chain of `hash`.
+    /// Adds a record, which is already stored, at the front of the chain of `hash`. `form`: the index of the record's
+    /// normal form that has this hash.
     fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
@@ -129,9 +132,9 @@ impl<T, const KINDS: usize> Chained<T, KINDS> {
         self.0.get().is_none()
     }
 
-    /// Appends the record that `make` returns for its number, counted from 1, and then makes it known by each of
-    /// `links`, in their order: the kind of hash, the hash, and the index of the form. Only one thread at a time, so the
-    /// caller must hold a lock.
+    /// Appends the record that `make` returns for its number, counted from 1, and links it into chains. Each of `links`
+    /// has the kind of hash, the hash, and the index of the normal form with this hash; readers find the record by them
+    /// in this order. Only one thread at a time may call this, so the caller must hold a lock.
     pub fn push(&self, make: impl FnOnce(u64) -> T, links: &[(usize, u64, usize)]) -> Result<(), MemtableFull> {
         let filled = self.0.get_or_init(|| {
             Box::new(Filled {
@@ -158,8 +161,8 @@ impl<T, const KINDS: usize> Chained<T, KINDS> {
         (0..count).filter_map(move |index| filled?.records.get(index))
     }
 
-    /// Iterates over the records with a hash, newest first, each with the index of the form. `hash` is called only if
-    /// there are records.
+    /// Iterates over the records with a hash of this kind (such as that of a path or of a key), newest first, each with
+    /// the index of the normal form that has the hash. Calls `hash` only if there are records.
     #[inline]
     pub fn walk(&self, kind: usize, hash: impl FnOnce() -> Option<u64>) -> impl Iterator<Item = (&T, usize)> {
         let found = self.0.get().and_then(|filled| Some((filled, hash()?)));

@@ -1,8 +1,8 @@
 //! Changes since the segments were made. One thread appends, any number read without a lock.
 //!
-//! Every change is a record. It is found by the normal form of a path or by rating key; an added item also by the file
-//! names of its parts. The newest record that answers a question counts. A record is complete before a chain leads to
-//! it, so a reader sees all of it or nothing.
+//! Every change is a record. Readers find it by the normal form of a path or by rating key, and an added item also by
+//! the file names of its parts. The newest record that answers a question counts. A record is complete before a chain
+//! leads to it, so a reader sees all of it or nothing.
 //!
 //! | question | answered by the newest of |
 //! |---|---|
@@ -76,7 +76,7 @@ pub enum MemtableChange {
 #[derive(Default)]
 pub struct Memtable(Chained<MemtableEntry, 3>);
 
-/// By which of a change's hashes a chain leads to it.
+/// The kinds of hashes by which readers find a change: of a path, of a rating key, and of a file name.
 const PATHS: usize = 0;
 const KEYS: usize = 1;
 const NAMES: usize = 2;
@@ -103,15 +103,15 @@ impl Memtable {
         self.0.is_empty()
     }
 
-    /// Number of changes.
+    /// Returns the number of changes.
     #[must_use]
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.records().count()
     }
 
-    /// Appends a change; only one thread at a time, so the caller must hold a lock. `mappings` are those of the
-    /// segment.
+    /// Appends a change. Only one thread at a time may call this, so the caller must hold a lock. `mappings`: those of
+    /// the segment, which give the parts of an added item their paths on the host.
     ///
     /// # Errors
     /// [`MemtableFull`]: the change is not, or not completely, in the memtable, and the caller must compact.
@@ -135,7 +135,7 @@ impl Memtable {
         self.0.push(entry, &links)
     }
 
-    /// The changes, oldest first.
+    /// Returns the changes, oldest first.
     #[cfg(test)]
     pub fn changes(&self) -> impl Iterator<Item = &MemtableChange> {
         self.records().map(|record| &record.change)
@@ -162,8 +162,8 @@ impl Memtable {
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
 
-    /// Iterates over the added items with a part of this path's file name, each with the part and the number of common
-    /// components.
+    /// Iterates over the added items with a file of the same name as this path, each with the index of the file and the
+    /// number of last components that both paths have in common.
     pub fn suffix_matches(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::from_folded(path.form());
         self.0
@@ -179,7 +179,8 @@ impl Memtable {
     }
 }
 
-/// Returns [`MemtableEntry::forms`] and [`MemtableEntry::mapped`] of a change.
+/// Returns the normal forms by which readers find a change, and the mapped paths of an added item; see
+/// [`MemtableEntry::forms`] and [`MemtableEntry::mapped`].
 fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, MappedParts) {
     let MemtableChange::Added { item, .. } = change else {
         let form = change.path().map(|path| normal_form(path).into_boxed_slice());
@@ -195,7 +196,7 @@ fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, Ma
 }
 
 impl MemtableChange {
-    /// The rating key of its item.
+    /// Returns the rating key of the change's item; `None` for a change that concerns only a path.
     #[must_use]
     pub fn rating_key(&self) -> Option<&str> {
         match self {
@@ -208,7 +209,7 @@ impl MemtableChange {
         }
     }
 
-    /// Its path; `None` for an added item.
+    /// Returns the path of the change; `None` for a change that concerns only an item.
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {

@@ -53,7 +53,8 @@ impl OwnedRecord {
 }
 
 impl TableMemtable {
-    /// Appends a record. Only one thread at a time, so the caller must hold a lock.
+    /// Appends a record. `hash`: that of its name. Only one thread at a time may call this, so the caller must hold a
+    /// lock.
     ///
     /// # Errors
     /// [`MemtableFull`]: the record was not added.
@@ -61,12 +62,12 @@ impl TableMemtable {
         self.0.push(|_| record, &[(0, hash, 0)])
     }
 
-    /// Iterates over its records, oldest first.
+    /// Iterates over the records, oldest first.
     pub fn records(&self) -> impl Iterator<Item = &OwnedRecord> {
         self.0.records()
     }
 
-    /// Returns the newest record of a name.
+    /// Returns the newest record of a name in a table. `hash`: that of the name.
     #[inline]
     #[must_use]
     pub fn find(&self, (table, name): (TableId, &[u8]), hash: u64) -> Option<Record<'_>> {

@@ -160,7 +160,7 @@ impl UnmergedRecords {
     }
 }
 
-/// The error for a segment that cannot be written. It rolls the transaction back.
+/// Returns the error for a segment that cannot be written. Returning it from a write rolls the transaction back.
 pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
     let code = if files::is_full(error) {
         SQLITE_FULL
@@ -172,7 +172,7 @@ pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
 }
 
 impl Records {
-    /// Flushes the unmerged records into a segment if there are many. Returns whether it did. `written`: number of
+    /// Flushes the unmerged records into a segment if there are many. Returns whether it did. `written`: the number of
     /// records of this write.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         if !self.must_flush(tx, written)? {
@@ -310,7 +310,7 @@ impl Records {
         }
     }
 
-    /// Adds the next due merge, if any, to the running ones.
+    /// Starts the next due merge, if any, beside the running ones.
     fn begin_merge(&self, running: &mut Vec<SlicedMerge>) {
         running.extend(self.next_merge(running));
     }

@@ -73,6 +73,7 @@ impl<'r> MergeRun<'r> {
     }
 }
 
+/// Returns the error for a damaged segment, which ends a merge.
 fn damaged() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,

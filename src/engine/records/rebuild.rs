@@ -34,7 +34,8 @@ impl Records {
         Ok(())
     }
 
-    /// As [`Records::rebuild`], in a transaction.
+    /// Does the work of [`Records::rebuild`] in a transaction: replaces all segments by a new one, and deletes the rows
+    /// that no reader needs.
     fn rebuild_in(&self, tx: &RecordTx<'_>, open: &OpenSegments) -> rusqlite::Result<()> {
         let all = AllRecords::read(&tx.log)?;
         if (self.store.incarnation(), all.changed) != (open.incarnation, open.manifest.changed) {

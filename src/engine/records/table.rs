@@ -55,6 +55,8 @@ pub const NO_LIMIT: Terms = Terms {
 };
 
 impl Table {
+    /// Creates a handle of the table with this name, which need not exist. If `folds`, names of entries ignore the case
+    /// of the letters A to Z.
     pub(super) fn new(tables: &Arc<Tables>, name: &[u8], folds: bool) -> Self {
         Self {
             tables: Arc::clone(tables),
@@ -84,7 +86,8 @@ impl Table {
         self.find(name, use_value).flatten()
     }
 
-    /// As [`Table::lookup`], but returns `Some(None)` if there is certainly no value.
+    /// As [`Table::lookup`], but tells a missing value from an unknown one: returns `Some(None)` if there is certainly
+    /// no value, and `None` if only the store knows.
     #[inline]
     pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
         let mut folded_bytes = [0; 256];

@@ -49,6 +49,7 @@ pub fn counts_of(record: Option<&Record<'_>>) -> [i64; 2] {
 }
 
 impl TableCount {
+    /// Starts with the counts of the table's row. The memtable's records are added later.
     pub fn new(row: TableRow) -> Self {
         Self {
             entries: AtomicI64::new(row.entries),
@@ -62,6 +63,7 @@ impl TableCount {
         [&self.entries, &self.bytes].map(|count| count.load(Ordering::Relaxed))
     }
 
+    /// Adds to the counts; negative numbers subtract.
     fn add(&self, [entries, bytes]: [i64; 2]) {
         self.entries.fetch_add(entries, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -69,6 +71,7 @@ impl TableCount {
 }
 
 impl TablesShown {
+    /// Creates the part of a snapshot with these tables, and with an empty memtable.
     pub fn new(tables: Vec<TableRow>) -> Self {
         Self {
             tables: tables.into_iter().map(TableCount::new).collect(),
@@ -103,12 +106,13 @@ impl TableSnapshot {
         self.is_outdated() || self.open.are_lost()
     }
 
-    /// Adds a row of the log. Must not run on two threads at once.
+    /// Adds a row of the log to the memtable. Must not run on two threads at once.
     pub fn apply(&self, row: RecordRow) {
         self.push(to_record(row, false));
     }
 
-    /// Adds a record, unless the snapshot has it or its table was cleared. Must not run on two threads at once.
+    /// Adds a record to the memtable, unless the snapshot has it or its table was cleared. Must not run on two threads
+    /// at once.
     pub fn push(&self, record: OwnedRecord) {
         let Some(table) = self.table(record.table) else {
             return;
@@ -186,7 +190,7 @@ impl TableSnapshot {
     }
 }
 
-/// Converts a row of the log to a record of a memtable.
+/// Converts a row of the log to a record of a memtable. `is_path`: whether its name is a path.
 pub fn to_record(row: RecordRow, is_path: bool) -> OwnedRecord {
     OwnedRecord {
         table: row.table,

@@ -34,7 +34,7 @@ pub struct Tables {
 /// Expiry and size limit of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The time until the values expire. Never by default.
+    /// The time until the values expire. By default they never do.
     pub ttl: Ttl,
     /// Maximum size of all tables in the store: names, values, and 64 bytes per entry. A write beyond the limit removes
     /// the oldest entries first, and none of its own. No limit by default.
@@ -54,6 +54,7 @@ impl Default for Terms {
 impl RefUnwindSafe for Tables {}
 
 impl Tables {
+    /// Creates the tables of a store. Forks wait until no thread brings their snapshot up to date.
     pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let tables = Arc::new(Self {
             snapshot: Current::new(Arc::clone(&store)),
@@ -87,7 +88,8 @@ impl Tables {
         })
     }
 
-    /// Calls `attempt` until it returns a result.
+    /// Calls `attempt` until it returns a result. An attempt returns `None` if it repaired a segment, or if another
+    /// write replaced the value.
     pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
             if let Some(result) = attempt()? {
@@ -113,7 +115,8 @@ impl Tables {
         self.reload()
     }
 
-    /// As [`Current::at_once`], with the tables' snapshot.
+    /// Returns a current snapshot with the result of `look`; `None` if the caller would have to wait. See
+    /// [`Current::at_once`].
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
         self.snapshot.at_once(look, || self.catch_up_locked(false))
@@ -186,10 +189,12 @@ pub(super) fn entry_count([entries, _bytes]: [i64; 2]) -> u64 {
 }
 
 impl Forks for Tables {
+    /// Takes the lock of the snapshot, so that no thread is bringing it up to date during the fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(hold(&self, |tables| &tables.snapshot.catching_up))]
     }
 
+    /// Forgets the readers of the snapshot in the child, which does not have the parent's other threads.
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.snapshot.after_fork(alone);

@@ -34,6 +34,8 @@ pub struct Records {
 }
 
 impl Records {
+    /// Creates the records of a store. `no_mmap`: whether to read segments into memory instead of mapping them.
+    /// `matches_limit`: the maximum size of all confirmed matches in bytes.
     pub(crate) fn new(store: Arc<Store>, no_mmap: bool, matches_limit: u64) -> Arc<Self> {
         let mode = store.folder().map_mode(no_mmap);
         let records = Arc::new(Self {
@@ -116,6 +118,7 @@ impl Records {
 }
 
 impl Forks for Records {
+    /// Takes the locks of rebuilds and merges, so that neither is running during the fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |records| &records.rebuilding)),
@@ -123,6 +126,7 @@ impl Forks for Records {
         ]
     }
 
+    /// Forgets what the parent's other threads used, which the child does not have.
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.open.reset_after_fork(alone);

@@ -48,6 +48,7 @@ pub(super) struct WriteBatch<'b> {
 }
 
 impl<'b> WriteBatch<'b> {
+    /// Starts a batch without records. `base`: the snapshot under the records.
     fn new(tx: &'b RecordTx<'b>, base: &'b TableSnapshot) -> Self {
         Self {
             tx,
@@ -74,7 +75,7 @@ impl<'b> WriteBatch<'b> {
         self.base.find(key, hash, self.base.first(hash))
     }
 
-    /// Adds a record. `old_counts`: entries and bytes of the record that it replaces.
+    /// Adds a record to the batch. `old_counts`: entries and bytes of the record that it replaces.
     fn push(&mut self, record: OwnedRecord, old_counts: [i64; 2]) {
         let new_counts = counts_of(Some(&record.borrow()));
         let added = self.added.entry(record.table).or_default();
@@ -125,6 +126,7 @@ impl<'b> WriteBatch<'b> {
         new_id.or_else(stored_id).filter(|id| !self.cleared.contains(id))
     }
 
+    /// Returns the id of the table with this name. Creates the table if it is missing.
     fn create_table_if_missing(&mut self, name: &[u8]) -> std::result::Result<TableId, WriteStopped> {
         if let Some(id) = self.table_id(name) {
             return Ok(id);
@@ -352,7 +354,7 @@ impl Tables {
     }
 }
 
-/// Returns the time in Unix ms at which a value written now expires; `None` for never.
+/// Returns the time in Unix ms at which a value that is written at `now_ms` expires; `None` for never.
 fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
     match ttl {
         Ttl::Forever => None,
@@ -361,7 +363,7 @@ fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
     }
 }
 
-/// Returns the name of an entry as the store has it.
+/// Returns the name of an entry as the store has it: in lower case if the table ignores case.
 fn stored_name<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
     if table.folds {
         name.to_ascii_lowercase().into()

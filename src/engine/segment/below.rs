@@ -25,14 +25,15 @@ impl ListingSegment {
         from.unwrap_or(within.end)..within.end
     }
 
-    /// Returns the entry at this place.
+    /// Returns the entry at this place of the folder order; `None` if the segment is damaged there.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<EntryHead<'_>> {
         let number = self.order.entry(&self.file, place).ok()?;
         self.entry(number).ok()
     }
 
-    /// Calls `each` with all entries of an item: its files', then the mapped ones.
+    /// Calls `each` with all entries of an item: those of its files, then the mapped ones. `first`: the number of the
+    /// item's first entry.
     pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryHead<'i>)) {
         let _damage_is_marked: Read<()> = (|| {
             let entry = self.entry(first)?;
@@ -63,7 +64,8 @@ impl ListingSegment {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
-    /// Returns the sorted places of the entries of hidden items. `firsts`: the first entries of these items.
+    /// Returns the sorted places in `within` at which entries of hidden items stand. `firsts`: the first entries of
+    /// these items. `folder` and `mapped`: as for [`Self::below`].
     pub fn hidden_places(
         &self,
         firsts: impl Iterator<Item = u32>,
@@ -87,8 +89,9 @@ impl ListingSegment {
         places
     }
 
-    /// Adds the content of a range to `contents`: counts, one episode of each show, and items without a show.
-    /// `components`: number of the folder's components. Returns the shows beyond the limit of an answer.
+    /// Adds the content of a range of places to `contents`: counts, one episode of each show, and items without a show.
+    /// `hidden`: sorted places to leave out. `components`: the number of the folder's components. Returns the shows
+    /// beyond the limit of an answer.
     pub fn gather<'i>(
         &'i self,
         within: &Range<usize>,
@@ -104,7 +107,8 @@ impl ListingSegment {
         others
     }
 
-    /// Runs [`Self::gather`]. A run has the paths of one season, or of items without a show.
+    /// Does the work of [`Self::gather`]; `others` gets the shows beyond the limit of an answer. A run has the paths of
+    /// one season, or of items without a show.
     fn gather_runs<'i>(
         &'i self,
         within: &Range<usize>,

@@ -32,7 +32,8 @@ impl TemporaryFile {
         })
     }
 
-    /// Renames it to `path`, unless another process was faster. Its file stays, as other processes may have it mapped.
+    /// Renames the file to `path`, unless another process was faster: then that process's file stays, since processes
+    /// may have it mapped.
     pub fn persist(mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(());
@@ -60,6 +61,7 @@ struct SegmentOutput {
 }
 
 impl SegmentOutput {
+    /// Returns the file for writing, and creates it at the first call.
     fn open(&mut self) -> io::Result<&mut File> {
         let made = match self.temporary.take() {
             Some(made) => made,
@@ -68,6 +70,7 @@ impl SegmentOutput {
         Ok(&mut self.temporary.insert(made).file)
     }
 
+    /// Returns the file for reading; fails if nothing was written yet.
     fn written(&self) -> io::Result<&File> {
         let temporary = self.temporary.as_ref();
         Ok(&temporary.ok_or(io::ErrorKind::UnexpectedEof)?.file)
@@ -103,7 +106,7 @@ impl SegmentWriter {
         self.out.place.clone()
     }
 
-    /// The offset of the next byte.
+    /// Returns the offset of the next byte.
     pub fn position(&self) -> usize {
         self.written + self.buffer.len()
     }
@@ -128,12 +131,13 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Appends bytes to the segment.
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.buffer_for(bytes.len())?.extend_from_slice(bytes);
         self.flush_pieces()
     }
 
-    /// Adds the checksums of the buffer's blocks up to `until`. The head has its own checksum.
+    /// Adds the checksums of the buffer's blocks up to `until`, except that of the head, which has its own.
     fn sum(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
         reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
@@ -143,7 +147,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Ends a part of elements of this size that began at `from`, and pads it to eight bytes.
+    /// Ends a part that began at `from` and has elements of this size, and pads it to a multiple of eight bytes.
     pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
         let length = self.position() - from;
         self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
@@ -153,7 +157,7 @@ impl SegmentWriter {
         })
     }
 
-    /// Copies a part from a spool.
+    /// Copies a part from a spool. `size`: the size of its elements.
     pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
         let from = self.position();
         spool.all(|bytes| self.put(bytes))?;
@@ -228,11 +232,12 @@ pub fn failed(what: &str, error: &io::Error) -> Error {
     Error::new(status, format!("{what}{}{remedy}", open_files::text_of(error))).because_io(error)
 }
 
-/// Adds the path of the segment to an error.
+/// Adds the path of the segment to the error of a failed write.
 pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
     done.map_err(|error| failed(&format!("the segment {} cannot be written: ", path.display()), &error))
 }
 
+/// Returns the error for a segment of more than 16 GiB, which entry numbers cannot address.
 pub fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::StorageFull, "a segment holds 16 GiB at most")
 }

@@ -130,8 +130,8 @@ impl ListingBuilder {
         }
     }
 
-    /// Checks that memory for a segment of this many items can be allocated, and frees it again. Without this check any
-    /// allocation of an item's text could abort the host.
+    /// Fails early if there is no memory for one sort run of items, some 512 bytes for each. Most such failures would
+    /// otherwise abort the host at a later allocation.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
@@ -161,13 +161,13 @@ impl ListingBuilder {
         self.attempt(|segment| segment.put_item(item, added_sequence, bytes));
     }
 
-    /// Number of items.
+    /// Returns the number of items.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.items
     }
 
-    /// Digest of the content of all items, equal for equal items in any order.
+    /// Returns the digest of the content of all items, equal for equal items in any order.
     #[must_use]
     pub fn content(&self) -> u64 {
         self.content
@@ -259,8 +259,8 @@ impl ListingBuilder {
 
     /// Writes the segment to a temporary file and renames it to `path`. Opening needs its `name_mac`.
     ///
-    /// The file is not synced. After a crash of the machine its checksums show damage, and the listing is fetched again.
-    /// That costs less than syncing each file.
+    /// The file is not synced. After a crash of the machine its checksums show damage, and the listing is fetched
+    /// again. That costs less than syncing each file.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
@@ -272,6 +272,7 @@ impl ListingBuilder {
         cannot_write(written, path)
     }
 
+    /// Does the work of [`Self::finish`]. If an allocation fails, the error has a remedy.
     fn write(self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
         let items = self.items;
         self.write_all(name_mac).map_err(|error| match error.kind() {
@@ -351,7 +352,7 @@ impl ListingBuilder {
         })
     }
 
-    /// Appends the mapped entry of a listed one.
+    /// Appends the mapped entry of a listed one. `listed`: the number of the listed entry.
     fn mapped_entry(&mut self, path: &[u8], listed: u32, place: ListedPath) -> io::Result<()> {
         let put = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
             segment.mapped.push(form, place.to_numbers())
@@ -394,8 +395,8 @@ impl ListingBuilder {
         })
     }
 
-    /// The number of the first record of the show or season with this rating key; `record` becomes it if it is the first. 0
-    /// without a key or a record.
+    /// Returns the number of the first record of the show or season with this rating key, which is `record` if there
+    /// was none before. Returns 0 without a key or a record.
     fn owner(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
         match record {
             Some(record) if !rating_key.is_empty() => {
@@ -488,6 +489,7 @@ fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     begins.find(|at| path[*at..].starts_with(title))
 }
 
+/// Returns the error for too little memory, with a remedy.
 fn no_memory(items: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::OutOfMemory,

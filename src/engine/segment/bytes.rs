@@ -49,7 +49,7 @@ impl CheckedBytes {
         })
     }
 
-    /// `length` verified bytes at `at`.
+    /// Returns `length` verified bytes at `at`.
     #[inline]
     pub fn slice(&self, at: usize, length: usize) -> Read<&[u8]> {
         let end = at.wrapping_add(length);
@@ -65,7 +65,7 @@ impl CheckedBytes {
         Ok(&self.bytes[at..end])
     }
 
-    /// Up to `length` verified bytes at `at`: fewer at the end of the file.
+    /// Returns up to `length` verified bytes at `at`, fewer at the end of the file.
     #[inline]
     pub fn up_to(&self, at: usize, length: usize) -> Read<&[u8]> {
         self.slice(at, length.min(self.sums.saturating_sub(at)))
@@ -77,6 +77,7 @@ impl CheckedBytes {
         self.bytes.prefetch(at);
     }
 
+    /// Returns whether a block has passed its check.
     #[inline]
     fn has_passed(&self, block: usize) -> bool {
         self.passed
@@ -84,6 +85,7 @@ impl CheckedBytes {
             .is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
     }
 
+    /// Verifies the blocks from `first` to `last` that have not passed yet.
     #[inline(never)]
     fn verify_blocks(&self, first: usize, last: usize) -> Read<()> {
         (first..=last)
@@ -91,7 +93,7 @@ impl CheckedBytes {
             .try_for_each(|block| self.verify(block))
     }
 
-    /// Compares a block with its checksum.
+    /// Compares a block with its checksum, and notes that it has passed.
     #[cold]
     #[inline(never)]
     fn verify(&self, block: usize) -> Read<()> {
@@ -108,7 +110,7 @@ impl CheckedBytes {
         Ok(())
     }
 
-    /// Marks the segment as broken.
+    /// Marks the segment as broken, and returns the error for the caller.
     #[cold]
     pub fn fail(&self) -> Damaged {
         self.broken.store(true, Ordering::Relaxed);

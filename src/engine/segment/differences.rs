@@ -66,7 +66,7 @@ impl ListingSegment {
         Ok(Some(found))
     }
 
-    /// The first entry of the item with this key, and the offset after the item.
+    /// Returns the first entry of the item with this key, and the offset after the item.
     fn item_from(&self, rating_key: &str) -> Read<Option<(EntryHead<'_>, usize)>> {
         match self.find(rating_key) {
             Some(number) => self.next_first(super::layout::offset_of(number)),

@@ -61,7 +61,8 @@ pub fn put_id(out: &mut Vec<u8>, id: &str) {
     }
 }
 
-/// The value of a text of decimal digits; `None` for other texts.
+/// Returns the value of a text that consists of decimal digits; `None` for other texts, and for more than [`DIGITS`]
+/// digits.
 fn number(text: &str) -> Option<u64> {
     if !(1..=DIGITS).contains(&text.len()) {
         return None;
@@ -73,12 +74,13 @@ fn number(text: &str) -> Option<u64> {
     })
 }
 
+/// Returns the bytes of a UUID with lower-case digits; `None` for other texts.
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let dashes = text.match_indices('-').map(|(at, _)| at);
     (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
 }
 
-/// The number in big-endian bytes.
+/// Returns the value of big-endian bytes.
 fn big(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
@@ -87,29 +89,34 @@ fn big(bytes: &[u8]) -> u128 {
 pub struct PackedReader<'c>(pub &'c [u8]);
 
 impl<'c> PackedReader<'c> {
+    /// Reads a number; `None` if the bytes end before.
     pub fn varint(&mut self) -> Option<u64> {
         let (value, used) = varint(self.0)?;
         self.0 = &self.0[used..];
         Some(value)
     }
 
+    /// Reads the length of a text; `None` if it exceeds [`MAX_TEXT`].
     pub fn length(&mut self) -> Option<usize> {
         usize::try_from(self.varint()?)
             .ok()
             .filter(|length| *length <= MAX_TEXT)
     }
 
+    /// Returns the next `length` bytes; `None` if there are fewer.
     pub fn take(&mut self, length: usize) -> Option<&'c [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
+    /// Reads a text after its length; `None` if it is not UTF-8.
     pub fn text(&mut self) -> Option<String> {
         let length = self.length()?;
         String::from_utf8(self.take(length)?.to_vec()).ok()
     }
 
+    /// Reads an id that [`put_id`] wrote; `None` if it is damaged.
     pub fn id(&mut self) -> Option<String> {
         let kind = usize::from(self.take(1)?[0]);
         let mut id = (*PREFIXES.get(kind / KINDS)?).to_owned();

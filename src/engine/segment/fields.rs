@@ -20,11 +20,13 @@ const PREFIXES: [&str; 8] = [
 /// Flag bits for the GUID. 0: none; 1: a text; from 2 on: packed, with the prefix of this index plus 2.
 pub const GUID: u8 = 7;
 
+/// Appends bytes after their length.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
+/// Converts bytes of a segment to text. Marks the segment as broken if they are not UTF-8.
 #[inline]
 pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
     bytes::text(bytes).ok_or_else(|| file.fail())
@@ -39,6 +41,7 @@ pub struct RecordReader<'i> {
 }
 
 impl<'i> RecordReader<'i> {
+    /// Starts to read at this offset.
     #[inline]
     pub fn new(file: &'i CheckedBytes, at: usize) -> Self {
         // A damaged block fails at the first read.
@@ -46,6 +49,7 @@ impl<'i> RecordReader<'i> {
         Self { file, at, here }
     }
 
+    /// Returns the next `length` bytes.
     #[inline]
     pub fn take(&mut self, length: usize) -> Read<&'i [u8]> {
         let Some((bytes, rest)) = self.here.split_at_checked(length) else {
@@ -55,7 +59,7 @@ impl<'i> RecordReader<'i> {
         Ok(bytes)
     }
 
-    /// Reads across the end of the block.
+    /// Does the work of [`Self::take`] across the end of the block.
     #[cold]
     #[inline(never)]
     fn take_beyond(&mut self, length: usize) -> Read<&'i [u8]> {
@@ -64,11 +68,13 @@ impl<'i> RecordReader<'i> {
         Ok(bytes)
     }
 
+    /// Returns the next byte.
     #[inline]
     pub fn byte(&mut self) -> Read<u8> {
         Ok(self.take(1)?[0])
     }
 
+    /// Reads a number of one or more bytes.
     #[inline]
     pub fn varint(&mut self) -> Read<u64> {
         // Most varints have one byte, years two.
@@ -85,6 +91,7 @@ impl<'i> RecordReader<'i> {
         }
     }
 
+    /// Does the work of [`Self::varint`] for numbers of three or more bytes, or across the end of the block.
     #[cold]
     #[inline(never)]
     fn long_varint(&mut self) -> Read<u64> {
@@ -93,18 +100,21 @@ impl<'i> RecordReader<'i> {
         Ok(value)
     }
 
+    /// Reads bytes after their length.
     #[inline]
     pub fn bytes(&mut self) -> Read<&'i [u8]> {
         let length = usize::try_from(self.varint()?).map_err(|_| self.file.fail())?;
         self.take(length)
     }
 
+    /// Reads a text after its length.
     #[inline]
     pub fn text(&mut self) -> Read<&'i str> {
         let bytes = self.bytes()?;
         text(self.file, bytes)
     }
 
+    /// Reads a GUID. `tag`: its flag bits, as [`GUID`] describes them.
     #[inline]
     pub fn guid(&mut self, tag: u8) -> Read<GuidRef<'i>> {
         match tag {
@@ -128,6 +138,7 @@ pub enum PackedGuid<'g> {
 }
 
 impl<'g> PackedGuid<'g> {
+    /// Packs a GUID in the shortest form that unpacks to the same text.
     pub fn of(guid: &'g str) -> Self {
         if guid.is_empty() {
             return Self::None;
@@ -135,7 +146,8 @@ impl<'g> PackedGuid<'g> {
         Self::plex(guid).unwrap_or(Self::Text(guid))
     }
 
-    /// Packs the GUID of an item. The item's flags have room for the first prefixes only.
+    /// Packs the GUID of an item. The item's flags have three bits for the tag ([`GUID`]), so this packs GUIDs with the
+    /// first six prefixes, and keeps others as texts.
     pub fn of_item(guid: &'g str) -> Self {
         match Self::of(guid) {
             Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
@@ -143,7 +155,8 @@ impl<'g> PackedGuid<'g> {
         }
     }
 
-    /// Packs only GUIDs that unpack to the same text: a known prefix and lower-case digits.
+    /// Packs a GUID that unpacks to the same text: one with a known prefix and lower-case digits. Returns `None` for
+    /// others.
     fn plex(guid: &str) -> Option<Self> {
         let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
         let text_prefix = &guid[..guid.len() - 24];
@@ -151,6 +164,7 @@ impl<'g> PackedGuid<'g> {
         Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
     }
 
+    /// Returns the flag bits of the GUID, as [`GUID`] describes them.
     pub fn tag(&self) -> u8 {
         match self {
             Self::None => 0,
@@ -159,6 +173,7 @@ impl<'g> PackedGuid<'g> {
         }
     }
 
+    /// Appends the GUID without its tag.
     pub fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::None => {}

@@ -40,7 +40,7 @@ impl Filter {
         &self.words[usize::try_from(selector).unwrap_or(0) & (self.words.len() - 1)]
     }
 
-    /// Adds a hash, by its upper half.
+    /// Adds a hash. `upper`: the upper half of the hash.
     pub fn add(&self, upper: u32) {
         let (selector, bits) = word_and_bits(upper);
         self.word(selector).fetch_or(bits, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl Filter {
         prefetch(std::ptr::from_ref(self.word(word_and_bits(upper).0)).cast());
     }
 
-    /// Returns `false` if a hash was certainly not added.
+    /// Returns `false` if the hash with this upper half was certainly not added.
     #[inline]
     pub fn may_have(&self, upper: u32) -> bool {
         let (selector, bits) = word_and_bits(upper);

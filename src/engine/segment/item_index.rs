@@ -35,7 +35,8 @@ impl ItemIndex {
         }))
     }
 
-    /// Writes an index of these texts' hashes, with the entries of their items.
+    /// Writes the index to `path`. `hashes`: those of all GUIDs and folded titles, each with the first entry of its
+    /// item.
     pub fn write(hashes: PairSorter, path: &Path, name_mac: u64) -> io::Result<()> {
         let mut body = SegmentWriter::new(path);
         let mut head = SegmentHead {
@@ -45,11 +46,11 @@ impl ItemIndex {
         };
         put_keys(hashes, &mut head, &mut body)?;
         let written = body.finish(&mut head)?;
-        let _ = files::remove(path); // it is damaged, or of an earlier segment
+        let _ = files::remove(path); // the old file is damaged, or belongs to an earlier segment
         written.persist(path)
     }
 
-    /// The first entries of the items that may have this text, in the order in which they were listed.
+    /// Returns the first entries of the items that may have this text, in the order in which they were listed.
     pub fn find(&self, text: &str) -> Read<Vec<u32>> {
         let mut firsts = Vec::new();
         self.table.find(&self.file, Self::hash(text), |first| {
@@ -61,7 +62,7 @@ impl ItemIndex {
         Ok(firsts)
     }
 
-    /// The hash of a GUID or of a folded title.
+    /// Returns the hash of a GUID or of a folded title.
     pub fn hash(text: &str) -> u64 {
         xxh3_64(text.as_bytes())
     }

@@ -1,8 +1,8 @@
 //! The items file of a listing under way: its pages, one after another, until the listing's segment is complete.
 //!
-//! A page is a frame: its length (4 bytes), a checksum (8 bytes), and the change sequence of its request with its items,
-//! as `postcard` encodes them. A checksum covers all frames before it too. The database names the end of the last page,
-//! so bytes after that end are of a page that a kill interrupted.
+//! A page is a frame: its length (4 bytes), a checksum (8 bytes), and the change sequence of its request with its
+//! items, as `postcard` encodes them. A checksum covers all frames before it too. The database names the end of the
+//! last page, so bytes after that end are of a page that a kill interrupted.
 
 use std::io;
 use std::path::Path;
@@ -29,7 +29,8 @@ pub struct FileEnd {
     checksum: u64,
 }
 
-/// Writes a page after `end`. Returns the new end.
+/// Writes a page after `end`, the end of the page before. `requested_at`: the change sequence of the page's request.
+/// Returns the new end.
 ///
 /// # Errors
 /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].

@@ -30,8 +30,8 @@ const AT_UUID: usize = 248;
 /// The longest uuid that fits; Plex's have 36 bytes.
 pub const MAX_UUID: usize = 255;
 
-/// The offset of the entry or record with this number: numbers count units of four bytes. A damaged number names no
-/// offset of a file where `usize` has 32 bits: it stays beyond each file's end.
+/// Returns the offset of the entry or record with this number: numbers count units of four bytes. Where `usize` has 32
+/// bits, a damaged number gives an offset beyond the end of any file, so that reads fail.
 #[inline]
 pub fn offset_of(number: u32) -> usize {
     (number as usize).saturating_mul(4)
@@ -47,12 +47,12 @@ pub struct SegmentPart {
 }
 
 impl SegmentPart {
-    /// Its elements, as an index.
+    /// Returns the number of elements as an index.
     pub fn len(self) -> usize {
         usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
-    /// The offset of an element of this size. Reads check the bounds.
+    /// Returns the offset of the element with this index, if all elements have this size. Reads check the bounds.
     #[inline]
     pub fn byte(self, index: usize, size: usize) -> usize {
         let at = usize::try_from(self.at).unwrap_or(usize::MAX);
@@ -93,7 +93,7 @@ pub struct SegmentHead {
 }
 
 impl SegmentHead {
-    /// The head's block.
+    /// Encodes the head as the first block of the file, with its checksum.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut out = [0; BLOCK];
         out[..8].copy_from_slice(&MAGIC);
@@ -150,7 +150,7 @@ impl SegmentHead {
         Ok(decoded)
     }
 
-    /// The numbers in the order of the file, for reading and writing.
+    /// Returns the numbers of the head in their order in the file, for reading and writing.
     fn words(&mut self) -> [&mut u64; 25] {
         [
             &mut self.length,
@@ -182,14 +182,14 @@ impl SegmentHead {
     }
 }
 
-/// The number at `at`; the caller has checked the bounds.
+/// Returns the number at `at`; the caller has checked the bounds.
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
 }
 
-/// The number at `at`; the caller has checked the bounds.
+/// Returns the number at `at`; the caller has checked the bounds.
 pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
@@ -208,7 +208,8 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 /// The longest varint, of 64 bits.
 pub const LONGEST_VARINT: usize = 10;
 
-/// A varint at the beginning of `bytes`, and its length.
+/// Returns the number that [`put_varint`] wrote at the beginning of `bytes`, and the length of the varint. `None` if it
+/// is cut off or too long.
 #[inline]
 pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
@@ -225,7 +226,7 @@ pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Maps signed numbers to unsigned ones; small ones stay small.
+/// Maps signed numbers to unsigned ones. Small numbers stay small, so that their varints are short.
 pub fn zigzag(value: i32) -> u64 {
     let value = i64::from(value);
     ((value << 1) ^ (value >> 63)).cast_unsigned()
@@ -240,7 +241,7 @@ pub fn unzigzag(value: u64) -> i32 {
 /// A match stores the lower half of a change sequence; the upper half is the same for the whole store.
 const LOWER: u64 = 0xFFFF_FFFF;
 
-/// The value of a match: its change sequence and rating key.
+/// Encodes the value of a match record: its change sequence and rating key.
 #[must_use]
 pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
     let mut value = Vec::with_capacity(rating_key.len() + 5);

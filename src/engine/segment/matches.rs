@@ -33,7 +33,7 @@ pub enum SingleMatch<'m> {
 }
 
 impl Matches {
-    /// The matches in this table.
+    /// Creates a reader of the matches in a table. `count`: their number. `beside`: any change sequence of the store.
     #[must_use]
     pub fn new(segments: Arc<RecordSegments>, table: TableId, count: u64, beside: Sequence) -> Self {
         Self {
@@ -57,7 +57,8 @@ impl Matches {
         self.segments.prefetch(path_hash(self.table, form));
     }
 
-    /// The recorded match of a path. `form`: hash of its normal form.
+    /// Returns the recorded match of a path, if one record is enough to know it. `form`: the hash of the path's normal
+    /// form.
     #[inline]
     #[must_use]
     pub fn unique_hit(&self, path: &[u8], form: u64) -> SingleMatch<'_> {
@@ -127,7 +128,7 @@ impl Matches {
         }
     }
 
-    /// Rating key, path and change sequence of a match.
+    /// Returns the rating key, the path and the change sequence of a match, which [`Matches::each`] passed.
     #[must_use]
     pub fn get(&self, place: RecordPlace) -> Option<(&str, &[u8], Sequence)> {
         let record = self.segments.record(place)?;
@@ -135,6 +136,7 @@ impl Matches {
         Some((rating_key, record.name, recorded_at))
     }
 
+    /// Returns the rating key and the change sequence of a match record; `None` for a removal.
     fn read<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {
         match_of(record.state?.value?, self.beside)
     }

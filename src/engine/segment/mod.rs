@@ -63,7 +63,7 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Logs why the segment at `path` cannot be used.
+/// Logs why the segment at `path` cannot be used. `what` names the kind of segment.
 pub fn log_unusable(what: &str, path: &Path, error: &Error) {
     // A missing file may have been replaced since its name was read.
     let level = if path.exists() {

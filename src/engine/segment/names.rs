@@ -28,7 +28,7 @@ const DEPTH: usize = 32;
 /// Distinct items that an answer shows, and one more to detect that there are more.
 const ENOUGH: usize = crate::matching::MAX_CANDIDATES + 1;
 
-/// The hash of the last component of a form.
+/// Returns the hash of the file name of a path, which is the last component of its normal form.
 pub fn name_hash(form: &[u8]) -> Option<u64> {
     Form::from_folded(form)
         .rev_components()
@@ -47,7 +47,7 @@ pub struct NameTableBuilder {
 }
 
 impl NameTableBuilder {
-    /// A builder for `count` elements.
+    /// Creates a builder for `count` elements. `place`: a path beside which it creates a temporary file.
     pub fn new(count: usize, place: &Path) -> Self {
         Self {
             count,
@@ -57,7 +57,7 @@ impl NameTableBuilder {
         }
     }
 
-    /// Returns the bytes of the next element.
+    /// Returns the bytes of the next element, and adds the range of its hash to the directory.
     pub fn element(&mut self, upper_hash: u32, entry: u32) -> io::Result<[u8; 8]> {
         self.begin_ranges(range_of(upper_hash, self.ranges()))?;
         self.at += 1;
@@ -70,6 +70,7 @@ impl NameTableBuilder {
         Ok(self.directory)
     }
 
+    /// Returns the number of ranges in the directory.
     fn ranges(&self) -> usize {
         self.count.div_ceil(RANGE_ELEMENTS)
     }
@@ -84,6 +85,7 @@ impl NameTableBuilder {
     }
 }
 
+/// Converts an index to a stored number.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
@@ -124,7 +126,7 @@ struct NarrowedRange {
 }
 
 impl NameTable {
-    /// The array of this segment.
+    /// Creates a reader of the name table of a segment with this head.
     pub fn new(head: &SegmentHead) -> Self {
         Self {
             array: head.names,
@@ -182,7 +184,8 @@ impl NameTable {
         Ok(0)
     }
 
-    /// Scans a short range, and reports the entries that share the longest end with `form`.
+    /// Scans a short range of the name table. Reports the entries whose paths have the most last components in common
+    /// with `form`, at least `least`, and that are not hidden.
     fn report_longest<'i, E: FnMut(usize, &EntryHead<'i>)>(
         &self,
         file: &'i CheckedBytes,
@@ -209,7 +212,8 @@ impl NameTable {
         Ok(())
     }
 
-    /// Bisects by one component after the other, until few entries are left or none has the next component.
+    /// Returns nested ranges around the searched path, each of paths that share one more component with it, until few
+    /// entries are left or none has the next component. `None` if no path has this file name.
     fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> Read<Option<NarrowedRange>> {
         let Some(name) = form.rev_components().next() else {
             return Ok(None);
@@ -251,7 +255,7 @@ impl NameTable {
         Ok(Some(narrowed))
     }
 
-    /// The elements of this hash half: all paths with the file name, and possibly others.
+    /// Returns the range of elements with this upper half of a hash: all paths with the file name, and possibly others.
     fn same_hash(&self, file: &CheckedBytes, upper_hash: u32) -> Read<(usize, usize)> {
         let ranges = self.directory.len().saturating_sub(1);
         if ranges == 0 {
@@ -268,6 +272,7 @@ impl NameTable {
         Ok((from, to))
     }
 
+    /// Reads the entry of the element with this index.
     fn entry<'i>(&self, file: &'i CheckedBytes, at: usize) -> Read<EntryHead<'i>> {
         EntryHead::read(file, u32_at(file.slice(self.array.byte(at, 8), 8)?, 4))
     }
@@ -318,6 +323,7 @@ impl<E> ReportedItems<E> {
         }
     }
 
+    /// Reports an entry, and counts its item if it is new.
     fn report<'i>(&mut self, components: usize, entry: &EntryHead<'i>)
     where
         E: FnMut(usize, &EntryHead<'i>),
@@ -331,6 +337,7 @@ impl<E> ReportedItems<E> {
         }
     }
 
+    /// Returns whether as many distinct items were reported as an answer shows.
     fn is_full(&self) -> bool {
         self.count >= ENOUGH
     }

@@ -55,7 +55,7 @@ impl ListedPath {
         }
     }
 
-    /// The numbers sorted with a form; equal forms are ordered by entry.
+    /// Returns the numbers sorted with a form; equal forms are ordered by entry.
     pub fn to_numbers(self) -> SortedNumbers {
         [self.entry, self.item, self.show, self.season]
     }
@@ -192,7 +192,7 @@ impl FolderOrderBuilder {
     }
 }
 
-/// Length of the common prefix.
+/// Returns the length of the common prefix.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let same = 8 * eights.take_while(|(a, b)| a == b).count();
@@ -211,7 +211,7 @@ fn saturating_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The stored word of a folder: part of its name's hash, and its depth.
+/// Returns the stored word of a folder: part of its name's hash, and its depth.
 fn folder_word(name: &[u8], depth: usize) -> u32 {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
     super::table::upper(xxh3_64(name)) & !255 | depth
@@ -282,7 +282,7 @@ impl FolderOrder {
         }))
     }
 
-    /// The entry at a place.
+    /// Returns the entry at a place.
     pub fn entry(&self, file: &CheckedBytes, place: usize) -> Read<u32> {
         Ok(u32_at(self.words(file, HEAD + place, 1)?, 0))
     }
@@ -291,7 +291,7 @@ impl FolderOrder {
         Ok(EntryHead::read(file, self.entry(file, place)?)?.form())
     }
 
-    /// All places of listed paths, or of mapped ones.
+    /// Returns all places of listed paths, or of mapped ones.
     pub fn all(&self, file: &CheckedBytes, mapped: bool) -> Read<Range<usize>> {
         let Some(arrays) = self.arrays(file)? else {
             return Ok(0..0);
@@ -331,7 +331,7 @@ impl FolderOrder {
         Ok(from..end)
     }
 
-    /// The first place whose form is greater than `form`.
+    /// Returns the first place whose form is greater than `form`.
     pub fn first_after(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
         let form = Form::from_folded(form);
         bisect(within, |at| Ok(self.form(file, at)?.compare(form, 0).is_le()))
@@ -471,7 +471,7 @@ impl FolderOrder {
         Ok(0)
     }
 
-    /// The form of a path in a folder, and the folder's number of components.
+    /// Returns the form of a path in a folder, and the folder's number of components.
     fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> Read<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {
@@ -485,7 +485,7 @@ impl FolderOrder {
     }
 }
 
-/// The first of `within` for which `before` does not hold.
+/// Returns the first of `within` for which `before` does not hold.
 pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
     while within.start < within.end {
         let middle = within.start + (within.end - within.start) / 2;

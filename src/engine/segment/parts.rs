@@ -41,7 +41,7 @@ pub fn run_both<A: Send, B>(
     })
 }
 
-/// Writes the path table. Returns entries that share the stored half of their hash.
+/// Writes the path table. Returns the entries that share the stored half of their hash with another entry.
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut hash_twins = PairSorter::new(&body.place());
     let mut before: Option<(u32, u32)> = None;
@@ -65,7 +65,7 @@ pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWrit
     Ok(())
 }
 
-/// Writes a hash table, and calls `each` with its entries in order.
+/// Writes a hash table, and calls `each` with its hashes and entries in order.
 pub fn put_table(
     pairs: PairSorter,
     body: &mut SegmentWriter,

@@ -39,8 +39,8 @@ impl ListingSegment {
     /// checksums only.
     ///
     /// # Errors
-    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. With a source if
-    /// the operating system cannot read it.
+    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. With a source
+    /// if the operating system cannot read it.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| cannot_read(path, &error))?;
         let mut segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
@@ -51,6 +51,7 @@ impl ListingSegment {
         Ok(segment)
     }
 
+    /// Verifies the head and the table of checksums of a segment's bytes. The error says what is wrong.
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
         let head = SegmentHead::decode(&bytes)?;
         if head.form != form_tag() {
@@ -69,25 +70,25 @@ impl ListingSegment {
         })
     }
 
-    /// The uuid of its library.
+    /// Returns the uuid of the segment's library.
     #[must_use]
     pub fn library(&self) -> &str {
         &self.head.uuid
     }
 
-    /// Number of items.
+    /// Returns the number of items.
     #[must_use]
     pub fn item_count(&self) -> u64 {
         self.head.items
     }
 
-    /// Digest of the content of all items, equal for equal items in any order.
+    /// Returns the digest of the content of all items, equal for equal items in any order.
     #[must_use]
     pub fn content(&self) -> u64 {
         self.head.content
     }
 
-    /// [`crate::matching::Mappings::digest`] of the rules it was built with.
+    /// Returns the digest ([`crate::matching::Mappings::digest`]) of the mapping rules that the segment was built with.
     #[must_use]
     pub fn mappings(&self) -> u64 {
         self.head.mappings
@@ -130,7 +131,7 @@ impl ListingSegment {
         Some((rating_key, xxh3_64(form)))
     }
 
-    /// The normal form of a path that is not ASCII, found by its spelling.
+    /// Returns the normal form of a path that is not ASCII, found by its spelling.
     pub fn form_of<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
         let (_, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(form)
@@ -160,7 +161,9 @@ impl ListingSegment {
         FirstEntry(NonZero::new(number))
     }
 
-    /// Calls `each` with the listed entries that share the longest end; see [`NameTable::suffix_matches`].
+    /// Calls `each` with the listed entries whose paths share the longest end with `path`; see
+    /// [`NameTable::suffix_matches`]. `hidden` returns whether to leave out the item with a rating key. Returns how
+    /// many entries were not read.
     pub fn suffix_matches<'i>(
         &'i self,
         path: &Normal<'_>,
@@ -177,7 +180,7 @@ impl ListingSegment {
             .unwrap_or(0)
     }
 
-    /// The first entry of the item with this rating key; its path is empty if the item has no files.
+    /// Returns the first entry of the item with this rating key; its path is empty if the item has no files.
     #[must_use]
     pub fn find(&self, rating_key: &str) -> Option<u32> {
         let mut found = None;
@@ -192,7 +195,7 @@ impl ListingSegment {
         found
     }
 
-    /// The rating key of an entry's item; empty if the segment is broken there.
+    /// Returns the rating key of an entry's item; empty if the segment is broken there.
     #[must_use]
     pub fn rating_key(&self, number: u32) -> &str {
         self.entry(number)
@@ -200,7 +203,7 @@ impl ListingSegment {
             .unwrap_or_default()
     }
 
-    /// The rating key of an entry's item, and the entry's path; empty if the segment is broken there.
+    /// Returns the rating key of an entry's item, and the entry's path; empty if the segment is broken there.
     #[must_use]
     pub fn facts(&self, number: u32) -> (&str, &[u8]) {
         let facts = self
@@ -209,6 +212,7 @@ impl ListingSegment {
         facts.unwrap_or(("", b""))
     }
 
+    /// Reads the entry with this number.
     pub(super) fn entry(&self, number: u32) -> Read<EntryHead<'_>> {
         EntryHead::read(&self.file, number)
     }
@@ -218,11 +222,12 @@ impl ListingSegment {
         at < self.head.records.byte(self.head.records.len(), 1)
     }
 
+    /// Returns the rating key of an entry's item.
     pub(super) fn key_of<'i>(&'i self, entry: &EntryHead<'i>) -> Read<&'i str> {
         record::rating_key(&self.file, self.item_at(entry)?)
     }
 
-    /// The offset of the entry's item.
+    /// Returns the offset of the entry's item.
     #[inline]
     pub(super) fn item_at(&self, entry: &EntryHead<'_>) -> Read<usize> {
         if entry.is_first() {
@@ -239,7 +244,7 @@ impl ListingSegment {
         }
     }
 
-    /// The item of an entry; an empty one if the segment is broken there.
+    /// Returns the item of an entry; an empty one if the segment is broken there.
     #[must_use]
     pub fn item(&self, number: u32) -> ItemRef<'_> {
         self.item_of_files(number).0
@@ -254,7 +259,7 @@ impl ListingSegment {
             .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
     }
 
-    /// Reads the item of an entry and the entry's path; both empty if the segment is broken there.
+    /// Reads the item of an entry and the entry's path into `found`; both are empty if the segment is broken there.
     pub fn show<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
         let shown = match record::show(&self.file, number, found) {
             Ok(false) => self.entry(number).and_then(|entry| {
@@ -268,7 +273,7 @@ impl ListingSegment {
         }
     }
 
-    /// The change sequence at which the item of an entry was added; 0 if it came with the listing.
+    /// Returns the change sequence at which the item of an entry was added; 0 if it came with the listing.
     #[must_use]
     pub fn added_sequence(&self, number: u32) -> u64 {
         self.entry(number)
@@ -278,8 +283,8 @@ impl ListingSegment {
     }
 }
 
-/// The error for a file that cannot be read. A source says that the operating system failed: not if the file is missing,
-/// or if something else has its name.
+/// Returns the error for a file that cannot be read. The error has a source if the operating system failed, but not if
+/// the file is missing or something else has its name.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
     let refused = refuse(path, &error.to_string());
     if error.kind() == io::ErrorKind::NotFound || files::is_in_the_way(error) {
@@ -288,6 +293,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
     refused.because_io(error)
 }
 
+/// Returns the error for a segment that cannot be used. `why` completes the message.
 pub(super) fn refuse(path: &Path, why: &str) -> Error {
     Error::new(Status::Store, format!("cannot use segment {}: {why}", path.display()))
 }

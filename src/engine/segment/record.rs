@@ -123,13 +123,13 @@ impl<'i> EntryHead<'i> {
         }
     }
 
-    /// Returns whether the item follows it.
+    /// Returns whether this is the first entry of its item, which the item follows.
     #[inline]
     pub fn is_first(&self) -> bool {
         self.flags & FIRST != 0
     }
 
-    /// The entry itself; for a mapped one, its listed entry.
+    /// Returns the number of this entry, or for a mapped entry that of its listed entry.
     #[inline]
     pub fn listed(&self) -> u32 {
         if self.is_mapped() { self.target } else { self.number }
@@ -179,7 +179,7 @@ pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Resu
     }
 }
 
-/// The normal form of the first entry, if the bytes have all of it.
+/// Returns the normal form of the first entry, if the bytes have all of it.
 fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     let field = |bytes: &[u8]| varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
     let flags = *bytes.first()?;
@@ -269,7 +269,7 @@ pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
     guid.put(out);
 }
 
-/// The rating key at the beginning of an item.
+/// Returns the rating key at the beginning of an item. `item`: the item's offset.
 #[inline]
 pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
     let head = file.up_to(item, 2 + LONGEST_VARINT)?;
@@ -283,7 +283,8 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
 /// exactly this path, and no other entry has its hash. Reads entry and item with one bounds check.
 #[inline]
 pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
-    // Flags, length of the path, type and flags of the item, length of the key, the key.
+    // Maximum number of bytes around the path: its flags and length, type and flags of the item, length of the key, the
+    // key. With a longer key this function returns `None`, and the caller looks the path up more slowly.
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
     let at = offset_of(number);
     let mut read = file.up_to(at, path.len() + AROUND)?;
@@ -352,14 +353,14 @@ impl ItemExtras {
     }
 }
 
-/// Reads a whole item, except its external ids.
+/// Reads the item at an offset, except its external ids.
 pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let extras = fill(file, at, &mut item)?;
     Ok((item, extras))
 }
 
-/// The change sequence at which an item was added after the listing, else 0.
+/// Returns the change sequence at which an item was added after the listing, else 0.
 pub fn added_sequence(file: &CheckedBytes, at: usize) -> Read<u64> {
     if RecordReader::new(file, at).byte()? & ADDED_LATER == 0 {
         return Ok(0);
@@ -367,12 +368,13 @@ pub fn added_sequence(file: &CheckedBytes, at: usize) -> Read<u64> {
     fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.added_sequence)
 }
 
-/// Reads a whole item into `item`. On a hot path, returning the item by value would cost too much.
+/// Reads the item at an offset into `item`, except its external ids. On a hot path, returning the item by value would
+/// cost too much.
 pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     fill_from(RecordReader::new(file, at), item)
 }
 
-/// Reads path and item of a first entry in one pass. Returns `false` for any other entry.
+/// Reads path and item of a first entry into `found`, in one pass. Returns `false` for any other entry.
 #[inline]
 pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> Read<bool> {
     let mut cursor = RecordReader::new(file, offset_of(number));
@@ -441,13 +443,13 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<I
     })
 }
 
-/// Flags and GUID tag of a season or show, and a reader of the rest.
+/// Returns the flags and the GUID tag of the record of a season or show, and a reader of the rest.
 fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, RecordReader<'_>)> {
     let mut cursor = RecordReader::new(file, offset_of(number));
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
-/// The season or album in this record, if it is one.
+/// Returns the season or album in the record `above`, if it is one.
 pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
     if above == 0 {
         return Ok(None);
@@ -465,12 +467,12 @@ pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
     }))
 }
 
-/// The rating key of a show.
+/// Returns the rating key in the record of a show.
 pub fn show_key(file: &CheckedBytes, show: u32) -> Read<&str> {
     RecordReader::new(file, offset_of(show).saturating_add(2)).text()
 }
 
-/// The byte behind the show or season at `at`.
+/// Returns the offset after the show or season at `at`.
 pub fn behind_show(file: &CheckedBytes, at: usize) -> Read<usize> {
     let mut cursor = RecordReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);

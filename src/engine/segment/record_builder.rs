@@ -55,7 +55,7 @@ impl RecordSegmentBuilder {
         }
     }
 
-    /// Number of records.
+    /// Returns the number of records.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.records

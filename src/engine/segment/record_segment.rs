@@ -144,13 +144,14 @@ impl RecordSegment {
         Self::new(bytes, name_mac).map_err(|why| refuse(path, why))
     }
 
+    /// Verifies the head of a segment's bytes. The error says what is wrong.
     pub(super) fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
         let head = SegmentHead::decode(&bytes)?;
         if head.kind != FileKind::Records || head.name_mac != name_mac {
             return Err("it has another name, or belongs to another store");
         }
         if head.form != form_tag() {
-            return Err("another version made it, with other rules for paths");
+            return Err("a different version of plexindex wrote it, with different rules for paths");
         }
         Ok(Self {
             names: HashTable::new(head.paths, head.path_homes),
@@ -166,7 +167,7 @@ impl RecordSegment {
         self.file.is_broken()
     }
 
-    /// Number of records, including removals.
+    /// Returns the number of records, including removals.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.head.items

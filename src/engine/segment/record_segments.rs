@@ -80,7 +80,7 @@ impl RecordSegments {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Marks the segments as lost, so that they are rebuilt.
+    /// Marks the segments as lost, so that they are rebuilt. Returns the error for the caller.
     #[cold]
     pub fn set_lost(&self) -> SegmentsLost {
         self.lost.store(true, Ordering::Release);
@@ -176,6 +176,7 @@ impl RecordSegments {
     }
 }
 
+/// Returns the total number of records in these segments.
 fn count_records(segments: &[Arc<RecordSegment>]) -> usize {
     let records = segments.iter().map(|segment| segment.records()).sum::<u64>();
     usize::try_from(records).unwrap_or(usize::MAX)

@@ -27,6 +27,7 @@ struct SortRuns {
 }
 
 impl SortRuns {
+    /// Starts without runs. `place`: a path beside which the spool creates its file.
     fn new(place: &Path) -> Self {
         Self {
             spool: Spool::new(place),
@@ -81,6 +82,7 @@ pub struct PairSorter {
 }
 
 impl PairSorter {
+    /// Creates a sorter. `place`: a path beside which it creates temporary files.
     pub fn new(place: &Path) -> Self {
         Self {
             memory: Vec::new(),
@@ -93,6 +95,7 @@ impl PairSorter {
         self.count
     }
 
+    /// Adds a pair. If the memory is full, writes the pairs in it as a run.
     pub fn push(&mut self, first: u64, second: u32) -> io::Result<()> {
         if self.memory.len() == PAIRS_PER_RUN {
             self.end_run()?;
@@ -153,6 +156,7 @@ struct KeySlot {
 }
 
 impl KeySlot {
+    /// Returns the bytes of the key. `keys`: [`KeySorter::keys`].
     fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
         &keys[self.offset..self.offset + self.length as usize]
     }
@@ -167,6 +171,7 @@ impl KeySorter {
         }
     }
 
+    /// Adds a key with its numbers. If the memory is full, writes the keys in it as a run.
     pub fn push(&mut self, key: &[u8], numbers: SortedNumbers) -> io::Result<()> {
         if self.keys.len() + self.slots.len() * size_of::<KeySlot>() > RUN_BYTES {
             self.end_run()?;

@@ -52,7 +52,7 @@ impl Spool {
         self.written + self.tail.len() as u64
     }
 
-    /// Appends bytes.
+    /// Appends bytes, to the file if the buffer is full.
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         reserve(&mut self.tail, bytes.len())?;
         self.tail.extend_from_slice(bytes);

@@ -25,6 +25,7 @@ pub struct SuffixGroups<F> {
 }
 
 impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F> {
+    /// Creates the groups. `place`: a path beside which large groups create temporary files.
     pub fn new(place: &Path, form: F) -> Self {
         Self {
             place: place.to_path_buf(),
@@ -36,7 +37,8 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         }
     }
 
-    /// Adds an element, in the order of hashes.
+    /// Adds an element, whose hash must not be lower than that of the element before. Passes the elements of a complete
+    /// group to `write`.
     pub fn put(&mut self, hash: u32, entry: u32, element: Element, write: &mut Write<'_>) -> io::Result<()> {
         let Some((last_hash, last_entry, last_element)) = self.last.replace((hash, entry, element)) else {
             return Ok(());
@@ -63,6 +65,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         self.end_group(write)
     }
 
+    /// Adds an element to the group of its hash.
     fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
         let count = (self.form)(entry, &element, &mut self.bytes)?;
         suffix_key(Form::from_folded(&self.bytes), count, &mut self.key);
@@ -71,6 +74,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         group.push(&self.key, [element[1], element[0], 0, 0])
     }
 
+    /// Passes the elements of the group to `write` in order, if there is a group.
     fn end_group(&mut self, write: &mut Write<'_>) -> io::Result<()> {
         match self.group.take() {
             Some(group) => group.sorted(|_, [second, first, ..]| write([first, second])),
@@ -79,7 +83,8 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
     }
 }
 
-/// Encodes a key that sorts by the components from the end; shorter paths come first.
+/// Writes to `key` a sort key of the first `count` components of a path, the last of them first, so that shorter paths
+/// come first. The key of a folder leaves out the components below the folder.
 fn suffix_key(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
     key.clear();
     let skipped = form.rev_components().count().saturating_sub(count);

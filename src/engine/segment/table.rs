@@ -2,11 +2,10 @@
 //! always in one cache line.
 //!
 //! A slot has the upper 32 bits of a hash in its lower half, and an entry, which is not 0, in its upper half. A free
-//! slot is
-//! 0. The home slot of a hash is its upper half scaled to the number of homes. The builder fills slots in the order of
-//!    the hashes, each at its home or, if that is taken, after its predecessor. So entries of equal hashes are
-//!    adjacent, and a search ends at the first free slot or greater hash. The table extends beyond the last home and
-//!    never wraps around.
+//! slot is zero. The home slot of a hash is its upper half scaled to the number of homes. The builder fills slots in
+//! the order of the hashes, each at its home or, if that is taken, after its predecessor. So entries of equal hashes
+//! are adjacent, and a search ends at the first free slot or greater hash. The table extends beyond the last home and
+//! never wraps around.
 
 use std::io;
 

@@ -18,29 +18,31 @@ use crate::matching::text::fold_title;
 use crate::model::Item;
 use crate::platform::bytes;
 
-/// The cursor of an item: a position in the order of the hashes of rating keys, which no listing changes. From 1 on.
+/// Returns the cursor of an item: a position in the order of the hashes of rating keys, which no listing changes. It is
+/// at least 1.
 pub fn cursor_of(rating_key: &str) -> i64 {
     (xxh3_64(rating_key.as_bytes()) >> 1).cast_signed().max(1)
 }
 
-/// All GUIDs of an item: its own, and those of its season and show.
+/// Returns all GUIDs of an item: its own, those of its season and show, and its external ids.
 pub fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
     let own = [&item.guid, &item.season_guid, &item.show_guid];
     own.into_iter().chain(&item.guids).filter(|guid| !guid.is_empty())
 }
 
-/// The folded titles of an item and its show.
+/// Returns the folded titles of an item and its show.
 pub fn folds_of(item: &Item) -> impl Iterator<Item = String> {
     let folds = [&item.title, &item.show_title].map(|title| fold_title(title));
     folds.into_iter().filter(|fold| !fold.is_empty())
 }
 
 impl ListingSegment {
-    /// The item that begins with this entry; `None` if the segment is broken there.
+    /// Returns the item that begins with this entry; `None` if the segment is broken there.
     pub fn whole_item(&self, first: u32) -> Option<Item> {
         self.entry(first).and_then(|entry| self.whole(&entry)).ok()
     }
 
+    /// Reads the whole item that begins with this entry, with all files and external ids.
     pub(super) fn whole(&self, entry: &EntryHead<'_>) -> Read<Item> {
         let file = &self.file;
         let (item, extras) = record::item(file, self.item_at(entry)?)?;
@@ -114,7 +116,7 @@ impl ListingSegment {
         Ok(())
     }
 
-    /// The offset of the first record.
+    /// Returns the offset of the first record.
     pub(super) fn first_record(&self) -> usize {
         self.head.records.byte(0, 1)
     }
@@ -165,6 +167,7 @@ impl ListingSegment {
         .map_err(|_| self.damaged())
     }
 
+    /// Returns the error for a damaged segment.
     fn damaged(&self) -> Error {
         refuse(&self.place.0, "it is damaged")
     }
@@ -218,7 +221,7 @@ impl ListingSegment {
         cannot_write(build(), path)
     }
 
-    /// The number of the entry behind this offset.
+    /// Returns the number of the entry or record at this offset, or at the next offset where one can begin.
     fn number_at(&self, offset: usize) -> Read<u32> {
         u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.fail())
     }

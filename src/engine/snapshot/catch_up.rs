@@ -16,14 +16,14 @@ use crate::stats::Spent;
 /// Maximum number of changes of one write that are added to the snapshot in place. The matches of larger writes are
 /// read again as segments.
 const MAX_APPLIED: usize = 1024;
-/// If a memtable is full, the records are rebuilt into a segment if at least this many are unmerged.
+/// When a memtable is full and at least this many records are unmerged, plexindex rebuilds the records into a segment.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
 /// A change of this thread: its library, kind, path and rating key.
 pub type OwnChange<'c> = (LibraryId, LoggedKind, &'c [u8], &'c str);
 
 impl LiveSnapshot {
-    /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
+    /// Brings the snapshot up to date, or waits for a thread that is doing so. The deadline applies to writes: if there
     /// are more changes than a memtable holds, they are written into a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let read_newer = || self.catch_up_locked(Some(deadline));
@@ -62,8 +62,8 @@ impl LiveSnapshot {
         snapshot.advance_to(sequence);
     }
 
-    /// Reads the commits since the snapshot. Without a `deadline` it fails instead of waiting for more than a moment. The
-    /// caller holds `catching_up`.
+    /// Reads the commits since the snapshot. Without a `deadline` it fails instead of waiting for more than a moment.
+    /// The caller holds `catching_up`.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let can_wait = deadline.is_some();
         let snapshot = self.snapshot.read();
@@ -113,8 +113,8 @@ impl LiveSnapshot {
                 self.snapshot.replace(snapshot);
                 break;
             };
-            // More changes than a memtable holds: write them into segments, then read again. This snapshot lacks some of
-            // them, so no lookup gets it.
+            // More changes than a memtable holds: write them into segments, then read again. This snapshot lacks some
+            // of them, so no lookup gets it.
             let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
             let open = Arc::clone(&snapshot.open);
             // Changes of items fill memtables too, so rebuild the records only if many are unmerged.

@@ -11,8 +11,8 @@ use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::IdentityId;
 
 /// The state that lookups read. Changes of single matches and items are added in place; any other change replaces the
-/// snapshot. It is outdated if the freshness in the rows is: a call that can wait reads the rows again, fast lookups
-/// ignore it.
+/// snapshot. It is outdated when the freshness in its rows is outdated. A call that can wait then reads the rows again;
+/// fast lookups use the snapshot nevertheless.
 pub type Snapshot = Shown<Libraries>;
 
 /// What a snapshot shows of the libraries.
@@ -55,17 +55,18 @@ impl Snapshot {
         is_same.then_some(view)
     }
 
-    /// The rows of the libraries of a scope.
+    /// Returns the rows of the libraries of a scope.
     pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
         &self.rows[places(scope, self.rows.len())]
     }
 
-    /// The views of the libraries of a scope.
+    /// Returns the views of the libraries of a scope.
     pub fn views_in(&self, scope: Scope) -> &[Arc<LibraryView>] {
         &self.views[places(scope, self.views.len())]
     }
 
-    /// Returns whether an item of a library, or the path by which it was found, is invalidated.
+    /// Returns whether an item, the path in the question or the path that was found is invalidated. `place`: the index
+    /// of the library. `queried`: the path in the question.
     pub fn is_unverified(&self, place: usize, queried: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[place].is_unverified(queried, path, rating_key)
     }
@@ -91,7 +92,7 @@ pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken())
 }
 
-/// The input of the freshness rules for a library.
+/// Returns the age of a library's listing, from which the freshness rules decide whether to refresh it.
 pub fn age(row: &LibraryRow) -> Age {
     Age {
         listed: row.generation.is_fetched(),
@@ -108,7 +109,7 @@ pub fn age(row: &LibraryRow) -> Age {
     }
 }
 
-/// The indexes of the libraries of a scope.
+/// Returns the indexes of the libraries of a scope. `count`: the number of all libraries.
 pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
     match scope {
         Scope::One(index) => index..index + 1,

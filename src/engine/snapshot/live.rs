@@ -1,4 +1,4 @@
-//! The snapshot of one handle, and what keeps it current.
+//! The snapshot of one handle, and the components that keep it current.
 
 use std::sync::{Arc, Mutex};
 
@@ -31,6 +31,7 @@ pub struct LiveSnapshot {
 }
 
 impl LiveSnapshot {
+    /// Creates an empty snapshot, which the first catch-up loads.
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,
@@ -51,24 +52,25 @@ impl LiveSnapshot {
         }
     }
 
-    /// The current snapshot.
+    /// Returns the snapshot as it is, perhaps without the newest commits.
     #[inline]
     pub fn snapshot(&self) -> Guard<'_, Snapshot> {
         self.snapshot.read()
     }
 
-    /// The user's view that the snapshot shows.
+    /// Returns the identity of the user's view that the snapshot shows; `None` until the server was first reached.
     pub fn identity(&self) -> Option<IdentityId> {
         self.snapshot.read().identity
     }
 
-    /// The rules between the host's paths and the server's.
+    /// Returns the rules that translate between the host's paths and the server's.
     #[inline]
     pub fn mappings(&self) -> &Mappings {
         &self.mappings
     }
 
-    /// Changes the endpoint by `change`. In between, lookups see no library. The caller holds the snapshot's lock.
+    /// Calls `change`, which changes the endpoint, and reads the snapshot for the new endpoint. In between, lookups see
+    /// no library. The caller holds the snapshot's lock.
     pub fn change_endpoint(&self, change: impl FnOnce()) -> Result<()> {
         // Replace the snapshot first: a call with the new endpoint must not see the old one's snapshot.
         let before = self.snapshot.read();

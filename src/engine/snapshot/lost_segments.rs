@@ -32,7 +32,7 @@ impl LiveSnapshot {
         }
     }
 
-    /// The number of confirmed matches in the current snapshot.
+    /// Returns the number of confirmed matches in the current snapshot.
     pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
         self.rebuild_lost(deadline)?;
         let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {

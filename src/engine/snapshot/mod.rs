@@ -1,4 +1,4 @@
-//! The snapshot of the store that lookups read, and what keeps it current.
+//! The snapshot of the store that lookups read, and the code that keeps it current.
 
 mod catch_up;
 mod data;

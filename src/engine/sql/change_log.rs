@@ -201,8 +201,8 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes changes up to a sequence, except items that no segment of their library has yet: neither the current one, nor
-/// that of a listing under way. Processes with an earlier snapshot reload everything.
+/// Removes changes up to a sequence, except items that no segment of their library has yet: neither the current one,
+/// nor that of a listing under way. Processes with an earlier snapshot reload everything.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \

@@ -144,7 +144,7 @@ impl RecordRows<'_> {
             .expect("invalidated");
     }
 
-    /// All confirmed matches of a library.
+    /// Returns all confirmed matches of a library.
     pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())

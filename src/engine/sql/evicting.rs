@@ -21,8 +21,8 @@ const CLOCK_TOLERANCE_MS: i64 = 60_000;
 const VACUUM_PAGES: i64 = 1_000;
 
 impl Sweeper<'_> {
-    /// Size of the folder in bytes, without free pages of the database, without the log, and without dead segments, which
-    /// stay on Windows as long as a process has them mapped.
+    /// Returns the size of the folder in bytes, without free pages of the database, without the log, and without dead
+    /// segments, which stay on Windows as long as a process has them mapped.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].

@@ -20,7 +20,7 @@ fn is_short_read(error: &rusqlite::Error) -> bool {
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
 
-/// The error as a text for users: what failed, where, and how to solve it.
+/// Returns the error as a text for users: what failed, where, and how to solve it.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     let place = folder.path().display();
     if is_short_read(error) {

@@ -3,7 +3,7 @@
 use super::folder::NAME;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 
-/// The name of a segment as the database has it, and as its file begins.
+/// Returns the name of a segment as the database has it, and as its file begins.
 pub fn listing_text(name: &ListingName) -> String {
     let ListingName {
         library,
@@ -26,7 +26,7 @@ pub fn listing_name(text: &str) -> Option<ListingName> {
     (listing_text(&name) == text).then_some(name)
 }
 
-/// The name of a segment of records as the database has it, and as its file begins.
+/// Returns the name of a segment of records as the database has it, and as its file begins.
 pub fn segment_text(name: &SegmentName) -> String {
     let SegmentName { sequence, number } = name;
     format!("{NAME}-r{sequence}-{number:x}")

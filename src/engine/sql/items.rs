@@ -60,14 +60,14 @@ pub struct ListingBase {
 }
 
 impl ListingBase {
-    /// The base that the database names. A segment that cannot be opened counts as empty.
+    /// Returns the base that the database names. A segment that cannot be opened counts as empty.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
         let (name, since) = base_of(c, library)?;
         let segment = name.and_then(|name| store.listing_segment(&name).ok());
         Ok(Self { segment, since })
     }
 
-    /// The item with this key.
+    /// Returns the item with this key.
     pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
         match last_change(c, library, rating_key)?.filter(|change| change.sequence > self.since) {
             Some(change) => Ok(change.item),
@@ -75,14 +75,14 @@ impl ListingBase {
         }
     }
 
-    /// The item with this key in the segment.
+    /// Returns the item with this key in the segment.
     pub fn listed(&self, rating_key: &str) -> Option<Item> {
         let segment = self.segment.as_ref()?;
         segment.whole_item(segment.find(rating_key)?)
     }
 }
 
-/// The name of a library's segment, and the change sequence up to which it has single changes.
+/// Returns the name of a library's segment, and the change sequence up to which it has single changes.
 fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
     c.row(
         "SELECT segment, segment_seq FROM libraries WHERE id = ?1",
@@ -91,7 +91,7 @@ fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<Listi
     )
 }
 
-/// The last change of a single item that is still in the log.
+/// Returns the last change of a single item that is still in the log.
 fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<SingleChange>> {
     c.find(
         "SELECT sequence, item FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) \
@@ -128,7 +128,7 @@ pub struct StoredItems<'s> {
 }
 
 impl<'s> StoredItems<'s> {
-    /// The items of a listing that is not published yet, with the single changes since it began.
+    /// Returns the items of a listing that is not published yet, with the single changes since it began.
     pub fn of_listing(store: &'s Store, name: &ListingName) -> Result<Self> {
         let base = ListingBase {
             segment: Some(store.listing_segment(name)?),
@@ -141,7 +141,7 @@ impl<'s> StoredItems<'s> {
         })
     }
 
-    /// The item with this key.
+    /// Returns the item with this key.
     pub fn item(&self, rating_key: &str) -> Result<Option<Item>> {
         self.store.read(|c| self.base.item(c, self.library, rating_key))
     }
@@ -199,7 +199,7 @@ impl<'s> StoredItems<'s> {
         Ok(has_content && !self.store.read(|c| c.has(changed, params![self.library, since]))?)
     }
 
-    /// The number of items.
+    /// Returns the number of items.
     pub fn count(&self) -> Result<u64> {
         let segment = self.base.segment.as_ref();
         let mut count = segment.map_or(0, ListingSegment::item_count);
@@ -219,7 +219,7 @@ impl<'s> StoredItems<'s> {
 pub struct ItemRows<'s>(pub &'s Store);
 
 impl<'s> ItemRows<'s> {
-    /// The items of a library's current listing, or those found by searches if it is not fetched.
+    /// Returns the items of a library's current listing, or those found by searches if it is not fetched.
     ///
     /// # Errors
     /// As [`Store::listing_segment`].

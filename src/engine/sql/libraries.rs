@@ -127,7 +127,7 @@ fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Res
 /// The FROM clause for reading a [`LibraryRow`].
 const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
-/// The libraries that the last probe showed, in the server's order.
+/// Returns the libraries that the last probe showed, in the server's order.
 pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
@@ -139,7 +139,7 @@ pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Res
     )
 }
 
-/// One library.
+/// Returns one library.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
     connection.row(
         &format!("SELECT {} {LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
@@ -172,17 +172,17 @@ impl Tx<'_> {
 pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
-    /// The libraries of an identity, in the server's order.
+    /// Returns the libraries of an identity, in the server's order.
     pub fn libraries(&self, identity: IdentityId) -> Result<Vec<LibraryRow>> {
         self.0.read(|connection| libraries(connection, identity))
     }
 
-    /// The library's row as it is now.
+    /// Returns the library's row as it is now.
     pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
         self.0.read(|connection| one_library(connection, id))
     }
 
-    /// Number of libraries and items of an identity.
+    /// Returns the number of libraries and items of an identity.
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(

@@ -59,7 +59,7 @@ pub struct Listing {
 pub struct OverlapKeys(Vec<String>);
 
 impl OverlapKeys {
-    /// The keys, oldest first.
+    /// Returns the keys, oldest first.
     pub fn keys(&self) -> &[String] {
         &self.0
     }
@@ -92,7 +92,7 @@ pub struct ListingResult {
 pub struct ListingRows<'s>(pub &'s Store);
 
 impl ListingRows<'_> {
-    /// The listing of this library that is under way.
+    /// Returns the listing of this library that is under way.
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         let row = self.0.read(|connection| {
             connection.find(

@@ -47,7 +47,7 @@ pub trait WriteObserver: Send + Sync {
     /// Returns whether it sees what this thread writes.
     fn observes(&self) -> bool;
 
-    /// The entries that a write puts into the outbox. `libraries`: those that it may name by their number.
+    /// Returns the entries that a write puts into the outbox. `libraries`: those that it may name by their number.
     fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry>;
 
     /// Called after a commit with entries, on the thread that wrote, which holds no connection.

@@ -145,7 +145,7 @@ impl ListingRows<'_> {
     }
 }
 
-/// The number of changes that a listing of this size reports at most.
+/// Returns the number of changes that a listing of this size reports at most.
 fn most_reported(items: u64) -> usize {
     let most = (items / 5).max(RELIST_ABOVE).min(MAX_REPORTS.cast_unsigned());
     usize::try_from(most).unwrap_or(usize::MAX)
@@ -262,7 +262,7 @@ impl Publication {
     }
 }
 
-/// The item of a version.
+/// Returns the item of a version.
 fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
     match version? {
         Version::Old(first) => compared.old.as_ref()?.whole_item(*first),

@@ -384,7 +384,7 @@ impl<'t> RecordTx<'t> {
         Self { tx, log }
     }
 
-    /// The change sequence of this write.
+    /// Returns the change sequence of this write.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.tx.sequence

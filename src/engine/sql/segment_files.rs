@@ -26,8 +26,8 @@ const UNNAMED_KEPT_S: u64 = 60;
 const TEMPORARY_KEPT_S: u64 = 600;
 
 impl StoreFolder {
-    /// The path of a library's segment made under these mappings. Hosts with other mappings make their own from the
-    /// items of another one.
+    /// Returns the path of a library's segment made under these mappings. Hosts with other mappings make their own from
+    /// the items of another one.
     pub fn listing_segment(&self, name: &ListingName, mappings: u64) -> PathBuf {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
@@ -48,7 +48,7 @@ impl StoreFolder {
         format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
     }
 
-    /// The files of a segment with this name, one for each set of mappings.
+    /// Returns the files of a segment with this name, one for each set of mappings.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
         let is_its = |file: &str| file.ends_with(SUFFIX) && stem_of(file) == Some(name);
         let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
@@ -57,12 +57,12 @@ impl StoreFolder {
         Ok(its.map(|file| self.path().join(file)).collect())
     }
 
-    /// The path of a segment of records. It does not depend on mappings.
+    /// Returns the path of a segment of records. It does not depend on mappings.
     pub fn segment(&self, name: &SegmentName) -> PathBuf {
         self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
     }
 
-    /// A new name for a segment that a write at this change sequence makes.
+    /// Returns a new name for a segment that a write at this change sequence makes.
     pub fn new_segment_name(sequence: Sequence) -> SegmentName {
         SegmentName {
             sequence,
@@ -76,7 +76,7 @@ impl StoreFolder {
         let _ = files::existing(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
-    /// The segments, the pages of listings and the temporary files in the folder.
+    /// Returns the segments, the pages of listings and the temporary files in the folder.
     fn segment_files(&self) -> Vec<SegmentFile> {
         let Ok(entries) = fs::read_dir(self.path()) else {
             return Vec::new();
@@ -97,7 +97,8 @@ impl StoreFolder {
     }
 }
 
-/// The name that the database has of the file: the name of a segment, also for its index, or that of a listing's pages.
+/// Returns the name that the database has of the file: the name of a segment, also for its index, or that of a
+/// listing's pages.
 fn stem_of(file: &str) -> Option<&str> {
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);

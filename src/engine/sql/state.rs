@@ -31,7 +31,7 @@ const MAX_CHANGES: i64 = 2_000;
 /// Maximum number of changes in a cached state. A state with more changes is not cached, as they are compacted soon.
 const MAX_CACHED_CHANGES: usize = 1_024;
 
-/// The columns of the cached rows. A build with other columns ignores the cache.
+/// Returns the columns of the cached rows. A build with other columns ignores the cache.
 fn columns() -> String {
     format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
 }
@@ -171,7 +171,7 @@ fn recorded_since(
 pub struct StoreStates<'s>(pub &'s Store);
 
 impl StoreStates<'_> {
-    /// Everything that a process needs in order to answer for this identity.
+    /// Returns everything that a process needs in order to answer for this identity.
     #[cfg(test)]
     pub fn state(&self, identity: Option<IdentityId>) -> Result<StoreState> {
         self.0

@@ -79,7 +79,7 @@ impl StoreFiles {
         self.database.is_settled && self.log.iter().all(|file| file.is_settled)
     }
 
-    /// The key in the header of a state file that belongs to these files.
+    /// Returns the key in the header of a state file that belongs to these files.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.log;
         [&*self.boot, &self.database.bytes, b"\n", &wal.bytes, b"\n", &shm.bytes].concat()

@@ -128,7 +128,7 @@ impl Store {
         Ok(OpenFiles::new(&self.folder, id, secret, writer.file(), page))
     }
 
-    /// The folder of the store.
+    /// Returns the folder of the store.
     pub fn folder(&self) -> &StoreFolder {
         &self.folder
     }
@@ -150,7 +150,7 @@ impl Store {
             && incarnation == Incarnation(opened.number)
     }
 
-    /// The change sequence on the version page. Costs some loads. `None` if only the database knows it.
+    /// Returns the change sequence on the version page. Costs some loads. `None` if only the database knows it.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
         match self.opened.newest().state(coarse_ms()) {
@@ -181,7 +181,7 @@ impl Store {
         }
     }
 
-    /// The key of the store's hashes. A new database has another.
+    /// Returns the key of the store's hashes. A new database has another.
     #[must_use]
     pub fn key(&self) -> StoreKey<'_> {
         StoreKey(&self.opened.newest().secret)

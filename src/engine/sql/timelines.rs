@@ -64,7 +64,7 @@ fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
     Ok(id)
 }
 
-/// The current timeline.
+/// Returns the current timeline.
 pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
     let newest = c.find_value("SELECT id FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
     Ok(newest.unwrap_or(0))
@@ -73,7 +73,8 @@ pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
 /// The end of the current timeline.
 pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
 
-/// The first change sequence after a timeline, or [`NO_END`] for the current one. `None` for an unknown timeline.
+/// Returns the first change sequence after a timeline, or [`NO_END`] for the current one. `None` for an unknown
+/// timeline.
 pub fn end_of(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
     c.find_value(
         "SELECT coalesce((SELECT min(begun) FROM timelines n WHERE n.begun > l.begun), ?2) FROM timelines l WHERE l.id = ?1",

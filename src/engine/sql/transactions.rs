@@ -201,7 +201,7 @@ impl Store {
         Err(self.replaced("its database is"))
     }
 
-    /// The error for a call that could not lock the store in time.
+    /// Returns the error for a call that could not lock the store in time.
     pub fn locked_error(&self) -> Error {
         Error::new(
             Status::Store,

@@ -46,7 +46,7 @@ impl LibraryView {
         }
     }
 
-    /// The paths of added items below a folder, listed or mapped, with their forms.
+    /// Returns the paths of added items below a folder, listed or mapped, with their forms.
     pub(super) fn added_below<'v>(
         &'v self,
         folder: &[u8],
@@ -62,7 +62,7 @@ impl LibraryView {
     }
 }
 
-/// The paths of an added item, each with its form or its mapped form.
+/// Returns the paths of an added item, each with its form or its mapped form.
 fn paths_of<'v>(
     record: &'v MemtableEntry,
     item: &'v Item,

@@ -98,7 +98,7 @@ impl LibraryView {
         paths.into_iter().map(<[u8]>::to_vec).collect()
     }
 
-    /// Number of confirmed matches.
+    /// Returns the number of confirmed matches.
     ///
     /// # Errors
     /// [`SegmentsLost`].
@@ -144,12 +144,12 @@ impl LibraryView {
         (newest.order == record.order).then_some(item)
     }
 
-    /// The normal forms of its folders, in the server's and in the host's spelling.
+    /// Returns the normal forms of its folders, in the server's and in the host's spelling.
     pub(super) fn own_folders(&self) -> impl Iterator<Item = &[u8]> {
         self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
     }
 
-    /// The newest change of the match of exactly this path.
+    /// Returns the newest change of the match of exactly this path.
     fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
         let about = |record: &&MemtableEntry| {
             matches!(
@@ -161,7 +161,7 @@ impl LibraryView {
         records.find(about)
     }
 
-    /// The match in the memtable for exactly this path, if no listed path contradicts it.
+    /// Returns the match in the memtable for exactly this path, if no listed path contradicts it.
     fn unique_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, MatchKind)> {
         if self.facts.fetched || path.is_text() {
             return None;

@@ -1,4 +1,5 @@
-//! Whole items of a library: by key, in pages, by GUID and by title. Items in the memtable replace those in the segment.
+//! Whole items of a library: by key, in pages, by GUID and by title. Items in the memtable replace those in the
+//! segment.
 
 use super::library::{Hit, LibraryView};
 use crate::engine::segment::{cursor_of, folds_of, guids_of};
@@ -19,7 +20,7 @@ pub struct Hits {
 }
 
 impl LibraryView {
-    /// The item with this rating key.
+    /// Returns the item with this rating key.
     pub fn stored_item(&self, rating_key: &str) -> Option<Item> {
         self.item_of_hit(self.find_item(rating_key)?)
     }
@@ -32,8 +33,8 @@ impl LibraryView {
         }
     }
 
-    /// At most `limit` items after a cursor, with their cursors, which stay valid in later listings. Items whose cursors
-    /// are equal are on one page.
+    /// Returns at most `limit` items after a cursor, with their cursors, which stay valid in later listings. Items
+    /// whose cursors are equal are on one page.
     pub fn items_after(&self, cursor: i64, limit: usize) -> Vec<(i64, Item)> {
         let mut items: Vec<(i64, Item)> = Vec::new();
         if let Some(segment) = &self.segment {
@@ -58,13 +59,13 @@ impl LibraryView {
         items
     }
 
-    /// The items in the memtable.
+    /// Returns the items in the memtable.
     fn added(&self) -> impl Iterator<Item = &Item> {
         self.memtable.records().filter_map(|record| self.live(record))
     }
 
-    /// The items with this GUID, at most `limit`. An item counts if the GUID is its own, an external id, or that of its
-    /// season, album, show or artist.
+    /// Returns the items with this GUID, at most `limit`. An item counts if the GUID is its own, an external id, or
+    /// that of its season, album, show or artist.
     ///
     /// # Errors
     /// Errors of building the index.
@@ -72,8 +73,8 @@ impl LibraryView {
         self.indexed(guid, limit, |item| guids_of(item).any(|own| own == guid))
     }
 
-    /// The items with this title, or whose show has it, at most `limit`, without regard to case, accents and punctuation.
-    /// If there are none, those whose title or show's title has all its words.
+    /// Returns the items with this title, or whose show has it, at most `limit`, without regard to case, accents and
+    /// punctuation. If there are none, those whose title or show's title has all its words.
     ///
     /// # Errors
     /// Errors of building the index.
@@ -117,7 +118,7 @@ impl LibraryView {
         })
     }
 
-    /// The items for which `is_hit` is true, among those that the index has for `text`.
+    /// Returns the items for which `is_hit` is true, among those that the index has for `text`.
     fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<Hits> {
         let mut hits = Hits::default();
         let mut add = |item| {
@@ -138,7 +139,8 @@ impl LibraryView {
     }
 }
 
-/// Returns `false` if the folded title certainly lacks this word. Folding all titles would take most of a search's time.
+/// Returns `false` if the folded title certainly lacks this word. Folding all titles would take most of a search's
+/// time.
 fn may_have(title: &str, word: &str) -> bool {
     // Folding drops apostrophes, and keeps the words of other ASCII.
     let mut places = title.as_bytes().windows(word.len().max(1));

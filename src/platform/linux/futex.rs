@@ -35,7 +35,7 @@ pub fn wake(word: &AtomicU64) {
     }
 }
 
-/// The address of the low half of a word, which changes with each increment.
+/// Returns the address of the low half of a word, which changes with each increment.
 fn low_half(word: &AtomicU64) -> *const u32 {
     let half = usize::from(cfg!(target_endian = "big"));
     word.as_ptr().cast::<u32>().wrapping_add(half)

@@ -40,7 +40,7 @@ pub fn wake_readers(stream: &TcpStream) {
     unsafe { CancelIoEx(stream.as_raw_socket() as HANDLE, null()) };
 }
 
-/// The error of a cancelled operation, which the standard library reports as a timeout.
+/// Returns the error of a cancelled operation, which the standard library reports as a timeout.
 pub fn is_wake(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_OPERATION_ABORTED.cast_signed())
 }

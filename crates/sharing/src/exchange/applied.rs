@@ -25,7 +25,8 @@ pub enum Applied {
     Own,
 }
 
-/// Puts this host's number into the body of an invalidation that must be applied only once.
+/// Returns an entry of the outbox with its number. If the entry is an invalidation that must be applied only once, its
+/// body becomes the number, by which hosts recognize it when they read it again.
 pub fn with_number(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     let is_once = match entry.name.kind {
         EntryKind::InvalidLibrary | EntryKind::InvalidPath => true,
@@ -38,13 +39,14 @@ pub fn with_number(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     (number, entry)
 }
 
-/// The number that [`with_number`] wrote; `None` for another kind of entry.
+/// Returns the number that [`with_number`] wrote; `None` for another kind of entry.
 fn parse_number(entry: &Entry) -> Option<u64> {
     std::str::from_utf8(&entry.body).ok()?.parse().ok()
 }
 
 impl Exchange {
-    /// Returns whether this folder has applied an invalidation.
+    /// Returns whether this folder has applied an invalidation, by its number and the last number applied of the same
+    /// host.
     pub fn is_applied(&self, entry: &Entry) -> Result<Applied> {
         let Some(number) = parse_number(entry) else {
             return Ok(Applied::Never);
@@ -59,16 +61,16 @@ impl Exchange {
         })
     }
 
-    /// Stores that this folder has applied an invalidation.
+    /// Stores the number of an invalidation, so that this folder does not apply it again.
     pub fn note_applied(&self, entry: &Entry) -> Result<()> {
         parse_number(entry).map_or(Ok(()), |number| {
             Outbox(&self.store).note_applied(entry.host, number, Deadline::NONE)
         })
     }
 
-    /// Applies invalidations again that this folder has applied before. Removes only shareable matches, since the log
-    /// restores those that hosts recorded later. Keeps matches that this host delivered after its own invalidation.
-    /// `entries` are of one kind.
+    /// After the host has read the log again, removes the confirmed matches that an already applied invalidation voids.
+    /// Keeps matches that this host delivered after its own invalidation, and matches that the log cannot restore,
+    /// because their paths cannot be shared. `entries` all void paths, or all void items, or all void the library.
     pub fn remove_voided_matches(
         &self,
         view: &SharedView,
@@ -78,7 +80,8 @@ impl Exchange {
         let Some((first, _)) = entries.first() else {
             return Ok(());
         };
-        // Each key voids the matches that this host delivered up to this number.
+        // For each path or item (empty for the library), the last number of a delivery that is void. An invalidation of
+        // another host voids all deliveries of this host, but no match that still waits in the outbox.
         let mut last_voided: HashMap<&[u8], u64> = HashMap::new();
         for (entry, applied) in entries {
             let own_number = parse_number(entry).filter(|_| *applied == Applied::Own);

@@ -20,7 +20,7 @@ impl Source for LogSource<'_> {
 
     fn abilities(&self) -> Abilities {
         Abilities {
-            // Positions are valid in this listing only.
+            // Positions are valid only in this listing.
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
@@ -40,7 +40,7 @@ impl Source for LogSource<'_> {
         Err(unsupported())
     }
 
-    /// Reads one chunk. The position is the number of the chunk.
+    /// Reads one chunk, and appends its items to `items`. The position in the request is the number of the chunk.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let (exchange, head) = (self.exchange, &self.head);
         if head.chunks == 0 {
@@ -81,7 +81,7 @@ impl Source for LogSource<'_> {
     }
 }
 
-/// The error of all methods but `page`.
+/// Returns the error of all methods but `page`.
 fn unsupported() -> Error {
     Error::new(Status::Unsupported, "a listing in the shared log supports only pages")
 }

@@ -52,7 +52,7 @@ pub fn is_quiet() -> bool {
     IS_QUIET.get()
 }
 
-/// Runs `work` without making entries of its writes.
+/// Runs `work`, and makes no entries for other hosts of its writes.
 pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -131,7 +131,7 @@ pub struct State {
     pub leases: Vec<Lease>,
     /// Verified items to share once earlier invalidations are delivered, each with its time of verification, Unix ms.
     pub verified: Vec<(i64, NewEntry)>,
-    /// The last delivery that the log was seen to have kept.
+    /// The last delivery that the log still had when this host checked.
     pub last_kept_delivery: Option<(HostId, u64)>,
     /// The outbox has entries that the thread has not seen yet.
     pub has_new_entries: bool,
@@ -153,14 +153,15 @@ pub struct Listeners {
 }
 
 impl State {
-    /// Returns whether anybody wants entries as they come.
+    /// Returns whether anybody wants entries as they come, so that the thread must wait for notifications.
     pub fn listens(&self) -> bool {
         self.listeners != Listeners::default()
     }
 }
 
 impl Exchange {
-    /// Creates the exchange through this log. Sends nothing.
+    /// Creates the exchange through this log. Sends nothing. `has_thread`: whether a thread will exchange entries;
+    /// otherwise a test calls the exchange.
     pub fn new(log: Arc<dyn SharedLog>, components: PeerComponents, options: &Options, has_thread: bool) -> Arc<Self> {
         Arc::new(Self {
             log,
@@ -179,7 +180,8 @@ impl Exchange {
         })
     }
 
-    /// Runs a request to the log, unless the log was unavailable a moment ago.
+    /// Sends a request to the log, unless the log was unavailable a moment ago. `ask` sends it by the deadline that it
+    /// gets.
     pub fn ask<T>(
         &self,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
@@ -187,7 +189,8 @@ impl Exchange {
         self.ask_until(Deadline::NONE, ask)
     }
 
-    /// [`Self::ask`] with the deadline of a call. Passes `ask` the deadline of the request.
+    /// As [`Self::ask`], for a call with the deadline `until`. `ask` gets this deadline, with waits of at most the time
+    /// that this thread waits for a slow log.
     pub fn ask_until<T>(
         &self,
         until: Deadline,
@@ -215,8 +218,8 @@ impl Exchange {
         }
     }
 
-    /// Runs a write to the log, unless the log rejected one a moment ago. A log that rejects writes can still be read,
-    /// so it counts as available.
+    /// Sends a write to the log by the deadline `until`, unless the log rejected one a moment ago. A log that rejects
+    /// writes can still be read, so it counts as available.
     pub fn write_to_log<T>(
         &self,
         until: Deadline,
@@ -244,7 +247,7 @@ impl Exchange {
         retry_ms.is_some_and(|retry_ms| is_in_pause(retry_ms, now_ms))
     }
 
-    /// The error of the last write, if the log rejected it.
+    /// Returns the error with which the log rejected the last write; `None` if the log accepted it.
     pub fn refusal(&self) -> Option<Error> {
         lock(&self.state).refusal.as_ref().map(|refusal| refusal.error.clone())
     }
@@ -283,7 +286,7 @@ impl Exchange {
         }
     }
 
-    /// Runs `work` on the log. If the log was unavailable, other threads skip it until this attempt ends.
+    /// Runs `work` on the log. If the log was unavailable, other threads do not ask it until this attempt ends.
     pub fn retry_log<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut state = lock(&self.state);
         let Some(outage) = &mut state.outage else {
@@ -339,13 +342,13 @@ impl Exchange {
         state.verified.clear();
     }
 
-    /// How long the log has been unavailable, ms; `None` if its last answer came in time.
+    /// Returns how long the log has been unavailable, in ms; `None` if its last answer came in time.
     pub fn unavailable_ms(&self) -> Option<i64> {
         let since_ms = lock(&self.state).outage?.since_ms;
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
-    /// How long the log has rejected writes, ms; `None` if it did not reject one a moment ago.
+    /// Returns how long the log has rejected writes, in ms; `None` if it did not reject one a moment ago.
     pub fn refusing_ms(&self) -> Option<i64> {
         if !self.is_refusing() {
             return None;
@@ -354,8 +357,8 @@ impl Exchange {
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
-    /// The view of the current token's user. `None` until the server has accepted the token and reported its identity,
-    /// and while the log is unavailable.
+    /// Returns the view of the current token's user. `None` until the server has accepted the token and reported its
+    /// identity, and while the log is unavailable.
     pub fn view(&self) -> Result<Option<SharedView>> {
         let session = self.reading.tokens.current();
         let Some(identity) = self.reading.viewpoint.identity_of(&session)? else {
@@ -397,7 +400,7 @@ impl Exchange {
         state.views.clear();
     }
 
-    /// Locks the exchange and the log during a fork.
+    /// Takes the locks of the exchange and of the log, for the caller to hold during a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks: Vec<Box<dyn Release>> = vec![Box::new(hold(self, |exchange| &exchange.thread))];
         locks.extend(Arc::clone(&self.log).before_fork());
@@ -405,13 +408,13 @@ impl Exchange {
         locks
     }
 
-    /// Forgets the thread, which the child of a fork does not have.
+    /// Resets the state in the child of a fork, which does not have the threads, leases and listeners of its parent.
     pub fn after_fork(&self) {
         if let Ok(mut thread) = self.thread.try_lock() {
             std::mem::forget(thread.take());
         }
         if let Ok(mut state) = self.state.try_lock() {
-            // The child has none of its parent's leases, threads and listeners.
+            // All of these belong to the parent.
             state.leases.clear();
             state.retrying_threads = 0;
             state.listeners = Listeners::default();
@@ -419,12 +422,13 @@ impl Exchange {
     }
 }
 
-/// Returns whether the next attempt is still to come. A clock that was set back ends the pause.
+/// Returns whether the pause before the next attempt has not passed. `retry_ms`: the time of that attempt. Setting the
+/// clock back ends the pause.
 fn is_in_pause(retry_ms: i64, now_ms: i64) -> bool {
     (retry_ms - RETRY_PAUSE_MS..retry_ms).contains(&now_ms)
 }
 
-/// Returns whether the log answered, and rejected the request.
+/// Returns whether an error is the log's answer, with which the log rejected a request.
 fn is_refusal(error: &Error) -> bool {
     matches!(error.status, Status::ServerError | Status::Forbidden)
 }

@@ -44,22 +44,22 @@ impl Exchanged {
 }
 
 impl Exchange {
-    /// The position up to which this folder has read the log.
+    /// Returns the position up to which this folder has read the log.
     pub fn read_place(&self, identity: IdentityId) -> Result<SharedPlace> {
         Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
 
-    /// [`Self::deliver`] under the folder's exchange lock.
+    /// As [`Self::deliver`], under the folder's exchange lock. Returns `false` if the lock is not free in time.
     pub fn deliver_exclusively(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         self.with_exchange_lock(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
-    /// [`Self::exchange`] under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
+    /// As [`Self::exchange`], under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
     pub fn exchange_exclusively(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
 
-    /// [`Self::exchange_exclusively`] whose deadline applies to the lock only.
+    /// As [`Self::exchange_exclusively`], but the deadline limits only the wait for the lock.
     pub fn exchange_without_deadline(&self, view: &SharedView, lock_deadline: Deadline) -> Result<Exchanged> {
         self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
@@ -88,7 +88,7 @@ impl Exchange {
         done
     }
 
-    /// [`Self::exchange`] without measuring its time.
+    /// As [`Self::exchange`], without measuring its time.
     fn exchange_untimed(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         let mut view = *view;
         let first_place = self.read_place(view.identity)?;
@@ -177,7 +177,7 @@ impl Exchange {
         }
     }
 
-    /// Applies entries, except where undelivered entries of this host override them.
+    /// Applies entries, except those that undelivered entries of this host override. `has_delivered`: there are none.
     fn apply_news(&self, view: &SharedView, entries: &[Entry], has_delivered: bool) -> Result<()> {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
@@ -327,20 +327,20 @@ impl Exchange {
         LibraryRows(&self.store).probed(identity, probed, begun, observed_ms, Deadline::NONE, &is_current)
     }
 
-    /// When an entry was written, Unix ms by this host's clock.
+    /// Returns the time at which an entry was written, in Unix ms by this host's clock.
     pub fn written_ms(&self, entry: &Entry) -> i64 {
         let age = i64::try_from(entry.age.as_millis()).unwrap_or(i64::MAX);
         self.clock.now_ms().saturating_sub(age)
     }
 
-    /// When the server was in the state that an entry describes, Unix ms by this host's clock. `age_ms`: the age of the
-    /// state when the entry was written.
+    /// Returns the time at which the server was in the state that an entry describes, in Unix ms by this host's clock.
+    /// `age_ms`: the age of the state when the entry was written.
     pub fn observed_ms(&self, entry: &Entry, age_ms: u64) -> i64 {
         self.written_ms(entry)
             .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
     }
 
-    /// Applies a listing's head if this folder has that listing: its items have reached the state of the head.
+    /// Applies the head of a listing that this folder has: the folder's items have reached the state of the head.
     fn apply_listing_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
             return Ok(());

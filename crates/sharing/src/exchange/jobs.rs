@@ -19,16 +19,17 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Who asks the server.
 enum Decision<'x, T> {
-    /// Another host did, with this result.
+    /// Nobody, since another host asked it and got this result.
     Done(T),
-    /// This host does, for all hosts.
+    /// This host, for all hosts, under this lease.
     Lease(HeldLease<'x>),
-    /// This host does for itself, since the log is unavailable.
+    /// This host, for itself, since the log is unavailable.
     Alone,
 }
 
 impl Exchange {
-    /// Waits until another host's result is in the log, or until this host holds the lease. `look` reads the log.
+    /// Waits until another host's result is in the log, or until this host holds the lease named `what`. `look` reads
+    /// the log, and returns the result if the log has it.
     fn decide<T>(
         &self,
         job: &SyncJob<'_>,
@@ -60,7 +61,8 @@ impl Exchange {
     }
 
     /// Exchanges entries before a refresh of a library, so that the log has this host's entries first. Returns whether
-    /// the refresh waits for an unavailable log; lookups then answer with the stale listing.
+    /// to postpone the refresh, because the log has been unavailable only for a short time. Lookups then answer with
+    /// the stale listing.
     pub fn waits_for_log(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         if let Some(view) = self.view()? {
             self.exchange_exclusively(&view, job.bounds.deadline)?;
@@ -68,7 +70,7 @@ impl Exchange {
         Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.is_awaited(row))
     }
 
-    /// Returns the libraries of an acceptable probe of another host, or probes the server.
+    /// Returns the libraries, from a probe of another host that `accepts` allows, or from the server.
     pub fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let begun = Instant::now();
         let Some(view) = self.view()? else {
@@ -111,8 +113,9 @@ impl Exchange {
 
     /// Brings a library up to date, from the log or from the server.
     ///
-    /// With a current listing of another host, copies that. Otherwise fetches from the server under a lease and
-    /// publishes the result, or fetches without publishing if the log is unavailable.
+    /// Copies a current listing of another host if the log has one. Otherwise fetches from the server under a lease and
+    /// publishes the result, or fetches without publishing if the log is unavailable. `need`: what to ask the server
+    /// for.
     pub fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         let Some(view) = self.view()? else {
             return self.ask_source(job, row, need, why).map(drop);

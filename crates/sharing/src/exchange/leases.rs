@@ -25,8 +25,9 @@ impl Drop for HeldLease<'_> {
 }
 
 impl Exchange {
-    /// The probe in the log, unless it is too old, or older than a hint or invalidation of the library. `begun`: when
-    /// the job began.
+    /// Returns the probe in the log, unless it is too old, or older than a hint or invalidation of the library.
+    /// `accepts`: the library and the maximum age. `begun`: when the job began, since a probe made after that is always
+    /// new enough.
     pub fn find_probe(&self, view: &SharedView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
         let library = accepts.library.unwrap_or_default();
         let names = [
@@ -48,7 +49,7 @@ impl Exchange {
         probe.filter(|entry| entry.number > last_event && age(entry) <= oldest)
     }
 
-    /// The entry with this name, if the log has it.
+    /// Returns the entry with this name, if the log has it.
     pub fn find(
         &self,
         view: &SharedView,
@@ -61,7 +62,7 @@ impl Exchange {
         Ok(found.pop())
     }
 
-    /// The head of a library's listing in the log.
+    /// Returns the head of a library's listing in the log, with its entry.
     pub fn head(
         &self,
         view: &SharedView,
@@ -71,17 +72,18 @@ impl Exchange {
         Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
     }
 
-    /// Renews a lease before a write. Returns `false` if another host has the lease, or the log is unavailable.
+    /// Renews a lease before a write. Returns `false` if another host has the lease, or the log is unavailable: then
+    /// this host must not write.
     pub fn keep_lease(&self, lease: &Lease) -> bool {
         self.write_to_log(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
     }
 
-    /// Time since a moment, ms.
+    /// Returns the time since `since_ms`, a Unix time in ms; 0 if the clock was set back.
     pub fn age_ms(&self, since_ms: i64) -> u64 {
         u64::try_from(self.clock.now_ms().saturating_sub(since_ms)).unwrap_or(0)
     }
 
-    /// Acquires a lease; `None` while another host has it.
+    /// Acquires the lease named `what`; `None` while another host has it.
     pub fn acquire_lease(
         &self,
         view: &SharedView,

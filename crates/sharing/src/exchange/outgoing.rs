@@ -12,7 +12,7 @@ use crate::platform::lock;
 const ENTRIES_PER_REQUEST: usize = 500;
 
 impl Exchange {
-    /// Number of entries in the outbox.
+    /// Returns the number of entries in the outbox, which the log does not have yet.
     pub fn undelivered(&self) -> Result<u64> {
         self.reading
             .identity()
@@ -86,7 +86,8 @@ impl Exchange {
         Ok(upto < number)
     }
 
-    /// Enqueues all matches for a log that lost entries, and takes a new host id.
+    /// Enqueues all matches for a log that lost entries, and takes a new host id, under which the deliveries start
+    /// over.
     pub fn resend_matches(&self, view: &SharedView) -> Result<()> {
         log::warn!(
             "the shared log {} lacks entries of this host; sending all matches again",

@@ -9,16 +9,18 @@ use crate::model::{Item, Library};
 use crate::platform::Deadline;
 use crate::sync::MergedDelta;
 
-/// A listing is published anew only if more items than this have changed since the published one, ...
+/// Maximum number of items that may differ from the published listing. If more differ, and more than the part below, a
+/// host publishes the whole listing again.
 const MAX_CHANGED_ITEMS: u64 = 2_000;
-/// ... and also more than one in this many of its items.
+/// One in this many items of a published listing may differ from it, even if these are more than [`MAX_CHANGED_ITEMS`].
 const MAX_CHANGED_PART: u64 = 4;
 /// Number of chunks after which the lease is renewed.
 const CHUNKS_PER_RENEWAL: u32 = 50;
 
 impl Exchange {
     /// Publishes a probe under a lease. `asked_ms`: the time of the request, from which other hosts compute the probe's
-    /// age. A host may sleep at any time, so nothing is written under an expired lease.
+    /// age. Renews the lease first, and publishes nothing if another host has it, since this host may have slept
+    /// meanwhile.
     pub fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
         if !self.keep_lease(lease) {
             return;
@@ -36,8 +38,8 @@ impl Exchange {
     }
 
     /// Publishes a library that this host refreshed under a lease. `rows`: the library before and after. `merged`: the
-    /// changes; `None` after a full listing. `included`: the position up to which this host had read the log. Only logs
-    /// a failure, since the next refresh publishes the library again.
+    /// changes; `None` after a full listing. `included`: the position up to which this host had read the log. A failure
+    /// is only logged, since the next refresh publishes the library again.
     pub fn publish(
         &self,
         view: &SharedView,
@@ -51,8 +53,8 @@ impl Exchange {
         }
     }
 
-    /// Publishes the changed items if the log has the listing that they change and they are few; otherwise the whole
-    /// listing.
+    /// Publishes only the changed items if they are few and the log has the listing that they change; otherwise
+    /// publishes the whole listing. The parameters are those of [`Self::publish`].
     fn try_publish(
         &self,
         view: &SharedView,
@@ -101,6 +103,7 @@ impl Exchange {
     }
 
     /// Publishes the whole listing of a library from the store: chunk by chunk, then the head, which makes it visible.
+    /// `included`: as for [`Self::publish`].
     fn publish_listing(&self, view: &SharedView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
         let (mut chunks, mut listed) = (0_u32, 0_u64);
         let mut has_lease = true;
@@ -160,7 +163,7 @@ impl Exchange {
     }
 }
 
-/// The library's change token as of its listing.
+/// Returns the library's change information with the token of its listing, since the server may have a newer one.
 fn change_of(row: &LibraryRow) -> crate::model::Change {
     crate::model::Change {
         token: row.listed_token.clone(),
@@ -168,7 +171,8 @@ fn change_of(row: &LibraryRow) -> crate::model::Change {
     }
 }
 
-/// Makes entries for items, and for keys that a library no longer has.
+/// Makes entries for items, and for the keys `gone` that a library no longer has. `verified`: whether plexindex fetched
+/// the items by key, which ends earlier invalidations.
 pub fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
     let item_entry = |key: &str, item: Option<Item>| {
         let body = encode(&ItemBody { item, verified });

@@ -23,7 +23,7 @@ const BATCH_INTERVAL: Duration = Duration::from_millis(25);
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Exchange {
-    /// Starts the thread, unless it runs.
+    /// Starts the thread, unless it runs already or the index closes.
     pub fn start_thread(self: &Arc<Self>) {
         let mut thread = lock(&self.thread);
         if self.has_thread && thread.is_none() && !lock(&self.state).is_stopping {
@@ -45,7 +45,7 @@ impl Exchange {
         drop(thread);
     }
 
-    /// Changes the listeners, and with them whether the thread waits for notifications.
+    /// Lets `change` edit the listeners. The thread waits for notifications while there are any.
     pub fn listen(self: &Arc<Self>, change: impl FnOnce(&mut Listeners)) {
         let (before, now) = {
             let mut state = lock(&self.state);
@@ -74,7 +74,7 @@ impl Exchange {
         lock(&self.state).is_used = true;
     }
 
-    /// Ends the wait of the thread, for new entries or for a notification.
+    /// Wakes the thread from its wait for new entries or for a notification.
     fn wake(&self) {
         self.changed.notify_all();
         if lock(&self.state).listens() {
@@ -82,7 +82,7 @@ impl Exchange {
         }
     }
 
-    /// The thread's loop, until the index closes.
+    /// Runs the loop of the thread, until the index closes.
     fn run_thread(&self) {
         let (mut last_exchange, mut last_renewal) = (None::<Instant>, Instant::now());
         let mut totals = self.counters.totals();
@@ -135,8 +135,8 @@ impl Exchange {
         self.undelivered().is_ok_and(|count| count > 0)
     }
 
-    /// Makes one exchange. This thread waits longer than calls for a log that was unavailable. `first`: the first
-    /// exchange of this thread.
+    /// Makes one exchange. This thread waits longer than calls for a log that was unavailable. `first`: whether this is
+    /// the first exchange of this thread.
     fn exchange_once(&self, first: bool) -> Result<Exchanged> {
         if self.unavailable_ms().is_none() {
             return self.exchange_once_reachable(first);
@@ -159,8 +159,8 @@ impl Exchange {
         done
     }
 
-    /// Makes one exchange with a log that answers. A first exchange only delivers if another process of the folder read
-    /// the log a moment ago.
+    /// Makes one exchange with a log that answers. If this is the `first` one and another process of the folder read
+    /// the log a moment ago, only delivers.
     fn exchange_once_reachable(&self, first: bool) -> Result<Exchanged> {
         let Some(view) = self.view()? else {
             return Ok(Exchanged::default());
@@ -198,8 +198,8 @@ impl Exchange {
         !state.is_stopping
     }
 
-    /// Takes or releases the lock by which one process of a folder listens. Returns whether this process holds the
-    /// lock.
+    /// Takes the lock with which only one process of a folder listens, or releases it if nobody listens any more.
+    /// Returns whether this process holds the lock.
     fn hold_listener_lock(&self, listener_lock: &mut Option<FileLock>) -> bool {
         if !lock(&self.state).listens() {
             *listener_lock = None;
@@ -211,7 +211,7 @@ impl Exchange {
     }
 
     /// Waits for a notification, at most for `time`. Returns whether other hosts may have written entries. Releases the
-    /// lock if the log is unavailable.
+    /// lock if the log is unavailable, so that another process can listen.
     fn wait_for_news(&self, listener_lock: &mut Option<FileLock>, time: Duration) -> bool {
         let Ok(Some(view)) = self.view() else {
             *listener_lock = None;

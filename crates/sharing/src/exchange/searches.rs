@@ -42,8 +42,8 @@ impl Exchange {
         Ok(is_found)
     }
 
-    /// The result of another host's last search, while the pause after that search lasts. Otherwise `Err` with the time
-    /// since searches began to find nothing, in ms; 0 if none did.
+    /// Returns the result of another host's last search for the path with this hash, while the pause after that search
+    /// lasts. Otherwise returns `Err` with the time since searches began to find nothing, in ms; 0 if none did.
     fn shared_search(&self, library: &str, key: &[u8]) -> Result<std::result::Result<Vec<Item>, i64>> {
         let Some(view) = self.view()? else {
             return Ok(Err(0));
@@ -68,8 +68,8 @@ impl Exchange {
         })
     }
 
-    /// Shares the items that a search found, and for how long searches have found nothing. Does nothing while the log
-    /// is unavailable.
+    /// Shares the items that a search found, and for how long searches have found nothing. `key`: the hash of the path.
+    /// Does nothing while the log is unavailable.
     fn share_search(&self, library: &str, key: &[u8], items: Vec<Item>, missing_ms: i64) -> Result<()> {
         let Some(view) = self.view()? else {
             return Ok(());

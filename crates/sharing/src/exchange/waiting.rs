@@ -23,7 +23,8 @@ struct LibraryEntries {
 }
 
 impl Undelivered {
-    /// Reads the outbox, in its order.
+    /// Collects the matches and invalidations of an outbox. `rows`: its rows in the order of writing, since a later row
+    /// overrides earlier ones.
     pub fn new(rows: Vec<OutboxRow>) -> Self {
         let mut undelivered = Self::default();
         for row in rows {
@@ -49,7 +50,7 @@ impl Undelivered {
         undelivered
     }
 
-    /// Returns whether this host overrides a match of the log.
+    /// Returns whether an undelivered entry of this host overrides an entry of the log, which must be a match.
     pub fn overrides(&self, entry: &Entry) -> bool {
         let is_match = entry.name.kind == EntryKind::Match;
         is_match
@@ -60,7 +61,7 @@ impl Undelivered {
             })
     }
 
-    /// The undelivered matches, to record again after applying invalidations of other hosts.
+    /// Returns the undelivered matches as entries, to record them again after applying invalidations of other hosts.
     pub fn matches(self) -> Vec<Entry> {
         let matches = self.0.into_values().flat_map(|library| library.matches.into_values());
         let entry = |row: OutboxRow| Entry {
@@ -74,7 +75,8 @@ impl Undelivered {
     }
 }
 
-/// Returns whether applying an entry may remove a match of this host.
+/// Returns whether applying an entry may remove a match of this host, so that undelivered matches must be recorded
+/// again.
 pub fn voids(entry: &Entry) -> bool {
     use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
     match entry.name.kind {

@@ -71,7 +71,7 @@ impl Password {
         Self(Zeroizing::new(password.into()))
     }
 
-    /// The password itself.
+    /// Returns the password itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -84,7 +84,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// For messages: without parameters other than the socket's folder.
+/// Writes the address for messages, without parameters other than the socket's folder.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) = (&self.user, &self.database);
@@ -184,7 +184,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     Ok(address)
 }
 
-/// The error for an address with a password.
+/// Returns the error for an address with a password.
 fn refuse_password<T>() -> Result<T> {
     refuse(
         "the address of the shared log contains a password, but addresses appear in logs and process lists; put the \
@@ -192,7 +192,7 @@ fn refuse_password<T>() -> Result<T> {
     )
 }
 
-/// Decodes percent escapes. `what` names the part in errors.
+/// Decodes the percent escapes in a part of the address. `what` names the part in errors.
 fn decoded(what: &str, value: &str) -> Result<String> {
     match percent_decode_str(value).decode_utf8() {
         Ok(value) => Ok(Cow::into_owned(value)),
@@ -200,7 +200,7 @@ fn decoded(what: &str, value: &str) -> Result<String> {
     }
 }
 
-/// A host that begins with `/` is the folder of a Unix socket, as in libpq.
+/// Returns the endpoint for a host. A host that begins with `/` is the folder of a Unix socket, as in libpq.
 fn endpoint(host: String) -> Endpoint {
     if host.starts_with('/') {
         return Endpoint::Unix(host.into());
@@ -208,7 +208,7 @@ fn endpoint(host: String) -> Endpoint {
     Endpoint::Tcp(host)
 }
 
-/// Splits a host into name and port, without the brackets of an IPv6 address.
+/// Splits a host into its name, without the brackets of an IPv6 address, and its port.
 fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     if host.contains(',') {
         return refuse("the address of the shared log has several hosts; use one");
@@ -263,7 +263,8 @@ fn parse_sslmode(mode: &str) -> Result<SslMode> {
     })
 }
 
-/// Sets the trusted authorities, and adjusts the mode to them as libpq does.
+/// Sets the trusted authorities, and adjusts the mode to them as libpq does. `sslrootcert`: the parameter of the
+/// address: a PEM file, or `system`.
 fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<()> {
     if let Endpoint::Unix(_) = address.endpoint {
         address.sslmode = SslMode::Disable; // traffic on a Unix socket never leaves the host

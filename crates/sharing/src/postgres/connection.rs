@@ -51,7 +51,8 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// When a silence becomes a failure that began at `last_read`; at `limit` unless a thread waits.
+    /// Returns when a silence that began at `last_read` becomes a failure: at `limit`, or sooner while a thread waits
+    /// for the call to end.
     fn end(&self, last_read: Instant, limit: Instant) -> Instant {
         if self.hurries.load(Ordering::SeqCst) > 0 {
             return limit.min(last_read + self.hurried);
@@ -72,7 +73,7 @@ pub struct Link {
     // Fields drop in order: the connection's socket is registered with the runtime.
     connection: Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     client: Client,
-    /// The last number of each view in a notification.
+    /// The number of each view in its last notification.
     notified: HashMap<i64, u64>,
     silence: Silence,
     runtime: Runtime,
@@ -89,7 +90,8 @@ pub enum Woken {
 }
 
 impl Link {
-    /// Opens a connection and authenticates.
+    /// Opens a connection and authenticates. `tls`: `None` for a connection without TLS. `connect`: the timeout for
+    /// connecting, if the deadline is not earlier.
     pub fn open(
         address: &Address,
         tls: Option<Arc<ClientConfig>>,
@@ -136,7 +138,7 @@ impl Link {
         })
     }
 
-    /// Runs statements until they end, the deadline passes, or the server is silent for too long.
+    /// Runs the statements of `work` until they end, the deadline passes, or the server is silent for too long.
     pub fn run<R>(
         &mut self,
         deadline: Deadline,
@@ -166,7 +168,8 @@ impl Link {
         runtime.block_on(limit_silence(silence, deadline, work))?
     }
 
-    /// Waits until the server notifies of a number of this view greater than `number`, or until `wake` is readable.
+    /// Waits until the server notifies of a number of this view greater than `number`, until another thread makes
+    /// `wake` readable, or until the time `until`.
     pub fn wait(&mut self, view: i64, number: u64, until: Instant, wake: WakeSocket) -> Result<Woken, Failure> {
         let Self {
             connection,
@@ -196,7 +199,8 @@ impl Link {
     }
 }
 
-/// Makes all reads and writes that are possible now. Ready only once the connection has ended.
+/// Makes all reads and writes that are possible now, and stores the numbers of notifications in `notified`. Returns
+/// `Ready` only once the connection has ended, with the reason.
 fn drive(
     connection: &mut Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     notified: &mut HashMap<i64, u64>,

@@ -64,7 +64,7 @@ impl From<tokio::time::error::Elapsed> for Failure {
 }
 
 impl Failure {
-    /// The server's error, if it returned one.
+    /// Returns the server's error, if the server returned one.
     fn database_error(&self) -> Option<&DbError> {
         match self {
             Self::Server(error) => error.as_db_error(),
@@ -72,7 +72,7 @@ impl Failure {
         }
     }
 
-    /// The server's message.
+    /// Returns the message of the server's error, if the server returned one.
     pub fn message(&self) -> Option<&str> {
         self.database_error().map(DbError::message)
     }
@@ -82,8 +82,8 @@ impl Failure {
         self.database_error().is_some_and(|error| error.code().code() == code)
     }
 
-    /// Returns whether the connection is still usable. A server that became read-only is now a replica, so that a new
-    /// connection may reach the primary.
+    /// Returns whether the connection is still usable after this failure. A connection to a read-only server is not:
+    /// the server is now a replica, and a new connection may reach the primary.
     pub fn keeps_connection(&self) -> bool {
         let is_kept = |error: &DbError| error.parsed_severity() == Some(Severity::Error);
         self.database_error().is_some_and(is_kept) && !self.is_read_only()
@@ -104,12 +104,13 @@ impl Failure {
         }
     }
 
-    /// Returns whether the call conflicted with another transaction and may succeed now.
+    /// Returns whether the call conflicted with another transaction (a serialization failure or a deadlock), so that it
+    /// may succeed now.
     pub fn is_conflict(&self) -> bool {
         ["40001", "40P01"].into_iter().any(|code| self.has_code(code))
     }
 
-    /// The error for the caller.
+    /// Converts the failure to an error for the caller, whose message names the log's address and a remedy.
     pub fn explain(&self, address: &Address) -> Error {
         let (status, text) = match self {
             Self::Known(error) => {
@@ -149,7 +150,7 @@ impl Failure {
 
 const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
 
-/// Names the missing privileges and the statements that grant them.
+/// Returns a text that names the missing privileges and the statements that grant them.
 fn explain_missing(user: &str, missing: &[String]) -> String {
     let (on_schema, on_tables): (Vec<&str>, Vec<&str>) =
         missing.iter().map(String::as_str).partition(|what| *what == "USAGE");
@@ -168,7 +169,7 @@ fn explain_missing(user: &str, missing: &[String]) -> String {
     )
 }
 
-/// The operating system's error, if there is one and it does not come from TLS.
+/// Returns the operating system's error that caused a failure; `None` if there is none, or if it comes from TLS.
 fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
     let cause = error.source()?.downcast_ref::<io::Error>()?;
     (!is_tls(cause)).then_some(cause)
@@ -181,7 +182,8 @@ fn is_tls(error: &io::Error) -> bool {
         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
-/// The status and text for an error of the server. Quotes only the message, since details may contain values.
+/// Returns the status and the text for an error of the server. Quotes only the message, since details may contain
+/// values.
 fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let (code, message, user) = (error.code().code(), error.message(), &address.user);
     let status = match code {
@@ -206,7 +208,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     (status, format!("{message} (SQLSTATE {code}): {remedy}"))
 }
 
-/// The status and text for an error of the client library.
+/// Returns the status and the text for an error of the client library.
 fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, String) {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if let Some(io) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) {

@@ -144,7 +144,7 @@ impl Postgres {
         Link::open(&self.address, tls, &self.resolver, (connect, silence), deadline)
     }
 
-    /// Opens a connection, and creates the tables if the log has none.
+    /// Opens a connection, and creates the tables if the database has none.
     fn connect_to_log(&self, deadline: Deadline) -> Result<Link, Failure> {
         let mut link = self.connect(deadline)?;
         let is_current = schema::is_current(&mut link, deadline);
@@ -155,8 +155,8 @@ impl Postgres {
         Ok(link)
     }
 
-    /// Runs statements on a connection, and opens one if `slot` is empty. Runs them a second time if the connection
-    /// broke since its last use, or if they conflicted with another transaction.
+    /// Runs statements on the connection in `slot`, and opens one if `slot` is empty. Runs them a second time if the
+    /// connection broke since its last use, or if they conflicted with another transaction.
     fn run<R>(
         &self,
         slot: &mut Option<Link>,
@@ -200,7 +200,7 @@ impl Postgres {
         self.call_as(rights::HOST_PRIVILEGES, deadline, work)
     }
 
-    /// Runs statements that need these privileges, which the error for a missing one names.
+    /// Runs statements that need the privileges `wanted`. The error names those that the role lacks.
     fn call_as<R>(
         &self,
         wanted: &[&str],
@@ -212,7 +212,8 @@ impl Postgres {
         outcome.map_err(|failure| self.explain_with_rights(&mut calls.link, failure, wanted, deadline))
     }
 
-    /// Converts a failure to an error that names the missing privileges.
+    /// Converts a failure to an error for the caller. If the role lacks some of the privileges `wanted`, the error
+    /// names them.
     fn explain_with_rights(
         &self,
         link: &mut Option<Link>,
@@ -226,7 +227,7 @@ impl Postgres {
         }
     }
 
-    /// Runs statements that need a view. Creates the view again if a restored log lacks it.
+    /// Runs statements that need a view. If the log lacks the view because it was restored, creates the view again.
     fn call_view<R>(
         &self,
         view: ViewNumber,
@@ -249,7 +250,8 @@ impl Postgres {
         outcome.map_err(|failure| self.explain_with_rights(link, failure, rights::HOST_PRIVILEGES, deadline))
     }
 
-    /// Returns the number of a view, and remembers the server and the user for [`Self::call_view`].
+    /// Returns the number of a view, and remembers the server and the user, with which [`Self::call_view`] creates it
+    /// again.
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         let mut calls = self.lock_calls(deadline)?;
         let Calls { link, views } = &mut *calls;
@@ -262,14 +264,16 @@ impl Postgres {
         Ok(view)
     }
 
-    /// Waits for other calls to end, as long as they may be silent at most.
+    /// Locks the connection for calls. Waits for another call to end until the deadline, but at most twice as long as
+    /// the server may be silent.
     fn lock_calls(&self, deadline: Deadline) -> Result<std::sync::MutexGuard<'_, Calls>> {
         let until = Instant::now() + deadline.wait(self.patience.silence * 2);
         lock_by(&self.calls, until).ok_or_else(|| self.explain(&Failure::Silent))
     }
 
-    /// Waits on the listening connection. Sends one query: after opening the connection, or else at the end of the
-    /// wait, since a notification may be lost.
+    /// Waits on the listening connection in `slot`, and opens one if `slot` is empty. Returns whether the view may have
+    /// entries after `number`. Sends one query: after opening the connection, or else at the end of the wait, since a
+    /// notification may be lost.
     fn wait_on(
         &self,
         slot: &mut Option<Link>,
@@ -336,7 +340,8 @@ impl Postgres {
         })
     }
 
-    /// Ends waits, closes the connections, and returns locks that keep them closed.
+    /// Ends waits and closes the connections, so that the child of a fork does not share them. Returns locks that keep
+    /// them closed.
     fn close_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         self.is_forking.store(true, Ordering::SeqCst);
         self.hurries.fetch_add(1, Ordering::SeqCst);
@@ -373,7 +378,8 @@ impl Drop for Postgres {
     }
 }
 
-/// Drops connections on a thread of the library, since the client leaves thread-local values behind.
+/// Drops connections on a thread of the library, since the client leaves thread-local values behind, which must not
+/// stay on a thread of the host.
 fn drop_links(links: [Option<Link>; 2]) {
     if links.iter().any(Option::is_some) {
         on_worker(move || drop(links), Duration::from_secs(1), || {});
@@ -389,7 +395,7 @@ async fn create_view(client: &Client, server: &str, viewer: &[u8]) -> Result<Vie
     Ok(ViewNumber(row.get(0)))
 }
 
-/// The error for a number that does not fit its type.
+/// Returns the error for a number that does not fit its type.
 fn out_of_range<T>(_: T) -> Error {
     Error::new(Status::BadAnswer, "the shared log has a number that is out of range")
 }

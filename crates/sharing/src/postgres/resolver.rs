@@ -40,7 +40,7 @@ impl Default for NameResolver {
     }
 }
 
-/// The system's resolver.
+/// Resolves a host name with the system's resolver, which may block for a long time.
 fn ask_system(host: &str, port: u16) -> Found {
     let found = (host, port).to_socket_addrs().map_err(|error| error.to_string())?;
     Ok(found.collect())
@@ -71,7 +71,7 @@ impl NameResolver {
         }
     }
 
-    /// Returns the running lookup, or starts one. `None` if no thread can be started.
+    /// Returns the slot of the running lookup, or starts a lookup. `None` if no thread can be started.
     fn begin(&self, host: &str, port: u16) -> Option<Arc<Slot>> {
         let mut running = lock(&self.running);
         // A forked child does not have its parent's thread.
@@ -92,7 +92,7 @@ impl NameResolver {
         Some(slot)
     }
 
-    /// Waits for the result, and removes the lookup, so that the next call starts another one.
+    /// Waits for the result until the time `until`, and removes the lookup, so that the next call starts another one.
     fn wait(&self, slot: &Arc<Slot>, until: Instant) -> Option<Found> {
         let left = until.saturating_duration_since(Instant::now());
         let waited = slot

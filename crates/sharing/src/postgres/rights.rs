@@ -31,7 +31,7 @@ pub struct Rights {
     pub missing: Vec<String>,
 }
 
-/// Checks which of these privileges the role lacks.
+/// Checks which of the privileges `wanted` the role lacks, and whether the session is read-only.
 pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postgres::Error> {
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&wanted, Type::TEXT_ARRAY)];
     let row = client.query_typed_one(STATEMENT, &parameters).await?;
@@ -41,7 +41,8 @@ pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postg
     })
 }
 
-/// Adds the missing privileges to a failure for lack of privileges. Returns other failures unchanged.
+/// If a statement failed for lack of privileges, returns a failure that names those of `wanted` that the role lacks.
+/// Returns other failures unchanged.
 pub fn name_missing(failure: Failure, link: &mut Link, wanted: &[&str], deadline: Deadline) -> Failure {
     if !failure.has_code(INSUFFICIENT_PRIVILEGE) {
         return failure;

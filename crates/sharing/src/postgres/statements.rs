@@ -97,7 +97,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Columns without bodies.
+    /// Returns the columns of entries by name, without bodies.
     fn of_names(names: impl Iterator<Item = &'a EntryName>) -> Self {
         let mut columns = Self::default();
         for name in names {
@@ -108,12 +108,14 @@ impl<'a> Columns<'a> {
         columns
     }
 
+    /// Returns the columns of whole entries.
     fn of(entries: impl Iterator<Item = &'a NewEntry> + Clone) -> Self {
         let mut columns = Self::of_names(entries.clone().map(|entry| &entry.name));
         columns.bodies = entries.map(|entry| &*entry.body).collect();
         columns
     }
 
+    /// Returns the columns as parameters: kinds, libraries, keys and bodies.
     fn parameters(&self) -> [Parameter<'_>; 4] {
         [
             (&self.kinds, Type::INT2_ARRAY),
@@ -124,7 +126,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Converts a row; `None` for a row without an entry or with a kind of a later version.
+/// Converts a row to an entry; `None` for a row without an entry, or with a kind of a later version.
 fn entry(row: &Row) -> Option<Entry> {
     Some(Entry {
         name: EntryName {
@@ -139,23 +141,23 @@ fn entry(row: &Row) -> Option<Entry> {
     })
 }
 
-/// Converts milliseconds of the server.
+/// Converts a time in milliseconds that the server returned; a negative one becomes 0.
 fn milliseconds(time: i64) -> Duration {
     Duration::from_millis(unsigned(time))
 }
 
-/// Converts a number; a negative one, as after the server's clock was set back, becomes 0.
+/// Converts a number that the server returned. A negative one, as after the server's clock was set back, becomes 0.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// Converts a limit in bytes to a parameter.
+/// Converts a limit in bytes to the parameter of a statement.
 fn size(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 impl Postgres {
-    /// Runs a statement that returns one value.
+    /// Runs a statement that needs a view, and returns the value in the first cell of its row.
     fn value<R: tokio_postgres::types::FromSqlOwned>(
         &self,
         view: ViewNumber,
@@ -398,6 +400,7 @@ impl SharedLog for Postgres {
         self.wake.request();
     }
 
+    /// Lets calls of all threads wait only a short time for a silent server, from now on, because the index closes.
     fn shorten_timeouts(&self) {
         self.hurries.fetch_add(1, Ordering::SeqCst);
     }
@@ -455,12 +458,12 @@ impl SharedLog for Postgres {
 }
 
 impl Postgres {
-    /// The lifetime of a lease, in seconds.
+    /// Returns the lifetime of a lease in seconds.
     fn lease_seconds(&self) -> f64 {
         self.lease.as_secs_f64()
     }
 
-    /// Sets the remaining time of a lease. Returns `false` if another holder has the lease.
+    /// Lets a lease expire in this many seconds. Returns `false` if another holder has the lease.
     fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
         let parameters: [Parameter<'_>; 4] = [
             (&lease.view.0, Type::INT8),

@@ -22,7 +22,7 @@ use super::address::{Address, SslMode};
 use crate::error::{Error, Result, Status};
 use crate::platform::open_host_file;
 
-/// The TLS configuration for an address.
+/// Returns the TLS configuration for an address.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`] for an unusable file, [`Status::Tls`] if the system's authorities are unusable.
@@ -94,6 +94,8 @@ struct PostgresVerifier {
 }
 
 impl ServerCertVerifier for PostgresVerifier {
+    /// Accepts the server's certificate if `sslmode` does: any certificate, one of `sslrootcert`, or one that a trusted
+    /// authority signed, with or without a check of the host name.
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -158,6 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
 
+    /// Makes the TLS handshake on a connected socket. Fails without a configuration.
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
             let config = self.config.ok_or(io::ErrorKind::Unsupported)?;
@@ -171,6 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
 pub struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
+    /// Returns no channel binding, which adds nothing to a verified certificate.
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }

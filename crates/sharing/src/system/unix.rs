@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 pub use tokio::net::UnixStream as AsyncSocket;
 
-/// Two connected sockets.
+/// Returns two connected sockets.
 ///
 /// # Errors
 /// Errors of the operating system.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 pub use tokio::net::TcpStream as AsyncSocket;
 
-/// Two connected sockets, over the loopback interface, since Windows has no socket pairs.
+/// Returns two connected sockets, over the loopback interface, since Windows has no socket pairs.
 ///
 /// # Errors
 /// Errors of the operating system.

@@ -25,13 +25,13 @@ pub struct FeedEntry {
 }
 
 impl FeedQuery<'_> {
-    /// The change sequence up to which the feed of the identity is incomplete.
+    /// Returns the change sequence up to which the feed of the identity is incomplete.
     pub fn identity_from(&self) -> rusqlite::Result<Sequence> {
         self.c
             .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
     }
 
-    /// The next library that has a listing, after this one by number.
+    /// Returns the next library that has a listing, after this one by number.
     pub fn next_listed(&self, after: LibraryId) -> rusqlite::Result<Option<LibraryId>> {
         self.c.find_value(
             "SELECT id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \

@@ -176,7 +176,7 @@ impl FeedQuery<'_> {
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
-    /// The row of a library of the query that a full listing includes.
+    /// Returns the row of a library of the query that a full listing includes.
     fn listed(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
         let is_listed = self.library.is_none_or(|own| own == library)
             && self.c.has(

@@ -28,7 +28,7 @@ pub struct FeedPlace {
 }
 
 impl FeedPlace {
-    /// The place before all changes of a change sequence.
+    /// Returns the place before all changes of a change sequence.
     #[must_use]
     pub fn at(sequence: Sequence) -> Self {
         Self {
