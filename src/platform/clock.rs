@@ -6,11 +6,11 @@ use super::system::clock as system;
 
 /// A clock with the time of day. It must not run backwards by much, since ages are differences of its times.
 pub trait Clock: Send + Sync {
-    /// Returns milliseconds since 1970.
+    /// Returns the time in milliseconds since 1970.
     fn now_ms(&self) -> i64;
 
-    /// [`Clock::now_ms`] at a third of the cost, but some milliseconds late, so that precise times may lie in its
-    /// future.
+    /// Returns [`Clock::now_ms`] at a third of the cost, but some milliseconds late, so that precise times may lie in
+    /// its future.
     fn coarse_now_ms(&self) -> i64 {
         self.now_ms()
     }
@@ -47,8 +47,8 @@ pub fn wait_coarse(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Returns milliseconds of the coarse monotonic clock, which is the same in all processes and may lag by some
-/// milliseconds. Costs a few loads and no system call. `u64::MAX` if unavailable.
+/// Returns the coarse monotonic clock in milliseconds, or `u64::MAX` if it is unavailable. The clock is the same in all
+/// processes, and may lag by some milliseconds. This takes a few loads and no system call.
 #[inline]
 #[must_use]
 pub fn coarse_ms() -> u64 {

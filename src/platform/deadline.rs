@@ -16,7 +16,7 @@ impl Deadline {
         longest_wait: None,
     };
 
-    /// Returns a deadline at this moment.
+    /// Creates a deadline at this moment.
     #[must_use]
     pub const fn at(moment: Instant) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl Deadline {
         }
     }
 
-    /// Returns a deadline this long from now; no deadline if that is beyond the range of the clock.
+    /// Creates a deadline this long from now; no deadline if that is beyond the range of the clock.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Deadline {
         })
     }
 
-    /// Returns the earlier moment and the shorter waits of both.
+    /// Returns the earlier moment and the shorter waits of two deadlines.
     #[must_use]
     pub fn earliest(self, other: Self) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl Deadline {
         }
     }
 
-    /// Returns the same deadline, with half of the time that is left.
+    /// Returns the same deadline with half of the time that is left.
     #[must_use]
     pub fn half(self) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Deadline {
     }
 }
 
-/// Returns the smaller of two limits, if any is set.
+/// Returns the smaller of two limits; `None` if neither is set.
 fn least<T: Ord>(first: Option<T>, second: Option<T>) -> Option<T> {
     first.into_iter().chain(second).min()
 }

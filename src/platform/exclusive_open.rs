@@ -20,8 +20,8 @@ pub struct ExclusiveOpen(Inode);
 static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
 impl ExclusiveOpen {
-    /// Returns `None` if other code has the file open. Call it before opening the file. It does not detect code that
-    /// opens the file later.
+    /// Notes that this copy of the library opens the file. Returns `None` if other code has it open. Call this before
+    /// opening the file. It does not detect code that opens the file later.
     pub fn take(path: &Path, file: Inode) -> Option<Self> {
         let mut open = lock(&OPEN);
         match open.iter_mut().find(|(open_file, _)| *open_file == file) {

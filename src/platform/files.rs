@@ -224,7 +224,7 @@ impl Inode {
     }
 }
 
-/// Returns the identities of these files in a folder; `None` for missing ones.
+/// Returns the identities of these files in a folder; `None` for missing ones. Fails if one is not a regular file.
 ///
 /// # Errors
 /// As [`open_or_create`], also if one of them is not a regular file.
@@ -264,14 +264,14 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     missing.into_iter().rev().try_for_each(system::make_private_folder)
 }
 
-/// Opens the folder of a file.
+/// Opens the folder of a file, so that renaming the folder does not redirect the next operation.
 fn parent(path: &Path) -> io::Result<system::OpenFolder> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     system::parent_folder(folder).map_err(|error| name_obstacle(error, folder))
 }
 
-/// Returns the name of a file in its folder.
+/// Returns the name of a file in its folder; an error if the path has none.
 fn name_in(path: &Path) -> io::Result<&OsStr> {
     path.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
@@ -286,7 +286,8 @@ fn open(path: &Path, writes: bool) -> io::Result<File> {
     }
 }
 
-/// Replaces an error by one that names a link or a wrong type in the path, if that is the cause.
+/// Returns an error that names a link or a wrong type in the path, if that may have caused `error`; otherwise returns
+/// `error`.
 fn name_obstacle(error: io::Error, path: &Path) -> io::Error {
     if !system::may_be_an_obstacle(&error) {
         return error;
@@ -313,12 +314,12 @@ pub fn is_in_the_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
 }
 
-/// Returns the error for a path that something else occupies.
+/// Returns the error for a path that something else occupies. `problem` says what it is, and what to do.
 fn in_the_way(path: &Path, problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {problem}", path.display()))
 }
 
-/// Returns the error for a path that is not of the type needed.
+/// Returns the error for a path of this type where a regular file is needed.
 fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
     let what = match kind {
         FileType::Link => "a symbolic link",
@@ -329,7 +330,7 @@ fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
     in_the_way(path, &format!("is {what}; remove it"))
 }
 
-/// Returns the properties of a directory's file system.
+/// Returns the properties of the file system that contains a directory.
 #[must_use]
 pub fn disk(directory: &Path) -> Disk {
     #[cfg(feature = "testing")]

@@ -29,7 +29,7 @@ use super::system;
 
 /// Index of `SQLite`'s write lock in `-shm`.
 const WRITE_LOCK: c_int = 0;
-/// Number of refusals of the writers' lock before giving up: some 15 ms.
+/// Number of refusals of the writers' lock after which a statement fails: some 15 ms.
 const MAX_REFUSALS: u32 = 20;
 /// Total time that `SQLite` may pause between retries. Other programs hold its locks for microseconds.
 const LONGEST_PAUSES: Duration = Duration::from_secs(1);
@@ -53,7 +53,8 @@ thread_local! {
 }
 
 impl<'l> StatementLimit<'l> {
-    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`. `is_over` is called often.
+    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`. `is_over` is called about
+    /// every 20 µs, so it must be cheap.
     #[must_use]
     pub fn new(deadline: Deadline, is_over: &'l dyn Fn() -> bool) -> Self {
         Self {
@@ -88,7 +89,7 @@ impl<'l> StatementLimit<'l> {
         self.paused.get() >= LONGEST_PAUSES
     }
 
-    /// Returns whether statements have to stop. Once reached, a limit stays reached.
+    /// Returns whether statements have to stop. A limit that was reached once stays reached.
     fn is_reached(&self) -> bool {
         let is_reached = self.was_hit() || self.is_stuck() || self.deadline.has_passed() || (self.is_over)();
         self.was_hit.set(is_reached);
@@ -96,7 +97,7 @@ impl<'l> StatementLimit<'l> {
     }
 }
 
-/// Calls `ask` with this thread's limit; `None` without one.
+/// Returns the result of `ask` for this thread's limit; `None` without a limit.
 fn with_limit<T>(ask: impl FnOnce(&StatementLimit<'static>) -> T) -> Option<T> {
     // SAFETY: `StatementLimit::run` keeps the limit alive while it is set here, on this thread.
     LIMIT.get().map(|limit| ask(unsafe { limit.as_ref() }))
@@ -186,6 +187,7 @@ impl ReadOnlyWalVfs {
         Ok(connection)
     }
 
+    /// Returns the name under which `SQLite` knows the VFS.
     fn name(&self) -> &CStr {
         &self.name
     }
@@ -206,7 +208,8 @@ impl std::fmt::Debug for ReadOnlyWalVfs {
     }
 }
 
-/// Opens a file without creating it, and replaces the methods of databases and logs by ours.
+/// Opens a file, but creates no log. Replaces the methods of databases and logs by ours, which refuse the writers'
+/// lock.
 unsafe extern "C" fn open(
     vfs: *mut sqlite3_vfs,
     name: *const c_char,
@@ -215,7 +218,8 @@ unsafe extern "C" fn open(
     out: *mut c_int,
 ) -> c_int {
     let is_log = flags & SQLITE_OPEN_WAL != 0;
-    // Without CREATE no log is created. With WAL, SQLite as root would change the owner of the log, and so its times.
+    // Without CREATE, `SQLite` creates no log. With WAL, SQLite as root would change the owner of the log, and so its
+    // times.
     let removed_flags = if is_log {
         SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL
     } else {
@@ -235,6 +239,7 @@ unsafe extern "C" fn open(
         if done != SQLITE_OK || !(is_database || is_log) {
             return done;
         }
+        // The refusals of an earlier connection do not count.
         if is_database {
             (*ours).refused.store(0, Ordering::Relaxed);
         }
@@ -252,7 +257,8 @@ unsafe extern "C" fn open(
                 vfs: ours,
             })
         });
-        // Files with other methods keep them.
+        // Our methods call those of the first opened file. A file with other real methods keeps its own, since ours
+        // would call the wrong ones.
         if std::ptr::eq(methods.real, real) {
             (*file).pMethods = &raw const methods.ours;
         }
@@ -260,12 +266,12 @@ unsafe extern "C" fn open(
     SQLITE_OK
 }
 
-/// Progress handler: a value other than 0 interrupts the statement.
+/// Tells `SQLite` whether to interrupt the running statement, by a value other than 0.
 unsafe extern "C" fn progress(_: *mut c_void) -> c_int {
     c_int::from(is_over())
 }
 
-/// Sleeps for these microseconds, or until the limit is reached. The next lock is refused then.
+/// Sleeps for these microseconds between two attempts to lock, or until the limit is reached. Then the next lock fails.
 unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
     let wanted = Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
     let begun = Instant::now();
@@ -285,7 +291,7 @@ unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
     unsafe { &*(*file).pMethods.cast::<Methods>() }
 }
 
-/// Reads unless the limit is reached. A log may be long, and is read as a whole if its server was killed.
+/// Reads unless the limit is reached. A log can be long, and `SQLite` reads it as a whole if its server was killed.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -299,7 +305,7 @@ unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: 
     }
 }
 
-/// Locks unless the limit is reached.
+/// Locks the database unless the limit is reached.
 unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -311,7 +317,9 @@ unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     }
 }
 
-/// Locks a part of `-shm`, but never for writing.
+/// Locks a part of `-shm`, but refuses the writers' lock. `SQLite` requests that lock to repair the log if the index of
+/// the log looks damaged, which also happens while a commit is about to end. It retries while the lock is busy. After
+/// [`MAX_REFUSALS`] refusals, the statement fails.
 unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
     let is_lock = flags & SQLITE_SHM_LOCK != 0;
     // Unlocking is never refused.
@@ -323,7 +331,8 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
         let methods = methods_of(file);
         if first == WRITE_LOCK && is_lock {
             let before = (*methods.vfs).refused.fetch_add(1, Ordering::Relaxed);
-            // SQLite returns this if a writer died within its commit, which only another writer can repair.
+            // SQLite itself returns READONLY_RECOVERY if a writer died within its commit, which only another writer can
+            // repair.
             return if before < MAX_REFUSALS {
                 SQLITE_BUSY
             } else {
@@ -335,7 +344,7 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
     }
 }
 
-/// Maps `-shm`, and keeps `SQLite` from changing its owner.
+/// Maps `-shm`, and keeps `SQLite` from changing its owner meanwhile.
 unsafe extern "C" fn map_shared(
     file: *mut sqlite3_file,
     page: c_int,

@@ -32,8 +32,8 @@ pub struct SingleThreadProof(());
 /// A component that prepares for forks.
 pub trait Forks: Any + Send + Sync {
     /// Called before a fork. Waits for running work, closes connections, and returns locks that keep them closed.
-    /// Parent and child release the locks after the fork. Take locks in the order in which calls take them. Components
-    /// registered later are called first, so register a component after those that it uses.
+    /// Parent and child release the locks after the fork. Implementations take locks in the order in which calls take
+    /// them. Components registered later are called first, so register a component after those that it uses.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
     /// Called after the fork, once all locks are released.
     fn after(&self, _side: &Side) {}
@@ -74,7 +74,7 @@ pub struct OwnFile(Option<File>);
 static OWN_FILES: Mutex<Vec<system::Descriptor>> = Mutex::new(Vec::new());
 
 impl OwnFile {
-    /// Calls `open` and registers the file.
+    /// Calls `open`, and registers the file, so that the child of a fork closes it.
     ///
     /// # Errors
     /// Errors of `open`.
@@ -220,10 +220,12 @@ fn after(side: &Side) {
     }
 }
 
+/// Runs after a fork in the process that forked.
 extern "C" fn after_in_parent() {
     after(&Side::Parent);
 }
 
+/// Runs after a fork in the new process, which has only this thread.
 extern "C" fn after_in_child() {
     after(&Side::Child(SingleThreadProof(())));
 }

@@ -27,7 +27,7 @@ impl FileLock {
         Self::take(|| files::open_or_create(path), deadline, give_up)
     }
 
-    /// [`FileLock::acquire`] for an existing folder.
+    /// Waits for the lock on an existing folder, as [`FileLock::acquire`] does for a file.
     ///
     /// # Errors
     /// The folder is missing, or its file system has no locks.
@@ -35,7 +35,7 @@ impl FileLock {
         Self::take(|| files::lock_of_folder(path), deadline, give_up)
     }
 
-    /// Opens a file and waits for its lock, as [`FileLock::acquire`].
+    /// Opens a file and waits for its lock. The parameters are those of [`FileLock::acquire`].
     fn take(
         open: impl FnOnce() -> io::Result<File>,
         deadline: Deadline,
@@ -54,7 +54,7 @@ impl FileLock {
     }
 }
 
-/// Retries until the lock is taken; `false` at the deadline or when `give_up` returns `true`.
+/// Calls `take` until it takes the lock. Returns `false` at the deadline, or when `give_up` returns `true`.
 fn wait_for(
     deadline: Deadline,
     give_up: &dyn Fn() -> bool,
@@ -75,8 +75,8 @@ fn wait_for(
     }
 }
 
-/// Tests whether locks on this file work: a second holder must be excluded, and admitted after a release. Creates a
-/// missing file.
+/// Tests whether locks on this file work: while one holder has the lock, a second must not get it, and afterwards it
+/// must. Creates a missing file.
 ///
 /// # Errors
 /// The file cannot be created, or its file system has no locks.

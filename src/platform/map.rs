@@ -105,6 +105,7 @@ pub fn prefetch(byte: *const u8) {
 }
 
 impl From<Vec<u8>> for FileBytes {
+    /// Wraps bytes that were read into memory.
     fn from(bytes: Vec<u8>) -> Self {
         Self {
             bytes: &raw const *bytes.as_slice(),

@@ -18,7 +18,7 @@ pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks a mutex if it is free now; see [`lock`].
+/// Locks a mutex if it is free now, and ignores poisoning, as [`lock`] does.
 pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -47,7 +47,7 @@ pub struct ShortWait {
 }
 
 impl ShortWait {
-    /// Returns the current timeout; zero for a while after a timeout.
+    /// Returns how long to wait for a lock now: zero for a while after a timeout.
     pub fn patience(&self) -> Duration {
         if coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
             Duration::ZERO
@@ -56,7 +56,7 @@ impl ShortWait {
         }
     }
 
-    /// Notes that a wait of this length timed out.
+    /// Notes that a wait of this length timed out, so that the next calls do not wait.
     pub fn gave_up(&self, patience: Duration) {
         if !patience.is_zero() {
             let until = coarse_ms().saturating_add(NO_WAIT_MS);

@@ -66,7 +66,7 @@ impl<T> Swap<T> {
         self.read_as(this_thread())
     }
 
-    /// [`Swap::read`], with the number of the thread given by the caller. Models need it, because their threads are
+    /// Reads the value as [`Swap::read`] does, for a thread with this number. Models need it, because their threads are
     /// simulated.
     #[inline]
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
@@ -97,7 +97,7 @@ impl<T> Swap<T> {
         retired.len()
     }
 
-    /// Frees the old values whose readers have all ended.
+    /// Frees the old values that no reader can have any more.
     fn free(&self, retired: &mut Vec<Retired<T>>) {
         let mut idle = 0;
         for (bit, counter) in self.readers.iter().enumerate() {

@@ -116,7 +116,8 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     system::call_host(call)
 }
 
-/// Runs `work` on a new thread; returns `work` if no thread can be started. A panic ends only `work`.
+/// Runs `work` on a new thread. Returns `work` if no thread can be started, so that the caller can run it. A panic ends
+/// only `work`.
 ///
 /// # Safety
 /// The worker must be dropped before anything that `work` borrows.

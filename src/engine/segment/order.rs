@@ -1,6 +1,5 @@
-//! The folder order: all paths in the order of their normal forms, so that a folder is one range.
-//!
-//! The part consists of words of four bytes: a head with four counts, then four arrays.
+//! The folder order: all paths in the order of their normal forms, so that a folder is one range. The part consists of
+//! words of four bytes: a head with four counts, then four arrays.
 //!
 //! | array | an element |
 //! |---|---|
@@ -55,7 +54,7 @@ impl ListedPath {
         }
     }
 
-    /// Returns the numbers sorted with a form; equal forms are ordered by entry.
+    /// Returns the numbers to sort with a form. Equal forms are ordered by entry.
     pub fn to_numbers(self) -> SortedNumbers {
         [self.entry, self.item, self.show, self.season]
     }
@@ -106,6 +105,7 @@ impl FolderOrderBuilder {
         paths.sorted(|form, beside| self.put(form, ListedPath::of(beside), mapped))
     }
 
+    /// Adds a path to the arrays. Its form must not be lower than that of the path before.
     fn put(&mut self, form: &[u8], place: ListedPath, mapped: bool) -> io::Result<()> {
         let at = saturating_u32(self.count);
         self.count += 1;
@@ -192,7 +192,7 @@ impl FolderOrderBuilder {
     }
 }
 
-/// Returns the length of the common prefix.
+/// Returns the length of the common prefix of two paths.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let same = 8 * eights.take_while(|(a, b)| a == b).count();
@@ -217,6 +217,7 @@ fn folder_word(name: &[u8], depth: usize) -> u32 {
     super::table::upper(xxh3_64(name)) & !255 | depth
 }
 
+/// Returns the depth in a word that [`folder_word`] made.
 fn depth_of(folder_word: u32) -> usize {
     (folder_word & 255) as usize
 }
@@ -237,7 +238,6 @@ struct ArrayOffsets {
 }
 
 impl FolderOrder {
-    /// Creates a reader for a segment with this head.
     pub fn new(head: &SegmentHead) -> Self {
         Self {
             part: head.order,
@@ -245,6 +245,7 @@ impl FolderOrder {
         }
     }
 
+    /// Reads `count` words of the part from the word `at` on.
     fn words<'i>(&self, file: &'i CheckedBytes, at: usize, count: usize) -> Read<&'i [u8]> {
         if at.checked_add(count).is_none_or(|end| end > self.part.len()) {
             return Err(file.fail());
@@ -252,6 +253,7 @@ impl FolderOrder {
         file.slice(self.part.byte(at, 4), count * 4)
     }
 
+    /// Reads the element with the index `at` of an array whose elements have two words.
     fn pair(&self, file: &CheckedBytes, array: (usize, usize), at: usize) -> Read<[usize; 2]> {
         let pair = self.words(file, array.0 + 2 * at, 2)?;
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
@@ -282,7 +284,7 @@ impl FolderOrder {
         }))
     }
 
-    /// Returns the entry at a place.
+    /// Returns the number of the entry at a place of the order.
     pub fn entry(&self, file: &CheckedBytes, place: usize) -> Read<u32> {
         Ok(u32_at(self.words(file, HEAD + place, 1)?, 0))
     }
@@ -408,9 +410,8 @@ impl FolderOrder {
         Ok(found)
     }
 
-    /// Finds the folders that share the longest suffix with `folder`, of at least `least` components, without those
-    /// that `is_live` rejects. Calls `each` for at most `most` of them, with the number of common components. Returns
-    /// their number.
+    /// Finds the folders with the most last components in common with `folder`, at least `least`, that `is_live`
+    /// accepts. Calls `each` for at most `most` of them, with the number of common components. Returns their number.
     pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
@@ -471,7 +472,7 @@ impl FolderOrder {
         Ok(0)
     }
 
-    /// Returns the form of a path in a folder, and the folder's number of components.
+    /// Returns the form of a path in the folder with the index `at`, and the number of the folder's components.
     fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> Read<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {
@@ -485,7 +486,7 @@ impl FolderOrder {
     }
 }
 
-/// Returns the first of `within` for which `before` does not hold.
+/// Returns the first number in `within` for which `before` is false, if `before` is true for all numbers below it.
 pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
     while within.start < within.end {
         let middle = within.start + (within.end - within.start) / 2;

@@ -1,4 +1,4 @@
-//! Runs statements that a connection prepares once and caches.
+//! Runs statements that a connection prepares only once and then caches.
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};

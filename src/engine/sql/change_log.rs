@@ -60,6 +60,7 @@ pub enum LoggedKind {
 }
 
 impl LoggedKind {
+    /// Converts the number of a kind in the database.
     fn from_number(number: i64) -> Self {
         match number {
             3 => Self::UnverifiedPath,
@@ -103,8 +104,8 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Logs a change of a library, except of its items; for these see [`Tx::change_item`]. Path and rating key may be
-    /// empty.
+    /// Logs a change of a library, so that other processes add it to their snapshots. For changes of items see
+    /// [`Tx::change_item`]. Path and rating key may both be empty.
     pub fn change(
         &self,
         identity: IdentityId,
@@ -137,7 +138,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Adds a row to the change log.
+    /// Adds a row to the change log. `item`: the item of an addition.
     fn log(
         &self,
         (identity, library): (IdentityId, LibraryId),
@@ -162,7 +163,8 @@ impl Tx<'_> {
         )
     }
 
-    /// Adds a change of an item to the feed.
+    /// Adds a change of an item to the feed. `was` and `now`: the item before and after; `None` if the library did not
+    /// list it.
     pub fn report(&self, library: LibraryId, was: Option<&Item>, now: Option<&Item>) -> rusqlite::Result<()> {
         let [was, now] = [was.map(pack).transpose()?, now.map(pack).transpose()?];
         self.connection.run(

@@ -56,6 +56,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     Ok(text.trim().to_owned())
 }
 
+/// Returns whether a text can be an identifier, so that a damaged file is not used.
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

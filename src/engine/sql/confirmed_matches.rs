@@ -151,7 +151,7 @@ impl RecordRows<'_> {
     }
 }
 
-/// Returns the id of the table of a library's matches, if there is one.
+/// Returns the id of the table with a library's matches, if there is one.
 fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
     connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
 }
@@ -206,7 +206,7 @@ pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryI
     Ok(())
 }
 
-/// Removes all matches of a library. Later writes sweep their rows.
+/// Removes all matches of a library in constant time; later writes sweep their rows.
 pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }

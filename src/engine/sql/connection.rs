@@ -61,6 +61,7 @@ impl Connections {
 }
 
 impl Forks for Connections {
+    /// Closes both connections, so that the child does not share them. Returns the locks that keep them closed.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
             let mut locks = fork::hold(&self, slot);
@@ -105,8 +106,8 @@ impl Deref for OpenConnection {
 }
 
 impl OpenConnection {
-    /// Returns the last write and forgets it. Returns `None` if another connection has written since. Call this
-    /// function in a transaction.
+    /// Returns the last write and forgets it, so that this write need not read its data again. Returns `None` if
+    /// another connection has written since. Call this function in a transaction.
     pub fn take_last_write(&self) -> rusqlite::Result<Option<LastWrite>> {
         let Some(last) = self.last_write.take() else {
             return Ok(None);
@@ -115,7 +116,7 @@ impl OpenConnection {
         Ok(Some(last).filter(|last| last.data_version == data_version))
     }
 
-    /// Stores a committed write for [`Self::take_last_write`].
+    /// Stores a committed write for [`Self::take_last_write`]. `library`: the library that matches were recorded for.
     pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
@@ -150,6 +151,7 @@ impl Drop for LazyConnection {
 }
 
 impl LazyConnection {
+    /// Creates a closed connection, which opens at its first use.
     pub fn new(folder: &StoreFolder, role: ConnectionRole) -> Self {
         Self {
             folder: folder.clone(),

@@ -74,7 +74,8 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
     )
 }
 
-/// Returns the warning for a host that names no server although the store has several views; `None` for one view.
+/// Returns a warning that the host names no server although the store has several views; `None` if it has one view.
+/// `identity`: the view that answers.
 pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
     let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {

@@ -21,7 +21,7 @@ const CLOCK_TOLERANCE_MS: i64 = 60_000;
 const VACUUM_PAGES: i64 = 1_000;
 
 impl Sweeper<'_> {
-    /// Returns the size of the folder in bytes, without free pages of the database, without the log, and without dead
+    /// Returns the size of the folder in bytes, without free pages of the database, the write-ahead log, and dead
     /// segments, which stay on Windows as long as a process has them mapped.
     ///
     /// # Errors
@@ -86,8 +86,8 @@ impl LibraryRows<'_> {
         Ok(libraries)
     }
 
-    /// Evicts a library in one short transaction: from then on it counts as never fetched. Confirmed matches and
-    /// invalidations stay. Returns `false` if the library is gone, or is being listed.
+    /// Evicts a library to free space in the folder, in one short transaction: from then on the library counts as never
+    /// fetched. Confirmed matches and invalidations stay. Returns `false` if the library is gone, or is being listed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -105,7 +105,8 @@ impl LibraryRows<'_> {
             if busy {
                 return Ok(false);
             }
-            // `begun_seq` rises, so the library is not due.
+            // A negative generation means 'never fetched'. A higher `begun_seq` ends an invalidation, so that the
+            // library is not due. A higher `segment_seq` hides the single items, whose changes have the kinds 8 and 9.
             c.execute(
                 "UPDATE libraries SET generation = -abs(generation), begun_seq = ?2, segment_seq = ?2 WHERE id = ?1",
                 params![library, tx.sequence],

@@ -13,14 +13,15 @@ pub fn is_broken(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Returns whether a read hit the end of a file too early. `SQLite` treats that as an error for the log only.
+/// Returns whether a read reached the end of a file too early. `SQLite` returns this error only for the write-ahead
+/// log.
 fn is_short_read(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
 
-/// Returns the error as a text for users: what failed, where, and how to solve it.
+/// Returns an error for users, whose text says what failed, where, and how to solve it.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     let place = folder.path().display();
     if is_short_read(error) {
@@ -42,7 +43,7 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
             "it cannot be read or written: look for a limit on the size of files (ulimit -f), a quota or a failing disk"
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            "it cannot be written: check the owner and the mode of the folder and its files"
+            "plexindex cannot write to it: check the owner and the permissions of the folder and its files"
         }
         Some(ErrorCode::CannotOpen) => {
             "it cannot be opened: check that the folder exists, and that it and its files belong to this user"

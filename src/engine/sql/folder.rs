@@ -148,8 +148,8 @@ impl StoreFolder {
         self.fetch_lock("store")
     }
 
-    /// Returns the path of a temporary file for testing locks. If the process is killed, a later sweep removes the
-    /// file.
+    /// Returns the path of a temporary file with which a process checks that locks work in this folder. If the process
+    /// is killed, a later sweep removes the file.
     pub fn trial(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }

@@ -16,7 +16,8 @@ use crate::platform::deadline::Deadline;
 /// Maximum number of changes that are kept for the feed, over all libraries: 64 MiB of rows of some 512 bytes.
 pub const MAX_REPORTS: i64 = (64 << 20) / 512;
 
-/// Starts a library's history now. Readers with an earlier cursor must list the library again.
+/// Starts a library's history now, because its changes cannot be reported. Readers with an earlier cursor must list the
+/// library again.
 pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?2 WHERE id = ?1",

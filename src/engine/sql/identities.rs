@@ -77,7 +77,7 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// As [`Self::accepted`], for a token that claims no user.
+    /// Does the same as [`Self::accepted`] for a token that claims no user.
     #[cfg(test)]
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         self.accepted(endpoint, server, None, Deadline::NONE)

@@ -115,7 +115,8 @@ impl OpenFiles {
         newest
     }
 
-    /// Appends an entry after this one, unless another thread has done so.
+    /// Appends `next` after this entry, the newest one, because the database or the page was replaced. Does nothing if
+    /// there is a next entry already. Callers hold the writer's lock, so they never race.
     pub fn follow(&self, next: Self) {
         let _ = self.next.set(Box::new(next));
     }
@@ -181,6 +182,7 @@ pub fn is_fresh(sequence: Sequence) -> bool {
     sequence.0.trailing_zeros() >= SEQUENCE_BITS
 }
 
+/// Logs why the version page cannot be used, and the consequence.
 pub fn warn_of_page(error: &Error) {
     log::warn!("cannot use the version page; each lookup queries the database instead: {error}");
 }

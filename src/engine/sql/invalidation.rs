@@ -98,8 +98,8 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Marks an item as unverified, and returns whether the library lists it. During a listing, marks any item, because
-/// that listing may publish the old state.
+/// Marks an item as unverified, and returns whether the library lists it. `base`: the listing of the library. While
+/// another listing is under way, marks any item, because that listing may publish the old state.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,

@@ -45,7 +45,7 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     Ok(changes)
 }
 
-/// Reads the columns `sequence` and `item`.
+/// Reads the columns `sequence` and `item`. `column`: the index of the first of them.
 fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
     Ok(SingleChange {
         sequence: row.get(column)?,
@@ -60,14 +60,14 @@ pub struct ListingBase {
 }
 
 impl ListingBase {
-    /// Returns the base that the database names. A segment that cannot be opened counts as empty.
+    /// Reads the base that the database names. A segment that cannot be opened counts as empty.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
         let (name, since) = base_of(c, library)?;
         let segment = name.and_then(|name| store.listing_segment(&name).ok());
         Ok(Self { segment, since })
     }
 
-    /// Returns the item with this key.
+    /// Returns the item with this key, from the change log if it changed after the segment, otherwise from the segment.
     pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
         match last_change(c, library, rating_key)?.filter(|change| change.sequence > self.since) {
             Some(change) => Ok(change.item),
@@ -82,7 +82,7 @@ impl ListingBase {
     }
 }
 
-/// Returns the name of a library's segment, and the change sequence up to which it has single changes.
+/// Returns the name of a library's segment, and the change sequence up to which the segment has single changes.
 fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
     c.row(
         "SELECT segment, segment_seq FROM libraries WHERE id = ?1",
@@ -128,7 +128,7 @@ pub struct StoredItems<'s> {
 }
 
 impl<'s> StoredItems<'s> {
-    /// Returns the items of a listing that is not published yet, with the single changes since it began.
+    /// Opens a listing that is not published yet, with the single changes since it began.
     pub fn of_listing(store: &'s Store, name: &ListingName) -> Result<Self> {
         let base = ListingBase {
             segment: Some(store.listing_segment(name)?),
@@ -151,7 +151,7 @@ impl<'s> StoredItems<'s> {
         Ok(self.item(rating_key)?.is_some())
     }
 
-    /// Passes all items to `each`, with the change sequences at which single items were added, else 0.
+    /// Passes all items to `each`, with the change sequences at which single items were added, or 0 for other items.
     ///
     /// # Errors
     /// [`Status::Store`] if the segment is damaged; errors of `each`.
@@ -189,7 +189,7 @@ impl<'s> StoredItems<'s> {
         Ok(())
     }
 
-    /// Returns whether there are this many items with this content, in the segment alone: no single item changed after
+    /// Returns whether the segment alone has this many items with this content, and no single item changed after
     /// `begun`.
     pub fn is_segment(&self, count: u64, content: u64, begun: Sequence) -> Result<bool> {
         let segment = self.base.segment.as_ref();
@@ -210,6 +210,7 @@ impl<'s> StoredItems<'s> {
         Ok(count)
     }
 
+    /// Returns the single changes since the segment.
     fn changes(&self) -> Result<SingleChanges> {
         self.store.read(|c| single_changes(c, self.library, self.base.since))
     }
@@ -219,7 +220,7 @@ impl<'s> StoredItems<'s> {
 pub struct ItemRows<'s>(pub &'s Store);
 
 impl<'s> ItemRows<'s> {
-    /// Returns the items of a library's current listing, or those found by searches if it is not fetched.
+    /// Opens the items of a library's current listing, or those that searches found if the library is not fetched.
     ///
     /// # Errors
     /// As [`Store::listing_segment`].
@@ -308,7 +309,7 @@ impl<'s> ItemRows<'s> {
     }
 }
 
-/// Changes the number of a library's items.
+/// Changes the stored number of a library's items by `change`.
 fn count_items(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
     if change == 0 {
         return Ok(());

@@ -12,7 +12,7 @@ pub struct LibraryState {
     pub matches: Option<TableId>,
 }
 
-/// Data that the next write need not read, unless another connection has written since.
+/// Data that the next write need not read again, unless another connection has written since.
 pub struct LastWrite {
     /// `SQLite`'s number for the content of the database. Each commit of any connection changes it.
     pub data_version: u32,

@@ -67,8 +67,8 @@ pub struct LibraryRow {
     pub hint: Hint,
 }
 
-/// Parses the locations. An empty text is not parsed, because creating the parser's error takes longer than reading the
-/// rest of the row.
+/// Parses the stored locations. Does not parse an empty text, because creating the parser's error takes longer than
+/// reading the rest of the row.
 fn locations(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -120,6 +120,7 @@ impl FromCells for LibraryRow {
     }
 }
 
+/// Reads a number that is never negative.
 fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
     cells.get::<i64>(column).map(i64::cast_unsigned)
 }
@@ -139,7 +140,7 @@ pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Res
     )
 }
 
-/// Returns one library.
+/// Returns the row of a library. Fails if there is none.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
     connection.row(
         &format!("SELECT {} {LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
@@ -177,7 +178,7 @@ impl LibraryRows<'_> {
         self.0.read(|connection| libraries(connection, identity))
     }
 
-    /// Returns the library's row as it is now.
+    /// Returns the library's row as it is now. Fails if there is none.
     pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
         self.0.read(|connection| one_library(connection, id))
     }
@@ -219,7 +220,7 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Stores a library as a probe showed it.
+/// Stores a library as a probe showed it. `position`: its place in the server's order.
 pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Library) -> rusqlite::Result<()> {
     let Library { change, .. } = library;
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
@@ -260,7 +261,8 @@ pub fn renew(
     )
 }
 
-/// Detaches libraries from their identity, so that their rows are swept. `which` is the column that equals `of`.
+/// Detaches libraries from their identity, so that their rows are swept. Selects those whose column `which` equals
+/// `of`.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report their items.
     tx.run(

@@ -64,7 +64,7 @@ impl OverlapKeys {
         &self.0
     }
 
-    /// Adds keys, keeping the last [`OVERLAP`].
+    /// Adds keys, and keeps only the last [`OVERLAP`] ones.
     pub fn extend<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
         self.0.extend(keys.map(str::to_owned));
         let surplus = self.0.len().saturating_sub(OVERLAP);
@@ -92,7 +92,7 @@ pub struct ListingResult {
 pub struct ListingRows<'s>(pub &'s Store);
 
 impl ListingRows<'_> {
-    /// Returns the listing of this library that is under way.
+    /// Returns the listing of this library that is under way, if there is one.
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         let row = self.0.read(|connection| {
             connection.find(
@@ -229,9 +229,9 @@ impl ListingRows<'_> {
     }
 }
 
-/// Returns whether the stored listing is still as this process left it. Locks alone do not ensure that: a
-/// file system may have none, and lock files can be removed. If two processes continued one listing, the listing would
-/// lack pages.
+/// Returns whether the stored listing is still as this process left it. Locks alone cannot ensure that only one process
+/// continues a listing: a file system may not support locks, and lock files can be deleted. A listing that two
+/// processes continued would lack pages.
 pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
     c.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
@@ -239,6 +239,7 @@ pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
     )
 }
 
+/// Returns the error for a listing that another process continues.
 pub fn taken_over() -> Error {
     Error::new(
         Status::Timeout,

@@ -1,4 +1,4 @@
-//! What hosts and events write to this folder, for who sees each such write in its transaction.
+//! The writes of hosts and events to this folder, and the observer that sees each of them in its transaction.
 
 use crate::entries::NewEntry;
 use crate::model::{Hint, Library, LibraryId};
@@ -44,10 +44,10 @@ impl LocalWrite<'_> {
 
 /// Sees each write of hosts and events before it is committed.
 pub trait WriteObserver: Send + Sync {
-    /// Returns whether it sees what this thread writes.
+    /// Returns whether the observer wants to see the writes of this thread.
     fn observes(&self) -> bool;
 
-    /// Returns the entries that a write puts into the outbox. `libraries`: those that it may name by their number.
+    /// Returns the entries that a write puts into the outbox. `libraries`: those that the write may name by their ids.
     fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry>;
 
     /// Called after a commit with entries, on the thread that wrote, which holds no connection.

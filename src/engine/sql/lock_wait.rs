@@ -9,7 +9,7 @@ use crate::platform::mutex::{self, lock};
 /// Maximum wait of a write for another process's write.
 pub const BUSY: Duration = Duration::from_secs(10);
 
-/// Locks a mutex; `None` if the deadline passes first.
+/// Locks a mutex; `None` if the deadline passes first. Without a deadline, waits for ever.
 pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     if deadline == Deadline::NONE {
         return Some(lock(mutex));

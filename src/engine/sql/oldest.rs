@@ -10,8 +10,8 @@ const EVICTED_PER_WRITE: usize = 10_000;
 const ROWS: usize = 64;
 
 impl RecordTx<'_> {
-    /// Calls `each` with confirmed matches, the oldest first, until it returns `false` or one write has seen enough of
-    /// them.
+    /// Calls `each` with confirmed matches, the oldest first, until it returns `false`, or until this write has
+    /// examined enough rows.
     pub fn oldest_matches<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -33,8 +33,8 @@ impl RecordTx<'_> {
         Ok(())
     }
 
-    /// Calls `each` with entries of hosts' tables, the oldest first. `each` deletes the row, or returns `false`. The
-    /// rows before the remaining ones are stored as swept, so that later writes do not read them again.
+    /// Calls `each` with entries of hosts' tables, the oldest first. `each` deletes the row, or returns `false` to
+    /// stop. Stores up to which row the log has no entries any more, so that later writes do not read these rows again.
     pub fn oldest_entries<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -54,7 +54,8 @@ impl RecordTx<'_> {
             for row in rows {
                 let id = row.id;
                 if tables.iter().any(|(table, _)| *table == row.table) {
-                    // A removal stays until a segment has it.
+                    // A row without a value removes an entry. It stays until a segment has the removal; otherwise an
+                    // entry in an older segment would reappear.
                     is_gone &= row.value.is_some();
                     if row.value.is_some() && !each(row)? {
                         break 'all;

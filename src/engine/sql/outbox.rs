@@ -119,7 +119,7 @@ impl Outbox<'_> {
         })
     }
 
-    /// Adds entries to the outbox, about earlier writes.
+    /// Adds entries about earlier writes to the outbox.
     pub fn enqueue(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| enqueue(tx, identity, entries))
     }

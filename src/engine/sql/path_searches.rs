@@ -98,13 +98,14 @@ impl SearchRows<'_> {
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
-    /// Returns whether a check of a source's precondition succeeded less than a day ago. `hash`: the hash of its text.
+    /// Returns whether the precondition of a source, such as that a database belongs to the server, was met at a check
+    /// less than a day ago. `hash`: the hash of its text.
     pub fn has_held(&self, hash: u64, now_ms: i64) -> Result<bool> {
         let last_check = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
-    /// Records that a check of a precondition succeeded, for all users of the store.
+    /// Records that the precondition of a source was met now, for all users of the store.
     pub fn note_held(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, true, deadline)
     }
@@ -122,7 +123,8 @@ impl SearchRows<'_> {
         self.note_outcome(identity, library, hash, now_ms, found.into(), deadline)
     }
 
-    /// Records a search, a probe or a precondition, and removes old records.
+    /// Records the outcome of a search, a probe or a check of a precondition, and removes old records. `found`: whether
+    /// a search found the path; for a probe, see [`UNDER_WAY`].
     fn note_outcome(
         &self,
         identity: IdentityId,

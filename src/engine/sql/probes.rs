@@ -67,7 +67,7 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Returns the libraries that are only in the first list.
+/// Returns the libraries that the first list has and the second lacks.
 fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
     first
         .iter()

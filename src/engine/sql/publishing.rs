@@ -34,7 +34,7 @@ pub struct NewListing {
 }
 
 impl NewListing {
-    /// Returns when the pages with these keys were requested, by the hashes of the keys.
+    /// Returns when the pages with these keys were requested, as change sequences, by the hashes of the keys.
     fn requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
         let mut found = HashMap::new();
         let mut begin = 0;
@@ -145,7 +145,8 @@ impl ListingRows<'_> {
     }
 }
 
-/// Returns the number of changes that a listing of this size reports at most.
+/// Returns the maximum number of changes that the feed reports for a listing of this size. If there are more, readers
+/// must list again.
 fn most_reported(items: u64) -> usize {
     let most = (items / 5).max(RELIST_ABOVE).min(MAX_REPORTS.cast_unsigned());
     usize::try_from(most).unwrap_or(usize::MAX)
@@ -162,6 +163,8 @@ struct Publication {
 }
 
 impl Publication {
+    /// Reads the single changes that a listing concerns. A page replaces a change if it has the item and was requested
+    /// after the change.
     fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing) -> rusqlite::Result<Self> {
         let since = tx.value("SELECT segment_seq FROM libraries WHERE id = ?1", [listing.library])?;
         let before = single_changes(tx, listing.library, since)?;
@@ -257,12 +260,13 @@ impl Publication {
         Some(found)
     }
 
+    /// Returns whether a page replaces the single change of this key.
     fn is_replaced(&self, key: &str) -> bool {
         self.replaced.iter().any(|replaced| replaced == key)
     }
 }
 
-/// Returns the item of a version.
+/// Returns the item of a version; `None` without a version.
 fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
     match version? {
         Version::Old(first) => compared.old.as_ref()?.whole_item(*first),
@@ -319,7 +323,8 @@ fn report(
     left.into_iter().try_for_each(|version| put((None, Some(version))))
 }
 
-/// Stores that a listing is finished.
+/// Stores that a listing is finished: its change token and its times. Ends older invalidations, and logs the change for
+/// other processes.
 fn set_finished(
     tx: &Tx<'_>,
     identity: IdentityId,

@@ -292,6 +292,7 @@ impl RecordRows<'_> {
     }
 }
 
+/// Converts a length or a limit to the parameter of a statement.
 fn to_i64(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
@@ -303,7 +304,7 @@ fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 impl RecordLog<'_> {
-    /// As [`RecordRows::records_since`].
+    /// Reads the changes since a snapshot, or the complete state, as [`RecordRows::records_since`] does.
     pub fn state(&self, since: Option<(Sequence, Sequence)>, max_value: usize) -> rusqlite::Result<RecordsState> {
         read_state(self.connection, since, self.sequence, max_value)
     }
@@ -356,7 +357,7 @@ impl RecordLog<'_> {
         rows(self.connection, ROWS_AFTER, row, NO_VALUES, max_rows)
     }
 
-    /// Returns at most `max_rows` rows that have expired at `now_ms`, without values.
+    /// Returns at most `max_rows` rows whose values have expired at `now_ms`, without the values.
     pub fn expired(&self, now_ms: i64, max_rows: usize) -> rusqlite::Result<Vec<RecordRow>> {
         rows(
             self.connection,
@@ -367,7 +368,7 @@ impl RecordLog<'_> {
         )
     }
 
-    /// Returns the value of a row, or `None` if it has more than `max_value` bytes, and its length.
+    /// Returns the value of a row and its length; `None` in place of a value of more than `max_value` bytes.
     pub fn row(&self, id: i64, max_value: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
         let row = rows(self.connection, "id = ?1", id, to_i64(max_value), 1)?.pop();
         Ok(row.and_then(|row| row.value))
@@ -416,7 +417,7 @@ impl<'t> RecordTx<'t> {
         self.tx.run("DELETE FROM records WHERE id = ?1", [row])
     }
 
-    /// Creates a table.
+    /// Creates a table with this name, and returns its id.
     pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
         let c = self.tx.connection;
         c.run(
@@ -462,7 +463,7 @@ impl<'t> RecordTx<'t> {
         Ok(true)
     }
 
-    /// Stores the number and the bytes of a table's entries in segments.
+    /// Stores how many entries of a table are in segments, and their bytes.
     pub fn count(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
         self.tx.run(
             "UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1",

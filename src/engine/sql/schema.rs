@@ -13,7 +13,7 @@ use crate::platform::local_path::for_sqlite;
 /// `docs/design/storage.md` says when it changes.
 pub const MADE: i64 = 3;
 
-/// Returns the journal mode to request.
+/// Returns the journal mode to request. `wal`: whether the file system shares memory, which WAL needs.
 pub fn journal(wal: bool) -> &'static str {
     if wal { "WAL" } else { "TRUNCATE" }
 }
@@ -31,6 +31,7 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Returns an error of `SQLite` with this code.
 pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
@@ -76,8 +77,8 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Returns the statements of `schema.sql` without comments: the database keeps their text, and parses it each time it
-/// is opened.
+/// Returns the statements of `schema.sql` without comments, since the database keeps their text and parses it each time
+/// it is opened.
 pub fn schema() -> String {
     let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
     include_str!("schema.sql")

@@ -26,8 +26,8 @@ const UNNAMED_KEPT_S: u64 = 60;
 const TEMPORARY_KEPT_S: u64 = 600;
 
 impl StoreFolder {
-    /// Returns the path of a library's segment made under these mappings. Hosts with other mappings make their own from
-    /// the items of another one.
+    /// Returns the path of a library's segment for hosts with these mappings. A host with other mappings builds its own
+    /// segment from the items of an existing one. `mappings`: the digest of the mappings.
     pub fn listing_segment(&self, name: &ListingName, mappings: u64) -> PathBuf {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
@@ -48,7 +48,7 @@ impl StoreFolder {
         format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
     }
 
-    /// Returns the files of a segment with this name, one for each set of mappings.
+    /// Returns the paths of the files of a segment with this name, one for each set of mappings.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
         let is_its = |file: &str| file.ends_with(SUFFIX) && stem_of(file) == Some(name);
         let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
@@ -57,12 +57,12 @@ impl StoreFolder {
         Ok(its.map(|file| self.path().join(file)).collect())
     }
 
-    /// Returns the path of a segment of records. It does not depend on mappings.
+    /// Returns the path of a segment of records, which does not depend on mappings.
     pub fn segment(&self, name: &SegmentName) -> PathBuf {
         self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
     }
 
-    /// Returns a new name for a segment that a write at this change sequence makes.
+    /// Makes a new name for a segment that a write at this change sequence creates.
     pub fn new_segment_name(sequence: Sequence) -> SegmentName {
         SegmentName {
             sequence,
@@ -70,9 +70,9 @@ impl StoreFolder {
         }
     }
 
-    /// Makes the file of a segment that is being replaced new, so that it is not swept for a minute.
+    /// Updates the time of a segment file that is about to be replaced, so that sweeps spare it for a minute.
     pub fn touch(path: &Path) {
-        // Without its file, a reader that has just read its name reads the state again.
+        // An error does no harm: a reader that finds no file reads the state again.
         let _ = files::existing(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
@@ -97,8 +97,8 @@ impl StoreFolder {
     }
 }
 
-/// Returns the name that the database has of the file: the name of a segment, also for its index, or that of a
-/// listing's pages.
+/// Returns the name under which the database refers to a file: the name of a segment, also for the segment's index, or
+/// that of the pages of a listing. `None` for other files.
 fn stem_of(file: &str) -> Option<&str> {
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);
@@ -125,7 +125,7 @@ impl NamedSegments {
 
 impl Sweeper<'_> {
     /// Removes old segments that the database does not refer to, and temporary files that a kill left. Processes that
-    /// have one mapped can still read it.
+    /// have a removed segment mapped can still read it.
     pub fn sweep_segments(&self) {
         // List the folder first: the database may refer to a file that appears later.
         let files = self.0.folder.segment_files();

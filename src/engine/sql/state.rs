@@ -36,6 +36,7 @@ fn columns() -> String {
     format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
 }
 
+/// Returns the URL and the user of an endpoint, by which the state file finds its state.
 fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
 }
@@ -73,7 +74,8 @@ pub fn state_of(
 /// if it must start anew.
 pub type KnownChanges<'k> = dyn Fn(&LibraryRow, &Manifest) -> Option<Sequence> + 'k;
 
-/// Reads the state, without the data that the caller knows already.
+/// Reads the state, without the data that the caller knows already. Without an identity, the state has only a change
+/// sequence.
 fn state(
     connection: &Connection,
     incarnation: Incarnation,
@@ -133,12 +135,14 @@ fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value("SELECT max(trimmed, merged) FROM store", [])
 }
 
+/// Sorts changes by their positions in the logs, and removes the positions.
 fn in_order(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
     changes.sort_by_key(|(position, _)| *position);
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
-/// Returns the confirmed matches that were recorded or removed after `since`, with their positions in the log.
+/// Returns at most `most` confirmed matches that were recorded or removed after `since`, with their positions in the
+/// log. `now`: the current change sequence.
 fn recorded_since(
     connection: &Connection,
     identity: Option<IdentityId>,
@@ -178,8 +182,9 @@ impl StoreStates<'_> {
             .read(|connection| state_of(connection, self.0.incarnation(), identity))
     }
 
-    /// [`Self::state`] of the identity that an endpoint leads to, and that identity. Both are read at one moment, so
-    /// the state includes the commit that stored the endpoint. Fails if not `patient` and the database is locked.
+    /// Reads the identity that an endpoint leads to, and the state of this identity, both at one moment, so that the
+    /// state includes the commit that stored the endpoint. `known`: what the caller knows already. Fails if not
+    /// `patient` and the database is locked.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,

@@ -79,7 +79,7 @@ impl StoreFiles {
         self.database.is_settled && self.log.iter().all(|file| file.is_settled)
     }
 
-    /// Returns the key in the header of a state file that belongs to these files.
+    /// Returns the key that a state file for these files has in its header.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.log;
         [&*self.boot, &self.database.bytes, b"\n", &wal.bytes, b"\n", &shm.bytes].concat()
@@ -129,7 +129,7 @@ pub fn write_state_file(
     done
 }
 
-/// Encodes the file: [`MAGIC`], a checksum of the rest, the key of the store's files, the state.
+/// Encodes the file: [`MAGIC`], a checksum of the rest, the key of the store's files, and the state.
 fn encode(cached: &CachedState, files: &[u8]) -> Option<Vec<u8>> {
     let body = postcard::to_stdvec(&(files, cached)).ok()?;
     Some([MAGIC, &xxh3_64(&body).to_le_bytes(), &*body].concat())

@@ -38,7 +38,7 @@ pub struct Store {
     pub(super) on_timeline: AtomicU64,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
-    /// Number of wake-ups of commit waiters without a commit.
+    /// Number of times that waits for a commit were ended without a commit.
     pub(super) wakeups: AtomicU64,
     /// Called after a write put entries into the outbox.
     pub(super) observer: OnceLock<Weak<dyn WriteObserver>>,
@@ -139,8 +139,8 @@ impl Store {
         Incarnation(self.opened.newest().number)
     }
 
-    /// Returns whether nothing was committed since `sequence` of this incarnation. Costs some loads. Returns `false` if
-    /// only the database knows.
+    /// Returns whether nothing was committed since `sequence` of this incarnation. This takes only some loads. Returns
+    /// `false` if only the database knows.
     #[inline]
     #[must_use]
     pub fn is_current_in(&self, incarnation: Incarnation, sequence: Sequence) -> bool {
@@ -150,7 +150,8 @@ impl Store {
             && incarnation == Incarnation(opened.number)
     }
 
-    /// Returns the change sequence on the version page. Costs some loads. `None` if only the database knows it.
+    /// Returns the change sequence on the version page; `None` if only the database knows it. This takes only some
+    /// loads.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
         match self.opened.newest().state(coarse_ms()) {
@@ -181,12 +182,14 @@ impl Store {
         }
     }
 
-    /// Returns the key of the store's hashes. A new database has another.
+    /// Returns the key of the store's hashes. A new database has another key.
     #[must_use]
     pub fn key(&self) -> StoreKey<'_> {
         StoreKey(&self.opened.newest().secret)
     }
 
+    /// Returns whether the database that a connection has open is broken or has lost its name, so that it must be
+    /// opened again.
     pub(super) fn is_stale(&self, slot: &LazyConnection) -> bool {
         self.folder.broken().is_some() || slot.is_moved()
     }
@@ -200,7 +203,7 @@ impl Store {
         explain(error, &self.folder)
     }
 
-    /// Closes the connections, and opens the database that has the name now, or creates one.
+    /// Closes the connections and opens the database that has the name now, or creates one. Begins a new incarnation.
     pub(super) fn renew(&self) -> Result<()> {
         // Locked in the order in which a fork locks them.
         let mut writer = lock(&self.connections.writer);
@@ -228,7 +231,8 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the error for a database that is replaced again and again.
+    /// Returns the error for a file that is replaced or damaged at each attempt. `what`: the begin of a sentence, such
+    /// as 'its database is'.
     pub(super) fn replaced(&self, what: &str) -> Error {
         Error::new(
             Status::Store,

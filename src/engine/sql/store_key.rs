@@ -26,7 +26,7 @@ impl StoreKey<'_> {
         self.mac_of(&listing_text(name))
     }
 
-    /// As [`Self::name_mac`], for a segment of records.
+    /// Returns the keyed hash of the name of a segment of records, as [`Self::name_mac`] does for a listing.
     #[must_use]
     pub fn segment_mac(&self, name: &SegmentName) -> u64 {
         self.mac_of(&segment_text(name))

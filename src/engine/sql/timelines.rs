@@ -41,7 +41,8 @@ pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<
     insert_timeline(tx, &here).map(drop)
 }
 
-/// Begins a timeline with this transaction, in the same place. Returns it.
+/// Begins a timeline with this transaction, for the same start of the machine and the same file as the last one.
+/// Returns its id.
 pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
     let here: Option<String> = tx
         .connection
@@ -49,6 +50,8 @@ pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
     insert_timeline(tx, &here.unwrap_or_default())
 }
 
+/// Stores a timeline that begins with this transaction, and returns its id. `here`: the start of the machine, and the
+/// database file.
 fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
     let c = tx.connection;
     let random = files::random().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
@@ -64,7 +67,7 @@ fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
     Ok(id)
 }
 
-/// Returns the current timeline.
+/// Returns the id of the current timeline; 0 before the first commit.
 pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
     let newest = c.find_value("SELECT id FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
     Ok(newest.unwrap_or(0))
@@ -73,7 +76,7 @@ pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
 /// The end of the current timeline.
 pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
 
-/// Returns the first change sequence after a timeline, or [`NO_END`] for the current one. `None` for an unknown
+/// Returns the first change sequence after a timeline, or [`NO_END`] for the current one; `None` for an unknown
 /// timeline.
 pub fn end_of(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
     c.find_value(

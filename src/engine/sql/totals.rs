@@ -22,7 +22,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Reads the counts.
+    /// Reads the counts. Includes the answers that are only on the version page.
     pub fn of(store: &Store) -> Result<Self> {
         let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
         store.read(|connection| {

@@ -101,7 +101,8 @@ impl Store {
         result
     }
 
-    /// As [`Store::write`], but returns `None` if other processes write until the deadline.
+    /// Runs `work` in a write transaction, as [`Store::write`] does, but returns `None` if other processes write until
+    /// the deadline.
     pub(super) fn write_in_turn<T>(
         &self,
         deadline: Deadline,
@@ -254,7 +255,7 @@ enum Attempt<T> {
     Stale,
 }
 
-/// Wraps `work` in a read transaction.
+/// Wraps `work` in a read transaction, so that all its statements see one state.
 fn in_transaction<T>(
     mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
 ) -> impl FnMut(&OpenConnection) -> rusqlite::Result<T> {

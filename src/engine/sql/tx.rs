@@ -54,7 +54,8 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Returns whether this transaction has added no row to the logs.
+    /// Returns whether this transaction has added no row to the logs. Then the store's row must get the change
+    /// sequence.
     pub fn is_silent(&self) -> bool {
         self.change_count.get() == 0
     }
@@ -64,7 +65,7 @@ impl<'c> Tx<'c> {
         self.change_count.replace(self.change_count.get() + 1)
     }
 
-    /// Returns the number of the next row that it adds to the feed.
+    /// Returns the number within the transaction for the next row of the feed. Each call returns another number.
     pub fn next_report(&self) -> i64 {
         self.report_count.replace(self.report_count.get() + 1)
     }
@@ -85,6 +86,7 @@ impl Drop for RollbackGuard<'_> {
 pub struct WaitGuard<'c>(&'c Connection);
 
 impl<'c> WaitGuard<'c> {
+    /// Sets the busy timeout of a connection to `patience`.
     pub fn new(connection: &'c Connection, patience: Duration) -> rusqlite::Result<Self> {
         connection.busy_timeout(patience)?;
         Ok(Self(connection))

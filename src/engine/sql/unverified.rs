@@ -78,7 +78,7 @@ pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     }
 }
 
-/// Returns the invalidations in all libraries of an identity, as changes at this change sequence.
+/// Returns, as changes at this change sequence, the invalidations of an identity in all its libraries.
 pub fn unverified_of(
     connection: &Connection,
     identity: IdentityId,

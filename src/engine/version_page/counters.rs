@@ -96,7 +96,7 @@ impl<'a, W: SharedWord> VersionCounters<'a, W> {
         self.pending.store(number);
     }
 
-    /// Loads `done` first, so that a writer between the two loads makes them differ.
+    /// Returns the state of the counters. Loads `done` first, so that a writer between the two loads makes them differ.
     #[inline]
     pub fn state(&self) -> PageState {
         let done = self.done.load();

@@ -154,41 +154,44 @@ impl VersionPage {
         Inode::of(path) == Some(self.file)
     }
 
-    /// Adds to the number of answers, which the next writer moves to the store.
+    /// Counts answered lookups on the page, for a process that has nothing else to write. The next writer moves the
+    /// count to the store.
     pub fn count_answers(&self, answers: u64) {
         self.page.words()[ANSWERS_WORD].fetch_add(answers, Ordering::Relaxed);
     }
 
-    /// Returns the number of answers that are not in the store yet.
+    /// Returns the number of answered lookups that are not in the store's counters yet.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.page.words()[ANSWERS_WORD].load(Ordering::Relaxed)
     }
 
-    /// Returns the number of answers that are not in the store yet, and resets it to 0.
+    /// Returns the number of answered lookups that are not in the store's counters yet, and resets it to 0. The caller
+    /// adds the number to these counters.
     #[must_use]
     pub fn take_answers(&self) -> u64 {
         self.page.words()[ANSWERS_WORD].swap(0, Ordering::Relaxed)
     }
 
-    /// As [`VersionCounters::begin`].
+    /// Announces a transaction before its commit; see [`VersionCounters::begin`].
     pub fn begin(&self, sequence: u64) {
         self.counters().begin(sequence);
     }
 
-    /// As [`VersionCounters::commit`]. Also wakes waiting processes.
+    /// Announces that a transaction is finished, as [`VersionCounters::commit`] does, and wakes waiting processes.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
         self.wake();
     }
 
-    /// As [`VersionCounters::repair`]. Also wakes waiting processes.
+    /// Sets both counters to the database's number, as [`VersionCounters::repair`] does, and wakes waiting processes.
     pub fn repair(&self, sequence: u64) {
         self.counters().repair(sequence);
         self.wake();
     }
 
-    /// Returns the value for [`VersionPage::wait`]. Call this function before checking for commits.
+    /// Returns the number of the last finished transaction, for [`VersionPage::wait`]. Call this function before
+    /// checking for commits.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.page.words()[DONE_WORD].load(Ordering::SeqCst)

@@ -28,7 +28,8 @@ impl LibraryView {
         firsts
     }
 
-    /// Returns whether a listed item has a file below a folder.
+    /// Returns whether a listed item has a file below a folder. `mapped`: the folder is a path of the host, so look at
+    /// mapped paths.
     fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
         match &self.segment {
             Some(segment) if self.overridden(rating_key).is_none() => {
@@ -46,7 +47,8 @@ impl LibraryView {
         }
     }
 
-    /// Returns the paths of added items below a folder, listed or mapped, with their forms.
+    /// Returns the items that were added since the segment, with each of their paths below a folder and its normal
+    /// form. `mapped`: the folder is a path of the host, so look at mapped paths.
     pub(super) fn added_below<'v>(
         &'v self,
         folder: &[u8],
@@ -62,7 +64,7 @@ impl LibraryView {
     }
 }
 
-/// Returns the paths of an added item, each with its form or its mapped form.
+/// Returns the paths of an added item, each with its form, or with its mapped form if `mapped`.
 fn paths_of<'v>(
     record: &'v MemtableEntry,
     item: &'v Item,
@@ -80,11 +82,13 @@ fn paths_of<'v>(
     })
 }
 
+/// Returns the number of components of a normal form.
 fn components(form: &[u8]) -> usize {
     Form::from_folded(form).rev_components().count()
 }
 
 impl Folders for LibraryView {
+    /// Returns the items below a folder: first those of the segment, without changed ones, then those of the memtable.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
         let mut contents = FolderContents::default();
         let depth = components(folder);
@@ -133,6 +137,7 @@ impl Folders for LibraryView {
         contents
     }
 
+    /// Returns the invalidated items, which only the memtable knows, with the invalidated paths of each.
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated> {
         let mut found: Vec<Invalidated> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
@@ -182,6 +187,7 @@ impl Folders for LibraryView {
         found
     }
 
+    /// Reports the folders with the longest common end, from the memtable and from the segment, each once.
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
         let form = Form::from_folded(folder);
         let mut best = least.max(1);
@@ -228,6 +234,7 @@ impl Folders for LibraryView {
         count
     }
 
+    /// Reports files below a folder in the order of their forms, merged from the segment and the memtable.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -301,6 +308,7 @@ impl Folders for LibraryView {
         }
     }
 
+    /// Returns where a folder lies, compared with the folders of this library.
     fn position(&self, folder: &[u8]) -> FolderPosition {
         position_among(folder, self.own_folders())
     }

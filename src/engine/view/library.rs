@@ -41,7 +41,7 @@ pub struct LibraryView {
 }
 
 impl LibraryView {
-    /// Makes a view. A segment of another library, such as a copied file, is ignored.
+    /// Creates a view. Ignores a segment of another library, such as a copied file.
     #[must_use]
     pub fn new(
         facts: ViewFacts,
@@ -70,15 +70,15 @@ impl LibraryView {
         }
     }
 
-    /// Calls `each` with the recorded paths that have the normal form of `path`. An invalidation of `path` removes
-    /// their matches.
+    /// Calls `each` with the recorded paths that have the normal form of `path`: the paths whose matches an
+    /// invalidation of `path` removes.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
         Normal::with(path, |path| {
             self.each_confirmed(path, |hit| each(self.key_and_path(hit).1));
         });
     }
 
-    /// Returns the paths that are recorded for an item.
+    /// Returns the paths whose confirmed match is this item.
     pub fn paths_of(&self, rating_key: &str) -> Vec<Vec<u8>> {
         let is_match = |record: &&MemtableEntry| matches!(record.change, MemtableChange::Matched { .. });
         let changed = self.memtable.about_item(rating_key).filter(is_match);
@@ -133,6 +133,7 @@ impl LibraryView {
         })
     }
 
+    /// Returns whether an item of the segment was changed or removed since, so that the memtable decides.
     pub(super) fn hides(&self, rating_key: &str) -> bool {
         !self.memtable.is_empty() && self.overridden(rating_key).is_some()
     }
@@ -144,12 +145,12 @@ impl LibraryView {
         (newest.order == record.order).then_some(item)
     }
 
-    /// Returns the normal forms of its folders, in the server's and in the host's spelling.
+    /// Returns the normal forms of the library's folders, in the server's and in the host's spelling.
     pub(super) fn own_folders(&self) -> impl Iterator<Item = &[u8]> {
         self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
     }
 
-    /// Returns the newest change of the match of exactly this path.
+    /// Returns the newest change of the match of exactly the path `raw`. `path`: its normal form.
     fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
         let about = |record: &&MemtableEntry| {
             matches!(
@@ -161,7 +162,8 @@ impl LibraryView {
         records.find(about)
     }
 
-    /// Returns the match in the memtable for exactly this path, if no listed path contradicts it.
+    /// Returns the match in the memtable for exactly this path, if certainly no listed path contradicts it; otherwise
+    /// `None`.
     fn unique_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, MatchKind)> {
         if self.facts.fetched || path.is_text() {
             return None;
@@ -173,8 +175,8 @@ impl LibraryView {
             .then_some((rating_key, MatchKind::Confirmed))
     }
 
-    /// Returns the match of a path that the segment lists once; `None` if a recorded match contradicts it. `form`: hash
-    /// of the normal form.
+    /// Returns the match of a path that the segment lists once; `None` if a recorded match contradicts it. `form`: the
+    /// hash of the path's normal form.
     #[inline]
     fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
         let recorded = self
@@ -190,8 +192,8 @@ impl LibraryView {
         }
     }
 
-    /// Calls `each` with the listed paths of this normal form, or with those that are mapped to it; and whether the
-    /// bytes are equal.
+    /// Calls `each` with the listed paths of this normal form, or if `mapped` with those that are mapped to it, and
+    /// with whether the bytes are equal too.
     fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(segment) = &self.segment {
             segment.paths(path, |entry, raw| {
@@ -223,6 +225,7 @@ impl LibraryView {
     }
 }
 
+/// Returns the item of an addition.
 fn added(record: &MemtableEntry) -> Option<&Item> {
     match &record.change {
         MemtableChange::Added { item, .. } => Some(item),
@@ -230,6 +233,7 @@ fn added(record: &MemtableEntry) -> Option<&Item> {
     }
 }
 
+/// Returns the hit for a part of an added item.
 fn hit_of(record: &MemtableEntry, part: usize) -> Hit<'_> {
     Hit::Added(record, u32::try_from(part).unwrap_or(u32::MAX))
 }
@@ -254,6 +258,7 @@ impl View for LibraryView {
         self.facts.fetched
     }
 
+    /// Returns whether a path lies in a folder of the library, in the server's or in the host's spelling.
     fn owns(&self, path: &Normal<'_>) -> bool {
         let mut folders = self.locations.iter().chain(&self.hosts);
         if path.is_text() {
@@ -283,6 +288,8 @@ impl View for LibraryView {
         self.matches.is_some() || !self.memtable.is_empty()
     }
 
+    /// Returns the match of exactly this path if no change and no other path could contradict it; most lookups end
+    /// here.
     #[inline]
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         let changed = !self.memtable.is_empty();
@@ -314,6 +321,7 @@ impl View for LibraryView {
         self.unique_listed(path.raw(), form, rating_key)
     }
 
+    /// Returns the normal form that the segment stores for this spelling, so that the caller need not compute it.
     fn stored_form<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
         self.segment.as_ref()?.form_of(path.raw(), first)
     }
@@ -339,6 +347,7 @@ impl View for LibraryView {
         first.0.map(|number| Hit::Listed(number.get()))
     }
 
+    /// Calls `each` with the confirmed matches of this normal form, those of the segments first.
     fn each_confirmed<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.each(path, |place, raw| {
@@ -385,6 +394,7 @@ impl View for LibraryView {
         }
     }
 
+    /// Returns the item with this key from the memtable if it has changed, otherwise from the segment.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
         match self.overridden(rating_key) {
             Some(record) => self.live(record).map(|_| hit_of(record, 0)),
@@ -426,6 +436,7 @@ impl View for LibraryView {
         }
     }
 
+    /// Returns when a path was listed or recorded, so that the newer of two contradicting facts counts.
     fn fact_time(&self, hit: Hit<'_>) -> FactTime {
         // An item added before the listing was published is in the listing too.
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
@@ -445,6 +456,7 @@ impl View for LibraryView {
         FactTime { sequence, order }
     }
 
+    /// Returns whether the newest change of the item, of the question's path or of the matched path is an invalidation.
     fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         if self.memtable.is_empty() {
             return false;

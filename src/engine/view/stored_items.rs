@@ -20,11 +20,12 @@ pub struct Hits {
 }
 
 impl LibraryView {
-    /// Returns the item with this rating key.
+    /// Returns the item with this rating key, with all its files and external ids.
     pub fn stored_item(&self, rating_key: &str) -> Option<Item> {
         self.item_of_hit(self.find_item(rating_key)?)
     }
 
+    /// Reads the whole item of a hit.
     fn item_of_hit(&self, hit: Hit<'_>) -> Option<Item> {
         match hit {
             Hit::Listed(first) => self.segment.as_ref()?.whole_item(first),
@@ -33,8 +34,8 @@ impl LibraryView {
         }
     }
 
-    /// Returns at most `limit` items after a cursor, with their cursors, which stay valid in later listings. Items
-    /// whose cursors are equal are on one page.
+    /// Returns at most `limit` items after a cursor, with their cursors, which stay valid in later listings. All items
+    /// with the same cursor are on one page.
     pub fn items_after(&self, cursor: i64, limit: usize) -> Vec<(i64, Item)> {
         let mut items: Vec<(i64, Item)> = Vec::new();
         if let Some(segment) = &self.segment {
@@ -59,13 +60,13 @@ impl LibraryView {
         items
     }
 
-    /// Returns the items in the memtable.
+    /// Returns the items that were added or changed since the segment.
     fn added(&self) -> impl Iterator<Item = &Item> {
         self.memtable.records().filter_map(|record| self.live(record))
     }
 
-    /// Returns the items with this GUID, at most `limit`. An item counts if the GUID is its own, an external id, or
-    /// that of its season, album, show or artist.
+    /// Returns at most `limit` items with this GUID: as their own, as an external id, or as that of their season,
+    /// album, show or artist.
     ///
     /// # Errors
     /// Errors of building the index.
@@ -73,8 +74,8 @@ impl LibraryView {
         self.indexed(guid, limit, |item| guids_of(item).any(|own| own == guid))
     }
 
-    /// Returns the items with this title, or whose show has it, at most `limit`, without regard to case, accents and
-    /// punctuation. If there are none, those whose title or show's title has all its words.
+    /// Returns at most `limit` items whose title, or whose show's title, is this one. Ignores case, accents and
+    /// punctuation. If there are none, returns the items whose title or show's title has all its words.
     ///
     /// # Errors
     /// Errors of building the index.
@@ -118,7 +119,8 @@ impl LibraryView {
         })
     }
 
-    /// Returns the items for which `is_hit` is true, among those that the index has for `text`.
+    /// Returns at most `limit` of the items for which `is_hit` is true, among those that the index has for `text` and
+    /// those in the memtable.
     fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<Hits> {
         let mut hits = Hits::default();
         let mut add = |item| {

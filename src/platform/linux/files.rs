@@ -10,10 +10,13 @@ use super::super::file_facts::Disk;
 pub use super::super::unix::files::*;
 use super::walk::{ONLY_A_PLACE, open_at_once, walk};
 
+/// Opens a folder for operations on names in it, without following links.
 pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
     walk(path, ONLY_A_PLACE).map(OpenFolder)
 }
 
+/// Opens a file without following links in its path. Falls back to opening folder by folder if the kernel lacks
+/// `openat2`.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     let opened = open_at_once(path, flags(writes)).unwrap_or_else(|| {
         let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -24,14 +27,17 @@ pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     opened.map(File::from)
 }
 
+/// Opens the folder itself, which Linux can lock.
 pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     walk(path, OFlags::RDONLY).map(File::from)
 }
 
+/// Syncs the names in a folder to disk.
 pub fn sync_names(path: &Path) -> io::Result<()> {
     lock_of_folder(path)?.sync_all()
 }
 
+/// Creates one folder with mode 0700 in an existing parent.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     make_private_folder_in(path, ONLY_A_PLACE)
 }
@@ -64,6 +70,8 @@ const KINDS: &[(i64, &str, bool)] = &[
     (0x7366_746E, "NTFS", true),
 ];
 
+/// Returns the properties of a directory's file system. If the system does not report them, the file system counts as
+/// local.
 pub fn disk(directory: &Path) -> Disk {
     let Ok(facts) = rustix::fs::statfs(directory) else {
         return Disk {

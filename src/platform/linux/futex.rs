@@ -27,6 +27,7 @@ pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
     status == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT))
 }
 
+/// Wakes all threads and processes that wait for the word.
 pub fn wake(word: &AtomicU64) {
     // SAFETY: the kernel uses only the address. If the call fails, no waiter wakes now, but each checks again at its
     // timeout.
@@ -41,6 +42,7 @@ fn low_half(word: &AtomicU64) -> *const u32 {
     word.as_ptr().cast::<u32>().wrapping_add(half)
 }
 
+/// Returns the low half of a value, which the futex is compared with.
 #[allow(clippy::cast_possible_truncation)] // that is meant
 fn low_half_of(value: u64) -> u32 {
     value as u32

@@ -36,15 +36,16 @@ pub fn boot() -> Option<Vec<u8>> {
     Some(id[..length].to_vec())
 }
 
+/// Starts to write the dirty pages of a file to the disk, without waiting.
 pub fn write_out(file: &fs::File) {
     // SAFETY: a plain call with an open descriptor and numbers. Length 0 means the whole file.
     unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
-/// Nothing to do: the end of a connection wakes its readers.
+/// Does nothing, since the end of a connection wakes its readers.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// Never: a reader that wakes gets the end or an ordinary error.
+/// Returns `false`: a reader that wakes gets the end of the stream or an ordinary error.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

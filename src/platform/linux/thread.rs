@@ -4,6 +4,8 @@ use std::ffi::c_void;
 
 pub use super::super::unix::thread::*;
 
+/// Calls a function of the host. If that function ends the thread, the thread sleeps for ever instead, so that no frame
+/// of this library is unwound.
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     /// At least as large as the C library's struct: four words in glibc, three in musl.
     #[repr(C)]

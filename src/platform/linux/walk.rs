@@ -13,12 +13,13 @@ pub const ONLY_A_PLACE: OFlags = OFlags::PATH;
 /// Flags for opening a folder that is not a link.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens a folder without following links: a user who may rename a folder in the path could replace it by a link.
+/// Opens a folder without following links, since a user who may rename a folder in the path could replace it by a link.
+/// `flags`: the access to the folder.
 pub fn walk(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     open_at_once(path, flags | OFlags::DIRECTORY).unwrap_or_else(|| walk_stepwise(path, flags))
 }
 
-/// [`walk`] component by component.
+/// Does the work of [`walk`] component by component, for kernels without `openat2`.
 fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let start = if path.is_absolute() { "/" } else { "." };
     let mut here = openat(CWD, start, ONLY_A_PLACE | FOLDER, Mode::empty())?;

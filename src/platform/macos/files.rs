@@ -11,31 +11,39 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::super::file_facts::Disk;
 pub use super::super::unix::files::*;
 
+/// Opens a folder that is not a link.
 fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(openat(CWD, path, flags, Mode::empty())?)
 }
 
+/// Opens a folder for operations on names in it.
 pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
     open_folder(path).map(OpenFolder)
 }
 
+/// Opens a file that is not a link.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     Ok(openat(CWD, path, flags(writes), Mode::empty())?.into())
 }
 
+/// Opens the folder itself, which macOS can lock.
 pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     open_folder(path).map(File::from)
 }
 
+/// Syncs the names in a folder to disk.
 pub fn sync_names(path: &Path) -> io::Result<()> {
     sync(&lock_of_folder(path)?)
 }
 
+/// Creates one folder with mode 0700 in an existing parent.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     make_private_folder_in(path, OFlags::RDONLY)
 }
 
+/// Returns the properties of a directory's file system. If the system does not report them, memory counts as not
+/// shared.
 pub fn disk(directory: &Path) -> Disk {
     let Ok(facts) = rustix::fs::statfs(directory) else {
         return Disk::default();

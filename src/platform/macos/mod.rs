@@ -36,12 +36,13 @@ pub fn boot() -> Option<Vec<u8>> {
     (status == 0 && id.len() >= 32).then_some(id)
 }
 
+/// Does nothing: macOS has no call that starts to write a file.
 pub fn write_out(_: &File) {}
 
-/// Nothing to do: the end of a connection wakes its readers.
+/// Does nothing, since the end of a connection wakes its readers.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// Never: a reader that wakes gets the end or an ordinary error.
+/// Returns `false`: a reader that wakes gets the end of the stream or an ordinary error.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

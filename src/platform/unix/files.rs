@@ -14,6 +14,7 @@ use rustix::process::geteuid;
 
 use super::super::file_facts::{FileFacts, FileType, Inode};
 
+/// Converts bytes to a path. On Unix, any bytes are a path.
 pub fn named(bytes: Vec<u8>) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
@@ -32,29 +33,34 @@ impl OpenFolder {
         Ok(file)
     }
 
+    /// Removes a file or a link from the folder.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
+    /// Renames a file within the folder, and replaces an existing one.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.0, from, &self.0, to)?)
     }
 }
 
-/// Flags for opening a file, so that opening a pipe does not block.
+/// Returns flags for opening a file, so that opening a pipe does not block, and a link is not followed.
 pub fn flags(writes: bool) -> OFlags {
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
     access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
+/// Removes the name now, by calling `remove`. The file lives until it is closed.
 pub fn remove_when_closed(file: File, remove: impl FnOnce() -> io::Result<()>) -> io::Result<File> {
     remove().map(|()| file)
 }
 
+/// Fills `to` from this offset.
 pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
     file.read_exact_at(to, at)
 }
 
+/// Overwrites bytes at this offset.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
@@ -105,6 +111,7 @@ fn give_to_owner(made: &File, folder: &OwnedFd) {
     }
 }
 
+/// Reads the facts of a file, or of a link itself unless `follows`.
 pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     let metadata = if follows {
         fs::metadata(path)
@@ -114,10 +121,12 @@ pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     metadata.map(|metadata| facts_in(&metadata))
 }
 
+/// Reads the facts of an open file.
 pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     file.metadata().map(|metadata| facts_in(&metadata))
 }
 
+/// Converts the metadata of the standard library.
 fn facts_in(metadata: &fs::Metadata) -> FileFacts {
     let kind = metadata.file_type();
     FileFacts {
@@ -143,7 +152,8 @@ fn facts_in(metadata: &fs::Metadata) -> FileFacts {
     }
 }
 
-/// Falls back to plain fsync, since network shares and FUSE on macOS do not support the stronger call of `sync_all`.
+/// Syncs a file to disk. Falls back to plain fsync, since network shares and FUSE on macOS do not support the stronger
+/// call of `sync_all`.
 pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all().or_else(|error| match error.raw_os_error() {
         Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL) => Ok(rustix::fs::fsync(file)?),
@@ -169,12 +179,13 @@ pub fn may_be_an_obstacle(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
+/// Returns whether an error proves that a file does not exist.
 pub fn is_gone(error: &io::Error) -> bool {
     const GONE: [i32; 4] = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG];
     error.raw_os_error().is_some_and(|number| GONE.contains(&number))
 }
 
-/// Returns whether a file system has no locks.
+/// Returns whether an error means that a file system has no locks.
 pub fn has_no_locks(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -182,6 +193,7 @@ pub fn has_no_locks(error: &io::Error) -> bool {
     )
 }
 
+/// Returns whether an error means that no more files can be opened.
 pub fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
@@ -189,10 +201,12 @@ pub fn is_out_of_files(error: &io::Error) -> bool {
 /// The remedy for too many open files.
 pub const MORE_OPEN_FILES: &str = "raise the limit on open files (ulimit -n)";
 
+/// Returns whether the permissions allow this user to read a file.
 pub fn may_read(path: &Path) -> bool {
     access(path, Access::READ_OK).is_ok()
 }
 
+/// Checks that the permissions allow this user to create files in a folder.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 /// The number of an open file in this process and its child.
 pub type Descriptor = RawFd;
 
+/// Returns the descriptor of a file.
 pub fn descriptor(file: &File) -> Descriptor {
     file.as_raw_fd()
 }

@@ -4,22 +4,27 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Returns the path unchanged, since it has `/` as separator already.
 pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     path.into()
 }
 
+/// Returns the path unchanged, since users write it so.
 pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     path.into()
 }
 
+/// Returns the error, since every existing path has a canonical name on Unix.
 pub fn named_only(_: &Path, error: io::Error) -> io::Result<PathBuf> {
     Err(error)
 }
 
+/// Returns the path unchanged, since `SQLite` opens any path.
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     path.into()
 }
 
+/// Returns `/`; nothing for a relative path.
 pub fn root(path: &[u8]) -> &[u8] {
     &path[..usize::from(path.starts_with(b"/"))]
 }

@@ -63,8 +63,8 @@ impl Thread {
     pub fn leave(&mut self) {
         if self.is_here() {
             keep_library();
-            // SAFETY: the thread was created joinable by this process, and is neither joined nor detached: `process`
-            // is 0 from then on, the number of no process.
+            // SAFETY: the thread was created joinable by this process, and is neither joined nor detached: `process` is
+            // 0 from then on, which is never a process ID.
             unsafe { libc::pthread_detach(self.handle) };
             self.process = 0;
         }

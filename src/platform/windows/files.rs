@@ -28,7 +28,7 @@ use windows_sys::Win32::System::WindowsProgramming::{DRIVE_NO_ROOT_DIR, DRIVE_RE
 use super::super::file_facts::{Disk, FileFacts, FileType, Inode};
 use super::owner::{create_file, create_folder, expect, verbatim};
 
-/// Paths are WTF-8 in this library: UTF-8, and three bytes for half of a pair of surrogates.
+/// Converts WTF-8 to a path: UTF-8, with three bytes for half of a pair of surrogates.
 pub fn named(bytes: Vec<u8>) -> PathBuf {
     match String::from_utf8(bytes) {
         Ok(text) => text.into(),
@@ -61,6 +61,7 @@ fn utf16(mut bytes: &[u8]) -> Vec<u16> {
 /// a handle.
 pub struct OpenFolder(PathBuf);
 
+/// Checks that a path is a folder and not a link, for operations on names in it.
 pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
     match facts(path, false)?.kind {
         FileType::Folder => Ok(OpenFolder(path.to_owned())),
@@ -75,10 +76,12 @@ impl OpenFolder {
         retry_while_held(&HELD, || create_file(&self.0.join(name)))
     }
 
+    /// Removes a file or a link from the folder.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         retry_while_held(&HELD, || fs::remove_file(self.0.join(name)))
     }
 
+    /// Renames a file within the folder, and replaces an existing one.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         // Only a rename reports an open target as ACCESS_DENIED.
         let held = [&HELD[..], &[ERROR_ACCESS_DENIED]].concat();
@@ -89,7 +92,8 @@ impl OpenFolder {
 /// Errors for a file that another program has open without sharing, or that is about to be removed.
 const HELD: [u32; 3] = [ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_DELETE_PENDING];
 
-/// Repeats a call for half a second, since antivirus programs and indexers hold new files for a moment.
+/// Repeats `call` for half a second while it fails with an error of `held`, since antivirus programs and indexers hold
+/// new files for a moment.
 fn retry_while_held<T>(held: &[u32], mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     const LONGEST: Duration = Duration::from_millis(256);
     let mut pause = Duration::from_millis(1);
@@ -112,6 +116,7 @@ pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     Some(header)
 }
 
+/// Opens a file, a folder or a link itself.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // BACKUP_SEMANTICS also opens folders; the caller checks the type.
@@ -135,21 +140,24 @@ pub fn remove_when_closed(file: File, _: impl FnOnce() -> io::Result<()>) -> io:
     Ok(file)
 }
 
-/// Restores the file position, which the calls below move.
+/// Runs `call`, which moves the file position, and restores the position.
 fn keep_position(mut file: &File, call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let position = file.stream_position()?;
     call()?;
     file.seek(SeekFrom::Start(position)).map(drop)
 }
 
+/// Fills `to` from this offset.
 pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
     keep_position(file, || read_from(file, to, at))
 }
 
+/// Overwrites bytes at this offset.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     keep_position(file, || write_to(file, bytes, at))
 }
 
+/// Fills `to` from this offset, and moves the file position.
 fn read_from(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
     while !to.is_empty() {
         let read = file.seek_read(to, at)?;
@@ -162,6 +170,7 @@ fn read_from(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Overwrites bytes at this offset, and moves the file position.
 fn write_to(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = file.seek_write(bytes, at)?;
@@ -174,11 +183,12 @@ fn write_to(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Syncs a file to disk.
 pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Nothing to do: the file system's journal has the names, and Windows has no call to sync it.
+/// Does nothing, since the file system's journal has the names, and Windows has no call to sync it.
 #[allow(clippy::unnecessary_wraps)] // other systems have errors
 pub fn sync_names(_: &Path) -> io::Result<()> {
     Ok(())
@@ -208,6 +218,7 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Reads the facts of a file, or of a link itself unless `follows`.
 pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     let link = if follows { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
     let flags = FILE_FLAG_BACKUP_SEMANTICS | link;
@@ -215,6 +226,7 @@ pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     facts_of_open(&file)
 }
 
+/// Reads the facts of an open file.
 pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     let basic: FILE_BASIC_INFO = information(file, FileBasicInfo)?;
     let standard: FILE_STANDARD_INFO = information(file, FileStandardInfo)?;
@@ -227,7 +239,7 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     })
 }
 
-/// Returns the identity without a creation time, since the file's number contains a sequence number.
+/// Returns the identity of an open file, without a creation time, since the file's number contains a sequence number.
 fn inode_of(file: &File) -> io::Result<Inode> {
     let Ok(id) = information::<FILE_ID_INFO>(file, FileIdInfo) else {
         return older_inode_of(file);
@@ -239,7 +251,7 @@ fn inode_of(file: &File) -> io::Result<Inode> {
     })
 }
 
-/// Returns the identity on Samba, FAT and with some drivers, which support only this older call.
+/// Returns the identity of an open file on Samba, FAT and with some drivers, which support only this older call.
 fn older_inode_of(file: &File) -> io::Result<Inode> {
     let mut information = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open, and the call fills in a struct of ours.
@@ -273,7 +285,7 @@ fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
     })
 }
 
-/// Calls `GetFileInformationByHandleEx`. `T` must be the struct of the class.
+/// Returns the information of this class about an open file. `T` must be the struct of the class.
 fn information<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     let mut information = T::default();
     let size = u32::try_from(size_of::<T>()).unwrap_or(0);
@@ -291,10 +303,12 @@ fn unix_time(time: i64) -> (i64, i64) {
     (since.div_euclid(SECOND), since.rem_euclid(SECOND) * 100)
 }
 
+/// Returns the error with this code of Windows.
 fn error(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
 }
 
+/// Returns whether an error has one of these codes of Windows.
 fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
     let code = error.raw_os_error().map(i32::cast_unsigned);
     code.is_some_and(|code| codes.contains(&code))
@@ -305,6 +319,7 @@ pub fn may_be_an_obstacle(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_ACCESS_DENIED, ERROR_CANT_ACCESS_FILE, ERROR_DIRECTORY])
 }
 
+/// Returns whether an error proves that a file does not exist.
 pub fn is_gone(error: &io::Error) -> bool {
     // The standard library reports an unreachable share or drive as a missing file.
     let is_unreachable = is_one_of(error, &[ERROR_BAD_NETPATH, ERROR_BAD_NET_NAME, ERROR_INVALID_DRIVE]);
@@ -315,7 +330,7 @@ pub fn is_gone(error: &io::Error) -> bool {
         )
 }
 
-/// Returns whether a file system has no locks.
+/// Returns whether an error means that a file system has no locks.
 pub fn has_no_locks(error: &io::Error) -> bool {
     is_one_of(
         error,
@@ -323,6 +338,7 @@ pub fn has_no_locks(error: &io::Error) -> bool {
     )
 }
 
+/// Returns whether an error means that no more files can be opened.
 pub fn is_out_of_files(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_TOO_MANY_OPEN_FILES])
 }
@@ -330,10 +346,12 @@ pub fn is_out_of_files(error: &io::Error) -> bool {
 /// The remedy for too many open files.
 pub const MORE_OPEN_FILES: &str = "close programs that have many files open";
 
+/// Returns whether this user can read a file, by opening it.
 pub fn may_read(path: &Path) -> bool {
     File::open(path).is_ok()
 }
 
+/// Checks that this user may create files in a folder, by opening the folder with this right.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options
@@ -342,6 +360,7 @@ pub fn expect_writable(folder: &Path) -> io::Result<()> {
     options.open(folder).map(drop)
 }
 
+/// Returns the properties of a directory's volume. If Windows does not report them, memory counts as not shared.
 pub fn disk(directory: &Path) -> Disk {
     volume(directory).unwrap_or_default()
 }

@@ -5,19 +5,21 @@ use std::os::windows::io::AsRawHandle;
 
 pub type Descriptor = usize;
 
+/// Returns the handle of a file as a number.
 pub fn descriptor(file: &File) -> Descriptor {
     file.as_raw_handle() as usize
 }
 
-/// Never called.
+/// Does nothing, and is never called.
 ///
 /// # Safety
 /// None is needed.
 pub unsafe fn close(_: Descriptor) {}
 
-/// Never called.
+/// Leaves a file open; never called.
 pub fn forget(file: File) {
     std::mem::forget(file);
 }
 
+/// Does nothing, since Windows has no fork.
 pub fn register(_before: extern "C" fn(), _in_parent: extern "C" fn(), _in_child: extern "C" fn()) {}

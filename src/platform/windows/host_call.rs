@@ -15,6 +15,7 @@ static SLOT: OnceLock<Option<u32>> = OnceLock::new();
 /// The value of the slot during a call.
 static IN_CALL: u8 = 0;
 
+/// Calls a function of the host. If that function ends the thread, the stack of the thread stays.
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     let Some(slot) = *SLOT.get_or_init(allocate) else {
         return call();
@@ -29,7 +30,7 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     answer
 }
 
-/// Allocates the slot.
+/// Allocates the slot; `None` if the process has no free one.
 fn allocate() -> Option<u32> {
     // SAFETY: the function is there until the library is unloaded, which frees the slot.
     let slot = unsafe { FlsAlloc(Some(keep_stack)) };

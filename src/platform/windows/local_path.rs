@@ -15,6 +15,7 @@ use super::owner::verbatim;
 /// Length from which a path counts as long, in UTF-16 units. Below the limit of 260, since `SQLite` appends suffixes.
 const LONG: usize = 200;
 
+/// Converts a path of the host to `/` as separator, without the prefix `\\?\`, and to the case of names on the disk.
 pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     let mut path = with_separator(without_prefix(path), b'/');
     if let [drive @ b'a'..=b'z', b':', ..] = &mut *path {
@@ -30,11 +31,13 @@ pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     with_names_of_disk(&path).into()
 }
 
+/// Converts a normalized path to `\` as separator, as users write it.
 pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     with_separator(without_prefix(path), b'\\').into()
 }
 
-/// Keeps the links of a path on a drive that the system's mount manager does not know, which has no canonical name.
+/// Returns the absolute path with its links, for a path on a drive that the system's mount manager does not know. Such
+/// a drive has no canonical name. `error`: the reason why the path has none.
 pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     if is_gone(&error) || fs::metadata(path).is_err() {
         return Err(error);
@@ -42,6 +45,7 @@ pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
+/// Returns the path, with the prefix `\\?\` if it is too long for Windows otherwise.
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     if path.as_os_str().encode_wide().count() < LONG {
         return path.into();
@@ -53,6 +57,7 @@ pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     PathBuf::from(OsString::from_wide(&long)).into()
 }
 
+/// Returns the root of a path, such as `D:/` or `//server/share/`; nothing for a relative path.
 pub fn root(path: &[u8]) -> &[u8] {
     match path {
         [b'a'..=b'z' | b'A'..=b'Z', b':', b'/', ..] => &path[..3],
@@ -70,7 +75,7 @@ fn without_prefix(path: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Replaces all separators.
+/// Replaces all separators of a path by this one.
 fn with_separator(path: Cow<'_, [u8]>, separator: u8) -> Vec<u8> {
     let mut path = path.into_owned();
     for byte in path.iter_mut().filter(|byte| matches!(byte, b'/' | b'\\')) {

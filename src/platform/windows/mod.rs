@@ -32,6 +32,7 @@ pub fn boot() -> Option<Vec<u8>> {
     None
 }
 
+/// Does nothing: Windows has no call that starts to write a file.
 pub fn write_out(_: &File) {}
 
 /// Cancels reads and writes of a connection, since its end does not wake them on Windows.
@@ -40,7 +41,8 @@ pub fn wake_readers(stream: &TcpStream) {
     unsafe { CancelIoEx(stream.as_raw_socket() as HANDLE, null()) };
 }
 
-/// Returns the error of a cancelled operation, which the standard library reports as a timeout.
+/// Returns whether an error means that [`wake_readers`] cancelled an operation. The standard library reports this error
+/// as a timeout.
 pub fn is_wake(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_OPERATION_ABORTED.cast_signed())
 }

@@ -63,6 +63,7 @@ fn user() -> io::Result<String> {
 struct OwnerOnly(PSECURITY_DESCRIPTOR);
 
 impl OwnerOnly {
+    /// Creates a descriptor with the access that [`rights`] describes.
     fn new() -> io::Result<Self> {
         let rights = wide(OsStr::new(&rights()?));
         let mut descriptor = null_mut();
@@ -79,6 +80,7 @@ impl OwnerOnly {
         Ok(Self(descriptor))
     }
 
+    /// Returns the attributes with which a new file or folder gets this descriptor.
     fn attributes(&self) -> SECURITY_ATTRIBUTES {
         SECURITY_ATTRIBUTES {
             nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).unwrap_or(0),
@@ -95,7 +97,7 @@ impl Drop for OwnerOnly {
     }
 }
 
-/// Creates a file for reading, writing and removing; an existing one is an error.
+/// Creates a file that only its owner may use, for reading, writing and removing; an existing one is an error.
 pub fn create_file(path: &Path) -> io::Result<File> {
     let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
     let attributes = owner.attributes();
@@ -117,7 +119,7 @@ pub fn create_file(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a folder; an existing one is an error.
+/// Creates a folder that only its owner may use; an existing one is an error.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
     let attributes = owner.attributes();
@@ -125,7 +127,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     expect(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) })
 }
 
-/// Converts the result of a Windows function.
+/// Converts the result of a Windows function, which is 0 for a failure.
 pub fn expect(success: i32) -> io::Result<()> {
     if success == FALSE {
         return Err(io::Error::last_os_error());

@@ -37,6 +37,7 @@ impl Thread {
         Some(Self(Some(thread)))
     }
 
+    /// Returns whether the thread is neither joined nor detached.
     pub fn is_here(&self) -> bool {
         self.0.is_some()
     }

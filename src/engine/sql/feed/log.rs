@@ -31,7 +31,7 @@ impl FeedQuery<'_> {
             .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
     }
 
-    /// Returns the next library that has a listing, after this one by number.
+    /// Returns the library of the query with the lowest id above `after` that has a listing.
     pub fn next_listed(&self, after: LibraryId) -> rusqlite::Result<Option<LibraryId>> {
         self.c.find_value(
             "SELECT id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
@@ -40,7 +40,8 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// Returns the libraries that a reader must list again, as entries of the feed.
+    /// Returns the libraries that a reader at this place must list again, up to the change sequence `end`, as entries
+    /// of the feed.
     pub fn relisted(&self, place: FeedPlace, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
         // Number 0 of a transaction is 'list again'. Only there can the reader be in the middle of the list of
         // libraries.
@@ -63,7 +64,8 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// Returns at most `limit` changes from a place on, without those that are older than their library's history.
+    /// Returns at most `limit` changes from a place on, up to the change sequence `end`. Skips changes that are older
+    /// than their library's history.
     pub fn entries(&self, place: FeedPlace, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
         let first = place_of(place.sequence, (place.n - 1).clamp(0, NUMBER));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

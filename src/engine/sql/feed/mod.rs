@@ -20,7 +20,7 @@ use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// Reads at most about so many items of a library after a cursor, each with its cursor.
+/// Reads about this many items of a library after a cursor, each with its cursor.
 pub type ItemsAfter<'i> = dyn Fn(&LibraryRow, i64, usize) -> Result<Vec<(i64, Item)>> + 'i;
 
 /// A store's rows that the feed reads.
@@ -43,7 +43,8 @@ impl FeedRows<'_> {
         })
     }
 
-    /// Returns about `limit` changes of the log, from a place of a timeline up to `end`, in one library or all.
+    /// Returns about `limit` changes of the log, from a place up to `end`, in one library or all. `on`: the timeline of
+    /// the place.
     ///
     /// # Errors
     /// [`Status::ListAgain`] if the changes since that place are not known any more; errors of the store.
@@ -74,8 +75,8 @@ impl FeedRows<'_> {
         page.ok_or_else(list_again)
     }
 
-    /// Returns a page of about `limit` items of a full listing. `items` reads the items of a library after a cursor,
-    /// each with its cursor, or nothing if the library is not fetched any more.
+    /// Returns a page of about `limit` items of a full listing. `on`: the timeline of the position. `items` reads the
+    /// items of a library after a cursor, each with its cursor, or nothing if the library is not fetched any more.
     ///
     /// # Errors
     /// [`Status::ListAgain`] if the position is of another timeline; errors of the store and of `items`.
@@ -141,7 +142,7 @@ impl FeedRows<'_> {
         })
     }
 
-    /// Returns whether the log has changes from a position on.
+    /// Returns whether a reader at a position of a timeline would get anything.
     pub fn has(
         &self,
         identity: IdentityId,
@@ -167,7 +168,7 @@ impl FeedQuery<'_> {
     fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
         let end = end_of(self.c, timeline)?;
         let FeedPosition::Log(place) = position else {
-            // When the rows that were read were committed is not stored, so only the current timeline is certain.
+            // The store does not know when the listed rows were committed, so only the current timeline is certain.
             return Ok(end == Some(NO_END));
         };
         // A position after the end is unknown: the store was restored, or lost its last writes.
@@ -176,7 +177,7 @@ impl FeedQuery<'_> {
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
-    /// Returns the row of a library of the query that a full listing includes.
+    /// Returns the row of a library, if a full listing for this query includes the library.
     fn listed(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
         let is_listed = self.library.is_none_or(|own| own == library)
             && self.c.has(
@@ -234,6 +235,7 @@ impl FeedQuery<'_> {
     }
 }
 
+/// Returns the error for a reader whose position is not known any more.
 fn list_again() -> Error {
     Error::new(
         Status::ListAgain,

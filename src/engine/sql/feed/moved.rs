@@ -25,7 +25,7 @@ pub fn merged(changes: Vec<ItemChange>) -> Vec<ItemChange> {
             .as_ref()
             .and_then(|single_key| single.get(single_key).copied());
         let pair = earlier.and_then(|at| {
-            // One of the two is an addition only, the other a removal only.
+            // One of the two must be only an addition, the other only a removal.
             let was = merged[at].was.as_ref().xor(change.was.as_ref())?;
             let now = merged[at].now.as_ref().xor(change.now.as_ref())?;
             if was.rating_key == now.rating_key {
