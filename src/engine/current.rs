@@ -31,12 +31,12 @@ impl OpenSegments {
     }
 }
 
-/// A snapshot of a part of the store.
+/// A snapshot of a part of the store: of the libraries, or of the tables.
 #[derive(Default)]
 pub struct Shown<P> {
     /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
     pub number: u64,
-    /// The snapshot shows every commit up to this change sequence.
+    /// The change sequence up to which the snapshot shows every commit.
     sequence: AtomicU64,
     /// The segments of recorded matches and tables, with the incarnation of the whole snapshot.
     pub open: Arc<OpenSegments>,

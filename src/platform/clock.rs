@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::system::clock as system;
 
-/// A clock with the time of day. It must not run backwards by much, since ages are differences of its times.
+/// A clock with the time of day. The clock must not run backwards by much, since ages are differences of its times.
 pub trait Clock: Send + Sync {
     /// Returns the time in milliseconds since 1970.
     fn now_ms(&self) -> i64;

@@ -101,8 +101,8 @@ pub fn unnamed(path: &Path) -> io::Result<File> {
     system::remove_when_closed(file, || remove(path))
 }
 
-/// Fills `to` from this offset and keeps the file position. Not for several threads: on Windows, another thread may see
-/// the position move.
+/// Fills `to` from this offset and keeps the file position. Only one thread may use the file meanwhile: on Windows,
+/// another thread would see the position move.
 ///
 /// # Errors
 /// Errors of the operating system; the end of the file.

@@ -152,8 +152,8 @@ pub fn watch(component: &Arc<impl Forks + 'static>) {
     watched.push(Arc::downgrade(component) as Weak<dyn Forks>);
 }
 
-/// Registers a lock to take last before each fork and release first after it: a lock that any code may take while it
-/// holds others, such as the log's.
+/// Registers the last lock to take before each fork, and the first to release after it: a lock that any code may take
+/// while it holds others, such as the log's.
 pub fn hold_last(take: TakeLock) {
     register();
     *lock(&LAST_LOCK) = Some(take);

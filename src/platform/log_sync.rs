@@ -14,8 +14,8 @@ use rusqlite::ffi::{
 /// Errors of `SQLite`. The disk may then lack commits.
 pub fn sync_log(connection: &Connection) -> rusqlite::Result<()> {
     let mut file: *mut sqlite3_file = null_mut();
-    // SAFETY: the connection is open, and used by this thread alone. The file that it gives is open as long as it is,
-    // and an open file has methods.
+    // SAFETY: the connection is open, and used by this thread alone. The file is open as long as the connection, and an
+    // open file has methods.
     let code = unsafe {
         let file_pointer = (&raw mut file).cast();
         let code = sqlite3_file_control(connection.handle(), null(), SQLITE_FCNTL_JOURNAL_POINTER, file_pointer);

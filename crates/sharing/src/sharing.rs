@@ -308,7 +308,7 @@ impl Peers for Sharing {
         ))
     }
 
-    /// Takes all locks of the exchange and the log, for the caller to hold during a fork.
+    /// Takes all locks of the exchange and the log, which the caller holds during a fork.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         match &self.exchange {
             Some(exchange) => exchange.hold(),

@@ -56,7 +56,8 @@ impl FolderLimit {
         self.bytes
     }
 
-    /// Returns the bytes by which content that cannot be evicted exceeds the limit.
+    /// Returns by how many bytes the folder exceeds the limit, not counting space that a sweep or a vacuum frees. After
+    /// an eviction, only content that cannot be evicted exceeds it.
     ///
     /// # Errors
     /// Errors of the store.
@@ -97,7 +98,7 @@ impl FolderLimit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(());
             }
-            // Evict the change log before any listing.
+            // Remove the history of the feed before any listing.
             if may_have_history && FeedRows(&self.store).forget_history(deadline)? {
                 may_have_history = false;
                 continue;

@@ -29,7 +29,7 @@ const ITEMS_PER_CHANGE: u64 = 256;
 const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
-/// The segments of one store under one set of mappings.
+/// The listing segments of one store, built with one set of mappings.
 pub struct ListingSegments {
     store: Arc<Store>,
     mappings: Mappings,

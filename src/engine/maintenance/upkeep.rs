@@ -55,7 +55,7 @@ impl Maintenance {
         Box::new(hold(self, |all| &all.flushed))
     }
 
-    /// Resets the counts in the child of a fork: the parent stores its own.
+    /// Resets the counts in the child of a fork, since the parent stores the counts from before the fork.
     pub fn after_fork(&self) {
         if let Ok(mut flushed) = self.flushed.try_lock() {
             *flushed = self.counters.begin_child();

@@ -26,13 +26,13 @@ struct ChainNode {
     record: u32,
     /// Index of the normal form among those of the record.
     form: u32,
-    /// Node index plus one; 0 ends the chain.
+    /// The index of the next node plus one; 0 at the end of the chain.
     next: u32,
 }
 
 /// Chains from hashes to records, newest first. One thread adds, any number read.
 struct Chains {
-    /// Low half: the first node, as in `ChainNode::next`. High half: a filter of 32 bits over the chain's hashes.
+    /// Low half: the first node, as in `ChainNode::next`. High half: a filter of 32 bits for the chain's hashes.
     heads: Box<[AtomicU64]>,
     nodes: AppendLog<ChainNode>,
     length: AtomicU32,
@@ -108,7 +108,7 @@ impl Chains {
 
 /// Records since a segment, found by `KINDS` kinds of hashes. One thread appends, any number read without a lock.
 pub struct Chained<T, const KINDS: usize>(
-    /// Allocated with the first record: an empty memtable costs a load.
+    /// Allocated with the first record, so that a lookup in an empty memtable costs only one load.
     OnceBox<Filled<T, KINDS>>,
 );
 

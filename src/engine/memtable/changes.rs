@@ -1,8 +1,8 @@
 //! Changes since the segments were made. One thread appends, any number read without a lock.
 //!
 //! Every change is a record. Readers find it by the normal form of a path or by rating key, and an added item also by
-//! the file names of its parts. The newest record that answers a question counts. A record is complete before a chain
-//! leads to it, so a reader sees all of it or nothing.
+//! the file names of its parts. Of the records that answer a question, the newest counts. A record is complete before a
+//! chain leads to it, so a reader sees all of it or nothing.
 //!
 //! | question | answered by the newest of |
 //! |---|---|
@@ -58,7 +58,7 @@ pub enum MemtableChange {
         /// Its rating key.
         rating_key: String,
     },
-    /// The server returned this item, new or changed; replaces the item with the same rating key.
+    /// The server returned this item, which is new or has changed. It replaces the item with the same rating key.
     Added {
         /// The item with all its parts.
         item: Arc<Item>,
@@ -81,7 +81,7 @@ const PATHS: usize = 0;
 const KEYS: usize = 1;
 const NAMES: usize = 2;
 
-/// Parts of an item, by index, with their mapped paths on the host.
+/// The indexes of an item's parts that have a mapped path on the host, each with this path.
 type MappedParts = Vec<(usize, Vec<u8>)>;
 
 /// A stored change.
@@ -91,7 +91,7 @@ pub struct MemtableEntry {
     pub order: u64,
     /// Normal forms of the change's paths; for `Added` those of its parts, then of [`MemtableEntry::mapped`].
     pub forms: Vec<Box<[u8]>>,
-    /// For `Added`: parts with their mapped paths on the host.
+    /// For `Added`: the parts that have a mapped path on the host, each with this path.
     pub mapped: MappedParts,
 }
 

@@ -315,7 +315,7 @@ impl Records {
         running.extend(self.next_merge(running));
     }
 
-    /// Returns the next due merge, of segments that are newer than those of the running merges.
+    /// Returns the next merge that is due among the segments that are newer than those of the running merges.
     fn next_merge(&self, running: &[SlicedMerge]) -> Option<SlicedMerge> {
         let incarnation = self.store.incarnation();
         let state = RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));

@@ -103,7 +103,7 @@ impl MergeRules<'_> {
             .map(|run| run.split_first())
             .collect::<io::Result<Vec<_>>>()?;
         for _ in 0..max_records {
-            // The smallest key, and of equal keys the record of the newest run.
+            // Take the record with the smallest key, and of equal keys that of the newest run.
             let firsts = heads.iter().flatten().map(|(record, _)| *record);
             let Some(record) = firsts.reduce(|a, b| if b.key() < a.key() { b } else { a }) else {
                 return Ok(false);

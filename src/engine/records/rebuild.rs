@@ -15,7 +15,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 impl Records {
-    /// Writes the whole log into one segment. Needed if segments are missing or damaged, or if the log has more
+    /// Writes the whole log into one segment. This is needed if segments are missing or damaged, or if the log has more
     /// unmerged rows than fit into a memtable. Does nothing if the segments have changed since `open`.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Records {
 
 /// All rows of the log without their values, sorted by name, the newest row of each name first.
 struct AllRecords {
-    /// The change sequence of the manifest.
+    /// The change sequence at which segments or tables changed last.
     changed: Sequence,
     collections: Vec<Collection>,
     rows: Vec<RecordRow>,

@@ -129,7 +129,8 @@ impl Table {
         let folded = self.folds.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
         self.tables.retry(|| {
-            // Row id, whether the value is only in the database, its length, and the value if it is in memory and fits.
+            // The row id; whether the value is only in the database; its length; and the value if it is in memory and
+            // not too long.
             let found = self.tables.query(|snapshot| {
                 let Some(id) = self.id(snapshot) else { return Ok(None) };
                 let hash = record_hash(id, name);

@@ -13,8 +13,8 @@ const ENTRY_OVERHEAD: u64 = 64;
 /// Length of the longest value in segments and memtables. Longer values are only in the store.
 pub const MAX_INLINE: usize = 1000;
 
-/// The state that lookups read. New records are added in place; any other change replaces the snapshot. If the memtable
-/// is full, the snapshot becomes outdated and lookups in it fail.
+/// The state that lookups read. Catch-ups add new records in place; any other change replaces the snapshot. If the
+/// memtable is full, the snapshot becomes outdated and lookups in it fail.
 pub type TableSnapshot = Shown<TablesShown>;
 
 /// The part of a snapshot about tables.

@@ -131,7 +131,8 @@ impl Tables {
     /// Reads the commits since the snapshot. The caller holds `catching_up`. If not `patient`, fails instead of waiting
     /// long for the database.
     ///
-    /// A state with a manifest is complete and replaces the snapshot. Any other state is added to the snapshot.
+    /// A state with a manifest is complete and replaces the snapshot. Other states have only rows to add to the
+    /// snapshot.
     fn catch_up_locked(&self, patient: bool) -> Result<()> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();

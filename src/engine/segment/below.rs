@@ -44,7 +44,8 @@ impl ListingSegment {
             let (mut left, mut end) = (rest.more, rest.ids(&self.file)?.1);
             loop {
                 let at = end.next_multiple_of(4);
-                // After the item's own entries come its mapped entries, else a show, another item, or the end.
+                // After the item's own entries come its mapped entries, if it has any; then a show, another item, or
+                // the end.
                 if !self.has_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
                     return Ok(());
                 }
@@ -136,7 +137,7 @@ impl ListingSegment {
                     contents.members.push(self.member(place, components, false)?);
                 }
             } else if let Some((_, member_index)) = shows.iter().find(|(known, _)| *known == show) {
-                // A show with several seasons needs no further reads.
+                // A show that has several seasons already needs no further reads.
                 if contents.members[*member_index].season.is_some()
                     && let Some(place) = run.clone().find(is_live)
                 {

@@ -12,8 +12,9 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files;
 use crate::platform::open_files;
 
-/// Size and alignment of a write. File systems with large folios then cache the file in pieces of this size, which take
-/// one TLB entry each. So lookups in a large segment cause fewer TLB misses, and a new process has fewer page faults.
+/// The size and alignment of writes. File systems with large folios then cache the file in pieces of this size, which
+/// take one TLB entry each. So lookups in a large segment cause fewer TLB misses, and a new process has fewer page
+/// faults.
 const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
 /// A file under a temporary name; removed on drop unless it was kept.
@@ -82,7 +83,7 @@ pub struct SegmentWriter {
     out: SegmentOutput,
     /// Bytes written, in whole pieces.
     written: usize,
-    /// The write buffer. In the first piece, space is reserved for the head.
+    /// The write buffer. The first piece begins with space for the head.
     buffer: Vec<u8>,
     sums: Vec<u8>,
 }

@@ -53,11 +53,11 @@ pub struct ListingBuilder {
     meta: ListingMeta,
     /// The records, and the parts after them.
     records: SegmentWriter,
-    /// Hashes of normal forms, and entries.
+    /// Hashes of normal forms, each with its entry.
     paths: PairSorter,
-    /// Hashes of rating keys, and entries.
+    /// Hashes of rating keys, each with its entry.
     keys: PairSorter,
-    /// Hashes of file names, and entries.
+    /// Hashes of file names, each with its entry.
     names: PairSorter,
     /// Normal forms of listed paths, and of mapped ones.
     listed: KeySorter,
@@ -79,7 +79,7 @@ pub struct ListingBuilder {
     pub key_hashes: Vec<u64>,
     /// The buffer of [`content_digest`].
     buffer: Vec<u8>,
-    /// The first error. After it, further items are ignored.
+    /// The first error. After an error, the builder ignores further items.
     failed: Option<io::Error>,
 }
 
@@ -102,7 +102,7 @@ const MAX_SHOW_BYTES: usize = 16 << 20;
 /// Number of items whose sort runs fill the memory of the sorters.
 const ITEMS_PER_RUN: u64 = 40_000;
 
-/// With more paths than this, the order is built in a separate thread.
+/// With more paths than this, a separate thread builds the folder order.
 const THREAD_THRESHOLD: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
@@ -257,13 +257,13 @@ impl ListingBuilder {
         Ok(())
     }
 
-    /// Writes the segment to a temporary file and renames it to `path`. Opening needs its `name_mac`.
+    /// Writes the segment to a temporary file and renames it to `path`. `name_mac`: the hash of its name, to open it.
     ///
-    /// The file is not synced. After a crash of the machine its checksums show damage, and the listing is fetched
-    /// again. That costs less than syncing each file.
+    /// The file is not synced. After a crash of the machine, its checksums show damage, and plexindex fetches the
+    /// listing again. That costs less than syncing.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
+    /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; then the file at `path` is unchanged.
     pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingInfo> {
         let written = self.write(name_mac).and_then(|(out, info)| {
             out.persist(path)?;
@@ -478,8 +478,8 @@ fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
     xxh3_64(buffer)
 }
 
-/// Returns the offset of the title in the path, if a component begins with it. `None` for a short title: a reference to
-/// it would not take fewer bytes.
+/// Returns the offset of the title in the path, if a component begins with it. `None` for a short title, since a
+/// reference to it would not take fewer bytes.
 fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     if title.len() <= 3 {
         return None;

@@ -11,7 +11,7 @@ use crate::platform::map::FileBytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// The result of a read. An error may be ignored: the segment is marked as broken already.
+/// The result of a read. Callers can ignore an error, since the segment is already marked as broken.
 pub type Read<T> = Result<T, Damaged>;
 
 /// A file with its checksums and the blocks that passed them.
@@ -98,7 +98,7 @@ impl CheckedBytes {
     #[inline(never)]
     fn verify(&self, block: usize) -> Read<()> {
         if block * BLOCK >= self.sums {
-            // An empty read at the end of the file.
+            // This is an empty read at the end of the file.
             return Ok(());
         }
         let end = (block * BLOCK + BLOCK).min(self.sums);

@@ -85,7 +85,7 @@ impl ListingSegment {
     ) -> Read<bool> {
         let (_, extras) = record::item(&self.file, entry.end)?;
         let (_, new_extras) = record::item(&new.file, new_entry.end)?;
-        // Without a show and further files, an item is all in its bytes.
+        // Without a show and further files, the bytes of an item contain all of it.
         let is_alone =
             |extras: &record::ItemExtras| extras.above == 0 && extras.more == 0 && extras.added_sequence == 0;
         if is_alone(&extras) && is_alone(&new_extras) && entry.flags & !TWIN == new_entry.flags & !TWIN {

@@ -1,4 +1,4 @@
-//! External ids and GUIDs, packed. An id of a known kind is its kind and number.
+//! External ids and GUIDs, packed. An id of a known kind is stored as its kind and number.
 //!
 //! An id starts with a byte: the number of a prefix in [`PREFIXES`], and the form of the rest ([`TEXT`] …).
 
@@ -30,7 +30,7 @@ const NUMBER: usize = 1;
 const PLEX: usize = 2;
 const UUID: usize = 3;
 const KINDS: usize = 4;
-/// Most decimal digits that always fit into a `u64`.
+/// The maximum number of decimal digits that always fit into a `u64`.
 const DIGITS: usize = 19;
 /// Positions of the dashes in a UUID.
 const DASHES: [usize; 4] = [8, 13, 18, 23];

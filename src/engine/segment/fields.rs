@@ -36,7 +36,7 @@ pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
 pub struct RecordReader<'i> {
     pub file: &'i CheckedBytes,
     pub at: usize,
-    /// The verified rest of the block. Most fields need no other bounds check.
+    /// The verified rest of the block, so that most fields need no other bounds check.
     here: &'i [u8],
 }
 
@@ -77,7 +77,7 @@ impl<'i> RecordReader<'i> {
     /// Reads a number of one or more bytes.
     #[inline]
     pub fn varint(&mut self) -> Read<u64> {
-        // Most varints have one byte, years two.
+        // Most varints have one byte; those of years have two.
         match self.here {
             [value @ ..0x80, rest @ ..] => {
                 (self.at, self.here) = (self.at + 1, rest);

@@ -11,7 +11,7 @@ const BITS_PER_HASH: usize = 16;
 
 /// A blocked Bloom filter: all bits of a hash are in one word. Hashes may be added during lookups.
 pub struct Filter {
-    /// A power of two of words.
+    /// The words of the filter, whose number is a power of two.
     words: Vec<AtomicU64>,
     /// Number of added hashes.
     added: AtomicUsize,

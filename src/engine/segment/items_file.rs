@@ -1,8 +1,8 @@
 //! The items file of a listing under way: its pages, one after another, until the listing's segment is complete.
 //!
 //! A page is a frame: its length (4 bytes), a checksum (8 bytes), and the change sequence of its request with its
-//! items, as `postcard` encodes them. A checksum covers all frames before it too. The database names the end of the
-//! last page, so bytes after that end are of a page that a kill interrupted.
+//! items, as `postcard` encodes them. A checksum covers its frame and all frames before it. The database names the end
+//! of the last page, so bytes after that end are of a page that a kill interrupted.
 
 use std::io;
 use std::path::Path;
@@ -23,7 +23,7 @@ const FRAME_HEAD: usize = 12;
 /// The end of the last page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEnd {
-    /// The offset after it.
+    /// The offset after the last page.
     pub offset: u64,
     /// The checksum of all pages.
     checksum: u64,

@@ -19,7 +19,7 @@ pub enum FileKind {
 /// The bytes under one checksum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
-/// Version of the layout. A listing's segment of another version is fetched again.
+/// Version of the layout. If a listing's segment has another version, plexindex fetches the listing again.
 const VERSION: u32 = 10;
 /// Offset of the head's checksum, which covers all before it.
 const AT_SUM: usize = 504;
@@ -232,7 +232,7 @@ pub fn zigzag(value: i32) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// The inverse of [`zigzag`]; 0 for an invalid number.
+/// Returns the number that [`zigzag`] mapped to this one; 0 for an invalid number.
 pub fn unzigzag(value: u64) -> i32 {
     let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
     i32::try_from(value).unwrap_or(0)
@@ -250,7 +250,8 @@ pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
     value
 }
 
-/// The inverse of [`match_value`]. `beside`: any change sequence of the store, which has the upper half.
+/// Decodes the value of a match record: the rating key, and the change sequence of the recording. `beside`: any change
+/// sequence of the store, which has the upper half.
 #[must_use]
 pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
     let (recorded_at, length) = varint(value)?;

@@ -28,7 +28,7 @@ pub enum SingleMatch<'m> {
     None,
     /// This item, under this spelling only.
     Match(&'m str),
-    /// All recorded matches of the path must be examined.
+    /// The caller must examine all recorded matches of the path.
     Unsure,
 }
 

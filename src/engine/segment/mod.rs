@@ -1,5 +1,5 @@
 //! Segments: immutable files, written once and mapped by all processes. A segment holds the listing of one library, or
-//! records of hosts ([`record_segment`]). This is the layout of a listing's:
+//! records of hosts ([`record_segment`]). A listing's segment has this layout:
 //!
 //! All numbers are little-endian. Offsets of entries are counted in units of four bytes, so a file may have 16 GiB.
 //!

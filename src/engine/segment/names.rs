@@ -23,9 +23,9 @@ use crate::matching::{Form, Normal};
 const RANGE_ELEMENTS: usize = 4;
 /// Ranges of at most this length are scanned, not bisected.
 const MAX_SCANNED: usize = 16;
-/// Components compared by bisection; longer common ends are found by a scan.
+/// Maximum number of components that a bisection compares; a scan finds longer common ends.
 const DEPTH: usize = 32;
-/// Distinct items that an answer shows, and one more to detect that there are more.
+/// One more than the number of distinct items that an answer shows, to detect that there are more.
 const ENOUGH: usize = crate::matching::MAX_CANDIDATES + 1;
 
 /// Returns the hash of the file name of a path, which is the last component of its normal form.
@@ -90,8 +90,8 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Returns the range of the directory that a hash belongs to. It may be wrong in a damaged segment; reads check the
-/// bounds.
+/// Returns the range of the directory that a hash belongs to. In a damaged segment the range may be wrong, so reads
+/// check the bounds.
 fn range_of(upper_hash: u32, ranges: usize) -> usize {
     usize::try_from(u64::from(upper_hash).wrapping_mul(ranges as u64) >> 32).unwrap_or(0)
 }
@@ -108,7 +108,7 @@ pub struct NameTable {
 struct NameRange {
     from: usize,
     to: usize,
-    /// Components that all its paths share with the searched path.
+    /// Number of last components that all paths of the range share with the searched path.
     components: usize,
 }
 

@@ -39,8 +39,8 @@ impl ListingSegment {
     /// checksums only.
     ///
     /// # Errors
-    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. With a source
-    /// if the operating system cannot read it.
+    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. The error has a
+    /// source if the operating system cannot read the file.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| cannot_read(path, &error))?;
         let mut segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
@@ -94,7 +94,7 @@ impl ListingSegment {
         self.head.mappings
     }
 
-    /// Returns whether a check failed. If so, discard everything read since the last call.
+    /// Returns whether a check failed. If so, the caller discards everything that it read since the last call.
     #[inline]
     #[must_use]
     pub fn is_broken(&self) -> bool {
@@ -148,7 +148,7 @@ impl ListingSegment {
     #[inline]
     pub fn first(&self, hash: u64, length: usize) -> FirstEntry {
         const LINE: usize = 64;
-        /// Bytes around the path: its length, and the item's first fields.
+        /// The bytes around the path to prefetch: its length, and the first fields of the item.
         const BYTES_AROUND: usize = 40;
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return FirstEntry(None);

@@ -56,17 +56,17 @@ const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
 const WITH_MORE: u8 = 64;
-/// With the type: the item was added after the listing, and its change sequence is the last field.
+/// Stored with the type: the item was added after the listing, and its change sequence is the last field.
 const ADDED_LATER: u8 = 64;
-/// With the type: the title is part of the path.
+/// Stored with the type: the title is part of the path.
 const TITLE_ABOVE: u8 = 32;
-/// With the type: external ids follow the other fields.
+/// Stored with the type: external ids follow the other fields.
 const WITH_IDS: u8 = 128;
 
 /// The head of an entry, borrowed from the segment.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryHead<'i> {
-    /// Its number: offset in units of four bytes.
+    /// The number of the entry: its offset in units of four bytes.
     pub number: u32,
     pub flags: u8,
     /// The path as it was listed or recorded.
@@ -74,7 +74,7 @@ pub struct EntryHead<'i> {
     stored: &'i [u8],
     /// The entry that this one points to; a first entry points to itself.
     pub target: u32,
-    /// The offset after it, where the item of a first entry begins.
+    /// The offset after the entry, where the item of a first entry begins.
     pub end: usize,
 }
 
@@ -336,11 +336,11 @@ pub struct ItemExtras {
     pub more: u64,
     /// The change sequence at which it was added after the listing, else 0.
     pub added_sequence: u64,
-    /// Its season, else its show; 0 without either.
+    /// The record of the item's season, or else of its show; 0 without either.
     pub above: u32,
     /// Whether it has external ids.
     with_ids: bool,
-    /// The offset after it, or of its external ids.
+    /// The offset after the fields, where the external ids begin, if there are any.
     pub end: usize,
 }
 

@@ -47,7 +47,7 @@ pub(super) const STATE_EMPTY: u64 = 2;
 pub struct Record<'r> {
     /// The table.
     pub table: TableId,
-    /// Whether the name is a path. A lookup then uses the hash of the normalized path.
+    /// Whether the name is a path. If so, lookups use the hash of the normalized path.
     pub is_path: bool,
     /// The entry's name.
     pub name: &'r [u8],
@@ -190,7 +190,7 @@ impl RecordSegment {
         })
     }
 
-    /// Finds the first record with this hash, and prefetches it.
+    /// Finds the first record with this hash, for [`RecordSegment::find`], and prefetches it.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {

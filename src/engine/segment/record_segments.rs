@@ -22,7 +22,8 @@ pub struct RecordSegments {
 pub struct SegmentsLost;
 
 impl RecordSegments {
-    /// Creates a list of segments, the newest first. Extends the filter of the `previous` list if it is large enough.
+    /// Creates a list of segments, the newest first. Extends the filter of the `previous` list if that filter is large
+    /// enough, so that only new segments must be read.
     #[must_use]
     pub fn after(list: Vec<Arc<RecordSegment>>, previous: &Self) -> Self {
         let mut segments = Self {

@@ -10,7 +10,7 @@ use super::spool::{Spool, SpoolReader, reserve};
 
 /// Number of pairs per run, which take 2 MiB. Smaller in tests, so that these write several runs.
 const PAIRS_PER_RUN: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
-/// Size of a run's keys and numbers in bytes. Smaller in tests, as above.
+/// Size of a run's keys and numbers in bytes. Smaller in tests, so that these write several runs.
 const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
 /// Maximum size of a group that is sorted by comparing whole keys.
 const SMALL_GROUP: usize = 12;
@@ -163,6 +163,7 @@ impl KeySlot {
 }
 
 impl KeySorter {
+    /// Creates a sorter. `place`: a path beside which it creates temporary files.
     pub fn new(place: &Path) -> Self {
         Self {
             keys: Vec::new(),

@@ -60,7 +60,7 @@ impl HashTableBuilder {
     }
 }
 
-/// Returns the upper half of a hash.
+/// Returns the upper half of a hash, which slots store.
 pub fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }

@@ -183,7 +183,8 @@ impl ListingSegment {
             Ok(index) => index,
         };
         let found = index.find(text);
-        // If the index is damaged, the segment is built again under another name, and then the index.
+        // If the index is damaged, mark the segment as broken: it is then built again under another name, and then the
+        // index.
         let firsts = found.map_err(|_| self.file.fail()).unwrap_or_default();
         firsts
             .into_iter()
@@ -192,13 +193,14 @@ impl ListingSegment {
         Ok(())
     }
 
-    /// Opens the index, or builds it.
+    /// Opens the index of the items by GUID and title. Builds it if it is missing or damaged, or belongs to other
+    /// items.
     fn open_index(&self) -> Result<ItemIndex> {
         let (place, mode) = &self.place;
         let mut path = place.clone().into_os_string();
         path.push(".index");
         let path = Path::new(&path);
-        // A missing segment is built again under its name, with other entries.
+        // A missing segment is built again under its name, with other entries, so the index must name the content too.
         let name_mac = self.head.name_mac ^ self.head.sums_sum;
         if let Ok(Some(index)) = ItemIndex::open(path, *mode, name_mac) {
             return Ok(index);

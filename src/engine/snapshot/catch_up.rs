@@ -170,7 +170,7 @@ impl LiveSnapshot {
         self.snapshot.shows_all(snapshot) && !snapshot.is_outdated()
     }
 
-    /// Returns a current snapshot that has all segments; `None` if the caller would have to wait for it. Without the
+    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing: without the
     /// segments of matches, a lookup could return a wrong item.
     #[inline]
     pub fn whole(&self) -> Option<Guard<'_, Snapshot>> {

@@ -115,7 +115,7 @@ impl LiveSnapshot {
             Some((old, view)) if old.segment == row.segment && usable(view.segment.as_ref()) => view.segment.clone(),
             _ => self.listings.open(row),
         };
-        // Without matches, lookups skip the segments of records.
+        // If there are no matches, lookups need not read the segments of records.
         let matches = row.matches.and_then(|table| {
             let count = row.merged_matches;
             (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))

@@ -62,7 +62,7 @@ impl LiveSnapshot {
             self.records.rebuild(&open, deadline)?;
         }
         for (row, is_missing) in &listings {
-            // Another process may have made it meanwhile.
+            // Another process may have built the missing segment meanwhile.
             if !is_missing || self.listings.open(row).is_none() {
                 self.listings.replace_segment(identity, row, deadline)?;
             }

@@ -11,15 +11,15 @@ impl Store {
     /// Announces transaction `sequence`, which follows `before`, on the version page, and returns the page. Called
     /// under the write lock.
     ///
-    /// A page that was removed or replaced is created again, because processes that open it now would not see the old
-    /// one. If it cannot be mapped, it is removed, so that all processes query the database.
+    /// If the page was removed or replaced, creates it again, because processes that open it now would not see the old
+    /// one. If the page cannot be mapped, removes it, so that all processes query the database.
     pub(super) fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&VersionPage>> {
         if !self.folder.shares_memory() {
             return Ok(None);
         }
         let mut opened = self.opened.newest();
         if !opened.is_page_valid() {
-            // The page of a database that took this one's place stays.
+            // If another database has taken the place of this one, its page stays.
             if !opened.has_database() {
                 return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller tries again
             }
@@ -28,7 +28,7 @@ impl Store {
                 VersionPage::take_away(&self.folder.page(), opened.page.is_none())
                     .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
                 if opened.page.is_none() {
-                    return Ok(None); // unchanged
+                    return Ok(None); // there was no page before
                 }
                 warn_of_page(error);
             }

@@ -40,7 +40,7 @@ pub enum LoggedKind {
     Matched = 1,
     /// A confirmed match was removed. This is a record too.
     Forgotten = 2,
-    /// A path was invalidated. It must be verified before it is returned.
+    /// A path was invalidated. plexindex must verify it before it returns it again.
     UnverifiedPath = 3,
     /// An item was invalidated.
     UnverifiedItem = 4,

@@ -43,7 +43,7 @@ impl RecordRows<'_> {
         // Before the write: if that creates a new database, the result belongs to no incarnation that the caller has.
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
-            // The library may have got another identity or listing since the caller read its row.
+            // The library can have another identity or listing by now than when the caller read its row.
             let cached = tx.last_library.filter(|library| library.id == row.id);
             let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);

@@ -89,7 +89,7 @@ pub struct OpenConnection {
     connection: Connection,
     /// The last write through this connection.
     last_write: Cell<Option<LastWrite>>,
-    /// Id of the store.
+    /// The id of the store.
     id: u64,
     /// Whether the database has a WAL.
     has_wal: bool,

@@ -18,8 +18,9 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 impl StoreFolder {
     /// Creates the database unless one exists.
     ///
-    /// The database gets its name when it is complete, so other processes never open an incomplete one. It is closed
-    /// before that, since closing it later would release the locks of this process on the file.
+    /// The database gets its name when it is complete, so other processes never open an incomplete one. The connection
+    /// that creates it is closed before that, since closing it later would release the locks of this process on the
+    /// file.
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("make a database in", &error);
         files::private_dir(self.path()).map_err(cannot)?;

@@ -17,7 +17,7 @@ pub struct Endpoint {
     pub who: Vec<u8>,
     /// When the token expires, Unix ms; 0 for never.
     pub until_ms: i64,
-    /// When this index first used the token, Unix ms. A token that had expired before leads to no identity.
+    /// When this index first used the token, Unix ms. If the token had expired before, it leads to no identity.
     pub given_ms: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Eviction: the size of the folder, the library refreshed longest ago, and the removal of its listing.
+//! Eviction: measures the folder, finds the library that was refreshed longest ago, and removes its listing.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -63,8 +63,9 @@ impl Sweeper<'_> {
 }
 
 impl LibraryRows<'_> {
-    /// Returns the libraries that may be evicted, the one refreshed longest ago first. These are libraries with items,
-    /// from a listing or from an abandoned one. Excludes the library listed last, and those being listed.
+    /// Returns the libraries that may be evicted, the one refreshed longest ago first. A library can be evicted if it
+    /// has items, from a complete listing or from an abandoned one. Excludes the library that was refreshed last, and
+    /// those that are being listed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].

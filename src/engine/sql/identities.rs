@@ -30,8 +30,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Returns the identity to which this URL led an earlier token that claims the same user. Not to be trusted before
-    /// the server has accepted this token.
+    /// Returns the identity to which this URL led an earlier token that claims the same user. The caller must not trust
+    /// the identity before the server has accepted this token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.0.read(|connection| {
             connection.find_value(

@@ -105,7 +105,7 @@ impl OpenFiles {
         Inode::of(&self.database) == self.file
     }
 
-    /// Returns the last entry of the list.
+    /// Returns the last entry of the list: the files of the database that is open now.
     #[inline]
     pub fn newest(&self) -> &Self {
         let mut newest = self;

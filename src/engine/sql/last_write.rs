@@ -8,7 +8,7 @@ pub struct LibraryState {
     pub id: LibraryId,
     pub identity: IdentityId,
     pub generation: Generation,
-    /// The table of its confirmed matches.
+    /// The table of the library's confirmed matches.
     pub matches: Option<TableId>,
 }
 

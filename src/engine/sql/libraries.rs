@@ -21,11 +21,11 @@ use crate::platform::deadline::Deadline;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
-    /// Its number in the store.
+    /// The number of the library in the store.
     pub id: LibraryId,
-    /// As the last probe showed it.
+    /// The library, as the last probe showed it.
     pub library: Library,
-    /// Whether the last probe showed it.
+    /// Whether the last probe showed the library.
     pub present: bool,
     /// The change sequence of the last probe.
     pub probed_sequence: Sequence,
@@ -35,7 +35,7 @@ pub struct LibraryRow {
     pub generation: Generation,
     /// The change sequence at which that generation was published.
     pub listed_sequence: Sequence,
-    /// Items of that listing.
+    /// Number of items of that listing.
     pub items: u64,
     /// Number of items in the listing at `listed_token`, without single items added or removed since.
     pub told_items: u64,
@@ -43,23 +43,23 @@ pub struct LibraryRow {
     pub listed_token: String,
     /// When that listing was completed, Unix ms.
     pub listed_ms: i64,
-    /// When it was last found to be current, Unix ms.
+    /// When plexindex last found that listing to be current, Unix ms.
     pub checked_ms: i64,
-    /// Whether it expires early, because a scan ran while it was fetched, or its counts disagree.
+    /// Whether that listing expires early, because a scan ran while it was fetched, or its counts disagree.
     pub provisional: bool,
-    /// Whether its counts disagree, so that rows may be missing.
+    /// Whether the counts of that listing disagree, so that rows may be missing.
     pub partial: bool,
-    /// Whether it was invalidated, so that a full listing is due now.
+    /// Whether the library was invalidated, so that a full listing is due now.
     pub due: bool,
     /// Whether a newer listing is held back, because it was so much smaller that a second one must confirm it.
     pub held_back: bool,
-    /// The change sequence when it was invalidated last.
+    /// The change sequence when the library was invalidated last.
     pub due_sequence: Sequence,
     /// Segment of the listing, if it has one.
     pub segment: Option<ListingName>,
     /// The segment has single items added or removed up to this sequence.
     pub segment_sequence: Sequence,
-    /// The table of its confirmed matches; `None`: nothing was recorded.
+    /// The table of the library's confirmed matches; `None` if nothing was recorded.
     pub matches: Option<TableId>,
     /// Number of these matches that are in segments.
     pub merged_matches: u64,

@@ -25,11 +25,11 @@ pub const OVERLAP: usize = 50;
 pub struct Listing {
     /// The library's number in the store.
     pub library: LibraryId,
-    /// The generation that it will become.
+    /// The generation that the listing will become.
     pub generation: Generation,
     /// Which of the library's partitions is being listed.
     pub partition: usize,
-    /// The position of its next page.
+    /// The position of the next page.
     pub position: u64,
     /// Rows that the server returned so far, over all partitions.
     pub rows: u64,
@@ -41,13 +41,13 @@ pub struct Listing {
     pub tail: OverlapKeys,
     /// The library's state before the first page.
     pub change: Change,
-    /// The change sequence when it began.
+    /// The change sequence when the listing began.
     pub begun_sequence: Sequence,
-    /// When it began, Unix ms.
+    /// When the listing began, Unix ms.
     pub begun_ms: i64,
-    /// When its last page was stored, Unix ms.
+    /// When the last page was stored, Unix ms.
     pub touched_ms: i64,
-    /// Pages stored.
+    /// Number of pages that are stored.
     pub pages: u64,
     /// The name of the file with its pages, and the end of the last page.
     pub file: String,
@@ -80,11 +80,11 @@ impl OverlapKeys {
 /// The outcome of a finished listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingResult {
-    /// Whether it expires early, because a scan ran while it was fetched, or its counts disagree.
+    /// Whether the listing expires early, because a scan ran while it was fetched, or its counts disagree.
     pub provisional: bool,
-    /// Whether its counts disagree, so that rows may be missing.
+    /// Whether the counts of the listing disagree, so that rows may be missing.
     pub partial: bool,
-    /// When it was completed, Unix ms.
+    /// When the listing was completed, Unix ms.
     pub now_ms: i64,
 }
 

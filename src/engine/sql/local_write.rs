@@ -14,8 +14,8 @@ pub struct LibraryHint {
     pub deleted: Vec<String>,
 }
 
-/// A write of hosts or events. It says what they asked for, which may be more than what changes here: a path that this
-/// folder does not know may be known to another host.
+/// A write of hosts or events. It contains the whole request, even if less changes in this folder: another host may
+/// know a path that this folder does not know.
 #[derive(Clone, Copy, Debug)]
 pub enum LocalWrite<'w> {
     /// These matches of a library are confirmed: paths and rating keys.
@@ -31,7 +31,7 @@ pub enum LocalWrite<'w> {
         /// Whether their matches are removed too.
         with_matches: bool,
     },
-    /// A library is invalidated; `None`: all of them.
+    /// A library is invalidated, or all libraries for `None`.
     Library(Option<LibraryId>),
     /// Events reported this.
     Hints(&'w [LibraryHint]),

@@ -187,7 +187,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns whether this folder has an entry with this number that it wrote under this host id.
+    /// Returns whether this folder wrote an entry with this number under this host id. If the log has such an entry and
+    /// the folder has not, the folder was restored from a backup.
     pub fn has_numbered(&self, host: HostId, number: u64) -> Result<bool> {
         self.0.read(|c| {
             c.has(

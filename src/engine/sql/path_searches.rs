@@ -142,8 +142,8 @@ impl SearchRows<'_> {
                  last_ms = excluded.last_ms, found = excluded.found",
                 params![identity, library, hash.cast_signed(), now_ms, found],
             )?;
-            // After the clock was set back, records in the future would remain the newest ones, so they are removed
-            // too.
+            // Also remove records in the future, which would otherwise remain the newest ones after the clock was set
+            // back.
             tx.run(
                 "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2",
                 params![now_ms - SEARCH_KEPT_MS, now_ms],

@@ -18,7 +18,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, ItemType, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// A listing that changes more items than this, and more than a fifth of all items, is reported as 'list again'.
+/// If a listing changes more items than this, and more than a fifth of all items, the feed reports 'list again'.
 const RELIST_ABOVE: u64 = 20;
 /// Number of comparisons with a current segment that another process replaces meanwhile.
 const MAX_COMPARISONS: usize = 4;
@@ -52,10 +52,10 @@ impl NewListing {
 
 /// The differences between the current segment of a library and a new one.
 struct Comparison {
-    /// The current segment's name, empty without one.
+    /// The name of the current segment; empty if there is none.
     segment: String,
     old: Option<ListingSegment>,
-    /// `None` if there are too many to report.
+    /// The differences; `None` if there are too many to report.
     differences: Option<Vec<Difference>>,
 }
 
@@ -65,7 +65,7 @@ enum Version<'v> {
     Old(u32),
     /// In the new segment.
     New(u32),
-    /// Added one by one.
+    /// Added as a single item.
     Single(&'v Item),
 }
 
@@ -154,9 +154,9 @@ fn most_reported(items: u64) -> usize {
 
 /// Single changes that a listing concerns.
 struct Publication {
-    /// Those that the current segment lacks.
+    /// The changes that the current segment lacks.
     before: SingleChanges,
-    /// Those that are newer than the new segment's pages.
+    /// The changes that are newer than the new segment's pages.
     after: SingleChanges,
     /// Keys of changes that pages requested later replace.
     replaced: Vec<String>,
@@ -350,7 +350,7 @@ fn set_finished(
         "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
         params![id, listing.begun_sequence],
     )?;
-    // If nothing changed, lookups return the same results.
+    // If no item changed, lookups return the same results, so other processes need not read the state again.
     if is_new {
         tx.libraries_changed(identity)
     } else {

@@ -41,8 +41,8 @@ pub fn warn_of_network() {
     log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
 }
 
-/// Creates a complete, closed database in an empty file that no other process knows. The caller syncs the file once;
-/// `SQLite` would sync it a dozen times.
+/// Creates a complete, closed database in an empty file that no other process knows. Does not sync the file: the caller
+/// does so once, where `SQLite` would do so a dozen times.
 pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);

@@ -19,8 +19,8 @@ const SUFFIX: &str = ".segment";
 /// The suffix of file names of listings under way.
 const ITEMS_SUFFIX: &str = ".items";
 
-/// Age at which a segment that the database does not refer to is removed. Until then a process may publish it, or open
-/// it because it has just read its name.
+/// Age at which a segment that the database does not refer to is removed. Until then a process may publish the segment,
+/// or open it because it has just read its name.
 const UNNAMED_KEPT_S: u64 = 60;
 /// Age at which a temporary file is removed: it may be written slowly.
 const TEMPORARY_KEPT_S: u64 = 600;

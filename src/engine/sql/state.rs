@@ -25,7 +25,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
-/// Maximum number of changes that are read one by one. If there are more, the whole state is read.
+/// Maximum number of changes that are read one by one. If there are more, plexindex reads the whole state.
 const MAX_CHANGES: i64 = 2_000;
 
 /// Maximum number of changes in a cached state. A state with more changes is not cached, as they are compacted soon.
@@ -105,7 +105,7 @@ fn state(
             continued.push(row.id);
         } else {
             let since = row.segment_sequence;
-            // Not ordered here: the index has the items by rating key.
+            // The index returns the items by rating key; their order follows below.
             let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
             changes.extend(logged(connection, single_items, params![row.id, end_of(since)])?);
         }
@@ -212,8 +212,8 @@ impl StoreStates<'_> {
     }
 
     /// Returns the change sequence now, and the changes after `since`, oldest first. `since` is a sequence of
-    /// `incarnation`. The changes are `None` if the caller must read [`Self::state_at`] instead: there are too many,
-    /// or one concerns whole libraries. Fails if not `patient` and the database is locked.
+    /// `incarnation`. The changes are `None` if there are too many or one concerns whole libraries: then the caller
+    /// must read [`Self::state_at`]. Fails if not `patient` and the database is locked.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,

@@ -58,7 +58,7 @@ pub struct StoreFiles {
 }
 
 impl StoreFiles {
-    /// Inspects the files of a folder. `None` if stamps do not show whether the files changed.
+    /// Inspects the files of a folder. Returns `None` if stamps cannot show whether the files changed.
     pub fn of(folder: &StoreFolder) -> Option<Self> {
         let [wal, shm] = folder.log();
         Some(Self {

@@ -17,7 +17,7 @@ use crate::model::Sequence;
 use crate::platform::files::{self, Inode};
 use crate::platform::stamp::boot;
 
-/// Most timelines that are stored. Cursors of older ones are not valid any more.
+/// Most timelines that are stored. Cursors of older timelines are not valid any more.
 const MAX_TIMELINES: i64 = 1_000;
 
 /// Begins a timeline with this transaction if the machine was started or the file was replaced since the last commit.

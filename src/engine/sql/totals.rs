@@ -54,7 +54,8 @@ impl Totals {
         Ok(added?.is_some())
     }
 
-    /// Counts answers on the version page, until the next [`Totals::add`]. Returns `false` without a page.
+    /// Counts answered lookups on the version page, until the next [`Totals::add`] moves them to the store. Returns
+    /// `false` if there is no valid page.
     pub fn count_on_page(store: &Store, answers: u64) -> bool {
         let opened = store.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.is_page_valid());

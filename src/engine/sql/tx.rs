@@ -21,9 +21,9 @@ pub struct Tx<'c> {
     change_count: Cell<i64>,
     /// Number of rows added to the feed so far.
     report_count: Cell<i64>,
-    /// `LastWrite::library` of the previous write.
+    /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
-    /// `LastWrite::library` for the next write.
+    /// The library to remember for the next write.
     pub next_library: Cell<Option<LibraryState>>,
     /// The new segment of records, whose file must be removed if the transaction fails.
     pub new_segments: Cell<Option<SegmentName>>,

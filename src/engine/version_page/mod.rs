@@ -139,7 +139,7 @@ impl VersionPage {
     pub fn take_away(path: &Path, is_unused: bool) -> io::Result<()> {
         // Removes the file by path, which needs no free descriptor.
         match fs::remove_file(path) {
-            // A directory, for example, is ignored here, since it cannot be mapped.
+            // This ignores a directory, for example, since no process can have it mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if is_unused => {}
             _ => wait_coarse(NOTICE_TIME),

@@ -264,7 +264,8 @@ impl View for LibraryView {
         if path.is_text() {
             return folders.any(|folder| lies_under(path.form(), folder));
         }
-        // The form of such a path is not folded, those of the folders are: its folders that are text decide.
+        // The form of a path that is not text is not folded, while those of the folders are. So compare only the
+        // folders in the path that are text.
         let text = path.raw().utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let above = text.rfind(['/', '\\']).map_or("", |end| &text[..=end]);
         Normal::with(above.as_bytes(), |above| {
@@ -438,7 +439,7 @@ impl View for LibraryView {
 
     /// Returns when a path was listed or recorded, so that the newer of two contradicting facts counts.
     fn fact_time(&self, hit: Hit<'_>) -> FactTime {
-        // An item added before the listing was published is in the listing too.
+        // If an item was added before the listing was published, the listing has it too.
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0),

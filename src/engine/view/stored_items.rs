@@ -144,7 +144,7 @@ impl LibraryView {
 /// Returns `false` if the folded title certainly lacks this word. Folding all titles would take most of a search's
 /// time.
 fn may_have(title: &str, word: &str) -> bool {
-    // Folding drops apostrophes, and keeps the words of other ASCII.
+    // Folding keeps each word of an ASCII title without apostrophes.
     let mut places = title.as_bytes().windows(word.len().max(1));
     !title.is_ascii() || title.contains('\'') || places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -1,4 +1,4 @@
-//! Files, and the names of file systems on Linux.
+//! Files and file systems on Linux.
 
 use std::fs::File;
 use std::io;

@@ -29,7 +29,7 @@ pub fn is_open(path: &Path, file: Inode) -> bool {
 
 /// Returns an identifier of this boot.
 pub fn boot() -> Option<Vec<u8>> {
-    // One read returns all of it.
+    // One read returns the whole identifier.
     let mut id = [0; 64];
     let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
     let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;
@@ -45,7 +45,7 @@ pub fn write_out(file: &fs::File) {
 /// Does nothing, since the end of a connection wakes its readers.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// Returns `false`: a reader that wakes gets the end of the stream or an ordinary error.
+/// Returns `false`: only Windows reports by a special error that [`wake_readers`] woke a reader.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

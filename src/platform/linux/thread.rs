@@ -10,8 +10,8 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     /// At least as large as the C library's struct: four words in glibc, three in musl.
     #[repr(C)]
     struct Cleanup([*mut c_void; 8]);
-    // The functions behind the macro `pthread_cleanup_push` of C. With glibc these are the old ones, which need no
-    // frame to jump to.
+    // The functions behind the macro `pthread_cleanup_push` of C. With glibc, these are the older functions, which need
+    // no frame to jump to.
     unsafe extern "C" {
         fn _pthread_cleanup_push(cleanup: *mut Cleanup, run: extern "C" fn(*mut c_void), argument: *mut c_void);
         fn _pthread_cleanup_pop(cleanup: *mut Cleanup, run: libc::c_int);

@@ -42,7 +42,7 @@ pub fn write_out(_: &File) {}
 /// Does nothing, since the end of a connection wakes its readers.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// Returns `false`: a reader that wakes gets the end of the stream or an ordinary error.
+/// Returns `false`: only Windows reports by a special error that [`wake_readers`] woke a reader.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

@@ -11,7 +11,7 @@ pub fn descriptor(file: &File) -> Descriptor {
     file.as_raw_fd()
 }
 
-/// Closes a descriptor.
+/// Closes a descriptor, which the child of a fork got from its parent.
 ///
 /// # Safety
 /// It must be open, and nothing may use it any more.
@@ -20,7 +20,7 @@ pub unsafe fn close(descriptor: Descriptor) {
     unsafe { libc::close(descriptor) };
 }
 
-/// Drops a file whose descriptor is closed already.
+/// Drops a file without closing its descriptor, which is closed already, so that another file may have the number.
 pub fn forget(file: File) {
     _ = file.into_raw_fd();
 }

@@ -1,4 +1,4 @@
-//! Replaces a system call of `SQLite`.
+//! Replaces a system call that `SQLite` makes.
 
 use std::ffi::c_int;
 

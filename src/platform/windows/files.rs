@@ -1,4 +1,5 @@
-//! Files on Windows. Other programs may rename or remove open files, and opening does not follow links.
+//! Files on Windows. Other programs can rename or remove the files while they are open, and opening does not follow
+//! links.
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{self, File, OpenOptions};
@@ -368,7 +369,7 @@ pub fn disk(directory: &Path) -> Disk {
 /// Reads the properties of a directory's volume.
 fn volume(directory: &Path) -> io::Result<Disk> {
     let path = verbatim(directory)?;
-    // The root may be as long as the path.
+    // The root can be as long as the path.
     let mut root = vec![0_u16; path.len().max(MAX_PATH as usize + 1)];
     let mut name = [0_u16; MAX_PATH as usize + 1];
     let mut free = 0;

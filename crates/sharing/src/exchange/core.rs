@@ -133,9 +133,9 @@ pub struct State {
     pub verified: Vec<(i64, NewEntry)>,
     /// The last delivery that the log still had when this host checked.
     pub last_kept_delivery: Option<(HostId, u64)>,
-    /// The outbox has entries that the thread has not seen yet.
+    /// Whether the outbox has entries that the thread has not seen yet.
     pub has_new_entries: bool,
-    /// A call used the index without being counted, since all listings were fresh.
+    /// Whether a call used the index without being counted, since all listings were fresh.
     pub is_used: bool,
     pub listeners: Listeners,
     pub is_stopping: bool,

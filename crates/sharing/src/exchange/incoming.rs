@@ -37,7 +37,7 @@ pub struct Exchanged {
 }
 
 impl Exchanged {
-    /// Returns whether both sides have all entries.
+    /// Returns whether the log has all entries of this host, and this host all of the log.
     pub fn is_complete(self) -> bool {
         self.has_delivered && self.has_received
     }
@@ -49,17 +49,17 @@ impl Exchange {
         Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
 
-    /// As [`Self::deliver`], under the folder's exchange lock. Returns `false` if the lock is not free in time.
+    /// Delivers the outbox under the folder's exchange lock. Returns `false` if the lock is not free in time.
     pub fn deliver_exclusively(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         self.with_exchange_lock(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
-    /// As [`Self::exchange`], under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
+    /// Exchanges entries under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
     pub fn exchange_exclusively(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
 
-    /// As [`Self::exchange_exclusively`], but the deadline limits only the wait for the lock.
+    /// Exchanges entries under the folder's exchange lock. The deadline limits only the wait for the lock.
     pub fn exchange_without_deadline(&self, view: &SharedView, lock_deadline: Deadline) -> Result<Exchanged> {
         self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
@@ -88,7 +88,7 @@ impl Exchange {
         done
     }
 
-    /// As [`Self::exchange`], without measuring its time.
+    /// Does the work of [`Self::exchange`], which measures its time.
     fn exchange_untimed(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         let mut view = *view;
         let first_place = self.read_place(view.identity)?;

@@ -53,8 +53,8 @@ impl Exchange {
             };
             self.note_write_accepted();
             let last = rows.last().map_or(0, |(number, _)| *number);
-            // A log with fewer entries than delivered was restored. A log with a number that this folder never used
-            // shows that the folder was restored.
+            // If the log has fewer entries than were delivered, it was restored. If the log has a number that this
+            // folder never used, the folder was restored.
             if upto < last_delivered {
                 self.resend_matches(view)?;
             } else if upto == last || Outbox(&self.store).has_numbered(host, upto)? {

@@ -103,7 +103,7 @@ impl Exchange {
             // Even a listener polls, since a notification may be lost, for example behind a pooler.
             let is_wanted = is_used || is_unfinished || last_exchange.is_none() || listener_lock.is_some();
             let is_due = until_due.is_zero() && is_wanted;
-            // New entries of this host are delivered before any wait.
+            // Deliver new entries of this host before any wait.
             let has_news = self.hold_listener_lock(&mut listener_lock)
                 && !has_new_entries
                 && !is_due

@@ -70,7 +70,7 @@ type BoxedSocket = Box<dyn Socket>;
 
 /// A connection to the server, with its runtime.
 pub struct Link {
-    // Fields drop in order: the connection's socket is registered with the runtime.
+    // Fields drop in this order. The connection goes first, since its socket is registered with the runtime.
     connection: Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     client: Client,
     /// The number of each view in its last notification.

@@ -15,7 +15,7 @@ pub struct FeedQuery<'c> {
     pub library: Option<LibraryId>,
 }
 
-/// A change of an item, or 'list again' without one.
+/// A change of an item; or without an item, the instruction to list the library again.
 pub struct FeedEntry {
     pub place: FeedPlace,
     pub library: LibraryId,

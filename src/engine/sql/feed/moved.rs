@@ -1,4 +1,4 @@
-//! Items that got another key.
+//! Finds items that got another key.
 
 use std::collections::HashMap;
 

@@ -16,14 +16,14 @@ pub enum FeedPosition {
     },
 }
 
-/// A place in the log: the next change to report. Number 0 of a transaction stands for 'list again', which has a part
-/// for each library, in the order of their ids.
+/// A place in the log: the next change to report. Number 0 of a transaction stands for 'list again', which the feed
+/// reports for each library, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedPlace {
     pub sequence: Sequence,
     /// Number of the change within its transaction, from 1.
     pub n: i64,
-    /// Of 'list again': the next library to report.
+    /// For number 0: the next library to report.
     pub reported: i64,
 }
 
