@@ -34,6 +34,7 @@ impl ExclusiveOpen {
 }
 
 impl Drop for ExclusiveOpen {
+    /// Notes that one user of the file has closed it.
     fn drop(&mut self) {
         let mut open = lock(&OPEN);
         for (_, count) in open.iter_mut().filter(|(open_file, _)| *open_file == self.0) {

@@ -69,6 +69,7 @@ impl<'l> StatementLimit<'l> {
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
         struct Restored(Option<NonNull<StatementLimit<'static>>>);
         impl Drop for Restored {
+            /// Restores the limit that the thread had before, also after a panic.
             fn drop(&mut self) {
                 LIMIT.set(self.0);
             }
@@ -194,6 +195,7 @@ impl ReadOnlyWalVfs {
 }
 
 impl Drop for ReadOnlyWalVfs {
+    /// Unregisters the VFS, so that the library can be unloaded.
     fn drop(&mut self) {
         // SAFETY: it was registered, and no connection uses it any more.
         unsafe {

@@ -98,6 +98,7 @@ impl Deref for OwnFile {
 }
 
 impl Drop for OwnFile {
+    /// Closes the file, unless this is a child, which has closed it already.
     fn drop(&mut self) {
         let mut descriptors = lock(&OWN_FILES);
         let Some(file) = self.0.take() else { return };

@@ -117,6 +117,7 @@ impl From<Vec<u8>> for FileBytes {
 impl Deref for FileBytes {
     type Target = [u8];
 
+    /// Returns the bytes of the map or of the vector.
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `bytes` points to the content of the owner, a map or a vector. The content does not move with the

@@ -124,6 +124,7 @@ impl<T> Swap<T> {
 }
 
 impl<T> Drop for Swap<T> {
+    /// Frees the current value and the replaced ones.
     fn drop(&mut self) {
         for old in lock(&self.retired).drain(..) {
             // SAFETY: guards borrow `self`, so there are none. Each retired value is freed only once.
@@ -167,6 +168,7 @@ pub struct Guard<'s, T> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
+    /// Returns the value that was current when the guard was created.
     #[inline]
     fn deref(&self) -> &T {
         self.value
@@ -174,6 +176,7 @@ impl<T> Deref for Guard<'_, T> {
 }
 
 impl<T> Drop for Guard<'_, T> {
+    /// Notes that this reader has ended, so that a writer can free the value.
     #[inline]
     fn drop(&mut self) {
         self.counter.fetch_sub(1, Ordering::Release);

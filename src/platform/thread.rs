@@ -96,6 +96,7 @@ impl Worker {
 }
 
 impl Drop for Worker {
+    /// Waits until the thread has ended, unless it is detached.
     fn drop(&mut self) {
         self.0.join();
     }
@@ -122,6 +123,7 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
 /// # Safety
 /// The worker must be dropped before anything that `work` borrows.
 unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
+    /// The function of the new thread: runs the work, whose panic ends here.
     extern "C" fn run(work: *mut c_void) -> *mut c_void {
         // SAFETY: `spawn` passed the work to this thread only, and borrowed values outlive the thread.
         let work = unsafe { Box::from_raw(work.cast::<Work<'_>>()) };

@@ -197,6 +197,7 @@ impl WriteObserver for Sharing {
         !is_quiet()
     }
 
+    /// Returns the entries that tell other hosts about a write, for the outbox.
     fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
         SharedEntries(&self.reading).of(libraries, write)
     }
@@ -225,24 +226,29 @@ impl Peers for Sharing {
         }
     }
 
+    /// Notes that the index is in use, so that the thread reads the log soon.
     fn note_use(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.note_use();
         }
     }
 
+    /// Returns whether a refresh waits for an unavailable log. Exchanges entries first.
     fn holds_back(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         self.exchange()?.waits_for_log(job, row, why)
     }
 
+    /// Returns the libraries, from a recent probe of another host or from the server.
     fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         self.exchange()?.probe(job, accepts)
     }
 
+    /// Brings a library up to date, from another host's listing or from the server.
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         self.exchange()?.fetch(job, row, need, why)
     }
 
+    /// Passes `is_it` items that may have a path, from a recent search of another host or from the server.
     fn find_path(
         &self,
         job: &SyncJob<'_>,
@@ -253,18 +259,21 @@ impl Peers for Sharing {
         self.exchange()?.find_path(job, library, wanted, is_it)
     }
 
+    /// Shares items that plexindex fetched by key. `gone`: keys that the server no longer has.
     fn note_verified(&self, library: &str, items: &[Item], gone: &[&str]) {
         if let Some(exchange) = &self.exchange {
             exchange.share_verified(library, items, gone);
         }
     }
 
+    /// Starts or stops to receive entries as they come, for a watch of the server.
     fn listen(&self, listens: bool) {
         if let Some(exchange) = &self.exchange {
             exchange.listen(|listeners| listeners.watches = listens);
         }
     }
 
+    /// Fails if the index is offline or has no server, so that there is nothing to exchange.
     fn expect_shared(&self) -> Result<()> {
         self.exchange().map(drop)
     }
@@ -317,6 +326,7 @@ impl Peers for Sharing {
         }
     }
 
+    /// Resets the exchange in the child of a fork, which does not have the parent's thread.
     fn after_fork(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.after_fork();

@@ -29,6 +29,7 @@ pub struct FolderLimit {
 struct EvictionGuard<'l>(&'l AtomicBool);
 
 impl Drop for EvictionGuard<'_> {
+    /// Notes that the eviction has ended, also after a panic.
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }

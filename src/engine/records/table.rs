@@ -66,6 +66,7 @@ impl Table {
         }
     }
 
+    /// Returns the table's name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         &self.name

@@ -204,6 +204,7 @@ impl Forks for Tables {
 }
 
 impl Drop for Tables {
+    /// Removes the tables from the components that forks call.
     fn drop(&mut self) {
         fork::forget_closed_handles();
     }

@@ -139,6 +139,7 @@ impl Forks for Records {
 }
 
 impl Drop for Records {
+    /// Removes the records from the components that forks call.
     fn drop(&mut self) {
         fork::forget_closed_handles();
     }

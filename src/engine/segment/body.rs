@@ -48,6 +48,7 @@ impl TemporaryFile {
 }
 
 impl Drop for TemporaryFile {
+    /// Removes the file, unless [`Self::persist`] gave it its final name.
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             let _ = files::remove(name);

@@ -113,6 +113,7 @@ struct NameRange {
 }
 
 impl NameRange {
+    /// Returns the number of elements in the range.
     fn len(self) -> usize {
         self.to - self.from
     }

@@ -58,7 +58,7 @@ pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
     Ok(hash_twins)
 }
 
-/// Writes the table of rating keys.
+/// Writes the table of rating keys. `keys`: their hashes, each with the first entry of its item.
 pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     head.key_homes = table::homes(keys.len()) as u64;
     head.keys = put_table(keys, body, |_, _| Ok(()))?;
@@ -80,7 +80,7 @@ pub fn put_table(
     body.end_part(begin, 8)
 }
 
-/// Writes the name table and its directory.
+/// Writes the name table and its directory. `names`: the hashes of all file names, each with its entry.
 pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
     let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), &place));

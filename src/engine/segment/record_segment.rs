@@ -173,7 +173,7 @@ impl RecordSegment {
         self.head.items
     }
 
-    /// Prefetches the slot of a hash.
+    /// Prefetches the slot of a hash, so that the loads of several segments overlap.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.file.prefetch(self.names.search_offset(hash));

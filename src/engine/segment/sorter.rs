@@ -91,6 +91,7 @@ impl PairSorter {
         }
     }
 
+    /// Returns the number of pairs.
     pub fn len(&self) -> usize {
         self.count
     }

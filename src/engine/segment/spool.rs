@@ -39,6 +39,7 @@ pub struct Spool {
 }
 
 impl Spool {
+    /// Creates an empty spool. `place`: a path beside which it creates its file, once the buffer is full.
     pub fn new(place: &Path) -> Self {
         Self {
             place: place.to_path_buf(),
@@ -48,6 +49,7 @@ impl Spool {
         }
     }
 
+    /// Returns the number of bytes.
     pub fn len(&self) -> u64 {
         self.written + self.tail.len() as u64
     }

@@ -91,7 +91,7 @@ impl LiveSnapshot {
                 full.push(row.clone());
             }
         }
-        // Changes of a single item fit into the memtable, however many, but would never be compacted.
+        // However many changes a single item has, they fit into the memtable, but would never be compacted.
         let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
         let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
         full.extend(

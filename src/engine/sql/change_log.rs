@@ -77,6 +77,7 @@ impl LoggedKind {
 }
 
 impl FromSql for LoggedKind {
+    /// Reads a kind from a cell. An unknown number becomes `Library`, which makes the reader reload everything.
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         i64::column_result(value).map(Self::from_number)
     }

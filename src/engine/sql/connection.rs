@@ -100,6 +100,7 @@ pub struct OpenConnection {
 impl Deref for OpenConnection {
     type Target = Connection;
 
+    /// Gives access to the connection of rusqlite.
     fn deref(&self) -> &Connection {
         &self.connection
     }
@@ -145,6 +146,7 @@ impl OpenConnection {
 }
 
 impl Drop for LazyConnection {
+    /// Closes the connection, as [`Self::close`] does.
     fn drop(&mut self) {
         self.close();
     }

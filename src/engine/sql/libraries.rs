@@ -77,6 +77,7 @@ fn locations(text: &str) -> Vec<String> {
 }
 
 impl FromCells for LibraryRow {
+    /// Reads a library from its columns and from those of its table of matches.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         let provisional: i64 = cells.get("l.provisional")?;
         let due_sequence: Sequence = cells.get("l.due_seq")?;

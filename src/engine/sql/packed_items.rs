@@ -13,6 +13,7 @@ pub fn pack(item: &Item) -> rusqlite::Result<Vec<u8>> {
 pub struct PackedItem(pub Item);
 
 impl FromSql for PackedItem {
+    /// Decodes an item from a cell.
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let item = postcard::from_bytes(value.as_blob()?);
         item.map(Self).map_err(|error| FromSqlError::Other(error.into()))

@@ -75,6 +75,7 @@ impl<'c> Tx<'c> {
 pub struct RollbackGuard<'c>(pub &'c Connection);
 
 impl Drop for RollbackGuard<'_> {
+    /// Rolls back if the transaction is still running.
     fn drop(&mut self) {
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");
@@ -94,6 +95,7 @@ impl<'c> WaitGuard<'c> {
 }
 
 impl Drop for WaitGuard<'_> {
+    /// Restores the usual busy timeout.
     fn drop(&mut self) {
         let _ = self.0.busy_timeout(BUSY);
     }

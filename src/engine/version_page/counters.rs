@@ -31,11 +31,11 @@
 
 /// A shared counter: an atomic of std, or of loom in the model test.
 pub trait SharedWord {
-    /// Sequentially consistent load.
+    /// Loads the value, sequentially consistent.
     fn load(&self) -> u64;
-    /// Sequentially consistent store.
+    /// Stores a value, sequentially consistent.
     fn store(&self, value: u64);
-    /// Sequentially consistent maximum.
+    /// Replaces the value by this one if this one is greater, sequentially consistent.
     fn raise(&self, value: u64);
 }
 

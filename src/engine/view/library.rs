@@ -273,6 +273,7 @@ impl View for LibraryView {
         })
     }
 
+    /// Returns how many components a listed path has below its outermost location; 0 outside all locations.
     fn components_below_location(&self, listed: &Normal<'_>) -> usize {
         let length = |form: &[u8]| Form::from_folded(form).rev_components().count();
         let above = self
@@ -312,6 +313,7 @@ impl View for LibraryView {
         self.unique_listed(path.raw(), path.hash(), rating_key)
     }
 
+    /// Does the work of [`Self::unique_hit`] for a path that is not ASCII, found by its spelling.
     #[inline]
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         // Changes are indexed by the normal form only.
@@ -337,12 +339,14 @@ impl View for LibraryView {
         }
     }
 
+    /// Looks up the first entry of a hash, and prefetches its path and form, which have this length together.
     #[inline]
     fn first_entry(&self, hash: u64, length: usize) -> FirstEntry {
         let segment = self.segment.as_ref();
         segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
 
+    /// Returns the listed path of a segment's entry.
     #[inline]
     fn hit_of_entry(&self, first: FirstEntry) -> Option<Hit<'_>> {
         first.0.map(|number| Hit::Listed(number.get()))
@@ -371,10 +375,12 @@ impl View for LibraryView {
         self.at_path(path, false, each);
     }
 
+    /// Calls `each` with the listed paths that a mapping rule maps to this normal form.
     fn each_mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
         self.at_path(path, true, each);
     }
 
+    /// Reports the paths with the longest common end, those of the memtable first. Returns how many it left out.
     fn suffix_matches<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
         let mut best = least.max(1);
         for (record, part, common) in self.memtable.suffix_matches(path) {
@@ -403,6 +409,7 @@ impl View for LibraryView {
         }
     }
 
+    /// Returns the rating key and the path of a hit; empty if the segment is broken there.
     fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => segment.facts(number),
@@ -421,6 +428,7 @@ impl View for LibraryView {
         }
     }
 
+    /// Returns the item of a hit; for a confirmed match, only its key.
     fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
         match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => segment.item(number),
@@ -429,6 +437,7 @@ impl View for LibraryView {
         }
     }
 
+    /// Reads the item and the path of a hit into `found`, without a copy of the item.
     fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
             segment.show(number, found);

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Waits while the word has this value, at most for the timeout. Returns whether the system supports the wait. A futex
 /// has only 32 bits, so this waits for the low half of the word.
 pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
-    // The kernel's own struct: the C library's may differ on 32-bit systems.
+    // Use the kernel's own struct, since that of the C library may differ on 32-bit systems.
     #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)] // less than a billion
     let relative_timeout: [libc::c_long; 2] = [
         timeout.as_secs().try_into().unwrap_or(libc::c_long::MAX),

@@ -16,6 +16,7 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
         fn _pthread_cleanup_push(cleanup: *mut Cleanup, run: extern "C" fn(*mut c_void), argument: *mut c_void);
         fn _pthread_cleanup_pop(cleanup: *mut Cleanup, run: libc::c_int);
     }
+    /// Runs when the host ends the thread.
     extern "C" fn sleep_for_ever(_: *mut c_void) {
         loop {
             // SAFETY: a plain POSIX call.

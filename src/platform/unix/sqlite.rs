@@ -9,6 +9,7 @@ use rusqlite::ffi::sqlite3_vfs_find;
 pub fn keep_owner_if(keeps: fn() -> bool) {
     /// The condition: the function below has the signature of the system call.
     static KEEPS: std::sync::OnceLock<fn() -> bool> = std::sync::OnceLock::new();
+    /// Replaces `fchown`: succeeds without effect while the condition is true.
     unsafe extern "C" fn chown(file: c_int, user: libc::uid_t, group: libc::gid_t) -> c_int {
         if KEEPS.get().is_some_and(|keeps| keeps()) {
             return 0;

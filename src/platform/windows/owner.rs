@@ -91,6 +91,7 @@ impl OwnerOnly {
 }
 
 impl Drop for OwnerOnly {
+    /// Frees the descriptor.
     fn drop(&mut self) {
         // SAFETY: Windows allocated it for us, and nothing uses it any more.
         unsafe { LocalFree(self.0) };

@@ -14,10 +14,12 @@ pub struct LogSource<'x> {
 }
 
 impl Source for LogSource<'_> {
+    /// Returns the kind of the real source, since the items come from it.
     fn kind(&self) -> &'static Kind {
         self.exchange.reading.kind()
     }
 
+    /// Returns that this source only has pages.
     fn abilities(&self) -> Abilities {
         Abilities {
             // Positions are valid only in this listing.
@@ -32,10 +34,12 @@ impl Source for LogSource<'_> {
         }
     }
 
+    /// Fails, since the log does not describe the server.
     fn server(&self, _: Bounds<'_>) -> Result<Server> {
         Err(unsupported())
     }
 
+    /// Fails, since a listing is of one library.
     fn libraries(&self, _: Bounds<'_>) -> Result<Vec<Library>> {
         Err(unsupported())
     }
@@ -76,6 +80,7 @@ impl Source for LogSource<'_> {
         Ok(end)
     }
 
+    /// Fails, since chunks cannot be searched for single items.
     fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         Err(unsupported())
     }

@@ -56,6 +56,7 @@ pub fn is_quiet() -> bool {
 pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
+        /// Restores the value from before `quietly`, also after a panic.
         fn drop(&mut self) {
             IS_QUIET.set(self.0);
         }

@@ -17,6 +17,7 @@ pub struct HeldLease<'x> {
 }
 
 impl Drop for HeldLease<'_> {
+    /// Forgets the lease, and releases it in the log, so that another host need not wait until it expires.
     fn drop(&mut self) {
         lock(&self.exchange.state).leases.retain(|held| *held != self.lease);
         let release = |log: &dyn SharedLog, limit| log.release(&self.lease, limit);

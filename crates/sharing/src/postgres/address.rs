@@ -231,6 +231,7 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     }
 }
 
+/// Parses the port of an address.
 fn parse_port(port: &str) -> Result<u16> {
     match port.parse() {
         Ok(0) | Err(_) => refuse("the address of the shared log has an invalid port; use 1 to 65535"),
@@ -238,6 +239,7 @@ fn parse_port(port: &str) -> Result<u16> {
     }
 }
 
+/// Parses a timeout in whole seconds.
 fn parse_seconds(seconds: &str) -> Result<Duration> {
     match seconds.parse() {
         Ok(0) | Err(_) => {
@@ -247,6 +249,7 @@ fn parse_seconds(seconds: &str) -> Result<Duration> {
     }
 }
 
+/// Parses a mode by its name in libpq.
 fn parse_sslmode(mode: &str) -> Result<SslMode> {
     Ok(match mode {
         "disable" => SslMode::Disable,

@@ -52,12 +52,14 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 impl From<io::Error> for Failure {
+    /// An error of a socket is one of connecting, since statements report their own errors.
     fn from(error: io::Error) -> Self {
         Self::Unreachable(error)
     }
 }
 
 impl From<tokio::time::error::Elapsed> for Failure {
+    /// A timeout of tokio ended an attempt to connect.
     fn from(_: tokio::time::error::Elapsed) -> Self {
         Self::Unreachable(io::ErrorKind::TimedOut.into())
     }

@@ -366,6 +366,7 @@ struct ForkGuard(Arc<Postgres>);
 impl Release for ForkGuard {}
 
 impl Drop for ForkGuard {
+    /// Allows waits again, and the usual silence of the server.
     fn drop(&mut self) {
         self.0.is_forking.store(false, Ordering::SeqCst);
         self.0.hurries.fetch_sub(1, Ordering::SeqCst);
@@ -373,6 +374,7 @@ impl Drop for ForkGuard {
 }
 
 impl Drop for Postgres {
+    /// Drops the connections on a thread of the library, since the client leaves thread-local values behind.
     fn drop(&mut self) {
         drop_links([lock(&self.listener).take(), lock(&self.calls).link.take()]);
     }

@@ -35,6 +35,7 @@ struct Slot {
 }
 
 impl Default for NameResolver {
+    /// Creates a resolver that asks the system.
     fn default() -> Self {
         Self::new(Arc::new(ask_system))
     }
@@ -109,6 +110,7 @@ impl NameResolver {
 }
 
 impl Drop for NameResolver {
+    /// Detaches a lookup that is still running, instead of joining its thread.
     fn drop(&mut self) {
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(LookupThread { slot, worker }) = running.take()

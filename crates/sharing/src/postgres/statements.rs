@@ -191,6 +191,7 @@ impl SharedLog for Postgres {
         self.make_tables(deadline)
     }
 
+    /// Reads the log's key, but no more than one byte beyond its length, to detect a key of another length.
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]> {
         let secret: Vec<u8> = self.call(deadline, &async |client: &Client| {
             Ok(client
@@ -201,10 +202,12 @@ impl SharedLog for Postgres {
         secret.try_into().map_err(out_of_range)
     }
 
+    /// Returns the number of a view, and creates it if necessary.
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         self.open_view(server, viewer, deadline)
     }
 
+    /// Reads a page of entries with one statement, and skips entries that are too large.
     fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News> {
         let number = i64::try_from(after.number).map_err(out_of_range)?;
         let limit = i64::try_from(limit.max(1)).map_err(out_of_range)?;
@@ -246,6 +249,7 @@ impl SharedLog for Postgres {
         })
     }
 
+    /// Reads entries by name with one statement.
     fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>> {
         let columns = Columns::of_names(names.iter());
         let [kinds, libraries, keys, _] = columns.parameters();
@@ -261,6 +265,7 @@ impl SharedLog for Postgres {
         Ok(rows.iter().filter_map(entry).collect())
     }
 
+    /// Writes entries with the function `append` of `schema.sql`. Without a lease, `what` and `fence` are NULL.
     fn append(
         &self,
         view: ViewNumber,
@@ -286,6 +291,7 @@ impl SharedLog for Postgres {
         self.value(view, statement, &parameters, deadline)
     }
 
+    /// Writes the outbox of a host with the function `deliver` of `schema.sql`. Returns the last delivered number.
     fn deliver(
         &self,
         view: ViewNumber,
@@ -313,6 +319,7 @@ impl SharedLog for Postgres {
         self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 
+    /// Acquires a lease with the function `lease` of `schema.sql`, which returns no fence while another host has it.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {
         let lifetime = self.lease_seconds();
         let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&what, Type::TEXT), (&lifetime, Type::FLOAT8)];
@@ -325,14 +332,17 @@ impl SharedLog for Postgres {
         }))
     }
 
+    /// Extends a lease to its full lifetime.
     fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool> {
         self.set_lease_time(lease, self.lease_seconds(), deadline)
     }
 
+    /// Lets a lease expire now.
     fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()> {
         self.set_lease_time(lease, 0.0, deadline).map(|_| ())
     }
 
+    /// Stores a chunk with the function `put_chunk` of `schema.sql`. Returns `false` if the lease is lost.
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool> {
         let number = i64::from(number);
         let parameters: [Parameter<'_>; 6] = [
@@ -347,6 +357,7 @@ impl SharedLog for Postgres {
         self.value(lease.view, statement, &parameters, deadline)
     }
 
+    /// Publishes a listing with the function `publish` of `schema.sql`. Returns `false` if the lease is lost.
     fn publish_listing(
         &self,
         lease: &Lease,
@@ -372,6 +383,7 @@ impl SharedLog for Postgres {
         self.value(lease.view, statement, &parameters, deadline)
     }
 
+    /// Reads a chunk of the published listing; `None` if another listing was published, or the chunk is too large.
     fn chunk(
         &self,
         view: ViewNumber,
@@ -392,10 +404,12 @@ impl SharedLog for Postgres {
         Ok(rows.first().map(|row| row.get(0)))
     }
 
+    /// Waits for a notification of new entries, at most for `time`. Returns whether there may be some.
     fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
         self.wait_for(view, number, time)
     }
 
+    /// Ends the wait of another thread, or else the next wait.
     fn interrupt(&self) {
         self.wake.request();
     }
@@ -405,6 +419,7 @@ impl SharedLog for Postgres {
         self.hurries.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Checks that the server is not read-only and that the role has all privileges of a host.
     fn expect_writable(&self, deadline: Deadline) -> Result<()> {
         let rights = self.call(deadline, &async |client: &Client| {
             rights::ask(client, rights::HOST_PRIVILEGES).await
@@ -420,6 +435,7 @@ impl SharedLog for Postgres {
         Ok(())
     }
 
+    /// Counts the entries of other hosts after a number.
     fn behind(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64> {
         let number = i64::try_from(number).map_err(out_of_range)?;
         let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&host.0, Type::INT8), (&number, Type::INT8)];
@@ -427,6 +443,7 @@ impl SharedLog for Postgres {
         self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 
+    /// Reads the statistics of all views with one statement.
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>> {
         let rows = self.rows(SUMMARY, &[], deadline)?;
         let summary = rows.iter().map(|row| {
@@ -446,12 +463,14 @@ impl SharedLog for Postgres {
         Ok(summary.collect())
     }
 
+    /// Empties all tables of the log except the one with its version and key.
     fn clear(&self, deadline: Deadline) -> Result<()> {
         self.call_as(rights::CLEAR_PRIVILEGES, deadline, &async |client: &Client| {
             client.batch_execute(CLEAR).await
         })
     }
 
+    /// Closes the connections, and returns locks that keep them closed.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         self.close_for_fork()
     }

@@ -122,6 +122,7 @@ impl ServerCertVerifier for PostgresVerifier {
         }
     }
 
+    /// Verifies the server's signature in a TLS 1.2 handshake, as rustls does by default.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -132,6 +133,7 @@ impl ServerCertVerifier for PostgresVerifier {
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
+    /// Verifies the server's signature in a TLS 1.3 handshake, as rustls does by default.
     fn verify_tls13_signature(
         &self,
         message: &[u8],
@@ -142,6 +144,7 @@ impl ServerCertVerifier for PostgresVerifier {
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
+    /// Returns the signature schemes that the two functions above can verify.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
