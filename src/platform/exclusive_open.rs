@@ -16,7 +16,7 @@ use super::system;
 #[derive(Debug)]
 pub struct ExclusiveOpen(Inode);
 
-/// The files opened by this copy, with counts.
+/// The files that this copy of the library has open, each with the number of its users.
 static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
 impl ExclusiveOpen {

@@ -134,7 +134,7 @@ pub struct SlicedMerge {
     tables: Vec<TableId>,
     includes_oldest: bool,
     builder: RecordSegmentBuilder,
-    /// Whether records remain to be merged; afterwards the hash tables are built.
+    /// Whether records remain to be merged. Afterwards the merge builds the hash tables.
     has_records: bool,
 }
 

@@ -64,7 +64,7 @@ impl NameTableBuilder {
         Ok((u64::from(entry) << 32 | u64::from(upper_hash)).to_le_bytes())
     }
 
-    /// Returns the directory after the last element.
+    /// Returns the directory. Call this after the last element.
     pub fn end(mut self) -> io::Result<Spool> {
         self.begin_ranges(self.ranges())?;
         Ok(self.directory)

@@ -96,8 +96,8 @@ impl ListingSegment {
         });
     }
 
-    /// Passes first entry, rating key, title and show's title of all items to `each`, in the order in which they were
-    /// listed.
+    /// Calls `each` with the first entry, the rating key, the title and the show's title of each item, in the order in
+    /// which they were listed.
     pub fn titles<'i>(&'i self, mut each: impl FnMut(u32, &'i str, [&'i str; 2])) {
         let _damage_is_marked = self.for_each_first(|entry| {
             if let Ok((item, _)) = record::item(&self.file, entry.end) {

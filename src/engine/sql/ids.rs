@@ -3,7 +3,7 @@
 use super::folder::NAME;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 
-/// Returns the name of a segment as the database has it, and as its file begins.
+/// Returns the name of a listing's segment in the database, with which its file names begin too.
 pub fn listing_text(name: &ListingName) -> String {
     let ListingName {
         library,
@@ -14,7 +14,7 @@ pub fn listing_text(name: &ListingName) -> String {
     format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
 }
 
-/// The inverse of [`listing_text`]; `None` for other texts.
+/// Parses the text of [`listing_text`]; `None` for other texts.
 pub fn listing_name(text: &str) -> Option<ListingName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
     let name = ListingName {
@@ -26,13 +26,13 @@ pub fn listing_name(text: &str) -> Option<ListingName> {
     (listing_text(&name) == text).then_some(name)
 }
 
-/// Returns the name of a segment of records as the database has it, and as its file begins.
+/// Returns the name of a segment of records in the database, with which its file name begins too.
 pub fn segment_text(name: &SegmentName) -> String {
     let SegmentName { sequence, number } = name;
     format!("{NAME}-r{sequence}-{number:x}")
 }
 
-/// The inverse of [`segment_text`]; `None` for other texts.
+/// Parses the text of [`segment_text`]; `None` for other texts.
 pub fn segment_name(text: &str) -> Option<SegmentName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-r")?.split('-');
     let name = SegmentName {

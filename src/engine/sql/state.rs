@@ -280,8 +280,8 @@ impl StoreStates<'_> {
         }
     }
 
-    /// Returns the current state of this endpoint; `None` if the state file has it, or if this would need opening the
-    /// database or waiting.
+    /// Returns the current state of this endpoint, for the state file. `None` if that file has it already, or if
+    /// reading it would require opening the database or waiting.
     fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.0.opened.newest();
         let PageState::Equal(now) = opened.state(coarse_ms()) else {

@@ -58,8 +58,8 @@ fn utf16(mut bytes: &[u8]) -> Vec<u16> {
     units
 }
 
-/// A folder by its path. Renaming the folder redirects operations in it, since Windows cannot create a file relative to
-/// a handle.
+/// A folder, for operations on names in it, known by its path. Renaming the folder redirects operations in it, since
+/// Windows cannot create a file relative to a handle.
 pub struct OpenFolder(PathBuf);
 
 /// Checks that a path is a folder and not a link, for operations on names in it.

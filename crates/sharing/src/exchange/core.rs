@@ -154,7 +154,7 @@ pub struct Listeners {
 }
 
 impl State {
-    /// Returns whether anybody wants entries as they come, so that the thread must wait for notifications.
+    /// Returns whether any listener wants entries as they come, so that the thread must wait for notifications.
     pub fn listens(&self) -> bool {
         self.listeners != Listeners::default()
     }

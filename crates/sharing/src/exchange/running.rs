@@ -198,7 +198,7 @@ impl Exchange {
         !state.is_stopping
     }
 
-    /// Takes the lock with which only one process of a folder listens, or releases it if nobody listens any more.
+    /// Takes the lock with which only one process of a folder listens, or releases it if there are no listeners.
     /// Returns whether this process holds the lock.
     fn hold_listener_lock(&self, listener_lock: &mut Option<FileLock>) -> bool {
         if !lock(&self.state).listens() {

@@ -380,8 +380,8 @@ impl Drop for Postgres {
     }
 }
 
-/// Drops connections on a thread of the library, since the client leaves thread-local values behind, which must not
-/// stay on a thread of the host.
+/// Drops connections on a thread of the library: the client leaves thread-local values behind, which must not stay on a
+/// thread of the host.
 fn drop_links(links: [Option<Link>; 2]) {
     if links.iter().any(Option::is_some) {
         on_worker(move || drop(links), Duration::from_secs(1), || {});
