@@ -349,7 +349,7 @@ pub fn is_gone(error: &io::Error) -> bool {
     system::is_gone(error)
 }
 
-/// Returns whether the permissions allow this user to read a file. Opens the file on Windows only.
+/// Returns whether the permissions allow this user to read a file. Opens the file only on Windows.
 #[must_use]
 pub fn may_read(path: &Path) -> bool {
     system::may_read(path)

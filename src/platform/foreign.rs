@@ -1,7 +1,7 @@
 //! Reads the database of another program with `SQLite` without side effects.
 //!
 //! A VFS prevents three default behaviours of a read-only connection. (1) It creates an empty `-wal` if the file is
-//! missing, as when the program has just closed the database and removed the log. The VFS opens existing files only.
+//! missing, as when the program has just closed the database and removed the log. The VFS opens only existing files.
 //! (2) It takes the writers' lock for a moment if a commit is about to end. A transaction of the program that upgrades
 //! to writing just then would fail. The VFS refuses that lock. (3) As root, it sets the owner of `-shm` to that of the
 //! database. The VFS suppresses that.

@@ -17,7 +17,7 @@ const LENGTH: usize = 88;
 pub enum Compared {
     /// Content and metadata.
     All,
-    /// Content only, since owner and permissions may be set again.
+    /// Only the content, since another program may set owner and permissions again.
     Content,
     /// Nothing, since the file is mapped, so its times do not show changes.
     Nothing,

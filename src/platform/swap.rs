@@ -34,7 +34,7 @@ struct Counter(AtomicUsize);
 pub struct Swap<T> {
     current: AtomicPtr<T>,
     readers: [Counter; COUNTERS],
-    /// Locked by writers only.
+    /// Only writers lock this.
     retired: Mutex<Vec<Retired<T>>>,
 }
 

@@ -125,7 +125,7 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
 unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
     /// The function of the new thread: runs the work, whose panic ends here.
     extern "C" fn run(work: *mut c_void) -> *mut c_void {
-        // SAFETY: `spawn` passed the work to this thread only, and borrowed values outlive the thread.
+        // SAFETY: `spawn` passed the work only to this thread, and borrowed values outlive the thread.
         let work = unsafe { Box::from_raw(work.cast::<Work<'_>>()) };
         let _ = catch_unwind(AssertUnwindSafe(*work));
         std::ptr::null_mut()

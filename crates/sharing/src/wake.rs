@@ -24,7 +24,7 @@ pub use system::connect as connect_local;
 #[derive(Debug, Default)]
 pub struct WakeState {
     is_requested: bool,
-    /// A request writes to this socket. It exists during a wait only, so that a forked child does not share it.
+    /// A request writes to this socket. The socket exists only during a wait, so that a forked child does not share it.
     sender: Option<WakeSocket>,
 }
 

@@ -65,7 +65,7 @@ pub struct ListingBuilder {
     /// Shows and seasons by the hash of their records. After a hash collision the record is written again for each
     /// item.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
-    /// Size of these records in bytes.
+    /// Total size of the records in `shows`, in bytes.
     show_bytes: usize,
     /// The first record with each rating key of a show or season, by the hash of the key.
     owners: HashMap<u64, u32>,

@@ -26,7 +26,7 @@ pub type RecordPlace = (usize, u32);
 pub enum SingleMatch<'m> {
     /// No match under any spelling.
     None,
-    /// This item, under this spelling only.
+    /// This item, recorded only under this spelling.
     Match(&'m str),
     /// The caller must examine all recorded matches of the path.
     Unsure,

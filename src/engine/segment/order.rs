@@ -472,7 +472,7 @@ impl FolderOrder {
         Ok(0)
     }
 
-    /// Returns the form of a path in the folder with the index `at`, and the number of the folder's components.
+    /// Returns the form of the first path in the folder with the index `at`, and the folder's number of components.
     fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> Read<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {

@@ -35,8 +35,8 @@ pub struct ListingSegment {
 }
 
 impl ListingSegment {
-    /// Opens the segment at `path`, which must have been made with this `name_mac`. Verifies the head and the table of
-    /// checksums only.
+    /// Opens the segment at `path`, which must have been made with this `name_mac`. Verifies only the head and the
+    /// table of checksums.
     ///
     /// # Errors
     /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. The error has a

@@ -142,7 +142,7 @@ impl<'i> EntryHead<'i> {
     }
 }
 
-/// Appends an entry; the caller has aligned `out`. `form` is used with [`FORM_STORED`] only. Returns the offset of the
+/// Appends an entry; the caller has aligned `out`. Uses `form` only with [`FORM_STORED`]. Returns the offset of the
 /// path.
 pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
     out.push(flags);

@@ -63,8 +63,8 @@ impl StoreFiles {
         let [wal, shm] = folder.log();
         Some(Self {
             looked_ms: coarse_ms(),
-            // SQLite sets the owner of the log and its index each time that root opens them, so compare their content
-            // only.
+            // SQLite sets the owner of the log and its index each time that root opens them, so compare only their
+            // content.
             log: [
                 FileStamp::of(wal, Compared::Content)?,
                 FileStamp::of(shm, Compared::Nothing)?,

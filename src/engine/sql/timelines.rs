@@ -1,4 +1,4 @@
-//! Timelines. Within one timeline, a change sequence stands for one state only.
+//! Timelines. Within one timeline, a change sequence stands for only one state.
 //!
 //! A power cut loses the last commits, and a restored copy loses more. Later commits then use the same change sequences
 //! again. So the first commit after a start of the machine, or in a replaced database file, begins a new timeline. The

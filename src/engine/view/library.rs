@@ -316,7 +316,7 @@ impl View for LibraryView {
     /// Does the work of [`Self::unique_hit`] for a path that is not ASCII, found by its spelling.
     #[inline]
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
-        // Changes are indexed by the normal form only.
+        // The memtable has changes only by their normal form.
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }

@@ -34,8 +34,8 @@ impl LibraryView {
         }
     }
 
-    /// Returns at most `limit` items after a cursor, with their cursors, which stay valid in later listings. All items
-    /// with the same cursor are on one page.
+    /// Returns about `limit` items after a cursor, with their cursors, which stay valid in later listings. All items
+    /// with the same cursor are on one page, so there may be more.
     pub fn items_after(&self, cursor: i64, limit: usize) -> Vec<(i64, Item)> {
         let mut items: Vec<(i64, Item)> = Vec::new();
         if let Some(segment) = &self.segment {

@@ -53,7 +53,7 @@ impl Thread {
     /// Waits until the thread has ended. A forked child does not have this thread, and does not wait.
     pub fn join(&mut self) {
         if self.is_here() {
-            // SAFETY: the thread was created joinable by this process. It is joined here only, once: when it is
+            // SAFETY: the thread was created joinable by this process. It is joined only here, and once: when it is
             // dropped.
             unsafe { libc::pthread_join(self.handle, std::ptr::null_mut()) };
         }

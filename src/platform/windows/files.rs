@@ -72,7 +72,7 @@ pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
 }
 
 impl OpenFolder {
-    /// Creates a file for its owner only; an existing one is an error.
+    /// Creates a file that only its owner may use; an existing one is an error.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         retry_while_held(&HELD, || create_file(&self.0.join(name)))
     }
@@ -210,7 +210,7 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates one folder for its owner only, in an existing parent.
+/// Creates one folder that only its owner may use, in an existing parent.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     match retry_while_held(&HELD, || create_folder(path)) {
         // Another process was faster.

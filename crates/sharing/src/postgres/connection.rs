@@ -1,4 +1,4 @@
-//! A connection to `PostgreSQL`. Its tokio runtime runs on the calling thread, during calls only, and starts no
+//! A connection to `PostgreSQL`. Its tokio runtime runs on the calling thread, only during calls, and starts no
 //! threads.
 //!
 //! The runtime and TLS leave thread-local values with destructors behind. Therefore only threads of the library use and

@@ -1,4 +1,5 @@
-//! TLS to `PostgreSQL` with rustls. Does not offer channel binding, which adds nothing to a verified certificate.
+//! TLS to `PostgreSQL` with rustls. plexindex does not offer channel binding, which adds nothing to a verified
+//! certificate.
 
 use std::future::Future;
 use std::io::{self, Read};
