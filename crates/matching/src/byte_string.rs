@@ -19,7 +19,7 @@ impl Serialize for ByteString {
     }
 }
 
-/// Writes the JSON of a [`ByteString`].
+/// Writes the JSON of a [`ByteString`]: a string if the bytes are UTF-8, otherwise an object with the bytes in Base64.
 fn serialize_bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return out.serialize_str(text);
@@ -42,6 +42,10 @@ pub fn path<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
 /// # Errors
 /// Those of the serializer.
 #[allow(clippy::ref_option)] // serde requires this signature
+/// Serializes an optional path, for `serialize_with`; without a path, as `null`.
+///
+/// # Errors
+/// Those of the serializer.
 pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S) -> Result<S::Ok, S::Error> {
     match optional {
         Some(some_path) => path(some_path.as_ref(), out),

@@ -16,7 +16,7 @@ pub struct RankedHit<'v, H> {
     pub item: Option<H>,
 }
 
-/// Keeps only the candidates of the best rank.
+/// A list of candidates that keeps only those of the best rank.
 pub struct Candidates<'v, H> {
     hits: SmallVec<[RankedHit<'v, H>; MAX_CANDIDATES]>,
     /// Number of distinct items of the best rank, including those beyond [`MAX_CANDIDATES`].
@@ -29,6 +29,7 @@ pub struct Candidates<'v, H> {
 }
 
 impl<'v, H: Copy> Candidates<'v, H> {
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self {
             hits: SmallVec::new(),
@@ -38,7 +39,8 @@ impl<'v, H: Copy> Candidates<'v, H> {
         }
     }
 
-    /// Adds a candidate. A better rank than before replaces the earlier candidates; a worse one is ignored.
+    /// Adds a candidate. A rank better than before replaces the earlier candidates; a worse rank is ignored. See
+    /// [`Candidates::rank`].
     pub fn offer(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
         if rank < self.rank {
             return;
@@ -71,23 +73,24 @@ impl<'v, H: Copy> Candidates<'v, H> {
         self.hits.first()
     }
 
-    /// Returns whether all candidates have the same listed path.
+    /// Returns whether all candidates have the same listed path. Returns `false` if there were more than
+    /// [`MAX_CANDIDATES`], since their paths are not known.
     pub fn share_path(&self) -> bool {
         let library_and_path = |hit: &RankedHit<'v, H>| (hit.library, hit.path);
         let expected = self.first().map(library_and_path);
         self.total == self.hits.len() && self.iter().all(|hit| Some(library_and_path(hit)) == expected)
     }
 
-    /// Returns whether all candidates are in the same library.
+    /// Returns whether the candidates are in the same library. Does not see candidates beyond [`MAX_CANDIDATES`].
     pub fn share_library(&self) -> bool {
         let mut libraries = self.iter().map(|hit| hit.library);
         let expected = libraries.next();
         libraries.all(|library| Some(library) == expected)
     }
 
-    /// Calls `each` for the candidates, best first: by longest common suffix, then by longest common prefix, in raw
-    /// bytes. Library and rating key break ties, shorter keys first as they are numbers. So every process gives the
-    /// same answer, whatever the order in the segment.
+    /// Calls `each` for the candidates, best first: by longest common suffix with `path`, then by longest common
+    /// prefix, in raw bytes. Library and rating key break ties, shorter keys first as they are numbers. So every
+    /// process gives the same answer, whatever the order in the segment.
     pub fn for_each_ranked(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
         if let [only] = &self.hits[..] {
             return [only].into_iter().for_each(each);
@@ -103,7 +106,7 @@ impl<'v, H: Copy> Candidates<'v, H> {
     }
 }
 
-/// Length of the common prefix in bytes. Compares eight bytes at a time while they are equal.
+/// Returns the length of the common prefix in bytes. Compares eight bytes at a time while they are equal.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let equal_words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b);
     let word_bytes = equal_words.count() * 8;
@@ -111,7 +114,7 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     word_bytes + equal_bytes.count()
 }
 
-/// Length of the common suffix in bytes. Compares eight bytes at a time while they are equal.
+/// Returns the length of the common suffix in bytes. Compares eight bytes at a time while they are equal.
 fn common_suffix(a: &[u8], b: &[u8]) -> usize {
     let equal_words = a.rchunks_exact(8).zip(b.rchunks_exact(8)).take_while(|(a, b)| a == b);
     let word_bytes = equal_words.count() * 8;

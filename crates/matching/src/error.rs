@@ -83,7 +83,7 @@ macro_rules! status_names {
         /// Every status, in ascending order of its number.
         pub const ALL: [Self; [$($name),*].len()] = [$(Self::$status),*];
 
-        /// The constant's name in the C header without its prefix, such as `NOT_FOUND`.
+        /// Returns the constant's name in the C header without its prefix, such as `NOT_FOUND`.
         #[must_use]
         pub fn c_name(self) -> &'static CStr {
             match self {
@@ -138,7 +138,7 @@ impl Status {
         self as i32 >= Self::Connect as i32
     }
 
-    /// [`Status::c_name`] as text.
+    /// Returns the constant's name in the C header without its prefix, as text: see [`Status::c_name`].
     #[must_use]
     pub fn name(self) -> &'static str {
         self.c_name().to_str().unwrap_or_default()
@@ -222,7 +222,7 @@ impl Eq for Error {}
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// The kind of failure, for programs.
+    /// Returns the kind of failure, for programs.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -334,7 +334,8 @@ pub enum ErrorKind {
     BadAnswer,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError,
-    /// The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
+    /// The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a
+    /// longer one.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,
@@ -342,8 +343,8 @@ pub enum ErrorKind {
     Offline,
     /// The server has no library with this title, section id or uuid.
     LibraryNotFound,
-    /// The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit. Or
-    /// the server has not accepted a new token yet. Refresh first.
+    /// The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit.
+    /// Or the server has not accepted a new token yet. Refresh first.
     NotFetched,
     /// Two libraries have this title.
     LibraryAmbiguous,
@@ -412,7 +413,7 @@ fn cut_middle(text: String) -> String {
     )
 }
 
-/// Rejects an argument with this text.
+/// Returns an error that rejects an argument, with this text for the user.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`], always.
@@ -420,7 +421,8 @@ pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
 }
 
-/// Rejects an argument that is too long, before a copy of it exhausts the memory and aborts the host.
+/// Rejects an argument whose `length` exceeds `limit`, before a copy of it exhausts the memory and aborts the host.
+/// `argument` is the argument's name for the error text.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].
@@ -449,7 +451,7 @@ pub fn abridged(value: &[u8]) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", String::from_utf8_lossy(&value[..end])))
 }
 
-/// Allocates an empty list for the caller's elements. Without enough memory it fails, where `Vec::with_capacity` would
+/// Allocates an empty list for the caller's elements. Fails without enough memory, where `Vec::with_capacity` would
 /// abort the host. `elements` names them in the error.
 ///
 /// # Errors
@@ -460,7 +462,7 @@ pub fn room<T>(count: usize, elements: &str) -> Result<Vec<T>> {
     Ok(list)
 }
 
-/// The error for a call with more elements than fit in memory.
+/// Returns the error for a call with more elements than fit in memory. `elements` names them in the error.
 #[must_use]
 pub fn no_room(count: usize, elements: &str) -> Error {
     Error::new(

@@ -10,7 +10,8 @@ use super::view::{FirstEntry, View};
 /// Maximum number of paths per call of [`Resolver::fast_lookup_all`].
 pub const GROUP: usize = 16;
 
-/// Buffers for the folded paths of a group. Callers reuse them, since clearing them takes a measurable part of a lookup.
+/// Buffers for the folded paths of one call of [`Resolver::fast_lookup_all`]. Callers reuse them, since clearing them
+/// takes a measurable part of a lookup.
 pub struct FoldBuffers([FoldBuffer; GROUP]);
 
 impl Default for FoldBuffers {
@@ -24,7 +25,7 @@ where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    /// Returns the item of a path if it is the only match, has high confidence and is verified.
+    /// Returns the item of a path if the item is the only match, has high confidence and is verified.
     #[inline]
     #[must_use]
     pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
@@ -37,8 +38,8 @@ where
         self.fast_lookup_folded(path, &folded, entry)
     }
 
-    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths. Calls `each` with the results in order. Prefetches the memory
-    /// for all paths first, so that the cache misses overlap.
+    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths. Calls `each` with the results in order. Prefetches the
+    /// memory for all paths first, so that the cache misses overlap.
     #[inline]
     pub fn fast_lookup_all(
         &self,
@@ -66,7 +67,8 @@ where
         }
     }
 
-    /// Looks up a folded path. `entry`: first entry of its hash in the only view.
+    /// Looks up a folded path. `entry` is the first entry of the path's hash in the only view in scope; a default entry
+    /// if several views are in scope.
     #[inline]
     fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
@@ -86,7 +88,7 @@ where
         })
     }
 
-    /// Looks up a path in normal form. `entry`: first entry of its hash in the only view.
+    /// Looks up a path in normal form. `entry` is the first entry of the path's hash in the only view in scope.
     #[inline]
     fn fast_lookup_normal(&self, path: &Normal<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         if let Some((library, view)) = self.only_view()
@@ -97,7 +99,8 @@ where
         self.fast_lookup_resolved(path)
     }
 
-    /// Looks up a path that no single entry of the index answers.
+    /// Looks up a path that no single entry of the index answers: searches all libraries in scope for all kinds of
+    /// matches.
     #[inline(never)]
     fn fast_lookup_resolved(&self, path: &Normal<'_>) -> Option<LookupHit<'v>> {
         // If only one library can own the path, and lists the path, its item is the answer.

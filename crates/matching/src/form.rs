@@ -21,7 +21,7 @@ pub struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    /// Wraps stored bytes, of which `fold` computes the normal form.
+    /// Wraps stored bytes; `fold` says how to compute the normal form from them.
     #[must_use]
     pub fn new(bytes: &'a [u8], fold: Fold) -> Self {
         Self { bytes, fold }
@@ -44,7 +44,7 @@ impl<'a> Form<'a> {
             }
     }
 
-    /// The form's bytes.
+    /// Returns the bytes of the normal form.
     pub fn bytes(self) -> impl Iterator<Item = u8> + 'a {
         let fold = self.fold;
         self.bytes.iter().map(move |byte| fold_byte(fold, *byte))
@@ -57,9 +57,9 @@ impl<'a> Form<'a> {
         self.byte(offset).cmp(&other.byte(offset))
     }
 
-    /// Compares the path with the paths below `folder`, in byte order: `Equal` means that the path lies below. `folder`
-    /// is in normal form without trailing separator. The caller knows that the first `equal_bytes` bytes are equal.
-    /// Also returns the length of the common prefix.
+    /// Compares the path with the range of paths below `folder`, in byte order: `Equal` means that the path lies below
+    /// the folder. Also returns the length of their common prefix. `folder` is in normal form without a trailing
+    /// separator. The caller knows that the first `equal_bytes` bytes are equal.
     #[must_use]
     pub fn compare_to_folder(self, folder: &[u8], equal_bytes: usize) -> (Ordering, usize) {
         let offset = self.common_prefix_length(Form::from_folded(folder), equal_bytes);
@@ -71,7 +71,7 @@ impl<'a> Form<'a> {
         (order, offset)
     }
 
-    /// Length of the common prefix. The caller knows that the first `equal_bytes` bytes are equal.
+    /// Returns the length of the common prefix in bytes. The caller knows that the first `equal_bytes` bytes are equal.
     fn common_prefix_length(self, other: Form<'_>, equal_bytes: usize) -> usize {
         let mut offset = equal_bytes;
         while let (Some(word), Some(other_word)) = (self.word(offset), other.word(offset)) {
@@ -87,13 +87,14 @@ impl<'a> Form<'a> {
             .unwrap_or(end)
     }
 
-    /// The folded byte at this offset; `None` behind the end.
+    /// Returns the byte of the normal form at this offset; `None` behind the end.
     #[inline]
     fn byte(self, offset: usize) -> Option<u8> {
         self.bytes.get(offset).map(|byte| fold_byte(self.fold, *byte))
     }
 
-    /// The eight folded bytes from this offset, as a big-endian number. `None` near the end and for Windows paths.
+    /// Returns eight bytes of the normal form from this offset on, as a big-endian number, so that comparisons take
+    /// fewer steps. `None` near the end and for Windows paths.
     #[inline]
     fn word(self, offset: usize) -> Option<u64> {
         let word = u64::from_be_bytes(*self.bytes.get(offset..)?.first_chunk()?);
@@ -122,7 +123,7 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// Number of components that two forms share at their ends.
+    /// Returns the number of components that two forms share at their ends.
     #[must_use]
     pub fn common_components(self, other: Form<'_>) -> usize {
         self.rev_components()
@@ -132,7 +133,7 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Returns the offset behind the first `components` components of a path. Empty components do not count.
+/// Returns the offset of the end of the first `components` components of a path. Empty components do not count.
 pub fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u8) -> bool) -> usize {
     let mut remaining = components;
     let mut in_component = false;
@@ -188,7 +189,7 @@ pub struct RevComponents<'a> {
     rest: &'a [u8],
     /// Whether `\` separates too.
     windows: bool,
-    /// Whether the bytes must be lower-cased.
+    /// Whether the bytes may have ASCII capitals, which comparisons must lower-case.
     lower: bool,
 }
 
@@ -228,7 +229,7 @@ impl<'a> Iterator for RevComponents<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Component<'a> {
     bytes: &'a [u8],
-    /// Whether the bytes must be lower-cased.
+    /// Whether the bytes may have ASCII capitals, which comparisons must lower-case.
     lower: bool,
 }
 
@@ -247,7 +248,7 @@ impl<'a> Component<'a> {
             }
     }
 
-    /// Compares the normal forms bytewise: a total order, the same in every process.
+    /// Compares the normal forms bytewise, so the order is the same in every process.
     #[must_use]
     pub fn compare(self, other: Component<'_>) -> std::cmp::Ordering {
         match (self.lower, other.lower) {
@@ -256,7 +257,7 @@ impl<'a> Component<'a> {
         }
     }
 
-    /// The component's bytes in normal form.
+    /// Returns the component's bytes in normal form.
     pub fn folded(self) -> impl Iterator<Item = u8> + 'a {
         let lower = self.lower;
         self.bytes
@@ -264,7 +265,7 @@ impl<'a> Component<'a> {
             .map(move |byte| if lower { byte.to_ascii_lowercase() } else { *byte })
     }
 
-    /// The stored bytes: in normal form only if [`Form::from_folded`] created the form.
+    /// Returns the stored bytes, which are in normal form only if [`Form::from_folded`] created the form.
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
         self.bytes
@@ -272,7 +273,7 @@ impl<'a> Component<'a> {
 }
 
 /// Returns whether a path lies under a folder, both in normal form: the path begins with the folder's components and
-/// has more. Under an absolute folder only absolute paths lie.
+/// has more. An absolute path never lies under a relative folder, nor a relative path under an absolute folder.
 #[must_use]
 pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
     // Fast path for nearly all paths: without empty components, a comparison of bytes is enough.
@@ -302,7 +303,7 @@ fn components_below<'p>(path: &'p [u8], folder: &[u8]) -> Option<impl Iterator<I
     starts_with_folder.then_some(path_components)
 }
 
-/// Iterates over the components that are not empty.
+/// Iterates over the components of a normal form, and skips empty ones.
 fn components(form: &[u8]) -> impl Iterator<Item = &[u8]> {
     form.split(|byte| *byte == b'/')
         .filter(|component| !component.is_empty())

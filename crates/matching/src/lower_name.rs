@@ -1,5 +1,5 @@
-//! Rules for the names of system folders, samples and extras. A walk of the disk skips such files and folders as Plex's
-//! scanner does. Title evidence counts them against a match.
+//! Rules for the names of system folders, samples and extras. A walk of the disk skips these files and folders, as
+//! Plex's scanner does. Title evidence counts such a name against a match.
 
 use once_cell::race::OnceBox;
 use regex::bytes::Regex;
@@ -35,7 +35,7 @@ rules! {
     is_being_unpacked: "_unpack_|_failed_";
     /// Returns whether a folder of this name holds samples.
     is_samples_folder: "^!?sample";
-    /// Returns whether the name is common both for folders of extras and for folders of media, such as `Other`.
+    /// Returns whether both folders of extras and folders of media commonly have this name, such as `Other`.
     is_common_folder_name: "^(?:scene|short|other)?1$";
     /// Returns whether a folder of this name holds extras. 'Extra' must be a whole word: 'Extra Scenes', not
     /// 'Extraction'.
@@ -61,7 +61,8 @@ impl LowerName<'_> {
         self.0.starts_with(prefix)
     }
 
-    /// Returns whether a folder of this name holds copies: deleted files, thumbnails, or other versions of listed files.
+    /// Returns whether a folder of this name holds copies: deleted files, thumbnails, or other versions of listed
+    /// files.
     pub fn is_copies_folder(&self) -> bool {
         [&b".trash"[..], b".recycle", b"plex versions"]
             .into_iter()

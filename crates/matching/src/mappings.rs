@@ -2,7 +2,7 @@
 //!
 //! If the requested path is not listed, host-to-server rules rewrite it, in order, until the result is a listed path.
 //! Server-to-host rules rewrite the listed paths when a segment is built: the segment indexes the result of the first
-//! rule that matches. So no pattern has to be inverted. Patterns run in linear time.
+//! rule that matches. So plexindex never has to invert a pattern. Patterns run in linear time.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -103,7 +103,7 @@ pub struct Mappings(Option<Arc<CompiledMappings>>);
 struct CompiledMappings {
     to_server: Vec<MappingRule>,
     to_host: Vec<MappingRule>,
-    /// The host-to-server prefixes, inverted.
+    /// The host-to-server prefixes with their sides swapped, which rewrite a server path to a host path.
     inverted: Vec<PrefixRule>,
     /// See [`Mappings::digest`].
     digest: u64,
@@ -162,7 +162,8 @@ impl Mappings {
         Ok(Self(Some(Arc::new(rules))))
     }
 
-    /// Returns a hash of the server-to-host rules, which segments store; 0 without such rules.
+    /// Returns a hash of the server-to-host rules; 0 without such rules. A segment stores the hash, since its mapped
+    /// paths are valid for these rules only.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.0.as_ref().map_or(0, |rules| rules.digest)
@@ -182,8 +183,8 @@ impl Mappings {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
-    /// Returns whether [`Self::host_path`] is right for every file. It is not if there are host-to-server patterns, which
-    /// cannot be inverted.
+    /// Returns whether [`Self::host_path`] is right for every file: there are no host-to-server patterns, which cannot
+    /// be inverted.
     #[must_use]
     pub fn can_invert_all(&self) -> bool {
         let is_prefix = |rule: &MappingRule| matches!(rule, MappingRule::Prefix(_));
@@ -192,7 +193,8 @@ impl Mappings {
             .is_none_or(|rules| rules.to_server.iter().all(is_prefix))
     }
 
-    /// Rewrites a host path by each rule that matches, in order, until `each` returns `Some`.
+    /// Rewrites a host path by each host-to-server rule that matches, in order, until `each` returns `Some`; returns
+    /// that result.
     pub fn to_server<R>(&self, path: &Normal<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
         let rules = self.0.as_ref()?;
         rules
@@ -201,7 +203,8 @@ impl Mappings {
             .find_map(|rule| rule.rewrite(path, &mut |rewritten| each(rewritten)).flatten())
     }
 
-    /// Rewrites a server path by the first server-to-host rule that matches. Returns `None` if no rule changes the path.
+    /// Rewrites a server path by the first server-to-host rule that matches. Returns `None` if no rule changes the
+    /// path.
     #[must_use]
     pub fn to_host(&self, path: &[u8]) -> Option<Vec<u8>> {
         let rules = self.0.as_ref().filter(|rules| !rules.to_host.is_empty())?;
@@ -230,7 +233,7 @@ impl Mappings {
 }
 
 impl MappingRule {
-    /// Passes the rewritten path to `then`; `None` if the rule does not match.
+    /// Passes the rewritten path to `then` and returns the result; `None` if the rule does not match.
     fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         match self {
             Self::Prefix(prefix) => prefix.rewrite(path, then),
@@ -242,7 +245,7 @@ impl MappingRule {
     }
 }
 
-/// Compiles one rule. The error is the text for the user.
+/// Checks and compiles one rule. The error is a text for the user, without the rule itself.
 fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
     match &mapping.from {
         Pattern::Prefix(from) => {
@@ -288,7 +291,8 @@ fn explain(pattern: &str, error: &regex::Error) -> String {
     cause.to_owned()
 }
 
-/// The error for a rule that cannot be compiled.
+/// Returns the error for a rule that cannot be compiled. `index` is the rule's position in the list, and `cause` the
+/// text of [`compile`].
 fn invalid_mapping(index: usize, mapping: &Mapping, cause: &str) -> Error {
     let direction = match mapping.kind {
         MappingKind::HostToServer => "host to server",

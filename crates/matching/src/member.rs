@@ -27,7 +27,7 @@ impl<'v> Season<'v> {
         guid: GuidRef::NONE,
     };
 
-    /// The season or album of an item, without the season number.
+    /// Returns the season or album of an item, without the season number.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -38,7 +38,8 @@ impl<'v> Season<'v> {
         }
     }
 
-    /// Returns whether both are the same season of a show.
+    /// Returns whether both are the same season of one show: their rating keys are equal, or if both lack one, their
+    /// numbers.
     pub fn is_same(&self, other: &Self) -> bool {
         self.rating_key == other.rating_key && (!self.rating_key.is_empty() || self.number == other.number)
     }
@@ -78,7 +79,7 @@ impl<'v> FolderMember<'v> {
         }
     }
 
-    /// Adds the season of another item of the show: a different season leaves `None`.
+    /// Adds the season of another item of the show. If the seasons differ, the member has no season afterwards.
     pub fn merge_season(&mut self, other: Option<Season<'v>>) {
         self.season = self
             .season
@@ -94,7 +95,7 @@ impl<'v> FolderMember<'v> {
         }
     }
 
-    /// Returns the folder's path as the server lists it, extended by the first `extra` components below the folder.
+    /// Returns the folder's path as the server spells it, extended by the first `extra` components below the folder.
     pub fn folder_path(&self, extra: usize) -> &'v [u8] {
         let separator = if Shape::of(self.path).windows { b'\\' } else { b'/' };
         let is_separator = |byte: u8| byte == b'/' || byte == separator;
@@ -108,8 +109,9 @@ impl<'v> FolderMember<'v> {
         &self.path[..end_of_components(self.path, kept_components, is_separator)]
     }
 
-    /// Returns the item that the answer shows. If the member `has_whole_folder`, that is the season or album of all its
-    /// files, at the folder's path. Otherwise it is the show or artist, at the path of its entry in the folder.
+    /// Returns the item that the answer shows; a member without a show is its own item. If the member
+    /// `has_whole_folder`, the answer shows the season or album of all its files, if they share one, at the folder's
+    /// path. Otherwise it shows the show or artist, at the path of its entry in the folder.
     pub fn found_item(&self, library: usize, has_whole_folder: bool) -> FoundItem<'v> {
         let season = self.season.filter(|_| has_whole_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;

@@ -1,22 +1,23 @@
 //! The normal form of a path, version 1: `NFC(lower(NFC(path)))`, with `/` between the components.
 //!
 //! - Lower-casing maps each character by itself, without context and without a language: `Σ` becomes `σ` also at the
-//!   end of a word (Python's `str.lower()` gives `ς` there). Only `İ` has a lower case of two characters: it becomes `i`
-//!   and a combining dot, as in Python.
+//!   end of a word (Python's `str.lower()` gives `ς` there). Only `İ` has a lower case of two characters: it becomes
+//!   `i` and a combining dot, as in Python.
 //! - `\` separates only in paths that begin like Windows ones: `X:\`, `X:/`, `\\server`. The long spellings `\\?\X:\…`
-//!   and `\\?\UNC\server\…` have the form of their short ones.
-//! - A path that is not UTF-8 is its own form: it equals itself only.
+//!   and `\\?\UNC\server\…` have the normal form of their short spellings.
+//! - A path that is not UTF-8 is its own normal form, so it matches only itself.
 //! - Nothing else changes: repeated separators, trailing dots and spaces stay.
 //!
 //! Lower-casing follows the Unicode version of the Rust standard library, and NFC that of the crate
 //! `unicode-normalization`. [`form_tag`] has both versions. All files derived from normal forms store the tag. A build
-//! with other versions sees another tag and rebuilds the files, so forms of two versions never meet.
+//! with different versions sees a different tag and rebuilds the files, so plexindex never compares forms of two
+//! versions.
 
 use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Longest path in bytes: as many as Windows allows UTF-16 units. POSIX systems allow 4,096 bytes.
+/// Maximum length of a path in bytes. Windows allows as many UTF-16 units; POSIX systems allow 4,096 bytes.
 pub const MAX_PATH: usize = 32_767;
 /// The version of the normal form.
 pub const FORM: u32 = 1;
@@ -29,7 +30,7 @@ pub const fn form_tag() -> u32 {
     FORM << 16 | lower << 8 | compose
 }
 
-/// Longest path in bytes that is folded in a [`FoldBuffer`], which is cheap to clear.
+/// Maximum length in bytes of a path that is folded in a [`FoldBuffer`]. Clearing a small buffer is cheap.
 const SHORT_PATH: usize = 256;
 /// Number of bytes folded at once, so that the compiler uses vector instructions.
 const VECTOR: usize = 32;
@@ -59,7 +60,7 @@ pub(super) enum FoldedPath<'a> {
 }
 
 impl<'a> FoldedPath<'a> {
-    /// Folds a path in the buffer.
+    /// Lower-cases the ASCII letters of a path into the buffer and hashes the result, in a single pass.
     // Inlined, since copying the result right after writing it would wait for the writes.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: saves a seventh of the time of a batch
@@ -76,7 +77,7 @@ impl<'a> FoldedPath<'a> {
         }
     }
 
-    /// The hash for the lookup; `None` if the path was not folded.
+    /// Returns the hash under which a segment lists the path; `None` if the path was not folded.
     #[inline]
     pub(super) fn hash(&self) -> Option<u64> {
         match self {
@@ -86,7 +87,8 @@ impl<'a> FoldedPath<'a> {
         }
     }
 
-    /// Number of bytes that a segment stores for such a path. Beside a path that is not ASCII it stores the normal form.
+    /// Returns the number of bytes that a segment stores for such a path, to prefetch them. For a path that is not
+    /// ASCII, a segment stores the normal form too.
     #[inline]
     pub(super) fn stored_length(&self, path: &[u8]) -> usize {
         match self {
@@ -105,13 +107,13 @@ pub struct Spelling<'a> {
 }
 
 impl<'a> Spelling<'a> {
-    /// The path as the caller passed it.
+    /// Returns the path as the caller passed it.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
-    /// The hash of the path with ASCII letters lower-cased.
+    /// Returns the hash of the path with ASCII letters lower-cased.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
@@ -129,7 +131,7 @@ impl<'a> Spelling<'a> {
     }
 }
 
-/// A path with its normal form and the hash of that form. Lives as long as the closure given to [`Normal::with`].
+/// A path with its normal form and the hash of that form. Valid only within the closure passed to [`Normal::with`].
 #[derive(Clone, Copy)]
 pub struct Normal<'a> {
     raw: &'a [u8],
@@ -146,8 +148,8 @@ impl<'a> Normal<'a> {
         Self::with_cached_form(path, |_, _| None, then)
     }
 
-    /// [`Normal::with`] with a cache, since computing the normal form of a non-ASCII path takes longer than the rest of a
-    /// lookup. `cached_form` may write a stored form to the buffer and return its length.
+    /// [`Normal::with`] with a cache, since computing the normal form of a non-ASCII path takes longer than the rest of
+    /// a lookup. If `cached_form` knows the form, it writes the form to the buffer and returns its length.
     #[inline]
     pub fn with_cached_form<R>(
         path: &[u8],
@@ -180,25 +182,26 @@ impl<'a> Normal<'a> {
         }
     }
 
+    /// Creates a path from its normal form, which this function hashes. `text`: the path is UTF-8.
     #[inline]
     fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {
         let hash = xxh3_64(form);
         Self { raw, form, hash, text }
     }
 
-    /// The path as the caller passed it.
+    /// Returns the path as the caller passed it.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
 
-    /// The normal form.
+    /// Returns the normal form.
     #[must_use]
     pub fn form(&self) -> &'a [u8] {
         self.form
     }
 
-    /// The hash of the normal form: xxh3, 64 bits, the same in every process.
+    /// Returns the hash of the normal form: xxh3, 64 bits, the same in every process.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
@@ -217,7 +220,8 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
     Normal::with(path, |normal| normal.form().to_vec())
 }
 
-/// Folds a path that is not ASCII, or too long for a [`FoldBuffer`], and passes the result to `then`.
+/// Computes the normal form of a path that is not ASCII, or too long for a [`FoldBuffer`], and passes the result to
+/// `then`.
 #[cold]
 #[inline(never)]
 fn with_folded(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
@@ -234,7 +238,7 @@ fn with_folded(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
     then(&Normal::new(path, &form, true));
 }
 
-/// What the first bytes of a path decide: whether `\` separates, and which prefix the normal form replaces.
+/// What the first bytes of a path decide: whether `\` is a separator, and which prefix the normal form replaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
     /// Whether `\` separates.
@@ -290,14 +294,14 @@ impl Shape {
 }
 
 /// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash of
-/// the result. Returns `None` if the path is too long or its form is shorter than the path.
+/// the result; `None` if the path is too long or its normal form is shorter than the path.
 fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     let shape = Shape::of(path);
     if path.len() > SHORT_PATH || !shape.keeps_length() {
         return None;
     }
     let out = &mut out[..path.len()];
-    // The bitwise OR of all bytes: ASCII if every byte is.
+    // The bitwise OR of all bytes: it is ASCII only if every byte is.
     let mut all_bits = [0; VECTOR];
     // Whole vectors only. The last one ends at the path's end: it overlaps the one before, with equal results.
     if let (Some(from), Some(to)) = (path.last_chunk(), out.last_chunk_mut()) {
@@ -317,7 +321,7 @@ fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     Some((all_bits.is_ascii(), xxh3_64(out)))
 }
 
-/// Lower-cases the ASCII letters of one vector, and adds its bits to `all_bits`.
+/// Lower-cases the ASCII letters of one vector from `from` into `to`, and adds the bits of `from` to `all_bits`.
 #[inline]
 fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], all_bits: &mut [u8; VECTOR]) {
     for ((from, to), bits) in from.iter().zip(to).zip(all_bits) {
@@ -335,9 +339,9 @@ pub(super) fn unify_separators(form: &mut [u8]) {
     }
 }
 
-/// Composes and lower-cases text, one run of non-ASCII characters at a time. A quick check detects that a run is in NFC
-/// before and after lower-casing, as almost all are. Other runs may combine with the ASCII character before them, so
-/// that character is composed again.
+/// Appends the NFC, lower-case form of `text` to `form`, one run of non-ASCII characters at a time. A quick check
+/// detects that a run is in NFC before and after lower-casing, as almost all are. Other runs may combine with the ASCII
+/// character before them, so that character is composed again.
 fn fold_runs(text: &str, form: &mut FormBuffer) {
     let mut rest = text;
     while !rest.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::words::{Words, number};
 
-/// Returns whether a word is a disc with its number: `cd1`.
+/// Returns whether a word is the name of a disc with its number, such as `cd1`.
 pub fn is_disc_word(word: &[u8]) -> bool {
     DISCS
         .iter()
@@ -17,12 +17,12 @@ pub fn is_disc(words: &Words) -> bool {
 
 const DISCS: [&[u8]; 5] = [b"cd", b"disc", b"disk", b"dvd", b"disque"];
 
-/// Returns the season in a folder's name; 0 is 'Specials'.
+/// Returns the season number in a folder's name; 0 for 'Specials', and `None` without a season.
 pub fn season_in(words: &Words) -> Option<i32> {
     (0..words.len()).find_map(|index| season_at(words, index))
 }
 
-/// Parses a season number that begins at this word: `Season 2`, `S02`, `Specials`.
+/// Parses a season number that begins at the word with this index: `Season 2`, `S02`, `Specials`.
 pub fn season_at(words: &Words, index: usize) -> Option<i32> {
     const SEASONS: [&[u8]; 7] = [
         b"season",
@@ -52,7 +52,7 @@ pub struct EpisodeMarker {
 }
 
 impl EpisodeMarker {
-    /// Finds the first episode number with a season, or else the first without.
+    /// Finds the first episode number with a season, or otherwise the first episode number without one.
     pub fn find(words: &Words) -> Option<Self> {
         let markers = || (0..words.len()).filter_map(|index| Self::parse_at(words, index));
         markers()
@@ -60,8 +60,8 @@ impl EpisodeMarker {
             .or_else(|| markers().next())
     }
 
-    /// Parses the episode number that begins at this word: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`, `Season 1 Episode
-    /// 2`, `E02`.
+    /// Parses the episode number that begins at the word with this index: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`,
+    /// `Season 1 Episode 2`, `E02`.
     pub fn parse_at(words: &Words, index: usize) -> Option<Self> {
         let word = words.word(index);
         let digit_count = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -98,7 +98,8 @@ impl EpisodeMarker {
     }
 }
 
-/// Parses `E02`, `Ep02`, `Episode 2` at this word into the first and last episode.
+/// Parses `E02`, `Ep02` or `Episode 2` at the word with this index, and returns the first and last episode. They differ
+/// for several episodes in one file, such as `E02E03`.
 fn episodes_at(words: &Words, index: usize) -> Option<(i32, i32)> {
     let word = words.word(index);
     if [&b"episode"[..], b"ep", b"e"].contains(&word) {
@@ -112,7 +113,7 @@ fn episodes_at(words: &Words, index: usize) -> Option<(i32, i32)> {
     Some((first, last.max(last_following_episode(words, index + 1))))
 }
 
-/// Parses `e01`, `e01e02` into the first and last episode.
+/// Parses a word such as `e01` or `e01e02`, and returns the first and last episode.
 fn parse_episodes(word: &[u8]) -> Option<(i32, i32)> {
     let mut numbers = word.strip_prefix(b"e")?.split(|byte| *byte == b'e').map(number);
     let first = numbers.next()??;
@@ -120,7 +121,8 @@ fn parse_episodes(word: &[u8]) -> Option<(i32, i32)> {
     Some((first, last))
 }
 
-/// Returns the last of the episodes from this word on, as in `S01E01-E03`; 0 if there is none.
+/// Returns the last episode of the unbroken sequence of episode words that begins at `from`, as in `S01E01-E03`; 0 if
+/// there is none.
 fn last_following_episode(words: &Words, from: usize) -> i32 {
     (from..words.len())
         .map_while(|index| parse_episodes(words.word(index)))

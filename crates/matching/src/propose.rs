@@ -20,7 +20,7 @@ pub struct PrefixPair {
 }
 
 impl PrefixPair {
-    /// Compiles the mapping.
+    /// Compiles the mapping, to try it on further paths.
     #[must_use]
     pub fn rule(&self) -> PrefixRule {
         PrefixRule::new(&self.from, &self.to)
@@ -38,13 +38,13 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Number of paths examined.
+    /// Returns the number of paths examined.
     #[must_use]
     pub fn count(&self) -> usize {
         self.examined
     }
 
-    /// Adds a host path that is not listed, with the listed paths that share its suffix.
+    /// Adds a sample: a host path that is not listed, with the listed paths that share its suffix.
     pub fn add<'a>(&mut self, host_path: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
         self.examined += 1;
         let mut counted_pairs = Vec::new();
@@ -68,7 +68,7 @@ impl Samples {
         }
     }
 
-    /// Returns all mappings with more than one matching path, best first. A single path may have any mapping.
+    /// Returns all mappings that at least two paths support, best first. If only one path was examined, one is enough.
     #[must_use]
     pub fn proposals(&self) -> Vec<PrefixPair> {
         let is_supported = |pair: &&PrefixPair| pair.matched > 1 || self.examined == 1;
@@ -90,8 +90,8 @@ fn compare_support(a: &PrefixPair, b: &PrefixPair) -> Ordering {
         .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
 }
 
-/// Removes the longest common suffix from both paths and returns the two roots. `None` if the suffix has less than two
-/// components, or no rule can replace one root by the other.
+/// Removes the longest common suffix from both paths and returns the two roots, which a mapping would replace. `None`
+/// if the suffix has fewer than two components, or no rule can replace one root by the other.
 fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host_path, server_path);
     let (windows_host, windows_server) = (Shape::of(host_path).windows, Shape::of(server_path).windows);
@@ -111,8 +111,8 @@ fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'
     (common_components >= 2 && is_rule).then_some((from, to))
 }
 
-/// Returns whether the rule from `from` to `to` rewrites the host's path to the server's. It does not if a path has no
-/// folder, or if the paths also differ elsewhere.
+/// Returns whether the rule from `from` to `to` rewrites the host's path to the server's. The rule does not if a path
+/// has no folder, or if the paths also differ elsewhere.
 fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> bool {
     let rewritten = Normal::with(host_path, |path| {
         PrefixRule::new(from, to).rewrite(path, &mut normal_form)
@@ -121,7 +121,8 @@ fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> boo
     normal_form(host_path) != server_form && rewritten == Some(server_form)
 }
 
-/// Splits a path into its parent and its last component.
+/// Splits a path into its parent, without a trailing separator, and its last component. `windows`: `\` is a separator
+/// too.
 fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
     let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
     let trimmed = |path: &'_ [u8]| {
@@ -135,7 +136,8 @@ fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
     (&parent[..trimmed(parent)], name)
 }
 
-/// Returns the root, or the path's leading separator if the root is empty.
+/// Returns `root`, or the leading separator of `path` if `root` is empty. [`split_last`] removes trailing separators,
+/// so the root `/` becomes empty, and a mapping needs a folder.
 fn non_empty_root<'a>(root: &'a [u8], path: &'a [u8]) -> &'a [u8] {
     if root.is_empty() {
         &path[..path.len().min(1)]

@@ -15,7 +15,7 @@ pub struct Relation {
 }
 
 impl Relation {
-    /// Compares `path` with `other`.
+    /// Compares `path` with `other`, a path in any spelling.
     #[must_use]
     pub fn of(path: &Normal<'_>, other: &[u8]) -> Self {
         Normal::with(other, |other| {

@@ -27,7 +27,8 @@ impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
 
-    /// Passes the text of a packed GUID to `then` in two pieces: the prefix and the digits.
+    /// Passes the text of a packed GUID to `then` in two pieces, the prefix and the digits, so that callers need no
+    /// allocation.
     #[inline]
     pub fn with_pieces<R>((prefix, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 2]) -> R) -> R {
         then([prefix.as_bytes(), &hex_digits(id)])
@@ -145,12 +146,13 @@ pub enum OnDisk {
     Assumed,
     /// The file does not exist.
     Missing,
-    /// The operating system failed to tell.
+    /// The operating system returned an error.
     Unknown,
 }
 
 impl<'v> FoundItem<'v> {
-    /// Creates a candidate for a stored item, with its first path.
+    /// Creates a candidate for a stored item, with its first path. For answers that no resolver found, such as GUID
+    /// lookups.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -165,7 +167,7 @@ impl<'v> FoundItem<'v> {
 /// The matches for a path.
 #[derive(Clone, Debug)]
 pub struct Resolution<'v> {
-    /// How it matched.
+    /// The kind of match.
     pub match_kind: MatchKind,
     /// Confidence; `None` without a match.
     pub confidence: Confidence,
@@ -202,7 +204,7 @@ impl Default for Resolution<'_> {
 }
 
 impl<'v> Resolution<'v> {
-    /// Adds a candidate and fills it in place.
+    /// Adds a candidate and lets `fill` set its fields in place, which is faster than moving a complete candidate.
     #[inline]
     pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut FoundItem<'v>)) {
         let empty = FoundItem {
@@ -222,7 +224,7 @@ impl<'v> Resolution<'v> {
         }
     }
 
-    /// The candidates, best first, at most [`MAX_CANDIDATES`].
+    /// Returns the candidates, best first, at most [`MAX_CANDIDATES`].
     #[must_use]
     pub fn found(&self) -> &[FoundItem<'v>] {
         &self.found
@@ -271,13 +273,14 @@ impl<'v> Resolution<'v> {
 pub struct LookupHit<'v> {
     /// Index of the library's view in the resolver's slice.
     pub library: usize,
-    /// How it matched, for the statistics.
+    /// The kind of match, for the statistics.
     pub match_kind: MatchKind,
     /// Plex's rating key.
     pub rating_key: &'v str,
 }
 
 impl<'v> LookupHit<'v> {
+    /// Creates a result from the hit of a view.
     #[inline]
     pub(super) fn new(library: usize, (rating_key, match_kind): (&'v str, MatchKind)) -> Self {
         Self {

@@ -4,8 +4,8 @@
 //! more components, (5) file name. Within one kind, equal bytes beat an equal normal form. Candidates that match
 //! equally well are ambiguous.
 //!
-//! A library *owns* a path that lies under one of its locations, perhaps after mappings. The resolver tries kinds 1 to 3
-//! first in the owners and then in the other libraries; then kinds 4 and 5 in the same order. If any library owns the
+//! A library *owns* a path that lies under one of its locations, perhaps after mappings. The resolver tries kinds 1 to
+//! 3 first in the owners and then in the other libraries; then kinds 4 and 5 in the same order. If any library owns the
 //! path, in scope or not, kinds 4 and 5 have low confidence: the library *should* list the path itself. Otherwise they
 //! have high confidence if only the root differs or the path has the item's title ([`super::title_evidence`]).
 //!
@@ -32,7 +32,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Returns the index of the only view; `None` if all views are in scope.
+    /// Returns the index of the only view in scope; `None` if all views are in scope.
     #[inline]
     #[must_use]
     pub fn only(self) -> Option<usize> {
@@ -43,7 +43,7 @@ impl Scope {
     }
 }
 
-/// The views in scope, with their indexes.
+/// Returns the views in scope, with their indexes.
 pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
     views: &'v [V],
     scope: Scope,
@@ -82,8 +82,8 @@ where
         resolution
     }
 
-    /// [`Resolver::resolve`] for a normalised path, into an empty resolution. `entry`: first entry of the path's hash in
-    /// the only view in scope, if the caller looked it up already.
+    /// [`Resolver::resolve`] for a normalised path, into an empty resolution. `entry` is the first entry of the path's
+    /// hash in the only view in scope, if the caller looked it up already.
     pub fn resolve_normal(&self, path: &Normal<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
         let hit = self.only_view().and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
@@ -111,13 +111,14 @@ where
         Some((library, &**self.views.get(library)?))
     }
 
-    /// Starts the search for one path.
+    /// Returns the search for one path, which has not started yet.
     pub(super) fn with_path<'p>(&'p self, path: Normal<'p>) -> PathResolver<'v, 'p, V> {
         PathResolver { resolver: self, path }
     }
 }
 
-/// Looks up the first entry of a path's hash. Prefetches the stored path and its form, which may be as long as the path.
+/// Looks up the first entry of a path's hash, and prefetches the stored path and its normal form. Both are about as
+/// long as the path.
 #[inline]
 pub(super) fn first_entry_of<L: View>(view: &L, path: &Normal<'_>) -> FirstEntry {
     view.first_entry(path.hash(), 2 * path.raw().len())
@@ -185,8 +186,8 @@ where
         is_certain.then(|| LookupHit::new(hit.library, (hit.rating_key, match_kind)))
     }
 
-    /// Collects the candidates of the first kind of match that finds an item. The returned confidence and reason hold if
-    /// there is a single item.
+    /// Collects the candidates of the first kind of match that finds an item. Returns that kind, with the confidence
+    /// and reason that hold if there is a single item.
     fn search(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (MatchKind, Confidence, Reason) {
         // In a single library the order of the groups makes no difference.
         let groups = match self.resolver.scope {
@@ -236,7 +237,7 @@ where
         evidence
     }
 
-    /// Returns the evidence for one candidate. If several of its files match, one with evidence is enough.
+    /// Returns the evidence for one candidate. If several of its files match, evidence for one file is enough.
     fn evidence_for_candidate(
         &self,
         candidate: &RankedHit<'v, L::Hit<'v>>,
@@ -266,7 +267,8 @@ where
         evidence
     }
 
-    /// Returns the evidence of one file of the item; `fallback` if the file has none.
+    /// Returns the evidence that one listed file of the item gives; `fallback` if it gives none. `components` is the
+    /// number of common components.
     fn evidence_from_file(
         &self,
         view: &'v L,
@@ -294,7 +296,7 @@ where
         })
     }
 
-    /// The views of a group, with their indexes.
+    /// Returns the views of a group, with their indexes.
     fn views_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v L)> {
         let views = views_in_scope(self.resolver.views, self.resolver.scope);
         views.filter(move |(_, view)| {
@@ -335,7 +337,7 @@ where
         }
     }
 
-    /// Adds the items that list the path.
+    /// Adds the items that list `path`: the requested path, or its result after a mapping.
     fn add_listed(&self, group: LibraryGroup, path: &Normal<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         for (library, view) in self.views_of(group) {
             view.each_listed(path, |hit, is_same_bytes| {
@@ -377,7 +379,7 @@ where
         }
     }
 
-    /// Converts a listed path of a view to a candidate.
+    /// Creates a candidate from a listed path of a view.
     fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> RankedHit<'v, L::Hit<'v>> {
         let (rating_key, path) = view.key_and_path(hit);
         RankedHit {
@@ -409,12 +411,13 @@ where
         }
     }
 
-    /// Returns whether a view in scope has a damaged segment.
+    /// Returns whether a library in scope has a damaged segment, so that the result may be incomplete until the segment
+    /// is rebuilt.
     fn is_broken(&self) -> bool {
         self.views_of(LibraryGroup::All).any(|(_, view)| view.is_broken())
     }
 
-    /// Returns why nothing matches: by the owners of the path, or by all libraries if it has no owner.
+    /// Returns why nothing matches. The owners of the path decide, or all libraries if it has no owner.
     fn reason_of_miss(&self) -> Reason {
         let has_owner = self.views_of(LibraryGroup::Owners).next().is_some();
         let group = if has_owner {
@@ -432,7 +435,7 @@ where
     }
 }
 
-/// The confidence of a suffix match.
+/// Returns the confidence of a suffix match with this evidence.
 pub(super) fn confidence_of(evidence: Reason) -> Confidence {
     if is_positive(evidence) {
         Confidence::High

@@ -8,7 +8,8 @@ use super::normal::{Normal, Shape, normal_form, unify_separators};
 /// Rewritten paths up to this length in bytes need no heap.
 const ON_STACK: usize = 8192;
 
-/// Returns whether a folder is an absolute path, as every listed path is.
+/// Returns whether a folder is an absolute path, as every listed path is. The folder may lack its trailing separator,
+/// as in `C:`.
 pub fn is_absolute(folder: &[u8]) -> bool {
     let is_drive = matches!(folder, [drive, b':'] if drive.is_ascii_alphabetic());
     folder.starts_with(b"/") || Shape::of(folder).windows || is_drive
@@ -28,6 +29,7 @@ pub struct PrefixRule {
 }
 
 impl PrefixRule {
+    /// Creates a rule from two folders, with or without trailing separators.
     pub fn new(from: &[u8], to: &[u8]) -> Self {
         // The root `/` becomes empty, since it has no component.
         let trim = |folder: &[u8]| {
@@ -47,7 +49,7 @@ impl PrefixRule {
         }
     }
 
-    /// Passes the rewritten path to `then`. Returns `None` if the path does not lie under the folder.
+    /// Passes the rewritten path to `then` and returns the result; `None` if the path does not lie under the folder.
     pub fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         let windows = Shape::of(path.raw()).windows;
         let rest = self.strip_folder(path, windows)?;
@@ -60,7 +62,7 @@ impl PrefixRule {
         Some(then(&rewritten))
     }
 
-    /// Returns the end of the path behind the folder, from the separator on and as the caller spelled it. `None` if the
+    /// Returns the rest of the path behind the folder, from the separator on, in the caller's spelling. `None` if the
     /// path does not lie under the folder.
     fn strip_folder<'p>(&self, path: &Normal<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
@@ -70,8 +72,8 @@ impl PrefixRule {
         {
             return Some(rest);
         }
-        // The normal forms may be equal where the bytes are not, and may differ in length. So count the separators
-        // behind the folder in the normal form, and go back as many in the raw path.
+        // The normal forms may be equal where the bytes are not, and may differ in length. So this code counts the
+        // separators behind the folder in the normal form, and goes back as many in the raw path.
         let rest_of_form = path.form().strip_prefix(self.from_form.as_slice())?;
         if rest_of_form.first() != Some(&b'/') {
             return None;
@@ -90,7 +92,7 @@ impl PrefixRule {
 /// Translates a replacement text to the syntax of [`regex`].
 ///
 /// `\1` to `\99`, `\g<1>` and `\g<name>` are groups, and `\\` is a backslash. A backslash before any other character is
-/// a backslash too, so that Windows paths need no doubled ones.
+/// a backslash too, so that Windows paths need no doubled backslashes. The error is a text for the user.
 pub fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     let mut template = Vec::new();
     let mut rest = text;
@@ -112,7 +114,7 @@ pub fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
 }
 
 /// Parses the group reference after a backslash. Returns the group's number and the length of the reference; `None` if
-/// the text is no reference.
+/// no reference begins here. The error is a text for the user: the pattern lacks the group.
 fn parse_group(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, String> {
     let (name, length) = match text {
         [b'g', b'<', tail @ ..] => {

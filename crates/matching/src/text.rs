@@ -3,8 +3,8 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Folds a title to words in lower case, without accents and punctuation, separated by single spaces. Drops apostrophes:
-/// `Ocean's` becomes `oceans`. Only lower-cases a title that is nothing but punctuation.
+/// Folds a title to words in lower case, without accents and punctuation, separated by single spaces. Drops
+/// apostrophes: `Ocean's` becomes `oceans`. A title of punctuation only is merely lower-cased.
 #[must_use]
 pub fn fold_title(title: &str) -> String {
     let mut folded = String::with_capacity(title.len());
@@ -31,7 +31,8 @@ pub(super) fn fold_letters(letters: impl Iterator<Item = char>) -> impl Iterator
     letters.filter(|c| !is_combining_mark(*c)).flat_map(lower_plain)
 }
 
-/// Lower-cases a letter. Replaces the letters with strokes and the ligatures that Unicode does not decompose.
+/// Lower-cases a letter. Replaces letters with strokes and ligatures by plain letters, since Unicode does not decompose
+/// them.
 fn lower_plain(c: char) -> impl Iterator<Item = char> {
     let plain = match c {
         'ø' | 'Ø' => ['o', '\0'],
@@ -53,7 +54,7 @@ fn lower_plain(c: char) -> impl Iterator<Item = char> {
         .filter(|c| !is_combining_mark(*c))
 }
 
-/// Returns whether `title` has every word of `query`, both folded.
+/// Returns whether `title` has every word of `query`. Both texts are results of [`fold_title`].
 #[must_use]
 pub fn has_all_words(title: &str, query: &str) -> bool {
     query
@@ -64,7 +65,7 @@ pub fn has_all_words(title: &str, query: &str) -> bool {
 /// Returns the Levenshtein distance of two texts in characters.
 #[must_use]
 pub fn distance(a: &str, b: &str) -> usize {
-    // One row of the matrix of distances between the beginnings of both texts.
+    // One row of the matrix of distances between the prefixes of both texts.
     let mut distances: Vec<usize> = (0..=b.chars().count()).collect();
     for (row, a_char) in a.chars().enumerate() {
         let mut diagonal = std::mem::replace(&mut distances[0], row + 1);

@@ -2,8 +2,9 @@
 
 use super::normal::Shape;
 
-/// Removes empty components and `.` from a path. Returns `None` if there is nothing to remove. Keeps `..`, since symbolic
-/// links decide where it leads, and keeps two separators at the beginning, which may name a network server.
+/// Removes empty components and `.` from a path. Returns `None` if there is nothing to remove. Keeps `..`, since its
+/// target depends on symbolic links, and keeps two separators at the beginning, which may start the name of a network
+/// server.
 #[must_use]
 pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     let is_drive_relative = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
@@ -36,10 +37,11 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     Some([&path[..root_length], &components.join(&b'/')].concat())
 }
 
-/// [`tidy`] for a Windows path. Also removes the dots and spaces at the end of a name that Windows ignores: see Microsoft's
-/// 'File path formats on Windows systems', 'Trim characters'.
+/// Tidies a Windows path, as [`tidy`] does. Also removes the dots and spaces at the end of a name that Windows ignores:
+/// see Microsoft's 'File path formats on Windows systems', 'Trim characters'.
 ///
-/// `is_drive_relative`: the path begins with a single `\`, the root of the current drive. It then gets slashes.
+/// `is_drive_relative`: the path begins with a single `\`, the root of the current drive. The result then has slashes,
+/// since only a path that begins with `/` is absolute here.
 fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
     // Windows changes nothing behind `\\?\`.
     let root_length = match path {
@@ -77,7 +79,7 @@ fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
     if !below_root.last().is_some_and(is_separator) && tidied.len() > root_length {
         tidied.pop();
     }
-    // A result of equal length differs in its separators at most.
+    // A result of equal length can differ from the path in its separators only.
     (is_drive_relative || tidied.len() < path.len()).then_some(tidied)
 }
 

@@ -1,4 +1,5 @@
-//! The trait through which matching reads a library. `engine::view` implements it; tests implement it by a linear scan.
+//! The trait through which matching reads a library. `engine::view` implements it, and tests implement it by a linear
+//! scan.
 
 use super::normal::{Normal, Spelling};
 use super::resolution::{FoundItem, ItemRef};
@@ -13,11 +14,12 @@ pub struct FactTime {
     pub order: u64,
 }
 
-/// Number of the first entry with a hash in a view's segment; `None` if there is no entry, or nobody looked it up.
+/// The number of the first entry with a hash in a view's segment. `None` if there is no such entry, or if the caller
+/// did not look it up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
-/// One library. All methods are lock-free and allocate nothing.
+/// One library as one user sees it. All methods are lock-free and allocate nothing.
 pub trait View {
     /// A path that is listed or recorded, with its item. Cheap to copy, since the fields are decoded on demand.
     type Hit<'v>: Copy
@@ -37,8 +39,8 @@ pub trait View {
     /// Returns `false` if the library has no confirmed matches, so that the caller need not search them.
     fn may_have_confirmed(&self) -> bool;
 
-    /// Fast path of most lookups: returns the rating key if exactly one item lists exactly these bytes. The kind is
-    /// [`MatchKind::Confirmed`] if the match is recorded too, else [`MatchKind::Exact`]. After `None` the caller
+    /// Returns the rating key if exactly one item lists exactly these bytes. Most lookups take this fast path. The kind
+    /// is [`MatchKind::Confirmed`] if the match is recorded too, else [`MatchKind::Exact`]. After `None` the caller
     /// resolves the path.
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
@@ -46,23 +48,23 @@ pub trait View {
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the stored normal form of the path that is listed with this spelling; `None` if no such path is listed.
-    /// `entry`: first entry of the spelling's hash.
+    /// `entry` is the first entry of the spelling's hash.
     fn stored_form<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<&'v [u8]>;
 
-    /// Prefetch hint: the caller looks for paths with this hash next.
+    /// Loads the memory of the index entries with this hash into the cache, since the caller looks for the hash next.
     fn prefetch(&self, hash: u64);
 
     /// Looks up the first entry of a hash. Prefetches the stored path and form, which together have this length.
     fn first_entry(&self, hash: u64, length: usize) -> FirstEntry;
 
-    /// Returns the listed path of this entry.
+    /// Returns the listed path of an entry that [`View::unique_hit`] accepted.
     fn hit_of_entry(&self, entry: FirstEntry) -> Option<Self::Hit<'_>>;
 
     /// Calls `each` for the confirmed matches of paths with this normal form.
     fn each_confirmed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));
 
-    /// Calls `each` for the listed paths with this normal form. The second argument says whether the raw bytes are equal
-    /// too.
+    /// Calls `each` for the listed paths with this normal form. The second argument says whether the raw bytes are
+    /// equal too.
     fn each_listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
     /// Calls `each` for the listed paths that a server-to-host rule maps to this normal form. The second argument says

@@ -3,7 +3,8 @@
 use super::numbered::is_disc_word;
 use super::words::{Gap, Words, number, year};
 
-/// Returns the bit number, below 32, of a word that names an edition of a film.
+/// Returns a bit number below 32 for a word that names an edition of a film, so that a `u32` can hold a set of such
+/// words; `None` for other words.
 pub fn edition_bit(word: &[u8]) -> Option<u32> {
     Some(match word {
         b"edition" => 0,
@@ -66,7 +67,7 @@ pub fn is_general(word: &[u8]) -> bool {
     GENERAL.binary_search(&word).is_ok()
 }
 
-/// Words that describe a file's quality or origin and are part of no title.
+/// Words that describe a file's quality or origin, and are not part of any title.
 pub const QUALITY_WORDS: [&[u8]; 20] = [
     b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
     b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",

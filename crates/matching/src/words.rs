@@ -44,8 +44,8 @@ pub struct Words {
 }
 
 impl Words {
-    /// Splits `text` into words. Returns `None` if the text is too long to compare. Allocates only for letters with more
-    /// than four marks.
+    /// Splits `text` into words. Returns `None` if the text is too long to compare. Allocates only for letters with
+    /// more than four marks.
     pub fn of(text: &str) -> Option<Self> {
         let mut words = Self::new();
         words.fold(text).then_some(words)
@@ -75,12 +75,12 @@ impl Words {
         splitter.split(text).is_some()
     }
 
-    /// Number of words.
+    /// Returns the number of words.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Returns the word at this index; empty behind the last.
+    /// Returns the word at this index; an empty word behind the last one.
     pub fn word(&self, index: usize) -> &[u8] {
         match self.spans[..self.count].get(index) {
             Some(span) => &self.bytes[usize::from(span.start)..usize::from(span.end)],
@@ -88,7 +88,7 @@ impl Words {
         }
     }
 
-    /// Returns the separator before the word at this index.
+    /// Returns the strongest separator before the word at this index.
     pub fn gap_before(&self, index: usize) -> Gap {
         self.spans[..self.count]
             .get(index)
@@ -105,9 +105,9 @@ impl Words {
         (0..self.count).map(|index| self.word(index))
     }
 
-    /// Matches the words from index `start` against the title's words from index `title_start` on. Returns the index
-    /// behind the match. Ignores word boundaries between letters, as in `S.H.I.E.L.D.` and `Spider-Man`, but not
-    /// between digits.
+    /// Matches the words from index `start` on against the title's words from index `title_start` on. Returns the index
+    /// behind the match; `None` if the title is not there. Ignores word boundaries between letters, as in
+    /// `S.H.I.E.L.D.` and `Spider-Man`, but not between digits.
     fn match_title(&self, start: usize, title: &Words, title_start: usize) -> Option<usize> {
         let (mut index, mut title_index) = (start, title_start);
         let (mut name_rest, mut title_rest) = (self.word(index), title.word(title_index));
@@ -143,7 +143,8 @@ impl Words {
         }
     }
 
-    /// Returns the index behind `title` if the title is at index `start`. Its article may have moved to the end.
+    /// Returns the index behind `title` if the title begins at index `start`. The title's article may have moved to the
+    /// end, as in `Matrix, The`.
     pub fn title_at(&self, start: usize, title: &Words) -> Option<usize> {
         if title.len() == 0 {
             return None;
@@ -156,7 +157,7 @@ impl Words {
         self.match_title(start, title, 0).or_else(with_moved_article)
     }
 
-    /// Returns the indexes of the words of the first `title` in this name.
+    /// Returns the indexes of the words where `title` first occurs in this name.
     pub fn find_title(&self, title: &Words) -> Option<Range<usize>> {
         (0..self.len()).find_map(|start| Some(start..self.title_at(start, title)?))
     }
@@ -166,8 +167,8 @@ impl Words {
         name.find_title(self).is_some()
     }
 
-    /// Returns whether the title is so short that a path may contain it by chance: less than 6 letters in several words,
-    /// or 9 in one word. Digits and a leading article do not count.
+    /// Returns whether the title is so short that a path may contain it by chance: fewer than 6 letters in several
+    /// words, or fewer than 9 in one word. Digits and a leading article do not count.
     pub fn is_short(&self) -> bool {
         let start = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
         let letter_counts = (start..self.len()).map(|index| weighted_letters(self.word(index)));
@@ -208,7 +209,7 @@ pub fn number(word: &[u8]) -> Option<i32> {
     digits.then(|| word.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
 }
 
-/// Returns whether a letter is of a script without spaces. A word has only such letters or none.
+/// Returns whether a letter is of a script without spaces. All letters of a word are wide, or none is.
 fn is_wide(c: char) -> bool {
     matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
@@ -226,7 +227,7 @@ const LETTERS: [u8; 256] = {
     letters
 };
 
-/// Splits a text into [`Words`]. Its methods return `None` if there is no room left.
+/// Splits a text into [`Words`]. The methods return `None` if the text does not fit into the words' fixed memory.
 struct WordSplitter<'w> {
     words: &'w mut Words,
     /// Whether the last word may get more letters.
@@ -239,7 +240,7 @@ struct WordSplitter<'w> {
 }
 
 impl WordSplitter<'_> {
-    /// Splits the whole text.
+    /// Splits the whole text; `None` if the text is too long.
     fn split(mut self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
         let mut previous = ' ';
@@ -274,7 +275,7 @@ impl WordSplitter<'_> {
     }
 
     /// Adds a letter or digit to the current word. `&` becomes the word "and", apostrophes are dropped, and other
-    /// characters end the word.
+    /// characters end the word. `is_spaced_dash`: the character is a dash with spaces around it.
     fn put_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
         if c.is_alphanumeric() {
             if self.is_in_word && is_wide(c) != self.is_wide {

@@ -25,10 +25,10 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    /// Returns a page of the files below the folder, ordered by normal form: those after the listed path `after`, or
-    /// the first files. The page has `limit` files, and more if the last ones share a normal form. It is empty unless
-    /// the folder is found with high confidence. Check [`crate::View::is_broken`] afterwards: a damaged segment gives
-    /// an incomplete page.
+    /// Returns a page of the files below the folder, ordered by normal form: the files after the listed path `after`,
+    /// or the first files if `after` is `None`. The page has at most `limit` files, and more only if further files
+    /// share the last file's normal form. It is empty unless the folder is found with high confidence. Check
+    /// [`crate::View::is_broken`] afterwards: a damaged segment gives an incomplete page.
     #[must_use]
     pub fn files(&self, after: Option<&[u8]>, limit: usize) -> Vec<FolderFile<'v>> {
         let Some((folder, mapped)) = self.find_listed_folder() else {
@@ -60,8 +60,8 @@ where
         files
     }
 
-    /// Returns the listed folder if it is found with high confidence, and whether it is the result of a server-to-host
-    /// rule.
+    /// Returns the listed folder in normal form if it is found with high confidence, and whether it is the result of a
+    /// server-to-host rule.
     fn find_listed_folder(&self) -> Option<(Vec<u8>, bool)> {
         let has_files = |folder: &[u8], mapped: bool| {
             self.fetched_views().any(|(_, view)| {

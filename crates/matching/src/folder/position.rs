@@ -7,7 +7,7 @@ use crate::form::lies_under;
 use crate::mappings::Mappings;
 use crate::normal::Normal;
 
-/// Returns the normal form of a folder: that of its path, without trailing separators.
+/// Returns the normal form of a folder: the normal form of its path, without trailing separators.
 #[must_use]
 pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
     let form = path.form();
@@ -34,7 +34,8 @@ where
     positions
 }
 
-/// Rewrites a folder by each host-to-server rule that matches, in order, until `each` returns `Some`.
+/// Rewrites a folder by each host-to-server rule that matches, in order, until `each` returns `Some`; returns that
+/// result. The folder and the argument of `each` are in normal form.
 pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
     if !mappings.has_host_rules() {
         return None;

@@ -10,20 +10,20 @@ pub struct FoundFolder {
     pub library: usize,
     /// Normal form of the folder.
     pub form: Vec<u8>,
-    /// Whether it matched only after server-to-host rules.
+    /// Whether the folder matched only after server-to-host rules.
     pub mapped: bool,
 }
 
 /// The answer for a folder.
 #[derive(Debug)]
 pub struct FolderResolution<'v> {
-    /// How it matched.
+    /// The kind of match.
     pub match_kind: MatchKind,
     /// Confidence; `None` if there is no match.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
-    /// The shows, artists, seasons, albums or items below the folder, at most
+    /// The shows, artists, seasons, albums or single items below the folder, at most
     /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub found: Vec<FoundItem<'v>>,
     /// Number of shows, artists or items below the folder. If several folders match by suffix, the number of folders.

@@ -1,14 +1,14 @@
 //! Resolves a folder to its show, season, artist, album or item, by the files that are listed below it.
 //!
-//! A folder has the kinds of match of a file, except confirmed matches: (2) files are listed below the folder, (3) files
-//! are listed below the mapped folder, (4) a folder of listed files has the longest common suffix, of two or more
-//! components, (5) a folder of listed files has the same name.
+//! A folder has the kinds of match of a file, except confirmed matches: (2) files are listed below the folder, (3)
+//! files are listed below the mapped folder, (4) a listed file's folder has the longest common suffix, of two or more
+//! components, (5) a listed file's folder has the same name.
 //!
 //! The result combines all libraries in scope, since a folder may lie above the locations of several. Only fetched
 //! libraries count: items missing from an incomplete listing might belong to another show.
 //!
-//! A suffix match has high confidence only if the listed folder differs in its root only, and its name identifies the
-//! item ([`folder_root_differs`]).
+//! A suffix match has high confidence only if nothing but the root of the listed folder differs, and the folder's name
+//! identifies the item ([`folder_root_differs`]).
 
 use std::ops::Deref;
 
@@ -58,15 +58,15 @@ where
         resolution
     }
 
-    /// Resolves the folder in libraries that were never fetched. Valid only after a search for all files below the
-    /// folder.
+    /// Resolves the folder in libraries that were never fetched; `None` if no file is known below it. Call this only
+    /// after a search of the server for all files below the folder, since otherwise these libraries know too few items.
     #[must_use]
     pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
         let (totals, match_kind) = self.sum_below(false);
         (!totals.is_empty()).then(|| self.to_resolution(totals, match_kind, Reason::None))
     }
 
-    /// The fetched views in scope, with their indexes.
+    /// Returns the fetched views in scope, with their indexes.
     pub(super) fn fetched_views(&self) -> impl Iterator<Item = (usize, &'v L)> {
         views_in_scope(self.views, self.scope).filter(|(_, view)| view.is_fetched())
     }
@@ -86,8 +86,8 @@ where
         })
     }
 
-    /// Sums the items below the folder, or else below the mapped folder. `fetched`: counts either the fetched libraries
-    /// only, or only the others.
+    /// Sums the items below the folder, or if there are none, below the mapped folder. Counts only the fetched
+    /// libraries if `fetched` is true, and otherwise only the others. Also returns the kind of match.
     fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         let mut totals = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut totals);
@@ -106,7 +106,8 @@ where
         (totals, MatchKind::Mapped)
     }
 
-    /// Adds the items below one folder to the totals.
+    /// Adds the items below one folder to the totals, for the fetched libraries or for the others. `mapped`:
+    /// server-to-host rules apply to the listed paths.
     fn add_below(&self, fetched: bool, folder: &[u8], mapped: bool, totals: &mut FolderTotals<'v>) {
         let views = views_in_scope(self.views, self.scope);
         for (library, view) in views.filter(|(_, view)| view.is_fetched() == fetched) {
@@ -129,8 +130,9 @@ where
         }
     }
 
-    /// Returns the listed folders with the longest common suffix, the number of such folders, and the number of common
-    /// components. Libraries that own the folder come before the others, as for files.
+    /// Returns the listed folders with the longest common suffix (at most [`MAX_CANDIDATES`]), the number of all such
+    /// folders, and the number of common components. `positions` has the folder's position in each view. Searches the
+    /// libraries that own the folder first, and the others only if these have no match, as for files.
     fn longest_suffix(&self, positions: &[FolderPosition]) -> (Vec<FoundFolder>, usize, usize) {
         let (mut components, mut total) = (0, 0);
         let mut folders: Vec<FoundFolder> = Vec::new();
@@ -162,7 +164,7 @@ where
         (folders, total, components)
     }
 
-    /// Resolves the folder by the listed folders with the longest common suffix.
+    /// Resolves the folder by the listed folders with the longest common suffix; `None` if no folder shares a suffix.
     fn resolve_by_suffix(&self, positions: &[FolderPosition]) -> Option<FolderResolution<'v>> {
         let (folders, folder_count, components) = self.longest_suffix(positions);
         let matched_form = &folders.first()?.form;
@@ -208,8 +210,8 @@ where
         Some(self.to_resolution(totals, match_kind, evidence))
     }
 
-    /// Builds the answer. For a single member, `evidence` becomes the reason. For several members, the reason says why
-    /// there are several.
+    /// Builds the answer from the totals. If there is a single member, `evidence` becomes the reason. Otherwise the
+    /// reason says why there are several.
     fn to_resolution(&self, totals: FolderTotals<'v>, match_kind: MatchKind, evidence: Reason) -> FolderResolution<'v> {
         let is_single = totals.total == 1;
         let mut libraries = totals.members.iter().map(|found| found.library);
@@ -251,7 +253,7 @@ where
         !totals.folders.is_empty() && totals.folders.iter().all(is_above)
     }
 
-    /// Returns why no listed folder matches, by the libraries whose locations are nearest to the folder.
+    /// Returns why no listed folder matches. The libraries whose locations are nearest to the folder decide.
     fn reason_of_miss(&self, positions: &[FolderPosition]) -> Reason {
         let views_in_scope = || views_in_scope(self.views, self.scope);
         let nearest = views_in_scope()
@@ -278,7 +280,7 @@ struct FoundMember<'v> {
     has_whole_folder: bool,
 }
 
-/// Sums over several libraries or folders.
+/// The items and files below a folder, added up over several libraries or folders.
 #[derive(Default)]
 struct FolderTotals<'v> {
     /// At most [`MAX_CANDIDATES`].
@@ -291,11 +293,13 @@ struct FolderTotals<'v> {
 }
 
 impl<'v> FolderTotals<'v> {
+    /// Returns whether no file was found.
     fn is_empty(&self) -> bool {
         self.files == 0
     }
 
-    /// Adds the contents of one folder. A member that was added before counts once.
+    /// Adds the contents of one folder. A member that was added before counts only once. `has_whole_folder`: the folder
+    /// holds no other member.
     fn add(&mut self, library: usize, contents: &FolderContents<'v>, has_whole_folder: bool) {
         self.items += contents.items;
         self.files += contents.files;

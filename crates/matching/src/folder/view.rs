@@ -53,13 +53,15 @@ pub trait Folders: View {
     /// the listed paths.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
-    /// Returns at most `limit` items that were invalidated and not verified since. With `below` (folder, mapped), only
-    /// items with a file below that folder; with `None` all items, even those without files.
+    /// Returns at most `limit` items that were invalidated and not verified since. `below` (a folder, and whether
+    /// server-to-host rules apply) restricts them to items with a file below that folder. With `None`, items without
+    /// files count too.
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated>;
 
-    /// Finds the folders of listed files with the longest common suffix, if it has at least `min_components` components
-    /// (and at least one). Calls `each` with the number of common components, the same in all calls, and the folder,
-    /// for at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number of such folders.
+    /// Finds the folders of listed files that share the longest suffix with `folder`, if the suffix has at least
+    /// `min_components` components (and at least one). Calls `each` with the number of common components, the same in
+    /// all calls, and the folder, for at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total
+    /// number of such folders.
     fn folder_suffix_matches(
         &self,
         folder: &[u8],
@@ -67,8 +69,8 @@ pub trait Folders: View {
         each: &mut dyn FnMut(usize, Vec<u8>),
     ) -> usize;
 
-    /// Calls `each` for the files below a folder with a form greater than `after`, in order: `limit` files, and all
-    /// further files that share the last form.
+    /// Calls `each` for the files below a folder whose normal form is greater than `after`, in order: for `limit`
+    /// files, and for all further files that share the last form. `mapped`: as in [`Folders::contents`].
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -78,7 +80,7 @@ pub trait Folders: View {
         each: &mut dyn FnMut(ListedFile<'v>),
     );
 
-    /// Returns the folder's position relative to the library's locations. The locations count both as the server has
-    /// them and mapped.
+    /// Returns the folder's position relative to the library's locations. Each location counts both in the server's
+    /// spelling and after server-to-host rules.
     fn position(&self, folder: &[u8]) -> FolderPosition;
 }

@@ -1,6 +1,6 @@
 //! The data types of plexindex, independent of storage, network and search.
 //!
-//! Terms are those of `docs/design.md`, 'Glossary'. All types are plain data.
+//! Terms are those of `docs/design.md`, 'Glossary'. All types contain only data.
 
 mod ids;
 mod scrub;
@@ -9,8 +9,8 @@ mod token;
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 pub use token::{Claims, Token};
 
-/// Maximum length of a rating key in bytes. Plex's keys are short numbers. Longer keys are not stored, since every process
-/// keeps keys in memory.
+/// Maximum length of a rating key in bytes. Plex's keys are short numbers. Longer keys are not stored, since every
+/// process keeps keys in memory.
 pub const LONGEST_KEY: usize = 255;
 /// The beginning of a client identifier that the store generated.
 pub const OWN_IDENTIFIER: &str = "plexindex-";
@@ -44,7 +44,7 @@ pub enum ItemType {
 }
 
 impl ItemType {
-    /// Plex's number for the type, as in its `type=` parameter; 0 for [`ItemType::Other`].
+    /// Returns Plex's number for the type, as in the parameter `type=`; 0 for [`ItemType::Other`].
     #[must_use]
     pub fn number(self) -> u8 {
         self as u8
@@ -110,17 +110,19 @@ impl LibraryKind {
     }
 }
 
-/// Serializes a library's kind as the number that the store has.
+/// Serializes a library's kind as the number that the store contains.
 mod kind_number {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::LibraryKind;
 
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
+    /// Writes the kind's number, for serde's `with`.
     pub fn serialize<S: Serializer>(kind: &LibraryKind, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(*kind as u8)
     }
 
+    /// Reads a number; [`LibraryKind::Other`] for unknown numbers.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<LibraryKind, D::Error> {
         u8::deserialize(from).map(|number| LibraryKind::from_number(number.into()))
     }
@@ -133,10 +135,12 @@ mod type_number {
     use super::ItemType;
 
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
+    /// Writes the type's number, for serde's `with`.
     pub fn serialize<S: Serializer>(kind: &ItemType, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(kind.number())
     }
 
+    /// Reads a number; [`ItemType::Other`] for numbers of no leaf.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ItemType, D::Error> {
         u8::deserialize(from).map(ItemType::from_number)
     }
@@ -156,15 +160,15 @@ pub struct Item {
     pub title: String,
     /// Year of release; 0 if unknown.
     pub year: i32,
-    /// Title of the show (for a track: of the artist); empty without one.
+    /// Title of the show (for a track, of the artist); empty without one.
     pub show_title: String,
     /// Rating key of the show or artist; empty without one.
     pub show_rating_key: String,
     /// Scalar GUID of the show or artist; empty without one.
     pub show_guid: String,
-    /// Title of the season (for a track: of the album); empty without one.
+    /// Title of the season (for a track, of the album); empty without one.
     pub season_title: String,
-    /// Rating key of the season or album; empty without one, as of hidden seasons.
+    /// Rating key of the season or album; empty without one, as for hidden seasons.
     pub season_rating_key: String,
     /// Scalar GUID of the season or album; empty without one.
     pub season_guid: String,
@@ -209,7 +213,8 @@ impl Item {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
-    /// Returns all texts except external ids and paths: of the item, then of its show, then of its season.
+    /// Returns all texts of the item except external ids and paths: first its own, then those of its show, then those
+    /// of its season.
     #[doc(hidden)]
     pub fn texts(&self) -> [&String; 9] {
         // Exhaustive, so that the compiler reports a new field.
@@ -294,8 +299,8 @@ pub struct Change {
 pub struct Library {
     /// Plex's section id (`key` in `/library/sections`), such as `1`.
     pub section: String,
-    /// Plex's identifier of the library, stable when it is renamed; `section:` and the section id if the server has
-    /// none.
+    /// Plex's identifier of the library, which does not change if the library is renamed; `section:` and the section id
+    /// if the server reports no uuid.
     pub uuid: String,
     /// Title; need not be unique.
     pub title: String,
@@ -362,7 +367,8 @@ impl MatchKind {
     #[doc(hidden)]
     pub const COUNT: usize = Self::ALL.len() + 1;
 
-    /// Returns whether the path itself is recorded or listed, perhaps after a mapping.
+    /// Returns whether the path itself is recorded or listed, perhaps after a mapping; `false` if only its suffix
+    /// matches.
     #[doc(hidden)]
     pub fn is_listed(self) -> bool {
         matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
@@ -382,10 +388,10 @@ pub enum Confidence {
     #[doc(hidden)]
     None = 0,
     /// One item whose listed path merely ends like this path, or several candidates. Show it to a person, but do not
-    /// write to it.
+    /// edit the item.
     Low = 1,
     /// One item. Its path is recorded, listed or mapped, or differs in the root only. Or the path has the item's title,
-    /// and nothing in the path contradicts the item. Safe to write to.
+    /// and nothing in the path contradicts the item. The item is safe to edit.
     High = 2,
 }
 

@@ -1,4 +1,4 @@
-//! Removes secrets from a text, whole or partial, in any encoding.
+//! Removes secrets from a text, whole or in part, even if the text encodes them.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -22,7 +22,8 @@ struct DecodedByte {
     to: usize,
 }
 
-/// Replaces each piece of a secret by `***`. Secrets shorter than a piece are not detected.
+/// Returns the text with each piece of a secret replaced by `***`. Secrets shorter than [`PIECE_LENGTH`] are not
+/// detected.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     // A set of hashes, since nobody overwrites the secrets in a set when it is freed. Time is linear in the lengths of
     // the secrets and the text.
@@ -63,8 +64,8 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     scrubbed
 }
 
-/// Marks all bytes of the text that encode a piece of a secret. Checks each position, since pieces of two secrets may
-/// overlap.
+/// Sets `hidden` for all bytes of the text that encode a piece of a secret. Checks each position, since pieces of two
+/// secrets may overlap. `pieces` has the hashes of all pieces, as `hash` computes them.
 fn mark_pieces(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
     for piece in decoded_bytes.windows(PIECE_LENGTH) {
         if pieces.contains(&hash(std::array::from_fn(|index| fold_byte(piece[index].byte)))) {
@@ -78,7 +79,7 @@ fn fold_byte(byte: u8) -> u8 {
     if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
 }
 
-/// Decodes one level of percent, HTML and JSON escapes.
+/// Decodes one level of percent, HTML and JSON escapes. Each returned byte keeps its range in the original text.
 fn decode(decoded_bytes: &[DecodedByte]) -> Vec<DecodedByte> {
     let mut decoded = Vec::with_capacity(decoded_bytes.len());
     let mut index = 0;

@@ -36,7 +36,7 @@ pub struct Claims {
     pub expires_ms: i64,
 }
 
-/// The claims that plexindex reads. If a claim is repeated or has another type, plexindex reads none.
+/// The claims that plexindex reads. If a claim is repeated or has the wrong type, plexindex reads no claim at all.
 #[derive(Deserialize)]
 struct Payload {
     exp: Option<f64>,
@@ -45,9 +45,9 @@ struct Payload {
 }
 
 impl Token {
-    /// Creates a token; `None` for an empty text. With `None` in [`Options::token`](struct.Options.html#structfield.token)
-    /// plexindex sends no token, and a server that needs a token rejects each request
-    /// ([`ErrorKind::Unauthorized`](crate::error::ErrorKind::Unauthorized)).
+    /// Creates a token; `None` for an empty text. With `None` in
+    /// [`Options::token`](struct.Options.html#structfield.token) plexindex sends no token, and a server that needs a
+    /// token rejects each request ([`ErrorKind::Unauthorized`](crate::error::ErrorKind::Unauthorized)).
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
@@ -59,7 +59,7 @@ impl Token {
         &self.0
     }
 
-    /// Returns the claims, if this is a JSON Web Token with an expiry.
+    /// Returns the claims; `None` unless the token is a JSON Web Token with an expiry.
     #[doc(hidden)]
     pub fn claims(&self) -> Option<Claims> {
         let mut json = self.payload()?;
@@ -81,7 +81,7 @@ impl Token {
         Some(Claims { user, expires_ms })
     }
 
-    /// Removes these tokens and their claims from a text. A server may echo them in part, or encoded.
+    /// Returns the text without these tokens and their claims. A server may repeat them in a reply, in part or encoded.
     #[doc(hidden)]
     pub fn scrub(tokens: &[&Self], text: &str) -> String {
         let mut claims = Vec::new();
@@ -112,14 +112,14 @@ impl Token {
         (!head.is_empty() && !signature.is_empty()).then_some([head, payload])
     }
 
-    /// Returns the decoded claims.
+    /// Returns the claims of a JSON Web Token as decoded JSON; `None` for other tokens.
     fn payload(&self) -> Option<Vec<u8>> {
         let [_, payload] = self.parts()?;
         base64url(payload)
     }
 }
 
-/// Adds all texts, numbers and names of fields within a claim's value.
+/// Adds all texts, numbers and field names within a claim's value to `texts`.
 fn add_texts(value: Value, texts: &mut Vec<Vec<u8>>) {
     match value {
         Value::String(text) => texts.push(text.into_bytes()),
@@ -145,7 +145,7 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// Decodes URL-safe base64 without padding, ignoring trailing bits.
+/// Decodes URL-safe Base64 without padding, and ignores trailing bits; `None` for other texts.
 fn base64url(text: &str) -> Option<Vec<u8>> {
     let lenient = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)

@@ -1,4 +1,5 @@
-//! Detects copies, samples and extras: other files whose path ends like a listed one.
+//! Detects copies, samples and extras: files whose path ends like that of a listed file, but that are not the listed
+//! file.
 
 use super::names::{components_of, has_external_id, naming_title};
 use crate::lower_name::LowerName;
@@ -11,8 +12,8 @@ use crate::words::{Gap, Words, year};
 /// Returns whether the requested path, but not the listed one, is in a folder for copies, samples or extras. Skips the
 /// last `common` components, which both paths have.
 ///
-/// A folder for copies counts anywhere, unless the listed path has a folder of that name. A folder for samples or extras
-/// counts only below a folder with the item's title or season. Higher up it is a folder for media, as in
+/// A folder for copies counts anywhere, unless the listed path has a folder of that name. A folder for samples or
+/// extras counts only below a folder with the item's title or season. Higher up it is a folder for media, as in
 /// `Other/Lost/Season 01`.
 pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
     let mut item_folders = None;
@@ -33,7 +34,8 @@ pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Norma
     })
 }
 
-/// Returns whether the file's name ends like those of samples and extras, and the item's own title does not.
+/// Returns whether the requested file's name ends like the names of samples and extras, while the item's own title does
+/// not end so.
 pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &Normal<'_>) -> bool {
     let text = components_of(queried).next().unwrap_or_default();
     let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
@@ -45,7 +47,7 @@ pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &Normal<'_>) -> bool {
     is_video(item) && has_suffix && !is_end_of_title()
 }
 
-/// Plex has samples and extras of videos only.
+/// Returns whether the item is a film or episode. Only videos have samples and extras in Plex.
 fn is_video(item: &ItemRef<'_>) -> bool {
     matches!(item.kind, ItemType::Movie | ItemType::Episode)
 }
@@ -56,8 +58,8 @@ fn holds_extras(name: LowerName<'_>) -> bool {
 }
 
 /// Returns whether a folder's name is the item's title followed by a year or external id, which folders for extras do
-/// not have. So `Extras (2010)` is the folder of the film `Extras`, but `Bonus Disc (2010)` is not the folder of the film
-/// `Bonus`.
+/// not have. So `Extras (2010)` is the folder of the film `Extras`, but `Bonus Disc (2010)` is not the folder of the
+/// film `Bonus`.
 fn is_title_with_year_or_id(text: &str, words: &Words, title: &Words) -> bool {
     let Some(end) = words.title_at(0, title) else {
         return false;
@@ -70,15 +72,15 @@ fn is_title_with_year_or_id(text: &str, words: &Words, title: &Words) -> bool {
 
 /// The folders of a path that have the item's title or season. Indexes count from the end of the path; 0 is the file.
 struct ItemFolders {
-    /// The folder with the item's title that is nearest to the file. A folder that may be for extras counts only if
-    /// there is no other.
+    /// The folder with the item's title that is nearest to the file. A folder that may hold extras counts only if no
+    /// other folder has the title.
     title_index: Option<usize>,
     /// The outermost season folder; 0 without a season folder.
     season_index: usize,
 }
 
 impl ItemFolders {
-    /// Searches all folders of the requested path.
+    /// Finds the folders with the item's title or season in the requested path.
     fn find(item: &ItemRef<'_>, queried: &Normal<'_>) -> Self {
         let title = naming_title(item).and_then(Words::of);
         let (mut certain_index, mut ambiguous_index, mut season_index) = (None, None, 0);
@@ -107,12 +109,14 @@ impl ItemFolders {
         }
     }
 
-    /// Returns whether a folder with the item's title or season lies above the folder with this index and name.
+    /// Returns whether a folder with the item's title or season lies above the folder with this index and name, so that
+    /// the latter belongs to the item.
     fn is_above(&self, index: usize, name: LowerName<'_>) -> bool {
         match self.title_index {
             Some(title_index) if title_index != index => title_index > index,
             Some(_) => self.season_index > index,
-            // Without any such folder, a folder right above the file counts if its name is used for extras only.
+            // Without a folder that has the title, the folder right above the file counts if people use its name for
+            // extras only.
             None => self.season_index > index || index == 1 && !name.is_common_folder_name() && !name.starts_with(b"."),
         }
     }

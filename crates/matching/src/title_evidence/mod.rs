@@ -28,11 +28,12 @@ pub enum TitleEvidence {
     Confirms,
     /// No evidence.
     Neutral,
-    /// The path has another year, number or edition.
+    /// The path has a different year, number or edition.
     Contradicts,
 }
 
-/// Compares the requested path with an item and its listed path. `common`: number of equal components at the end.
+/// Returns the evidence of the requested path about an item with this listed path. `common` is the number of equal
+/// components at the end of both paths.
 pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
     let Some(title) = naming_title(item).and_then(Words::of) else {
         return TitleEvidence::Neutral;
@@ -73,7 +74,7 @@ enum TitleLead {
     Dash,
 }
 
-/// Returns the kind of text before the word at `start`; `None` if no title begins behind such text.
+/// Returns the kind of text before the word at index `start`; `None` if no title can begin after that text.
 fn lead_before(words: &Words, start: usize) -> Option<TitleLead> {
     let is_track_number = |index: usize| {
         let word = words.word(index);
@@ -101,7 +102,7 @@ struct PathPair<'a, 'i> {
 /// Title evidence for a film in one component of the path.
 #[allow(clippy::struct_excessive_bools)] // independent facts
 struct FilmName {
-    /// The name has the title as a part of its own.
+    /// The name has the title as a separate part.
     has_title: bool,
     /// The name has an external id, or a year that is the film's or at most one off.
     has_likely_year_or_id: bool,
@@ -112,7 +113,8 @@ struct FilmName {
 }
 
 impl PathPair<'_, '_> {
-    /// Finds the title as a part of its own in a name. `is_whole_title` checks the text before and behind the title.
+    /// Returns the first place where a name has the item's title as a separate part. `is_whole_title` decides by the
+    /// text before and after the title.
     fn title_span(&self, words: &Words, is_whole_title: impl Fn(TitleLead, TitleSpan) -> bool) -> Option<TitleSpan> {
         (0..words.len()).find_map(|start| {
             let lead = lead_before(words, start)?;
@@ -122,8 +124,8 @@ impl PathPair<'_, '_> {
         })
     }
 
-    /// Evidence for a film: a name of the path is its title, a name has its year, and no name has another year. Folders
-    /// below the name with the title must equal the listed folders.
+    /// Returns the evidence for a film: one name in the path is its title, one name has its year, and no name has a
+    /// different year. Folders below the name with the title must equal the listed folders.
     fn film_evidence(&self) -> TitleEvidence {
         let (mut has_title, mut has_year_with_title, mut has_common_year, mut has_other_year) =
             (false, false, false, false);
@@ -165,7 +167,8 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Title evidence for a film in one component of the requested path.
+    /// Returns the title evidence for a film in one component of the requested path. `index` counts from the end; 0 is
+    /// the file's name.
     fn film_name(&self, index: usize, words: &Words) -> FilmName {
         let is_common = index < self.common;
         let is_matched = !is_unmatched(self.item.guid);
@@ -203,7 +206,7 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Evidence for an episode: its season, its number, and the title of its show.
+    /// Returns the evidence for an episode: its season, its number, and the title of its show.
     fn episode_evidence(&self) -> TitleEvidence {
         let Some(marker) = Words::of(self.queried.names[0]).and_then(|file| EpisodeMarker::find(&file)) else {
             return TitleEvidence::Neutral;
@@ -230,8 +233,8 @@ impl PathPair<'_, '_> {
         self.show_evidence()
     }
 
-    /// Evidence for the show of an episode: a name has its title as a part of its own, and no year of another show
-    /// follows.
+    /// Returns the evidence for the show of an episode: one name in the path has the show's title as a separate part,
+    /// and no year of a different show follows.
     fn show_evidence(&self) -> TitleEvidence {
         let is_year_of_show = |year: i32| {
             let has_year = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
@@ -255,7 +258,7 @@ impl PathPair<'_, '_> {
                 Some(first_year) if is_year_of_show(first_year) || years.any(is_year_of_show) => true,
                 Some(_) => return Break(()),
             };
-            // A title with an episode number right behind is there on purpose.
+            // A title right before an episode number is no coincidence.
             let is_followed_by_number = index == 0 && title.start == 0 && has_episode_at(title.end);
             let is_long = !self.title.is_short();
             // An unmatched show is named after its folder, such as `Home Videos`: only the file's name counts.
@@ -274,8 +277,8 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Evidence for a track: the file's name has its title and number, and there or in a folder is its artist. The item
-    /// lacks the album's title, so the album's folder must equal the listed folder.
+    /// Returns the evidence for a track: the file's name has its title and number, and the file's name or a folder has
+    /// its artist. The item lacks the album's title, so the album's folder must equal the listed folder.
     fn track_evidence(&self) -> TitleEvidence {
         let (Some(file_words), Some(title)) = (Words::of(self.queried.names[0]), Words::of(self.item.title)) else {
             return TitleEvidence::Neutral;
@@ -357,8 +360,8 @@ impl PathPair<'_, '_> {
     }
 }
 
-/// Returns whether a track's file name has an album between artist and title: a part of its own with more than numbers,
-/// discs and general words. The listed file has the same name, so the album is the same.
+/// Returns whether a track's file name has an album between artist and title: a separate part with a word that is
+/// neither a number, nor a disc, nor a general word. The listed file has the same name, so the album is the same.
 fn has_album_between(file_words: &Words, artist_end: usize, title_start: usize) -> bool {
     let has_track_number = title_start > artist_end
         && number(file_words.word(title_start - 1)).is_some()

@@ -19,7 +19,7 @@ pub struct PathNames<'p> {
 }
 
 impl<'p> PathNames<'p> {
-    /// Takes the last names of a path.
+    /// Splits off the last names of a path.
     pub fn of(path: &Normal<'p>) -> Self {
         let mut names = [""; NAMES];
         let mut count = 0;
@@ -35,14 +35,15 @@ impl<'p> PathNames<'p> {
         self.names[..self.count].iter().copied().enumerate()
     }
 
-    /// Calls `each` with the index and words of each name in this range, until it breaks. Skips names too long to
-    /// compare.
+    /// Calls `each` with the index and words of each name in this range, until `each` breaks; then returns its value.
+    /// Skips names too long to compare.
     pub fn each<B>(&self, indexes: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
         each_of(self.iter().take(indexes.end).skip(indexes.start), each)
     }
 }
 
-/// [`PathNames::each`] for any names with an index.
+/// Calls `each` with the index and words of each of these names, until `each` breaks; then returns its value. Skips
+/// names too long to compare.
 pub fn each_of<'p, B>(
     names: impl Iterator<Item = (usize, &'p str)>,
     mut each: impl FnMut(usize, &Words) -> ControlFlow<B>,
@@ -73,8 +74,8 @@ fn stem(name: &str) -> &str {
     }
 }
 
-/// Returns the title that names in a path have: a film's title, an episode's show, a track's artist. `None` for other
-/// types, and without a title.
+/// Returns the title by which people name the files and folders of an item: a film's title, an episode's show, a
+/// track's artist. `None` for other types, and for an item without a title.
 pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     let title = match item.kind {
         ItemType::Movie => item.title,

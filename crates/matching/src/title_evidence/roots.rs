@@ -1,4 +1,4 @@
-//! Checks whether two paths differ in their roots only, as under different mount points.
+//! Checks whether only the roots of two paths differ, as under different mount points.
 
 use super::extras::is_copy_or_extra;
 use super::names::{NAMES, any, components_of, has_external_id, is_unmatched, naming_title};
@@ -16,7 +16,7 @@ use crate::words::{Words, year};
 /// One of the equal folders must have a specific name: the item's title, or a name that a person chose. `DCIM/100CANON`
 /// is on every memory card, `Season 01` in every show, `2019` in every collection of photos. The library's location
 /// counts if it has the item's title; then the requested path must have the title too. A film's title needs its year,
-/// since remakes share titles. A copy, sample or extra is another file ([`is_copy_or_extra`]).
+/// since remakes share titles. A copy, sample or extra is a different file ([`is_copy_or_extra`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
     queried: &Normal<'_>,
@@ -60,10 +60,11 @@ pub fn only_root_differs(
     !has_title_above(listed) || has_title_above(queried)
 }
 
-/// [`only_root_differs`] for two folders in normal form.
+/// Returns whether a requested folder equals a listed one except for its root: [`only_root_differs`] for two folders in
+/// normal form.
 ///
-/// Applies the rule for a file in the folder. If no other folder is equal, the folder's name must be the title of the
-/// item: two folders called `Documentaries` may be different.
+/// Applies the rule for a file in the folder. If only the folder itself has the same name on both sides, the name must
+/// be the item's title: two folders called `Documentaries` may be different.
 pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
     let file_in = |folder: &[u8]| [folder, b"/-"].concat();
     let file_root_differs = || {
@@ -83,7 +84,8 @@ pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], co
     below > 0 && common >= below && (below > 1 || is_named_by_title()) && file_root_differs()
 }
 
-/// Returns whether a folder's name is the title, and the title identifies the item: `Various Artists` does not.
+/// Returns whether a folder's name is the item's title, and the title identifies the item. `Various Artists` identifies
+/// no item.
 fn is_specific_title(words: &Words, title: Option<&Words>) -> bool {
     let title = title.filter(|title| !title.iter().all(is_general));
     let end = title.and_then(|title| words.title_at(0, title));
@@ -107,8 +109,8 @@ fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
     })
 }
 
-/// Returns whether a folder's name has only general words and numbers, as on discs, memory cards, in shows and in
-/// collections.
+/// Returns whether a folder's name has only general words and numbers, like folders on discs and memory cards, in shows
+/// and in collections. Such a name does not identify the content.
 fn is_generic_folder(name: &[u8], words: &Words) -> bool {
     // Memory cards of cameras: three digits and five letters, such as `100CANON`.
     let is_camera_folder = name.len() == 8
