@@ -22,7 +22,7 @@ pub struct Block<'b> {
     next_answer: usize,
 }
 
-/// Returns the caller's memory behind a buffer.
+/// Returns the caller's memory behind a buffer, after checking its pointer and alignment.
 fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.is_null() {
         if buffer.capacity > 0 {
@@ -52,7 +52,8 @@ pub fn too_small(needed: usize, capacity: usize) -> Error {
     )
 }
 
-/// Minimum buffer of a call that may ask the server, in bytes; most answers fit. Also in the header and docs/c.md.
+/// Minimum size in bytes of the buffer of a call that may ask the server; most answers fit into it. The header and
+/// docs/c.md repeat this number.
 pub const LEAST_MEMORY: usize = 4096;
 
 /// Rejects a buffer that is too small for most answers before any work, since a second call would ask the server again.
@@ -63,7 +64,8 @@ pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
 /// Bytes that an answer of a batch needs, besides its path.
 const ANSWER_MEMORY: usize = 384;
 
-/// [`check_memory`] for the answers of `count` paths with a total length of `bytes`.
+/// Rejects a buffer that is too small for most answers to `count` paths with a total length of `bytes`:
+/// [`check_memory`] for a batch.
 pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
     check_room(
         buffer,
@@ -71,7 +73,7 @@ pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Resu
     )
 }
 
-/// Rejects a buffer with less than this capacity, and reports the capacity needed.
+/// Rejects a buffer with a capacity below `least`, and writes `least` to its length.
 fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
     room(buffer)?;
     if buffer.capacity >= least {
@@ -81,7 +83,8 @@ fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
     Err(too_small(least, buffer.capacity))
 }
 
-/// Writes a block of `count` answers, which `fill` adds one by one.
+/// Writes a block of `count` answers, which `fill` adds one by one. If the block does not fit, the error says how much
+/// memory it needs.
 pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut Block<'_>) -> Result<()>) -> Result<()> {
     let capacity = buffer.capacity;
     buffer.length = 0;
@@ -124,7 +127,7 @@ pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> 
     Ok(answer.status)
 }
 
-/// Updates the number of waiting log lines in a finished block, since a call logs that it was slow only at its end.
+/// Updates the number of waiting log lines in a finished block. A slow call writes its log line only after its block.
 pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     let offset = std::mem::offset_of!(Answers, log_lines);
     let room = room(buffer)?;
@@ -134,7 +137,7 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Writes bytes and a NUL, which `length` does not count.
+/// Writes bytes and a NUL to the buffer. Its `length` does not count the NUL.
 pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     let room = room(buffer)?;
     if text.len() >= room.len() {
@@ -146,7 +149,7 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Reports the length needed for a text and its NUL, and returns the error.
+/// Writes the size needed for a text and its NUL to the buffer's length, and returns the error.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
     Err(too_small(buffer.length, buffer.capacity))
@@ -158,14 +161,14 @@ fn truncate_u32(size: usize) -> u32 {
     size as u32
 }
 
-/// Structs of the header without padding, whose bytes may be copied.
+/// The structs of the header that have no padding, so that their bytes can be copied.
 trait PlainRecord: Copy {}
 impl PlainRecord for Answers {}
 impl PlainRecord for AnswerRecord {}
 impl PlainRecord for ItemRecord {}
 
 impl Block<'_> {
-    /// Writes a record at this offset, if it fits.
+    /// Writes a record at this offset if it fits; otherwise does nothing.
     fn put<T: PlainRecord>(&mut self, offset: usize, record: &T) {
         let size = size_of::<T>();
         if let Some(place) = self.room.get_mut(offset..offset + size) {
@@ -176,7 +179,7 @@ impl Block<'_> {
         }
     }
 
-    /// Appends the joined pieces and a NUL.
+    /// Appends the joined pieces and a NUL, and returns their place in the block.
     #[inline]
     fn bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
         let offset = self.used;
@@ -196,7 +199,7 @@ impl Block<'_> {
         }
     }
 
-    /// Appends a text; an empty one is unknown, and so absent.
+    /// Appends a text. An empty text means that the value is unknown, so nothing is appended.
     #[inline]
     fn known_text(&mut self, text: &str) -> Text {
         if text.is_empty() {
@@ -219,7 +222,8 @@ impl Block<'_> {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
-    /// Writes the record of an item at this offset, and appends its texts. `prefix`: the key without the rating key.
+    /// Writes the record of an item at this offset, and appends its texts. `prefix` is the part of the key before the
+    /// rating key.
     fn item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
@@ -299,14 +303,14 @@ impl Block<'_> {
     }
 }
 
-/// A finished block, for reading. Checks all offsets in it.
+/// A finished block, for reading. Its methods check all offsets, since the host may have changed the memory.
 pub struct Written<'b> {
     bytes: &'b [u8],
     head: Answers,
 }
 
 impl Written<'_> {
-    /// Returns the block in this buffer; `None` if it has none.
+    /// Returns the block in this buffer; `None` if the buffer holds no block.
     ///
     /// # Safety
     /// `buffer` must be NULL, misaligned or valid, and its memory must not change while the block is used.
@@ -330,7 +334,7 @@ impl Written<'_> {
         (sizes.map(truncate_u32) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
     }
 
-    /// Number of answers; 0 if the block does not have all that its head announces.
+    /// Returns the number of answers; 0 if the block has fewer answers than its head says.
     pub fn count(&self) -> usize {
         let last = (self.head.count as usize).wrapping_sub(1);
         if self.answer(last).is_null() { 0 } else { last + 1 }

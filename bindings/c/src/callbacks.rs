@@ -16,7 +16,8 @@ thread_local! {
     static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Calls a function of the host for an index.
+/// Calls a function of the host, and records on this thread that a callback of the index runs, so that
+/// [`is_in_callback`] returns true meanwhile. `call` must not unwind, since the record lies on the stack.
 pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
     let running = Running {
         handle,

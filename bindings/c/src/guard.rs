@@ -37,21 +37,21 @@ impl std::fmt::Write for PanicLocation {
     }
 }
 
-/// The value when no panic happened.
+/// The location before any panic.
 const NOWHERE: PanicLocation = PanicLocation {
     text: [0; 96],
     length: 0,
 };
 
-/// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer, if
-/// any.
+/// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer
+/// `error`, which may be NULL.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     guard_output(error, std::ptr::null_mut(), body)
 }
 
-/// [`guard`] for a function that fills a buffer, its argument `name`. Empties the buffer before the checks and after
-/// every error except [`Status::BufferTooSmall`], so that it never shows the answer of an earlier call. The buffer may
-/// also be `error`.
+/// Runs the body of an exported function that fills the buffer `place`, as [`guard`] does; error texts call the buffer
+/// `name`. Empties the buffer before the checks and after every error except [`Status::BufferTooSmall`], so that it
+/// never shows the answer of an earlier call. The buffer may also be `error`.
 pub fn guard_into<S: Into<Status>>(
     error: *mut Buffer,
     place: *mut Buffer,
@@ -62,8 +62,8 @@ pub fn guard_into<S: Into<Status>>(
     guard_output(error, place, || body(unsafe { out(place, name) }?))
 }
 
-/// Sets the length of a buffer to 0. Leaves its memory alone, since inputs may lie in it. Ignores invalid pointers,
-/// which are rejected later.
+/// Sets the length of a buffer to 0. Does not change its memory, since the call's inputs may be there. Ignores invalid
+/// pointers, which later checks reject.
 fn empty(place: *mut Buffer) {
     if !place.is_null() && place.is_aligned() {
         // SAFETY: the caller gave it for this purpose.
@@ -71,7 +71,8 @@ fn empty(place: *mut Buffer) {
     }
 }
 
-/// [`guard_into`] for a buffer that may be NULL; the body checks it.
+/// Runs the body of an exported function that fills the buffer `place`, as [`guard_into`] does, but does not check the
+/// buffer, which may be NULL.
 pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     empty(place);
     let error_text = match ErrorText::new(error) {
@@ -114,12 +115,12 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
     }
 }
 
-/// The caller's buffer for error texts, and its content before the call. Written only before and after the body, so
-/// that it may also be the buffer of the answer.
+/// The caller's buffer for error texts, and its content before the call. Error texts are written only before and after
+/// the body, so that the buffer may also be that of the answer.
 struct ErrorText(Option<(*mut Buffer, Buffer)>);
 
 impl ErrorText {
-    /// Checks the buffer and empties it.
+    /// Checks the buffer and empties it. NULL means that the caller wants no error text.
     fn new(error: *mut Buffer) -> Result<Self> {
         if error.is_null() {
             return Ok(Self(None));
@@ -138,7 +139,7 @@ impl ErrorText {
         Ok(error_text)
     }
 
-    /// Writes a text, cut to fit.
+    /// Writes a text, truncated to the buffer's capacity, and sets the buffer's length to that of the whole text.
     fn write(&self, text: &str) {
         let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
             return;
@@ -153,7 +154,7 @@ impl ErrorText {
     }
 }
 
-/// Runs the body of an exported function that returns a value; `fallback` after a panic.
+/// Runs the body of an exported function that returns a value instead of a status. Returns `fallback` after a panic.
 #[inline]
 pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(with_planted_panic(body))).unwrap_or(fallback)
@@ -167,7 +168,7 @@ fn with_planted_panic<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     body
 }
 
-/// Returns and forgets where this thread last panicked, for an error text.
+/// Returns the place where this thread last panicked, as ` at file:line` for an error text, and forgets the place.
 fn panic_location() -> String {
     let location = PANICKED_AT.replace(NOWHERE);
     match std::str::from_utf8(&location.text[..location.length]) {
@@ -176,8 +177,9 @@ fn panic_location() -> String {
     }
 }
 
-/// Keeps panics of this library off the host's error stream, since a message may contain secrets. Remembers and logs
-/// their location. Only for a shared object, which has its own copy of the standard library.
+/// Installs a panic hook that keeps panic messages off the host's error stream, since they may contain secrets. The
+/// hook remembers and logs the location. The hook concerns only this library, because a shared object has its own copy
+/// of the standard library.
 pub fn quiet_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -215,14 +217,14 @@ pub fn write_cut(text: &str, room: &mut [u8]) {
     room[total_length] = 0;
 }
 
-/// [`store_thread_text`] for a key in two pieces.
+/// Stores a key, the joined pieces, in this thread's memory: [`store_thread_text`] for texts.
 #[inline]
 pub fn store_thread_key([head, tail]: [&str; 2]) -> *const c_char {
     store_thread_text([head.as_bytes(), tail.as_bytes()])
 }
 
-/// Stores the joined pieces, NUL-terminated, in this thread's memory until its next fast lookup. NULL if they are too
-/// long or the second contains a NUL.
+/// Stores the joined pieces, NUL-terminated, in this thread's memory until the thread's next fast lookup, so that such
+/// a lookup needs no buffer. Returns NULL if the pieces are too long or the second contains a NUL.
 #[inline]
 pub fn store_thread_text([head, tail]: [&[u8]; 2]) -> *const c_char {
     LAST_KEY.with(|last| {

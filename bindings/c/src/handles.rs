@@ -1,4 +1,4 @@
-//! What C handles point to: an open index, its libraries and its tables.
+//! The targets of C handles: an open index, its libraries and its tables.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use plexindex::{Index, Library, Selector};
 /// Maximum number of handles for names of unknown libraries.
 const MAX_UNKNOWN: usize = 1_024;
 
-/// The target of a [`Handle`].
+/// The target of a [`Handle`]: an open index.
 pub struct Opened {
     index: Index,
     libraries: Arc<LibraryHandles>,
@@ -31,6 +31,8 @@ struct LibraryHandles {
 }
 
 impl Forks for LibraryHandles {
+    /// Takes the lock of the library handles until the returned value is dropped, so that it is free in the child of a
+    /// fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.known))]
     }
@@ -48,7 +50,7 @@ impl Opened {
         Ok(Self::over(index))
     }
 
-    /// Wraps an open index.
+    /// Wraps an open index, and registers its handles with the fork handlers.
     pub fn over(index: Index) -> Self {
         let (libraries, tables) = (Arc::default(), Arc::default());
         fork::watch(&libraries);
@@ -65,7 +67,7 @@ impl Opened {
         Box::into_raw(Box::new(self)).cast()
     }
 
-    /// Takes back what [`Opened::into_handle`] gave out.
+    /// Converts a handle back to the value that [`Opened::into_handle`] converted.
     ///
     /// # Safety
     /// `handle` must come from [`Opened::into_handle`] and not be used any more.
@@ -74,7 +76,8 @@ impl Opened {
         *unsafe { Box::from_raw(handle.cast::<Self>()) }
     }
 
-    /// Closes the index, its libraries and its tables, and removes them from the fork handlers even after an error.
+    /// Closes the index, its libraries and its tables. Fork handlers no longer know them afterwards, even after an
+    /// error.
     pub fn close(self) -> Result<()> {
         let closed = self.close_all();
         fork::forget_closed_handles();
@@ -87,15 +90,18 @@ impl Opened {
         self.index.close_now()
     }
 
+    /// Returns the open index.
     pub fn index(&self) -> &Index {
         &self.index
     }
 
+    /// Returns the targets of the table handles.
     pub fn tables(&self) -> &TableHandles {
         &self.tables
     }
 
-    /// Returns the handle for this selector; the same selector always gives the same handle.
+    /// Returns the handle for this selector. Equal selectors always give the same handle, so callers need not free
+    /// handles.
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
         let mut libraries = lock(&self.libraries.known);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {

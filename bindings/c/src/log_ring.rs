@@ -41,8 +41,8 @@ static RING: Mutex<Ring> = Mutex::new(Ring {
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
 /// Locks the ring; `None` after about a second. The lock is held during a fork, so that it is free in the child. A
-/// process created without the handlers of `pthread_atfork` may inherit a lock that is never released. There, losing a
-/// line is better than blocking the host.
+/// process created without the handlers of `pthread_atfork` may inherit a lock that is never released. In such a
+/// process, losing a line is better than blocking the host.
 fn ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
         if let Some(ring) = try_lock(&RING) {
@@ -64,16 +64,18 @@ struct RingGuard {
 
 impl Release for RingGuard {}
 
-/// Locks the ring for a fork.
+/// Locks the ring until the returned value is dropped, for a fork.
 fn hold() -> Box<dyn Release> {
     Box::new(RingGuard { _ring: lock(&RING) })
 }
 
 impl Log for RingLogger {
+    /// Returns whether the ring takes this line: only lines of plexindex.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("plexindex")
     }
 
+    /// Appends a line of plexindex to the ring. A full ring drops its oldest line and counts the loss.
     fn log(&self, record: &Record<'_>) {
         if !self.enabled(record.metadata()) {
             return;
@@ -94,10 +96,11 @@ impl Log for RingLogger {
         WAITING.store(u32::try_from(ring.lines.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
+    /// Does nothing: the host drains the ring.
     fn flush(&self) {}
 }
 
-/// Converts a `PLEXINDEX_LOG_*` number.
+/// Converts a `PLEXINDEX_LOG_*` number to a level; 0 is the default, warnings.
 pub fn level(level: i32) -> Result<LevelFilter> {
     match level {
         0 | c::PLEXINDEX_LOG_WARN => Ok(LevelFilter::Warn),
@@ -112,7 +115,7 @@ pub fn level(level: i32) -> Result<LevelFilter> {
     }
 }
 
-/// Installs the ring as logger of this process, unless a Rust host has its own logger.
+/// Installs the ring as the logger of this process, unless a Rust host has its own logger, and sets the level.
 pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
     fork::hold_last(hold);
@@ -120,12 +123,12 @@ pub fn install(level: LevelFilter) {
     log::set_max_level(level);
 }
 
-/// Number of waiting lines.
+/// Returns the number of waiting lines.
 pub fn waiting() -> u32 {
     WAITING.load(Ordering::Relaxed)
 }
 
-/// Removes and returns all lines, oldest first, after a warning if lines were lost.
+/// Removes and returns all lines, oldest first. If lines were lost, a warning comes first.
 pub fn drain() -> Vec<LogLine> {
     let mut lines = Vec::new();
     let Some(mut ring) = ring() else { return lines };

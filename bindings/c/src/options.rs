@@ -26,7 +26,8 @@ pub struct CheckedOptions {
     pub opened: Arc<AtomicPtr<Handle>>,
 }
 
-/// Converts milliseconds. `or`: other allowed values, for the error text.
+/// Converts milliseconds, which must not be negative. `what` is the option's name and `or` lists other allowed values,
+/// both for the error text.
 pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     match u64::try_from(ms) {
         Ok(ms) => Ok(Duration::from_millis(ms)),
@@ -34,19 +35,20 @@ pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     }
 }
 
-/// Converts milliseconds; 0 is the default.
+/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error text.
 fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     or_default(ms, default, what, "")
 }
 
-/// [`time`] for an option that also allows a constant, which `or` names in the error text.
+/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error text. If the option also allows
+/// a constant, the caller has handled the constant, and `or` names it in the error text.
 fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Duration> {
     let zero = if or.is_empty() { "or 0" } else { "0" };
     let duration = millis(ms, what, &format!("{zero} for {} s{or}", default.as_secs()))?;
     Ok(if duration.is_zero() { default } else { duration })
 }
 
-/// Converts the time for retries; PLEXINDEX_NO_RETRY is zero.
+/// Converts the time for retries; PLEXINDEX_NO_RETRY becomes zero, and 0 means `default`.
 fn retry(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     match ms {
         c::PLEXINDEX_NO_RETRY => Ok(Duration::ZERO),
@@ -54,7 +56,7 @@ fn retry(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     }
 }
 
-/// Converts a time to live.
+/// Converts a time to live; 0 means the default of one hour. `what` is the option's name for the error text.
 pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     match ms {
         0 => Ok(options::Options::default().library_ttl),
@@ -64,7 +66,8 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     }
 }
 
-/// Returns a token as text without copying it, since a copy would have to be wiped. The error does not show the token.
+/// Returns a token as text without copying it, since plexindex would have to overwrite a copy. The error does not show
+/// the token.
 pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
     std::str::from_utf8(token).map_err(|_| {
         Error::new(
@@ -187,7 +190,8 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     })
 }
 
-/// Wraps the host's callback that renews the token.
+/// Wraps the host's callback that renews the token. `user` is the host's pointer for the callback, and `opened` the
+/// handle's place, set after opening.
 fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>) -> Renewal {
     struct User(*mut c_void);
     // SAFETY: by the header the function runs on the threads on which the host makes calls.
@@ -218,7 +222,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
     })
 }
 
-/// Converts the mappings.
+/// Validates and converts the mappings from C.
 ///
 /// # Safety
 /// `given` must be NULL or point to `count` mappings.

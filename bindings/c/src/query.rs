@@ -41,7 +41,8 @@ pub struct CheckedQuery<'h> {
     flags: u32,
 }
 
-/// Validates and converts a query. `flags_known`: flags that the function accepts, besides PLEXINDEX_QUERY_OFFLINE.
+/// Validates and converts a query. `flags_known` has the flags that the function accepts besides
+/// PLEXINDEX_QUERY_OFFLINE.
 ///
 /// # Safety
 /// `handle` must be NULL or open, `given` NULL or valid, and its library one of the handle's.
@@ -130,7 +131,7 @@ impl Limits {
         })
     }
 
-    /// Adds the limits to a query.
+    /// Returns the query with the deadline and the progress function.
     pub fn apply<'q>(&self, query: Query<'q>) -> Result<Query<'q>> {
         let query = within(query, self.deadline_ms, self.what)?;
         Ok(match self.progress {
@@ -140,7 +141,8 @@ impl Limits {
     }
 }
 
-/// Sets the deadline of a query in milliseconds; 0 keeps the default of the index.
+/// Sets the deadline of a query in milliseconds; 0 keeps the default of the index. `what` is the field's name for the
+/// error text.
 pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     Ok(match ms {
         0 => query,
@@ -153,7 +155,7 @@ pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     })
 }
 
-/// Wraps the host's progress function.
+/// Wraps the host's progress function. The query ends if the host's function returns anything but 0.
 fn progress_callback(
     handle: *const Handle,
     call: ProgressFn,
@@ -198,7 +200,7 @@ impl CheckedQuery<'_> {
         self.flags & c::PLEXINDEX_QUERY_PROBE != 0
     }
 
-    /// Returns whether the flags allow the call to wait for the server.
+    /// Returns whether the flags allow the call to send a request and wait for the server.
     pub fn may_ask(&self) -> bool {
         self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
     }

@@ -14,12 +14,12 @@ pub const LONGEST_TOKEN: usize = 65_536;
 /// Maximum length of an edited field's name or value in bytes.
 pub const LONGEST_FIELD: usize = 65_536;
 
-/// The error for fields or flags that this version does not know.
+/// Returns the error for fields or flags that this version does not know.
 pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::Unsupported, text))
 }
 
-/// Checks that a struct's reserved field is 0.
+/// Checks that a struct's reserved field is 0. `what` is the struct's name for the error text.
 pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
     if reserved == 0 {
         return Ok(());
@@ -27,7 +27,8 @@ pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
     unsupported(format!("{what}.reserved is {reserved}; must be 0"))
 }
 
-/// Checks that a struct has only known flags, and that its reserved field is 0.
+/// Checks that a struct has only flags of `known`, and that its reserved field is 0. `what` is the struct's name for
+/// the error text.
 pub fn check_flags(flags: u32, reserved: u32, known: u32, what: &str) -> Result<()> {
     if flags & !known == 0 && reserved == 0 {
         return Ok(());
@@ -37,12 +38,12 @@ pub fn check_flags(flags: u32, reserved: u32, known: u32, what: &str) -> Result<
     ))
 }
 
-/// The error for a NULL pointer.
+/// Returns the error for a NULL pointer in the argument `what`.
 pub fn null(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
-/// Checks the alignment of a pointer, so that it may become a reference.
+/// Checks the alignment of a pointer, without which it must not become a reference.
 pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
     if place.is_aligned() {
         return Ok(());
@@ -53,7 +54,7 @@ pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
     ))
 }
 
-/// Converts a pointer to a reference; NULL and misaligned ones are errors.
+/// Converts a pointer to a reference; a NULL or misaligned pointer is an error. `what` is the argument's name.
 ///
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a `T`.
@@ -63,7 +64,8 @@ pub unsafe fn required<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
     unsafe { place.as_ref() }.ok_or_else(|| null(what))
 }
 
-/// Converts the pointer of an output to a reference; NULL and misaligned ones are errors.
+/// Converts the pointer of an output to a reference; a NULL or misaligned pointer is an error. `what` is the argument's
+/// name.
 ///
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a value that may be written.
@@ -81,7 +83,7 @@ pub fn check_page_limit(limit: usize) -> Result<()> {
     refuse(format!("limit is {limit}; must be 1 to 10000"))
 }
 
-/// Returns the bytes at a pointer; NULL is allowed without length.
+/// Returns the bytes at a pointer. NULL with the length 0 gives an empty slice.
 ///
 /// # Safety
 /// `data` must be NULL or point to `length` bytes.
@@ -96,8 +98,8 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
-/// Returns a path. Rejects one that is too long to copy; later code rejects other long ones with an error that shows
-/// the path.
+/// Returns the bytes of a path. Rejects a path that is too long to copy; later code rejects other long paths with an
+/// error that shows the path.
 ///
 /// # Safety
 /// As [`bytes`].
@@ -119,12 +121,13 @@ pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result
     decoded(unsafe { bytes(data, length, what) }?, what)
 }
 
-/// Decodes UTF-8.
+/// Returns the bytes as UTF-8 text. `what` is the argument's name for the error text.
 pub fn decoded<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
     std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", abridged(bytes))))
 }
 
-/// Returns the size of the caller's struct, from its first field. `least`: the size of the first version's struct.
+/// Returns the size of the caller's struct, which is its first field. `least` is the size of the struct in the first
+/// version of the header.
 ///
 /// # Safety
 /// `given` must be NULL or valid.
@@ -166,7 +169,8 @@ pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Resul
     }
 }
 
-/// Writes the fields that the caller's struct has; fields of a newer caller stay as they are.
+/// Writes those fields of `filled` that the caller's struct of `size` bytes has. Fields that only a newer header has
+/// remain unchanged.
 ///
 /// # Safety
 /// `place` must be valid for `size` bytes.
@@ -213,7 +217,7 @@ impl Bytes {
     }
 }
 
-/// Splits a block of `count` strings, each followed by a NUL.
+/// Splits a block of `count` strings, each followed by a NUL. `what` names the strings for the error text.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
     if block.last().is_some_and(|last| *last != 0) {
         return refuse(format!("{what}: the last one does not end in a NUL; append one"));

@@ -1,4 +1,4 @@
-//! What table handles point to.
+//! The targets of table handles.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,13 +28,15 @@ pub struct TableHandles {
 }
 
 impl Forks for TableHandles {
+    /// Takes the lock of the table handles until the returned value is dropped, so that it is free in the child of a
+    /// fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.given))]
     }
 }
 
 impl TableHandles {
-    /// Returns the handle for this name and these flags; the same ones always give the same handle.
+    /// Returns the handle for this name and these flags. Equal names and flags always give the same handle.
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
         let mut given = lock(&self.given);
         if let Some(known) = given.iter().find(|one| one.table.name() == name && one.flags == flags) {
@@ -56,7 +58,7 @@ impl TableHandles {
     }
 }
 
-/// Returns the target of a table handle; NULL is an error.
+/// Returns the table of a table handle; NULL is an error.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
