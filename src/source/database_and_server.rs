@@ -30,7 +30,7 @@ impl DatabaseAndServer {
         }
     }
 
-    /// Returns whether database and server have a library in common, or both have none.
+    /// Returns whether the database and the server have a library in common, or neither has any library.
     fn have_common_library(&self, bounds: Bounds<'_>) -> Result<bool> {
         let (in_database, on_server) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
         let is_on_server = |library: &Library| on_server.iter().any(|other| other.uuid == library.uuid);
@@ -58,7 +58,7 @@ impl DatabaseAndServer {
         };
         let mut items = Vec::new();
         let page = match self.server.page(&request, bounds, &mut items) {
-            // The server does not have this library, or the user may not see it.
+            // The server does not have this library, or the user is not allowed to see it.
             Err(error) if matches!(error.status, Status::NotOnServer | Status::Forbidden) => return Ok(false),
             page => page?,
         };
@@ -73,10 +73,12 @@ impl DatabaseAndServer {
 }
 
 impl Source for DatabaseAndServer {
+    /// The kind of the server: keys, edits and events are those of the server.
     fn kind(&self) -> &'static Kind {
         self.server.kind()
     }
 
+    /// The abilities of the database, with single items, events and edits of the server.
     fn abilities(&self) -> Abilities {
         let server = self.server.abilities();
         Abilities {
@@ -87,13 +89,14 @@ impl Source for DatabaseAndServer {
         }
     }
 
-    /// The condition that this file belongs to this server. `None` if the file is missing; reading it reports the
-    /// error.
+    /// Returns the condition that this file belongs to this server. `None` if the file is missing; a later read reports
+    /// that error.
     fn precondition(&self) -> Option<String> {
         let identity = self.database.identity().ok()?;
         Some(format!("{identity} is of {}", self.server_url))
     }
 
+    /// Fails if the database does not belong to the server.
     fn check_precondition(&self, bounds: Bounds<'_>) -> Result<()> {
         if self.database_belongs_to_server(bounds)? {
             return Ok(());
@@ -109,38 +112,47 @@ impl Source for DatabaseAndServer {
         ))
     }
 
+    /// Reads the identity from the database's folder, without a request.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.database.server(bounds)
     }
 
+    /// Sends a request to the server, since reading the file does not show whether the server runs.
     fn ping(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.server.server(bounds)
     }
 
+    /// Announces the path to the database, which all searches read.
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
         self.database.prefetch_path(spellings);
     }
 
+    /// Reads the libraries and change tokens from the database, without a request.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         self.database.libraries(bounds)
     }
 
+    /// Checks the files of the database, from which all change tokens come.
     fn has_moved(&self, token: &str) -> bool {
         self.database.has_moved(token)
     }
 
+    /// Both sources have the same partitions: the leaf types of the library.
     fn partitions(&self, library: &Library) -> usize {
         self.server.partitions(library)
     }
 
+    /// Reads a page from the database.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.database.page(request, bounds, items)
     }
 
+    /// Finds changes in the database, which shows all of them.
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.database.changes(library, known, bounds)
     }
 
+    /// Searches the database, which finds every path.
     fn find_path(
         &self,
         library: &Library,
@@ -151,6 +163,7 @@ impl Source for DatabaseAndServer {
         self.database.find_path(library, wanted, bounds, accept)
     }
 
+    /// Searches the database, since Plex's HTTP API cannot search by folder.
     fn below(
         &self,
         library: &Library,
@@ -161,40 +174,49 @@ impl Source for DatabaseAndServer {
         self.database.below(library, folders, max_files, bounds)
     }
 
+    /// Asks the server: its reply for an item is current, even if the database is being changed.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.server.items(rating_keys, bounds)
     }
 
+    /// Edits through the server, since plexindex never writes to the database.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         self.server.edit(request, bounds)
     }
 
+    /// Receives the server's events, which the database does not have.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.server.events(bounds, sink)
     }
 
+    /// Ends the server's event stream.
     fn interrupt_events(&self) {
         self.server.interrupt_events();
     }
 
+    /// Returns the tokens for the server.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         self.server.tokens()
     }
 
+    /// Takes the locks of both.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = Arc::clone(&self.database).before_fork();
         locks.extend(Arc::clone(&self.server).before_fork());
         locks
     }
 
+    /// Drops the connections to the server. The database has none.
     fn after_fork(&self) {
         self.server.after_fork();
     }
 
+    /// Interrupts a slice of the database that takes too long.
     fn interrupt_overrun(&self) {
         self.database.interrupt_overrun();
     }
 
+    /// Ends the requests to the server.
     fn interrupt(&self) {
         self.server.interrupt();
     }

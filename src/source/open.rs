@@ -11,7 +11,7 @@ use super::database::{self, PlexDatabase};
 use super::database_and_server::DatabaseAndServer;
 use super::plex;
 
-/// Returns the kind of source that the options name, also while offline.
+/// Returns the kind of source that the options name, even if the index is offline.
 #[must_use]
 pub fn kind(options: &Options) -> &'static Kind {
     if options.database.is_some() && options.server_url.is_none() {
@@ -21,15 +21,15 @@ pub fn kind(options: &Options) -> &'static Kind {
     }
 }
 
-/// Returns the view that the options name: the location of the source and its user. Returns `None` if they name no
-/// source. The view identifies the stored data, also while the index is offline.
+/// Returns the view that the options name: the location of the source and its user. Returns `None` if the options name
+/// no source. The view identifies the stored data, even if the index is offline.
 #[must_use]
 pub fn view(options: &Options) -> Option<View> {
     if let Some(database) = &options.database {
         let file = database.to_string_lossy();
         return Some(View {
-            // A database with a server URL is another location than the database alone: its data is used only after a
-            // check that both belong to one server.
+            // A database with a server URL is a different location than the database alone: plexindex uses its data
+            // only after a check that both belong to one server.
             place: match &options.server_url {
                 Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
                 None => file.into_owned(),
@@ -58,11 +58,11 @@ pub fn check(options: &Options) -> Result<ValidOptions> {
     Ok(ValidOptions { server })
 }
 
-/// Creates the source that the options name. Returns `None` if they name none or the index is offline. Sends no
-/// request.
+/// Creates the source that the options name. Returns `None` if the options name no source or the index is offline.
+/// Sends no request.
 ///
-/// `installation_id` returns the identifier of this installation, and is called only if there is a server. `meter`
-/// records every request. `clock` times the pause after a failed read of a database.
+/// `installation_id` returns the identifier of this installation; `open` calls it only if the options name a server.
+/// `meter` records every request. `clock` times the pause after a failed read of a database.
 ///
 /// # Errors
 /// Those of `installation_id`.

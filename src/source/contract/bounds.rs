@@ -1,4 +1,4 @@
-//! Limits of a call to a source.
+//! The limits of a call to a source.
 
 use std::time::Duration;
 

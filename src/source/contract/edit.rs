@@ -42,34 +42,34 @@ pub enum FieldChange {
 }
 
 impl FieldChange {
-    /// [`FieldChange::Set`].
+    /// Creates a [`FieldChange::Set`].
     #[must_use]
     pub fn set(field: impl Into<String>, value: impl Into<String>) -> Self {
         let (field, value) = (field.into(), value.into());
         Self::Set { field, value }
     }
 
-    /// [`FieldChange::Add`].
+    /// Creates a [`FieldChange::Add`].
     #[must_use]
     pub fn add(field: impl Into<String>, tag: impl Into<String>) -> Self {
         let (field, tag) = (field.into(), tag.into());
         Self::Add { field, tag }
     }
 
-    /// [`FieldChange::Remove`].
+    /// Creates a [`FieldChange::Remove`].
     #[must_use]
     pub fn remove(field: impl Into<String>, tag: impl Into<String>) -> Self {
         let (field, tag) = (field.into(), tag.into());
         Self::Remove { field, tag }
     }
 
-    /// [`FieldChange::Keep`].
+    /// Creates a [`FieldChange::Keep`].
     #[must_use]
     pub fn keep(field: impl Into<String>) -> Self {
         Self::Keep { field: field.into() }
     }
 
-    /// Name of the field.
+    /// Returns the name of the field.
     #[must_use]
     pub fn field(&self) -> &str {
         match self {
@@ -80,7 +80,7 @@ impl FieldChange {
     }
 }
 
-/// The locking of edited fields: a locked field is not overwritten when the server refreshes its metadata.
+/// The locking of edited fields. The server does not overwrite a locked field when it refreshes its metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lock {

@@ -3,9 +3,9 @@
 /// A notification or webhook that a host received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notification {
-    /// Machine identifier of the server that sent it; `None` if not given.
+    /// Machine identifier of the server that sent the notification; `None` if the notification has none.
     pub server: Option<String>,
-    /// Its events; may be empty.
+    /// The events of the notification, perhaps none.
     pub events: Vec<Event>,
 }
 

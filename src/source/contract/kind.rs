@@ -12,7 +12,7 @@ pub struct Kind {
     pub name: &'static str,
     /// Noun for the source within a sentence, such as `the server`.
     pub noun: &'static str,
-    /// Hint shown if it has no library.
+    /// Hint for users, shown while no library of the source is known.
     pub empty_hint: &'static str,
     /// Prefix of public keys, before the item's rating key.
     pub key_prefix: &'static str,
@@ -46,8 +46,8 @@ pub enum Viewer {
 }
 
 impl Kind {
-    /// Creates the error for an operation that this kind of source does not support. The message ends with the option
-    /// that adds the operation, or with `remedy` if there is none.
+    /// Creates the error for an operation that this kind of source does not support, which `problem` says after the
+    /// kind's name. The message ends with the option that adds the operation, or with `remedy` if no option does.
     #[must_use]
     pub fn unsupported(&self, problem: &str, remedy: &str) -> Error {
         Error::new(

@@ -19,7 +19,7 @@ pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
 pub use tokens::{Session, State as TokensState, TokenOwner, Tokens};
 
-/// Capabilities of a source. Callers use only those that are set.
+/// The capabilities of a source. Callers use only the operations whose field is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Abilities {
@@ -37,7 +37,7 @@ pub struct Abilities {
     pub events: bool,
     /// [`Source::edit`] is supported.
     pub edits: bool,
-    /// Reads send no network request, so polling intervals and back-off are unnecessary, and [`Source::has_moved`]
+    /// Reads send no network request, so callers need neither polling intervals nor back-off, and [`Source::has_moved`]
     /// detects changes cheaply.
     pub local: bool,
 }
@@ -57,11 +57,11 @@ pub enum Resume {
 /// How completely a source reports changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delta {
-    /// It reports none: each changed library needs a full listing.
+    /// The source reports no changes: each changed library needs a full listing.
     None,
-    /// It reports most additions and removals: a full listing is due from time to time.
+    /// The source reports most additions and removals: a full listing is due from time to time.
     Mostly,
-    /// It reports all changes: an old listing needs no replacement.
+    /// The source reports all changes: an old listing needs no replacement.
     Complete,
 }
 
@@ -94,10 +94,10 @@ pub struct PageEnd {
 
 /// The indexed items of a library. A source compares them with its own items to find changes.
 pub trait KnownItems {
-    /// The library version of the last listing or delta.
+    /// Returns the change token of the library at the last listing or delta.
     fn since(&self) -> &str;
 
-    /// Adds items to the index, all or none.
+    /// Adds items to the index, either all or none of them.
     ///
     /// # Errors
     /// Those of the store.
@@ -115,14 +115,14 @@ pub trait KnownItems {
     /// Those of the store.
     fn has_any(&self, rating_keys: &[String]) -> Result<bool>;
 
-    /// Number of indexed items.
+    /// Returns the number of indexed items.
     ///
     /// # Errors
     /// Those of the store.
     fn count(&self) -> Result<u64>;
 
-    /// Number of indexed items at [`KnownItems::since`]. Differs from [`KnownItems::count`] if single items were added
-    /// or removed since. `None` if unknown.
+    /// Returns the number of indexed items at [`KnownItems::since`]. The number differs from [`KnownItems::count`] if
+    /// single items were added or removed since. `None` if unknown.
     ///
     /// # Errors
     /// Those of the store.
@@ -136,8 +136,8 @@ pub trait KnownItems {
     /// Those of the store.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
-    /// Returns whether the index accepts a shrinkage to `items` items without a second listing. If not, the source need
-    /// not find out which items are gone.
+    /// Returns whether the index would accept that the library has only `items` items left, without a second listing.
+    /// If not, the source need not find out which items are gone.
     ///
     /// # Errors
     /// Those of the store.
@@ -147,7 +147,7 @@ pub trait KnownItems {
 /// The changes that a source found in a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceChanges {
-    /// Additions were passed to [`KnownItems::add`]; these items are gone.
+    /// The changes are known: the source passed the additions to [`KnownItems::add`], and these items are gone.
     Known {
         /// Rating keys of items that the server no longer has.
         gone: Vec<String>,
@@ -159,7 +159,7 @@ pub enum SourceChanges {
 /// The path to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedPath<'a> {
-    /// The path as the host gave it, then as each matching mapping translates it.
+    /// The path in the host's spelling, then the path after each mapping that matches.
     pub spellings: &'a [Vec<u8>],
     /// The file name: the last component of the path.
     pub name: &'a str,
@@ -192,8 +192,8 @@ pub trait Source: Send + Sync {
     /// Returns the capabilities.
     fn abilities(&self) -> Abilities;
 
-    /// Returns the condition under which this source may be used, as a text that names everything the condition depends
-    /// on. Returns `None` if there is no condition.
+    /// Returns the condition under which plexindex may use this source, such as that a database and a server belong
+    /// together. The text names everything on which the condition depends. `None` means that there is no condition.
     ///
     /// Each sync job reads the condition. The store remembers for a day that a condition was met.
     fn precondition(&self) -> Option<String> {
@@ -214,7 +214,7 @@ pub trait Source: Send + Sync {
     /// Every status of the 300 block, and [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
 
-    /// As [`Source::server`], but always sends a request to the server, to test whether it is reachable.
+    /// [`Source::server`] that always sends a request, to test whether the server is reachable.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -226,20 +226,20 @@ pub trait Source: Send + Sync {
     /// may already search for it, and [`Source::find_path`] then returns the result.
     fn prefetch_path(&self, _spellings: &[Vec<u8>]) {}
 
-    /// The probe: returns the libraries that the user may see, each with its current change token.
+    /// Sends the probe: returns the libraries that the user is allowed to see, each with its current change token.
     ///
     /// # Errors
     /// As [`Source::server`].
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
 
-    /// Returns whether the source may have changed since this change token, without reading its content. Called before
-    /// each answer if the source is [`Abilities::local`], so this function must be fast.
+    /// Returns whether the source may have changed since this change token, without reading its content. plexindex
+    /// calls this function before each answer if the source is [`Abilities::local`], so it must be fast.
     fn has_moved(&self, _token: &str) -> bool {
         false
     }
 
-    /// Returns the number of partitions of a library's listing, which are fetched one after the other. Constant for a
-    /// library.
+    /// Returns the number of partitions of a library's listing. plexindex fetches one partition after the other. The
+    /// number must be constant for a library.
     fn partitions(&self, _library: &Library) -> usize {
         1
     }
@@ -264,8 +264,8 @@ pub trait Source: Send + Sync {
         Ok(SourceChanges::Unknown)
     }
 
-    /// Passes items that may have this path to `accept`, in batches, until `accept` returns `true`. Returns whether it
-    /// did. The search is incomplete: the server may have an item that it does not find.
+    /// Passes items that may have this path to `accept`, in batches, until `accept` returns `true`. Returns whether
+    /// `accept` did so. The search is incomplete: the server may have an item that this function does not find.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `accept`.
@@ -318,7 +318,8 @@ pub trait Source: Send + Sync {
         Err(Error::new(Status::Unsupported, "this source sends no events"))
     }
 
-    /// Ends [`Source::events`] immediately, and nothing else. The caller must set `aborted` of its bounds first.
+    /// Makes [`Source::events`] return at once, and affects no other call. The caller must first set the `aborted` of
+    /// that call's bounds.
     fn interrupt_events(&self) {}
 
     /// Returns the tokens for the server, which the host may replace. Returns `None` if the source uses no tokens.
@@ -326,21 +327,21 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Called before a fork: takes all locks. If another thread held one during the fork, it would stay locked in the
-    /// child for ever.
+    /// Takes all locks before a fork. A lock that another thread held during the fork would stay locked in the child
+    /// for ever.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
 
-    /// Called in the child after a fork: drops open connections without using them, since the parent uses them. The
+    /// Drops open connections in the child after a fork, without using them, since the parent still uses them. The
     /// default is for a source without connections.
     fn after_fork(&self) {}
 
-    /// Interrupts operations that exceed their bounds because they cannot check them. A thread that waits for a call
-    /// calls this function repeatedly.
+    /// Interrupts operations that exceed their bounds because they cannot check the bounds themselves. A thread that
+    /// waits for a call calls this function repeatedly.
     fn interrupt_overrun(&self) {}
 
-    /// Interrupts all waiting inside this source, for a caller that must not wait for time-outs.
+    /// Interrupts every wait inside this source, so that a call that the host stops does not wait for time-outs.
     ///
     /// Calls whose bounds are aborted end with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). Other calls lose
     /// their connection: they repeat requests without a reply, and fail if they had received a part of a page. Only

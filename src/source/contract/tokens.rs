@@ -42,6 +42,7 @@ pub enum TokenOwner {
 }
 
 impl Session {
+    /// Creates a session for a token that the host sets. `None` means that requests carry no token.
     fn new(number: u64, token: Option<Token>) -> Arc<Self> {
         let claims = token.as_ref().and_then(Token::claims);
         Arc::new(Self {
@@ -53,13 +54,13 @@ impl Session {
         })
     }
 
-    /// Number of the token, counted from 1 since the index was opened.
+    /// Returns the number of the token, counted from 1 since the index was opened.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Time of the first use in Unix ms; the first call sets it to `now`.
+    /// Returns the time of the first use in Unix ms. The first call sets the time to `now`.
     #[must_use]
     pub fn first_used_ms(&self, now: impl FnOnce() -> i64) -> i64 {
         *self.first_used_ms.get_or_init(now)
@@ -70,13 +71,14 @@ impl Session {
         self.is_refused.load(Ordering::Relaxed)
     }
 
+    /// Records whether the server rejected the token.
     pub(crate) fn set_refused(&self, is_refused: bool) {
         self.is_refused.store(is_refused, Ordering::Relaxed);
     }
 }
 
 impl Tokens {
-    /// Starts with this token.
+    /// Creates the state with this token as the current one.
     #[must_use]
     pub fn new(token: Option<Token>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
@@ -124,15 +126,15 @@ impl Tokens {
         (number >= state.view_since).then(|| Arc::clone(&state.current))
     }
 
-    /// Returns the number of the current token, and whether the token with number `earlier` has the same view or, as
-    /// the host declared, the same user.
+    /// Returns the number of the current token, and whether the token with the number `earlier` has the same view or,
+    /// as the host declared, the same user. If so, a call may continue with the current token.
     #[must_use]
     pub fn compare_current(&self, earlier: u64) -> (u64, bool) {
         let state = lock(&self.0);
         (state.current.number, earlier >= state.user_since.min(state.view_since))
     }
 
-    /// Replaces the token. `same_view`: the view does not depend on the token.
+    /// Replaces the current token by a token of `owner`. `same_view`: the view does not depend on the token.
     pub fn replace(&self, token: Option<Token>, owner: TokenOwner, same_view: bool) {
         let mut state = lock(&self.0);
         let next = Session::new(state.current.number + 1, token);

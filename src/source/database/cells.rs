@@ -1,4 +1,4 @@
-//! Reads cells whatever type they have: `SQLite` does not enforce the types of columns.
+//! Reads cells of any type, since `SQLite` does not enforce the types of columns.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -28,7 +28,7 @@ pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
     Ok((!text.contains('\0')).then_some(text))
 }
 
-/// Reads a cell as an integer, also from text. Returns `None` for other values.
+/// Reads a cell as an integer, including an integer in a text. Returns `None` for other values.
 pub fn integer(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Integer(number) => Some(number),
@@ -37,7 +37,7 @@ pub fn integer(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
     })
 }
 
-/// As [`integer`], and `None` outside the range of 32 bits.
+/// [`integer`] for a 32-bit number. Also returns `None` outside the range of 32 bits.
 pub fn integer_32(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
     Ok(integer(row, column)?.and_then(|number| i32::try_from(number).ok()))
 }

@@ -6,7 +6,7 @@
 //!
 //! A removed row leaves no trace, but the server never reuses ids. So rows were removed exactly if the number of rows,
 //! minus the new rows, has shrunk. Counting all rows takes a quarter of the time that counting one library takes. If
-//! the row counts differ or are unknown, the library's items are counted:
+//! the row counts differ or are unknown, plexindex counts the library's items:
 //!
 //! - the index has more items: all ids are compared;
 //! - the index has fewer items: removed items came back, and a full listing is needed.
@@ -45,7 +45,7 @@ const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
 struct ChangedRows {
     /// The mark of the database when the rows were read.
     current_mark: Mark,
-    /// The row with the highest change number at the earlier mark was removed since.
+    /// Whether the row with the highest change number at the earlier mark was removed since.
     lost_last_change: bool,
     /// Number of new rows in all libraries.
     new_rows: i64,
@@ -56,7 +56,8 @@ struct ChangedRows {
 }
 
 impl PlexDatabase {
-    /// Adds the items changed since the index's mark to the index, and returns the keys of the removed ones.
+    /// Adds the items that changed since the index's mark to the index, and returns the keys of the removed items.
+    /// `Unknown` if only a listing can show all changes.
     pub(super) fn read_changes(
         &self,
         library: &Library,
@@ -104,7 +105,7 @@ impl PlexDatabase {
         if library_count.is_some_and(|count| count > index_count) {
             return Ok(SourceChanges::Unknown);
         }
-        // Without a sign of removed items the delta is complete. Otherwise all ids are compared.
+        // Without a sign of removed items, the delta is complete. Otherwise the function compares all ids.
         let has_moved_items = index.has_any(&changed.keys_elsewhere)? || index.has_any(&absent)?;
         let counts_agree = library_count.is_none_or(|count| count == index_count);
         let is_trash_unchanged = changed.current_mark.trash == since.trash;
@@ -177,7 +178,8 @@ impl PlexDatabase {
         Ok(items)
     }
 
-    /// As [`PlexDatabase::read_items`], but stops when the slice is over. Reads at least one item.
+    /// Reads the items with these ids until the slice is over, but at least one. The result may thus be shorter than
+    /// `ids`.
     fn read_until_slice_ends(slice: &Slice<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
         let mut reader = ItemReader::new(&slice.connection, section_id(library)?, leaf_types(library.kind));
         let mut items = Vec::new();
@@ -198,7 +200,8 @@ fn read_changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite:
     let Some(delta_base) = since.delta_base(&current_mark, connection)? else {
         return Ok(None);
     };
-    // Versions and parts that moved to or from the trash cannot be identified, so all items with any are read.
+    // The rows do not show which versions and parts moved to or from the trash, so the query selects all items that
+    // have any in the trash.
     let is_trash_changed = i64::from(current_mark.trash[1..] != since.trash[1..]);
     let (mut ids, mut keys_elsewhere) = (Vec::new(), Vec::new());
     let params = [

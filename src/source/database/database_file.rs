@@ -25,7 +25,7 @@ const PATH_IN_SERVER_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugi
 
 /// The database file of a Plex Media Server.
 pub struct DatabaseFile {
-    /// The path that the host gave: of the file or of a folder.
+    /// The path that the host gave, of the file or of a folder.
     given_path: PathBuf,
     /// The resolved path of the file, once found.
     path: OnceBox<PathBuf>,
@@ -42,7 +42,8 @@ pub struct FileState {
     pub file_id: u64,
     /// A hash that changes with every write to the files.
     pub stamp: u64,
-    /// Whether the next write is certain to change `stamp`: a write just now may fall into the same clock tick.
+    /// Whether the next write is certain to change `stamp`. A write right now may fall into the same clock tick as the
+    /// last one.
     pub detects_next_write: bool,
     pub(super) has_wal: bool,
     pub(super) has_shm: bool,
@@ -71,7 +72,8 @@ impl std::fmt::Debug for DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Reads nothing yet. `given_path`: the file, or a folder that [`DatabaseFile::path`] searches.
+    /// Creates the object without reading anything. `given_path` is the file, or a folder that [`DatabaseFile::path`]
+    /// searches.
     pub fn new(given_path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             given_path: given_path.to_owned(),
@@ -83,7 +85,7 @@ impl DatabaseFile {
     }
 
     /// Returns the path of the file without symbolic links, since the WAL lies next to the real file. If the host gave
-    /// a folder, finds the file in it.
+    /// a folder, finds the file in the folder.
     pub fn path(&self) -> Result<&Path> {
         if let Some(path) = self.path.get() {
             return Ok(path);
@@ -108,7 +110,7 @@ impl DatabaseFile {
         is_usual_path.then(|| path.ancestors().nth(3)).flatten()
     }
 
-    /// Reads the state of the files from their metadata alone.
+    /// Reads the state of the files from their metadata only, without opening them.
     pub fn read_state(&self) -> Result<FileState> {
         let path = self.path()?;
         let database = FileStamp::of(path, Compared::All).ok_or_else(|| match fs::metadata(path) {
@@ -164,7 +166,7 @@ impl DatabaseFile {
             ),
             _ => (Status::ServerError, "try again, or use server_url instead"),
         };
-        // If SQLite cannot open the file, its message ends with the URI, which is left out.
+        // If SQLite cannot open the file, its message ends with the URI, which this error omits.
         let message = error.to_string();
         let message = message.split(": file:").next().unwrap_or_default();
         Error::new(
@@ -184,7 +186,7 @@ impl DatabaseFile {
         })
     }
 
-    /// Creates an error about this file. `problem` continues a sentence that begins with its path.
+    /// Creates an error about this file. `problem` continues a sentence that begins with the file's path.
     pub(super) fn error(&self, status: Status, problem: &str) -> Error {
         Error::new(status, format!("Plex's database {} {problem}", self.display()))
     }
@@ -206,7 +208,7 @@ impl DatabaseFile {
         Error::new(status, text).because_io(error)
     }
 
-    /// Displays the path of the file, or before it was found the path that the host gave.
+    /// Displays the path of the file; before the file was found, the path that the host gave.
     pub fn display(&self) -> std::path::Display<'_> {
         self.path.get().unwrap_or(&self.given_path).display()
     }
@@ -231,7 +233,7 @@ fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
     })
 }
 
-/// Returns the path of a file beside the database, such as that with the suffix `-wal`.
+/// Returns the path of a file beside the database, such as the WAL with the suffix `-wal`.
 pub(super) fn companion_path(file: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(file);
     name.push(suffix);

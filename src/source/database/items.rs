@@ -55,8 +55,8 @@ pub struct ItemCounts {
     pub without_trash: u64,
 }
 
-/// Returns the title of an item's season or album. Most seasons have no title in the database; the server then makes
-/// one from the number.
+/// Returns the title of an item's season or album. Most seasons have no title in the database; like the server, this
+/// function then builds the title from the number.
 fn season_title(item_type: ItemType, season: &Parent) -> String {
     match season.index {
         _ if item_type != ItemType::Episode || !season.title.is_empty() => season.title.clone(),
@@ -95,8 +95,9 @@ impl<'c> ItemReader<'c> {
         types.join(", ")
     }
 
-    /// Reads items with ids above `after_id` in ascending order, in batches, until `items` has `max_items` or
-    /// `is_enough` returns `true` for the number of items. Returns whether the library has no more items.
+    /// Adds the items with ids above `after_id` to `items` in ascending order, in batches, until `items` has
+    /// `max_items` or `is_enough` returns `true` for the number of items. Returns whether the library has no more
+    /// items.
     pub fn read_after(
         &mut self,
         mut after_id: i64,
@@ -116,7 +117,7 @@ impl<'c> ItemReader<'c> {
         }
     }
 
-    /// Returns the item with this id, if it is a leaf of this library and not in the trash.
+    /// Returns the item with this id; `None` if it is not a leaf of this library, or is in the trash.
     pub fn read_item(&mut self, id: i64) -> Sql<Option<Item>> {
         let mut items = Vec::new();
         self.read_rows(id.saturating_sub(1), id, 1, &mut items)?;
@@ -179,7 +180,7 @@ impl<'c> ItemReader<'c> {
         Ok(last_id)
     }
 
-    /// Returns the item with the highest id.
+    /// Returns the library's item with the highest id; `None` if it has no items.
     pub fn last_item(&mut self) -> Sql<Option<Item>> {
         let sql = format!(
             "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND +metadata_type IN ({}) \
@@ -232,7 +233,8 @@ impl<'c> ItemReader<'c> {
         Ok(())
     }
 
-    /// Returns the season, album, show or artist with this id, read once per reader. A missing row is an empty parent.
+    /// Returns the season, album, show or artist with this id, which the reader reads only once. A missing row gives an
+    /// empty parent.
     fn read_parent(&mut self, id: i64) -> Sql<Rc<Parent>> {
         if let Some(cached) = self.parents.get(&id) {
             return Ok(Rc::clone(cached));
@@ -259,8 +261,8 @@ impl<'c> ItemReader<'c> {
     }
 }
 
-/// Runs a query for rows of item id and text, and adds each text to a list of the item with that id. The items must be
-/// sorted by id.
+/// Runs a query whose rows have an item id and a text, and adds each text to a list of the item with that id. `range`
+/// has the query's parameters, and `list` selects the list. The items must be sorted by id.
 fn add_texts(
     connection: &Connection,
     sql: &str,

@@ -13,7 +13,7 @@ use super::plex_database::PlexDatabase;
 use super::read_ahead::ReadAhead;
 use super::slice_lock::check_bounds;
 
-/// Number of items to read ahead: enough to make the time for opening the database negligible, few enough to need
+/// Number of items to read ahead: enough to make the time for opening the database negligible, but few enough to need
 /// little memory.
 const ITEMS_AHEAD: usize = 8_192;
 
@@ -22,6 +22,7 @@ pub fn section_id(library: &Library) -> Result<i64> {
     library.section.parse().map_err(|_| library_not_found(library))
 }
 
+/// Returns the error for a library that the database no longer has.
 fn library_not_found(library: &Library) -> Error {
     Error::new(
         Status::NotOnServer,

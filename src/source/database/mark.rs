@@ -1,5 +1,5 @@
-//! The version of the database: its counters and the metadata of its files. It is the library version of all its
-//! libraries.
+//! The mark of the database: its counters at one moment. Together with the metadata of the files, the mark is the
+//! change token of all its libraries.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ const RECENT_CHANGES: usize = 16;
 /// The counters of the database at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Identity of the file. A restored backup is another file, or has lower counters.
+    /// Identity of the file. A restored backup is a different file, or has lower counters.
     pub file_id: u64,
     /// The highest item id ever used; ids are never reused.
     pub max_item_id: i64,
@@ -31,11 +31,11 @@ pub struct Mark {
 pub struct DeltaBase {
     /// Rows with a higher change number have changed.
     pub change_number: i64,
-    /// The row with the highest change number at the mark was removed since.
+    /// Whether the row with the highest change number at the mark was removed since.
     pub lost_last_change: bool,
 }
 
-/// Separates the parts of a token: the counters, the number of rows, and the stamp of the files.
+/// Separates the parts of a change token: the mark, the number of rows, and the stamp of the files.
 const SEPARATOR: char = '/';
 /// Placeholder for an unknown number of rows.
 const UNCOUNTED: &str = "-";
@@ -75,8 +75,8 @@ impl Mark {
         })
     }
 
-    /// Returns the starting point for reading all changes after this mark; `None` if the database is another file or a
-    /// restored backup.
+    /// Returns the starting point for reading all changes between this mark and the mark `now`; `None` if the database
+    /// is a different file or a restored backup.
     ///
     /// The starting point is the newest of the recently changed rows that still exists. The highest change number would
     /// be wrong: if its row was removed, the server may reuse the number. A row with a lower change number than in this
@@ -110,7 +110,8 @@ impl Mark {
         }))
     }
 
-    /// Encodes the mark as a library version: `file items parts trash trash trash change id …/rows/stamp`.
+    /// Encodes the mark as a change token: `file items parts trash trash trash change id …/rows/stamp`. `rows`: the
+    /// number of rows, if it was counted.
     pub fn token(&self, rows: Option<i64>, state: &FileState) -> String {
         let Self {
             file_id,
@@ -131,7 +132,7 @@ impl Mark {
         token
     }
 
-    /// Decodes a mark; `None` for a version of another kind of source.
+    /// Decodes the mark in a change token; `None` if a different kind of source wrote the token.
     pub fn parse(token: &str) -> Option<Self> {
         // The number of rows and the stamp must be present, but a mark does not include them.
         let (counters, rows_and_stamp) = token.split_once(SEPARATOR)?;
@@ -156,8 +157,8 @@ impl Mark {
     }
 }
 
-/// Returns the number of rows that a library version contains; `None` if they were not counted. The rows are those of
-/// all libraries, including shows and seasons.
+/// Returns the number of rows in a change token; `None` if they were not counted. The rows are those of all libraries,
+/// including shows and seasons.
 pub fn row_count_in(token: &str) -> Option<i64> {
     token.split(SEPARATOR).nth(1)?.parse().ok()
 }
@@ -167,7 +168,7 @@ pub fn count_rows(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM metadata_items", [], |row| row.get(0))
 }
 
-/// Returns whether the files are unchanged since this version, judging by their metadata.
+/// Returns whether the files are unchanged since this change token, judging by their metadata.
 pub fn is_current(token: &str, state: &FileState) -> bool {
     token
         .rsplit_once(SEPARATOR)

@@ -1,8 +1,8 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
 //! `database_file` finds the file. `slice` opens the file for a short read, and `slice_lock` serialises slices.
-//! `schema` checks the columns; `queries` and `items` read them with the help of `cells`. `mark` computes the library
-//! version. `listing`, with `read_ahead`, and `changes` are built on these.
+//! `schema` checks the columns; `queries` and `items` read them with the help of `cells`. `mark` computes the change
+//! token. `listing`, with `read_ahead`, and `changes` are built on these.
 //!
 //! Uses no network, and counts no requests.
 
@@ -55,7 +55,7 @@ pub static KIND: Kind = Kind {
 };
 
 impl PlexDatabase {
-    /// Returns the identity of the file without opening it.
+    /// Returns a text that identifies the file: its path and its file id. Does not open the file.
     pub(super) fn identity(&self) -> Result<String> {
         let state = self.file.read_state()?; // first, since it finds the path to display
         Ok(format!("{} {:x}", self.file.display(), state.file_id))
@@ -72,8 +72,9 @@ impl PlexDatabase {
         format!("Plex's database {}", self.file.display())
     }
 
-    /// Returns a library with items, its last item, and the range of item counts that the server may report: servers
-    /// count the trash or not. `None` if no library has items.
+    /// Returns a library with items, its last item, and the range of item counts that the server may report, since some
+    /// servers count the trash. `None` if no library has items. [`DatabaseAndServer`](super::database_and_server)
+    /// compares these with the server.
     pub(super) fn sample(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
         for library in self.libraries(bounds)? {
             let Some(kind) = leaf_types(library.kind).first() else {
@@ -93,10 +94,12 @@ impl PlexDatabase {
 }
 
 impl Source for PlexDatabase {
+    /// Returns [`KIND`].
     fn kind(&self) -> &'static Kind {
         &KIND
     }
 
+    /// Everything except events and edits: the file is read-only, and sends nothing.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByPosition,
@@ -110,6 +113,7 @@ impl Source for PlexDatabase {
         }
     }
 
+    /// Returns the server's machine identifier from its preferences, or else a hash of the file's path.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         check_bounds(&bounds)?;
         let file = self.file.path()?;
@@ -122,6 +126,7 @@ impl Source for PlexDatabase {
         })
     }
 
+    /// Stores the path for the next probe, which searches for it in the same slice.
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
         *lock(&self.prefetched) = PrefetchedPath {
             spellings: spellings.to_vec(),
@@ -129,11 +134,12 @@ impl Source for PlexDatabase {
         };
     }
 
+    /// Reads the libraries in one slice; searches for the prefetched path in the same slice.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check_bounds(&bounds)?;
         *lock(&self.read_ahead) = ReadAhead::default();
         let mut prefetched = std::mem::take(&mut *lock(&self.prefetched));
-        // A path is searched once; `find_path` uses the result.
+        // Searches for the path only once; `find_path` uses the result.
         let is_due = prefetched.result.is_none() && !prefetched.spellings.is_empty();
         prefetched.result = None;
         let mut libraries = self.file.run_in_slice(&bounds, &mut |slice| {
@@ -162,29 +168,34 @@ impl Source for PlexDatabase {
         Ok(libraries)
     }
 
+    /// Compares the metadata of the files with the change token. Opens no file.
     fn has_moved(&self, token: &str) -> bool {
-        // A row count in the token means that deltas use row counts.
+        // A row count in the token means that a process uses row counts for deltas.
         if mark::row_count_in(token).is_some() {
             self.enable_row_counts();
         }
-        // On an error returns `true`: the caller then reads the file and reports the error.
+        // After an error the result is `true`: the caller then reads the file and reports the error.
         let state = self.file.read_state();
         state.map_or(true, |state| !mark::is_current(token, &state))
     }
 
+    /// A partition is one leaf type.
     fn partitions(&self, library: &Library) -> usize {
         leaf_types(library.kind).len()
     }
 
+    /// Reads a page, or takes it from the read-ahead. Positions are item ids.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.read_page(request, &bounds, items)
     }
 
+    /// Finds all changes by the server's change counter and by counts: see `changes`.
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         check_bounds(&bounds)?;
         self.read_changes(library, known, &bounds)
     }
 
+    /// Returns the items with exactly this path, from the prefetched search if the file has not changed since.
     fn find_path(
         &self,
         library: &Library,
@@ -215,6 +226,7 @@ impl Source for PlexDatabase {
         accept(items)
     }
 
+    /// Searches for items by the index on paths.
     fn below(
         &self,
         library: &Library,
@@ -229,6 +241,7 @@ impl Source for PlexDatabase {
         })
     }
 
+    /// Reads these items from all libraries.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         check_bounds(&bounds)?;
         if rating_keys.is_empty() {
@@ -247,13 +260,15 @@ impl Source for PlexDatabase {
         Ok(items)
     }
 
+    /// Interrupts a slice that takes too long.
     fn interrupt_overrun(&self) {
         self.file.slice_lock.interrupt_overrun();
     }
 
+    /// Takes the locks. No connection is open outside of a slice, so the child needs no cleanup.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
-            // First, so that no thread waits for the other locks while a long slice ends.
+            // This lock comes first, so that no thread waits for the other locks while a long slice ends.
             self.file.slice_lock.hold_for_fork(),
             Box::new(hold(&self, |database| &database.read_ahead)),
             Box::new(hold(&self, |database| &database.prefetched)),

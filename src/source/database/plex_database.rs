@@ -10,11 +10,12 @@ use crate::platform::clock::{Clock, SystemClock};
 use super::database_file::DatabaseFile;
 use super::read_ahead::ReadAhead;
 
-/// A prefetched path search: opening the file costs more than the query, so the next probe runs it.
+/// A prefetched path search. The next probe runs the query, since opening the file again would cost more than the
+/// query.
 #[derive(Debug, Default)]
 pub struct PrefetchedPath {
     pub spellings: Vec<Vec<u8>>,
-    /// The library version at the time of the search, and the items found with their section ids. `None` before the
+    /// The change token at the time of the search, and the items found with their section ids. `None` before the
     /// search.
     pub result: Option<(String, Vec<(i64, Item)>)>,
 }
@@ -25,7 +26,7 @@ pub struct PlexDatabase {
     pub(super) file: DatabaseFile,
     pub(super) read_ahead: Mutex<ReadAhead>,
     pub(super) prefetched: Mutex<PrefetchedPath>,
-    /// Whether each probe counts the rows: useful for deltas, a waste for a single first answer.
+    /// Whether each probe counts the rows. The count helps deltas, but would delay a first answer.
     pub(super) counts_rows: AtomicBool,
 }
 
@@ -36,7 +37,7 @@ impl PlexDatabase {
         Self::with_clock(path, Arc::new(SystemClock))
     }
 
-    /// As [`PlexDatabase::new`], with another clock for the pause after failures.
+    /// [`PlexDatabase::new`] with a different clock for the pause after failures.
     #[must_use]
     pub fn with_clock(path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {

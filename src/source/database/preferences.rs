@@ -6,11 +6,11 @@ use std::path::Path;
 use zeroize::Zeroize;
 
 const PREFERENCES: &str = "Preferences.xml";
-/// Beginning of the attribute with the machine identifier; the space excludes attributes whose names end the same.
+/// Beginning of the attribute with the machine identifier. The space excludes attributes whose names end the same way.
 const ATTRIBUTE: &str = " ProcessedMachineIdentifier=\"";
 
-/// Reads the machine identifier from the server's folder; `None` if this user cannot read it. The file also holds the
-/// server's own token, so this function parses nothing else and clears the memory.
+/// Reads the machine identifier from the server's folder; `None` if this user cannot read it. The file also contains
+/// the server's own token, so this function parses nothing else and clears the memory.
 pub fn machine_identifier(server_folder: &Path) -> Option<String> {
     let mut content = fs::read(server_folder.join(PREFERENCES)).ok()?;
     let identifier = std::str::from_utf8(&content).ok().and_then(|xml| {

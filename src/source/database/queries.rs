@@ -13,7 +13,7 @@ use super::items::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Reads the libraries. Their change tokens remain empty.
+/// Reads the libraries. The caller sets their change tokens.
 pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     let mut sections =
         connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;

@@ -6,7 +6,7 @@ use crate::model::Item;
 
 use super::super::contract::{PageEnd, PageRequest};
 
-/// Identifies the listing that items belong to: section, partition and library version.
+/// Identifies the listing to which items belong: section, partition and change token.
 pub type ListingKey = (String, usize, String);
 
 /// Items that were read before a page requested them.
@@ -22,7 +22,8 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Moves the requested page to `items`. Returns `None` if the read-ahead does not start with this page.
+    /// Moves the requested page from the read-ahead to `items`. Returns `None` if the read-ahead does not start with
+    /// this page.
     pub fn take_page(
         &mut self,
         listing: &ListingKey,

@@ -1,5 +1,5 @@
-//! The tables and columns that plexindex reads. Their names have been stable for years; without one of them, plexindex
-//! reads nothing.
+//! The tables and columns that plexindex reads. Their names have been stable for years. If one of them is missing,
+//! plexindex reads nothing.
 
 use rusqlite::Connection;
 
@@ -36,8 +36,8 @@ const REQUIRED: &[(&str, &[&str])] = &[
 /// Fails if a table or column is missing. Prepares statements without running them.
 pub fn check(connection: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in REQUIRED {
-        // Brackets, since SQLite would take an unknown name in quotation marks as a text. `rowid` excludes views, which
-        // may be endless.
+        // The names are in brackets, since SQLite would take an unknown name in quotation marks as a text. `rowid`
+        // excludes views, which may be endless.
         connection.prepare(&format!("SELECT rowid, [{}] FROM [{table}]", columns.join("], [")))?;
     }
     Ok(())

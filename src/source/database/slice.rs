@@ -24,7 +24,7 @@ use super::database_file::{DatabaseFile, FileState, companion_path};
 use super::schema;
 use super::slice_lock::{RunningSlice, SliceGuard, check_bounds};
 
-/// Target length of a slice. Short, since the server cannot restart its WAL while a reader is active.
+/// Target length of a slice. Slices are short, since the server cannot restart its WAL while a reader is active.
 const SLICE: Duration = Duration::from_millis(40);
 /// Time limit of a slice in a call without a deadline. The system's cache then has the pages that the slice read, so
 /// the next slice reads more.
@@ -32,7 +32,7 @@ const MAX_SLICE: Duration = Duration::from_secs(15);
 /// Maximum number of attempts if the server changes the files during a slice.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// A short read transaction. Must be dropped before any wait.
+/// A short read transaction. Drop the slice before any wait.
 pub struct Slice<'p> {
     file: &'p DatabaseFile,
     pub connection: Connection,
@@ -59,7 +59,7 @@ impl Slice<'_> {
         })
     }
 
-    /// Returns whether the slice should end.
+    /// Returns whether the target length of the slice has passed, so that its work should end.
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.target_end
     }
@@ -106,7 +106,7 @@ impl DatabaseFile {
             let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check_bounds(bounds).err().unwrap_or(error)),
                 true if limit.is_stuck() || end.has_passed() => self.time_limit_error(),
-                // A fork interrupted the slice: let the fork have the lock, then run again.
+                // A fork interrupted the slice: lets the fork take the lock, then runs again.
                 true => {
                     drop(guard);
                     guard = self.slice_lock.acquire(bounds)?;
@@ -134,7 +134,8 @@ impl DatabaseFile {
         }
     }
 
-    /// Opens the database and runs `work` once. `to_running` returns the handle for other threads to interrupt it.
+    /// Opens the database and runs `work` once. `to_running` returns the handle by which other threads can interrupt
+    /// the slice.
     fn run_once<T>(
         &self,
         work: &mut dyn FnMut(&Slice<'_>) -> Result<T>,
@@ -151,8 +152,8 @@ impl DatabaseFile {
         if state.has_wal {
             guard.add_read_time(started_at.elapsed());
         }
-        // A database without a WAL is read without locks: if it changed meanwhile, neither a result nor an error
-        // counts.
+        // A read of a database without a WAL takes no locks. If the database changed meanwhile, neither a result nor an
+        // error counts.
         if !state.has_wal && self.read_state()? != state {
             return Err(self.error(
                 Status::Starting,
@@ -162,12 +163,12 @@ impl DatabaseFile {
         result
     }
 
-    /// Returns a value that changes with the files; `None` if their state is unknown.
+    /// Returns a hash that changes with every write to the files; `None` if their state is unknown.
     fn stamp(&self) -> Option<u64> {
         self.read_state().ok().map(|state| state.stamp)
     }
 
-    /// The error for a slice that reached its time limit.
+    /// Returns the error for a slice that reached its time limit.
     fn time_limit_error(&self) -> Error {
         Error::new(
             Status::ServerError,
@@ -179,7 +180,8 @@ impl DatabaseFile {
         )
     }
 
-    /// Opens a read-only connection in the mode that suits the state of the files. Fails if no mode is safe.
+    /// Opens a read-only connection in the mode that suits the state of the files. Fails if no mode is safe, as on a
+    /// network file system.
     fn open_slice(&self) -> Result<Slice<'_>> {
         let file = self.path()?;
         let state = self.read_state()?;
@@ -251,8 +253,8 @@ impl DatabaseFile {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // One read transaction, so that all statements see the same moment. No memory map, since a program that
-        // truncates the file would then kill this process.
+        // Uses one read transaction, so that all statements see the same moment. Uses no memory map, since a program
+        // that truncates the file would then kill this process.
         connection
             .execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN")?;
         // SQLite starts the transaction with the first read.
@@ -265,7 +267,7 @@ impl DatabaseFile {
     }
 }
 
-/// Encodes the path as a URI for `SQLite`.
+/// Returns the path as a URI for `SQLite`, with these parameters of the query.
 fn file_uri(file: &Path, parameters: &str) -> String {
     use std::fmt::Write as _;
     let mut uri = String::from("file:");

@@ -56,7 +56,8 @@ pub struct RunningSlice {
 }
 
 impl SliceState {
-    /// Interrupts the running slice if it takes longer than it may; with a waiting fork, it may take only a moment.
+    /// Interrupts the running slice if it has passed its limit. A waiting fork lowers the limit to the target length of
+    /// a slice.
     fn interrupt_overrun(&self, has_waiting_fork: bool) {
         let Some(running) = &self.running else { return };
         let end = if has_waiting_fork {
@@ -70,11 +71,12 @@ impl SliceState {
     }
 }
 
-/// Holds the lock for one slice.
+/// The lock, held for one slice.
 pub struct SliceGuard<'l>(&'l SliceLock);
 
 impl SliceLock {
-    /// Waits for other threads' slices and for forks, and takes the lock.
+    /// Waits for the slices of other threads and for forks, and takes the lock. Fails if the bounds of the call end
+    /// first.
     pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<SliceGuard<'_>> {
         let mut state = lock(&self.state);
         while state.is_locked || self.has_waiting_fork() {
@@ -92,6 +94,7 @@ impl SliceLock {
         lock(&self.state).interrupt_overrun(false);
     }
 
+    /// Returns whether a fork waits for the lock or holds it. New slices then wait.
     pub fn has_waiting_fork(&self) -> bool {
         self.forks.load(Ordering::Relaxed) > 0
     }
@@ -105,7 +108,7 @@ impl SliceLock {
             let waited = self.released.wait_timeout(state, POLL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        // No slice starts between these two lines: `forks` is not 0.
+        // No slice starts between these two lines, since `forks` is not 0.
         drop(state);
         Box::new(HeldSliceLock {
             _state: hold(self, |slice_lock| &slice_lock.state),
@@ -140,21 +143,23 @@ impl SliceGuard<'_> {
         lock(&self.0.state).running = Some(running);
     }
 
-    /// Records a slice that ran while the server was running.
+    /// Records the duration of a slice that ran while the server was running, for the pauses.
     pub fn add_read_time(&mut self, duration: Duration) {
         lock(&self.0.state).pace.add(duration);
     }
 
-    /// Records a failed slice. `stamp`: the state of the files.
+    /// Records a failed slice, so that repeated failures suspend reads. `stamp` is the state of the files.
     pub fn add_failure(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
         lock(&self.0.state).failures.add(error, duration, stamp, now_ms);
     }
 
+    /// Forgets earlier failures after a successful slice.
     pub fn reset_failures(&mut self) {
         lock(&self.0.state).failures = FileFailures::default();
     }
 
-    /// Returns the failure because of which reads are suspended now; `None` if they are not.
+    /// Returns the failure because of which reads are suspended now; `None` if a slice may run. `stamp` returns the
+    /// state of the files.
     pub fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         lock(&self.0.state).failures.suspended_by(stamp, now_ms)
     }
@@ -195,6 +200,7 @@ struct Pace {
 }
 
 impl Pace {
+    /// Adds the duration of a slice that has just ended.
     fn add(&mut self, duration: Duration) {
         self.read_time += duration;
         self.last_slice_end = Some(Instant::now());
@@ -227,6 +233,7 @@ struct FileFailures {
 }
 
 impl FileFailures {
+    /// Adds a failed slice. Suspends reads when the failures have taken [`MAX_FAILURE_TIME`].
     fn add(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
         self.total_time += duration;
         if self.total_time >= MAX_FAILURE_TIME {
@@ -234,7 +241,7 @@ impl FileFailures {
         }
     }
 
-    /// As [`SliceGuard::suspended_by`].
+    /// See [`SliceGuard::suspended_by`].
     fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         let (error, failure_stamp, failed_ms) = self.suspension.as_ref()?;
         let limit_ms = if stamp() == *failure_stamp {

@@ -1,4 +1,4 @@
-//! Reads the body of a reply: counts, decompresses, limits and parses it.
+//! Reads the body of a reply: counts its bytes, decompresses, limits and parses it.
 //!
 //! A reused buffer receives the body, up to a limit: a small compressed body may be huge when decompressed, and memory
 //! must not grow with it.
@@ -39,7 +39,7 @@ pub(super) enum BodyError {
     TooManyRows(u64),
     /// The body is empty.
     Empty,
-    /// The body is not a JSON object; contains its beginning.
+    /// The body is not a JSON object. The value is its beginning.
     NoJson(Vec<u8>),
     /// The JSON is malformed or truncated.
     Malformed(String),
@@ -107,6 +107,7 @@ pub(super) struct BodyProgress<'a> {
 }
 
 impl<'a> BodyProgress<'a> {
+    /// Creates the state for a body that no one has read yet.
     pub fn new(request_meter: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
         Self {
             request_meter,
@@ -117,7 +118,7 @@ impl<'a> BodyProgress<'a> {
         }
     }
 
-    /// Called after each row. Returns whether the bounds allow more rows.
+    /// Counts a row that was parsed, and returns whether the bounds of the call allow more rows.
     fn may_continue(&self) -> bool {
         self.rows.set(self.rows.get() + 1);
         if (self.bounds.aborted)() {
@@ -145,13 +146,14 @@ impl<'a> BodyProgress<'a> {
     }
 }
 
-/// The body as transferred. Counts the bytes and the waiting time.
+/// The body as transferred. This reader counts the bytes and the waiting time.
 struct CountedBody<'a> {
     body: ureq::BodyReader<'static>,
     progress: &'a BodyProgress<'a>,
 }
 
 impl Read for CountedBody<'_> {
+    /// Reads from the connection, unless the host has aborted the call.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if (self.progress.bounds.aborted)() {
             return Err(self.progress.record_failure(BodyError::Aborted));
@@ -177,8 +179,8 @@ enum DecodedBody<'a> {
 }
 
 impl DecodedBody<'_> {
-    /// Reads to the end of the transferred body, since `ureq` reuses a connection only then. After the compressed data
-    /// there is usually nothing; if there is more than a little, the connection is closed instead.
+    /// Reads to the end of the transferred body, since `ureq` reuses a connection only then. Usually nothing follows
+    /// the compressed data. If much follows, this function does not read it all, and `ureq` closes the connection.
     fn drain(&mut self) {
         if let Self::Gzip(decoder) = self {
             let _ = io::copy(&mut decoder.get_mut().take(MAX_EXAMINED as u64), &mut io::sink());
@@ -195,6 +197,7 @@ struct LimitedBody<'a> {
 }
 
 impl Read for LimitedBody<'_> {
+    /// Reads decompressed bytes. Fails beyond the limit, and when the bounds of the call end.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let progress = self.progress;
         let decompressed = progress.decompressed.get();
@@ -204,7 +207,7 @@ impl Read for LimitedBody<'_> {
         let amount = match &mut self.inner {
             DecodedBody::Plain(reader) => reader.read(buf)?,
             DecodedBody::Gzip(decoder) => decoder.read(buf).map_err(|error| {
-                // If `CountedBody` recorded the cause, this failure is ignored.
+                // If `CountedBody` has recorded the cause, `record_failure` ignores this failure.
                 progress.record_failure(BodyError::Compression(error.to_string()))
             })?,
         };
@@ -228,6 +231,7 @@ impl Buffers {
     /// Maximum number of unused buffers. More than two concurrent requests are rare.
     const MAX_BUFFERS: usize = 2;
 
+    /// Takes an unused buffer, or creates an empty one.
     fn take(&self) -> Vec<u8> {
         lock(&self.0).pop().unwrap_or_default()
     }
@@ -245,8 +249,8 @@ impl Buffers {
 /// UTF-8's byte order mark, which some proxies add.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads and parses a body of at most `limit` bytes after decompression. Passes complete rows to `content`, also if the
-/// body fails midway.
+/// Reads and parses a body of at most `limit` bytes after decompression. `encoding` is the reply's `Content-Encoding`.
+/// Passes complete rows to `content`, even if the body fails midway.
 ///
 /// # Errors
 /// The reason why the body is unusable.
@@ -265,7 +269,7 @@ pub(super) fn read_reply(
     result
 }
 
-/// As [`read_reply`], with a buffer.
+/// Reads and parses the body with this empty buffer: the main part of [`read_reply`].
 fn read_and_parse(
     reader: &mut LimitedBody<'_>,
     buffer: &mut Vec<u8>,
@@ -302,7 +306,7 @@ fn read_and_parse(
     })
 }
 
-/// Returns the beginning of an unexpected body, for diagnosis. Never fails: leaves out what is unreadable.
+/// Returns the beginning of an unexpected body, for diagnosis. Never fails: omits the part that is unreadable.
 pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut beginning = Vec::new();
     if let Ok(reader) = decode_body(body, encoding, MAX_EXAMINED as u64, progress) {

@@ -2,8 +2,8 @@
 //!
 //! A delta has three parts:
 //!
-//! 1. The rows sorted by last update, page by page back to the first row that the index has.
-//! 2. The rows with the highest ids, likewise. New items have the highest ids, also if their times are old.
+//! 1. The rows sorted by last update, the newest first, page by page until a row that the index has.
+//! 2. The rows with the highest ids, in the same way. New items have the highest ids, even if their times are old.
 //! 3. The number of items. If the server has fewer than the index, items were removed. Bisection finds them: sorted by
 //!    id, the server's rows equal the index up to the first removed item.
 //!
@@ -36,7 +36,7 @@ struct DeltaReader<'d> {
 }
 
 impl PlexHttp {
-    /// Adds new and updated items to the index and returns the keys of removed ones.
+    /// Adds new and updated items to the index, and returns the keys of removed items.
     pub(super) fn fetch_changes(
         &self,
         library: &Library,
@@ -55,7 +55,8 @@ impl PlexHttp {
 }
 
 impl DeltaReader<'_> {
-    /// As [`PlexHttp::fetch_changes`]; `None` if a full listing is needed.
+    /// Adds new and updated items to the index, and returns the keys of removed items; `None` if a full listing is
+    /// needed.
     fn fetch(&self) -> Result<Option<Vec<String>>> {
         let types = leaf_types(self.library.kind);
         let mut total = 0;
@@ -80,8 +81,9 @@ impl DeltaReader<'_> {
         }
     }
 
-    /// Collects the rows updated last, back to the first one in the index. Returns the server's item count. Returns
-    /// `None` if there are too many new rows, or if the server reports no count, without which removals stay hidden.
+    /// Collects the rows that were updated last, until a row that is in the index, and adds them to `new`. Returns the
+    /// server's item count. Returns `None` if there are too many new rows, or if the server reports no count, without
+    /// which removals stay hidden.
     fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let rows = Rows::NewestUpdated;
         let mut start = 0;
@@ -113,8 +115,9 @@ impl DeltaReader<'_> {
         Ok(None)
     }
 
-    /// Collects the rows with the highest ids, back to the first one in the index. Returns the server's current item
-    /// count. Returns `None` if there are too many new rows, or if the server ignores paging.
+    /// Collects the rows with the highest ids, until a row that is in the index, and adds them to `new`. `total` is the
+    /// item count that the server reported before. Returns the server's current item count. Returns `None` if there are
+    /// too many new rows, or if the server ignores paging.
     fn collect_last_by_id(&self, kind: ItemType, mut total: u64, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let mut page_end = total;
         for page in 0..MAX_PAGES {
@@ -144,7 +147,7 @@ impl DeltaReader<'_> {
         rows.min(self.plex.page_size)
     }
 
-    /// Requests a page. Returns the items received, also on failure, and the result.
+    /// Requests a page. Returns the items received, even after a failure, and the result.
     fn fetch_rows(&self, kind: ItemType, rows: Rows<'_>, start: u64, size: u32) -> (Vec<Item>, Result<RowsEnd>) {
         let request = RowsRequest {
             section: &self.library.section,
@@ -158,11 +161,11 @@ impl DeltaReader<'_> {
         (items, end)
     }
 
-    /// Finds the items that the server no longer lists, by bisection. Returns `None` if that takes too many pages or
-    /// the listing changes meanwhile.
+    /// Finds the items that the server no longer lists, by bisection, and returns their keys. `total` is the server's
+    /// item count. Returns `None` if the search takes too many pages or the listing changes meanwhile.
     ///
-    /// Both sides are sorted by id, and the server's rows are those of the index without the removed ones. So if the
-    /// row at some position is the same on both sides, nothing before it was removed.
+    /// The rows of both sides are sorted by id, and the server's rows are those of the index without the removed rows.
+    /// So if the row at some position is the same on both sides, nothing before it was removed.
     fn find_gone(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
         let Some(index_ids) = self.sorted_index_ids()? else {
             return Ok(None);

@@ -22,7 +22,7 @@ const STREAM_SILENCE: Duration = Duration::from_secs(30);
 
 /// A Plex Media Server, accessed over HTTP.
 ///
-/// Usable from many threads at once. Dropping it closes its connections.
+/// Many threads can use it at once. Dropping it closes its connections.
 pub struct PlexHttp {
     pub(super) base: BaseUrl,
     pub(super) client_identifier: HeaderValue,
@@ -97,8 +97,8 @@ impl CheckedServer {
 impl PlexHttp {
     /// Creates a client for the server that `options` name. Sends no request.
     ///
-    /// `client_identifier` identifies this installation to Plex. It must not change: Plex mails the user about a new
-    /// one. `meter` records every request.
+    /// `client_identifier` identifies this installation to Plex. It must not change: Plex mails the user about each new
+    /// identifier. `meter` records every request.
     ///
     /// # Errors
     /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] if the identifier contains characters that headers
@@ -107,7 +107,7 @@ impl PlexHttp {
         Self::from_checked(CheckedServer::new(options)?, options, client_identifier, meter)
     }
 
-    /// As [`PlexHttp::new`], with validated options.
+    /// [`PlexHttp::new`] with validated options.
     pub fn from_checked(
         server: CheckedServer,
         options: &Options,
@@ -140,12 +140,12 @@ impl PlexHttp {
         })
     }
 
-    /// Returns whether there is a token.
+    /// Returns whether the host has set a token.
     pub(super) fn has_token(&self) -> bool {
         self.tokens.current().token.is_some()
     }
 
-    /// Removes tokens from the error text: a server may echo a token in its reply.
+    /// Removes tokens from the error text, since a server may repeat a token in its reply.
     pub(super) fn scrub(&self, mut error: Error) -> Error {
         error.message = self.tokens.scrub(&error.message);
         error

@@ -13,7 +13,8 @@ use crate::model::{Item, ItemType};
 const BATCH: usize = 100;
 
 impl PlexHttp {
-    /// Fetches up to [`BATCH`] items and adds those that exist to `items`.
+    /// Fetches up to [`BATCH`] items with one request, and adds those that exist to `items`. Returns the head of the
+    /// reply, which shows whether the server truncated the list.
     fn fetch_batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<LocatedItem>) -> Result<ReplyHead> {
         let request = ServerRequest::items(keys);
         let items_before = items.len();
@@ -51,7 +52,7 @@ impl PlexHttp {
                 let new = items.get(items_before..).unwrap_or_default();
                 let found: HashSet<&str> = new.iter().map(|new| new.item.rating_key.as_str()).collect();
                 // A reply keeps the order of the request, and some servers truncate it. So keys after the last item
-                // found may exist and are requested again; missing keys before it do not exist.
+                // found may exist, and the loop requests them again. Missing keys before that item do not exist.
                 let answered = pending_keys
                     .iter()
                     .rposition(|key| found.contains(key))

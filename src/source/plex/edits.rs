@@ -13,7 +13,7 @@ use super::url::{ENCODED, encode};
 /// Characters to encode in each removed tag, before the whole list is encoded.
 const ENCODED_IN_TAG: &AsciiSet = &ENCODED.remove(b'/');
 
-/// Returns the path and query of an edit.
+/// Returns the path and query of the request for an edit.
 pub(super) fn address(request: &EditRequest<'_>) -> String {
     let mut arguments = vec![
         ("id".to_owned(), request.ids.join(",")),

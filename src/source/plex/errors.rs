@@ -27,9 +27,9 @@ pub(super) struct RequestContext<'a> {
     /// Whether the index has a token.
     pub has_token: bool,
     pub connect_timeout: Duration,
-    /// Time limit for the server's silence, from the options.
+    /// Time limit without any data from the server, from the options.
     pub read_timeout: Duration,
-    /// Time limit for the server's silence in this request.
+    /// Time limit without any data from the server in this request.
     pub silence: Duration,
 }
 
@@ -52,7 +52,7 @@ impl RequestContext<'_> {
         .into()
     }
 
-    /// The error for a request without a reply. Also returns whether the server may have received the request.
+    /// Returns the error for a request without a reply, and whether the server may have received the request.
     pub fn no_reply_error(&self, error: ureq::Error) -> (AttemptError, bool) {
         let (failure, may_be_sent) = match error {
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
@@ -96,7 +96,7 @@ impl RequestContext<'_> {
         (failure.into(), may_be_sent)
     }
 
-    /// As [`RequestContext::no_reply_error`], for an error of the system or of TLS.
+    /// [`RequestContext::no_reply_error`] for an error of the system or of TLS.
     fn io_error(&self, error: &io::Error) -> (AttemptError, bool) {
         use io::ErrorKind as Kind;
         if let Some(inner) = error.get_ref()
@@ -132,7 +132,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// The error for a failed connection.
+    /// Returns the error for a failed connection.
     fn connect_error(&self, reason: &str) -> Error {
         let hint = if self.target.origin.has_default_port() {
             "; server_url names no port, and Plex itself listens on 32400"
@@ -149,7 +149,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// The error for a host name that cannot be resolved.
+    /// Returns the error for a host name that cannot be resolved.
     fn name_error(&self, reason: &str) -> Error {
         Error::new(
             Status::Connect,
@@ -160,7 +160,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// The error for HTTPS in a build without TLS.
+    /// Returns the error for HTTPS in a build without TLS.
     pub fn no_tls_error(&self) -> AttemptError {
         let text = format!(
             "{} needs TLS, which this build of plexindex lacks: build it with the feature `tls`, or use http",
@@ -169,8 +169,7 @@ impl RequestContext<'_> {
         Error::new(Status::Tls, text).into()
     }
 
-    /// The error for a failed TLS connection, with a remedy for its cause; or for a failed connection, if TLS is not
-    /// the cause.
+    /// Returns the error for a failed TLS connection; without TLS as the cause, for a failed connection.
     #[cfg(feature = "tls")]
     fn tls_or_connect_error(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> AttemptError {
         use rustls::{CertificateError as Bad, Error as Tls};
@@ -211,7 +210,7 @@ impl RequestContext<'_> {
         self.connect_error(&error.to_string()).into()
     }
 
-    /// The error for a server that sent no data for too long, or for a passed deadline.
+    /// Returns the error for a server that sent no data for too long, or for a passed deadline.
     fn silence_error(&self, timeout: Timeout) -> Error {
         if timeout == Timeout::Global {
             return self.deadline_error();
@@ -230,7 +229,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// The error for a passed deadline.
+    /// Returns the error for a passed deadline.
     pub fn deadline_error(&self) -> Error {
         self.error(
             Status::Timeout,
@@ -238,7 +237,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// The error for a reply with a failure status. `body_start`: the beginning of the body.
+    /// Returns the error for a reply with a failure status. `body_start` is the beginning of the body.
     pub fn status_error(&self, status: u16, retry_after: Option<Duration>, body_start: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(body_start);
         let permanent = |status, problem: &str| self.error::<AttemptError>(status, problem);
@@ -283,7 +282,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// The error for an edit whose reply has a failure status. `body_start`: the beginning of the reply's body.
+    /// Returns the error for an edit with this failure status. `body_start` is the beginning of the reply's body.
     pub fn edit_status_error(&self, status: u16, retry_after: Option<Duration>, body_start: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(body_start);
         let title = title_suffix(&text);
@@ -312,7 +311,7 @@ impl RequestContext<'_> {
         self.error(status, problem)
     }
 
-    /// The error for a successful reply that is not an event stream.
+    /// Returns the error for a successful reply that is not an event stream.
     pub fn not_event_stream_error(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
@@ -321,7 +320,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// The error for status 401.
+    /// Returns the error for status 401, with a remedy that depends on whether the request had a token.
     fn unauthorized_error(&self) -> AttemptError {
         let problem = if self.with_token {
             "the server rejected the token (401): it may have expired or belong to another server; a shared server \
@@ -335,7 +334,7 @@ impl RequestContext<'_> {
         self.error(Status::Unauthorized, problem)
     }
 
-    /// The error for a redirect to another server, which plexindex does not follow.
+    /// Returns the error for a redirect to another server, which plexindex does not follow. `place` is that server.
     pub fn other_server_error(&self, place: &str) -> AttemptError {
         let text = format!(
             "redirected to {place}, and plexindex sends no token to another server: if that server is yours, set \
@@ -344,7 +343,7 @@ impl RequestContext<'_> {
         self.error(Status::Redirected, text)
     }
 
-    /// The error for redirects without a valid target.
+    /// Returns the error for redirects without a valid target.
     pub fn redirect_error(&self, problem: &str) -> AttemptError {
         self.error(
             Status::Redirected,
@@ -352,7 +351,7 @@ impl RequestContext<'_> {
         )
     }
 
-    /// The error for an unusable body. `rows`: the number of complete rows before the failure.
+    /// Returns the error for an unusable body. `rows` is the number of complete rows before the failure.
     pub fn body_error(&self, failure: BodyError, rows: u64) -> AttemptError {
         let position = if rows > 0 {
             format!(" after {rows} rows")
@@ -388,7 +387,7 @@ impl RequestContext<'_> {
         self.error(Status::BadAnswer, problem)
     }
 
-    /// The error for a successful reply that is not JSON.
+    /// Returns the error for a successful reply that is not JSON.
     fn not_json_error(&self, body_start: &str) -> AttemptError {
         let text = body_start.trim_start();
         let lower = text.to_ascii_lowercase();
@@ -424,7 +423,7 @@ impl RequestContext<'_> {
         self.error(Status::NotPlex, problem)
     }
 
-    /// The error for foreign JSON, or if `is_ancient` for Plex's JSON of 2015.
+    /// Returns the error for foreign JSON, or if `is_ancient` is true, for Plex's JSON of 2015.
     pub fn foreign_json_error(&self, is_ancient: bool) -> AttemptError {
         let problem = if is_ancient {
             "the server sends Plex's JSON of 2015 (`_children`): update the server"
@@ -434,7 +433,7 @@ impl RequestContext<'_> {
         self.error(Status::NotPlex, problem)
     }
 
-    /// The error for a reply to `/identity` without an identity.
+    /// Returns the error for a reply to `/identity` without an identity.
     pub fn no_identity_error(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
@@ -443,11 +442,13 @@ impl RequestContext<'_> {
     }
 }
 
+/// Returns whether TLS caused the error.
 #[cfg(feature = "tls")]
 fn is_tls(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     error.is::<rustls::Error>()
 }
 
+/// Returns `false`: a build without TLS has no errors of TLS.
 #[cfg(not(feature = "tls"))]
 fn is_tls(_: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     false
@@ -467,8 +468,7 @@ fn is_starting(body: &str) -> bool {
     .any(|word| lower.contains(word))
 }
 
-/// Returns the first XML element without brackets, at most 200 characters. Returns `None` for other texts, including
-/// web pages.
+/// Returns the first XML element without brackets, at most 200 characters; `None` for other texts, even web pages.
 fn xml_element(text: &str) -> Option<String> {
     let mut rest = text;
     let mut is_xml = false;

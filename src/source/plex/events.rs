@@ -29,7 +29,7 @@ const STATE_DELETED: i64 = 9;
 /// The content of a notification's body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EventBody {
-    /// Its events; may be empty.
+    /// The events of the body, perhaps none.
     Events(Vec<Event>),
     /// JSON that is neither a notification nor a webhook.
     Foreign,
@@ -45,7 +45,8 @@ pub fn parse(json: &[u8]) -> EventBody {
     parse_object(json).map_or(EventBody::NoJson, |body| parse_events(&body))
 }
 
-/// As [`parse`], but also returns the server that a webhook names. Fails for other bodies.
+/// [`parse`] that also returns the server that a webhook names. Fails for a body that is neither a notification nor a
+/// webhook.
 pub fn parse_notification(json: &[u8]) -> Result<Notification> {
     let invalid = |text| Err(Error::new(Status::InvalidArgument, text));
     let body = parse_object(json);
@@ -68,12 +69,13 @@ pub fn parse_notification(json: &[u8]) -> Result<Notification> {
     }
 }
 
-/// Returns the machine identifier of the server that sent a webhook.
+/// Returns the machine identifier of the server that sent a webhook; `None` if the body names no server.
 fn server_identifier(body: &Map<String, Value>) -> Option<String> {
     let uuid = body.get("Server")?.get("uuid")?.as_str()?.trim();
     (!uuid.is_empty()).then(|| uuid.to_owned())
 }
 
+/// Parses a JSON object; `None` for other bodies.
 fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(json).ok()
 }
@@ -112,7 +114,7 @@ fn add_notification_events(body: &Map<String, Value>, events: &mut Vec<Event>) -
             "TimelineEntry" => timeline_event,
             "ActivityNotification" => activity_event,
             "StatusNotification" => status_event,
-            // Notifications about other things than items.
+            // These notifications are not about items.
             _ if name.ends_with("Notification") || name == "Setting" || name == "TranscodeSession" => |_| None,
             _ => continue,
         };
@@ -126,7 +128,8 @@ fn add_notification_events(body: &Map<String, Value>, events: &mut Vec<Event>) -
     is_notification
 }
 
-/// Converts a timeline entry: the state of one item, or a change of a library.
+/// Converts a timeline entry, which has the state of one item or a change of a library. `None` if the entry concerns no
+/// files.
 fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     if text(entry.get("identifier")).is_some_and(|identifier| identifier != LIBRARY_IDENTIFIER) {
         return None;
@@ -145,7 +148,7 @@ fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     if state == Some(STATE_DELETED) || metadata_state == "deleted" {
         return Some(Event::Deleted { section, rating_key });
     }
-    // The server analyzes a file: a new one, or one that was replaced, which may leave the item's times unchanged.
+    // The server is analyzing a new or replaced file. Replacing a file may leave the item's times unchanged.
     let is_analyzing = media_state.is_some_and(|state| !state.is_empty())
         && matches!(state, Some(STATE_PROCESSING | STATE_FINISHED) | None);
     if is_analyzing || matches!(state, Some(STATE_CREATED | STATE_FINISHED)) || metadata_state == "created" {
@@ -161,7 +164,7 @@ fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     Some(Event::Working { section })
 }
 
-/// Converts an activity: a scan, or an update of metadata.
+/// Converts an activity, such as a scan or an update of metadata; `None` for other activities.
 fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
     let activity = notification.get("Activity")?.as_object()?;
     let context = activity.get("Context");
@@ -176,13 +179,13 @@ fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
     }
 }
 
-/// Converts a status: a library was updated, without saying which.
+/// Converts a status, which says that a library was updated but not which one; `None` for other statuses.
 fn status_event(notification: &Map<String, Value>) -> Option<Event> {
     let name = text(notification.get("notificationName"))?;
     (name == "LIBRARY_UPDATE").then_some(Event::Unspecific { section: None })
 }
 
-/// Converts a webhook about new items. Other webhooks are about playback, ratings and devices.
+/// Converts a webhook about new items; `None` for other webhooks, which are about playback, ratings and devices.
 fn webhook_event(event: &str, metadata: Option<&Value>) -> Option<Event> {
     if !matches!(event, "library.new" | "library.on.deck") {
         return None;
@@ -198,10 +201,12 @@ fn webhook_event(event: &str, metadata: Option<&Value>) -> Option<Event> {
     })
 }
 
+/// Returns a text; `None` for other values.
 fn text(value: Option<&Value>) -> Option<String> {
     value?.as_str().map(str::to_owned)
 }
 
+/// Returns an integer, which may be a text; `None` for other values.
 fn number(value: Option<&Value>) -> Option<i64> {
     match value? {
         Value::Number(number) => number.as_i64(),
@@ -227,9 +232,9 @@ pub struct EventLines {
     line: Vec<u8>,
     /// The data of the lines of the current event.
     data: Vec<u8>,
-    /// The last byte was `\r`; a following `\n` belongs to the same end of line.
+    /// Whether the last byte was `\r`. A following `\n` belongs to the same end of line.
     is_after_return: bool,
-    /// The current event exceeds [`MAX_EVENT_BYTES`].
+    /// Whether the current event exceeds [`MAX_EVENT_BYTES`].
     is_too_long: bool,
 }
 
@@ -257,7 +262,7 @@ impl EventLines {
         if self.line.is_empty() {
             return self.end_event(each);
         }
-        // Ignores other lines: the event's name, which the data implies, comments, ids and retry times.
+        // Ignores other lines: the event's name, which the data implies, and comments, ids and retry times.
         if let Some(data) = self.line.strip_prefix(b"data:") {
             if !self.data.is_empty() {
                 self.data.push(b'\n');

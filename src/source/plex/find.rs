@@ -6,11 +6,12 @@ use super::rows::{Rows, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
 
-/// Maximum number of rows per search. Few names have more.
+/// Maximum number of rows per search. Few names find more rows.
 const MAX_FOUND: u32 = 100;
 
 impl PlexHttp {
-    /// Passes the items found to `accept`, until it returns `true`. Returns whether it did.
+    /// Searches by file name and then by title. Passes the items found to `accept` until `accept` returns `true`.
+    /// Returns whether `accept` did so.
     pub(super) fn search_path(
         &self,
         library: &Library,

@@ -1,4 +1,4 @@
-//! Parses foreign JSON leniently, so that one odd field does not cost a row.
+//! Parses foreign JSON leniently, so that one odd field does not make a whole row unusable.
 //!
 //! The types of Plex's fields differ between versions and endpoints: keys are text or numbers, flags are `1`, `"1"` or
 //! `true`, and any field may be missing or `null`. So the parser treats a scalar that it cannot convert as absent, and
@@ -22,8 +22,8 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// Converts to text. Returns `None` if it contains a NUL: Plex's texts have none, and C code would read a shorter
-    /// text, such as the key of another item.
+    /// Converts to text. Returns `None` for a text with a NUL: Plex's texts have no NUL, and C code would read a
+    /// shorter text, such as the key of a different item.
     pub fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => (!text.contains('\0')).then_some(text),
@@ -32,7 +32,8 @@ impl Scalar {
         }
     }
 
-    /// Converts to an integer, also from text; `None` if it is none or out of range.
+    /// Converts to an integer, including an integer in a text; `None` for other values, or if the integer is out of
+    /// range.
     pub fn number<T: TryFrom<i128>>(self) -> Option<T> {
         let number = match self {
             Self::Text(text) => text.trim().parse().ok()?,
@@ -42,7 +43,7 @@ impl Scalar {
         number.try_into().ok()
     }
 
-    /// Converts to a flag: `1`, `"1"`, `true` and `"true"` are true, and also other numbers than 0.
+    /// Converts to a flag: `1`, `"1"`, `true`, `"true"` and all other numbers except 0 are true.
     pub fn flag(self) -> bool {
         match self {
             Self::Text(text) => matches!(text.trim(), "1" | "true"),
@@ -52,7 +53,7 @@ impl Scalar {
         }
     }
 
-    /// Converts a type's name or number; `None` for other values.
+    /// Converts the name or number of an item type; `None` for other values.
     pub fn item_type(self) -> Option<ItemType> {
         match self {
             Self::Text(name) => Some(ItemType::from_name(&name)),
@@ -89,7 +90,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        // 2^53: a larger float may stand for several integers.
+        // 2^53: a larger float may represent several integers.
         const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
         // The cast is exact, since the value is an integer in range.
         #[allow(clippy::cast_possible_truncation)]
@@ -134,10 +135,11 @@ pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> 
 
 /// A type that can be filled from a JSON object, or from the objects of an array one after the other.
 pub(super) trait Object {
-    /// Reads the value of the field `name` from `map`. Must consume exactly one value.
+    /// Reads the value of the field `name` from `map`. An implementation must consume exactly one value.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 
-    /// Called after each element of an array, also if it is not an object. `false` stops the parser with an error.
+    /// Ends an element of an array, even an element that is not an object. If an implementation returns `false`, the
+    /// parser stops with an error.
     fn after_element(&mut self) -> bool {
         true
     }
@@ -162,7 +164,7 @@ pub(super) struct Fields<'a, T> {
 }
 
 impl<T: Object> Fields<'_, T> {
-    /// Notifies the object of the end of an element. Fails if the object wants no more.
+    /// Notifies the object of the end of an element. Fails if the object accepts no more elements.
     fn end_element<E: serde::de::Error>(&mut self) -> Result<(), E> {
         if self.is_list && !self.object.after_element() {
             return Err(E::custom("stopped"));
@@ -245,6 +247,7 @@ pub(super) struct TextFields<'a> {
 }
 
 impl Object for TextFields<'_> {
+    /// Adds the value of the wanted field to the list, and skips other fields.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if name != self.name {
             return skip(map);

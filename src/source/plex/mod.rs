@@ -72,10 +72,12 @@ pub static KIND: Kind = Kind {
 const MAX_EDIT_BYTES: usize = 64 << 10;
 
 impl Source for PlexHttp {
+    /// Returns [`KIND`].
     fn kind(&self) -> &'static Kind {
         &KIND
     }
 
+    /// Everything except listing a folder, which Plex's HTTP API cannot do.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByRow,
@@ -90,6 +92,7 @@ impl Source for PlexHttp {
         }
     }
 
+    /// Requests `/identity`, without the token.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         let head = self.send(&ServerRequest::identity(), &bounds, &mut ReplyContent::None)?;
         Ok(Server {
@@ -98,6 +101,7 @@ impl Source for PlexHttp {
         })
     }
 
+    /// Requests `/library/sections`: the probe.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let mut content = ReplyContent::Libraries(Vec::new());
         self.send(&ServerRequest::libraries(), &bounds, &mut content)?;
@@ -109,6 +113,7 @@ impl Source for PlexHttp {
         Ok(libraries)
     }
 
+    /// A partition is one leaf type.
     fn partitions(&self, library: &Library) -> usize {
         leaf_types(library.kind).len()
     }
@@ -146,10 +151,12 @@ impl Source for PlexHttp {
         })
     }
 
+    /// Finds most changes by the last updates, the highest ids and the counts: see `changes`.
     fn changes(&self, library: &Library, index: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.fetch_changes(library, index, bounds)
     }
 
+    /// Searches by file name and by title: see `find`.
     fn find_path(
         &self,
         library: &Library,
@@ -160,10 +167,12 @@ impl Source for PlexHttp {
         self.search_path(library, wanted, bounds, accept)
     }
 
+    /// Requests the items by their keys, up to a hundred with each request.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.fetch_items(rating_keys, bounds)
     }
 
+    /// Sends one `PUT` for all items of the request.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         if request.ids.is_empty() {
             return Err(Error::new(
@@ -183,7 +192,7 @@ impl Source for PlexHttp {
             ));
         }
         let request = ServerRequest::edit(address, request);
-        // Edits are idempotent, so a request that may have been applied is sent again.
+        // Edits are idempotent, so the loop repeats even a request that the server may have applied.
         retry::run(&*self.clock, self.retry_for, &bounds, &request.label, || {
             let reply = self.round_trip(&request, false, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
@@ -193,18 +202,22 @@ impl Source for PlexHttp {
         .map_err(|error| self.scrub(error))
     }
 
+    /// Receives the event stream: see `stream`.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.listen(&bounds, sink).map_err(|failure| self.scrub(failure.error))
     }
 
+    /// Closes the connection of the event stream.
     fn interrupt_events(&self) {
         self.transport.interrupt_stream();
     }
 
+    /// Returns the tokens, which the host may replace.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         Some(Arc::clone(&self.tokens))
     }
 
+    /// Takes the locks of the connections and buffers.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |plex| &plex.transport.agent)),
@@ -213,10 +226,12 @@ impl Source for PlexHttp {
         ]
     }
 
+    /// Drops the connections, which the parent still uses.
     fn after_fork(&self) {
         self.transport.drop_connections();
     }
 
+    /// Closes the connections, so that requests under way end at once.
     fn interrupt(&self) {
         self.transport.interrupt();
     }

@@ -46,13 +46,15 @@ const MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// A query argument.
 struct Argument {
-    /// An optional argument only makes the reply smaller, or its order more stable.
+    /// Whether requests may omit the argument. An optional argument only makes the reply smaller, or its order more
+    /// stable.
     is_optional: bool,
     /// `name=value`, encoded.
     text: String,
 }
 
 impl Argument {
+    /// Creates an argument without which the reply would be wrong.
     fn required(text: impl Into<String>) -> Self {
         Self {
             is_optional: false,
@@ -60,6 +62,7 @@ impl Argument {
         }
     }
 
+    /// Creates an argument that requests omit for a server that rejects some arguments.
     fn optional(text: impl Into<String>) -> Self {
         Self {
             is_optional: true,
@@ -86,21 +89,21 @@ pub(super) struct ServerRequest<'a> {
 }
 
 impl<'a> ServerRequest<'a> {
-    /// Requests the server's identity.
+    /// Creates the request for the server's identity.
     pub fn identity() -> Self {
         Self {
             kind: RequestKind::Identity,
             path: "/identity".into(),
             arguments: Vec::new(),
             window: None,
-            // No token, so that plexindex can check which server this is before sending one.
+            // This request has no token, so that plexindex can check which server this is before it sends the token.
             with_token: false,
             limit: MAX_IDENTITY_BYTES,
             label: RequestLabel::Identity,
         }
     }
 
-    /// Requests the libraries and the times of their changes.
+    /// Creates the probe: the request for the libraries and the times of their changes.
     pub fn libraries() -> Self {
         Self {
             kind: RequestKind::Probe,
@@ -113,7 +116,7 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Requests the event stream, whose length is unlimited.
+    /// Creates the request for the event stream, whose length is unlimited.
     pub fn events() -> Self {
         Self {
             kind: RequestKind::Events,
@@ -124,7 +127,7 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Requests an edit. `address`: path and query.
+    /// Creates the request for an edit. `address` is its path and query.
     pub fn edit(address: String, edit: &EditRequest<'a>) -> Self {
         Self {
             kind: RequestKind::Edit,
@@ -134,7 +137,7 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Requests a page of rows.
+    /// Creates the request for a page of rows.
     pub fn rows(request: &'a RowsRequest<'a>) -> Self {
         Self {
             kind: match request.rows {
@@ -144,7 +147,7 @@ impl<'a> ServerRequest<'a> {
             },
             path: format!("/library/sections/{}/all", encode(request.section)),
             arguments: row_arguments(request),
-            // Always both numbers: with only one of them, servers send the whole library.
+            // Always sends both numbers: with only one of them, servers send the whole library.
             window: Some((request.start, request.size.clamp(1, MAX_ROWS))),
             with_token: true,
             limit: MAX_PAGE_BYTES,
@@ -157,11 +160,12 @@ impl<'a> ServerRequest<'a> {
         matches!(self.label, RequestLabel::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
     }
 
+    /// Returns whether the request can be repeated without its optional arguments.
     pub fn has_optional_arguments(&self) -> bool {
         self.arguments.iter().any(|argument| argument.is_optional)
     }
 
-    /// Returns path and query below the base URL. `is_minimal`: without optional arguments.
+    /// Returns the path and query below the base URL, without optional arguments if `is_minimal` is true.
     pub fn address(&self, is_minimal: bool) -> String {
         let mut address = self.path.clone();
         let sent = self
@@ -175,7 +179,7 @@ impl<'a> ServerRequest<'a> {
         address
     }
 
-    /// Returns the head of a reply without rows.
+    /// Returns the head of a reply without rows, in place of a reply that the server refuses to send.
     pub fn empty_reply(&self) -> ReplyHead {
         ReplyHead {
             total: Some(0),
@@ -184,14 +188,14 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Requests items by their rating keys.
+    /// Creates the request for items by their rating keys.
     pub fn items(keys: &[&str]) -> Self {
         Self {
             kind: RequestKind::Confirm,
             path: items_path(keys),
             arguments: vec![
                 Argument::required("includeGuids=1"),
-                // Otherwise the server may start to refresh the item.
+                // Without this argument, the server may start to refresh the item.
                 Argument::optional("skipRefresh=1"),
                 Argument::optional(format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
                 Argument::optional(format!("excludeFields={EXCLUDED_FIELDS}")),
@@ -254,7 +258,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<Argument> {
     arguments.push(Argument::optional("includeCollections=0"));
     arguments.push(sort);
     if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
-        // Otherwise servers list neither photos nor clips, without an error.
+        // Without this argument, servers list neither photos nor clips, and report no error.
         arguments.push(Argument::required("clusterZoomLevel=1"));
     }
     match request.rows {
@@ -272,7 +276,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<Argument> {
     arguments
 }
 
-/// Returns the path of one or several items.
+/// Returns the path below the base URL that addresses these items.
 fn items_path(keys: &[&str]) -> String {
     let mut path = String::from(KEY_PREFIX);
     for (index, key) in keys.iter().enumerate() {

@@ -9,27 +9,30 @@ use super::super::contract::Bounds;
 
 /// The clock of retries, which tests replace.
 pub trait RetryClock: Send + Sync {
-    /// Current time for budgets and deadlines.
+    /// Returns the current time, for time limits and deadlines.
     fn now(&self) -> Instant;
 
-    /// Current date, for dates in `Retry-After`.
+    /// Returns the current date, for dates in `Retry-After`.
     fn date(&self) -> SystemTime;
 
-    /// Sleeps. Callers split long pauses, to notice an abort.
+    /// Sleeps for this time. Callers split long pauses, so that they notice an abort.
     fn sleep(&self, time: Duration);
 }
 
 pub(super) struct SystemClock;
 
 impl RetryClock for SystemClock {
+    /// Returns the time of the system's monotonic clock.
     fn now(&self) -> Instant {
         Instant::now()
     }
 
+    /// Returns the date of the system's clock.
     fn date(&self) -> SystemTime {
         SystemTime::now()
     }
 
+    /// Puts the calling thread to sleep.
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
     }
@@ -58,7 +61,7 @@ impl AttemptError {
         }
     }
 
-    /// Marks the failure as caused by an argument.
+    /// Marks the failure as caused by an argument, so that the caller tries fewer arguments.
     pub fn into_refusal(self) -> Self {
         Self {
             is_refusal: true,
@@ -91,7 +94,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 
 /// Runs `attempt` until it succeeds, fails permanently, or no time remains for another pause. The time ends `retry_for`
-/// after the start, or at the deadline. Adds the number of attempts to the last error.
+/// after the start, or at the deadline. `label` names the request in errors. Adds the number of attempts to the last
+/// error.
 ///
 /// # Errors
 /// The last failure; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
@@ -135,7 +139,7 @@ pub(super) fn run<T>(
     }
 }
 
-/// Sleeps, and fails as soon as the host aborts the call or its deadline passes.
+/// Sleeps for `pause`. Fails as soon as the host aborts the call or its deadline passes.
 fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     let mut remaining = pause;
     while !remaining.is_zero() {
@@ -147,7 +151,7 @@ fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &d
     Ok(())
 }
 
-/// Fails if the host aborted the call or its deadline passed.
+/// Fails if the host aborted the call or its deadline passed. `label` names the request in the error.
 fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     if (bounds.aborted)() {
         return Err(aborted(label));
@@ -174,8 +178,8 @@ fn with_attempts(mut error: Error, attempts: u32) -> Error {
     error
 }
 
-/// Returns the pause after this number of attempts. Pauses double up to [`MAX_PAUSE`]; `random` changes a pause by up
-/// to 25 %, so that processes that failed together do not retry together.
+/// Returns the pause after this number of attempts. Pauses double up to [`MAX_PAUSE`]. `random`, any 32-bit number,
+/// changes a pause by up to 25 %, so that processes that failed together do not retry together.
 fn backoff(attempts: u32, random: u32) -> Duration {
     let pause = FIRST_PAUSE
         .saturating_mul(1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX))
@@ -189,7 +193,7 @@ fn random() -> u32 {
     u32::try_from(hash >> 32).unwrap_or_default()
 }
 
-/// Parses `Retry-After`: seconds or a date.
+/// Parses the header `Retry-After`, which has seconds or a date, and returns the time to wait.
 pub(super) fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {

@@ -21,7 +21,7 @@ use super::wire::{ReplyContent, ReplyHead};
 const MAX_REDIRECTS: usize = 3;
 
 impl PlexHttp {
-    /// Sends a request once and reads the reply into `content`. `is_minimal`: without optional arguments.
+    /// Sends a request once and reads the reply into `content`. If `is_minimal` is true, omits the optional arguments.
     pub(super) fn send_once(
         &self,
         request: &ServerRequest<'_>,
@@ -70,6 +70,7 @@ impl PlexHttp {
     }
 
     /// Sends a request and follows redirects. Returns a successful reply with its body unread, or a classified failure.
+    /// If `is_minimal` is true, omits the optional arguments.
     pub(super) fn round_trip(
         &self,
         request: &ServerRequest<'_>,
@@ -188,7 +189,8 @@ impl PlexHttp {
         }
     }
 
-    /// Builds the HTTP request with all headers; the token is a placeholder.
+    /// Builds the HTTP request with all headers. In place of the token, it has a placeholder, which the connection
+    /// replaces.
     fn build_http_request(
         &self,
         request: &ServerRequest<'_>,
@@ -204,7 +206,7 @@ impl PlexHttp {
             .method(method)
             .uri(target.url())
             .header("X-Plex-Client-Identifier", &self.client_identifier);
-        // With an identifier of its own, the host has already given the device a name in Plex.
+        // If the host has its own identifier, it has already given the device a name in Plex.
         if self.client_identifier.as_bytes().starts_with(OWN_IDENTIFIER.as_bytes()) {
             builder = builder
                 .header("X-Plex-Product", "plexindex")

@@ -7,7 +7,7 @@ use crate::model::{ItemType, LibraryKind};
 pub struct RowsRequest<'a> {
     /// Section id of the library.
     pub section: &'a str,
-    /// Leaf type; [`ItemType::Other`] for no type filter.
+    /// Leaf type of the rows; [`ItemType::Other`] means no type filter.
     pub kind: ItemType,
     /// Order and filter.
     pub rows: Rows<'a>,
@@ -26,7 +26,8 @@ pub enum Rows<'a> {
     NewestUpdated,
     /// Rows whose title contains this text, by the server's rules. The result may have false and missing rows.
     Title(&'a str),
-    /// Rows with a file whose name contains this text. Undocumented; the result may have false and missing rows.
+    /// Rows with a file whose name contains this text. Plex does not document this filter, and the result may have
+    /// false and missing rows.
     FileName(&'a str),
 }
 
@@ -37,9 +38,9 @@ pub struct RowsEnd {
     pub rows: u64,
     /// `totalSize`; `None` if missing.
     pub total: Option<u64>,
-    /// `offset`; `None` if missing: then the reply may contain the whole library.
+    /// `offset`; `None` if it is missing, since the reply may then contain the whole library.
     pub offset: Option<u64>,
-    /// Whether the rows' times show another order than newest first. Tracks have no times (`updatedAt`).
+    /// Whether the rows' times show a different order than newest first. Tracks have no times (`updatedAt`).
     pub disordered: bool,
 }
 

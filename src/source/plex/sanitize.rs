@@ -2,10 +2,10 @@
 //!
 //! Titles and file names come from disks and web sites. They may contain bytes that are not UTF-8, raw control
 //! characters, and half a surrogate pair where a tool truncated a title. A JSON parser must reject all of these, and
-//! one such title would make the whole library unreadable. So `sanitize` replaces each of them by a valid character
-//! first.
+//! one such title would make the whole library unreadable. So `sanitize` first replaces each of them by a valid
+//! character.
 
-/// Replaces the bytes and escapes that JSON forbids.
+/// Replaces the bytes and escapes that JSON forbids, and returns the text.
 pub(super) fn sanitize(bytes: &mut Vec<u8>) -> &str {
     // JSON allows control characters only as white space between strings, so a space is right everywhere.
     for byte in bytes.iter_mut() {

@@ -15,9 +15,9 @@ pub(super) struct Directories {
     pub libraries: Vec<Library>,
     /// The library being parsed.
     library: Library,
-    /// A change counter in spite of its name. It changes late, and is always 0 in some libraries.
+    /// A change counter, in spite of its name. The counter changes late, and is always 0 in some libraries.
     content_changed_at: i64,
-    /// End of the last scan in Unix seconds. It also changes after a scan that found nothing new.
+    /// End of the last scan in Unix seconds. This time also changes after a scan that found nothing new.
     scanned_at: i64,
 }
 
@@ -38,6 +38,7 @@ pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
 }
 
 impl Object for Directories {
+    /// Reads one field of a library.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let library = &mut self.library;
         match name {
@@ -57,6 +58,7 @@ impl Object for Directories {
         Ok(())
     }
 
+    /// Completes a library with its change token, and adds it to the list.
     fn after_element(&mut self) -> bool {
         let mut library = std::mem::take(&mut self.library);
         let (content_changed_at, scanned_at) = (self.content_changed_at, self.scanned_at);

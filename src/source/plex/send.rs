@@ -18,7 +18,7 @@ use super::wire::{ReplyContent, ReplyHead, RowReader};
 const MAX_REFUSALS: u32 = 3;
 
 impl PlexHttp {
-    /// Requests rows and adds their items to `items`, also if the call fails midway.
+    /// Requests rows and adds their items to `items`, even if the call fails midway.
     ///
     /// Counts items without a rating key but does not add them; adds items without files. If another thread's call of
     /// [`crate::source::Source::interrupt`] closed the connection, requests the rows again.
@@ -108,8 +108,8 @@ impl PlexHttp {
                     log::warn!("{} rejects searches by file name", self.base.origin);
                     return Ok(request.empty_reply());
                 }
-                // A retry would pass rows on twice. A search by file name is undocumented: if it fails, it will fail
-                // again.
+                // A retry would pass rows on twice. Plex does not document searches by file name: a search that failed
+                // will fail again.
                 let has_rows = matches!(content, ReplyContent::Rows(rows) if rows.passed_on > 0);
                 let is_final = has_rows || filters_by_file && failure.error.status == Status::ServerError;
                 Err(if is_final { failure.into_permanent() } else { failure })

@@ -11,7 +11,8 @@ use super::retry::AttemptError;
 use super::round_trip::SuccessReply;
 
 impl PlexHttp {
-    /// Receives events until one side ends the stream.
+    /// Receives events and passes them to `sink`, until the server ends the stream, `sink` returns `false` or the host
+    /// aborts the call.
     pub(super) fn listen(
         &self,
         bounds: &Bounds<'_>,

@@ -1,7 +1,7 @@
 //! TCP connections that another thread can end.
 //!
 //! `ureq` has such a connector too. But on Windows and under wine, shutting a connection down does not wake a thread
-//! that waits for data; closing the socket would, and `ureq` does not give access to it.
+//! that waits for data. Closing the socket would wake the thread, but `ureq` gives no access to the socket.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,6 +25,7 @@ pub(super) struct TcpConnector {
 impl<In: Transport> Connector<In> for TcpConnector {
     type Out = TcpTransport;
 
+    /// Connects to one address after the other, until one accepts or the time is over.
     fn connect(&self, details: &ConnectionDetails, _: Option<In>) -> Result<Option<TcpTransport>, Error> {
         let started_at = Instant::now();
         let limit = match details.timeout.after {
@@ -52,7 +53,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
             }
         }
         match last_error {
-            // `reason` says whether the call's deadline passed, which is not the server's fault.
+            // `reason` says whether the deadline of the call passed, which is no failure of the server.
             Some(error) if is_timeout(&error) => {
                 let elapsed = started_at.elapsed();
                 let is_agent_limit = matches!(details.timeout.after, time::Duration::Exact(after) if after <= elapsed);
@@ -69,6 +70,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
     }
 }
 
+/// Connects to one address within this time; without a limit if `time_limit` is `None`.
 fn connect(address: SocketAddr, time_limit: Option<Duration>) -> io::Result<TcpStream> {
     match time_limit {
         None => TcpStream::connect(address),
@@ -77,7 +79,7 @@ fn connect(address: SocketAddr, time_limit: Option<Duration>) -> io::Result<TcpS
     }
 }
 
-/// Returns whether a time limit caused the error: systems use two codes.
+/// Returns whether a time limit caused the error. Operating systems use two codes for this.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
@@ -87,6 +89,7 @@ fn is_timeout(error: &io::Error) -> bool {
 struct Connection(TcpStream);
 
 impl ShutdownHandle for Connection {
+    /// Ends the connection, and wakes a thread that waits for its data.
     fn shutdown(&self) {
         interrupt::shut_down(&self.0);
     }
@@ -110,7 +113,7 @@ fn remaining_time(timeout: NextTimeout, start: Instant) -> Result<Option<Duratio
     }
 }
 
-/// Runs a system call with a time limit, and again if a signal interrupts it. `set_timeout` sets the limit of the
+/// Runs a system call with a time limit, and again if a signal interrupts the call. `set_timeout` sets the limit of the
 /// socket.
 fn run_with_timeout<T>(
     timeout: NextTimeout,
@@ -136,10 +139,12 @@ fn run_with_timeout<T>(
 }
 
 impl Transport for TcpTransport {
+    /// Returns the buffers that `ureq` fills and reads.
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
 
+    /// Sends the first `amount` bytes of the output buffer.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let mut stream = &self.connection.0;
         let output = self.buffers.output().get(..amount).unwrap_or_default();
@@ -147,6 +152,7 @@ impl Transport for TcpTransport {
         run_with_timeout(timeout.for_write(), set_timeout, || stream.write_all(output))
     }
 
+    /// Waits for data and adds it to the input buffer. Returns `false` at the end of the data.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let mut stream = &self.connection.0;
         let buffer = self.buffers.input_append_buf();
@@ -156,9 +162,10 @@ impl Transport for TcpTransport {
         Ok(amount > 0)
     }
 
+    /// Returns whether an unused connection can carry another request.
     fn is_open(&mut self) -> bool {
-        // `ureq` asks about an unused connection. Data, or its end, would belong to no request, so neither may be
-        // there.
+        // `ureq` calls this function for an unused connection. Data, or the end of the data, would belong to no
+        // request, so the connection must have neither.
         let mut stream = &self.connection.0;
         let result = stream.set_nonblocking(true).and_then(|()| stream.read(&mut [0]));
         let has_no_data = result.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);

@@ -1,4 +1,4 @@
-//! HTTPS: the certificates that plexindex trusts. Only compiled with the feature `tls`.
+//! HTTPS: the certificates that plexindex trusts. This file is compiled only with the feature `tls`.
 
 use std::io::Read;
 use std::path::Path;
@@ -30,20 +30,21 @@ pub(super) fn config(options: &Options) -> Result<TlsConfig> {
     Ok(TlsConfig::builder()
         .root_certs(roots)
         .disable_verification(options.accept_invalid_certs)
-        // Otherwise another crate in the host's process could choose the cryptography.
+        // Without this line, another crate in the host's process could choose the cryptography.
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build())
 }
 
 /// `ureq`'s connector, with one TLS configuration for all connections of an agent. Alone, `ureq`'s connector would
-/// create a configuration for each request with a deadline, and so read the system's authorities again and resume no
-/// session.
+/// create a configuration for each request with a deadline, and so would read the system's authorities again and resume
+/// no session.
 #[derive(Debug, Default)]
 pub(super) struct TlsConnector(RustlsConnector);
 
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = <RustlsConnector as Connector<In>>::Out;
 
+    /// Connects with the configuration of the agent.
     fn connect(
         &self,
         details: &ConnectionDetails,

@@ -33,12 +33,12 @@ use super::tcp::TcpConnector;
 #[cfg(feature = "tls")]
 use super::tls;
 
-/// Maximum age of an unused connection. Shorter than Plex's limit of 20 s: if Plex closes a connection just as a
-/// request starts, the request has to be retried.
+/// Maximum age of an unused connection. It is shorter than Plex's limit of 20 s: if Plex closes a connection just as a
+/// request starts, plexindex has to repeat the request.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 
-/// Time limit for the TCP connection of an event stream, without TLS. Short, since connecting cannot be interrupted and
-/// the thread that ends the stream waits for it. Slower connections are retried.
+/// Time limit for the TCP connection of an event stream, without TLS. The limit is short, since nothing can interrupt
+/// connecting, and the thread that ends the stream waits for it. The watch retries slower connections.
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
 /// The beginning of the header line that is a placeholder for the token. The token's number follows, then the line's
@@ -52,7 +52,8 @@ pub(super) fn token_placeholder(number: u64) -> String {
 
 /// The connections to the server.
 pub(super) struct Transport {
-    /// Created at the first request, since loading the system's certificates takes milliseconds.
+    /// The agent for requests, created at the first request, since loading the system's certificates takes
+    /// milliseconds.
     pub(super) agent: Mutex<Option<Agent>>,
     /// A separate agent for the event stream, so that the stream can be ended alone.
     pub(super) stream: Mutex<Option<Agent>>,
@@ -65,7 +66,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Reads the options, including `ca_file`; connects nowhere.
+    /// Creates the agents' configuration from the options. Reads `ca_file`, but does not connect.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] about `ca_file`.
@@ -84,17 +85,18 @@ impl Transport {
         })
     }
 
-    /// Time limit for connecting.
+    /// Returns the time limit for connecting.
     pub fn connect_timeout(&self) -> Duration {
         self.connect_timeout
     }
 
-    /// Time limit for the server's silence.
+    /// Returns the time limit without any data from the server.
     pub fn read_timeout(&self) -> Duration {
         self.read_timeout
     }
 
-    /// Sends a request and waits for the head of a reply with any status. `silence`: time limit without any data.
+    /// Sends a request and waits for the head of a reply with any status. `time_left` is the time limit for the whole
+    /// exchange, and `silence` the time limit without any data.
     ///
     /// # Errors
     /// Those that [`super::errors`] classifies.
@@ -123,7 +125,7 @@ impl Transport {
     }
 
     /// Sends a request whose reply is endless over a separate connection, which [`Transport::interrupt_stream`] ends.
-    /// Returns `None` if `aborted` returns `true` before the request. `silence`: time limit without any data.
+    /// Returns `None` if `aborted` returns `true` before the request. `silence` is the time limit without any data.
     ///
     /// # Errors
     /// As [`Transport::send`].
@@ -150,7 +152,8 @@ impl Transport {
         }
     }
 
-    /// Closes all connections, which ends all waiting.
+    /// Closes all connections except the event stream's. Requests under way end at once, and later requests open new
+    /// connections. So a call that the host stops does not wait for the server.
     pub fn interrupt(&self) {
         self.interruptions.fetch_add(1, Ordering::SeqCst);
         let agent = lock(&self.agent).take();
@@ -159,20 +162,21 @@ impl Transport {
         }
     }
 
-    /// Number of calls of [`Transport::interrupt`]. If the number changes during a request, the request may have failed
-    /// because of the interruption.
+    /// Returns the number of calls of [`Transport::interrupt`]. If the number changes during a request, the request may
+    /// have failed because of the interruption.
     pub fn interruptions(&self) -> u64 {
         self.interruptions.load(Ordering::SeqCst)
     }
 
-    /// Returns the agent for all requests but the event stream.
+    /// Returns the agent for all requests except the event stream.
     fn agent(&self) -> Agent {
         lock(&self.agent)
             .get_or_insert_with(|| self.new_agent(self.read_timeout, None))
             .clone()
     }
 
-    /// Creates an agent. `tcp_limit`: time limit for TCP connections, in addition to `connect_timeout`.
+    /// Creates an agent. `read_timeout` is the time limit without any data, and `tcp_limit` a time limit for TCP
+    /// connections in addition to `connect_timeout`.
     fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
         let config = Config::builder();
         #[cfg(feature = "tls")]
@@ -220,6 +224,7 @@ impl fmt::Display for NameNotFound {
 impl std::error::Error for NameNotFound {}
 
 impl Resolver for BlockingResolver {
+    /// Resolves the host of a URL with the system's resolver.
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -251,6 +256,7 @@ struct TokenConnector(Arc<Tokens>);
 impl<In: Wire> Connector<In> for TokenConnector {
     type Out = TokenTransport<In>;
 
+    /// Wraps the connection in a [`TokenTransport`].
     fn connect(
         &self,
         _: &ConnectionDetails,
@@ -271,10 +277,13 @@ struct TokenTransport<In> {
 }
 
 impl<In: Wire> Wire for TokenTransport<In> {
+    /// Returns the buffers of the wrapped connection.
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
 
+    /// Sends the output. If it has a placeholder, sends the token in its place, and then wipes the token from the
+    /// buffer.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
         let output = self.inner.buffers().output();
         let Some((number, range)) = find_placeholder(output.get(..amount).unwrap_or_default()) else {
@@ -294,14 +303,17 @@ impl<In: Wire> Wire for TokenTransport<In> {
         result
     }
 
+    /// Waits for data of the wrapped connection.
     fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
         self.inner.await_input(timeout)
     }
 
+    /// Returns whether the wrapped connection is open.
     fn is_open(&mut self) -> bool {
         self.inner.is_open()
     }
 
+    /// Returns whether the wrapped connection uses TLS.
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
     }

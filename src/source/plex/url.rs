@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{Error, Result, Status};
 
-/// All characters that RFC 3986 does not call unreserved. To be encoded in path segments and query arguments.
+/// All characters that RFC 3986 does not call unreserved. URLs must encode them in path segments and query arguments.
 pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Encodes a text as a query argument or path segment.
@@ -15,7 +15,7 @@ pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, ENCODED)
 }
 
-/// Scheme, host and port. A token is sent to one origin only.
+/// Scheme, host and port. plexindex sends a token to one origin only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// Whether the scheme is https.
@@ -27,11 +27,12 @@ pub(super) struct Origin {
 }
 
 impl Origin {
+    /// Returns the port of a URL that names none. `secure`: the scheme is https.
     fn default_port(secure: bool) -> u16 {
         if secure { 443 } else { 80 }
     }
 
-    /// Returns whether the port is the scheme's default. For Plex, this usually means that `:32400` was forgotten.
+    /// Returns whether the port is the scheme's default. For Plex, this usually means that the user forgot `:32400`.
     pub fn has_default_port(&self) -> bool {
         self.port == Self::default_port(self.secure)
     }
@@ -125,7 +126,7 @@ impl BaseUrl {
     }
 }
 
-/// Parses `host`, `host:port`, `[v6]` or `[v6]:port`.
+/// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; `None` for other texts. `secure`: the scheme is https.
 fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']')? + 1;
@@ -153,7 +154,8 @@ fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     })
 }
 
-/// Returns at most 200 characters of a URL without possible secrets: user name, query and fragment.
+/// Returns at most 200 characters of a URL for messages, without the parts that may be secret: user name, query and
+/// fragment.
 fn without_secrets(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let end = [text.find('?'), text.find('#'), lower.find("x-plex-token")]
@@ -187,17 +189,17 @@ pub(super) struct Target {
     pub address: String,
 }
 
-/// The verdict on a redirect.
+/// Whether to follow a redirect.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Redirect {
-    /// Follow it, with the token.
+    /// Follow the redirect, with the token.
     Follow(Target),
-    /// Do not follow it, since it leads to this other server.
+    /// Do not follow the redirect, since it leads to this other server.
     Elsewhere(String),
 }
 
 impl Target {
-    /// The full URL.
+    /// Returns the full URL.
     pub fn url(&self) -> String {
         format!("{}{}", self.origin, self.address)
     }
@@ -208,7 +210,7 @@ impl Target {
         format!("{}{path}", self.origin)
     }
 
-    /// Checks a `Location` header in the reply from this target.
+    /// Checks the header `Location` in a reply from this target, and returns whether to follow the redirect.
     pub fn redirect(&self, location: &str) -> Redirect {
         let location = location.trim().split('#').next().unwrap_or_default();
         if location.starts_with('/') && !location.starts_with("//") {

@@ -1,7 +1,7 @@
 //! Parses Plex's replies: one `MediaContainer` with a few numbers and a list.
 //!
-//! The fields of the container come in any order, so the numbers may follow the rows. The parser passes each row on as
-//! soon as the row is complete.
+//! The fields of the container can come in any order, so the numbers may follow the rows. The parser passes each row on
+//! as soon as the row is complete.
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
@@ -21,8 +21,8 @@ pub(super) fn is_rating_key(key: &str) -> bool {
 pub struct ReplyHead {
     /// Whether a `MediaContainer` was present, as in each reply of a Plex server.
     pub is_plex: bool,
-    /// Whether `_children` or `_elementType` was present, as in the unsupported JSON of servers of 2015 and before.
-    /// Then the rest of the reply is not parsed.
+    /// Whether `_children` or `_elementType` was present, as in the unsupported JSON of servers of 2015 and before. In
+    /// that case, the parser skips the rest of the reply.
     pub is_ancient: bool,
     /// `totalSize`.
     pub total: Option<u64>,
@@ -84,8 +84,8 @@ pub(super) struct RowReader<'a> {
 pub(super) type RowSink<'a> = &'a mut dyn FnMut(Item, Option<String>);
 
 impl<'a> RowReader<'a> {
-    /// Creates a reader that passes items to `sink` and fails after `max_rows` rows. `kind`: the type of rows without
-    /// one.
+    /// Creates a reader that passes items to `sink` and fails after `max_rows` rows. `kind` is the type of rows that
+    /// have none.
     pub fn new(kind: ItemType, max_rows: u64, sink: RowSink<'a>) -> Self {
         Self {
             count: 0,
@@ -130,7 +130,7 @@ const LIST_TEXT_OVERHEAD: usize = 48;
 /// Approximate overhead of a text in a field, in bytes.
 const TEXT_OVERHEAD: usize = 16;
 
-/// Estimates the memory of an item in bytes.
+/// Estimates the memory of an item in bytes, for the limit of a reply.
 fn estimate_bytes(item: &Item) -> usize {
     let list_texts = item.guids.iter().chain(&item.parts);
     let list_bytes: usize = list_texts.map(|text| text.len() + LIST_TEXT_OVERHEAD).sum();
@@ -141,7 +141,8 @@ fn estimate_bytes(item: &Item) -> usize {
 /// Called after each row; `false` stops the parser.
 pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply, after replacing what JSON forbids. Passes the rows before an error on.
+/// Parses a reply, after replacing the parts that JSON forbids. Passes rows to `content` as they come, even if an error
+/// follows.
 ///
 /// # Errors
 /// Those of the JSON parser, and one if `may_continue` returns `false`.
@@ -177,6 +178,7 @@ struct Reply<'r, 'a> {
 }
 
 impl Object for Reply<'_, '_> {
+    /// Reads one field of the reply or its container.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match (name, &mut *self.content) {
             ("_children" | "_elementType", _) => {
@@ -223,7 +225,7 @@ struct Row<'r, 'a> {
     may_continue: MayContinue<'r>,
 }
 
-/// Creates an item without texts and numbers; -1 is the number of no season and no episode.
+/// Creates an item without texts and numbers. -1 means no season or no episode.
 fn empty_item(kind: ItemType) -> Item {
     Item {
         kind,
@@ -234,6 +236,7 @@ fn empty_item(kind: ItemType) -> Item {
 }
 
 impl Object for Row<'_, '_> {
+    /// Reads one field of a row into the item.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         let item = &mut self.item;
         match name {
@@ -262,6 +265,7 @@ impl Object for Row<'_, '_> {
         Ok(())
     }
 
+    /// Checks the item of a row, passes it on, and begins the next one. Returns `false` beyond a limit.
     fn after_element(&mut self) -> bool {
         let reader = &mut *self.reader;
         reader.count += 1;
@@ -304,6 +308,7 @@ impl Object for Row<'_, '_> {
 struct Versions<'a>(&'a mut Vec<String>);
 
 impl Object for Versions<'_> {
+    /// Adds the files of one version.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if name != "Part" {
             return skip(map);
