@@ -11,7 +11,7 @@ use crate::stats::Counters;
 
 /// The pause after a failure if stale answers are available.
 pub const BACK_OFF_MS: i64 = 15_000;
-/// The pause after a failure without stale answers: short, so that a person hardly notices it.
+/// The pause after a failure without stale answers. It is so short that a person hardly notices it.
 pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 
 /// The last failure. While it is recent, plexindex returns stale answers and sends no request.
@@ -29,6 +29,7 @@ struct LastFailure {
 }
 
 impl BackOff {
+    /// Creates the state before any failure. `kind` is the kind of source, which log lines name.
     pub fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>, kind: &'static Kind) -> Self {
         Self {
             clock,
@@ -38,7 +39,8 @@ impl BackOff {
         }
     }
 
-    /// Takes the lock of this struct, to hold it through a fork. `part`: returns this struct in its owner.
+    /// Takes the lock of this struct until the returned value is dropped, for a fork. `part` returns this struct from
+    /// its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).failure))
     }
@@ -68,7 +70,7 @@ impl BackOff {
         *lock(&self.failure) = None;
     }
 
-    /// Returns the last failure, if more than `remaining_ms` of the pause after it remains.
+    /// Returns the last failure, if more than `remaining_ms` of the pause after the failure remains.
     pub fn last(&self, remaining_ms: i64) -> Option<Error> {
         // A negative age means that the clock was set back: the pause is over.
         let ages = 0..BACK_OFF_MS - remaining_ms;
@@ -85,7 +87,7 @@ impl BackOff {
     }
 }
 
-/// Returns a phrase that names the operation which the error prevents.
+/// Returns a phrase for messages that names the operation which the error prevents, such as 'cannot reach the server'.
 pub fn cannot(error: &Error, kind: &Kind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "cannot store anything new".into(),

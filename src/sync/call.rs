@@ -34,7 +34,7 @@ pub enum RefreshReason {
     Due,
     /// A path is not in the listing: the library may have changed before the listing expired.
     Missing,
-    /// The host requested a check, also of a listing that has not expired.
+    /// The host requested a check, even of a listing that has not expired.
     Now,
     /// Items were invalidated, and the source cannot fetch single items: a full listing is needed.
     Unverified,
@@ -45,7 +45,7 @@ pub enum RefreshReason {
 /// A call: its library, its deadline, and whether it may send requests.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
-    /// The library of the call; `None` for all.
+    /// The library of the call; `None` for all libraries.
     pub library: Option<&'a Selection>,
     /// The deadline of the call, shared by all its jobs.
     pub deadline: Deadline,
@@ -69,7 +69,8 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A call that sends no request.
+    /// Returns the parameters of a call that sends no request. `library` is `None` for all libraries, and `session` the
+    /// number of the token.
     pub fn offline(library: Option<&'a Selection>, session: u64) -> Self {
         Self {
             library,
@@ -85,7 +86,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reports progress during work that sends no requests. Fails if the host stops the call.
+    /// Reports progress during work that sends no requests, so that the host can stop the call. Fails if the host stops
+    /// it.
     pub fn report_progress(&self) -> Result<()> {
         let progress = Progress {
             library: None,
@@ -124,7 +126,7 @@ pub struct Progress<'a> {
     pub elapsed: Duration,
 }
 
-/// The error for a call that the host stopped.
+/// Returns the error for a call that the host stopped.
 pub fn aborted() -> Error {
     Error::new(
         Status::Aborted,

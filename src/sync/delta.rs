@@ -1,5 +1,5 @@
-//! Deltas: changes since the last listing, from sources that report them. A delta that removes too many items at once
-//! is not merged; a full listing follows.
+//! Deltas: changes since the last listing, from sources that report them. plexindex does not merge a delta that removes
+//! too many items at once, but fetches a full listing.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -27,15 +27,15 @@ pub struct MergedDelta {
 struct IndexedLibrary<'o> {
     sync: &'o Syncing,
     row: &'o LibraryRow,
-    /// The change token of its listing.
+    /// The change token of the library's listing.
     since: &'o str,
-    /// Its items: of the current generation, or of a listing that is not published yet.
+    /// The library's items, of the current generation or of a listing that is not published yet.
     items: StoredItems<'o>,
-    /// Whether these are of the current generation.
+    /// Whether `items` are of the current generation.
     is_current: bool,
-    /// The change sequence before the source was read: single items added or removed since are newer.
+    /// The change sequence before the source was read. Single items that were added or removed since then are newer.
     begun: Sequence,
-    /// Whether it may lose any number of items at once.
+    /// Whether the library is allowed to lose any number of items at once.
     may_shrink: bool,
     deadline: Deadline,
     /// The items added so far, if the caller keeps them.
@@ -43,10 +43,12 @@ struct IndexedLibrary<'o> {
 }
 
 impl KnownItems for IndexedLibrary<'_> {
+    /// Returns the change token of the listing that the delta extends.
     fn since(&self) -> &str {
         self.since
     }
 
+    /// Stores new and changed items.
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
         let keyed: Vec<Item> = items.iter().filter(|item| item.has_key()).cloned().collect();
@@ -58,10 +60,12 @@ impl KnownItems for IndexedLibrary<'_> {
         Ok(())
     }
 
+    /// Returns whether the store has an identical item.
     fn has(&self, item: &Item) -> Result<bool> {
         Ok(self.items.item(&item.rating_key)?.as_ref() == Some(item))
     }
 
+    /// Returns whether the store has an item with one of these keys.
     fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
         for key in rating_keys {
             if self.items.has(key)? {
@@ -71,32 +75,36 @@ impl KnownItems for IndexedLibrary<'_> {
         Ok(false)
     }
 
+    /// Returns the number of stored items.
     fn count(&self) -> Result<u64> {
         self.items.count()
     }
 
+    /// Returns the number of items that the source reported; `None` for a listing that is not published yet.
     fn count_at_since(&self) -> Result<Option<u64>> {
         Ok(self.is_current.then_some(self.row.told_items))
     }
 
+    /// Passes all stored keys to `each`.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.items.keys(each)
     }
 
+    /// Returns whether the library may have only this many items left, without a second listing.
     fn may_shrink_to(&self, items: u64) -> Result<bool> {
-        // Compared with the number before: items just added do not allow more removals.
+        // Compares with the number of items before the delta, so that items just added do not allow more removals.
         Ok(self.may_shrink || !freshness::shrank_too_much(self.row.items, items))
     }
 }
 
 impl SyncJob<'_> {
-    /// Returns whether the source is exact and complete: items that it does not list are gone, however many.
+    /// Returns whether the source is exact and complete. Then all items that it does not list are gone, however many.
     pub fn is_exact_and_complete(&self, library: &Library) -> bool {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges the changes of a library. Returns `None` if a full listing is needed. `keeps`: the caller needs the
-    /// items.
+    /// Merges the changes of a library, and returns them; `None` if a full listing is needed. The result has the added
+    /// items only if `keeps` is true.
     pub fn delta(&self, row: &LibraryRow, keeps: bool) -> Result<Option<MergedDelta>> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
@@ -128,8 +136,9 @@ impl SyncJob<'_> {
         Ok(Some(MergedDelta { added, gone }))
     }
 
-    /// Merges changes made while a library was listed, into `stored`, its items after all pages. Returns the new number
-    /// of items; `None` if the source does not know all changes.
+    /// Merges the changes that happened during the listing of a library into `stored`, its items after all pages.
+    /// `shown` is the library after the listing. Returns the new number of items; `None` if the source does not know
+    /// all changes.
     pub fn catch_up_with(
         &self,
         row: &LibraryRow,
@@ -155,8 +164,8 @@ impl SyncJob<'_> {
         Ok(self.merge_changes(shown, &known)?.map(|(items, _)| items))
     }
 
-    /// Merges the changes that the source reports. Returns the number of items left, and the keys of those gone; `None`
-    /// if a full listing is needed.
+    /// Merges the changes that the source reports. Returns the number of items left, and the keys of removed items;
+    /// `None` if a full listing is needed.
     fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
         let changes = self.source.changes(library, known, self.bounds);
         let SourceChanges::Known { gone } = changes? else {

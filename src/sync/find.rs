@@ -1,8 +1,8 @@
 //! Path searches on the server.
 //!
-//! There are two uses. If a library was never fetched and the caller has little time, one search may find the answer.
-//! And if a path in a library's folder is not in the listing, the file may be new: one probe checks whether the library
-//! changed, and one search whether the server has the file.
+//! Searches have two uses. If a library was never fetched and the caller has little time, one search may find the
+//! answer. And if a path in a library's folder is not in the listing, the file may be new: one probe checks whether the
+//! library changed, and one search checks whether the server has the file.
 //!
 //! Only an item with exactly this path counts as a hit. A search without a hit proves nothing. The store records
 //! searches, so that other processes do not repeat them.
@@ -34,7 +34,7 @@ const MAX_FOLDER_FILES: usize = 1_000;
 /// Maximum wait for a probe of another thread or process.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
-/// Returns the pause before the next probe for a path, in ms.
+/// Returns the pause before the next probe for a path, in ms, after a probe with this outcome.
 fn pause_after(outcome: ProbeOutcome) -> i64 {
     match outcome {
         ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => ASK_AWAY_AGAIN_MS,
@@ -69,16 +69,16 @@ impl Syncing {
         Ok(freshness::is_remembered(search.as_ref(), &self.policy, now))
     }
 
-    /// Returns whether to search a local source for a path in libraries that were never fetched. `false` after a few
-    /// searches in a short time: then a listing is cheaper.
+    /// Returns whether to search a local source for a path in libraries that were never fetched. Returns `false` after
+    /// a few searches in a short time, when a listing is cheaper.
     pub fn may_search(&self, identity: IdentityId) -> bool {
         let now = self.clock.now_ms();
         let searches = SearchRows(&self.store).last_path_search(identity, now - ASK_AGAIN_MS, now);
         searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
     }
 
-    /// Returns the error of the last probe for a path by any process, while the pause after it lasts. Returns `None` if
-    /// a later probe found the libraries current.
+    /// Returns the error of the last probe for a path by any process, while the pause after the probe lasts. Returns
+    /// `None` if a later probe found the libraries current.
     pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
         let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
@@ -107,19 +107,19 @@ impl Syncing {
         self.recent_failure(BACK_OFF_MS - pause)
     }
 
-    /// Returns the number of requests so far.
+    /// Returns the numbers of requests so far, by kind.
     pub fn request_counts(&self) -> RequestCounts {
         self.counters.read().requests
     }
 
-    /// Returns whether a deadline passed before the first request, so that the server is not the cause of the error.
-    /// `requests_before`: the request counts before the operation.
+    /// Returns whether a deadline passed before the first request, so that the server is not the cause of `error`.
+    /// `requests_before` has the request counts before the operation.
     pub fn was_not_asked(&self, error: &Error, requests_before: RequestCounts) -> bool {
         error.status == Status::Timeout && self.request_counts() == requests_before
     }
 
-    /// Stores the outcome of a probe for a path, for all processes. `requests_before`: the request counts before the
-    /// probe.
+    /// Stores the outcome of a probe for a path, so that no process repeats the probe soon. `requests_before` has the
+    /// request counts before the probe.
     fn note_outcome<T>(
         &self,
         identity: IdentityId,
@@ -145,11 +145,11 @@ impl Syncing {
         }
     }
 
-    /// Probes libraries because of a missing path that may be new, and merges changes. Returns the server's error, if
+    /// Probes libraries because of an unlisted path that may be new, and merges changes. Returns the server's error, if
     /// any.
     ///
     /// Does nothing within half a minute after the last probe for a path, or within five seconds if the server was
-    /// unreachable; nor if the libraries were probed after `since`.
+    /// unreachable. Does nothing either if the libraries were probed after the change sequence `since`.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
@@ -196,7 +196,7 @@ impl Syncing {
         Ok(result.err())
     }
 
-    /// Returns the path as the host gave it, then as each matching mapping translates it.
+    /// Returns the path in the host's spelling, then the path after each host-to-server mapping that matches.
     fn spellings(&self, path: &Normal<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
@@ -206,15 +206,17 @@ impl Syncing {
         spellings
     }
 
-    /// Announces to the source that the caller will search for this path.
+    /// Announces to the source that the caller will search for this path, so that the next probe can include the
+    /// search.
     pub fn expect_path(&self, path: &Normal<'_>) {
         if let Some(source) = &self.source {
             source.prefetch_path(&self.spellings(path));
         }
     }
 
-    /// Searches each of these libraries if a search is due. Returns the server's error, if any. `unfetched`: no library
-    /// was ever listed, so a few searches in a row are allowed.
+    /// Searches the server for the target in each of these libraries for which a search is due, and stores the hits.
+    /// Returns the server's error, if any. `unfetched`: the libraries were never fetched, so a few searches in a row
+    /// are allowed.
     pub fn search(
         &self,
         call: &Call<'_>,
@@ -269,7 +271,7 @@ impl Syncing {
         if due.is_empty() {
             return Ok(None);
         }
-        // The search may take at most half of the time; the other half is for the listing.
+        // The search gets at most half of the time, since the listing may need the other half.
         let call = Call {
             deadline: call.deadline.half().at_most(SHORTLY),
             ..*call
@@ -311,7 +313,7 @@ impl Syncing {
 
 impl SyncJob<'_> {
     /// Stores for all processes that the server did not answer this job, so that queries for other paths can name the
-    /// reason. Does nothing if no request was sent. `requests_before`: the request counts before the job.
+    /// reason. Does nothing if the job sent no request. `requests_before` has the request counts before the job.
     pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
         // A job that timed out while rows arrived does not prove a failure.
@@ -323,7 +325,7 @@ impl SyncJob<'_> {
         {
             return;
         }
-        // Only a recent success has to be replaced: otherwise, the next query for a path sends a request itself.
+        // Only a recent success has to be replaced. Without one, the next query for a path sends a request itself.
         let has_recent_success = |identity| -> Result<bool> {
             let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
             Ok(last.is_some_and(|(probed_ms, outcome)| {
@@ -344,7 +346,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Searches for a path on the server, and adds the hits to the store. Returns whether there are any.
+    /// Searches for a path on the server, and adds the hits to the store. Returns whether the search had a hit.
     fn search_path(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
         let spellings = self.sync.spellings(path);
         let name = file_name(path.raw()).unwrap_or_default();
@@ -365,7 +367,7 @@ impl SyncJob<'_> {
         self.sync.peers.find_path(self, &row.library, &wanted, &mut merge)
     }
 
-    /// Returns whether an item has exactly the file that the search is for.
+    /// Returns whether an item has a file at exactly the path of the search, perhaps after mappings.
     pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &String| {
             let path = wanted.spellings.first();
@@ -377,7 +379,7 @@ impl SyncJob<'_> {
     /// Adds all items that the server has below a folder to the store. Returns whether the result is complete and not
     /// empty.
     fn search_folder(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
-        // A separator at the end, since mapping rules apply only to paths below a folder.
+        // The folder ends with a separator, since mapping rules apply only to paths below a folder.
         let folder = [trim_end_separators(path.raw()), b"/"].concat();
         let mut folders = Normal::with(&folder, |folder| self.sync.spellings(folder));
         for folder in &mut folders {
@@ -396,7 +398,7 @@ impl SyncJob<'_> {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
-        // Remove items that an earlier search found and the server no longer has below the folder.
+        // Removes items that an earlier search found and that the server no longer has below the folder.
         let mut vanished = Vec::new();
         ItemRows(store).of(row)?.for_each(&mut |stored, _| {
             if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
@@ -412,6 +414,7 @@ impl SyncJob<'_> {
     }
 }
 
+/// Removes the separators of both kinds at the end of a path.
 fn trim_end_separators(path: &[u8]) -> &[u8] {
     let last = path.iter().rposition(|byte| !matches!(byte, b'/' | b'\\'));
     &path[..last.map_or(0, |index| index + 1)]

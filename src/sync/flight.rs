@@ -1,5 +1,6 @@
-//! One fetch at a time. Threads share a lock with a time-out. Processes share a file lock, which the system releases
-//! when a process ends. On a file system without locks, two processes may fetch the same library.
+//! Lets only one thread of one process fetch at a time. Threads share a lock with a time-out. Processes share a file
+//! lock, which the system releases when a process ends. On a file system without locks, two processes may fetch the
+//! same library.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,8 @@ pub struct SingleFlight {
 }
 
 impl SingleFlight {
-    /// Takes the lock of this struct, to hold it through a fork. `part`: returns this struct in its owner.
+    /// Takes the lock of this struct until the returned value is dropped, for a fork. `part` returns this struct from
+    /// its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).by_name))
     }
@@ -61,7 +63,7 @@ impl SingleFlight {
         work().map(Some)
     }
 
-    /// Resets all locks in the child of a fork, where the threads that hold them do not exist.
+    /// Resets all locks in the child of a fork, where the threads that held them do not exist.
     pub fn reset_after_fork(&self) {
         if let Ok(mut by_name) = self.by_name.try_lock() {
             by_name.clear();

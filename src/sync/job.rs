@@ -57,7 +57,7 @@ pub struct SyncJob<'a> {
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
-    /// If the source is another host's copy of a listing, the time of that listing in Unix ms; `None` for the server.
+    /// If the source is another host's copy of a listing, the time of that listing in Unix ms. `None` for the server.
     pub copied_ms: Option<i64>,
 }
 
@@ -84,11 +84,11 @@ pub trait Peers: Any + Send + Sync {
     /// Ends sharing, before the index closes.
     fn end(&self) {}
 
-    /// Notes that the index is used.
+    /// Records that a host uses the index.
     fn note_use(&self) {}
 
-    /// Called before a refresh of a library. Returns whether to postpone the refresh, because another host's changes
-    /// are expected. Until then, stale answers are returned.
+    /// Returns whether to postpone a refresh of a library, because another host's changes are expected. Until these
+    /// arrive, queries return stale answers.
     fn holds_back(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
         Ok(false)
     }
@@ -103,7 +103,7 @@ pub trait Peers: Any + Send + Sync {
         job.fetch(row, need, why, false).map(drop)
     }
 
-    /// As [`Source::find_path`], or uses a recent search of another host.
+    /// Searches for a path, as [`Source::find_path`] does, or uses a recent search of another host.
     fn find_path(
         &self,
         job: &SyncJob<'_>,
@@ -114,11 +114,12 @@ pub trait Peers: Any + Send + Sync {
         job.source.find_path(library, wanted, job.bounds, accept)
     }
 
-    /// Records the reply to a request for items by their keys. `gone`: the keys of items that the server no longer has.
+    /// Records the reply to a request for items by their keys. `gone` has the keys of items that the server no longer
+    /// has.
     fn note_verified(&self, _library: &str, _items: &[Item], _gone: &[&str]) {}
 
-    /// Starts or stops to receive other hosts' changes immediately, for a watch of the server. Otherwise they are read
-    /// from time to time.
+    /// Starts or stops receiving other hosts' changes immediately, for a watch of the server. Without a watch, the host
+    /// reads these changes from time to time.
     fn listen(&self, _listens: bool) {}
 
     /// Fails if this host does not share.
@@ -126,17 +127,18 @@ pub trait Peers: Any + Send + Sync {
         Err(not_shared())
     }
 
-    /// Returns whether other hosts can use a match of this path: the path means the same file there.
+    /// Returns whether other hosts can use a match of this path, because the path means the same file on each of them.
     fn can_tell(&self, _library: &Library, _path: &[u8]) -> bool {
         true
     }
 
-    /// Publishes the changes of this host, and returns when other hosts can read them.
+    /// Publishes the changes of this host, and returns when other hosts can read them. Fails if this host does not
+    /// share.
     fn deliver(&self, _deadline: Deadline) -> Result<()> {
         self.expect_shared()
     }
 
-    /// Takes all locks, to hold them through a fork.
+    /// Takes all locks until the returned values are dropped, for a fork.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
@@ -154,7 +156,7 @@ pub struct PeerComponents {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The error for a call that needs a shared index.
+/// Returns the error for a call that needs a shared index.
 pub fn not_shared() -> Error {
     Error::new(
         Status::InvalidArgument,
@@ -162,13 +164,14 @@ pub fn not_shared() -> Error {
     )
 }
 
-/// For an index that is not shared.
+/// The implementation for an index that is not shared.
 pub struct NoPeers;
 
 impl Peers for NoPeers {}
 
 impl Syncing {
     #[allow(clippy::too_many_arguments)] // all components that it uses
+    /// Creates the component from those that it uses. `source` is `None` if the index is offline.
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
@@ -197,7 +200,7 @@ impl Syncing {
         }
     }
 
-    /// Takes all locks below this component, to hold them through a fork.
+    /// Takes the locks of this component and of those below until the returned values are dropped, for a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = self.peers.hold();
         locks.push(BackOff::hold(self, |sync| &sync.back_off));
@@ -215,7 +218,7 @@ impl Syncing {
         }
     }
 
-    /// Returns whether there is a source.
+    /// Returns whether the index has a source, so that it is not offline.
     pub fn has_source(&self) -> bool {
         self.source.is_some()
     }
@@ -236,12 +239,13 @@ impl Syncing {
         self.failed_ms.store(NEVER_MS, Ordering::Relaxed);
     }
 
-    /// Returns whether to repeat the call: the server rejected the token, and the host has or may have a new one.
+    /// Returns whether to repeat the call: the server rejected the token, and the host has set a new token or may
+    /// supply one.
     pub fn renews_after(&self, call: &Call<'_>, error: &Error) -> bool {
         error.status == Status::Unauthorized && (call.renews || self.reading.tokens.current().number() != call.session)
     }
 
-    /// The pause after the last failure.
+    /// Returns the pause after the last failure.
     pub fn back_off(&self) -> &BackOff {
         &self.back_off
     }
@@ -251,8 +255,8 @@ impl Syncing {
         self.abilities().is_some_and(|can| can.local)
     }
 
-    /// Returns the last failure, if more than `remaining_ms` of the pause after it remains. A local source needs no
-    /// pauses.
+    /// Returns the last failure, if more than `remaining_ms` of the pause after the failure remains. `None` for a local
+    /// source, which needs no pauses.
     pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
         if self.is_local() {
             return None;
@@ -285,7 +289,7 @@ impl Syncing {
         })
     }
 
-    /// Edits items.
+    /// Sends an edit request.
     pub fn edit(&self, call: &Call<'_>, request: &EditRequest<'_>) -> Result<()> {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
@@ -293,12 +297,14 @@ impl Syncing {
     /// Returns the lock name for work that concerns the whole server. Each server has its own lock, so that a silent
     /// server does not block calls to another server in the same folder.
     pub(super) fn server_lock_name(&self, work: &str) -> String {
-        // Two bytes of the hash, since lock files are never removed and their number must have a limit.
+        // The name has only two bytes of the hash, since lock files are never removed and their number must have a
+        // limit.
         let [hash_0, hash_1, ..] = xxh3_64(self.reading.viewpoint.place().as_bytes()).to_le_bytes();
         format!("{work}-{hash_0:02x}{hash_1:02x}")
     }
 
-    /// Runs `work`. Returns `None` without waiting if another thread or process runs work with this name.
+    /// Runs `work` and returns its result. Returns `None` at once if another thread or process runs work with this
+    /// name.
     pub(super) fn run_unless_running<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         let no_wait = Bounds {
             deadline: Deadline::after(Duration::ZERO),
@@ -307,7 +313,7 @@ impl Syncing {
         self.flights.single_flight(&self.store, name, no_wait, work)
     }
 
-    /// Fails if the snapshot belongs to another view than the call may use.
+    /// Fails if the snapshot belongs to a view that the call must not use, because the token was replaced.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
         let is_token_allowed = self.reading.tokens.current_with_view_of(call.session).is_some();
         let is_user_allowed = match call.allowed_view {
@@ -333,7 +339,7 @@ impl Syncing {
                  offline flag",
             ));
         };
-        // With another view, the libraries that the call has read would belong to another user.
+        // With a different view, the libraries that the call has read would belong to a different user.
         let Some(session) = self.reading.tokens.current_with_view_of(call.session) else {
             return Err(token_replaced());
         };
@@ -386,12 +392,13 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// As [`SingleFlight::single_flight`], within the bounds of the job.
+    /// Runs `work` while no other thread or process runs work with this name, so that only one of them fetches. Returns
+    /// `None` if the bounds of the job end first.
     pub fn single_flight<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         self.single_flight_within(self.bounds, name, work)
     }
 
-    /// As [`SingleFlight::single_flight`]. Counts the waiting time.
+    /// Runs `work` as [`SyncJob::single_flight`] does, but waits within these bounds, and counts the waiting time.
     pub fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
@@ -411,7 +418,7 @@ impl SyncJob<'_> {
         result
     }
 
-    /// Returns the server and the user of the job's requests.
+    /// Returns the server and the user of the job's requests; `None` without a source.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.sync.reading.viewpoint.endpoint_of(self.session)
     }
@@ -424,7 +431,8 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Checks the precondition of the source, unless a check succeeded less than a day ago.
+    /// Checks the condition under which the source may be used, such as that the database belongs to the server, unless
+    /// a check succeeded less than a day ago.
     fn check_precondition(&self) -> Result<()> {
         let sync = self.sync;
         let Some(precondition) = self.source.precondition() else {
@@ -445,7 +453,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// The error for a deadline that passed while another thread or process fetched.
+    /// Returns the error for a deadline that passed while another thread or process fetched.
     pub fn deadline_error(&self) -> Error {
         if (self.bounds.aborted)() {
             return aborted();
@@ -457,7 +465,7 @@ impl SyncJob<'_> {
     }
 }
 
-/// The error for a library that was cleared during its listing.
+/// Returns the error for a library that was cleared during its listing.
 pub fn cleared(row: &LibraryRow) -> Error {
     Error::new(
         Status::Store,
@@ -468,7 +476,7 @@ pub fn cleared(row: &LibraryRow) -> Error {
     )
 }
 
-/// The error for a call whose token was replaced by a token with another view.
+/// Returns the error for a call whose token was replaced by a token with a different view.
 fn token_replaced() -> Error {
     Error::new(
         Status::Unauthorized,

@@ -14,11 +14,12 @@ use crate::model::{Generation, IdentityId, Library};
 use crate::source::{Bounds, Delta, Resume};
 use crate::stats::Spent;
 
-/// Confirmed matches that one transaction copies from another token's view.
+/// Maximum number of confirmed matches that one transaction copies from another token's view.
 const MATCHES_PER_COPY: usize = 1_000;
 
 impl SyncJob<'_> {
-    /// Makes a full listing, or resumes an interrupted one. `why` decides whether it is published at once.
+    /// Fetches and publishes a full listing, or resumes an interrupted one. Retries as long as the options allow. `why`
+    /// decides whether a much smaller listing needs a confirmation.
     pub fn list(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let bounds = Bounds {
             retry_for: None,
@@ -27,6 +28,7 @@ impl SyncJob<'_> {
         SyncJob { bounds, ..*self }.list_patiently(row, why)
     }
 
+    /// Fetches and publishes a full listing, or resumes an interrupted one, within the bounds of this job.
     fn list_patiently(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
@@ -76,8 +78,8 @@ impl SyncJob<'_> {
         self.complete(row, listing, draft, begun, why)
     }
 
-    /// Returns whether pages fetched now fit the stored ones. A source that reports all changes and moves no position
-    /// may have changed since: its changes are merged afterwards.
+    /// Returns whether pages fetched now fit the stored pages. A source that reports all changes and moves no position
+    /// may have changed since then, because the job merges its changes afterwards.
     fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
         let can = self.source.abilities();
         let is_exact = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
@@ -85,7 +87,8 @@ impl SyncJob<'_> {
         freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
     }
 
-    /// Checks a listing with all pages against its own counts and the library's change token, and publishes it.
+    /// Checks a listing with all pages against its own counts and the library's change token, and publishes it. `begun`
+    /// is the start of the job, for the log.
     fn complete(
         &self,
         row: &LibraryRow,
@@ -131,7 +134,7 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Deletes unused files, keeps the size limit and writes the counters.
+    /// Deletes unused files, evicts libraries beyond the size limit, and writes the counters.
     fn tidy_after_listing(&self) {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
         sync.maintenance.sweep(deadline);
@@ -141,10 +144,11 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Probes the library again after it was listed.
+    /// Probes the library again after its listing, and returns its view and new state, which shows whether it changed
+    /// meanwhile.
     fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
         if self.copied_ms.is_some() {
-            // Another host did, and published the listing afterwards.
+            // Another host has probed the library, and published the listing afterwards.
             let identity = self.identity()?.ok_or_else(|| cleared(row))?;
             return Ok((identity, row.library.clone()));
         }
@@ -161,7 +165,8 @@ impl SyncJob<'_> {
         ))
     }
 
-    /// Returns whether a listing is so much smaller than the last one that a second one must confirm it.
+    /// Returns whether a listing with this number of `items` is so much smaller than the last one that a second listing
+    /// must confirm it.
     fn is_held_back(
         &self,
         identity: IdentityId,
@@ -189,7 +194,8 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Merges changes since the first page, and copies matches from other views, before the listing is published.
+    /// Merges the changes since the first page, and copies matches from other views, before the listing is published.
+    /// `new` is the new segment, or `None` if the current segment has the same content.
     fn reconcile(
         &self,
         identity: IdentityId,
@@ -211,7 +217,7 @@ impl SyncJob<'_> {
             listing.change.clone_from(&shown.change);
             result.provisional = result.partial;
         }
-        // A library that was evicted has copied them already.
+        // A library that was evicted copied the matches at its first listing.
         if row.generation == Generation::default() {
             self.inherit(identity, row, &stored()?)?;
         }
@@ -220,7 +226,7 @@ impl SyncJob<'_> {
 
     /// Copies confirmed matches from the views of other tokens, for items that both tokens show.
     ///
-    /// Runs before the listing is finished: after a kill it runs again.
+    /// Runs before the listing is published, so that it runs again after a kill.
     fn inherit(&self, identity: IdentityId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
         let inherited = RecordRows(&self.sync.store).matches_of_others(identity, row.id, &is_listed)?;

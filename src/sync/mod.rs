@@ -1,4 +1,5 @@
-//! Synchronisation: decides which requests to send and when, for one caller at a time, and stores the replies.
+//! Synchronisation: decides which requests to send and when, lets one caller at a time send them, and stores the
+//! replies.
 
 mod back_off;
 mod call;

@@ -1,4 +1,5 @@
-//! The pages of a full listing: fetched, stored while the next one is fetched, and added to the segment.
+//! Fetches the pages of a full listing, stores each page while the next one is being fetched, and adds the items to the
+//! segment.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,23 +16,23 @@ use crate::stats::Spent;
 
 /// Maximum number of pages that wait to be stored, while a fast source continues.
 const MAX_WAITING_PAGES: usize = 6;
-/// The smallest page asked for under a deadline.
+/// The smallest page that a call with a deadline requests.
 const SMALL_PAGE: u32 = 100;
 
 /// One page, or its rows before a failure.
 struct FetchedPage {
     partition: usize,
-    /// Number of rows that the server returned, fewer than asked for if the page is incomplete.
+    /// Number of rows that the server returned. It is smaller than the requested number if the page is incomplete.
     rows: u64,
     /// The position of the next page.
     next: u64,
     total: Option<u64>,
     items: Vec<Item>,
-    /// The change sequence when it was asked for.
+    /// The change sequence when the page was requested.
     requested_at: Sequence,
-    /// The first page of a partition.
+    /// Whether this is the first page of a partition.
     first: bool,
-    /// The last page of a partition.
+    /// Whether this is the last page of a partition.
     last: bool,
 }
 
@@ -41,18 +42,20 @@ struct PartitionCursor<'t> {
     position: u64,
     /// The position of the first new row, behind the overlap.
     resumed_at: u64,
-    /// The keys of the rows stored last: the first rows must be these, if a position is a row number.
+    /// The keys of the rows that were stored last. If positions are row numbers, the fetched rows must begin with
+    /// these.
     overlap: &'t [String],
-    /// Rows of the overlap not yet received.
+    /// Number of rows of the overlap that were not received yet.
     to_skip: u64,
     total: Option<u64>,
     /// Whether no page of the partition was received yet.
     first: bool,
-    /// Rows received.
+    /// Number of rows received.
     rows: u64,
 }
 
 impl<'t> PartitionCursor<'t> {
+    /// Creates a cursor that begins at the first row of the overlap, which ends at `position`.
     fn new(partition: usize, position: u64, overlap: &'t [String], total: Option<u64>) -> Self {
         let to_skip = overlap.len() as u64;
         Self {
@@ -67,13 +70,14 @@ impl<'t> PartitionCursor<'t> {
         }
     }
 
-    /// Returns whether the items begin like the overlap. A page may be shorter: the next one has the rest.
+    /// Returns whether the items begin like the overlap. If the page is shorter than the overlap, the next page must
+    /// have the rest.
     fn overlaps(&self, items: &[Item]) -> bool {
         let mut both = items.iter().zip(self.overlap);
         both.all(|(item, key)| item.rating_key == *key)
     }
 
-    /// Returns the page to store, or `None` if rows moved: the listing then starts again.
+    /// Returns the page to store; `None` if rows moved, so that the listing must start again.
     fn accept(
         &mut self,
         library: &Library,
@@ -110,8 +114,8 @@ impl<'t> PartitionCursor<'t> {
         )))
     }
 
-    /// Returns the rows received before a page failed, if they continue the last page: they are valid. A reply with
-    /// more rows than requested is not a page.
+    /// Returns the rows that arrived before a page failed, if they continue the last page, so that a resumed listing
+    /// need not fetch them again. `size` is the requested number of rows: a reply with more rows is not a page.
     fn rescue(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
         let received = items.len() as u64;
         let known = self.overlap.len().min(items.len()) as u64;
@@ -119,6 +123,7 @@ impl<'t> PartitionCursor<'t> {
         is_page.then(|| self.page(items, received - known, self.position + received, false, requested_at))
     }
 
+    /// Builds a page from the received items, without those of the overlap, which are stored already.
     fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, requested_at: Sequence) -> FetchedPage {
         let known = self.overlap.len().min(items.len());
         items.drain(..known);
@@ -137,8 +142,9 @@ impl<'t> PartitionCursor<'t> {
 }
 
 impl SyncJob<'_> {
-    /// Fetches the remaining pages in one thread, stores them in this one, and adds stored items to the segment in a
-    /// third. Returns `false` if the list moved: the listing must start again.
+    /// Fetches the remaining pages in one thread, stores them in this thread, and adds stored items to the segment in a
+    /// third thread. `earlier` is the number of rows from before an interruption. Returns `false` if rows moved, so
+    /// that the listing must start again.
     pub(super) fn pages(
         &self,
         row: &LibraryRow,
@@ -149,7 +155,7 @@ impl SyncJob<'_> {
         let from = (listing.partition, listing.position);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
-        // A stored page goes into the segment while the next one is stored.
+        // A stored page goes into the segment while this thread stores the next one.
         let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
         std::thread::scope(|scope| {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
@@ -181,8 +187,9 @@ impl SyncJob<'_> {
         })
     }
 
-    /// Fetches the pages from a position on and passes them to `send`. Returns `false` if the list moved: the rows
-    /// stored last, which are fetched again, are not the first ones, or the total has changed.
+    /// Fetches the pages from a position on and passes them to `send`. `tail` has the keys of the rows that were stored
+    /// last, which it fetches again. Returns `false` if rows moved: the fetched rows do not begin with these keys, or
+    /// the total has changed.
     fn fetch_pages(
         &self,
         library: &Library,
@@ -193,7 +200,7 @@ impl SyncJob<'_> {
     ) -> Result<bool> {
         let by_row = self.source.abilities().resume == Resume::ByRow;
         let mut size = self.page_size();
-        // At most one page, so that a call with time for two pages makes progress.
+        // The overlap has at most one page, so that a call with time for two pages makes progress.
         let tail = &tail[tail.len().saturating_sub(size as usize)..];
         for partition in first..self.source.partitions(library) {
             let (position, overlap) = match partition == first {
@@ -209,7 +216,8 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Sends the pages of one partition.
+    /// Fetches the pages of one partition and passes them to `send`. `size` is the number of rows of the next page.
+    /// Returns `false` if rows moved.
     fn fetch_partition(
         &self,
         library: &Library,
@@ -232,7 +240,8 @@ impl SyncJob<'_> {
                 ..self.bounds
             };
             let outcome = self.source.page(&request, bounds, &mut items);
-            // Items without valid keys cannot be answered, and in a batch of keys a NUL would shift all that follow.
+            // An answer cannot have an item without a valid key, and in a batch of keys, a NUL would shift all keys
+            // after it.
             items.retain(Item::has_key);
             let page = match outcome {
                 Ok(end) => cursor.accept(library, &end, items, requested_at)?,
@@ -258,6 +267,7 @@ impl SyncJob<'_> {
         }
     }
 
+    /// Returns the number of rows of the first page.
     fn page_size(&self) -> u32 {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
@@ -269,6 +279,7 @@ impl SyncJob<'_> {
         }
     }
 
+    /// Returns the number of rows of the next page, after a page of `size` rows took this time.
     fn next_size(&self, size: u32, took: Duration) -> u32 {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
@@ -283,7 +294,8 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Stores pages as they arrive, and passes them on to the segment.
+    /// Stores pages as they arrive, reports progress, and passes the pages on to the segment. `earlier` is the number
+    /// of rows from before an interruption, below which the progress does not fall.
     fn store_pages(
         &self,
         listing: &mut Listing,
@@ -329,11 +341,12 @@ fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
         .tail
         .extend(page.items.iter().map(|item| item.rating_key.as_str()));
     if page.last {
-        // The partition is complete: a resumed listing begins with the next one.
+        // The partition is complete, so a resumed listing begins with the next one.
         listing.tail.clear();
     }
 }
 
+/// Returns the error for a thread that could not be started.
 fn no_thread(error: &std::io::Error) -> Error {
     Error::new(
         Status::Store,
@@ -349,7 +362,7 @@ fn exceeds_limits(end: &PageEnd) -> bool {
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())
 }
 
-/// The error for a server that contradicts itself.
+/// Returns the error for a server that reports more rows and returns none.
 fn contradicts_itself(library: &Library, end: &PageEnd, position: u64) -> Error {
     let total = end.total.map_or_else(|| "more".to_owned(), |total| total.to_string());
     Error::new(

@@ -13,8 +13,8 @@ use crate::model::{IdentityId, Library, Sequence, Server};
 use crate::stats::Spent;
 
 impl Syncing {
-    /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process did so
-    /// after the change sequence `since`. Returns whether the server has any libraries.
+    /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process has
+    /// done so since the change sequence `since`. Returns whether the server has any libraries.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
             let accepted = AcceptedProbe {
@@ -26,8 +26,8 @@ impl Syncing {
         })
     }
 
-    /// Requests the server's identity and its libraries, also if they are stored. Returns the server, the duration of
-    /// the first request, and the number of libraries.
+    /// Requests the server's identity and its libraries, even if the store has them. Returns the server, the duration
+    /// of the first request, and the number of libraries.
     pub fn ask_server(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
         if !self.may_ask(call) {
             return Err(Error::new(
@@ -38,7 +38,7 @@ impl Syncing {
         }
         self.job(call, |job| {
             let started_at = Instant::now();
-            // Needs no token, so this request tests the connection alone.
+            // This request needs no token, so it tests only the connection.
             let server = job.source.ping(job.bounds)?;
             let duration = started_at.elapsed();
             let probe = job.single_flight(&self.server_lock_name("probe"), || job.probe())?;
@@ -47,8 +47,8 @@ impl Syncing {
         })
     }
 
-    /// Resolves the selection to one library. Probes the server if the library is unknown. `operation`: a verb for the
-    /// error message.
+    /// Returns the library of a selection. Probes the server if the library is unknown. `operation` names the call in
+    /// errors, after 'cannot'.
     pub fn find_library(
         &self,
         library: &Selection,
@@ -75,9 +75,9 @@ impl Syncing {
         found.ok_or_else(|| cleared_again(library.selector().name()))
     }
 
-    /// Returns the result of `find` in the snapshot. If it is `None`, probes the server and tries again, repeatedly if
-    /// other processes clear the libraries meanwhile. Returns `None` if the call is for all libraries and the server
-    /// has none.
+    /// Returns the result of `find` for the snapshot. If the result is `None`, probes the server and tries again,
+    /// repeatedly if other processes clear the libraries meanwhile. Returns `None` if the call is for all libraries and
+    /// the server has none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
@@ -114,8 +114,8 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Fetches the libraries, and the server's identity if the server is new or none of its libraries is known. Stores
-    /// both.
+    /// Fetches the libraries, and also the server's identity if the server is new or the store knows none of its
+    /// libraries. Stores and returns both.
     pub fn probe(&self) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
@@ -177,8 +177,8 @@ impl SyncJob<'_> {
         Ok((identity, rows))
     }
 
-    /// Probes, unless another job did so after `since` while this job waited for the lock. Returns the rows of the
-    /// libraries. `accepted`: the conditions for using another host's probe.
+    /// Probes the server, unless another job did so after `since` while this job waited for the lock. Returns the rows
+    /// of the libraries. `accepted` has the conditions for using another host's probe.
     pub fn probe_once(&self, since: Sequence, accepted: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
@@ -193,7 +193,8 @@ impl SyncJob<'_> {
         .ok_or_else(|| self.deadline_error())
     }
 
-    /// Returns whether libraries are stored, and the server has none of them.
+    /// Returns whether the store has libraries of this view and the server has none of them, as after a change of the
+    /// server at this URL.
     fn has_no_stored_library(&self, identity: IdentityId, on_server: &[Library]) -> Result<bool> {
         let stored = LibraryRows(&self.sync.store).libraries(identity)?;
         let is_on_server = |row: &LibraryRow| {

@@ -1,4 +1,4 @@
-//! Refreshes libraries: by a probe alone, a delta, or a full listing.
+//! Refreshes libraries by a probe alone, a delta, or a full listing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,12 +16,13 @@ use crate::source::{Bounds, Delta};
 
 /// Maximum number of attempts to refresh a library that other processes clear at the same time.
 const MAX_CLEAR_RETRIES: u32 = 8;
-/// Number of locks for fetching. Library ids grow and lock files remain, so several libraries share one lock.
+/// Number of locks for fetching. Library ids grow and lock files remain, so several libraries share a lock.
 const LOCKS: i64 = 64;
 
 impl Syncing {
-    /// Brings libraries up to date. Returns [`Status::Ok`], or a status if the deadline passes before the end: `NotYet`
-    /// if rows arrived, so that a further call makes progress, and otherwise `NeedsWarm`.
+    /// Brings libraries up to date. Returns [`Status::Ok`]; if the deadline passes first, `NotYet` if rows arrived, so
+    /// that another call makes progress, and otherwise `NeedsWarm`. `since` is the change sequence at which the call
+    /// read the rows.
     pub fn update(
         &self,
         call: &Call<'_>,
@@ -50,7 +51,7 @@ impl Syncing {
 
     /// Brings the libraries of a call up to date, and fetches their invalidated items.
     pub fn refresh(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
-        // A refresh may take long, so the options alone limit its retries.
+        // A refresh may take long, so only the options limit its retries.
         let call = &Call {
             retry_for: None,
             ..*call
@@ -132,8 +133,8 @@ impl Syncing {
         Ok(status)
     }
 
-    /// Returns the libraries to refresh. Leaves out evicted ones unless the call names them: the next query fetches
-    /// them.
+    /// Returns the libraries to refresh. Omits evicted libraries unless the call names them, since the next query
+    /// fetches them.
     fn stale_libraries(&self, call: &Call<'_>, rows: &[LibraryRow], reason: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
         let is_selected = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
@@ -144,7 +145,8 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Brings libraries up to date, one after the other. `since`: the change sequence at which the call read the rows.
+    /// Brings libraries up to date, one after the other. `since` is the change sequence at which the call read the
+    /// rows.
     pub fn update(&self, libraries: &[LibraryRow], since: Sequence, reason: RefreshReason) -> Result<()> {
         for library in libraries {
             let mut id = library.id;
@@ -159,8 +161,9 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Brings a library up to date. Sends no request if another call did so while this call waited for the lock. If
-    /// another process cleared the library meanwhile, does nothing and returns the new id of the library.
+    /// Brings a library up to date. Sends no request if another call did so while this call waited for the lock. `id`
+    /// is the library's current id. If another process cleared the library meanwhile, does nothing and returns the
+    /// library's new id.
     pub fn update_one(
         &self,
         library: &LibraryRow,
@@ -209,7 +212,7 @@ impl SyncJob<'_> {
     }
 
     /// Brings a library up to date from the source. Returns the changes if a delta was enough, and `None` after a
-    /// listing. The changes include added items only if `keep_items`.
+    /// listing. The changes include added items only if `keep_items` is true.
     pub fn fetch(
         &self,
         row: &LibraryRow,
@@ -223,8 +226,8 @@ impl SyncJob<'_> {
         };
         if merged.is_none() {
             let row = match need {
-                // An incomplete delta may have added items. The listing is compared with the number of items before
-                // these.
+                // An incomplete delta may have added items. The listing must be compared with the number of items
+                // before the delta.
                 Need::Delta => LibraryRow {
                     items: row.items,
                     ..LibraryRows(&self.sync.store).library_row(row.id)?
@@ -249,7 +252,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Returns what a library needs after a probe.
+    /// Returns the request that a library needs after a probe.
     pub fn need(&self, row: &LibraryRow, reason: RefreshReason) -> Need {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let reports_all = self.source.abilities().changes == Delta::Complete;
@@ -257,7 +260,8 @@ impl SyncJob<'_> {
         let probed = || freshness::need_when_probed(&age, listed_token, current, reports_all, &self.sync.policy, now);
         match reason {
             RefreshReason::Unverified | RefreshReason::Full => Need::Listing,
-            // A listing is held back because a disk may be unmounted: queries for missing paths start no other listing.
+            // A listing is held back because a disk may be unmounted, so queries for missing paths start no other
+            // listing.
             RefreshReason::Missing if age.held_back => Need::Nothing,
             RefreshReason::Due | RefreshReason::Now
                 if (reason == RefreshReason::Due || age.held_back)

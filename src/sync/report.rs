@@ -27,6 +27,7 @@ pub struct Report {
 }
 
 impl Report {
+    /// Returns whether the host stopped the job.
     pub fn is_aborted(&self) -> bool {
         self.abort.load(Ordering::Relaxed)
     }
@@ -41,7 +42,7 @@ pub struct JobMonitor<'m> {
 }
 
 impl<'m> JobMonitor<'m> {
-    /// Monitors a job that starts now.
+    /// Creates the monitor of a job that starts now.
     pub fn new(source: &'m dyn Source, call: &'m Call<'m>, report: &'m Report) -> Self {
         Self {
             source,
@@ -51,8 +52,8 @@ impl<'m> JobMonitor<'m> {
         }
     }
 
-    /// Interrupts operations that exceed their bounds, and reports progress. Stops the job if the host asks for it.
-    /// `is_working`: the job still runs.
+    /// Interrupts operations that exceed their bounds, and reports progress to the host. If the host's callback asks
+    /// for it, stops the job. `is_working`: the job is still running.
     pub fn tick(&mut self, is_working: bool) {
         let (source, report) = (self.source, self.report);
         source.interrupt_overrun();

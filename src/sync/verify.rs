@@ -1,4 +1,4 @@
-//! Verification: invalidated items are fetched again before they are returned.
+//! Verification: plexindex fetches invalidated items again before it returns them.
 
 use std::sync::atomic::Ordering;
 
@@ -14,41 +14,43 @@ use crate::source::LocatedItem;
 pub struct Unverified {
     pub row: LibraryRow,
     pub rating_key: String,
-    /// The paths that lead to it; empty for the item itself.
+    /// The invalidated paths that lead to the item; empty if the item itself was invalidated.
     pub paths: Vec<Vec<u8>>,
 }
 
-/// Items in one request.
+/// Maximum number of items in one request.
 const MAX_BATCH: usize = 64;
-/// Items in one refresh. Others are fetched when they are looked up.
+/// Maximum number of items in one refresh. Lookups fetch the others.
 const MAX_ITEMS: usize = 4 * MAX_BATCH;
-/// Failed requests allowed for one batch: seven isolate a single item that the server fails on.
+/// Maximum number of failed requests for one batch. Seven isolate a single item with which the server fails.
 const MAX_FAILURES: u32 = 8;
 /// Pause of refreshes between fetches of invalidated items after the server did not answer.
 const RETRY_AFTER_MS: i64 = 30_000;
 
 impl Syncing {
-    /// Returns whether a call's libraries have invalidated items for a refresh to fetch.
+    /// Returns whether libraries in scope have invalidated items that a refresh can fetch now.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
         self.may_fetch_invalidated()
             && places(scope, snapshot.rows.len()).any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
     }
 
+    /// Returns at most `limit` invalidated items of the library with this index.
     fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<Invalidated> {
         snapshot.views[index].invalidated(None, self.reading.mappings(), limit)
     }
 
     /// Fetches the invalidated items of a call's libraries, for readers of the feed, who look nothing up. Items without
-    /// a reply stay invalidated; that is no error of the refresh, as the listings are right.
+    /// a reply stay invalidated. The refresh does not fail for that reason, since the listings are right.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
         if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
         }
-        // One call fetches them for all others, which wake at the same commit and do not wait for it.
+        // One call fetches the items for all others, which wake at the same commit and do not wait for this call.
         let done = self.run_unless_running(&self.server_lock_name("verify"), || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
 
+    /// Fetches the invalidated items of a call's libraries, while this thread holds the lock for it.
     fn verify_all(&self, call: &Call<'_>) -> Result<Status> {
         self.reading.catch_up(call.deadline)?;
         let mut unverified = Vec::new();
@@ -85,18 +87,19 @@ impl Syncing {
         Ok(Status::Ok)
     }
 
-    /// Returns whether a refresh fetches invalidated items: not soon after the server did not answer.
+    /// Returns whether a refresh may fetch invalidated items now. It must not do so soon after the server did not
+    /// answer.
     fn may_fetch_invalidated(&self) -> bool {
         let since = self.clock.now_ms() - self.failed_ms.load(Ordering::Relaxed);
         self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
     }
 
-    /// Returns whether the source can fetch single items; else the library is listed.
+    /// Returns whether the source can fetch single items. If not, plexindex lists the library instead.
     fn can_fetch_items(&self) -> bool {
         self.abilities().is_some_and(|can| can.items)
     }
 
-    /// Fetches invalidated items in one request, and stores them.
+    /// Fetches invalidated items in one request, stores the replies, and ends the invalidation of these items.
     pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
         if !self.can_fetch_items() {
             // The source cannot fetch single items: a listing verifies them all.
@@ -110,7 +113,7 @@ impl Syncing {
                 )
                 .map(|_| ());
         }
-        // Read before the request: another token may change the view meanwhile.
+        // Reads the snapshot before the request, since another token may change the view meanwhile.
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
             (snapshot.identity, snapshot.rows.clone())
@@ -118,7 +121,7 @@ impl Syncing {
         let Some(identity) = identity else {
             return Ok(());
         };
-        // Read before the request: the reply may not reflect later invalidations.
+        // Reads the sequence before the request, since the reply may not reflect later invalidations.
         let since = Totals::of(&self.store)?.sequence;
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
@@ -132,7 +135,7 @@ impl Syncing {
                 .iter()
                 .find(|located| located.item.rating_key == *rating_key);
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
-                // Rows from the server are valid whether or not the path changed: a changed item is merged.
+                // Rows from the server are valid even if the item's paths changed, so they are merged.
                 let item = std::slice::from_ref(&located.item);
                 ItemRows(&self.store).merge_items(row, item, None, call.deadline)?;
                 self.peers.note_verified(&row.library.uuid, item, &[]);
@@ -152,7 +155,8 @@ impl Syncing {
         replies.failure.map_or(Ok(()), Err)
     }
 
-    /// Fetches items. If a batch fails, fetches its halves: a single item may cause the failure.
+    /// Fetches items and adds the replies. If a batch fails, fetches its halves, since a single item may cause the
+    /// failure.
     fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {
         match self.items(call, keys) {
             Ok(items) => replies.items.extend(items),
@@ -172,7 +176,7 @@ impl Syncing {
         Ok(())
     }
 
-    /// Merges an item that moved to another library.
+    /// Merges an item that moved to another library, if that library is known and fetched.
     fn merge_elsewhere(&self, rows: &[LibraryRow], located: &LocatedItem, deadline: Deadline) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
@@ -186,8 +190,9 @@ impl Syncing {
 #[derive(Default)]
 struct ItemReplies<'k> {
     items: Vec<LocatedItem>,
-    /// Keys without a reply, and the number of failed requests.
+    /// Keys of items without a reply.
     unanswered: Vec<&'k str>,
+    /// Number of failed requests.
     failures: u32,
     failure: Option<Error>,
 }

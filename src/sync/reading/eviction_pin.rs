@@ -13,7 +13,7 @@ pub struct EvictionPin<'r> {
 }
 
 impl EvictionPin<'_> {
-    /// Adds a library.
+    /// Adds a library, which this process then does not evict.
     pub fn pin(&mut self, library: LibraryId) {
         if !self.libraries.contains(&library) {
             self.libraries.push(library);

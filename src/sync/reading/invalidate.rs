@@ -1,4 +1,4 @@
-//! Invalidates paths, items and libraries. Has no deadline, since a wrong answer is worse than a wait.
+//! Invalidates paths, items and libraries. These calls have no deadline, since a wrong answer is worse than a wait.
 
 use super::items::segments_lost;
 use super::selection::{Resolved, Selection, Selector};
@@ -9,12 +9,12 @@ use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 
-/// The changes of a path whose confirmed match is removed.
+/// The kinds of changes in the change log for a path whose confirmed match is removed.
 const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
 /// Maximum number of attempts of a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
 
-/// The error after [`MAX_RETRIES`] attempts.
+/// Returns the error after [`MAX_RETRIES`] attempts.
 pub fn cleared_again(library: &str) -> Error {
     Error::new(
         Status::Store,
@@ -27,7 +27,8 @@ type WriteTarget = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
     /// Repeats a write until the libraries that it changed are still current afterwards: a library that another call
-    /// clears gets a new id. `write` returns what it changed, or `None` if there is nothing to change.
+    /// clears gets a new id. `write` returns the view and libraries that it changed, or `None` if it had nothing to
+    /// change.
     ///
     /// The retries end if another thread sets a token with another view, to which the write must not apply.
     pub fn retry(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
@@ -60,15 +61,15 @@ impl Reading {
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Invalidates a path in this host's and in the server's spelling. Removes only the match of this host's spelling,
-    /// since the server's spelling may be another file on this host.
+    /// Invalidates a path in this host's spelling and in the server's spelling. Removes only the match of this host's
+    /// spelling, since the server's spelling may be a different file on this host.
     pub fn invalidate_spellings(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
         self.retry(|| self.forget_paths(library, &[host_path, server_path], 1))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Reads a snapshot without damaged segments, which it repairs first. Otherwise a match in a damaged segment would
-    /// not be removed, and would reappear after the repair.
+    /// Passes a snapshot to `read`, after repairing damaged segments. Without the repair, an invalidation would not see
+    /// a match in a damaged segment, and the match would reappear later.
     pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         for _ in 0..2 {
             self.rebuild_broken(Deadline::NONE)?;
@@ -81,7 +82,8 @@ impl Reading {
         Err(segments_lost())
     }
 
-    /// Marks paths as unverified. Also removes the confirmed matches of the first `removed` paths.
+    /// Marks paths as unverified, and removes the confirmed matches of the first `removed` paths. Returns the view and
+    /// libraries that it changed; `None` if the store has no such library.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
         let affected = self.read_undamaged(|snapshot| {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
@@ -120,7 +122,7 @@ impl Reading {
     }
 
     /// Stores the marks of `unverified` paths or items and removes the `confirmed` matches, then applies both to the
-    /// snapshot. `request`: the host's request, for other hosts.
+    /// snapshot. `request` is the host's request, for other hosts.
     fn write_invalidation(
         &self,
         identity: IdentityId,
@@ -196,7 +198,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Returns the identity and the library ids that a selection resolves to; `None` if the library is unknown.
+    /// Returns the identity and library ids of a selection; `None` if the library is unknown.
     fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
         let snapshot = self.snapshot();
         let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {

@@ -27,7 +27,8 @@ impl Reading {
         })
     }
 
-    /// Returns the items of a fetched library after `cursor`, each with its cursor; none if the library is not fetched.
+    /// Returns at most `limit` items of a fetched library after `cursor`, each with its own cursor. Returns no items if
+    /// the library is not fetched.
     pub fn stored_items(&self, library: LibraryId, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.read_undamaged(|snapshot| {
             let index = snapshot
@@ -55,7 +56,7 @@ impl Reading {
     }
 }
 
-/// The error for segments that are damaged again after a repair.
+/// Returns the error for segments that are damaged again after a repair.
 pub fn segments_lost() -> Error {
     Error::new(
         Status::Store,

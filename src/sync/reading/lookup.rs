@@ -10,7 +10,8 @@ impl Reading {
     /// Finds the item with this path in the snapshot, and returns the result of `use_key` for its rating key. Returns
     /// `None` for a miss.
     ///
-    /// Two loads from the version page show that the snapshot is current; otherwise the new changes are read first.
+    /// Two loads from the version page show whether the snapshot is current. If not, the function first reads the new
+    /// changes.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], use_key: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() || path.len() > MAX_PATH {
             return None;
@@ -26,8 +27,8 @@ impl Reading {
         None
     }
 
-    /// As [`Reading::lookup_key`], for many paths. Calls `each` once per path, in order. Faster than single calls,
-    /// since the processor loads the memory for a group of paths in parallel.
+    /// [`Reading::lookup_key`] for many paths. Calls `each` once per path, in order. This function is faster than
+    /// single calls, since the processor loads the memory for a group of paths in parallel.
     pub fn lookup_keys<'p>(
         &self,
         library: &Selection,
@@ -44,7 +45,7 @@ impl Reading {
                 count += 1;
             }
             let group = &group[..count];
-            // Loads the snapshot once per group, so that later groups see commits that end meanwhile.
+            // Loads the snapshot once per group, so that later groups see the commits in the meantime.
             let scope_and_snapshot = self
                 .whole()
                 .and_then(|snapshot| Some((resolve_scope(library, &snapshot)?, snapshot)));

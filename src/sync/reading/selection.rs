@@ -7,13 +7,13 @@ use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::matching::{Scope, text};
 
-/// The name of a library, and what the name means.
+/// The name of a library, and the field that has this name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Selector {
-    /// A uuid, a title, a section id, or a title in another case: the first of these that a library has.
+    /// A uuid, a title, a section id, or a title in a different case: the first of these that a library has.
     Any(String),
-    /// A title; if no library has this title, one that differs only in case.
+    /// A title. If no library has this title, a title that differs only in case.
     Title(String),
     /// A section id.
     Section(String),
@@ -25,13 +25,13 @@ pub enum Selector {
 
 /// The result of resolving a selector.
 pub enum Resolved {
-    /// One library or all.
+    /// One library or all libraries.
     Scope(Scope),
     /// No known library matches.
     Unknown,
 }
 
-/// A library, or all of them, by selector.
+/// A library, or all libraries, by selector.
 #[derive(Debug)]
 pub struct Selection {
     selector: Selector,
@@ -44,7 +44,7 @@ pub struct Selection {
 const INDEX_BITS: u32 = 16;
 
 impl Selection {
-    /// Creates a selection; nothing is resolved yet.
+    /// Creates a selection without resolving it.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a selector without a name.
@@ -60,11 +60,12 @@ impl Selection {
         })
     }
 
+    /// Returns the selector.
     pub fn selector(&self) -> &Selector {
         &self.selector
     }
 
-    /// Resolves the selector in a snapshot.
+    /// Returns the libraries that the selector names in a snapshot. Fails if several libraries have the name.
     pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
         if self.selector == Selector::All {
             return Ok(Resolved::Scope(Scope::All));
@@ -98,14 +99,14 @@ impl Selection {
         Ok(Resolved::Scope(Scope::One(index)))
     }
 
-    /// Returns the index of the library, if the last result is from this snapshot.
+    /// Returns the index of the library, if the cached result is from this snapshot.
     pub fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
         let cached = self.cached.load(Ordering::Relaxed);
         let index = cached & ((1 << INDEX_BITS) - 1);
         (cached >> INDEX_BITS == snapshot.number && snapshot.number > 0).then(|| usize::try_from(index).unwrap_or(0))
     }
 
-    /// The error for a library that the server does not have.
+    /// Returns the error for a library that the server does not have.
     pub fn unknown(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
@@ -158,7 +159,7 @@ impl Selection {
         }
     }
 
-    /// The error for a library that is not stored, if the call may send no request.
+    /// Returns the error for a library that is not stored, if the call must not send a request.
     pub fn not_stored(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
         if snapshot.rows.is_empty() {
             self.never_fetched(reading)
@@ -167,7 +168,7 @@ impl Selection {
         }
     }
 
-    /// The error for a library that was never fetched, if the call may send no request.
+    /// Returns the error for a library that was never fetched, if the call must not send a request.
     pub fn never_fetched(&self, reading: &Reading) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
@@ -183,7 +184,8 @@ impl Selection {
     }
 }
 
-/// The error if the store has no libraries and the call may send no request. `library`: the one that the call names.
+/// Returns the error if the store has no libraries and the call must not send a request. `library` is the library that
+/// the call names.
 pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
     if let Err(not_accepted) = reading.check_accepted() {
         return Error::new(Status::Offline, not_accepted.message);
@@ -200,8 +202,8 @@ pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
     )
 }
 
-/// Returns the indexes of the rows that a selector matches. For [`Selector::Any`], uses the first of its meanings that
-/// matches a row.
+/// Returns the indexes of the rows that a selector matches. For [`Selector::Any`], the first of its meanings that
+/// matches a row counts.
 fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
     let has_row = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
     let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
@@ -223,14 +225,17 @@ fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Ite
         .map(|(index, _)| index)
 }
 
+/// Returns the library's uuid.
 fn uuid(row: &LibraryRow) -> &str {
     &row.library.uuid
 }
 
+/// Returns the library's title.
 fn title(row: &LibraryRow) -> &str {
     &row.library.title
 }
 
+/// Returns the library's section id.
 fn section(row: &LibraryRow) -> &str {
     &row.library.section
 }
@@ -257,7 +262,7 @@ impl From<String> for Selector {
 }
 
 impl Selector {
-    /// The name; empty for [`Selector::All`].
+    /// Returns the name; an empty text for [`Selector::All`].
     #[must_use]
     pub fn name(&self) -> &str {
         match self {

@@ -43,6 +43,7 @@ impl Deref for Reading {
 
 impl Reading {
     #[allow(clippy::too_many_arguments)] // all components that it uses
+    /// Creates the component from those that it uses. Call [`LiveSnapshot::reload`] before the first read.
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,
@@ -72,13 +73,13 @@ impl Reading {
         }
     }
 
-    /// The kind of source, which defines valid keys.
+    /// Returns the kind of source, which defines valid keys.
     #[inline]
     pub fn kind(&self) -> &'static Kind {
         self.kind
     }
 
-    /// Takes all locks, in the order in which calls take them, to hold them through a fork.
+    /// Takes all locks, in the order in which calls take them, until the returned values are dropped, for a fork.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
         [
             Box::new(hold(self, |reading| &reading.live.rebuilding)),
@@ -88,7 +89,7 @@ impl Reading {
         ]
     }
 
-    /// Resets the state of the parent's other threads. Called in the child of a fork.
+    /// Resets the state of the parent's other threads in the child of a fork.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.live.snapshot.after_fork(alone);
         self.limit.after_fork();
@@ -112,7 +113,7 @@ impl Reading {
         }
     }
 
-    /// Fails while the server has not accepted the token.
+    /// Fails while the server has not accepted the token, since the store's data may belong to a different user.
     pub fn check_accepted(&self) -> Result<()> {
         if self.awaits_acceptance()? {
             let remedy = if self.is_offline {

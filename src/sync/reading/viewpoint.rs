@@ -19,6 +19,7 @@ pub struct Viewpoint {
 }
 
 impl Viewpoint {
+    /// Creates the viewpoint that the options name.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, tokens: Arc<Tokens>, options: &Options) -> Self {
         Self {
             store,
@@ -33,13 +34,13 @@ impl Viewpoint {
         self.clock.now_ms()
     }
 
-    /// Returns the endpoint of the current token: URL and user. The user is stored as a keyed hash, whose key is in the
-    /// database.
+    /// Returns the endpoint of the current token: the URL, a hash of the user, and the times of the token's expiry
+    /// (`until_ms`) and first use (`given_ms`). The key of the hash is in the database. `None` without a source.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint_of(&self.tokens.current())
     }
 
-    /// As [`Viewpoint::endpoint`], for the token of one call.
+    /// Returns the endpoint of one call's token, which need not be the current token: see [`Viewpoint::endpoint`].
     pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
         self.view.as_ref().map(|View { place, viewer }| Endpoint {
             url: place.clone(),
@@ -48,8 +49,9 @@ impl Viewpoint {
                 _ => 0,
             },
             given_ms: session.first_used_ms(|| self.clock.now_ms()),
-            // A hash of 32 bytes for the user of a token. Other kinds of users have one, two or three more zero bytes,
-            // so that no kind of user inherits matches from another kind.
+            // The user of a token is a hash of 32 bytes. One zero byte follows for a named user, two for a reader of
+            // the server's files, and three without a token, so that no kind of user inherits matches from another
+            // kind.
             who: match (viewer, &session.token) {
                 (Viewer::Named(user), _) => [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.key().fingerprint(token.reveal()),
@@ -62,16 +64,16 @@ impl Viewpoint {
         })
     }
 
-    /// Returns a hash of the user that a token claims to be of. The claim gives no access before the server has
-    /// accepted the token.
+    /// Returns a hash of the user whom the token names; `None` if it names no user. This claim gives no access before
+    /// the server has accepted the token.
     pub fn same_user(&self, session: &Session) -> Option<SameUser> {
         let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Returns the identity of the session's token, which need not be the current token. Returns `None` before a server
-    /// accepted the token.
+    /// Returns the identity of the session's token, which need not be the current token; `None` if no server has
+    /// accepted the token yet.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session) {
             Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
