@@ -12,7 +12,7 @@ use crate::source::Kind;
 pub struct Answer<'a> {
     /// [`Status::Ok`] for one item, [`Status::NotFound`] or [`Status::Ambiguous`]; an error only in a batch.
     pub status: Status,
-    /// How it was found.
+    /// The kind of match.
     pub match_kind: MatchKind,
     /// How likely the item is the right one.
     pub confidence: Confidence,
@@ -35,7 +35,7 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// The answer for a path.
+    /// Returns the answer for a path. Callers then set the message, the age and staleness.
     pub(super) fn of(kind: &'static Kind, outcome: &'a Resolution<'_>, rows: &'a [LibraryRow], status: Status) -> Self {
         Self {
             status,
@@ -46,7 +46,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The answer for a folder.
+    /// Returns the answer for a folder.
     pub(super) fn of_folder(
         kind: &'static Kind,
         outcome: &'a FolderResolution<'a>,
@@ -62,7 +62,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The answer for the items with a GUID or title; also the base of other answers.
+    /// Returns the answer for the items with a GUID or title, which is also the base of other answers. `total` counts
+    /// all matching items.
     pub(super) fn of_items(
         kind: &'static Kind,
         found: &'a [FoundItem<'a>],
@@ -89,7 +90,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The answer of a call that must not wait, if there is no answer without waiting.
+    /// Returns the answer of a call that must not wait, if no answer is available without waiting.
     #[must_use]
     pub fn not_yet(kind: &'static Kind) -> Self {
         Self {
@@ -100,7 +101,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The answer for a path of a batch whose lookup failed.
+    /// Returns the answer for a path of a batch whose lookup failed.
     pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
         Self {
             status: error.status,
@@ -109,7 +110,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sets the age to the age of the oldest listing. An item that a search found in an unfetched library has no age.
+    /// Sets the age to that of the oldest listing of `rows`. An item that a search found in an unfetched library has no
+    /// age.
     pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
@@ -122,7 +124,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Marks the answer as stale after a failed request, since the server may list a missing item. With `has_deadline`,
-    /// `NotFound` after a timeout becomes `NotYet`.
+    /// `NotFound` after a timeout becomes `NotYet`. Does nothing without a failure, and for a confirmed match.
     pub(super) fn mark_stale(&mut self, failure: Option<&Error>, has_deadline: bool) {
         let Some(failure) = failure.filter(|_| self.match_kind != MatchKind::Confirmed) else {
             return;
@@ -141,7 +143,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The item, if there is exactly one.
+    /// Returns the item, if there is exactly one.
     #[must_use]
     pub fn item(&self) -> Option<&FoundItem<'a>> {
         if self.status == Status::Ok {
@@ -151,13 +153,13 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// All items that match, best first, at most [`crate::matching::MAX_CANDIDATES`] of them.
+    /// Returns all items that match, best first, at most [`crate::matching::MAX_CANDIDATES`] of them.
     #[must_use]
     pub fn candidates(&self) -> &'a [FoundItem<'a>] {
         self.found
     }
 
-    /// The library of a candidate.
+    /// Returns the library of a candidate.
     #[must_use]
     pub fn library(&self, candidate: &FoundItem<'_>) -> Option<&'a Library> {
         self.rows.get(candidate.library).map(|row| &row.library)

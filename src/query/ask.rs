@@ -1,8 +1,8 @@
-//! Answers every question in the same way: find the libraries → search the snapshot → repair, verify, search the server,
-//! refresh → search the snapshot again → answer.
+//! Answers every question in the same way: finds the libraries → searches the snapshot → repairs, verifies, searches
+//! the server, refreshes → searches the snapshot again → answers.
 //!
-//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] the order of the steps. Each step is taken only once, so
-//! every question ends with an answer or an error. Random walks in the tests check that.
+//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] the order of the steps. The loop takes each step only
+//! once, so every question ends with an answer or an error. Random walks in the tests check that.
 
 use super::answer::Answer;
 use super::queries::Queries;
@@ -20,7 +20,8 @@ use crate::sync::{
 
 /// Maximum number of attempts to rebuild segments for one question.
 const MAX_REBUILDS: u32 = 3;
-/// Maximum number of refreshes for one question. There is more than one only if another server answers at the URL.
+/// Maximum number of refreshes for one question. A question needs more than one only if a different server now answers
+/// at the URL.
 const MAX_REFRESHES: u32 = 3;
 /// Maximum number of restarts of one question because its libraries were evicted.
 const MAX_RESTARTS: u32 = 8;
@@ -37,7 +38,8 @@ pub enum LibraryStep {
 }
 
 impl Queries {
-    /// Answers a question, with as many steps as necessary. `pin` protects the libraries of the question from eviction.
+    /// Answers a question, with as many steps as necessary, and passes the answer to `then`. `pin` protects the
+    /// libraries of the question from eviction.
     pub fn ask<Q: Question, R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -92,8 +94,8 @@ impl Queries {
         }
     }
 
-    /// Answers from this snapshot if no step is due and nothing has to be written. Otherwise returns `then` unused.
-    /// `call_then` passes the answer to `then`. The question must not read the store.
+    /// Answers from this snapshot if no step is due. Otherwise returns `then` unused, as an error, and the caller uses
+    /// [`Queries::ask`]. `call_then` passes the answer to `then`. The question must not read the store.
     pub fn answer_at_once<Q: Question, R, F>(
         &self,
         call: &Call<'_>,
@@ -104,7 +106,8 @@ impl Queries {
     ) -> std::result::Result<Result<R>, F> {
         let (rows, only) = (&snapshot.rows, scope.only());
         let can_answer = |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms <= now_ms;
-        // For all libraries: the search decides which ones the answer comes from, so their check follows later.
+        // In a query of all libraries, the search decides which libraries the answer comes from. So the code below
+        // checks these libraries later.
         let is_usable = |now_ms| match only {
             Some(index) => can_answer(index, now_ms),
             None => rows.iter().all(|row| row.checked_ms <= now_ms),
@@ -152,7 +155,8 @@ impl Queries {
         Ok(question.answer(&context, &found, state, |answer| call_then(then, answer)))
     }
 
-    /// Brings the snapshot up to date. Returns the snapshot and the time of the query from then on.
+    /// Brings the snapshot up to date. Returns the snapshot and the current time in Unix ms, which the question uses
+    /// from then on.
     fn read_snapshot(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -160,7 +164,8 @@ impl Queries {
         Ok((snapshot, self.clock.now_ms()))
     }
 
-    /// Executes a step. Stores a failure that still allows an answer in `state`.
+    /// Executes a step on its `targets`. Stores a failure in `state` if it still allows an answer. `target` is what the
+    /// question searches for on the server.
     fn execute(
         &self,
         step: Step,
@@ -191,7 +196,7 @@ impl Queries {
                     _ => search(false)?,
                 };
                 if step_failure.is_none() {
-                    // A recent failure of another call counts too: do not ask the server again.
+                    // A recent failure of another call counts too, so the call does not ask the server again.
                     state.failure = sync.failed_for_path(identity, libraries)?;
                 }
                 step_failure
@@ -200,7 +205,8 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.back_off_after(call, state, error, requests))
     }
 
-    /// Refreshes libraries for a query, unless the server failed recently.
+    /// Refreshes libraries for a query, unless the server failed recently. `requests` has the request counts before the
+    /// step.
     fn refresh(
         &self,
         call: &Call<'_>,
@@ -242,7 +248,8 @@ impl Queries {
     }
 
     /// Stores an error for the answer, or returns the error if it ends the call. Errors of the store and the server do
-    /// not end the call, since a cached answer is better than none. `requests`: the counts before the step that failed.
+    /// not end the call, since a cached answer is better than none. `requests` has the request counts before the step
+    /// that failed, which show whether the server was asked at all.
     fn back_off_after(
         &self,
         call: &Call<'_>,
@@ -268,7 +275,7 @@ impl Queries {
 }
 
 impl QueryContext<'_> {
-    /// Returns whether no step is due, and a result without the store is final.
+    /// Returns whether no step is due and the result is final although the search did not read the store.
     #[inline(never)]
     fn needs_no_step<Q: Question>(
         &self,
@@ -288,6 +295,7 @@ impl QueryContext<'_> {
 }
 
 impl QueryState {
+    /// Creates the state of a question that begins at this change sequence and time, before any step.
     pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
@@ -296,8 +304,9 @@ impl QueryState {
         }
     }
 
-    /// Returns whether to fetch the list of libraries before the search. `scope`: the libraries of the question, if
-    /// they are known. `has_libraries`: whether any library is known.
+    /// Returns whether the question must first fetch the list of libraries, or fails without it. `scope` has the
+    /// libraries of the question, if they are known. `has_libraries`: any library is known. `may_ask`: the call may
+    /// send requests.
     pub fn library_step(&mut self, scope: Option<Scope>, has_libraries: bool, may_ask: bool) -> LibraryStep {
         match scope {
             Some(Scope::One(_)) => LibraryStep::Continue,
@@ -315,8 +324,8 @@ impl QueryState {
     }
 
     /// Returns the next step, and records it as taken. `is_due` returns whether a step is due; for [`Step::Answer`],
-    /// whether the result is final even if the library is stale. It may read the store, so it is called only if the
-    /// result matters.
+    /// whether the result is final even if the library is stale. `is_due` may read the store, so this function calls it
+    /// only if the result matters.
     ///
     /// # Errors
     /// Errors of `is_due`; [`Status::Store`] if segments are still missing or damaged after [`MAX_REBUILDS`] attempts.
@@ -369,13 +378,14 @@ impl QueryState {
         if self.verified || !conditions.may_ask || !is_due(Step::Verify)? {
             return Ok(false);
         }
-        // The server's reply about the item is enough. Whether its file became another item is up to the next question.
+        // The server's reply about the item is enough for this question. The next question finds out whether the file
+        // belongs to a different item now.
         (self.verified, self.probed, self.searched) = (true, true, true);
         Ok(true)
     }
 
-    /// Allows another refresh after libraries of the question were evicted. Returns `false` after [`MAX_RESTARTS`], so
-    /// that the host has to retry.
+    /// Allows another refresh after libraries of the question were evicted. Returns `false` after [`MAX_RESTARTS`]
+    /// restarts; the answer then asks the host to retry.
     fn restart(&mut self) -> bool {
         if self.restarts == MAX_RESTARTS {
             self.timeout_status.get_or_insert(Status::NotYet);

@@ -33,14 +33,15 @@ const FILES_PER_BATCH: usize = 64;
 pub enum FileFilter {
     /// All files.
     All,
-    /// Files that are not on this machine, files of items with several files, and the last file, after which the next
-    /// page starts. The answer says of each file whether it exists.
+    /// Files that are not on this machine, files of items with several files, and the last file of the page, which is
+    /// the start of the next page. The answer says for each file whether it exists.
     NotOnDisk,
 }
 
 impl Queries {
-    /// Passes a page of listed files below a folder to `then`, ordered by normal form, from the listed path `after` on.
-    /// Sends no request. [`FolderFacts::files`] counts the files of the page before `filter` drops some.
+    /// Passes a page of listed files below a folder to `then`, ordered by normal form: about `limit` files after the
+    /// listed path `after`. Sends no request. [`FolderFacts::files`] counts the files of the page before `filter` drops
+    /// some.
     pub fn items_below<R>(
         &self,
         library: &Selection,
@@ -90,11 +91,11 @@ impl Queries {
         Err(segments_lost())
     }
 
-    /// Walks local folders for a limited time. Returns the files that are not listed as a single item, also among the
+    /// Walks local folders for a limited time. Returns the files that are not listed as a single item, including such
     /// files of `starts`.
     ///
-    /// `number`: the walk to continue; 0 begins a new walk; `None` reads only the folders of `starts`.
-    /// `max_names`: the call returns after it has read this many names.
+    /// `number` is the walk to continue; 0 begins a new walk, and `None` reads only the folders of `starts`. The call
+    /// returns after it has read `max_names` names.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for an invalid path or an unknown walk; errors of [`Queries::items_below`] and of
@@ -152,7 +153,7 @@ impl Queries {
         Ok(findings)
     }
 
-    /// Validates and normalizes local paths, each with the flag `twin`.
+    /// Validates and normalizes local paths, each with its flag `twin`. Rejects a path that is not absolute.
     fn local_paths<'p>(&self, paths: &[(bool, &'p [u8])]) -> Result<Vec<(bool, Cow<'p, [u8]>)>> {
         let normalized = paths.iter().map(|(twin, path)| {
             self.display.check_path(path)?;
@@ -168,8 +169,8 @@ impl Queries {
         normalized.collect()
     }
 
-    /// Returns how a local file is listed. `twin`: the folder has another file whose name differs in case only. The item
-    /// then belongs to that other file, if one of the item's files exists and none has exactly this path.
+    /// Returns how the index lists a local file. `twin`: the folder has another file whose name differs only in case.
+    /// The item then belongs to that other file if one of the item's files exists and none has exactly this path.
     fn file_status(&self, library: &Selection, path: &[u8], twin: bool) -> ListedStatus {
         let mappings = self.reading.mappings();
         let is_of_twin = |answer: &Answer<'_>| {
@@ -202,7 +203,9 @@ impl Queries {
     }
 }
 
-/// Returns the folders of all libraries as local paths, without duplicates.
+/// Returns the folders of all libraries as local paths, each once. The walk needs the folders out of scope too, so that
+/// it reports no files there; their kinds and `is_fetched` have no meaning. A folder in scope counts as fetched if all
+/// its libraries in scope are.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
     let in_scope = places(scope, snapshot.rows.len());
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
@@ -238,8 +241,8 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     in_scope.chain(others).collect()
 }
 
-/// Maps a library's folder to a local path, without `.` and `..`. Mappings apply to the paths of files, so a file name is
-/// appended first.
+/// Maps a library's folder to a local path, without `.` and `..`. Mappings apply to the paths of files, so this
+/// function maps the path of a file in the folder.
 fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
     let file = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
     let file = mappings.host_path(&file);
@@ -260,7 +263,7 @@ fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
     [root, &*names.join(&b'/')].concat()
 }
 
-/// Keeps only the files of [`FileFilter::NotOnDisk`].
+/// Keeps only the files that [`FileFilter::NotOnDisk`] selects, and sets for each whether it exists.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let mut selected = find_not_on_disk(files, mappings).into_iter().peekable();
     let mut indexes = 0..;
@@ -272,7 +275,8 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     });
 }
 
-/// Looks the files up in several threads. Returns the sorted indexes of the files of [`FileFilter::NotOnDisk`].
+/// Looks up the files on disk in several threads. Returns the sorted indexes of the files that
+/// [`FileFilter::NotOnDisk`] selects.
 fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize, OnDisk)> {
     let next_batch = AtomicUsize::new(0);
     let selected: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
@@ -301,7 +305,7 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
     selected
 }
 
-/// Removes a `.` at the end of a folder's path.
+/// Removes a `.` at the end of a folder's path, but keeps the separator before it.
 pub(super) fn without_dot(path: &[u8]) -> &[u8] {
     if path.ends_with(b"/.") {
         &path[..path.len() - 1]

@@ -21,7 +21,7 @@ pub struct ExplanationContext<'b> {
 }
 
 impl ExplanationContext<'_> {
-    /// Appended to a sentence if the recorded item is not listed; otherwise empty.
+    /// Returns text to append to a sentence if the recorded item is not listed; otherwise an empty text.
     fn explain_recorded(&self) -> String {
         self.recorded.map_or_else(String::new, |(key, library)| {
             format!(
@@ -38,7 +38,7 @@ fn titles_of<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'stati
     (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
 }
 
-/// The libraries that were never fetched.
+/// Returns the libraries that were never fetched.
 fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
     rows.iter().filter(|row| !row.generation.is_fetched())
 }
@@ -50,8 +50,8 @@ pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
     format!("{noun} '{titles}' {were} never fetched: fetch once (refresh)")
 }
 
-/// Explains that the deadline left no time to fetch the libraries. Names the unfetched libraries, or all libraries if
-/// all were fetched.
+/// Explains that the deadline left no time to fetch the libraries. The text names the unfetched libraries, or all
+/// libraries if all were fetched.
 fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
@@ -65,7 +65,7 @@ fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
     format!("the deadline passed before '{titles}' {were} fetched: retry to resume")
 }
 
-/// Explains an answer that the deadline cut short.
+/// Explains why the deadline left an answer with this status, `NotYet` or `NeedsWarm`.
 pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
     if status == Status::NeedsWarm && !rows.is_empty() {
         return format!(
@@ -78,7 +78,7 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> Str
 }
 
 impl Queries {
-    /// Returns the first folders of these libraries, joined.
+    /// Returns the first folders of these libraries in one text, for a message.
     fn folders_of(&self, rows: &[LibraryRow]) -> String {
         const MAX_FOLDERS: usize = 6;
         let mut folders: Vec<_> = Vec::new();
@@ -91,7 +91,8 @@ impl Queries {
         folders.join("', '")
     }
 
-    /// Explains why there is no single item, or what supports a suffix or file name match.
+    /// Explains why there is no single item, or what supports a suffix or file name match. `rows` has the libraries in
+    /// scope, `raw` the requested path, and `failure` the error of a failed request.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
@@ -144,7 +145,8 @@ impl Queries {
         text
     }
 
-    /// Explains that a path is outside of all folders of these libraries, and proposes a mapping.
+    /// Explains that a path is outside of all folders of these libraries, and proposes a mapping. `path` is the text of
+    /// the path `raw` for messages.
     fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<IdentityId>) -> String {
         let is_in_scope = |server_folder: &[u8]| {
             let locations = rows.iter().flat_map(|row| row.library.locations.iter());
@@ -168,7 +170,7 @@ impl Queries {
         )
     }
 
-    /// Explains what supports or contradicts the only item.
+    /// Explains what supports or contradicts the only item. `path` is the text of the path `raw` for messages.
     fn explain_item(&self, answer: &Answer<'_>, path: &str, raw: &[u8]) -> String {
         let listed = answer
             .item()
@@ -214,8 +216,8 @@ impl Queries {
     }
 }
 
-/// Explains why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`: the path is a
-/// listed file. `owner`: title of a library out of scope that the folder belongs to.
+/// Explains why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`: the path `raw`
+/// is a listed file. `owner` is the title of a library out of scope that the folder belongs to.
 pub fn explain_folder(
     queries: &Queries,
     answer: &Answer<'_>,
@@ -285,7 +287,7 @@ pub fn explain_folder(
     text
 }
 
-/// Appended to a sentence if the server did not answer.
+/// Returns text to append to a sentence if the server did not answer.
 pub fn explain_failure(error: &Error, kind: &Kind) -> String {
     format!(" (and {}: {error})", cannot(error, kind))
 }
@@ -305,7 +307,7 @@ fn nouns_of_candidates(answer: &Answer<'_>) -> String {
     names.join("s or ") + "s"
 }
 
-/// Appended to a sentence if the path looks like a folder; otherwise empty.
+/// Returns text to append to a sentence if the path looks like a folder; otherwise an empty text.
 fn folder_hint(path: &[u8]) -> &'static str {
     if looks_like_folder(path) {
         "; for a folder, use the folder query (folder), or give the path of a file in it"
@@ -327,7 +329,7 @@ fn looks_like_folder(path: &[u8]) -> bool {
         || !extension.iter().all(u8::is_ascii_alphanumeric)
 }
 
-/// Appended to a sentence if the path has a `..`; otherwise empty.
+/// Returns text to append to a sentence if the path has a `..`; otherwise an empty text.
 fn parent_hint(path: &[u8]) -> &'static str {
     let windows = Shape::of(path).windows;
     let leads_up = path
@@ -340,7 +342,7 @@ fn parent_hint(path: &[u8]) -> &'static str {
     }
 }
 
-/// Returns the title of a library with a location at or below this path; `None` if the path is no library's folder.
+/// Returns the title of a library with a location at or below this path; `None` if no library has such a location.
 pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     let has_folder = |row: &&LibraryRow| {
         row.library
@@ -351,7 +353,7 @@ pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     rows.iter().find(has_folder).map(|row| row.library.title.as_str())
 }
 
-/// Returns whether a folder equals another one or lies below it. Both need not be in normal form.
+/// Returns whether `folder` equals `other` or lies below it. Neither has to be in normal form.
 fn is_at_or_under(folder: &[u8], other: &[u8]) -> bool {
     let trimmed = |path: &[u8]| {
         let form = normal_form(path);

@@ -38,7 +38,7 @@ struct FoundFolder<'t> {
 }
 
 impl Queries {
-    /// Answers for a folder, with as many steps as necessary.
+    /// Answers for a folder, with as many steps as necessary, and passes the answer to `then`.
     pub fn match_folder<R>(
         &self,
         call: &Call<'_>,
@@ -57,7 +57,7 @@ impl Queries {
     }
 
     /// Answers from the current snapshot if the listed files below the folder belong to one item or show. Otherwise, or
-    /// if the answer would have to wait, returns `then` unused.
+    /// if the answer requires a wait, returns `then` unused, as an error.
     pub fn match_folder_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
@@ -85,6 +85,7 @@ fn can_list_folders(sync: &Syncing) -> bool {
 }
 
 impl<'p> FolderQuestion<'p> {
+    /// Creates the question. For `at_once` see [`FolderQuestion::at_once`].
     fn new(path: &'p Normal<'p>, at_once: bool) -> Self {
         Self {
             path,
@@ -145,7 +146,7 @@ impl Question for FolderQuestion<'_> {
         Ok(())
     }
 
-    /// A folder counts as missing if no listed file lies below it, even after mappings.
+    /// Judges the result. A folder counts as missing if no listed file lies below it, even after mappings.
     fn assess(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Assessment {
         let is_listed = matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped);
         Assessment {
@@ -157,18 +158,19 @@ impl Question for FolderQuestion<'_> {
         }
     }
 
+    /// Passes the libraries of the matched folders to `each`.
     fn each_found_library(found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
         found.outcome.folders.iter().for_each(|folder| each(folder.library));
     }
 
-    /// The libraries with a location at, above or below the folder.
+    /// Returns the libraries with a location at, above or below the folder.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
         let positions = self.positions(context).into_iter();
         positions.map(|position| position > FolderPosition::Elsewhere).collect()
     }
 
-    /// The invalidated items below the folder, if the folder was found with certainty. At most as many as one request
-    /// can verify.
+    /// Returns the invalidated items below the folder, if the folder was found with certainty. Returns at most as many
+    /// items as one request can verify.
     fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<Vec<Unverified>> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
@@ -189,17 +191,17 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    /// Used only for unfetched libraries: the probe has already merged new items into fetched ones.
+    /// Searches unfetched libraries only, because a probe has already merged new items into the fetched libraries.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Folder(self.path))
     }
 
-    /// The result of a complete search in unfetched libraries is final.
+    /// Returns whether the result comes from a complete search in unfetched libraries. Such a result is final.
     fn is_final(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<bool> {
         Ok(found.is_complete_search)
     }
 
-    /// The unfetched libraries with a location above the folder, if the source can list folders.
+    /// Returns the unfetched libraries with a location above the folder, if the source can list folders.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &context.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
@@ -217,6 +219,7 @@ impl Question for FolderQuestion<'_> {
         found.outcome.match_kind == MatchKind::None
     }
 
+    /// Builds the answer with its status, message and staleness, passes it to `then`, and counts it.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,

@@ -35,7 +35,7 @@ struct FoundItems {
 }
 
 impl Queries {
-    /// Answers with the items that have a GUID, after a refresh of stale libraries.
+    /// Passes the answer with the items that have a GUID to `then`. Refreshes stale libraries first.
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         check_text("the GUID", guid)?;
         if guid.is_empty() {
@@ -44,7 +44,7 @@ impl Queries {
         self.ask(&mut self.reading.eviction_pin(), call, &ItemCriterion::Guid(guid), then)
     }
 
-    /// Answers with the items that have a title, after a refresh of stale libraries.
+    /// Passes the answer with the items that have a title to `then`. Refreshes stale libraries first.
     pub fn search_title<R>(
         &self,
         call: &Call<'_>,
@@ -64,7 +64,7 @@ impl Queries {
     }
 }
 
-/// Validates a GUID or title. Rejects one longer than any item has, since comparing it would take long.
+/// Validates a GUID or title. Rejects a text longer than any item has, since comparing it would take long.
 fn check_text(argument: &str, text: &str) -> Result<()> {
     check_length(argument, text.len(), LONGEST_TEXT)?;
     if text.contains('\0') {
@@ -76,7 +76,8 @@ fn check_text(argument: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns GUID, rating key and title of an item's show or artist, or else of its season or album.
+/// Returns the GUID, rating key and title of an item's show or artist if `is_show` is true, and otherwise of its season
+/// or album.
 fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     if is_show {
         [&item.show_guid, &item.show_rating_key, &item.show_title]
@@ -85,8 +86,8 @@ fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     }
 }
 
-/// Returns a sentence about the show, artist, season or album with this GUID. `None` if some of these items belong to
-/// another one.
+/// Returns a sentence about the show, artist, season or album with this GUID. `None` if some of these items belong to a
+/// different one.
 fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
     let (_, first_item) = items.first()?;
     let is_show = first_item.show_guid == guid;
@@ -150,7 +151,7 @@ impl Question for ItemCriterion<'_> {
         Ok(())
     }
 
-    /// No item counts as missing, since a GUID or title does not show which library should list it.
+    /// Judges the result. No item counts as missing, since a GUID or title does not show which library should list it.
     fn assess(&self, _: &QueryContext<'_>, found: &FoundItems) -> Assessment {
         Assessment {
             needs_rebuild: found.needs_rebuild,
@@ -158,14 +159,15 @@ impl Question for ItemCriterion<'_> {
         }
     }
 
+    /// Passes nothing to `each`: the result says nothing about libraries that must stay fresh.
     fn each_found_library(_: &FoundItems, _: &mut dyn FnMut(usize)) {}
 
-    /// A GUID or title may be in any library.
+    /// Returns `true` for all libraries, since an item with the GUID or title may be in any library.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
         vec![true; context.snapshot.rows.len()]
     }
 
-    /// The items that were invalidated, or had a file invalidated, and were not verified since.
+    /// Returns the items that were invalidated, or had a file invalidated, and were not verified since.
     fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
         let snapshot = context.snapshot;
         let first_library = places(context.scope, snapshot.rows.len()).start;
@@ -185,6 +187,7 @@ impl Question for ItemCriterion<'_> {
         Ok(unverified)
     }
 
+    /// Builds the answer with its status, message and staleness, passes it to `then`, and counts it.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,

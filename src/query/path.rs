@@ -16,13 +16,14 @@ use crate::sync::{Call, EvictionPin, SearchTarget, TICK, Unverified};
 /// A question for the item of a path.
 struct PathQuestion<'p> {
     path: &'p Normal<'p>,
-    /// First entry of the path's hash in the only library in scope, if it was looked up already. The search takes it.
+    /// The first entry of the path's hash in the only library in scope, if the caller looked it up already. The search
+    /// takes this value.
     first_entry: Cell<Option<FirstEntry>>,
 }
 
 impl Queries {
-    /// Answers from the current snapshot, or returns `then` unused. Never waits for another thread, the server or the
-    /// database.
+    /// Answers from the current snapshot, or returns `then` unused, as an error. Never waits for another thread, the
+    /// server or the database.
     pub fn match_path_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
@@ -40,7 +41,7 @@ impl Queries {
             Some(form.len())
         };
         Normal::with_cached_form(path, cached_form, |path| {
-            // Prefetch before all other work: the memory takes longer to load than that work takes.
+            // Prefetches before all other work, since loading the memory takes longer than that work.
             let first_entry = Cell::new(first_entry(path.hash(), path.raw().len()));
             if self.display.check_path(path.raw()).is_err() {
                 return Err(then);
@@ -50,8 +51,9 @@ impl Queries {
         })
     }
 
-    /// Answers for one path, with as many steps as necessary. Removes empty components and `.`, unless the path is listed
-    /// or recorded with them.
+    /// Answers for one path, with as many steps as necessary, and passes the answer to `then`. Removes empty components
+    /// and `.` from the path, unless a library lists or a host recorded the path with them. For `pin` see
+    /// [`Queries::ask`].
     pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -82,7 +84,7 @@ impl Queries {
         Ok(resolution.match_kind.is_listed())
     }
 
-    /// Answers for many paths, and passes the answers to `each` in order. An error that concerns one path only becomes
+    /// Answers for many paths, and passes the answers to `each` in order. An error that concerns only one path becomes
     /// the answer for that path.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
         let mut pin = self.reading.eviction_pin();
@@ -147,8 +149,8 @@ impl PathQuestion<'_> {
             && sync.has_recent_hit(identity, row, SearchTarget::Path(self.path))?)
     }
 
-    /// For a path that is not listed: the recorded item and its library's title, if that library does not list the item
-    /// either.
+    /// Returns, for a path that is not listed, the key of its recorded item and the title of the item's library, if
+    /// that library does not list the item either. The message then says so.
     fn recorded_unlisted<'t>(
         &self,
         context: &QueryContext<'t>,
@@ -181,7 +183,8 @@ impl Question for PathQuestion<'_> {
         Ok(())
     }
 
-    /// A path counts as missing if it is not listed, recorded or mapped, and no suffix match has high confidence.
+    /// Judges the result. A path counts as missing if it is not listed, recorded or mapped, and no suffix match has
+    /// high confidence.
     fn assess(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Assessment {
         let is_listed = outcome.match_kind.is_listed();
         let needs_rebuild = outcome.broken || context.snapshot.incomplete;
@@ -198,16 +201,17 @@ impl Question for PathQuestion<'_> {
         }
     }
 
+    /// Passes the libraries of the candidates to `each`.
     fn each_found_library(outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
         outcome.found().iter().for_each(|found| each(found.library));
     }
 
-    /// The libraries with a location above the path.
+    /// Returns the libraries with a location above the path.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
         context.snapshot.owners(self.path, context.queries.reading.mappings())
     }
 
-    /// The candidates that were invalidated and not verified since.
+    /// Returns the candidates that were invalidated and not verified since.
     fn unverified_items(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<Vec<Unverified>> {
         if !outcome.unverified {
             return Ok(Vec::new());
@@ -224,11 +228,12 @@ impl Question for PathQuestion<'_> {
             .collect())
     }
 
+    /// Returns the path: the server can search for it.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Path(self.path))
     }
 
-    /// A confirmed match never expires.
+    /// Returns whether the result is a confirmed match, which never expires, or comes from a recent search.
     fn is_final(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         Ok(
             (outcome.match_kind == MatchKind::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
@@ -236,7 +241,8 @@ impl Question for PathQuestion<'_> {
         )
     }
 
-    /// With a deadline, the unfetched library in scope, or for all libraries the unfetched owners of the path.
+    /// Returns, for a call with a deadline, the unfetched library in scope, or in a query of all libraries the
+    /// unfetched owners of the path.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let rows = context.snapshot.rows_in(context.scope);
@@ -273,6 +279,7 @@ impl Question for PathQuestion<'_> {
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 
+    /// Builds the answer with its status, message and staleness, passes it to `then`, and counts it.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,
@@ -333,8 +340,8 @@ impl Question for PathQuestion<'_> {
             status.name(),
             outcome.match_kind.name()
         );
-        // A suffix match may show a missing mapping. A bare file name does not, since it has no folders. Neither does a
-        // path in a library's folder, since it needs no mapping.
+        // A suffix match may show a missing mapping. A match by file name does not, since the names of folders differ.
+        // Neither does a path in a library's folder, since it needs no mapping.
         if outcome.match_kind == MatchKind::Suffix
             && status == Status::Ok
             && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)

@@ -9,9 +9,9 @@ use crate::matching::MAX_PATH;
 
 /// Bytes of the hash in an obfuscated path: enough to tell the paths of a log apart.
 const HASH_BYTES: usize = 5;
-/// Longest path that is shown in full.
+/// Maximum length of a path that is shown in full.
 const MAX_SHOWN: usize = 4_096;
-/// Longest extension that is shown in an obfuscated path. A longer one may be part of a title.
+/// Maximum length of an extension that is shown in an obfuscated path. A longer extension may be part of a title.
 const MAX_EXTENSION: usize = 5;
 
 /// Formats and validates media paths.
@@ -21,6 +21,7 @@ pub struct PathDisplay {
 }
 
 impl PathDisplay {
+    /// Creates a formatter. `obfuscate`: see [`Options::obfuscate_paths`](crate::Options::obfuscate_paths).
     pub fn new(store: Arc<Store>, obfuscate: bool) -> Self {
         Self { store, obfuscate }
     }
@@ -42,7 +43,7 @@ impl PathDisplay {
         Cow::Owned(format!("path-{hash:010x}{}", extension(path)))
     }
 
-    /// Validates a path.
+    /// Validates a path: it must not be empty, contain a NUL, or exceed [`MAX_PATH`].
     ///
     /// # Errors
     /// [`Status::InvalidArgument`](crate::error::Status::InvalidArgument).

@@ -13,8 +13,8 @@ const MAX_TRIED: usize = 12;
 const MAX_RETURNED: usize = 5;
 
 impl Queries {
-    /// Proposes mappings for paths that are not listed. Returns each mapping with its gain: the number of paths that it
-    /// finds and the mappings before it do not.
+    /// Proposes mappings for paths that are not listed. Returns each mapping with its gain: the number of paths that
+    /// this mapping finds and the mappings before it do not.
     pub fn try_mappings(&self, paths: &[&[u8]]) -> Result<Vec<(PrefixPair, usize)>> {
         paths.iter().try_for_each(|path| self.display.check_path(path))?;
         self.reading.catch_up(Deadline::NONE)?;

@@ -33,6 +33,7 @@ pub struct Queries {
 }
 
 impl Queries {
+    /// Creates the component from those that it uses.
     pub fn new(
         store: Arc<Store>,
         reading: Arc<Reading>,
@@ -55,7 +56,7 @@ impl Queries {
         }
     }
 
-    /// Takes the locks of this component for the time of a fork.
+    /// Takes the locks of this component until the returned values are dropped, for a fork.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
         [
             MappingSamples::hold(self, |queries| &queries.samples),
@@ -63,13 +64,13 @@ impl Queries {
         ]
     }
 
-    /// The mappings that suffix matches suggest.
+    /// Returns the mappings that suffix matches suggest.
     pub fn samples(&self) -> &MappingSamples {
         &self.samples
     }
 
-    /// Counts an answer if the host accepted it: `result` is what the host's function returned. Also counts a call that
-    /// was answered at once; [`Counters::call_ends`] counts the other calls.
+    /// Counts an answer if the host accepted it: if `result`, which the host's function returned, is not an error. Also
+    /// counts the call itself if it was answered at once; [`Counters::call_ends`] counts the other calls.
     pub fn count_answer<R>(&self, at_once: bool, answer: &Answer<'_>, result: &Result<R>) {
         let match_kind = if answer.status == Status::Ok {
             answer.match_kind

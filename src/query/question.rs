@@ -1,4 +1,4 @@
-//! The trait that paths, folders, GUIDs and titles implement to be answered by [`Queries::ask`].
+//! The trait of a question, which [`Queries::ask`] answers: for a path, a folder, a GUID or a title.
 
 use super::answer::Answer;
 use super::queries::Queries;
@@ -25,20 +25,22 @@ pub struct QueryContext<'t> {
 pub trait Question {
     /// The result of a search of the snapshot.
     type Found<'t>: Default;
-    /// Whether to verify invalidated items before refreshing libraries. True for a path, whose item takes one request.
+    /// Whether to verify invalidated items before refreshing libraries. True for a path, since verifying its item takes
+    /// only one request.
     const VERIFIES_FIRST: bool;
 
     /// Searches the snapshot and fills in `found`, since moving a large result takes long.
     fn find<'t>(&self, context: &QueryContext<'t>, found: &mut Self::Found<'t>) -> Result<()>;
-    /// Judges the result by facts that need no reads.
+    /// Judges the result by facts that need no reads of the store.
     fn assess(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Assessment;
     /// Passes the indexes of the libraries with items of the result to `each`.
     fn each_found_library(found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
-    /// Returns, for each library of the snapshot, whether the library should list the item.
+    /// Returns, for each library of the snapshot, whether the library should list the item because one of its locations
+    /// contains the path.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool>;
     /// Returns the items of the result that were invalidated and not verified since.
     fn unverified_items(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
-    /// Passes the answer to `then`.
+    /// Builds the answer from the result and the steps taken, and passes it to `then`.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,
@@ -47,7 +49,7 @@ pub trait Question {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R>;
 
-    /// Returns what to search for on the server; `None` if the server cannot search for it.
+    /// Returns the path or folder to search for on the server; `None` if the server cannot search for the item.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         None
     }
@@ -55,7 +57,8 @@ pub trait Question {
     fn unfetched_to_search(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Vec<LibraryRow> {
         Vec::new()
     }
-    /// Returns whether the result is final even if the library is stale.
+    /// Returns whether a refresh could not change the result, as for a confirmed match. The call then does not refresh
+    /// a stale library.
     fn is_final(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
         Ok(false)
     }
@@ -65,13 +68,13 @@ pub trait Question {
     }
 }
 
-/// Facts about a result that need no reads.
+/// Facts about a result that need no reads of the store.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Assessment {
     /// A segment that the question needs is missing or damaged.
     pub needs_rebuild: bool,
-    /// The owners of the item do not list it.
+    /// The libraries that should list the item do not list it.
     pub is_missing: bool,
     /// The result is final if the library is fresh.
     pub is_final_if_fresh: bool,
@@ -98,7 +101,7 @@ pub enum Step {
     Answer,
 }
 
-/// Facts that decide on the next step and need no reads.
+/// Facts that decide on the next step and need no reads of the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepConditions {
     pub may_ask: bool,
@@ -157,7 +160,8 @@ impl<'t> QueryContext<'t> {
         }
     }
 
-    /// Returns whether a step is due, and fills in its targets. For [`Step::Answer`]: whether the result is final.
+    /// Returns whether a step is due, and fills in its targets. For [`Step::Answer`], returns whether the result is
+    /// final even if the libraries are stale.
     pub fn is_due<Q: Question>(
         &self,
         question: &Q,
@@ -175,18 +179,19 @@ impl<'t> QueryContext<'t> {
             }
             Step::SearchUnfetched => question.unfetched_to_search(self, found),
             Step::Refresh => self.stale_libraries(question, found),
-            // A local source needs no search: it was read completely if it changed.
+            // A local source needs no search: if it changed, a refresh has read all changes.
             Step::Probe | Step::Search if sync.is_local() || !assessment.is_missing => Vec::new(),
             Step::Probe | Step::Search => {
                 let owned = self.libraries_where(question.owners(self)).cloned();
                 owned.filter(|row| row.generation.is_fetched()).collect()
             }
         };
-        // After a recent failure, skip the search; the refresh reports the failure.
+        // After a recent failure, the call skips the search; the refresh reports the failure.
         Ok(!(targets.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))
     }
 
-    /// Passes the indexes of the question's libraries to `each`: those with items of the result, else the owners.
+    /// Passes the indexes of the question's libraries to `each`: the library in scope, or else the libraries with items
+    /// of the result, or else the owners of the item.
     pub fn each_library<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
         if let Scope::One(index) = self.scope {
             return each(index);
@@ -202,7 +207,7 @@ impl<'t> QueryContext<'t> {
         }
     }
 
-    /// The libraries in scope for whose index `selected` is true.
+    /// Returns the libraries in scope for whose index `selected` is true.
     pub fn libraries_where(&self, selected: Vec<bool>) -> impl Iterator<Item = &LibraryRow> {
         let rows = &self.snapshot.rows;
         places(self.scope, rows.len())
@@ -210,7 +215,7 @@ impl<'t> QueryContext<'t> {
             .map(|index| &rows[index])
     }
 
-    /// The libraries of the question that are due for a refresh.
+    /// Returns the libraries of the question that are due for a refresh.
     fn stale_libraries<Q: Question>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
         let is_fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, self.now_ms) == Need::Nothing;
@@ -234,7 +239,8 @@ impl<'t> QueryContext<'t> {
             .collect()
     }
 
-    /// Returns whether a library of the question was evicted after its refresh, so that the answer would lack its items.
+    /// Returns whether a library of the question was evicted after its refresh, so that the answer would lack its
+    /// items.
     pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
         let mut is_evicted = false;
         if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
@@ -246,7 +252,7 @@ impl<'t> QueryContext<'t> {
         is_evicted
     }
 
-    /// Returns the title of a library outside of the question's scope that should list the item.
+    /// Returns the title of a library outside of the question's scope that should list the item, for the message.
     pub fn owner_elsewhere<Q: Question>(&self, question: &Q) -> Option<&'t str> {
         let Scope::One(_) = self.scope else { return None };
         let index = question.owners(self).iter().position(|owns| *owns)?;

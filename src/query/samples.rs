@@ -25,13 +25,13 @@ struct SampleCounts {
 }
 
 impl MappingSamples {
-    /// Takes the lock for the time of a fork.
+    /// Takes the lock until the returned value is dropped, for a fork. `within` returns this value from its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Counts an answer from this view. Does nothing after [`MAX_SAMPLES`] answers, or while another thread holds the
-    /// lock.
+    /// Counts a suffix match in this view: the host's path and the listed path. Does nothing after [`MAX_SAMPLES`]
+    /// answers, or while another thread holds the lock.
     pub fn add(&self, identity: Option<IdentityId>, host_path: &[u8], listed: &[u8]) {
         let Ok(mut counts) = self.0.try_lock() else { return };
         if counts.identity != identity {
@@ -46,7 +46,7 @@ impl MappingSamples {
         }
     }
 
-    /// The mappings that answers from this view suggest, best supported first.
+    /// Returns the mappings that suffix matches in this view suggest, best supported first.
     pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<PrefixPair> {
         let counts = lock(&self.0);
         if counts.identity == identity {
@@ -56,8 +56,9 @@ impl MappingSamples {
         }
     }
 
-    /// Returns a sentence with the best supported mapping; `None` if there is none, or if `accepts` rejects its server
-    /// folder. `format_folder` must give the same text for the same folder in every call, since the sentence is cached.
+    /// Returns a sentence with the best supported mapping; `None` if no mapping has enough support, or if `accepts`
+    /// rejects the mapping's folder on the server. `format_folder` must give the same text for the same folder in every
+    /// call, since the sentence is cached.
     pub fn proposal(
         &self,
         identity: Option<IdentityId>,

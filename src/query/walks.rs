@@ -20,7 +20,7 @@ static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
 pub struct Walks(Mutex<VecDeque<(u64, WalkProgress)>>);
 
 impl Walks {
-    /// Takes the lock for the time of a fork.
+    /// Takes the lock until the returned value is dropped, for a fork. `within` returns this value from its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
@@ -44,7 +44,7 @@ impl Walks {
         Ok(walk)
     }
 
-    /// Stores an unfinished walk for the next call.
+    /// Stores an unfinished walk for the next call. Beyond [`MAX_WALKS`], drops the walk that was used least recently.
     pub fn store(&self, number: u64, progress: WalkProgress) {
         let mut walks = lock(&self.0);
         if walks.len() >= MAX_WALKS {

@@ -5,9 +5,9 @@ use crate::engine::{FeedPlace, FeedPosition};
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::{IdentityId, LibraryId, Sequence};
 
-/// The first part of a cursor. Other versions of plexindex may use another one.
+/// The first part of a cursor. Other versions of plexindex may use a different text.
 const VERSION: &str = "c1";
-/// Marks a position in a full listing, instead of one in the log.
+/// Marks a position in a full listing, instead of a position in the log.
 const FULL: &str = "full";
 /// Prefix of the change sequence at which an iteration over pages ends.
 const END: &str = "to";
@@ -15,7 +15,7 @@ const END: &str = "to";
 /// A reader's position in the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedCursor {
-    /// A random number of the store's change log. A recreated store has another one.
+    /// A random number of the store's change log. A recreated store has a different number.
     pub timeline: i64,
     pub identity: IdentityId,
     /// `None`: all libraries.
@@ -65,7 +65,7 @@ impl FeedCursor {
         Ok(cursor)
     }
 
-    /// Returns an error for a cursor of another view or library.
+    /// Returns an error if the cursor belongs to a different view or library than these.
     pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         let list_again = |cause: &str| Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")));
         if self.identity != identity {
