@@ -37,8 +37,8 @@ impl From<EditError> for Error {
 
 impl Query<'_> {
     /// Sets the same values for items of the library on the server, with one request for each hundred items of a type.
-    /// Give keys or rating keys. If the index does not list some items, a first request asks the server for their types;
-    /// if one does not exist, plexindex edits nothing. The first failed request ends the call.
+    /// Give keys or rating keys. If the index does not list some items, a first request asks the server for their
+    /// types; if an item does not exist, plexindex edits nothing. The first failed request ends the call.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -83,7 +83,7 @@ impl Query<'_> {
         }
     }
 
-    /// [`Query::edit_items`] that fills in `report`, also after an error.
+    /// Edits items as [`Query::edit_items`] does, and fills in `report` even after an error.
     #[doc(hidden)]
     pub fn edit_into(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         self.ask(|call| self.index.inner().editing.edit_items(call, edit, report))

@@ -27,8 +27,10 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Starts an iteration. `library`: `None` means all libraries. `cursor`: `None` means the current position. With
+    /// `full`, the iteration begins with all items, as added.
     pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
-        // Inside, an empty cursor means: no cursor.
+        // `changes_page` takes an empty cursor for none.
         if cursor == Some("") {
             return refuse("the cursor is empty: give a cursor of this index, or none for the current position");
         }
@@ -40,22 +42,22 @@ impl Changes {
             next_cursor: None,
             has_more: true,
         };
-        // Read a page now, so that the position is the current one, and an invalid cursor fails at once.
+        // Reads a page now, so that the position is the current one, and an invalid cursor fails at once.
         changes.read_page(full)?;
         Ok(changes)
     }
 
-    /// The cursor after the last page that the iteration has passed. `None` within the first page of a full listing: a
-    /// reader that stops there has to start again.
+    /// Returns the cursor after the last page that the iteration has passed; `None` within the first page of a full
+    /// listing: a reader that stops there has to start again.
     ///
-    /// Store the cursor after you have processed the changes. A reader that continues from the cursor misses nothing, and
-    /// may see some changes again.
+    /// Store the cursor after you have processed the changes. A reader that continues from the cursor misses nothing,
+    /// and may see some changes again.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// Reads the page after the cursor.
+    /// Reads the page after the cursor. `full` restarts with all items.
     fn read_page(&mut self, full: bool) -> Result<()> {
         let cursor = self.cursor.as_deref().unwrap_or_default();
         let page = Query::new(&self.index, self.library.as_ref()).changes_page(cursor, full, PAGE_ITEMS)?;

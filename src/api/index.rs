@@ -19,7 +19,7 @@ use crate::stats::Stats;
 use crate::sync::{Peers, Selector};
 
 impl Index {
-    /// The folder of the index.
+    /// Returns the folder of the index.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.inner().store.folder().path()
@@ -113,13 +113,13 @@ impl Index {
         self.query().refresh()
     }
 
-    /// Iterates over the additions, removals, changes and moves since `cursor`, in all libraries. The order is that in
-    /// which any process stored them. Without a cursor there are no changes, and [`Changes::cursor`] is the current
-    /// position: pass it to the next call.
+    /// Iterates over the additions, removals, changes and moves since `cursor`, in all libraries. They come in the
+    /// order in which any process stored them. Without a cursor, the iteration has no changes, and [`Changes::cursor`]
+    /// is the current position: pass it to the next call.
     ///
-    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor is valid in any
-    /// process, for one store, server and user. A program that continues from the last cursor that it stored misses
-    /// nothing, even after it was killed.
+    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor is valid
+    /// in any process, for one store, server and user. A program that continues from the last cursor that it stored
+    /// misses nothing, even after it was killed.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -150,17 +150,17 @@ impl Index {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) if the index no longer has all changes since the cursor, as
-    /// after 64 MiB of changes, or the cursor belongs to another store, server or user: begin again with
+    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) if the index no longer has all changes since the cursor,
+    /// as after 64 MiB of changes, or the cursor belongs to another store, server or user: begin again with
     /// [`Index::listing_and_changes`]. [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid
-    /// cursor, or the cursor of a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no library was
-    /// ever fetched; errors of the store.
+    /// cursor, or the cursor of a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no library
+    /// was ever fetched; errors of the store.
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
         Changes::new(self, None, cursor, false)
     }
 
-    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over the changes since then: the start of a new
-    /// reader.
+    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over the changes since then: the start of a
+    /// new reader.
     ///
     /// # Errors
     /// As [`Index::changes`].
@@ -168,23 +168,23 @@ impl Index {
         Changes::new(self, None, None, true)
     }
 
-    /// Makes each waiting [`Query::wait_for_changes`] run the callback of [`Query::progress`] within 50 ms, which can end
-    /// the wait. Does nothing without a waiting call.
+    /// Makes each waiting [`Query::wait_for_changes`] run the callback of [`Query::progress`] within 50 ms, which can
+    /// end the wait. Does nothing without a waiting call.
     pub fn wake_waiting(&self) {
         self.inner().queries.wake_waiting();
     }
 
     /// Replaces the token in all handles of this index. Sends no request; running calls keep the earlier token.
     ///
-    /// With [`Options::user`](crate::Options::user), cached answers stay available. Without it, the index returns nothing
-    /// until the server has accepted the new token, and then the content stored for that user. A JSON Web Token names its
-    /// user; any other token counts as a user of its own. [`Options::renewal`](crate::Options::renewal) supplies a new token
-    /// when the server refuses this one. On the thread of that callback, this method sets a token of the same user, and
-    /// the refused call is repeated with it.
+    /// With [`Options::user`](crate::Options::user), cached answers stay available. Without it, the index returns
+    /// nothing until the server has accepted the new token, and then the content stored for that user. A JSON Web Token
+    /// names its user; plexindex treats any other token as a separate user.
+    /// [`Options::renewal`](crate::Options::renewal) supplies a new token when the server refuses this one. On the
+    /// thread of that callback, this method sets a token of the same user, and the refused call is repeated with it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a token that is not valid in an HTTP header;
-    /// errors of the store.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a token that is not valid in an HTTP
+    /// header; errors of the store.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         self.inner().set_token(token)
     }
@@ -205,9 +205,9 @@ impl Index {
         self.inner().clear()
     }
 
-    /// Receives the server's events on a thread, until the last [`Watch`] is dropped. After an event, the next query of the
-    /// changed library asks the server. The log says whether the server can be reached. The thread reconnects as often as
-    /// necessary. The child of a fork does not watch until it calls this method itself.
+    /// Receives the server's events on a thread, until the last [`Watch`] is dropped. After an event, the next query of
+    /// the changed library asks the server. The log reports when the connection succeeds or fails. The thread
+    /// reconnects as often as necessary. The child of a fork does not watch until it calls this method itself.
     ///
     /// # Errors
     /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server;
@@ -218,7 +218,7 @@ impl Index {
         Ok(Watch(self.clone()))
     }
 
-    /// Receives events until [`Index::watch_stop`]. A second call does nothing. `intervals` are for tests.
+    /// Receives events until [`Index::watch_stop`]. A second call does nothing. Tests pass shorter `intervals`.
     #[doc(hidden)]
     pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
         self.inner().events.watch_start(intervals)?;
@@ -226,22 +226,23 @@ impl Index {
         Ok(())
     }
 
-    /// The exchange with other hosts.
+    /// Returns the exchange with other hosts.
     #[doc(hidden)]
     #[must_use]
     pub fn peers(&self) -> &dyn Peers {
         &*self.inner().sync.peers
     }
 
-    /// Ends watching within a second, and returns after the threads have ended. Does nothing without a watch.
+    /// Ends the watch, and returns after its threads have ended, within a second. Does nothing without a watch.
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
         self.inner().sync.peers.listen(false);
     }
 
-    /// Stores what a webhook or notification reports, so that the next query of the changed library asks the server. Pass
-    /// the JSON of the webhook or the whole form, at most 16 MiB. Returns what the body reported. Sends no request.
+    /// Stores what a webhook or notification reports, so that the next query of the changed library asks the server.
+    /// Pass the JSON of the webhook or the whole form, at most 16 MiB. Returns what the body reported. Sends no
+    /// request.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -262,8 +263,8 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if the server has not accepted a new token yet: nothing is
-    /// stored, so call this again afterwards. Errors of the store.
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if the server has not accepted a new token yet: nothing
+    /// is stored, so call this again afterwards. Errors of the store.
     pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<Notified> {
         self.inner().events.notify(body.as_ref())
     }
@@ -304,7 +305,7 @@ impl Index {
         write(self, changes, terms)
     }
 
-    /// All tables.
+    /// Returns the tables of the index, for handles of other languages.
     #[doc(hidden)]
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {
@@ -334,8 +335,8 @@ impl Index {
         pairs.into_iter().map(|pair| Proposal::of(pair, None)).collect()
     }
 
-    /// Returns at most five mappings that would find these paths. [`gain`](Proposal::gain) is the number of paths that a
-    /// mapping finds and the mappings before it do not. Omits mappings that find only a few of many paths. Sends no
+    /// Returns at most five mappings that would find these paths. [`gain`](Proposal::gain) is the number of paths that
+    /// a mapping finds and the mappings before it do not. Omits mappings that find only a few of many paths. Sends no
     /// request.
     ///
     /// # Errors
@@ -350,7 +351,8 @@ impl Index {
             .collect())
     }
 
-    /// Describes the folder of the store, to explain slow or failing calls. Tests whether file locks work.
+    /// Describes the folder of the store, which may explain slow or failing calls. Also tests whether file locks work
+    /// there.
     ///
     /// # Errors
     /// Errors of the store.
@@ -381,7 +383,7 @@ impl Index {
         self.inner().reading.kind().key(rating_key)
     }
 
-    /// Maps a path of the server to a path on this machine.
+    /// Maps a path of the server to a path on this machine, by the mappings of the index.
     #[doc(hidden)] // for the C functions
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
         self.inner().queries.display.check_path(path)?;
@@ -395,8 +397,8 @@ impl std::fmt::Debug for Index {
     }
 }
 
-/// A running watch. The index receives the server's events while a `Watch` exists. Several calls of [`Index::watch`] share
-/// one connection. Dropping the last `Watch` waits until its threads have ended, at most a second.
+/// A running watch. The index receives the server's events while a `Watch` exists. Several calls of [`Index::watch`]
+/// share one connection. Dropping the last `Watch` waits until its threads have ended, at most a second.
 ///
 /// ```no_run
 /// # let folder = tempfile::tempdir()?;

@@ -45,7 +45,8 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// Creates the components.
+    /// Creates the components of an index. `source`: `None` if the index is offline. `peers` creates the exchange with
+    /// other hosts from the components that it needs, or returns `None`.
     #[allow(clippy::too_many_lines)] // one statement for each component
     pub fn new(
         options: &Options,
@@ -142,7 +143,8 @@ impl Inner {
         Ok(inner)
     }
 
-    /// Starts the clock of a call. `operation`: the name of the call for users. `path_count`: the size of a batch.
+    /// Starts to measure the time of a call, for the counters and the log of slow calls. `operation` is the name of the
+    /// call for users, `library` is `None` for all libraries, and `path_count` is the size of a batch.
     pub fn timed<'a>(
         &'a self,
         operation: &'static str,
@@ -152,8 +154,8 @@ impl Inner {
         Timed::begin(&self.counters, self.slow, operation, library, path_count)
     }
 
-    /// Replaces the token. Within the renewal callback, the new token belongs to the user of the refused token, as if the
-    /// callback returned it.
+    /// Replaces the token. Within the renewal callback, the new token belongs to the user of the refused token, as if
+    /// the callback had returned it.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         if let Some(token) = &token {
             source::check_token(token)?;
@@ -173,8 +175,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Runs a call. If the server refuses the token, renews the token and repeats the call. Without a new token, the
-    /// repeated call answers from the store.
+    /// Calls `run`. If the server refuses the token, renews the token and calls `run` again. Without a new token, the
+    /// second call answers from the store.
     pub fn run_renewing<R>(&self, call: &Call<'_>, mut run: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         let tokens = &self.reading.tokens;
         // Keep the session alive, so that its user is known even after the token was replaced.
@@ -231,7 +233,8 @@ impl Inner {
         }
     }
 
-    /// Asks the host for a new token, or waits for the thread that asks. Returns whether there is a new token.
+    /// Asks the host for a new token, or waits for the thread that already asks. Returns whether the index has a new
+    /// token.
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing.renew(
@@ -312,11 +315,13 @@ impl Inner {
     }
 }
 
-// A caught panic leaves the handle usable, as in C: later calls take the locks nevertheless, and the data under each lock
-// is written in one step or can be rebuilt.
+// A caught panic leaves the handle usable, as in C: later calls take the locks nevertheless, and the data under each
+// lock is written in one step or can be rebuilt.
 impl RefUnwindSafe for Inner {}
 
 impl Forks for Inner {
+    /// Takes all locks of the index in the order in which calls take them, so that they are free in the child of a
+    /// fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         // The locks that a call holds while it waits for the store, in the order in which calls take them. The store's
         // own locks follow.
@@ -328,6 +333,7 @@ impl Forks for Inner {
         locks
     }
 
+    /// Resets the components in the child of a fork, which has none of the parent's other threads.
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.reading.after_fork(alone);

@@ -29,7 +29,7 @@ impl Library {
         self.reading.kind().key(rating_key)
     }
 
-    /// The part of a key before the rating key.
+    /// Returns the part of a key before the rating key, such as `/library/metadata/`.
     #[doc(hidden)]
     #[must_use]
     #[inline]
@@ -37,7 +37,7 @@ impl Library {
         self.reading.kind().key_prefix
     }
 
-    /// The stored description of the library; `None` for a handle of all libraries or of an unknown one.
+    /// Returns the stored description of the library; `None` for a handle of all libraries or of an unknown library.
     #[doc(hidden)]
     #[must_use]
     pub fn known(&self) -> Option<model::Library> {
@@ -55,7 +55,7 @@ impl Library {
         matches!(resolved, Ok(Resolved::Scope(_)))
     }
 
-    /// Returns whether this library belongs to the same open index.
+    /// Returns whether this library belongs to `index`.
     #[doc(hidden)] // for the C functions
     #[must_use]
     pub fn is_of(&self, index: &Index) -> bool {
@@ -69,12 +69,13 @@ impl Library {
 
     /// Finds the item of a file. Fetches the library if necessary.
     ///
-    /// The path is the host's, and the file need not exist. Bytes that are not UTF-8 are compared unchanged; on Unix use
-    /// `OsStr::from_bytes`. A relative path, or a path with `..`, can match by suffix only: give an absolute path, or a
-    /// [`Mapping`](crate::Mapping).
+    /// The path is the host's, and the file need not exist. plexindex compares bytes that are not UTF-8 unchanged; on
+    /// Unix, pass them with `OsStr::from_bytes`. A relative path, or a path with `..`, can match by suffix only: give
+    /// an absolute path, or a [`Mapping`](crate::Mapping).
     ///
-    /// plexindex asks the server for a path that is not listed, but at most once in half a minute over all paths and
-    /// processes. Until then, a new file is [`Reason::NotListed`](crate::Reason::NotListed). [`Query::check`] asks at once.
+    /// plexindex asks the server about a path that is not listed, but at most once in half a minute for all paths and
+    /// processes together. Until then, a new file is [`Reason::NotListed`](crate::Reason::NotListed). [`Query::check`]
+    /// asks at once.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -90,7 +91,8 @@ impl Library {
         self.query().match_path_at_once(path)
     }
 
-    /// Answers for many paths, in order. An invalid path gets an error; the other paths get answers.
+    /// Finds the items of many files, and returns the answers in order. An invalid path gets an error; the other paths
+    /// get answers.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -123,11 +125,11 @@ impl Library {
         self.query().match_folder(path)
     }
 
-    /// Iterates over the items with files below a folder, ordered by path. [`Item::path`] is the file; an item with several
-    /// files appears once for each. The iteration reads pages, so memory stays small. Sends no request.
+    /// Iterates over the items with files below a folder, ordered by path. [`Item::path`] is the file; an item with
+    /// several files appears once for each. The iteration reads pages, so memory stays small. Sends no request.
     ///
-    /// During concurrent changes, each file that does not change appears exactly once. A folder that is found by its suffix
-    /// counts only with high confidence. An error ends the iteration:
+    /// During concurrent changes, each file that does not change appears exactly once. A folder that matches only by
+    /// its suffix counts only with high confidence. An error ends the iteration:
     /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched, or was evicted.
     pub fn items_below(&self, path: impl AsRef<Path>) -> ItemsBelow {
         ItemsBelow {
@@ -154,8 +156,9 @@ impl Library {
         self.query().search_title(title)
     }
 
-    /// Returns the key of the item with this path, such as `/library/metadata/1002`, if a fast lookup finds it with high
-    /// confidence. Sends no request, and does not wait for other threads. After `None` use [`Library::match_path`].
+    /// Returns the key of the item with this path, such as `/library/metadata/1002`, if a fast lookup finds it with
+    /// high confidence. Sends no request, and does not wait for other threads. After `None` use
+    /// [`Library::match_path`].
     #[must_use]
     pub fn lookup_key(&self, path: impl AsRef<Path>) -> Option<String> {
         let key = |rating_key: &str| [self.key_prefix(), rating_key].concat();
@@ -190,10 +193,10 @@ impl Library {
         self.reading.lookup_keys(&self.selection, paths, each);
     }
 
-    /// Records that a path belongs to an item, given by key or rating key of at most 255 bytes. From now on, every process
-    /// answers with this item. plexindex does not ask the server whether the item exists: until the library is fetched,
-    /// answers have only the keys, and afterwards an item that is not listed is ignored. [`Query::record_match`] takes a
-    /// deadline.
+    /// Records that a path belongs to an item, given by key or rating key of at most 255 bytes. From now on, every
+    /// process answers with this item. plexindex does not ask the server whether the item exists: until the library is
+    /// fetched, answers have only the keys, and afterwards an item that is not listed is ignored.
+    /// [`Query::record_match`] takes a deadline.
     ///
     /// # Errors
     /// As [`Query::record_match`].
@@ -212,8 +215,8 @@ impl Library {
         self.query().record_matches(matches)
     }
 
-    /// Invalidates a path. Removes its recorded match. If an item lists the path, plexindex asks the server about that item
-    /// before it returns the item again.
+    /// Invalidates a path. Removes its recorded match. If an item lists the path, plexindex asks the server about that
+    /// item before it returns the item again.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); errors of the store.
@@ -265,10 +268,10 @@ impl Library {
 
     /// Iterates over the listed items of the library, with all their files and external ids. Sends no request.
     ///
-    /// The iteration reads pages, so an item that changes during the iteration may appear as before or as after the change.
-    /// An error ends the iteration: an error of the store; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a
-    /// library that was never fetched ([`Query::refresh`]) or was evicted;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound);
+    /// The iteration reads pages, so an item that changes during the iteration may appear as before or as after the
+    /// change. An error ends the iteration: an error of the store;
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched
+    /// ([`Query::refresh`]) or was evicted; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound);
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for all libraries at once.
     pub fn items(&self) -> Items {
         Items {
@@ -321,14 +324,15 @@ impl Library {
         Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
     }
 
-    /// [`Library::page`] with the stored items, each with its cursor.
+    /// Returns a page of stored items after a cursor, each with its own cursor: the base of [`Library::page`].
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
         self.reading.items(&self.selection, cursor, limit)
     }
 
-    /// Passes about `limit` files below the folder `path` to `then`, ordered by listed path, from the path `after` on. The
-    /// last page has fewer files. A page has more files if several share the last path. Sends no request.
+    /// Passes a page of the files below the folder `path` to `then`, and returns the result of `then`. The files are
+    /// ordered by listed path and come after the path `after`. The page has about `limit` files: fewer if it is the
+    /// last, and more if several share the last path. Sends no request.
     #[doc(hidden)]
     pub fn items_below_with<R>(
         &self,
@@ -343,7 +347,8 @@ impl Library {
     }
 
     /// Walks folders of this machine for a limited time, and returns the files that are not listed with certainty.
-    /// `number`: the walk to continue; 0 begins a new walk. Sends no request.
+    /// `number` is the walk to continue; 0 begins a new walk, and `None` reads only the folders of `starts`. Sends no
+    /// request.
     #[doc(hidden)]
     pub fn walk(
         &self,

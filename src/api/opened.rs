@@ -15,8 +15,8 @@ use crate::sync::{PeerComponents, Peers, Reading, Selection, Selector};
 /// An open index: a handle that is cheap to clone and usable from any thread.
 ///
 /// The index closes when its last handle is dropped. Libraries, tables and watches hold a handle too. Any number of
-/// indexes may be open on one folder, in any number of processes. A panic that unwinds through a call, such as a panic of
-/// your callback, leaves the index usable: handles are `UnwindSafe`.
+/// indexes may be open on one folder, in any number of processes. A panic that unwinds through a call, such as a panic
+/// of your callback, leaves the index usable: handles are `UnwindSafe`.
 ///
 /// ```
 /// use plexindex::{ErrorKind, Index, Options};
@@ -44,8 +44,8 @@ impl WeakIndex {
     }
 }
 
-/// Closes the index when its last handle is dropped, on that thread. `Inner` itself may live a moment longer, while a fork
-/// on another thread holds it.
+/// Closes the index when its last handle is dropped, on that thread. `Inner` itself may live a moment longer, while a
+/// fork on another thread holds it.
 struct OpenIndex(Arc<Inner>);
 
 impl Drop for OpenIndex {
@@ -64,7 +64,7 @@ impl Index {
         Self::open_with_clock(options, Arc::new(SystemClock))
     }
 
-    /// [`Index::open`] with another clock: for tests.
+    /// [`Index::open`] with a different clock, for tests.
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
@@ -79,7 +79,7 @@ impl Index {
     }
 
     /// [`Index::open_with_clock`] for the crate `plexindex-sharing`: `peers` creates the exchange with other hosts from
-    /// these components.
+    /// the components that it gets, or returns `None`.
     #[doc(hidden)]
     pub fn open_with_peers(
         options: &Options,
@@ -94,8 +94,9 @@ impl Index {
         })
     }
 
-    /// Opens an index over a source of your own. `name` identifies the source, since a folder may hold the items of
-    /// several; it must not be empty. Options for Plex (`server_url`, `token`, timeouts, `database`) have no effect.
+    /// Opens an index over a source of your own. `name` identifies the source, since one folder may hold the items of
+    /// several sources. The name must not be empty. Options for Plex (`server_url`, `token`, timeouts, `database`) have
+    /// no effect.
     ///
     /// # Errors
     /// As [`Index::open`].
@@ -112,8 +113,8 @@ impl Index {
         Self::open_over(&options, |_| None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
     }
 
-    /// Opens an index over another source with another clock: for tests. The closure `source` gets the meter that counts
-    /// requests.
+    /// Opens an index over a test's own source and clock. The closure `source` gets the options, the client identifier
+    /// of the folder, and the meter that counts requests.
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with(
@@ -132,7 +133,8 @@ impl Index {
         )
     }
 
-    /// Opens the store, the source and all other components.
+    /// Opens the store and all other components. `source` opens the source, or returns `None` for an offline index;
+    /// `peers` is as in [`Index::open_with_peers`].
     fn open_over(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
@@ -147,15 +149,15 @@ impl Index {
         Ok(Self(Arc::new(OpenIndex(inner))))
     }
 
-    /// A handle that does not keep the index open.
+    /// Returns a handle that does not keep the index open.
     #[must_use]
     pub fn downgrade(&self) -> WeakIndex {
         WeakIndex(Arc::downgrade(&self.0))
     }
 
-    /// Drops this handle. Returns `false` if other handles, libraries, tables, watches or iterators keep the index open.
-    /// The last handle writes the counters and closes the store, which may fail. Dropping a handle does the same and
-    /// ignores the error.
+    /// Drops this handle. Returns `false` if other handles, libraries, tables, watches or iterators keep the index
+    /// open. The last handle writes the counters and closes the store, which may fail. Dropping a handle does the same
+    /// and ignores the error.
     ///
     /// # Errors
     /// Errors of the store, if the counters could not be written.
@@ -169,6 +171,7 @@ impl Index {
         self.inner().close()
     }
 
+    /// Returns the components of the index.
     pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.0.0
     }
@@ -216,6 +219,7 @@ pub struct Library {
 }
 
 impl Library {
+    /// Creates a handle. Fails if the store already shows that the selector is invalid or ambiguous.
     pub(super) fn new(index: &Index, selector: Selector) -> Result<Self> {
         let selection = Selection::new(selector)?;
         let reading = Arc::clone(&index.inner().reading);
@@ -228,11 +232,12 @@ impl Library {
         })
     }
 
+    /// Returns the selector with its cached result.
     pub(super) fn selection(&self) -> &Selection {
         &self.selection
     }
 
-    /// The selector of this handle.
+    /// Returns the selector of this handle.
     #[must_use]
     pub fn selector(&self) -> &Selector {
         self.selection.selector()

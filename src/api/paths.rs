@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::platform::files;
 
-/// Returns the bytes of a path.
+/// Returns the bytes of a path, as the index stores them.
 pub fn bytes_of<P: AsRef<Path> + ?Sized>(path: &P) -> &[u8] {
     files::bytes_of(path.as_ref())
 }

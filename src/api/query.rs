@@ -75,8 +75,8 @@ pub enum Refreshed {
 #[non_exhaustive]
 #[must_use = "the deadline may have passed first"]
 pub enum Waited {
-    /// There are changes, or a refresh is due because a listing has expired or an event arrived. Due refreshes end a wait
-    /// at most once a second, and never end the wait of an offline query.
+    /// There are changes, or a refresh is due because a listing has expired or an event arrived. Due refreshes end a
+    /// wait at most once a second, and never end the wait of an offline query.
     Something,
     /// The deadline passed first.
     NotYet,
@@ -86,6 +86,7 @@ enum_names! { Refreshed: Done "done", NotYet "not_yet", NeedsWarm "needs_warm" }
 enum_names! { Waited: Something "something", NotYet "not_yet" }
 
 impl<'q> Query<'q> {
+    /// Creates a query with the limits from the options. `library`: `None` means all libraries.
     pub(super) fn new(index: &'q Index, library: Option<&'q Library>) -> Self {
         Self {
             index,
@@ -109,8 +110,8 @@ impl<'q> Query<'q> {
     /// | `record_match`, `record_matches` | `Timeout` while the library is not known; a known one needs no server |
     /// | `wait_for_changes` | [`Waited::NotYet`] |
     ///
-    /// After `NotYet`, repeat the call: plexindex continues where this call stopped. After `NeedsWarm` that does not help:
-    /// the deadline is too short for the server.
+    /// After `NotYet`, repeat the call: plexindex continues where this call stopped. After `NeedsWarm` that does not
+    /// help: the deadline is too short for the server.
     ///
     /// A deadline of zero leaves no time for a request, so an answer that needs a request is `NotYet` or `NeedsWarm`.
     /// [`Query::offline`] sends no request either, but trusts the store: an unlisted path is `NotFound`.
@@ -133,17 +134,17 @@ impl<'q> Query<'q> {
 
     /// Sets a callback for the progress of a fetch. It runs on this thread, about ten times a second and once after the
     /// last page. If it returns [`ControlFlow::Break`], even after the last page, the call ends with
-    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). The store keeps the fetched pages, and the next call continues
-    /// from there.
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). The store keeps the fetched pages, and the next call
+    /// continues from there.
     ///
-    /// The callback may use the same index. A nested call that needs the same listing waits for the fetch. A panic in the
-    /// callback ends the call too, and then unwinds into the caller.
+    /// The callback may use the same index. A nested call that needs the same listing waits for the fetch. A panic in
+    /// the callback ends the call too, and then unwinds into the caller.
     pub fn progress(mut self, callback: impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q) -> Self {
         self.progress = Some(RefCell::new(Box::new(callback)));
         self
     }
 
-    /// The parameters of a call that neither waits nor sends a request.
+    /// Returns the parameters of a call that neither waits nor sends a request.
     fn call_at_once(&self) -> Call<'_> {
         Call {
             offline: self.offline,
@@ -151,7 +152,7 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Runs `run` with the parameters of this query. All steps of the call share one deadline.
+    /// Calls `run` with the parameters of this query, and returns its result. All steps of the call share one deadline.
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
@@ -163,8 +164,8 @@ impl<'q> Query<'q> {
         let Some(progress) = &self.progress else {
             return run(&call);
         };
-        // A panic of the callback ends the call like an abort, and unwinds only then. Otherwise the call would wait for
-        // the whole fetch while it unwinds.
+        // A panic of the callback ends the call like an abort, and unwinds only then. If the panic unwound at once, the
+        // call would wait for the whole fetch.
         let callback_panic = Cell::new(None);
         let report = |state: &Progress<'_>| match catch_unwind(AssertUnwindSafe(|| progress.borrow_mut()(state))) {
             Ok(flow) => flow.is_continue(),
@@ -183,13 +184,14 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// [`Query::run`] that repeats the call with a new token if the server refused the token.
+    /// Calls `ask` with the parameters of this query, as [`Query::run`] does. If the server refuses the token, calls
+    /// `ask` again with a new token.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         self.run(|call| self.index.inner().run_renewing(call, ask))
     }
 
-    /// [`Query::ask`] for a call that is counted and timed. `operation`: the name of the call. `path_count`: the size of a
-    /// batch.
+    /// Calls `ask` as [`Query::ask`] does, and counts and times the call. `operation` is the name of the call for
+    /// users, and `path_count` the size of a batch.
     pub(super) fn ask_timed<R>(
         &self,
         operation: &'static str,
@@ -206,9 +208,9 @@ impl<'q> Query<'q> {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path: empty, with a NUL, or
     /// longer than 32,767 bytes. [Errors of the server](crate::ErrorKind#errors-of-the-server), if a library that was
-    /// never fetched cannot be fetched now; [`ErrorKind::Offline`](crate::ErrorKind::Offline) if no library is known and
-    /// the query or the index is offline; [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) by the progress callback.
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
+    /// never fetched cannot be fetched now; [`ErrorKind::Offline`](crate::ErrorKind::Offline) if no library is known
+    /// and the query or the index is offline; [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) by the progress
+    /// callback. [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); [errors of the
     /// store](crate::ErrorKind#errors-of-the-store).
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
@@ -232,9 +234,9 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer has to wait, the
-    /// status is [`NotYet`](crate::MatchStatus::NotYet): then call [`Query::match_path`], which fails offline if no library
-    /// is known.
+    /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer requires a
+    /// wait, the status is [`NotYet`](crate::MatchStatus::NotYet): then call [`Query::match_path`]. Offline, that call
+    /// fails if no library is known.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path, as [`Query::match_path`].
@@ -251,7 +253,8 @@ impl<'q> Query<'q> {
         result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 
-    /// Answers for many paths, in order. An invalid path gets an error; the other paths get answers.
+    /// Finds the items of many files, and returns the answers in order. An invalid path gets an error; the other paths
+    /// get answers.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -266,7 +269,7 @@ impl<'q> Query<'q> {
     /// [`Query::match_paths`] that passes each borrowed answer to `each`, in order.
     #[doc(hidden)]
     pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        // A repetition with a new token continues behind the paths that have an answer.
+        // A repeated call with a new token continues after the paths that have an answer.
         let mut answered = 0;
         self.ask_timed("match_paths", Some(paths.len()), |call| {
             let remaining = paths.get(answered..).unwrap_or_default();
@@ -302,9 +305,9 @@ impl<'q> Query<'q> {
         result.unwrap_or_else(|_| Folder::of(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
     }
 
-    /// Finds the items with a GUID of at most 4,096 bytes: Plex's own, or an external id such as `imdb://tt1254207`. For the
-    /// GUID of a show, season, artist or album, returns at most 16 of its items, and its key in the
-    /// [message](Match::message).
+    /// Finds the items with a GUID of at most 4,096 bytes: Plex's own, or an external id such as `imdb://tt1254207`.
+    /// For the GUID of a show, season, artist or album, returns at most 16 of its items; the [message](Match::message)
+    /// has the rating key of the show, season, artist or album.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -314,7 +317,7 @@ impl<'q> Query<'q> {
     }
 
     /// Finds the items with a title of at most 4,096 bytes, ignoring case, accents and punctuation. If no item has the
-    /// title, finds those with all its words. A show's title finds its episodes.
+    /// title, finds the items whose titles have all its words. A show's title finds its episodes.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -325,8 +328,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Refreshes the libraries that may have changed: those whose listing has expired or was invalidated. Sends no request
-    /// if all are fresh; [`Query::check`] always sends one.
+    /// Refreshes the libraries that may have changed: those whose listing has expired or was invalidated. Sends no
+    /// request if all are fresh; [`Query::check`] always sends one.
     ///
     /// # Errors
     /// [Errors of the server](crate::ErrorKind#errors-of-the-server), among them
@@ -360,11 +363,12 @@ impl<'q> Query<'q> {
     }
 
     /// Waits until the feed has [`Changes`](crate::Changes) after this cursor. Sees the changes of all processes within
-    /// 100 ms, and sends no request. The wait costs next to nothing, except on some network file systems, where processes
-    /// do not share memory: there it reads the database once a second.
+    /// 100 ms, and sends no request. The wait costs next to nothing, except on some network file systems, where
+    /// processes do not share memory: there it reads the database once a second.
     ///
-    /// The callback of [`Query::progress`] runs every 200 ms and after [`Index::wake_waiting`](crate::Index::wake_waiting),
-    /// with no library and no items. If it returns [`ControlFlow::Break`], the wait ends.
+    /// The callback of [`Query::progress`] runs every 200 ms and after
+    /// [`Index::wake_waiting`](crate::Index::wake_waiting), with no library and no items. If it returns
+    /// [`ControlFlow::Break`], the wait ends.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -408,7 +412,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Returns a page of the feed: about `limit` items after the cursor. An empty cursor begins.
+    /// Returns a page of the feed: about `limit` items after the cursor. An empty cursor begins at the current
+    /// position, or with all items if `full` is true.
     #[doc(hidden)]
     pub fn changes_page(&self, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         let inner = self.index.inner();
@@ -416,8 +421,8 @@ impl<'q> Query<'q> {
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
-    /// Returns all known libraries, even for a query of one library. Asks the server if none is known; offline, the list
-    /// is then empty.
+    /// Returns all known libraries, even for a query of one library. Asks the server if none is known; offline, the
+    /// list is then empty.
     ///
     /// # Errors
     /// As [`Query::refresh`], if none is known yet.
@@ -425,8 +430,8 @@ impl<'q> Query<'q> {
         self.ask(|call| self.index.inner().queries.libraries(call))
     }
 
-    /// Tests the connection: requests the server's identity and its libraries. Costs two requests, and three at the first
-    /// contact.
+    /// Tests the connection: requests the server's identity and its libraries. Costs two requests, or three at the
+    /// first contact.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -444,6 +449,7 @@ impl<'q> Query<'q> {
 }
 
 impl Refreshed {
+    /// Converts the status of a successful refresh.
     fn of(status: Status) -> Self {
         match status {
             Status::NotYet => Self::NotYet,
@@ -453,7 +459,8 @@ impl Refreshed {
     }
 }
 
-/// Takes the host's function that gets the answer. It must run only once, even if the call is repeated with a new token.
+/// Takes the host's function that gets the answer. The function must run only once, even if the call is repeated with a
+/// new token; a second call fails here.
 fn take<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))

@@ -13,8 +13,8 @@ impl Query<'_> {
     /// Makes [`Query::record_match`] wait until the shared log has the match, for an index that hosts share
     /// ([`Options::shared`](crate::Options::shared)). By default the call returns at once, and the log gets the match a
     /// moment later. If the log does not have the match by the deadline (without one, within some seconds), the call
-    /// fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here and delivered later. A path
-    /// that only this host has is rejected, and nothing is recorded. `SharedIndex::shared_deliver` of the crate
+    /// fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here and delivered later. For
+    /// a path that only this host has, the call fails and records nothing. `SharedIndex::shared_deliver` of the crate
     /// `plexindex-sharing` does the same for all earlier writes.
     pub fn through(mut self) -> Self {
         self.through = true;
@@ -87,7 +87,7 @@ impl Query<'_> {
         self.record_pairs(&matches)
     }
 
-    /// [`Query::record_matches`] for pairs of path and key.
+    /// [`Query::record_matches`] for pairs of a path and a key.
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
@@ -103,7 +103,7 @@ impl Query<'_> {
             inner.queries.display.check_path(path)?;
             matches.push((*path, reading.kind().rating_key(key)?));
         }
-        // One call for all retries, so that they use the same token and deadline.
+        // Uses one call for all retries, so that they have the same token and deadline.
         self.run(|call| {
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
@@ -122,7 +122,7 @@ impl Query<'_> {
                     ));
                 }
                 if let Some(written) = inner.maintenance.record_matches(&row, &matches, deadline)? {
-                    // Update the snapshot here, so that fast lookups need not. If the write created a segment, it may
+                    // Updates the snapshot here, so that fast lookups need not. If the write created a segment, it may
                     // have removed other matches, so the snapshot reads the database instead.
                     if !written.has_segment {
                         let rows = matches
@@ -131,8 +131,8 @@ impl Query<'_> {
                         reading.apply_own(identity, written.at, &rows.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
-                    // The segment of a large batch is missing if it could not be written, or another thread was
-                    // building one.
+                    // The segment of a large batch is missing if writing it failed, or if another thread was building
+                    // one.
                     reading.rebuild_lost(deadline)?;
                     return if self.through {
                         inner.sync.peers.deliver(call.deadline)

@@ -1,5 +1,5 @@
-//! Asks the host for a new token after the server refused a call. The callback runs on the thread of that call, on one
-//! thread at a time.
+//! Asks the host for a new token after the server refused a call. The callback runs on the thread of that call.
+//! plexindex runs it on one thread at a time.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 
-/// Pause after the host had no new token, or one that the server refused.
+/// Pause before the next renewal, if the host had no new token or the server refused the new token.
 const PAUSE_MS: i64 = 15_000;
 
 thread_local! {
@@ -62,6 +62,7 @@ impl Drop for RenewalGuard<'_> {
 }
 
 impl Renewing {
+    /// Creates the state from the host's callback and read timeout.
     pub fn new(options: &Options) -> Self {
         Self {
             renewal: options.renewal.clone(),
@@ -71,12 +72,12 @@ impl Renewing {
         }
     }
 
-    /// Returns whether the host has given a callback.
+    /// Returns whether the host supplied a callback.
     pub fn is_possible(&self) -> bool {
         self.renewal.is_some()
     }
 
-    /// Takes the lock for the time of a fork.
+    /// Takes the lock until the returned value is dropped, for a fork. `within` returns this value from its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).state))
     }
@@ -88,7 +89,8 @@ impl Renewing {
         }
     }
 
-    /// Returns the number of the refused token if this thread runs the callback.
+    /// Returns the number of the refused token if the callback is running on this thread; otherwise `None`. So a token
+    /// that the callback itself sets counts as its result.
     pub fn refused_session(&self) -> Option<u64> {
         let under_way = lock(&self.state).under_way;
         under_way
@@ -97,8 +99,9 @@ impl Renewing {
     }
 
     /// Asks the host for a new token after the server refused the token `session`, and passes the new token to `set`.
-    /// Does nothing if `is_renewed` returns `true` by then. If another thread runs the callback, waits until the
-    /// deadline, but at most for the read timeout.
+    /// If another thread runs the callback, waits for that thread until the deadline, but at most for the read timeout.
+    /// Does nothing if `is_renewed` returns `true` then, or during the pause after a failure. `now_ms` is the time in
+    /// Unix ms.
     pub fn renew(
         &self,
         now_ms: i64,
@@ -130,7 +133,7 @@ impl Renewing {
         drop(guard);
     }
 
-    /// Begins the pause after the server refused the new token.
+    /// Begins the pause before the next renewal, since the server refused the new token.
     pub fn was_in_vain(&self, now_ms: i64) {
         lock(&self.state).in_vain_ms = Some(now_ms);
     }

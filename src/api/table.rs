@@ -7,8 +7,8 @@ use crate::engine;
 use crate::error::{Result, refuse};
 use crate::options::Ttl;
 
-/// A key-value table of the host, with optional expiry. It sends no requests. The handle is cheap to clone and usable from
-/// any thread. It keeps the index open.
+/// A key-value table of the host, with optional expiry. It sends no requests. The handle is cheap to clone and usable
+/// from any thread. It keeps the index open.
 ///
 /// ```
 /// use plexindex::{Index, Options, Terms};
@@ -26,7 +26,7 @@ pub struct Table {
     table: Arc<engine::Table>,
 }
 
-/// How long to keep values, and how many bytes.
+/// How long a table keeps values, and how many bytes all tables may have.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,7 +88,7 @@ impl std::fmt::Debug for TableChange<'_> {
     }
 }
 
-/// Changes tables of this index in one transaction.
+/// Changes tables of this index in one transaction: [`Index::write_tables`](crate::Index::write_tables).
 pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
     if changes.iter().any(|change| !change.table.index.is(index)) {
         return refuse("cannot write to a table of another index: write to the tables of one index at a time");
@@ -98,6 +98,7 @@ pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result
 }
 
 impl Table {
+    /// Opens a table. `folds`: the names of its entries ignore ASCII case.
     pub(super) fn new(index: &Index, name: &[u8], folds: bool) -> Result<Self> {
         Ok(Self {
             table: Arc::new(index.tables().table(name, folds)?),
@@ -116,8 +117,8 @@ impl Table {
         Ok(value)
     }
 
-    /// Passes the value of this name to `then`, if a fast lookup finds it: without a lock, a wait or a copy. After `None`
-    /// use [`Table::get`].
+    /// Passes the value of this name to `then`, if a fast lookup finds it: without a lock, a wait or a copy. After
+    /// `None` use [`Table::get`].
     pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.table.lookup(name.as_ref(), then)
     }

@@ -26,7 +26,8 @@ pub struct Timed<'a> {
 }
 
 impl<'a> Timed<'a> {
-    /// Starts the clock of a call. A call that takes longer than `slow` gets a log line.
+    /// Starts to measure a call. The other arguments describe the call in its log line, which a call that takes longer
+    /// than `slow` gets.
     pub fn begin(
         counters: &'a Counters,
         slow: Option<Duration>,
@@ -69,7 +70,8 @@ impl Drop for Timed<'_> {
 }
 
 impl Timed<'_> {
-    /// Returns the log line, which has no path. `was_alone`: no other call ran on this handle.
+    /// Returns the log line of a call that `took` this time; `after` has the counters at its end. The line has no path,
+    /// since paths are private. `was_alone`: no other call ran on this handle.
     fn text(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
         let before = &self.before;
         let mut text = self.operation.to_owned();
