@@ -1,9 +1,9 @@
 //! Parses `.plexignore` files, which differ from `.gitignore`.
 //!
 //! A pattern without a slash matches file names and ignores case. It applies in the folder of the `.plexignore` file,
-//! and in the file of a location also in all folders below. A pattern with a slash matches the paths of files and folders
-//! relative to that folder. It also matches the folder before the last slash of the pattern. A pattern that begins with
-//! a slash matches nothing. There is no negation, and `*` does not match a slash.
+//! and in the file of a location also in all folders below. A pattern with a slash matches the paths of files and
+//! folders relative to that folder. It also matches the folder before the last slash of the pattern. A pattern that
+//! begins with a slash matches nothing. There is no negation, and `*` does not match a slash.
 
 use std::collections::HashMap;
 use std::fs;
@@ -66,7 +66,8 @@ impl Ignored {
         ignored
     }
 
-    /// Returns the line that matches a file in or below this folder, with the file that has the line.
+    /// Returns the line that ignores a file in or below this folder, with the path of the `.plexignore` file, for a
+    /// finding. `name` is the last component of `path`.
     pub fn match_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let relative_path = self.relative_path(path)?;
         // Patterns of file names come first.
@@ -77,7 +78,8 @@ impl Ignored {
         line.map(|line| self.describe(line))
     }
 
-    /// Returns the line that matches a folder below this folder, with the file that has the line.
+    /// Returns the line that ignores a folder below this folder, with the path of the `.plexignore` file, for a
+    /// finding.
     pub fn match_folder(&self, path: &[u8]) -> Option<Vec<u8>> {
         let line = self.path_patterns.first_match(self.relative_path(path)?);
         line.map(|line| self.describe(line))
@@ -88,7 +90,7 @@ impl Ignored {
         path.strip_prefix(&*self.folder)?.strip_prefix(b"/")
     }
 
-    /// Returns a line and the file that has the line, for a finding.
+    /// Formats a line with the path of this `.plexignore` file, for a finding.
     fn describe(&self, line: &[u8]) -> Vec<u8> {
         let file = [&*self.folder, b"/.plexignore"].concat();
         [b"'", line, b"' in ", &*shown(&file)].concat()
@@ -101,7 +103,7 @@ fn trim_slashes(path: &[u8]) -> &[u8] {
     &path[..end]
 }
 
-/// The patterns of one kind: plain names in a hash table, and globs, which are tried one by one.
+/// The patterns of one kind: plain names in a hash table, and globs, which [`Patterns::first_match`] tries one by one.
 #[derive(Debug)]
 struct Patterns {
     ignores_case: bool,
@@ -113,6 +115,7 @@ struct Patterns {
 }
 
 impl Patterns {
+    /// Creates an empty list. `ignores_case`: patterns match in any case.
     fn new(ignores_case: bool) -> Self {
         Self {
             ignores_case,
@@ -122,7 +125,7 @@ impl Patterns {
         }
     }
 
-    /// Adds a line and its patterns.
+    /// Adds a line with its patterns, of which any one is enough to match.
     fn add(&mut self, line: &[u8], patterns: &[&[u8]]) {
         for pattern in patterns {
             let pattern = chars_of(pattern, self.ignores_case);
@@ -135,7 +138,7 @@ impl Patterns {
         self.lines.push(line.to_vec());
     }
 
-    /// Returns the first line that matches.
+    /// Returns the first line with a pattern that matches `name`.
     fn first_match(&self, name: &[u8]) -> Option<&[u8]> {
         let name = chars_of(name, self.ignores_case);
         let plain_line = self.plain.get(&name).copied();
@@ -150,8 +153,8 @@ impl Patterns {
     }
 }
 
-/// Decodes a name, in lower case if `ignores_case`. A character whose lower case has several characters stays unchanged.
-/// An invalid byte becomes a private-use character, which names hardly contain.
+/// Decodes a name, in lower case if `ignores_case`. A character whose lower case has several characters stays
+/// unchanged. An invalid byte becomes a private-use character, which real names hardly ever contain.
 fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
     /// The private-use character for the byte 0.
     const INVALID_BYTES: u32 = 0x10_FF00;
@@ -170,8 +173,9 @@ fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
     chars
 }
 
-/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. If the rest does not match, only the last star is
-/// extended. Extending an earlier star cannot help: no star extends over a slash, and only a slash matches a slash.
+/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. If the rest does not match, the function extends
+/// only the last star. Extending an earlier star cannot help: no star extends over a slash, and only a slash matches a
+/// slash.
 fn glob_matches(glob: &[char], name: &[char]) -> bool {
     let (mut pattern, mut rest) = (glob, name);
     // The pattern behind the last star, and the name behind the characters that the star matches.
@@ -197,8 +201,8 @@ fn glob_matches(glob: &[char], name: &[char]) -> bool {
     }
 }
 
-/// Returns the length of the glob's first part, a character or a set, if that part matches this character. An unclosed
-/// bracket is an ordinary character.
+/// Returns the length of the glob's first part, which is a character or a set; `None` if that part does not match `c`.
+/// An unclosed bracket is an ordinary character.
 fn match_first(pattern: &[char], c: char) -> Option<usize> {
     let (first, rest) = pattern.split_first()?;
     if *first == '['

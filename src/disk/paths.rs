@@ -13,13 +13,13 @@ pub fn is_in(path: &[u8], folder: &[u8]) -> bool {
         .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
 }
 
-/// Returns the path of a name in a folder.
+/// Returns the path of the entry `name` of a folder.
 pub fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
     [folder, b"/", name].concat()
 }
 
-/// Returns whether the path is a folder or a link to one; for a link, also the id of its target. Dangling and circular
-/// links are not folders.
+/// Returns whether the path is a folder or a link to a folder, and for such a link the id of its target. Dangling and
+/// circular links are not folders.
 pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     let path = named(path);
     match fs::metadata(&path) {
@@ -33,7 +33,8 @@ pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     }
 }
 
-/// Returns whether a link leads to one of the folders that contain the link, perhaps through other links.
+/// Returns whether a link leads to one of the folders above the link, perhaps through other links. A walk that followed
+/// such a link would never end.
 pub fn leads_up(link: &[u8]) -> bool {
     let link = named(link);
     let Some(target) = Inode::of_target(&link) else {

@@ -31,7 +31,7 @@ pub struct WalkProgress {
 }
 
 impl WalkProgress {
-    /// Returns the index of a location's set of read folders.
+    /// Returns the index of a location's set of read folders, and adds an empty set for a new location.
     pub(super) fn slot(&mut self, location: &[u8]) -> usize {
         let slot = self.read.iter().position(|(folder, _)| folder == location);
         slot.unwrap_or_else(|| {
@@ -40,19 +40,20 @@ impl WalkProgress {
         })
     }
 
-    /// Marks a folder as read that the walk reached without a link. Returns `false` if the walk read the folder below
-    /// this location before, through a link. Until the walk follows the first link, every folder counts as new, because
-    /// some file systems give several folders the same id.
+    /// Marks a folder as read that the walk reached without a link. Returns `false` if the walk has read the folder
+    /// before through a link. `slot` is the index of the location's set. Until the walk follows the first link, every
+    /// folder counts as new, because some file systems give several folders the same id.
     pub(super) fn mark_read(&mut self, slot: usize, id: FolderId) -> bool {
         self.mark_read_by_link(slot, id) || !self.follows_links
     }
 
-    /// Marks the target of a link as read. Returns `false` if the target was read before.
+    /// Marks the target of a link as read. Returns `false` if the walk has read the target before. `slot` is the index
+    /// of the location's set.
     pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
         self.read[slot].1.insert(id)
     }
 
-    /// Adds a new link.
+    /// Adds a link that the walk found, to be followed later.
     pub(super) fn add_link(&mut self, link: Link) {
         self.links.push(Arc::new(link));
     }
@@ -62,8 +63,8 @@ impl WalkProgress {
         self.queue.push(Arc::clone(link));
     }
 
-    /// Returns the links to follow next. If the queue is empty, sorts the new links and passes all of them to `mark_read`
-    /// before any is followed. So of two links to one folder, the walk always follows the first by path.
+    /// Returns the links to follow next. If the queue is empty, first sorts the new links and queues those for which
+    /// `mark_read` returns true. So of two links to one folder, the walk always follows the one whose path comes first.
     pub(super) fn next_links(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
         self.follows_links = true;
         if self.queue.is_empty() {
@@ -79,7 +80,7 @@ impl WalkProgress {
         next
     }
 
-    /// Returns whether no link remains to be followed.
+    /// Returns whether the walk has no more links to follow.
     pub(super) fn has_no_links(&self) -> bool {
         self.links.is_empty() && self.queue.is_empty()
     }

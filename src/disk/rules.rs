@@ -46,7 +46,7 @@ impl Rule {
         Self::Plexignore,
     ];
 
-    /// The name of the rule in findings.
+    /// Returns the name of the rule in findings.
     #[must_use]
     pub fn name(self) -> &'static str {
         const NAMES: [&str; Rule::ALL.len()] = [
@@ -63,7 +63,7 @@ impl Rule {
         NAMES[self as usize]
     }
 
-    /// The bit of the rule in [`Rules`].
+    /// Returns the bit of the rule in [`Rules`].
     const fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -102,7 +102,7 @@ impl Rules {
         self.0 & rule.bit() != 0
     }
 
-    /// Returns the rules that also apply outside of all libraries.
+    /// Returns the rules of this set that also apply outside of all libraries.
     #[must_use]
     pub fn everywhere(self) -> Self {
         const EVERYWHERE: u32 = Rule::Extension.bit() | Rule::Hidden.bit() | Rule::System.bit() | Rule::Empty.bit();
@@ -137,7 +137,7 @@ impl Kinds {
         Self(kinds.iter().map(media_of).fold(0, |sum, media| sum | media))
     }
 
-    /// Returns whether the set has this media type, or [`Kinds::VIDEO_RULES`].
+    /// Returns whether the set has this bit: a media type, or [`Kinds::VIDEO_RULES`].
     fn has_bit(self, bit: u8) -> bool {
         self.0 & bit != 0
     }
@@ -163,6 +163,7 @@ impl Kinds {
     }
 }
 
+/// Returns whether Plex takes a file with this extension, in lower case, for a video.
 #[rustfmt::skip]
 fn is_video(extension: &[u8]) -> bool {
     matches!(extension,
@@ -173,6 +174,7 @@ fn is_video(extension: &[u8]) -> bool {
         | b"webm")
 }
 
+/// Returns whether Plex takes a file with this extension, in lower case, for audio.
 #[rustfmt::skip]
 fn is_audio(extension: &[u8]) -> bool {
     matches!(extension,
@@ -181,6 +183,7 @@ fn is_audio(extension: &[u8]) -> bool {
         | b"dsf" | b"dsd" | b"opus" | b"alac")
 }
 
+/// Returns whether Plex takes a file with this extension, in lower case, for a photo.
 #[rustfmt::skip]
 fn is_photo(extension: &[u8]) -> bool {
     matches!(extension,
@@ -189,8 +192,8 @@ fn is_photo(extension: &[u8]) -> bool {
         | b"sr2" | b"mpo" | b"jps" | b"rw2" | b"jp2" | b"j2k" | b"heic" | b"heif" | b"webp")
 }
 
-/// Returns the rule by which Plex ignores a folder of this name; `None` if it does not. `at_root`: the folder is directly
-/// in a location.
+/// Returns the rule by which Plex ignores a folder of this name; `None` if Plex reads the folder. `rules` and `kinds`
+/// are those of its location. `at_root`: the folder is directly in a location.
 #[must_use]
 pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
@@ -216,7 +219,8 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -
 /// A video that is named like a sample is a sample only below this size in bytes.
 const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 
-/// Returns the rule by which Plex ignores a file; `None` if it does not. Call it only for files that no library lists.
+/// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore it. Call this only for files that no
+/// library lists, since it reads the file's size.
 #[must_use]
 pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();

@@ -1,5 +1,4 @@
-//! Walks folders of a disk with several threads. A call has a time limit: it reads some of its folders and returns the
-//! others.
+//! Walks folders of a disk with several threads. A call has a time limit, and returns its unread folders.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -25,8 +24,8 @@ const EXTRA_THREADS: usize = 3;
 /// Number of files looked up together.
 const LOOKUP_BATCH: usize = 256;
 
-/// Walks folders. Skips files and folders that disappear during the walk. Returns the findings, and whether the walk is
-/// over.
+/// Walks the folders of a request until its limit. Returns the findings, and whether the walk is over. Skips files and
+/// folders that disappear during the walk.
 ///
 /// With `progress`, the walk reads each real folder below a location once, so links between folders cause no loop. A
 /// call without folders to walk follows links. Without `progress`, links are findings.
@@ -116,7 +115,7 @@ struct ParentFolder<'f> {
     folder: &'f PendingFolder,
     /// The path without trailing separator.
     path: &'f [u8],
-    /// Whether the folder is a location in scope.
+    /// Whether the folder itself is a location in scope.
     at_root: bool,
     has_locations: bool,
     /// The folder's own `.plexignore` file; `None` for a location, whose file is among the rules.
@@ -124,6 +123,7 @@ struct ParentFolder<'f> {
 }
 
 impl<'w> Walk<'w> {
+    /// Prepares a call without starting it.
     fn new(request: &'w WalkRequest<'w>) -> Self {
         let parent_of = |location: &'w Location| {
             let slash = location.folder.iter().rposition(|byte| *byte == b'/')?;
@@ -144,8 +144,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks the starting points on several threads and adds to `findings`. Returns the folders that were not read, by
-    /// starting point.
+    /// Walks the starting points on several threads and adds to `findings`. Returns the folders that remain unread.
     fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
         let findings = Mutex::new(findings);
         let unread: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
@@ -174,7 +173,7 @@ impl<'w> Walk<'w> {
         unread.into_iter().map(|(_, folders)| folders).collect()
     }
 
-    /// Adds queued links as starting points. A link whose target was read before is only reported.
+    /// Adds queued links as starting points. Only reports a link whose target the walk has already read.
     fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
             let location_index = self.rules.innermost(&link.path);
@@ -187,6 +186,7 @@ impl<'w> Walk<'w> {
         starts.extend(links.into_iter().map(Start::Link));
     }
 
+    /// Returns the index of the location's set in [`WalkProgress`].
     fn slot(&self, location_index: Option<usize>) -> usize {
         self.slots[location_index.unwrap_or(self.request.locations.len())]
     }
@@ -199,8 +199,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks one starting point: collects a file, or reads a folder and all folders below. If the call must end before,
-    /// adds the remaining folders to `unread`, and puts a link whose target was not read back into the queue.
+    /// Walks one starting point: collects a file, or reads a folder and all folders below. If the call must end first,
+    /// adds the remaining folders to `unread`, and puts a link with an unread target back into the queue.
     fn walk_below(
         &self,
         reader: &mut FolderReader,
@@ -253,8 +253,8 @@ impl<'w> Walk<'w> {
         names_read >= self.request.max_names || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    /// Reads a folder. Collects its media files for the next lookup. Pushes the subfolders in reverse order, so that the
-    /// walk reads them in the order of their names.
+    /// Reads a folder. Collects its media files for the next lookup. Pushes the subfolders in reverse order, so that
+    /// the walk reads them by name.
     fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
         if self.is_only_out_of_scope(folder) {
             return;
@@ -264,7 +264,6 @@ impl<'w> Walk<'w> {
             Err(error) => return self.report_unreadable(folder, &error, thread),
         };
         self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed);
-        // The target of a link was marked as read when the link became a starting point.
         if !folder.is_marked && self.was_read(folder, id) {
             return self.report_linked(&folder.path, folder.location_index, &mut thread.findings);
         }
@@ -315,8 +314,7 @@ impl<'w> Walk<'w> {
             && !self.request.locations.iter().any(is_in_scope_below)
     }
 
-    /// Reports an unreadable folder, unless the folder disappeared during the walk. If the folder can be searched, the
-    /// walk still reads the locations below.
+    /// Reports an unreadable folder, unless it disappeared during the walk. Still pushes locations below.
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
         let is_from_caller = self.request.is_first
             && self
@@ -336,13 +334,13 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Marks a folder as read. Returns whether the walk read the folder before by another path.
+    /// Marks a folder as read. Returns whether it was read before.
     fn was_read(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
         progress.is_some_and(|progress| !lock(progress).mark_read(self.slot(folder.location_index), id))
     }
 
-    /// Returns the entry for a subfolder or a media file, and whether it is a folder; `None` for other names.
+    /// Returns the entry for a folder or media file, and whether it is a folder; `None` for other names.
     fn entry(
         &self,
         folder: &PendingFolder,
@@ -380,8 +378,7 @@ impl<'w> Walk<'w> {
         })
     }
 
-    /// Pushes a subfolder. Reports an ignored subfolder, and pushes only the locations below. No rule ignores a location
-    /// itself.
+    /// Pushes a subfolder. Reports an ignored subfolder, and pushes only the locations below. No location is ignored.
     fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
         let outer_location = parent.folder.location_index;
         let is_out_of_scope = self.rules.is_out_of_scope(outer_location);
@@ -436,8 +433,9 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Reports the files that are not listed as a single item, each with the cause. A listed path outside of all
-    /// locations is only a suffix match, and a listed twin may be the other twin, so both are checked again.
+    /// Reports the collected files that are not listed as a single item, each with the cause. Checks a listed path
+    /// outside of all locations again, since it is only a suffix match, and also twins, since the item may belong to
+    /// the other twin.
     fn report_unlisted(&self, thread: &mut WalkThread) {
         let files = &thread.files;
         let paths: Vec<&[u8]> = files.iter().map(|file| file.path.as_slice()).collect();
@@ -477,11 +475,12 @@ impl<'w> Walk<'w> {
     }
 }
 
+/// Returns the hash of a normal form, by which [`mark_twins`] finds twins.
 fn hash_of(name: &Normal<'_>) -> u64 {
     name.hash()
 }
 
-/// Marks the names with an equal normal form.
+/// Sets `twin` for the names of one folder that have an equal normal form, such as `A.mkv` and `a.mkv`.
 fn mark_twins(folders: &mut [FolderEntry], media: &mut [FolderEntry]) {
     if folders.len() + media.len() < 2 {
         return;

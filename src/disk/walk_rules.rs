@@ -17,11 +17,12 @@ type LocationIndex = Option<usize>;
 pub struct WalkRules<'w> {
     locations: &'w [Location],
     rules: Rules,
-    /// The `.plexignore` file of each location, which applies to all folders below. Read at the first use.
+    /// The `.plexignore` file of each location, which applies to all folders below, read at the first use.
     ignored: Vec<OnceLock<Option<Ignored>>>,
 }
 
 impl<'w> WalkRules<'w> {
+    /// Prepares the rules of a request. Reads no file.
     pub fn new(request: &'w WalkRequest<'w>) -> Self {
         Self {
             locations: request.locations,
@@ -30,25 +31,25 @@ impl<'w> WalkRules<'w> {
         }
     }
 
-    /// Returns the innermost location that contains a path.
+    /// Returns the index of the innermost location that contains a path.
     pub fn innermost(&self, path: &[u8]) -> LocationIndex {
         let containing = (0..self.locations.len()).filter(|index| is_in(path, &self.locations[*index].folder));
         containing.max_by_key(|index| self.locations[*index].folder.len())
     }
 
-    /// Returns the location with this index.
+    /// Returns the location with this index; `None` outside of all locations.
     pub fn location(&self, location_index: LocationIndex) -> Option<&'w Location> {
         location_index.map(|index| &self.locations[index])
     }
 
-    /// Returns whether the location belongs only to libraries out of scope. `false` outside of all locations.
+    /// Returns whether the location belongs only to libraries out of scope. Returns `false` outside of all locations.
     pub fn is_out_of_scope(&self, location_index: LocationIndex) -> bool {
         self.location(location_index)
             .is_some_and(|location| location.is_out_of_scope)
     }
 
-    /// Returns the rule that ignores a folder. `at_root`: the folder is directly in a location. `parent_ignored`: the
-    /// `.plexignore` file of the parent folder, unless the parent is a location.
+    /// Returns the rule that ignores a folder; `None` if no rule does. `at_root`: the folder is directly in a location.
+    /// `parent_ignored` is the `.plexignore` file of the parent folder, unless the parent is a location.
     pub fn folder_rule(
         &self,
         path: &[u8],
@@ -66,7 +67,7 @@ impl<'w> WalkRules<'w> {
         })
     }
 
-    /// Returns the rule that ignores a file, or a folder between the file and its location.
+    /// Returns the rule that ignores a file, or a folder between the file and its location; `None` if no rule does.
     pub fn rule_for_path(&self, path: &[u8], location_index: LocationIndex) -> Option<RuleMatch> {
         let parent = path.iter().rposition(|byte| *byte == b'/')?;
         let root_length = self.location(location_index).map_or(parent, |location| {
