@@ -1,7 +1,7 @@
 //! The entries of the shared log. The store holds the entries of this host until they are delivered.
 
-/// A host: one folder of an index. A folder that was copied or restored is another host, since it may reuse the numbers
-/// of earlier writes.
+/// A host: one folder of an index. A folder that was copied or restored is a different host, since it may reuse the
+/// numbers of earlier writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostId(pub i64);
 
@@ -10,8 +10,8 @@ pub struct HostId(pub i64);
 pub struct Position {
     /// The number of the last entry read; 0 before the first.
     pub number: u64,
-    /// The random mark of the write that used this number. After the log was restored from a backup, the number has
-    /// another mark or none.
+    /// The random mark of the write that used this number. After the log was restored from a backup, the number has a
+    /// different mark or none.
     pub mark: i64,
 }
 
@@ -24,10 +24,10 @@ pub enum EntryKind {
     Listing,
     /// An item that was added, changed or removed since the listing. The key is the rating key.
     Item,
-    /// A confirmed match. The key is a path in the server's spelling. The body is a rating key, or empty if the match was
-    /// removed.
+    /// A confirmed match. The key is a path in the server's spelling. The body is a rating key, or empty if the match
+    /// was removed.
     Match,
-    /// An invalidated item. The key is the rating key. The body is empty if matches of the item stay.
+    /// An invalidated item. The key is the rating key. The body is empty if the item's matches remain valid.
     InvalidItem,
     /// An invalidated path. The key is the path in the server's spelling.
     InvalidPath,
@@ -53,7 +53,7 @@ impl EntryKind {
         Self::Hint,
     ];
 
-    /// The number of the kind in the log. Numbers never change and are never reused.
+    /// Returns the number of the kind in the log. Numbers never change and are never reused.
     #[must_use]
     pub fn number(self) -> i16 {
         self as i16 + 1

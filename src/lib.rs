@@ -1,8 +1,8 @@
 //! Tells which item of a Plex server a file is, without asking the server.
 //!
-//! An [`Index`] keeps the listings of the server's libraries in a folder. The first query fetches a library. Later queries
-//! take microseconds, in any number of threads and processes. plexindex asks the server again when a listing has expired,
-//! when a library should list a path but does not, and when you have invalidated an answer.
+//! An [`Index`] keeps the listings of the server's libraries in a folder. The first query fetches a library. Later
+//! queries take microseconds, in any number of threads and processes. plexindex asks the server again when a listing
+//! has expired, when a library should list a path but does not, and when you have invalidated an answer.
 //!
 //! ```no_run
 //! use plexindex::{Index, Options, Token};
@@ -27,7 +27,8 @@
 //! # How sure is an answer?
 //! A [`Match`] has one item, candidates, or a [`Reason`] why there is none. Its [`Confidence`] is `High` if the path is
 //! recorded, listed or mapped, differs in its root only, or has the item's title. Write only to an item of high
-//! confidence. If the server sees other paths than you do, give [mappings](Mapping): [`Index::proposals`] suggests them.
+//! confidence. If the server sees other paths than you do, give [mappings](Mapping): [`Index::proposals`] suggests
+//! them.
 //!
 //! # What does a call cost?
 //! | call | requests | time |
@@ -38,47 +39,48 @@
 //! | the same with [`Query::offline`] | none | microseconds |
 //! | the same with [`Query::deadline`] | in a library that was never fetched: one for a listed path (three in a new folder); for any other path also the listing, as far as time is left | at most the deadline |
 //!
-//! Calls block their thread. In async code, use a thread for blocking calls, such as `spawn_blocking` of tokio. While the
-//! server is down, plexindex returns cached answers and marks them as [`stale`](Match::stale).
+//! Calls block their thread. In async code, use a thread for blocking calls, such as `spawn_blocking` of tokio. While
+//! the server is down, plexindex returns cached answers and marks them as [`stale`](Match::stale).
 //!
 //! # Threads, handles, logs
 //! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle is
-//! dropped. Log lines go to the crate `log`, with targets that begin with `plexindex`. No line above `debug` has the token
-//! or a full media path. Filter the targets of the HTTP client: `ureq` logs requests at `debug`, and `ureq_proto` logs
-//! their bytes, including the token, at `trace`.
+//! dropped. Log lines go to the crate `log`, with targets that begin with `plexindex`. No line above `debug` has the
+//! token or a full media path. Filter the targets of the HTTP client: `ureq` logs requests at `debug`, and `ureq_proto`
+//! logs their bytes, including the token, at `trace`.
 //!
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
 //! `unstable-source`: a source of your own, with `Index::open_with_source`. It may change in any release.
 //!
-//! To share an index between hosts through a `PostgreSQL` database, use the crate `plexindex-sharing`, whose `open` takes
-//! [`Options::shared`].
+//! To share an index between hosts through a `PostgreSQL` database, use the crate `plexindex-sharing`, whose `open`
+//! takes [`Options::shared`].
 //!
 //! # Beside `rusqlite`, `sqlx` or `diesel`
 //! Cargo links one `sqlite3` into a program. This crate uses `rusqlite` 0.41 with `libsqlite3-sys` 0.39, bundled. Other
-//! crates that use `libsqlite3-sys`, such as `sqlx` and `diesel` with the feature `sqlite`, must allow this version, and
-//! share the bundled `SQLite`. The C library has no such limit.
+//! crates that use `libsqlite3-sys`, such as `sqlx` and `diesel` with the feature `sqlite`, must allow this version,
+//! and share the bundled `SQLite`. The C library has no such limit.
 //!
 //! # Speed of debug builds
-//! `[profile.dev.package."*"] opt-level = 2` in your `Cargo.toml` optimises this crate and `SQLite` in debug builds too.
+//! `[profile.dev.package."*"] opt-level = 2` in your `Cargo.toml` optimises this crate and `SQLite` in debug builds
+//! too.
 //!
 //! # Platforms and versions
-//! Unix, where paths are bytes and need not be UTF-8. Requires Rust 1.89; a later version may require a newer Rust, and add
-//! fields to [`Options`] and variants to enums, without a breaking change. Only the items on this page are the API; the C
-//! ABI and the tests use more.
+//! Unix, where paths are bytes and need not be UTF-8. Requires Rust 1.89; a later version may require a newer Rust, and
+//! add fields to [`Options`] and variants to enums, without a breaking change. Only the items on this page are the API;
+//! the C ABI and the tests use more.
 //!
 //! # Text and JSON
-//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` return them,
-//! and `FromStr` parses them. Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C
-//! library and the command. They omit unknown fields. A path that is not UTF-8 is `{"bytes": "<Base64>"}`. None of these
-//! types is `Deserialize`.
+//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` return
+//! them, and `FromStr` parses them. Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of
+//! the C library and the command. They omit unknown fields. A path that is not UTF-8 is `{"bytes": "<Base64>"}`. None
+//! of these types is `Deserialize`.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks that
-// they depend in one direction. The module `api` is the Rust API. Other public modules are for the C functions, tests, fuzz
-// targets and benchmarks.
+// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks
+// that they depend in one direction. The module `api` is the Rust API. Other public modules are for the C functions,
+// tests, fuzz targets and benchmarks.
 #[macro_use]
 extern crate plexindex_matching as matching;
 

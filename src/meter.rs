@@ -1,4 +1,4 @@
-//! Metrics of the requests that a source sends.
+//! The metrics of the requests that a source sends.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub enum RequestKind {
     Delta = 3,
     /// A search for one path or title.
     FindPath = 4,
-    /// `/library/metadata/…`: whether items still exist with the same files.
+    /// `/library/metadata/…`, which shows whether items still exist with the same files.
     Confirm = 5,
     /// A batch edit.
     Edit = 6,
@@ -50,14 +50,14 @@ enum_names! { RequestKind:
 
 /// Receives the metrics of every request sent, retries included, when it ends.
 pub trait Meter: Send + Sync {
-    /// Records a request. `bytes`: size of the reply's body as transferred. `took`: time spent waiting for the reply's
-    /// head and body.
+    /// Records a request. `bytes` is the transferred size of the reply's body, and `took` the time spent waiting for
+    /// the reply's head and body.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration);
 
-    /// Records further bytes of an event stream, which is recorded before it ends.
+    /// Records further bytes of an event stream. The stream's request was recorded at its start.
     fn received(&self, _bytes: u64) {}
 
-    /// Records the time for decompressing and parsing a reply, without waiting.
+    /// Records the time for decompressing and parsing a reply, without the time spent waiting.
     fn parsed(&self, _took: Duration) {}
 
     /// Records the pause before a retry.

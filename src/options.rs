@@ -18,7 +18,7 @@ pub const LONGEST_TEXT: usize = 4_096;
 pub enum Ttl {
     /// For this time after the server last confirmed the listing, or after the value was written.
     For(Duration),
-    /// Not at all: each call asks the server, unless it is offline. A table's value expires at once.
+    /// Not at all: each call asks the server, unless the call is offline. A table's value expires at once.
     Zero,
     /// Until an invalidation or an event makes the listing stale. A table's value never expires.
     Forever,
@@ -32,16 +32,16 @@ impl From<Duration> for Ttl {
 
 /// The host's callback that returns a new token, or `None` if it has none.
 ///
-/// The index runs the callback when the server refuses the token: on the thread of the refused call, one thread at a time,
-/// never on a thread of plexindex. Other refused calls wait for the new token until their deadline, and at most for
-/// [`Options::read_timeout`]. A call without a new token fails with
-/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After the callback returned `None`, the index waits 15 s
-/// before it runs the callback again.
+/// The index runs the callback when the server refuses the token: on the thread of the refused call, one thread at a
+/// time, never on a thread of plexindex. Other refused calls wait for the new token until their deadline, and at most
+/// for [`Options::read_timeout`]. A call without a new token fails with
+/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After the callback returned `None`, the index waits 15
+/// s before it runs the callback again.
 ///
 /// The token must belong to the same user. The callback may use the index: its calls use the refused token, and fail
-/// without another renewal. Calling [`Index::set_token`](crate::Index::set_token) on this thread is the same as returning
-/// the token. A panic of the callback unwinds through the refused call; the index stays usable, and the next refused call
-/// runs the callback again.
+/// without another renewal. Calling [`Index::set_token`](crate::Index::set_token) on this thread is the same as
+/// returning the token. A panic of the callback unwinds through the refused call; the index stays usable, and the next
+/// refused call runs the callback again.
 ///
 /// No deadline ends the callback, so limit its time yourself. If it returns after the deadline of the refused call, the
 /// index keeps the token, and the call ends as [`Query::deadline`](crate::Query::deadline) says.
@@ -88,7 +88,7 @@ impl From<Duration> for Ttl {
 pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);
 
 impl Renewal {
-    /// Wraps the callback.
+    /// Wraps the host's callback.
     pub fn new(renew: impl Fn() -> Option<Token> + Send + Sync + 'static) -> Self {
         Self(Arc::new(renew))
     }
@@ -107,8 +107,8 @@ impl fmt::Debug for Renewal {
 
 /// The options of an index.
 ///
-/// Set the fields that you need, and end with `..Options::new(folder)`. Later versions may add fields without a breaking
-/// change: do not list all fields, and match with `..`.
+/// Set the fields that you need, and end with `..Options::new(folder)`. Later versions may add fields without a
+/// breaking change: do not list all fields, and match with `..`.
 ///
 /// ```
 /// use plexindex::{Mapping, Options, Token};
@@ -129,27 +129,27 @@ pub struct Options {
     /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers only from its store.
     pub server_url: Option<String>,
     /// Plex's own database, which plexindex reads while the server runs: the file `com.plexapp.plugins.library.db`, its
-    /// folder, or the folder 'Plex Media Server' above. It needs neither URL nor token, and shows all libraries to everyone
-    /// who can read the file. None by default.
+    /// folder, or the folder 'Plex Media Server' above. It needs neither URL nor token, and shows all libraries to
+    /// everyone who can read the file. None by default.
     pub database: Option<PathBuf>,
     /// The token, sent in a header to this server only.
     pub token: Option<Token>,
     /// Returns a new token when the server refuses the token (401) or it has expired (498); plexindex then repeats the
     /// call. None by default; see also [`Index::set_token`](crate::Index::set_token).
     pub renewal: Option<Renewal>,
-    /// The user of the token. Set it if the token changes often and is no JSON Web Token, which names its user.
+    /// The user of the token. Set this if the token changes often and is not a JSON Web Token, which names its user.
     pub user: Option<String>,
     /// How long a listing is fresh. 1 h by default.
     pub library_ttl: Ttl,
     /// Age at which a full listing is due even without a change. 24 h by default.
     pub max_age: Duration,
-    /// Deadline of calls that set none ([`Query::deadline`](crate::Query::deadline)). `None`, the default: only the
-    /// timeouts apply. Zero: no request is sent.
+    /// Deadline of calls without their own ([`Query::deadline`](crate::Query::deadline)). With `None`, the default,
+    /// only the timeouts apply. With zero, plexindex sends no request.
     pub deadline: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,
-    /// Time limit for waiting until the server sends data. 60 s by default. A request that lists nothing waits at most
-    /// 15 s.
+    /// Time limit for waiting until the server sends data. 60 s by default. A request that fetches no listing waits at
+    /// most 15 s.
     pub read_timeout: Duration,
     /// Time for retrying transient failures. 30 s by default.
     pub retry_for: Duration,
@@ -167,7 +167,7 @@ pub struct Options {
     /// Limit for the size of the folder in bytes. Beyond the limit, plexindex evicts the libraries that were refreshed
     /// longest ago, and fetches them again when they are used. None by default.
     pub size_limit: Option<u64>,
-    /// Read files into memory instead of mapping them, for file systems where mapping is unreliable.
+    /// Reads files into memory instead of mapping them, for file systems where mapping is unreliable.
     pub no_mmap: bool,
     /// Rules between the host's paths and the server's, in order. None by default.
     pub mappings: Vec<Mapping>,
@@ -176,16 +176,16 @@ pub struct Options {
     /// Show media paths as short hashes in log lines and errors. Off by default.
     pub obfuscate_paths: bool,
     /// The URL of a `PostgreSQL` database that several hosts of one server share, such as
-    /// `postgresql://user@host/database?sslmode=verify-full`. The password comes from `PGPASSWORD` or a passfile. One host
-    /// fetches for all, and all hosts learn of confirmed matches and invalidations; each answers from its own folder. None
-    /// by default. Needs the crate `plexindex-sharing`, and cannot be combined with `database`. Without `server_url` the
-    /// hosts exchange nothing, but you can inspect, prepare and empty the database.
+    /// `postgresql://user@host/database?sslmode=verify-full`. The password comes from `PGPASSWORD` or a passfile. One
+    /// host fetches for all, and all hosts learn of confirmed matches and invalidations; each answers from its own
+    /// folder. None by default. Needs the crate `plexindex-sharing`, and cannot be combined with `database`. Without
+    /// `server_url` the hosts exchange nothing, but you can inspect, prepare and empty the database.
     pub shared: Option<String>,
     /// How long the host waits for an unavailable shared log before it fetches listings from the server itself. 60 s by
     /// default; zero: at once.
     pub shared_retry: Duration,
-    /// Force confirmed matches and invalidations for other hosts to the disk before the call returns, so that they survive
-    /// a power cut. Such a call waits for the disk. Off by default; no effect without `shared`.
+    /// Force confirmed matches and invalidations for other hosts to the disk before the call returns, so that they
+    /// survive a power cut. Such a call waits for the disk. Off by default; no effect without `shared`.
     pub shared_durable: bool,
 }
 
@@ -311,7 +311,7 @@ impl Options {
     }
 }
 
-/// Replaces text that may be a password by `…`, for messages. A valid URL has no password.
+/// Returns the URL for messages, with `…` in place of text that may be a password. A valid URL has no password.
 #[must_use]
 pub fn without_password(url: &str) -> String {
     let scheme_length = url.find("://").map_or(0, |offset| offset + "://".len());

@@ -59,19 +59,19 @@ impl Spent {
     const COUNT: usize = Self::Away as usize + 1;
 }
 
-/// Adds to a counter.
+/// Adds `amount` to a counter.
 fn add(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
 
-/// Converts to whole microseconds.
+/// Returns a duration in whole microseconds.
 #[must_use]
 pub fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Counters {
-    /// Counts an answer.
+    /// Counts an answer of this kind of match. `stale`: its listing had expired.
     pub fn count_answer(&self, match_kind: MatchKind, stale: bool) {
         add(&self.answers[match_kind as usize], 1);
         if stale {
@@ -79,7 +79,7 @@ impl Counters {
         }
     }
 
-    /// Counts a call that was answered from memory, in negligible time.
+    /// Counts a call and its answer from memory, which took negligible time.
     pub fn count_answer_at_once(&self, match_kind: MatchKind, stale: bool) {
         add(&self.at_once[match_kind as usize], 1);
         if stale {
@@ -127,7 +127,7 @@ impl Counters {
         Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))
     }
 
-    /// Begins a call. Pass the result to [`Counters::call_ends`].
+    /// Begins to measure a call. Pass the result to [`Counters::call_ends`].
     pub fn call_begins(&self) -> CallBegun {
         CallBegun {
             is_alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
@@ -149,7 +149,7 @@ impl Counters {
         (took, begun.is_alone && running == 1 && calls == begun.calls)
     }
 
-    /// Counts a call with an answer from memory that the host rejected, such as for a small buffer.
+    /// Counts a call with an answer from memory that the host rejected, for example because its buffer was too small.
     pub fn count_call_at_once(&self) {
         add(&self.calls, 1);
     }
@@ -176,7 +176,7 @@ impl Counters {
     }
 
     /// Resets the number of running calls in the child of a fork, where the calls of other threads do not continue.
-    /// Returns [`Counters::totals`].
+    /// Returns [`Counters::totals`], the part that the parent will write.
     pub fn begin_child(&self) -> (u64, u64) {
         self.running.store(0, Ordering::Relaxed);
         self.totals()
@@ -211,20 +211,24 @@ impl Counters {
 }
 
 impl Meter for Counters {
+    /// Counts a request, its bytes and the time spent waiting for it.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
         add(&self.requests[kind as usize], 1);
         add(&self.bytes_received, bytes);
         self.add_time(Spent::Network, took);
     }
 
+    /// Adds bytes of an event stream.
     fn received(&self, bytes: u64) {
         add(&self.bytes_received, bytes);
     }
 
+    /// Adds time for parsing.
     fn parsed(&self, took: Duration) {
         self.add_time(Spent::Parse, took);
     }
 
+    /// Adds time spent waiting before a retry.
     fn paused(&self, took: Duration) {
         self.add_time(Spent::Wait, took);
     }
@@ -242,9 +246,10 @@ pub struct CallBegun {
 
 /// Counts and times since the index was opened, and counts of the stored content.
 ///
-/// The JSON has the fields under these names, except for the times, which are in microseconds: `network_us`, `parse_us`,
-/// `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit. `answers` is an
-/// object by [`MatchKind::name`] (`none`: answers without an item), and `requests` one by [`RequestKind::name`].
+/// The JSON has the fields under these names, except for the times, which are in microseconds: `network_us`,
+/// `parse_us`, `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit.
+/// `answers` is an object by [`MatchKind::name`] (`none`: answers without an item), and `requests` one by
+/// [`RequestKind::name`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -358,13 +363,13 @@ fn or_zero<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Erro
     out.serialize_u64(number.unwrap_or(0))
 }
 
-/// Serializes counts as an object by match kind.
+/// Serializes counts as an object with one field for each match kind.
 fn by_match_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
     let kinds = [&[MatchKind::None], MatchKind::ALL].concat();
     out.collect_map(kinds.into_iter().zip(counts))
 }
 
-/// Serializes counts as an object by kind of request.
+/// Serializes counts as an object with one field for each kind of request.
 fn by_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
     out.collect_map(RequestKind::ALL.iter().zip(counts))
 }

@@ -59,7 +59,7 @@ pub struct EditReport {
 }
 
 impl EditReport {
-    /// Number of keys in this state.
+    /// Returns the number of keys in this state.
     #[must_use]
     pub fn count(&self, state: Edited) -> usize {
         self.states.iter().filter(|other| **other == state).count()
@@ -93,6 +93,7 @@ pub struct Editing {
 }
 
 impl Editing {
+    /// Creates the component from those that it uses.
     pub fn new(store: Arc<Store>, reading: Arc<Reading>, sync: Arc<Syncing>, events: Arc<Events>) -> Self {
         Self {
             store,
@@ -102,7 +103,7 @@ impl Editing {
         }
     }
 
-    /// Edits items. Fills in `report`, also before it returns an error.
+    /// Edits items of one library on the server. Fills in `report` even if it returns an error.
     pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = room(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
@@ -140,7 +141,8 @@ impl Editing {
         self.reading.catch_up(call.deadline)
     }
 
-    /// Edits items of one type with one request, and invalidates them in the store.
+    /// Edits items of one type with one request, and invalidates them in the store. `batch` has at most
+    /// [`ITEMS_PER_REQUEST`] items.
     fn edit_batch(
         &self,
         call: &Call<'_>,
@@ -163,7 +165,7 @@ impl Editing {
         let edited = self.sync.edit(call, &request);
         let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&indexes, state);
-        // Invalidates also after a failure, since the server may have edited the items.
+        // Invalidates the items even after a failure, since the server may have edited them.
         let invalidated = LibraryRows(&self.store).invalidate_items(identity, row.id, &ids, Deadline::NONE);
         edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
@@ -177,7 +179,8 @@ impl Editing {
         invalidated
     }
 
-    /// Finds the type of each item: first in the index, then with one request for the remaining items.
+    /// Finds the type of each item, which the server needs: first in the index, then with one request for the remaining
+    /// items. Fails if an item is missing.
     fn find_kinds(
         &self,
         call: &Call<'_>,
@@ -219,7 +222,7 @@ impl Editing {
     }
 }
 
-/// Fails if an item is missing or cannot be edited. Marks missing items in `report`.
+/// Fails if an item is missing or has a type that the server cannot edit. Marks missing items in `report`.
 fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
     let mut missing = Vec::new();
     for target in targets {
@@ -257,7 +260,7 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
     ))
 }
 
-/// Validates the keys and removes duplicates.
+/// Validates the keys, and returns one target for each item. A key that occurs twice adds its index to the same target.
 fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
         return refuse(

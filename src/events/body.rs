@@ -1,6 +1,6 @@
 //! Finds the JSON in a notification or webhook that a host passes on.
 
-/// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form.
+/// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form. `None` for any other body.
 pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     let body = body.trim_ascii_start();
     if !body.starts_with(b"--") {
@@ -28,7 +28,7 @@ pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// The offset of the first occurrence of `needle`.
+/// Returns the offset of the first occurrence of `needle`.
 fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|window| window == needle)
 }

@@ -1,9 +1,9 @@
 //! Debounces the events of a server, so that hundreds of events become a few writes. Pure: the caller passes the time
 //! and writes the hints.
 //!
-//! The debouncer holds the events of a library until no more arrive. A scan lasts minutes; its events are due now and
-//! then during the scan, when the scan ends, and once more when its items have stopped changing, since a listing before
-//! that may lack some of them. All times are milliseconds of one clock.
+//! The debouncer holds the events of a library until no more arrive. A scan lasts minutes. Its events are due now and
+//! then during the scan, when the scan ends, and once more when the scanned items have stopped changing, since an
+//! earlier listing may lack some items. All times are milliseconds of one clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,9 +15,9 @@ use crate::source::Event;
 /// Intervals in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct DebounceIntervals {
-    /// Events are written when none arrived for this long.
+    /// The watch writes events when no more arrived for this long.
     pub quiet_ms: i64,
-    /// Maximum delay of an event. During a scan, events are due only after this.
+    /// Maximum delay of an event. During a scan, events are due only after this delay.
     pub patience_ms: i64,
     /// Minimum interval between two hints for a library, since each may cause a listing.
     pub apart_ms: i64,
@@ -42,7 +42,7 @@ impl Default for DebounceIntervals {
 
 /// Maximum number of deleted items to invalidate one by one. Beyond that, a hint for the whole library replaces them.
 const MAX_DELETED: usize = 256;
-/// Maximum number of libraries, against invalid events. Events of further ones count for all libraries.
+/// Maximum number of libraries, in case of invalid events. Events of further libraries count for all libraries.
 const MAX_SECTIONS: usize = 1_000;
 /// Maximum number of items whose stamps are remembered.
 const MAX_SEEN: usize = 4_096;
@@ -66,7 +66,7 @@ struct LibraryEvents {
     scan_changed: bool,
     /// Time when the last scan ended.
     scan_ended_ms: Option<i64>,
-    /// Time of the hint after settling.
+    /// Time of the hint that follows when the items have settled.
     recheck_ms: Option<i64>,
 }
 
@@ -83,7 +83,7 @@ pub struct Debouncer {
 }
 
 impl LibraryEvents {
-    /// Adds an event with this hint.
+    /// Adds an event with this hint, at the time `now`.
     fn add_hint(&mut self, hint: Hint, now: i64) {
         if !self.is_pending() {
             self.first_ms = now;
@@ -119,7 +119,7 @@ impl LibraryEvents {
         }
     }
 
-    /// Returns when the unwritten events are due.
+    /// Returns when the unwritten events are due; `None` if there are none.
     fn due_at(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
             return None;
@@ -137,7 +137,7 @@ impl LibraryEvents {
         Some(earliest.map_or(due, |earliest| due.max(earliest)))
     }
 
-    /// Returns whether the state is still needed.
+    /// Returns whether later events still need this state; otherwise it is dropped.
     fn is_relevant(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(intervals, now)
@@ -229,7 +229,7 @@ impl Debouncer {
                 let is_unsettled = |library: &LibraryEvents| {
                     library.is_scanning(&intervals, now) || library.is_settling(&intervals, now)
                 };
-                // Sent at the beginning and end of a scan, which also have specific events.
+                // Servers send this event at the beginning and end of a scan, which also have specific events.
                 if section.is_none() && self.sections.values().any(is_unsettled) {
                     return;
                 }
@@ -239,7 +239,8 @@ impl Debouncer {
         }
     }
 
-    /// The events of a section, or of all libraries if there are too many sections.
+    /// Returns the unwritten events of a section. `None`, and a new section beyond [`MAX_SECTIONS`], stand for all
+    /// libraries.
     fn section(&mut self, section: Option<String>) -> &mut LibraryEvents {
         let name = section
             .filter(|name| self.sections.len() < MAX_SECTIONS || self.sections.contains_key(name))
@@ -247,7 +248,8 @@ impl Debouncer {
         self.sections.entry(name).or_default()
     }
 
-    /// Returns whether the event is a repetition, and remembers it.
+    /// Returns whether the event reports nothing new, and remembers it: the same stamp arrived before, or this index is
+    /// editing the item. Events without a stamp are always new.
     fn is_repeated(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
         if self.seen.len() >= MAX_SEEN {
@@ -260,8 +262,8 @@ impl Debouncer {
         self.seen.insert(name, stamp) == Some(stamp)
     }
 
-    /// Announces edits by this index, so that the server's events about them are ignored: plexindex fetches edited
-    /// items anyway.
+    /// Announces edits by this index, so that the debouncer ignores the server's events about them: plexindex fetches
+    /// edited items anyway.
     pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
         self.edited.retain(|_, until| *until > now);
         for rating_key in rating_keys {
@@ -280,7 +282,8 @@ impl Debouncer {
         self.take_hints(now, true)
     }
 
-    /// Removes and returns the hints that are due, or `all`.
+    /// Removes and returns the hints that are due, or all hints if `all` is true. Drops the state that is no longer
+    /// needed.
     fn take_hints(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut hints = Vec::new();
@@ -320,7 +323,7 @@ impl Debouncer {
         }
     }
 
-    /// Returns when the next hint is due.
+    /// Returns when the next hint is due; `None` without unwritten events.
     pub fn next_due(&self, now: i64) -> Option<i64> {
         self.sections
             .values()

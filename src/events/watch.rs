@@ -1,7 +1,7 @@
 //! The watch: receives the server's events and writes hints to the store, until the host stops it.
 //!
-//! One thread receives events, the other writes hints when they are due and owns the first. Stopping a watch waits for
-//! both. `platform::thread` explains why the owner is a plain POSIX thread.
+//! One thread receives events. The other thread writes hints when they are due, and owns the first thread. Stopping a
+//! watch waits for both. `platform::thread` explains why the owner is a plain POSIX thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -33,20 +33,21 @@ pub enum Notified {
 
 enum_names! { Notified: Noted "noted", OtherServer "other_server", NothingNew "nothing_new" }
 
-/// The pause before the first reconnection. Doubles with each further one.
+/// The pause before the first reconnection. Each further reconnection doubles the pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A connection that lasted this long resets the pause.
 const STABLE: Duration = Duration::from_secs(60);
-/// Interval for interrupting the listening thread until it ends, since it may begin to wait after an interruption.
+/// Interval between interruptions of the listening thread until it ends, since it may begin to wait just after an
+/// interruption.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 /// Lock timeout for writing hints.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Maximum size of a body for [`Events::notify`]. Plex sends some kilobytes and a JPEG.
 const MAX_BODY: usize = 16 << 20;
 
-/// A running watch. Stopped by [`RunningWatch::end`].
+/// A running watch, which [`RunningWatch::end`] stops.
 struct RunningWatch {
     shared: Arc<WatchShared>,
     worker: Worker,
@@ -54,7 +55,7 @@ struct RunningWatch {
     joined: usize,
 }
 
-/// State shared by the two threads and their owner.
+/// The state that the two threads and their owner share.
 struct WatchShared {
     state: Mutex<WatchState>,
     changed: Condvar,
@@ -71,11 +72,12 @@ struct WatchState {
 }
 
 impl WatchShared {
+    /// Locks the state.
     fn lock(&self) -> MutexGuard<'_, WatchState> {
         lock(&self.state)
     }
 
-    /// Waits for a change of the state, at most for this time.
+    /// Releases the lock and waits for a change of the state, at most for this time. Returns with the lock.
     fn wait<'s>(&self, state: MutexGuard<'s, WatchState>, time: Duration) -> MutexGuard<'s, WatchState> {
         let (state, _) = self
             .changed
@@ -84,7 +86,7 @@ impl WatchShared {
         state
     }
 
-    /// Milliseconds since the start, by the monotonic clock.
+    /// Returns the milliseconds since the start of the watch, by the monotonic clock.
     fn now_ms(&self) -> i64 {
         i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
@@ -128,6 +130,7 @@ pub struct Events {
 }
 
 impl Events {
+    /// Creates the component without a watch. `source`: `None` if the index is offline.
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
@@ -143,12 +146,12 @@ impl Events {
         }
     }
 
-    /// Holds its lock during a fork.
+    /// Takes the lock until the returned value is dropped, for a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |events| &events.watch))
     }
 
-    /// Starts the watch; no effect if it is running.
+    /// Starts the watch if it is not running.
     pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         if watch.is_none() {
@@ -157,7 +160,7 @@ impl Events {
         Ok(())
     }
 
-    /// Starts or joins the watch; it runs until [`Events::watch_leave`] was called as often.
+    /// Starts or joins the watch. The watch runs until [`Events::watch_leave`] was called as often as this method.
     pub fn watch_join(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         let running = match &mut *watch {
@@ -207,9 +210,9 @@ impl Events {
         })
     }
 
-    /// Leaves the watch; the last call ends it.
+    /// Undoes one call of [`Events::watch_join`]. The last call ends the watch.
     pub fn watch_leave(&self) {
-        // End the watch after releasing the lock; see [`Events::watch_stop`].
+        // Ends the watch after releasing the lock; see [`Events::watch_stop`].
         let last = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
@@ -229,14 +232,14 @@ impl Events {
 
     /// Ends the watch; returns when its threads have ended.
     pub fn watch_stop(&self) {
-        // Join after releasing the lock: a fork waits for the lock, and the thread may wait for the fork.
+        // Joins after releasing the lock: a fork waits for the lock, and the thread may wait for the fork.
         let watch = lock(&self.watch).take();
         if let Some(watch) = watch {
             watch.end();
         }
     }
 
-    /// Reconnects with the new token.
+    /// Makes a running watch reconnect at once with the new token.
     pub fn token_replaced(&self) {
         let watch = lock(&self.watch);
         if let (Some(watch), Some(source)) = (&*watch, &self.source) {
@@ -246,7 +249,7 @@ impl Events {
         }
     }
 
-    /// Announces edits by this index, so that the server's events about them are ignored.
+    /// Announces edits by this index, so that a running watch ignores the server's events about them.
     pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
         if let Some(watch) = &*lock(&self.watch) {
             let now = watch.shared.now_ms();
@@ -301,7 +304,8 @@ impl Events {
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    /// Writes hints to the store. Returns whether there were any to write.
+    /// Writes hints to the store. Returns `false` if there was nothing to write, or no library that a hint could
+    /// concern.
     fn store_hints(&self, hints: &[LibraryHint], deadline: Deadline) -> Result<bool> {
         if hints.is_empty() {
             return Ok(false);
@@ -319,7 +323,8 @@ impl Events {
 
 /// Runs a watch until it is stopped.
 fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
-    // Stopping waits for a write in progress, so limit its time; the hints are written later.
+    // Stopping waits for a write in progress, so the time of a write is limited. After a timeout, a later write
+    // includes the hints.
     let deadline = Deadline::NONE.at_most(WRITE_TIMEOUT);
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
@@ -332,7 +337,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
             log::warn!("cannot receive server events ({error}); {NO_THREAD}, then watch again");
         }
         write_due_hints(events, shared, deadline);
-        // The listening thread may be waiting for the server, or about to wait.
+        // The listening thread may be waiting for the server, or be about to wait.
         let mut state = shared.lock();
         while !state.listener_ended {
             drop(state);
@@ -343,10 +348,11 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
             }
         }
         drop(state);
-        // The scope waits for the closure only. Join the thread too, since the library may be unloaded next.
+        // The scope waits only for the closure. The thread must have ended too, since the host may unload the library
+        // next.
         let _ = listening.map(ScopedJoinHandle::join);
     });
-    // Write the hints that are not due yet.
+    // Writes the hints that are not due yet, since nobody would write them later.
     let hints = shared.lock().debouncer.take_all(shared.now_ms());
     if let Err(error) = events.store_hints(&hints, deadline) {
         log::warn!("cannot store the server's last event: {error}");
@@ -363,7 +369,7 @@ impl Drop for ListenerGuard<'_> {
     }
 }
 
-/// Connects, receives events, and reconnects, until the watch stops.
+/// Connects to the server, passes its events to the debouncer, and reconnects after failures, until the watch stops.
 fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
     let aborted = || shared.is_stopped();
     let bounds = Bounds {
@@ -410,7 +416,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
     }
 }
 
-/// Writes hints when they are due, until the watch stops.
+/// Writes hints when they are due, until the watch stops. `deadline` limits each write.
 fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
     let mut state = shared.lock();
     while !state.stop {

@@ -14,20 +14,21 @@ pub const SETTLING_MS: i64 = 60_000;
 /// How long an interrupted listing can be resumed.
 const RESUME_MS: i64 = 600_000;
 
-/// How long deltas may replace full listings, for each page of the library: expensive listings are fetched less often.
+/// How long deltas may replace full listings, for each page of the library. So plexindex fetches expensive listings
+/// less often.
 const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
 /// Number of rows in a page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
-/// Minimum interval between two searches or probes of a server for unlisted paths, over all processes.
+/// Minimum interval between two searches or probes of a server for unlisted paths, in all processes together.
 pub const ASK_AGAIN_MS: i64 = 30_000;
-/// [`ASK_AGAIN_MS`] after the server refused the connection or was starting: it may be back soon, and the next attempt
-/// costs little.
+/// Replaces [`ASK_AGAIN_MS`] if the server refused the last connection or was starting: the server may be back soon,
+/// and an attempt costs little.
 pub const ASK_AWAY_AGAIN_MS: i64 = 5_000;
 /// Maximum number of searches within [`ASK_AGAIN_MS`] for a library that was never fetched. After these, plexindex
 /// fetches the library.
 pub const SEARCHES_UNFETCHED: u64 = 3;
 
-/// Maximum clock correction, in either direction, that does not expire listings. Such corrections are frequent.
+/// Maximum clock correction, in either direction, that does not expire listings. Small corrections are frequent.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
 
 /// How long listings count as fresh.
@@ -38,7 +39,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The policy that the host chose.
+    /// Returns the policy from the host's options.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
@@ -49,13 +50,13 @@ impl Policy {
 }
 
 impl Policy {
-    /// Returns the maximum age of a probe by another host.
+    /// Returns the maximum age at which a probe by another host replaces a probe of this host: the TTL.
     #[must_use]
     pub fn oldest_probe(&self) -> Duration {
         Duration::from_millis(self.ttl_ms(0, self.max_age_ms).unsigned_abs())
     }
 
-    /// Returns the TTL in milliseconds. For [`Ttl::Zero`] and [`Ttl::Forever`] returns these arguments.
+    /// Returns the TTL in milliseconds: `zero_ms` for [`Ttl::Zero`], and `forever_ms` for [`Ttl::Forever`].
     fn ttl_ms(&self, zero_ms: i64, forever_ms: i64) -> i64 {
         match self.ttl {
             Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
@@ -89,7 +90,7 @@ pub struct Age {
     pub hint: Hint,
     /// The reliability of the change token, as the source last reported it.
     pub trust: Trust,
-    /// The files of a local source show that it changed after `checked_ms`.
+    /// The files of a local source show that the source changed after `checked_ms`.
     pub moved: bool,
 }
 
@@ -106,14 +107,14 @@ pub enum Need {
     Listing,
 }
 
-/// Returns the request that a library of this age needs now.
+/// Returns the request that makes a library of this age fresh now.
 #[must_use]
 pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if !age.listed {
         return Need::Listing;
     }
     if age.held_back {
-        // Wait before the second listing: the server's disk is probably still unmounted.
+        // Waits before the second listing, since the server's disk is probably still unmounted.
         let since_check_ms = now_ms.saturating_sub(age.checked_ms);
         return if (0..PROVISIONAL_MS).contains(&since_check_ms) {
             Need::Nothing
@@ -145,8 +146,9 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     Need::Probe
 }
 
-/// Returns the request that a library needs after a probe. `listed_token`: the change token of the listing. `probed`: the
-/// state that the probe returned. With `reports_all` the source reports all changes, so deltas always replace listings.
+/// Returns the request that a library needs after a probe. `listed_token` is the change token of the listing, and
+/// `probed` the state that the probe returned. With `reports_all`, the source reports all changes, so deltas always
+/// replace listings.
 #[must_use]
 pub fn need_when_probed(
     age: &Age,
@@ -173,8 +175,8 @@ pub fn need_when_probed(
     }
 }
 
-/// Returns whether a listing is so old that a new one is due even if the token is equal. Never for an exact token, which
-/// proves that nothing changed.
+/// Returns whether a listing is so old that a new one is due even if the token is equal. A listing with an exact token
+/// is never too old, since an equal token proves that nothing changed.
 fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.trust != Trust::Exact && is_aged(age, policy, now_ms)
 }
@@ -185,8 +187,8 @@ fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-CLOCK_TOLERANCE_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
 
-/// Returns the milliseconds since a listing was last known to be current. `None` if that time is in the future, because
-/// the clock was set back.
+/// Returns the milliseconds since a listing was last known to be current, for answers. `None` if that time is in the
+/// future, because the clock was set back.
 #[must_use]
 pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
     let age = now_ms.saturating_sub(checked_ms);
@@ -201,8 +203,9 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
         .min(policy.max_age_ms)
 }
 
-/// Returns whether to search again for a path that the server did not have. The pause begins with half a minute and is
-/// at most the TTL. It equals the time between the first and the last search, so it doubles with each search.
+/// Returns whether to search again for a path, after the searches in `search`. The pause between searches begins with
+/// half a minute and is at most the TTL. It equals the time between the first and the last search, so it doubles with
+/// each search.
 #[must_use]
 pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(search) = search else {
@@ -213,7 +216,7 @@ pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) 
     is_over(Some(search.last_ms), pause_ms, now_ms)
 }
 
-/// Returns whether to search for a path, if the last search for any path was at `last_ms`.
+/// Returns whether plexindex may search for an unlisted path now, if the last search for any path was at `last_ms`.
 #[must_use]
 pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
     is_over(last_ms, ASK_AGAIN_MS, now_ms)
@@ -238,8 +241,8 @@ pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.held_back || need(age, policy, now_ms) != Need::Nothing
 }
 
-/// Returns whether a probe proves that the listing is current. `listed_token`: the change token of the listing.
-/// `probed`: the state that the probe returned.
+/// Returns whether a probe proves that the listing is current. `listed_token` is the change token of the listing, and
+/// `probed` the state that the probe returned.
 #[must_use]
 pub fn is_current(age: &Age, listed_token: &str, probed: &Change, policy: &Policy, now_ms: i64) -> bool {
     let is_token_reliable = match probed.trust {
@@ -250,22 +253,24 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &Change, policy: &Polic
     is_token_reliable && age.listed && !age.due && !age.provisional && !age.held_back && listed_token == probed.token
 }
 
-/// Returns whether a listing that begins in this state is provisional: a scan is running or has just ended, so items may
-/// still change. Never with an exact token, which changes with every item.
+/// Returns whether a listing that begins in this state is provisional: a scan is running or has just ended, so items
+/// may still change. A listing with an exact token is never provisional, since the token changes with every item.
 #[must_use]
 pub fn is_unsettled(change: &Change, now_ms: i64) -> bool {
     let since_scan_ms = now_ms.saturating_sub(change.scanned_ms);
     change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
 
-/// Returns whether nothing changed while a listing was fetched, between the states `before` and `after`.
+/// Returns whether the library did not change while its listing was fetched. `before` and `after` are its states at the
+/// begin, at `begun_ms`, and at the end.
 #[must_use]
 pub fn is_settled(before: &Change, begun_ms: i64, after: &Change) -> bool {
     let is_scanning = after.busy && after.trust != Trust::Exact;
     !is_unsettled(before, begun_ms) && !is_scanning && before.token == after.token
 }
 
-/// Returns whether an interrupted listing can be resumed: its last page is recent, and the change token is equal.
+/// Returns whether an interrupted listing can be resumed: its last page is recent, and the change token has not changed
+/// since the listing began (`begun_at`).
 #[must_use]
 pub fn may_resume(last_page_ms: i64, begun_at: &Change, probed: &Change, now_ms: i64) -> bool {
     (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
