@@ -25,6 +25,7 @@ pub enum Ttl {
 }
 
 impl From<Duration> for Ttl {
+    /// Returns [`Ttl::For`] this time.
     fn from(time: Duration) -> Self {
         Self::For(time)
     }
@@ -178,7 +179,7 @@ pub struct Options {
     /// The URL of a `PostgreSQL` database that several hosts of one server share, such as
     /// `postgresql://user@host/database?sslmode=verify-full`. The password comes from `PGPASSWORD` or a passfile. One
     /// host fetches for all, and all hosts learn of confirmed matches and invalidations; each answers from its own
-    /// folder. None by default. Needs the crate `plexindex-sharing`, and cannot be combined with `database`. Without
+    /// folder. None by default. This option needs the crate `plexindex-sharing`, and excludes `database`. Without
     /// `server_url` the hosts exchange nothing, but you can inspect, prepare and empty the database.
     pub shared: Option<String>,
     /// How long the host waits for an unavailable shared log before it fetches listings from the server itself. 60 s by
@@ -271,7 +272,7 @@ impl Options {
         }
         self.check_shared()?;
         if self.page_size == 0 || self.page_size > 1000 {
-            return refuse(format!("page_size is {}: give 1 to 1000 rows", self.page_size));
+            return refuse(format!("page_size must be from 1 to 1000, not {}", self.page_size));
         }
         if self.size_limit == Some(0) {
             return refuse("size_limit is 0: give the size in bytes, or omit the option");

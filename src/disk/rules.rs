@@ -87,7 +87,7 @@ impl Rules {
             let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.name() == name.as_ref()) else {
                 let names = Rule::ALL.map(Rule::name).join(", ");
                 return refuse(format!(
-                    "unknown rule '{}': give some of {names}",
+                    "unknown rule '{}': give one or more of {names}",
                     abridged(name.as_ref().as_bytes())
                 ));
             };
@@ -118,7 +118,7 @@ impl Kinds {
     const VIDEO: u8 = 1;
     const AUDIO: u8 = 2;
     const PHOTO: u8 = 4;
-    /// Not a media type: the rules for videos apply.
+    /// Not a media type, but a flag: the rules for videos apply.
     const VIDEO_RULES: u8 = 8;
 
     /// Returns the media types of these kinds of libraries; all types if `kinds` is empty.

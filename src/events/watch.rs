@@ -42,7 +42,7 @@ const STABLE: Duration = Duration::from_secs(60);
 /// Interval between interruptions of the listening thread until it ends, since it may begin to wait just after an
 /// interruption.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
-/// Lock timeout for writing hints.
+/// Maximum time that a write of hints waits for the database's lock.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Maximum size of a body for [`Events::notify`]. Plex sends some kilobytes and a JPEG.
 const MAX_BODY: usize = 16 << 20;
@@ -146,7 +146,7 @@ impl Events {
         }
     }
 
-    /// Takes the lock until the returned value is dropped, for a fork.
+    /// Takes the lock for a fork, and holds it until the returned value is dropped.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |events| &events.watch))
     }
@@ -332,7 +332,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
             receive_events(events, source, shared);
         });
         if let Err(error) = &listening {
-            // Events from the host are still processed.
+            // Records that the thread does not run, so that stopping the watch does not wait for it.
             drop(ListenerGuard(shared));
             log::warn!("cannot receive server events ({error}); {NO_THREAD}, then watch again");
         }
@@ -352,7 +352,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
         // next.
         let _ = listening.map(ScopedJoinHandle::join);
     });
-    // Writes the hints that are not due yet, since nobody would write them later.
+    // Writes the hints that are not due yet, since no thread would write them later.
     let hints = shared.lock().debouncer.take_all(shared.now_ms());
     if let Err(error) = events.store_hints(&hints, deadline) {
         log::warn!("cannot store the server's last event: {error}");
@@ -363,6 +363,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
 struct ListenerGuard<'c>(&'c WatchShared);
 
 impl Drop for ListenerGuard<'_> {
+    /// Records the end of the listening thread, and wakes the thread that waits for it.
     fn drop(&mut self) {
         self.0.lock().listener_ended = true;
         self.0.changed.notify_all();
@@ -432,7 +433,7 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
                     Status::NotFetched => log::Level::Debug,
                     _ => log::Level::Warn,
                 };
-                log::log!(level, "cannot store a server event, retrying: {error}");
+                log::log!(level, "cannot store a server event: {error}; trying again");
                 state.debouncer.put_back(hints, shared.now_ms());
             }
             continue;

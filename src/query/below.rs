@@ -160,7 +160,7 @@ impl Queries {
             let local_path = local_path::normalize_host_path(path);
             if local_path::root(&local_path).is_empty() {
                 return refuse(format!(
-                    "'{}' is not an absolute path: give the path from the root on",
+                    "'{}' is not an absolute path: start the path at the root",
                     self.display.path(path)
                 ));
             }

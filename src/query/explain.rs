@@ -105,7 +105,7 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &explanation.explain_recorded();
-            // A suffix match may hide a new item with this path, so mention that the server was not reached.
+            // A suffix match may hide a new item with this path, so the text mentions that the server was not reached.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
                 text.push_str(&explain_failure(error, kind));
             }
@@ -176,7 +176,7 @@ impl Queries {
             .item()
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
-        // Concatenated, which is faster than formatting: some hosts get a suffix match for every file.
+        // Concatenates the parts, which is faster than formatting, since some hosts get a suffix match for every file.
         let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
@@ -193,7 +193,8 @@ impl Queries {
                 &listed,
                 "', but '",
                 path,
-                "' has another year, number or edition, or is among extras, samples or deleted files: probably another file",
+                "' has a different year, number or edition, or is an extra, a sample or a deleted file: it is probably \
+                 not the same file",
             ],
             Reason::NotListed => &[
                 "'",

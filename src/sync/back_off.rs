@@ -39,8 +39,8 @@ impl BackOff {
         }
     }
 
-    /// Takes the lock of this struct until the returned value is dropped, for a fork. `part` returns this struct from
-    /// its owner.
+    /// Takes the lock of this struct for a fork, and holds it until the returned value is dropped. `part` returns this
+    /// struct from its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).failure))
     }
@@ -50,7 +50,7 @@ impl BackOff {
         self.counters.count_failure();
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|last| last.error != *error) {
-            log::warn!("{}; serving cached answers: {error}", cannot(error, self.kind));
+            log::warn!("{}: {error}; serving cached answers", cannot(error, self.kind));
         }
         *failure = Some(LastFailure {
             error: error.clone(),

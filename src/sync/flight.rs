@@ -26,8 +26,8 @@ pub struct SingleFlight {
 }
 
 impl SingleFlight {
-    /// Takes the lock of this struct until the returned value is dropped, for a fork. `part` returns this struct from
-    /// its owner.
+    /// Takes the lock of this struct for a fork, and holds it until the returned value is dropped. `part` returns this
+    /// struct from its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).by_name))
     }
@@ -54,7 +54,7 @@ impl SingleFlight {
             Ok(None) => return Ok(None),
             Err(error) => {
                 log::debug!(
-                    "cannot lock {}; other processes may fetch the same library: {error}",
+                    "cannot lock {}: {error}; other processes may fetch the same library",
                     path.display()
                 );
                 None

@@ -93,7 +93,8 @@ pub trait Peers: Any + Send + Sync {
         Ok(false)
     }
 
-    /// Probes the server, or uses a recent probe of another host. Returns the rows of the libraries.
+    /// Probes the server, or uses a recent probe of another host that the conditions accept. Returns the rows of the
+    /// libraries.
     fn probe(&self, job: &SyncJob<'_>, _accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         Ok(job.probe()?.1)
     }
@@ -138,7 +139,7 @@ pub trait Peers: Any + Send + Sync {
         self.expect_shared()
     }
 
-    /// Takes all locks until the returned values are dropped, for a fork.
+    /// Takes all locks for a fork, and holds them until the returned values are dropped.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
@@ -200,7 +201,8 @@ impl Syncing {
         }
     }
 
-    /// Takes the locks of this component and of those below until the returned values are dropped, for a fork.
+    /// Takes the locks of this component and of those below for a fork, and holds them until the returned values are
+    /// dropped.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = self.peers.hold();
         locks.push(BackOff::hold(self, |sync| &sync.back_off));
@@ -444,9 +446,10 @@ impl SyncJob<'_> {
         }
         match self.source.check_precondition(self.bounds) {
             Ok(()) => SearchRows(&sync.store).note_held(hash, now, self.bounds.deadline),
-            // The server is unreachable. The view is known, so an earlier check succeeded. The next job checks again.
+            // The server is unreachable. The store knows the view, so an earlier check succeeded. The next job checks
+            // again.
             Err(error) if error.status.meaning() == Meaning::NotNow && self.identity()?.is_some() => {
-                log::info!("cannot check whether {precondition}; assuming that nothing changed: {error}");
+                log::info!("cannot check whether {precondition}: {error}; assuming that nothing changed");
                 Ok(())
             }
             Err(error) => Err(error),

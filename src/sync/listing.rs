@@ -140,7 +140,7 @@ impl SyncJob<'_> {
         sync.maintenance.sweep(deadline);
         sync.reading.keep_within_limit(deadline);
         if let Err(error) = sync.maintenance.flush_counters(deadline) {
-            log::debug!("the counters will be written later: {error}");
+            log::debug!("cannot write the counters now: {error}; the next write includes them");
         }
     }
 
@@ -165,8 +165,8 @@ impl SyncJob<'_> {
         ))
     }
 
-    /// Returns whether a listing with this number of `items` is so much smaller than the last one that a second listing
-    /// must confirm it.
+    /// Returns whether a listing with this number of `items` is so much smaller than the last listing that a second
+    /// listing must confirm it.
     fn is_held_back(
         &self,
         identity: IdentityId,
@@ -185,9 +185,9 @@ impl SyncJob<'_> {
             return Ok(false);
         }
         log::warn!(
-            "'{}' shrank from {} items to {items}: a disk may not be mounted; using the old listing until a second \
-             one, at least a minute later, confirms the change; to accept it now, refresh in full (plexindex warm \
-             --full)",
+            "'{}' shrank from {} items to {items}: perhaps a disk is not mounted; using the old listing until a second \
+             listing, at least a minute later, confirms the change; to accept the change now, refresh in full \
+             (plexindex warm --full)",
             row.library.title,
             row.items
         );

@@ -97,7 +97,7 @@ impl Syncing {
                 Ok(is_new) => has_new_segment |= is_new == Some(true),
                 // The refresh itself succeeded, so the call does not fail.
                 Err(error) => log::warn!(
-                    "cannot write the listing of '{}' into a segment; the next refresh retries: {error}",
+                    "cannot write the listing of '{}' to a segment: {error}; the next refresh will try again",
                     row.library.title
                 ),
             }
@@ -243,7 +243,7 @@ impl SyncJob<'_> {
     fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> AcceptedProbe<'r> {
         AcceptedProbe {
             oldest: match reason {
-                // The age at which a listing needs a probe.
+                // This is the age at which a listing needs a probe.
                 RefreshReason::Due => self.sync.policy.oldest_probe(),
                 RefreshReason::Missing => AcceptedProbe::RECENT,
                 RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,

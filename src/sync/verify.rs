@@ -72,7 +72,7 @@ impl Syncing {
             match self.verify(call, unverified) {
                 Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
-                    log::warn!("invalidated items will be verified at their next lookup or later: {error}");
+                    log::warn!("cannot verify invalidated items now: {error}; a later lookup or refresh will");
                     self.failed_ms.store(self.clock.now_ms(), Ordering::Relaxed);
                     if error.status.meaning() == Meaning::NotNow {
                         break;
@@ -147,7 +147,7 @@ impl Syncing {
                 ItemRows(&self.store).remove_item(row, rating_key, &confirmed, call.deadline)?;
                 self.peers.note_verified(&row.library.uuid, &[], &[rating_key]);
                 let whence = if found.is_some() { "its library" } else { "the server" };
-                log::info!("item {rating_key} is no longer in {whence}; it is no longer returned");
+                log::info!("item {rating_key} is no longer in {whence}; plexindex no longer returns it");
             }
             // The index is up to date now: the invalidation ends.
             LibraryRows(&self.store).verified(identity, row.id, paths, &[rating_key], since, call.deadline)?;

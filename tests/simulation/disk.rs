@@ -157,7 +157,7 @@ pub fn take_log() -> Vec<String> {
 /// Warnings of what no step of a simulation explains, unless the disk is full.
 pub const NEVER: [&str; 4] = [
     "cannot remove dead rows",
-    "into a segment; the next refresh retries",
+    "; the next refresh will try again",
     "cannot reduce the folder to",
     "bug in plexindex",
 ];

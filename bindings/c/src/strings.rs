@@ -135,7 +135,7 @@ pub unsafe fn size_given<T>(given: *const T, least: usize, what: &str) -> Result
     if given.is_null() {
         return Err(null(what));
     }
-    // SAFETY: the first field is there in every version.
+    // SAFETY: every version of the struct has the first field.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
     // No struct of any version ends within a field.
     if size < least || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
@@ -144,8 +144,8 @@ pub unsafe fn size_given<T>(given: *const T, least: usize, what: &str) -> Result
     Ok(size)
 }
 
-/// Copies the caller's struct of any version, which begins with its size. Missing fields become zero; unknown ones must
-/// be zero.
+/// Copies the caller's struct of any version, which begins with its size. Fields that the caller's struct lacks become
+/// zero, and fields that this version does not know must be zero.
 ///
 /// # Safety
 /// As [`size_given`].
@@ -175,7 +175,7 @@ pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Resul
 /// # Safety
 /// `place` must be valid for `size` bytes.
 pub unsafe fn fill<T: Copy>(filled: &T, place: *mut T, size: usize) {
-    // SAFETY: both sides have so many bytes.
+    // SAFETY: the caller's struct has `size` bytes, and the copy ends with the smaller struct.
     unsafe {
         std::ptr::copy_nonoverlapping(
             std::ptr::from_ref(filled).cast::<u8>(),
@@ -220,7 +220,7 @@ impl Bytes {
 /// Splits a block of `count` strings, each followed by a NUL. `what` names the strings for the error text.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
     if block.last().is_some_and(|last| *last != 0) {
-        return refuse(format!("{what}: the last one does not end in a NUL; append one"));
+        return refuse(format!("{what}: the last string does not end in a NUL; append a NUL"));
     }
     let found = memchr::memchr_iter(0, block).count();
     if found != count {

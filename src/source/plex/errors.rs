@@ -1,6 +1,5 @@
-//! Error messages. Each one contains the request, the URL, the reason and a remedy.
-//!
-//! A message contains the URL without its query, which may name files, and never a part of a token.
+//! Error messages. Each message contains the request, the URL without its query, which may name files, the reason and a
+//! remedy, but never a part of a token.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -249,8 +248,7 @@ impl RequestContext<'_> {
             ),
             403 => permanent(
                 Status::Forbidden,
-                "the token's user has no access (403): use the token of the server's owner, or share the library with \
-                 the user",
+                "the token's user has no access (403): use the server owner's token, or share the library with them",
             ),
             404 => permanent(
                 Status::NotOnServer,
@@ -290,13 +288,13 @@ impl RequestContext<'_> {
             400 if !is_starting(&text) => (
                 Status::ServerError,
                 format!(
-                    "the server rejected the edit (400{title}): a field or value may not exist for this type of item, \
-                     or the request is too long"
+                    "the server rejected the edit (400{title}): perhaps a field or value does not exist for this type \
+                     of item, or the request is too long"
                 ),
             ),
             403 => (
                 Status::Forbidden,
-                format!("the token's user may not edit (403{title}): use the token of the server's owner"),
+                format!("the token's user is not allowed to edit (403{title}): use the server owner's token"),
             ),
             404 => (
                 Status::NotOnServer,
@@ -403,7 +401,7 @@ impl RequestContext<'_> {
                         .to_owned()
                 }
                 "Response" => {
-                    format!("the Plex server answered only with a message (<{element}>): see its log, and try again")
+                    format!("the Plex server answered only with a message (<{element}>): see the server's log")
                 }
                 _ => format!("the answer is XML, but not from Plex (<{name}>): check server_url"),
             }
@@ -448,13 +446,12 @@ fn is_tls(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     error.is::<rustls::Error>()
 }
 
-/// Returns `false`: a build without TLS has no errors of TLS.
 #[cfg(not(feature = "tls"))]
 fn is_tls(_: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     false
 }
 
-/// Returns whether a response body says that Plex is starting: 'Maintenance' during a migration, otherwise a sentence.
+/// Returns whether a response body says that Plex is starting, by the word 'Maintenance' or in a sentence.
 fn is_starting(body: &str) -> bool {
     let lower = body.to_ascii_lowercase();
     [

@@ -61,7 +61,7 @@ use self::wire::ReplyContent;
 pub static KIND: Kind = Kind {
     name: "Plex",
     noun: "the server",
-    empty_hint: "check the server's URL, and whether the token's user may see any library",
+    empty_hint: "check the server's URL, and whether the token's user is allowed to see any library",
     key_prefix: KEY_PREFIX,
     is_rating_key: wire::is_rating_key,
     read_events: events::parse_notification,
@@ -77,7 +77,7 @@ impl Source for PlexHttp {
         &KIND
     }
 
-    /// Everything except listing a folder, which Plex's HTTP API cannot do.
+    /// Returns everything except listing a folder, which Plex's HTTP API cannot do.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByRow,
@@ -113,12 +113,12 @@ impl Source for PlexHttp {
         Ok(libraries)
     }
 
-    /// A partition is one leaf type.
+    /// Returns the number of the library's leaf types: a partition has one type.
     fn partitions(&self, library: &Library) -> usize {
         leaf_types(library.kind).len()
     }
 
-    /// A partition is one leaf type, sorted by id. Positions are row numbers.
+    /// Requests a page of one leaf type, sorted by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let position = request.position;
         let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
@@ -138,7 +138,7 @@ impl Source for PlexHttp {
         let next_position = position + end.rows;
         let is_last = match end.total {
             Some(total) => next_position >= total,
-            // Without offset and total, the server ignored paging and sent everything.
+            // A reply without offset and total means that the server ignored paging and sent everything.
             None if position == 0 && end.offset.is_none() => true,
             // Servers may return fewer rows than requested, so only an empty page is the end.
             None => end.rows == 0,
@@ -177,7 +177,8 @@ impl Source for PlexHttp {
         if request.ids.is_empty() {
             return Err(Error::new(
                 Status::InvalidArgument,
-                "cannot send the edit: it names no items, so the server would edit the whole library; name items",
+                "cannot send the edit: it names no items, so the server would edit the whole library; specify at least \
+                 one item",
             ));
         }
         let address = edits::address(request);
