@@ -16,13 +16,13 @@ pub struct RankedHit<'v, H> {
     pub item: Option<H>,
 }
 
-/// A list of candidates that keeps only those of the best rank.
+/// A list that keeps only the candidates of the best rank.
 pub struct Candidates<'v, H> {
     hits: SmallVec<[RankedHit<'v, H>; MAX_CANDIDATES]>,
     /// Number of distinct items of the best rank, including those beyond [`MAX_CANDIDATES`].
     pub total: usize,
-    /// The best rank. For a suffix match, the number of common components; for other matches, 1 if the bytes are equal
-    /// and 0 if only the normal form is.
+    /// The best rank. For a suffix match, the number of common components. For other matches, 1 if the bytes are equal,
+    /// and 0 if only the normal forms are equal.
     pub rank: usize,
     /// Whether several files of one item have the best rank.
     pub has_repeated_item: bool,
@@ -95,7 +95,7 @@ impl<'v, H: Copy> Candidates<'v, H> {
         if let [only] = &self.hits[..] {
             return [only].into_iter().for_each(each);
         }
-        // Sorts references: moving the candidates themselves takes longer.
+        // Sorts references, since moving the candidates themselves takes longer.
         let similarity = |hit: &RankedHit<'v, H>| (common_suffix(path, hit.path), common_prefix(path, hit.path));
         let tie_breaker = |hit: &RankedHit<'v, H>| (hit.library, hit.rating_key.len(), hit.rating_key);
         let mut ranked: SmallVec<[_; MAX_CANDIDATES]> = self.iter().map(|hit| (similarity(hit), hit)).collect();

@@ -1,4 +1,4 @@
-//! The outcomes of calls, and the error that carries one with a text for users.
+//! The outcomes of calls, and the error that carries an outcome with a text for users.
 
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -158,7 +158,7 @@ pub enum Meaning {
     NothingThere,
     /// Yes, later: an immediate attempt fails too.
     NotNow,
-    /// Yes, perhaps at once: the source was reached, and failed this time.
+    /// Yes, perhaps at once: the source answered, but failed this time.
     Failed,
     /// No, until a person changes something, such as the token.
     Never,
@@ -179,6 +179,7 @@ impl Status {
 
 /// A call without a result has succeeded.
 impl From<()> for Status {
+    /// Returns [`Status::Ok`].
     fn from((): ()) -> Self {
         Self::Ok
     }
@@ -211,6 +212,7 @@ pub struct Error {
 
 /// Two errors are equal if their statuses and texts are.
 impl PartialEq for Error {
+    /// Compares statuses and texts.
     fn eq(&self, other: &Self) -> bool {
         (self.status, &self.message) == (other.status, &other.message)
     }
@@ -433,18 +435,18 @@ pub fn check_length(argument: &str, length: usize, limit: usize) -> Result<()> {
     refuse(format!("{argument} is {length} bytes long: give at most {limit} bytes"))
 }
 
-/// Formats an argument for an error message. Shows only the beginning of a long one.
+/// Formats an argument for an error message. Shows only the beginning of a long argument.
 #[must_use]
 pub fn abridged(value: &[u8]) -> Cow<'_, str> {
     /// The longest value that is shown in full.
     const MAX_LENGTH: usize = 256;
-    /// Number of bytes shown of a longer one.
+    /// Number of bytes shown of a longer value.
     const HEAD_LENGTH: usize = 32;
     if value.len() <= MAX_LENGTH {
         return String::from_utf8_lossy(value);
     }
     let mut end = HEAD_LENGTH;
-    // Do not cut a UTF-8 character, which has up to three bytes of the form 10xxxxxx.
+    // Avoids cutting a UTF-8 character, which ends with up to three bytes of the form 10xxxxxx.
     while end > HEAD_LENGTH - 3 && value[end] & 0xC0 == 0x80 {
         end -= 1;
     }

@@ -15,6 +15,7 @@ pub const GROUP: usize = 16;
 pub struct FoldBuffers([FoldBuffer; GROUP]);
 
 impl Default for FoldBuffers {
+    /// Returns cleared buffers.
     fn default() -> Self {
         Self([FoldBuffer::EMPTY; GROUP])
     }

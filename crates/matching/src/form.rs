@@ -160,7 +160,7 @@ fn lower_case_word(word: u64) -> u64 {
     const ONES: u64 = u64::from_be_bytes([1; 8]);
     const HIGH_BITS: u64 = ONES << 7;
     // Each addition compares all bytes at once: it sets the high bit of every byte that is large enough. Clearing the
-    // high bits before keeps a sum from carrying into the next byte.
+    // high bits first prevents a carry into the next byte.
     let low_bits = word & !HIGH_BITS;
     let at_least_a = low_bits + ONES * u64::from(0x80 - b'A');
     let above_z = low_bits + ONES * u64::from(0x7F - b'Z');
@@ -196,6 +196,7 @@ pub struct RevComponents<'a> {
 impl<'a> Iterator for RevComponents<'a> {
     type Item = Component<'a>;
 
+    /// Returns the component before the last returned one.
     #[inline]
     fn next(&mut self) -> Option<Component<'a>> {
         loop {

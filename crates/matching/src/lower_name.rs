@@ -8,14 +8,14 @@ use regex::bytes::Regex;
 #[derive(Clone, Copy)]
 pub struct LowerName<'n>(pub &'n [u8]);
 
-/// Defines a method for each rule by a regular expression. `?1` matches nothing, one character, or one byte that is not
-/// UTF-8.
+/// Defines a method for each rule by a regular expression. In a pattern, `?1` matches nothing, one character, or one
+/// byte that is not UTF-8.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident: $pattern:literal;)*) => {
         impl LowerName<'_> {
             $($(#[$doc])*
             pub fn $rule(&self) -> bool {
-                // Lock-free, since another thread may fork meanwhile.
+                // This cell is lock-free, since another thread may fork meanwhile.
                 static PATTERN: OnceBox<Option<Regex>> = OnceBox::new();
                 let pattern = PATTERN.get_or_init(|| {
                     Box::new(Regex::new(&format!("(?s){}", $pattern.replace("?1", "(?:.|(?-u:.))?"))).ok())

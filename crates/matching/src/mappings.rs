@@ -145,7 +145,7 @@ impl Mappings {
                         Pattern::Prefix(from) => (b'p', from.as_slice()),
                         Pattern::Regex(from) => (b'r', from.as_bytes()),
                     };
-                    // Lengths keep ("a", "bc") and ("ab", "c") apart.
+                    // The lengths give ("a", "bc") and ("ab", "c") different hashes.
                     digest.update(&[tag]);
                     digest.update(&from.len().to_le_bytes());
                     digest.update(from);
@@ -156,7 +156,7 @@ impl Mappings {
             }
         }
         if !rules.to_host.is_empty() {
-            // 0 means: no server-to-host rules.
+            // A digest of 0 means that there are no server-to-host rules.
             rules.digest = digest.digest().max(1);
         }
         Ok(Self(Some(Arc::new(rules))))

@@ -8,7 +8,7 @@ use crate::model::{Item, ItemType};
 /// A season or album, with the fields that Plex reports for each of its items.
 #[derive(Clone, Copy, Debug)]
 pub struct Season<'v> {
-    /// Season number; -1 for an album or without one.
+    /// Season number; -1 for an album, and for a season without a number.
     pub number: i32,
     /// Rating key; empty if unknown, as for hidden seasons.
     pub rating_key: &'v str,
@@ -38,8 +38,8 @@ impl<'v> Season<'v> {
         }
     }
 
-    /// Returns whether both are the same season of one show: their rating keys are equal, or if both lack one, their
-    /// numbers.
+    /// Returns whether both are the same season of one show: their rating keys are equal, or if both have no rating
+    /// key, their numbers.
     pub fn is_same(&self, other: &Self) -> bool {
         self.rating_key == other.rating_key && (!self.rating_key.is_empty() || self.number == other.number)
     }
@@ -61,7 +61,7 @@ pub struct FolderMember<'v> {
 }
 
 impl<'v> FolderMember<'v> {
-    /// Creates a member from an item and its season or album.
+    /// Creates a member from an item and its season or album. For the other arguments, see the fields.
     #[must_use]
     pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, is_show: bool) -> Self {
         // For a track, `item.season` is the disc.

@@ -9,7 +9,7 @@ pub fn is_disc_word(word: &[u8]) -> bool {
         .any(|name| word.strip_prefix(*name).and_then(number).is_some())
 }
 
-/// Returns whether a folder's name is that of a disc: `CD1`, `Disc 2`.
+/// Returns whether a folder has the name of a disc, such as `CD1` or `Disc 2`.
 pub fn is_disc(words: &Words) -> bool {
     words.len() == 1 && is_disc_word(words.word(0))
         || words.len() == 2 && DISCS.contains(&words.word(0)) && number(words.word(1)).is_some()
@@ -122,7 +122,7 @@ fn parse_episodes(word: &[u8]) -> Option<(i32, i32)> {
 }
 
 /// Returns the last episode of the unbroken sequence of episode words that begins at `from`, as in `S01E01-E03`; 0 if
-/// there is none.
+/// the word at `from` is no such word.
 fn last_following_episode(words: &Words, from: usize) -> i32 {
     (from..words.len())
         .map_while(|index| parse_episodes(words.word(index)))

@@ -88,6 +88,7 @@ pub struct ItemRef<'v> {
 }
 
 impl<'v> From<&'v Item> for ItemRef<'v> {
+    /// Borrows the fields of a stored item.
     fn from(item: &'v Item) -> Self {
         Self {
             rating_key: &item.rating_key,
@@ -141,7 +142,7 @@ pub struct FoundItem<'v> {
 /// Whether a listed file exists on this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDisk {
-    /// The file exists, or nobody looked.
+    /// The file exists, or plexindex did not check.
     #[default]
     Assumed,
     /// The file does not exist.
@@ -151,8 +152,8 @@ pub enum OnDisk {
 }
 
 impl<'v> FoundItem<'v> {
-    /// Creates a candidate for a stored item, with its first path. For answers that no resolver found, such as GUID
-    /// lookups.
+    /// Creates a candidate for a stored item, with its first path. Lookups by GUID or title use it, since no resolver
+    /// finds their items.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -188,6 +189,7 @@ pub struct Resolution<'v> {
 }
 
 impl Default for Resolution<'_> {
+    /// Returns the result without a match.
     fn default() -> Self {
         Self {
             match_kind: MatchKind::None,
@@ -280,7 +282,7 @@ pub struct LookupHit<'v> {
 }
 
 impl<'v> LookupHit<'v> {
-    /// Creates a result from the hit of a view.
+    /// Creates a result from the rating key and kind of match that a view returned.
     #[inline]
     pub(super) fn new(library: usize, (rating_key, match_kind): (&'v str, MatchKind)) -> Self {
         Self {

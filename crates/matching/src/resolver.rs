@@ -9,8 +9,8 @@
 //! path, in scope or not, kinds 4 and 5 have low confidence: the library *should* list the path itself. Otherwise they
 //! have high confidence if only the root differs or the path has the item's title ([`super::title_evidence`]).
 //!
-//! The longest suffix is that of all owners, or else of all other libraries. Paths that are not UTF-8 have no suffix
-//! matches.
+//! The longest suffix is the longest in all owners, or else in all other libraries. Paths that are not UTF-8 have no
+//! suffix matches.
 
 use std::ops::Deref;
 
@@ -76,7 +76,7 @@ where
     /// Resolves a path. Allocates only if a pattern rule (not a prefix) rewrites the path.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
-        // The search fills the resolution in place: moving one takes longer than most searches.
+        // The search fills the resolution in place, since moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
         Normal::with(path, |path| self.resolve_normal(path, None, &mut resolution));
         resolution
@@ -319,7 +319,7 @@ where
             view.each_confirmed(&self.path, |hit| {
                 let (rating_key, path) = view.key_and_path(hit);
                 let item = view.find_item(rating_key);
-                // Ignore the match while the complete listing lacks the item.
+                // Ignores the match while the complete listing lacks the item.
                 if item.is_none() && view.is_fetched() {
                     return;
                 }

@@ -21,7 +21,8 @@ pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
 /// One library as one user sees it. All methods are lock-free and allocate nothing.
 pub trait View {
-    /// A path that is listed or recorded, with its item. Cheap to copy, since the fields are decoded on demand.
+    /// A path that is listed or recorded, with its item. A hit is cheap to copy, since its fields are decoded on
+    /// demand.
     type Hit<'v>: Copy
     where
         Self: 'v;
@@ -44,7 +45,7 @@ pub trait View {
     /// resolves the path.
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
-    /// [`View::unique_hit`] for a path that is not ASCII, by its spelling.
+    /// Returns the rating key as [`View::unique_hit`] does, for a path that is not ASCII, by its spelling.
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the stored normal form of the path that is listed with this spelling; `None` if no such path is listed.
@@ -71,9 +72,9 @@ pub trait View {
     /// whether the raw bytes are equal too.
     fn each_mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
-    /// Finds the listed paths with the longest common suffix, if it has at least `min_components` components (and at
-    /// least one). Calls `each` with the number of common components, the same in all calls, and a path. Reports at
-    /// least 16 distinct items if there are as many. Returns how many further paths share that suffix.
+    /// Finds the listed paths with the longest common suffix, if the suffix has at least `min_components` components
+    /// (and at least one). Calls `each` with the number of common components, the same in all calls, and a path.
+    /// Reports at least 16 distinct items if there are as many. Returns how many further paths share that suffix.
     fn suffix_matches<'v>(
         &'v self,
         path: &Normal<'_>,

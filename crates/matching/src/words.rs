@@ -157,7 +157,7 @@ impl Words {
         self.match_title(start, title, 0).or_else(with_moved_article)
     }
 
-    /// Returns the indexes of the words where `title` first occurs in this name.
+    /// Returns the indexes of the words where `title` first occurs in this name; `None` if it does not occur.
     pub fn find_title(&self, title: &Words) -> Option<Range<usize>> {
         (0..self.len()).find_map(|start| Some(start..self.title_at(start, title)?))
     }

@@ -41,6 +41,7 @@ pub struct FolderResolution<'v> {
 }
 
 impl Default for FolderResolution<'_> {
+    /// Returns the answer without a match.
     fn default() -> Self {
         Self {
             match_kind: MatchKind::None,

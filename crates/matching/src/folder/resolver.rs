@@ -86,7 +86,7 @@ where
         })
     }
 
-    /// Sums the items below the folder, or if there are none, below the mapped folder. Counts only the fetched
+    /// Sums the items below the folder, or if it has no items, below the mapped folder. Counts only the fetched
     /// libraries if `fetched` is true, and otherwise only the others. Also returns the kind of match.
     fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         let mut totals = FolderTotals::default();
@@ -121,7 +121,7 @@ where
                 });
             }
         }
-        // With several members, none has the folder to itself, even across libraries.
+        // If there are several members, even in different libraries, none of them has the whole folder.
         if totals.total > 1 {
             totals
                 .members
@@ -195,7 +195,7 @@ where
             Reason::NoEvidence
         };
         if !is_one_folder {
-            // Any of these folders may be the right one, so their counts would mislead.
+            // Any of these folders may be the requested folder, so their counts would mislead.
             (totals.items, totals.files) = (0, 0);
             if folder_count > folders.len() {
                 totals.total = totals.total.max(folder_count);

@@ -17,7 +17,7 @@ macro_rules! number {
             }
         }
 
-        // SQLite has signed 64-bit integers; unsigned numbers keep their bits.
+        // SQLite has only signed 64-bit integers, so the conversion of unsigned numbers keeps their bits.
         #[cfg(feature = "sqlite")]
         #[allow(clippy::cast_possible_wrap)]
         impl rusqlite::ToSql for $name {

@@ -185,6 +185,7 @@ pub struct Item {
 }
 
 impl Default for Item {
+    /// Returns an item without texts, and with -1 for season and episode.
     fn default() -> Self {
         Self {
             rating_key: String::new(),
@@ -213,11 +214,11 @@ impl Item {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
-    /// Returns all texts of the item except external ids and paths: first its own, then those of its show, then those
-    /// of its season.
+    /// Returns all texts of the item except external ids and paths: first its own texts, then the texts of its show,
+    /// then the texts of its season.
     #[doc(hidden)]
     pub fn texts(&self) -> [&String; 9] {
-        // Exhaustive, so that the compiler reports a new field.
+        // The pattern is exhaustive, so that the compiler reports a new field.
         let Self {
             rating_key,
             kind: _,
@@ -422,12 +423,12 @@ pub enum Reason {
     PathTells = 8,
     /// Only the suffix of the path, or the file name, matches. Low confidence.
     NoEvidence = 9,
-    /// The suffix matches, but the path has another year, number or edition, or lies among extras, samples, copies or
-    /// deleted files. Low confidence.
+    /// The suffix matches, but the path has a different year, number or edition, or lies among extras, samples, copies
+    /// or deleted files. Low confidence.
     Contradicted = 10,
     /// One file with several episodes: all are candidates, the first is the item. High confidence.
     SeveralEpisodes = 11,
-    /// The folder is a library location or above one, and nothing is listed below it.
+    /// The folder is a library location, or lies above a location, and nothing is listed below it.
     Empty = 12,
     /// The folder lies above library locations, and contains several shows or items.
     AboveLocations = 13,

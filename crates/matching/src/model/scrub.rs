@@ -25,8 +25,8 @@ struct DecodedByte {
 /// Returns the text with each piece of a secret replaced by `***`. Secrets shorter than [`PIECE_LENGTH`] are not
 /// detected.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
-    // A set of hashes, since nobody overwrites the secrets in a set when it is freed. Time is linear in the lengths of
-    // the secrets and the text.
+    // The set has hashes and no secrets, since freeing a set does not overwrite its memory. The time is linear in the
+    // lengths of the secrets and the text.
     let state = RandomState::new();
     let hash = |piece: Piece| state.hash_one(piece);
     let pieces = secrets.iter().flat_map(|secret| secret.windows(PIECE_LENGTH));

@@ -71,11 +71,11 @@ impl Token {
             username,
         } = payload.ok()?;
         let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
-        // JSON, so that different pairs give different texts.
+        // The text is JSON, so that different pairs give different texts.
         let user = non_empty(thumbprint)
             .zip(non_empty(username))
             .and_then(|pair| serde_json::to_string(&pair).ok());
-        // At least 1, since callers use 0 for a token that never expires.
+        // The result is at least 1, since callers use 0 for a token that never expires.
         #[allow(clippy::cast_possible_truncation)] // `as` saturates
         let expires_ms = ((exp? * 1_000.0) as i64).max(1);
         Some(Claims { user, expires_ms })

@@ -1,5 +1,5 @@
-//! Detects copies, samples and extras: files whose path ends like that of a listed file, but that are not the listed
-//! file.
+//! Detects copies, samples and extras: files whose path ends like the path of a listed file, but that are not the
+//! listed file.
 
 use super::names::{components_of, has_external_id, naming_title};
 use crate::lower_name::LowerName;

@@ -112,7 +112,7 @@ fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
 /// Returns whether a folder's name has only general words and numbers, like folders on discs and memory cards, in shows
 /// and in collections. Such a name does not identify the content.
 fn is_generic_folder(name: &[u8], words: &Words) -> bool {
-    // Memory cards of cameras: three digits and five letters, such as `100CANON`.
+    // Cameras name the folders on memory cards by three digits and five letters, such as `100CANON`.
     let is_camera_folder = name.len() == 8
         && name[..3].iter().all(u8::is_ascii_digit)
         && name[3..]
