@@ -1,5 +1,5 @@
-//! Writes answers as one flat block into the caller's buffer. What does not fit is counted but not written, so one pass
-//! gives either the block or the size needed.
+//! Writes answers as one flat block into the caller's buffer. Counts the bytes that do not fit but does not write them,
+//! so one pass gives either the block or the size needed.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
@@ -118,7 +118,7 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
     Ok(())
 }
 
-/// Writes a block of one answer; returns its status.
+/// Writes a block with a single answer, and returns the answer's status.
 pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
     write_answers(buffer, 1, |block| {
         block.answer(answer);
@@ -236,7 +236,7 @@ impl Block<'_> {
         let key = self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
         let record = ItemRecord {
             key,
-            // The rating key is the end of the key, so it is not stored twice.
+            // The rating key is the end of the key, so the block stores it only once.
             rating_key: Text {
                 offset: key.offset + truncate_u32(prefix.len()),
                 length: truncate_u32(item.rating_key.len()),
@@ -291,7 +291,7 @@ impl Block<'_> {
             confidence: answer.confidence as u8,
             reason: answer.reason as u8,
             flags: if answer.stale { c::PLEXINDEX_ANSWER_STALE } else { 0 },
-            // The item is the first candidate: one record serves both.
+            // The item is the first candidate, so both use the same record.
             item: if answer.item().is_some() { candidates } else { 0 },
             candidates,
             candidates_count,

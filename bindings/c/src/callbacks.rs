@@ -11,7 +11,7 @@ struct Running {
     outer: *const Running,
 }
 
-// No destructor, as explained in `guard`.
+// It has no destructor, for the reason in `guard`.
 thread_local! {
     static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
 }

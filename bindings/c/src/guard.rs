@@ -11,8 +11,8 @@ use plexindex::error::{Error, Result, Status, refuse};
 /// Maximum size of a key or value of a fast lookup in bytes, including the NUL.
 pub const KEY: usize = 1024;
 
-// No destructors, and `const` values: a thread-local with a destructor prevents unloading the library until the thread
-// ends.
+// These have no destructors and `const` values, since a thread-local with a destructor prevents unloading the library
+// until the thread ends.
 thread_local! {
     static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
     static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
@@ -102,7 +102,7 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
             status.into() as i32
         }
         Err(error) => {
-            // An inner NUL would hide the rest from C.
+            // C code would not see the text after an inner NUL.
             let text = error.message.replace('\0', "\u{FFFD}");
             #[cfg(test)]
             tests::keep(&text);
@@ -116,7 +116,7 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
 }
 
 /// The caller's buffer for error texts, and its content before the call. Error texts are written only before and after
-/// the body, so that the buffer may also be that of the answer.
+/// the body, so that the answer may use the same buffer.
 struct ErrorText(Option<(*mut Buffer, Buffer)>);
 
 impl ErrorText {
@@ -139,12 +139,13 @@ impl ErrorText {
         Ok(error_text)
     }
 
-    /// Writes a text, truncated to the buffer's capacity, and sets the buffer's length to that of the whole text.
+    /// Writes a text, truncated to the buffer's capacity, and sets the buffer's length to the length of the whole text.
     fn write(&self, text: &str) {
         let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
             return;
         };
-        // SAFETY: a buffer of the caller's, whose memory has so many bytes and is not used elsewhere now.
+        // SAFETY: `ErrorText::new` checked the caller's buffer. Its memory has `capacity` bytes, and nothing else uses
+        // it now.
         unsafe {
             if capacity > 0 {
                 write_cut(text, std::slice::from_raw_parts_mut(data.cast(), capacity));
@@ -183,7 +184,7 @@ fn panic_location() -> String {
 pub fn quiet_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        // Captures nothing, so that unloading the library leaves no memory behind.
+        // The closure captures nothing, so that unloading the library leaves no memory behind.
         std::panic::set_hook(Box::new(|info| {
             if let Some(source) = info.location() {
                 let mut location = NOWHERE;
@@ -228,7 +229,7 @@ pub fn store_thread_key([head, tail]: [&str; 2]) -> *const c_char {
 #[inline]
 pub fn store_thread_text([head, tail]: [&[u8]; 2]) -> *const c_char {
     LAST_KEY.with(|last| {
-        // SAFETY: of this thread only, and no reference to it lives while plexindex runs.
+        // SAFETY: only this thread uses the memory, and no reference to it exists while plexindex runs.
         let last = unsafe { &mut *last.get() };
         let length = head.len() + tail.len();
         if length >= KEY || tail.contains(&0) {

@@ -108,7 +108,7 @@ impl Opened {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
         let library = Box::new(self.index.library(selector)?);
-        // Limit unknown names, since handles live as long as the index and names may come from users.
+        // Limits unknown names, since handles live as long as the index and names may come from users.
         let unknown_count = || libraries.iter().filter(|one| !one.is_known()).count();
         if libraries.len() >= MAX_UNKNOWN && !library.is_known() && unknown_count() >= MAX_UNKNOWN {
             return refuse(format!(

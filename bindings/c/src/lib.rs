@@ -5,7 +5,7 @@
 //! of plexindex_call(). `strings`, `handles`, `options` and `query` check pointers; `answer` writes answers.
 
 #![allow(unsafe_code)]
-// Comments of exported items become the header's, where Markdown has no meaning.
+// The header contains the comments of exported items, and Markdown has no meaning there.
 #![allow(clippy::doc_markdown)]
 
 mod answer;

@@ -64,7 +64,7 @@ struct RingGuard {
 
 impl Release for RingGuard {}
 
-/// Locks the ring until the returned value is dropped, for a fork.
+/// Locks the ring for a fork, and holds it until the returned value is dropped.
 fn hold() -> Box<dyn Release> {
     Box::new(RingGuard { _ring: lock(&RING) })
 }
@@ -139,7 +139,7 @@ pub fn drain() -> Vec<LogLine> {
         });
         ring.lost = 0;
     }
-    // Take the memory too, so that unloading the library leaves nothing behind.
+    // Takes the memory too, so that unloading the library leaves nothing behind.
     lines.extend(std::mem::take(&mut ring.lines));
     WAITING.store(0, Ordering::Relaxed);
     lines

@@ -22,7 +22,7 @@ use plexindex::options::{self, Renewal, Ttl};
 pub struct CheckedOptions {
     pub options: options::Options,
     pub log_level: i32,
-    /// Set to the handle after opening, so that callbacks know to which index they belong.
+    /// The handle, set after opening, so that callbacks know to which index they belong.
     pub opened: Arc<AtomicPtr<Handle>>,
 }
 
@@ -83,8 +83,8 @@ pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
 /// `given` must be NULL or valid.
 #[allow(clippy::too_many_lines)] // one field after the other
 pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
-    // Without `..`, so that a new field that is not handled does not compile.
-    // SAFETY: the caller's promise.
+    // The pattern has no `..`, so that code that does not handle a new field does not compile. SAFETY: the caller's
+    // promise.
     let OptionsRecord {
         size: _,
         cache_dir,
@@ -196,7 +196,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
     struct User(*mut c_void);
     // SAFETY: by the header the function runs on the threads on which the host makes calls.
     unsafe impl Send for User {}
-    // SAFETY: as above.
+    // SAFETY: by the header the function runs on the threads on which the host makes calls.
     unsafe impl Sync for User {}
     let user = User(user);
     // SAFETY: the types differ only in "unwind": the host may end its thread in the callback, see `call_host`.
