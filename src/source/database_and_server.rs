@@ -73,12 +73,12 @@ impl DatabaseAndServer {
 }
 
 impl Source for DatabaseAndServer {
-    /// The kind of the server: keys, edits and events are those of the server.
+    /// Returns the kind of the server, whose keys, edits and events plexindex uses.
     fn kind(&self) -> &'static Kind {
         self.server.kind()
     }
 
-    /// The abilities of the database, with single items, events and edits of the server.
+    /// Returns the abilities of the database, with the server's abilities for single items, events and edits.
     fn abilities(&self) -> Abilities {
         let server = self.server.abilities();
         Abilities {
@@ -112,7 +112,7 @@ impl Source for DatabaseAndServer {
         ))
     }
 
-    /// Reads the identity from the database's folder, without a request.
+    /// Returns the identity that the database's folder has, without a request.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.database.server(bounds)
     }
@@ -137,7 +137,7 @@ impl Source for DatabaseAndServer {
         self.database.has_moved(token)
     }
 
-    /// Both sources have the same partitions: the leaf types of the library.
+    /// Returns the number of the library's leaf types, which is the same for both sources.
     fn partitions(&self, library: &Library) -> usize {
         self.server.partitions(library)
     }

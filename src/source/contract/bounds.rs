@@ -13,15 +13,15 @@ pub struct Bounds<'a> {
     pub silence: Option<Duration>,
     /// Maximum time for retries, if less than the source's own limit.
     pub retry_for: Option<Duration>,
-    /// Called between pieces of work and during pauses; `true` ends the call with
-    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
+    /// Returns whether the host aborted the call. The source calls this function between pieces of work and during
+    /// pauses. `true` ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     pub aborted: &'a (dyn Fn() -> bool + Sync),
     /// [`Session::number`](crate::source::Session::number) of the token to use; 0 for the current token.
     pub session: u64,
 }
 
 impl Bounds<'_> {
-    /// No bounds but the source's own time-outs.
+    /// Bounds that leave only the source's own time-outs.
     pub const NONE: Bounds<'static> = Bounds {
         deadline: Deadline::NONE,
         silence: None,

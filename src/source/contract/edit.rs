@@ -102,7 +102,8 @@ pub struct EditRequest<'a> {
     pub section: &'a str,
     /// Type of all the items.
     pub kind: ItemType,
-    /// Rating keys of the items. Never empty: without keys the server would edit every item of the library.
+    /// Rating keys of the items. The list is never empty: without keys, the server would edit every item of the
+    /// library.
     pub ids: &'a [&'a str],
     /// The changes.
     pub changes: &'a [FieldChange],

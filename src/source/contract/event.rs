@@ -26,29 +26,29 @@ pub enum Event {
     },
     /// An item was deleted.
     Deleted {
-        /// As above.
+        /// Section id of its library; `None` if not given.
         section: Option<String>,
         /// Its rating key.
         rating_key: String,
     },
     /// Items are being processed; another event follows.
     Working {
-        /// As above.
+        /// Section id of the library; `None` if not given.
         section: Option<String>,
     },
     /// A scan is running.
     Scanning {
-        /// As above.
+        /// Section id of the library; `None` if not given.
         section: Option<String>,
     },
     /// A scan has ended.
     Scanned {
-        /// As above.
+        /// Section id of the library; `None` if not given.
         section: Option<String>,
     },
     /// An unspecified change.
     Unspecific {
-        /// As above.
+        /// Section id of the library; `None` if not given.
         section: Option<String>,
     },
 }

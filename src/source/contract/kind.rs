@@ -25,7 +25,7 @@ pub struct Kind {
     pub companion: Option<&'static str>,
 }
 
-/// A server as seen by one user. Content of one view must not be shown in another.
+/// A server as seen by one user. plexindex must never show the content of one view to the user of a different view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The server's location, such as its URL. A server always has the same location.

@@ -31,7 +31,8 @@ pub struct Abilities {
     pub find: bool,
     /// [`Source::below`] is supported.
     pub folders: bool,
-    /// [`Source::items`] is supported, so that single items can be verified. Without it the whole library is listed.
+    /// [`Source::items`] is supported, so that single items can be verified. Without this ability, plexindex lists the
+    /// whole library.
     pub items: bool,
     /// [`Source::events`] is supported.
     pub events: bool,
@@ -45,7 +46,7 @@ pub struct Abilities {
 /// Whether an interrupted listing can be resumed, perhaps in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// No: the listing starts from the beginning.
+    /// No: each listing starts from the beginning.
     Never,
     /// Positions are row numbers, which shift when items are added or removed. A resumed listing reads some rows again
     /// and compares them.
@@ -81,7 +82,7 @@ pub struct PageRequest<'a> {
 /// The metadata of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PageEnd {
-    /// Number of rows that the server returned, including unusable ones.
+    /// Number of rows that the server returned, including unusable rows.
     pub rows: u64,
     /// Number of rows in the whole partition; `None` if the server does not report it.
     pub total: Option<u64>,
@@ -208,13 +209,14 @@ pub trait Source: Send + Sync {
         Ok(())
     }
 
-    /// Returns the identity of the server. Needs no token.
+    /// Returns the identity of the server. This request needs no token.
     ///
     /// # Errors
     /// Every status of the 300 block, and [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
 
-    /// [`Source::server`] that always sends a request, to test whether the server is reachable.
+    /// Returns the identity of the server, as [`Source::server`] does, but always sends a request, to test whether the
+    /// server is reachable.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -256,7 +258,7 @@ pub trait Source: Send + Sync {
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
     /// Finds the changes of a library since [`KnownItems::since`], as completely as [`Abilities::changes`] says: adds
-    /// new items to `index` and returns the keys of removed ones.
+    /// new items to `index` and returns the keys of removed items.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `index`.

@@ -95,7 +95,7 @@ impl Tokens {
         Arc::clone(&lock(&self.0).current)
     }
 
-    /// Returns the token with this number, or the current one for 0. Returns `None` for a token that is no longer in
+    /// Returns the token with this number; for 0, the current token. Returns `None` for a token that is no longer in
     /// use.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<Arc<Session>> {

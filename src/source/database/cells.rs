@@ -45,8 +45,8 @@ pub fn integer_32(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
 /// Days from 1 March of the year 0 to 1 January 1970.
 const DAYS_TO_1970: i64 = 719_469;
 
-/// Reads a date as Unix seconds, or 0 without one. Plex stored dates as UTC text such as `2023-04-15 19:25:00` until at
-/// least 2023, and stores them as numbers now.
+/// Reads a date as Unix seconds; 0 if the cell has no date. Plex stored dates as UTC text such as `2023-04-15 19:25:00`
+/// until at least 2023, and stores them as numbers now.
 pub fn unix_seconds(row: &Row<'_>, column: usize) -> Sql<i64> {
     let date = match row.get_ref(column)? {
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),

@@ -1,8 +1,8 @@
 //! Finds changes since the last read, by the server's change counter and by item counts.
 //!
 //! The server has one change counter. It increments the counter with every change of an item and stores the new value
-//! in the item's row (`changed_at`). Rows above the last value seen were added or changed. Each episode includes the
-//! name of its show, so all episodes of a changed show are read again.
+//! in the item's row (`changed_at`). Rows with a higher value than at the last read were added or changed. Each episode
+//! includes the name of its show, so all episodes of a changed show are read again.
 //!
 //! A removed row leaves no trace, but the server never reuses ids. So rows were removed exactly if the number of rows,
 //! minus the new rows, has shrunk. Counting all rows takes a quarter of the time that counting one library takes. If
@@ -133,7 +133,7 @@ impl PlexDatabase {
         let count = loop {
             let (after_id, read_before) = (present.last().copied().unwrap_or(0), present.len());
             let count = self.file.run_in_slice(bounds, &mut |slice| {
-                // An interrupted slice runs again: drop the ids that it had read.
+                // An interrupted slice runs again, so this drops the ids that it had read.
                 present.truncate(read_before);
                 slice.query(|| {
                     let mut statement = slice.connection.prepare_cached(

@@ -41,7 +41,7 @@ pub struct ItemReader<'c> {
 
 /// A season or album, or a show or artist.
 struct Parent {
-    /// Number of a season; -1 without one.
+    /// Number of a season; -1 if the parent has no number.
     index: i32,
     title: String,
     guid: String,
@@ -55,8 +55,8 @@ pub struct ItemCounts {
     pub without_trash: u64,
 }
 
-/// Returns the title of an item's season or album. Most seasons have no title in the database; like the server, this
-/// function then builds the title from the number.
+/// Returns the title of an item's season or album, as the server shows it. Most seasons have no title in the database;
+/// like the server, this function then builds the title from the number.
 fn season_title(item_type: ItemType, season: &Parent) -> String {
     match season.index {
         _ if item_type != ItemType::Episode || !season.title.is_empty() => season.title.clone(),

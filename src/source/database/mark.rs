@@ -92,7 +92,7 @@ impl Mark {
         for (index, (change_number, id)) in self.recent_changes.iter().enumerate() {
             let current: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
             let Some(current) = current else { continue };
-            // Checks every row: the newest one may have changed again since a backup was restored.
+            // Checks every row, since the newest row may have changed again after a backup was restored.
             if current < Some(*change_number) {
                 return Ok(None);
             }
@@ -157,8 +157,8 @@ impl Mark {
     }
 }
 
-/// Returns the number of rows in a change token; `None` if they were not counted. The rows are those of all libraries,
-/// including shows and seasons.
+/// Returns the number of rows in a change token; `None` if they were not counted. The count includes the rows of all
+/// libraries, also of shows and seasons.
 pub fn row_count_in(token: &str) -> Option<i64> {
     token.split(SEPARATOR).nth(1)?.parse().ok()
 }

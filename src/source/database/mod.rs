@@ -99,7 +99,7 @@ impl Source for PlexDatabase {
         &KIND
     }
 
-    /// Everything except events and edits: the file is read-only, and sends nothing.
+    /// Returns everything except events and edits, since plexindex only reads the file.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByPosition,
@@ -113,7 +113,7 @@ impl Source for PlexDatabase {
         }
     }
 
-    /// Returns the server's machine identifier from its preferences, or else a hash of the file's path.
+    /// Returns the machine identifier from the server's preferences, or else a hash of the file's path.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         check_bounds(&bounds)?;
         let file = self.file.path()?;
@@ -179,7 +179,7 @@ impl Source for PlexDatabase {
         state.map_or(true, |state| !mark::is_current(token, &state))
     }
 
-    /// A partition is one leaf type.
+    /// Returns the number of the library's leaf types: a partition has one type.
     fn partitions(&self, library: &Library) -> usize {
         leaf_types(library.kind).len()
     }

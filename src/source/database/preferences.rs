@@ -5,6 +5,7 @@ use std::path::Path;
 
 use zeroize::Zeroize;
 
+/// File name of the server's preferences.
 const PREFERENCES: &str = "Preferences.xml";
 /// Beginning of the attribute with the machine identifier. The space excludes attributes whose names end the same way.
 const ATTRIBUTE: &str = " ProcessedMachineIdentifier=\"";

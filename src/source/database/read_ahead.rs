@@ -1,4 +1,4 @@
-//! Read-ahead of a listing.
+//! Keeps the items of a listing that were read before a page requested them.
 
 use std::collections::VecDeque;
 

@@ -40,7 +40,7 @@ pub struct Slice<'p> {
     target_end: Instant,
     /// State of the files when the slice opened them.
     pub state: FileState,
-    // Last, so that they are dropped after the connection.
+    // This field is the last one, so that it is dropped after the connection.
     _exclusive: Vec<ExclusiveOpen>,
 }
 

@@ -15,8 +15,8 @@ use super::super::contract::Bounds;
 
 /// Total reading time after which a pause follows.
 const MAX_READ_TIME: Duration = Duration::from_millis(20);
-/// Length of a pause while the server is running. The server can restart its WAL only while nobody reads; until then,
-/// each of its commits attempts a checkpoint.
+/// Length of a pause while the server is running. The server can restart its WAL only while no process reads. Until
+/// then, each of its commits attempts a checkpoint.
 const PAUSE: Duration = Duration::from_millis(15);
 /// Interval at which a waiting thread checks the bounds of its call.
 const POLL: Duration = Duration::from_millis(20);
@@ -49,9 +49,9 @@ struct SliceState {
 /// a table, may take long in a damaged file. Then a thread that waits for the slice interrupts it.
 pub struct RunningSlice {
     pub handle: InterruptHandle,
-    /// When any waiting thread may interrupt the slice.
+    /// The time from which any waiting thread may interrupt the slice.
     pub end: Deadline,
-    /// When a fork may interrupt the slice.
+    /// The time from which a fork may interrupt the slice.
     pub target_end: Instant,
 }
 
@@ -126,6 +126,7 @@ struct HeldSliceLock {
 impl Release for HeldSliceLock {}
 
 impl Drop for HeldSliceLock {
+    /// Ends the fork, and wakes the threads that wait for the lock.
     fn drop(&mut self) {
         self.slice_lock.forks.fetch_sub(1, Ordering::Relaxed);
         self.slice_lock.released.notify_all();
@@ -166,6 +167,7 @@ impl SliceGuard<'_> {
 }
 
 impl Drop for SliceGuard<'_> {
+    /// Releases the lock, and wakes the threads that wait for it.
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
         state.is_locked = false;

@@ -86,6 +86,7 @@ impl<'m> RequestMeter<'m> {
 }
 
 impl Drop for RequestMeter<'_> {
+    /// Reports the request to the meter, unless nothing was sent.
     fn drop(&mut self) {
         if self.was_sent.get() {
             let waited = self.waited.get();
@@ -133,10 +134,10 @@ impl<'a> BodyProgress<'a> {
         true
     }
 
-    /// Records a failure, unless there is an earlier one, and returns an error that stops the reader.
+    /// Records a failure, unless an earlier failure is recorded, and returns an error that stops the reader.
     fn record_failure(&self, failure: BodyError) -> io::Error {
         self.failure.borrow_mut().get_or_insert(failure);
-        // Not `Interrupted`, which readers would retry.
+        // The error is not `Interrupted`, which readers would retry.
         io::Error::other("see BodyProgress::failure")
     }
 
@@ -197,7 +198,7 @@ struct LimitedBody<'a> {
 }
 
 impl Read for LimitedBody<'_> {
-    /// Reads decompressed bytes. Fails beyond the limit, and when the bounds of the call end.
+    /// Reads decompressed bytes. Fails beyond the limit, and when the deadline passes or the host aborts the call.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let progress = self.progress;
         let decompressed = progress.decompressed.get();
@@ -306,7 +307,7 @@ fn read_and_parse(
     })
 }
 
-/// Returns the beginning of an unexpected body, for diagnosis. Never fails: omits the part that is unreadable.
+/// Returns the beginning of an unexpected body, for diagnosis. The function never fails, but omits the unreadable part.
 pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut beginning = Vec::new();
     if let Ok(reader) = decode_body(body, encoding, MAX_EXAMINED as u64, progress) {

@@ -8,7 +8,7 @@
 //!    id, the server's rows equal the index up to the first removed item.
 //!
 //! New rows enter the index all at once: a row in the index ends parts 1 and 2, so a part of the rows would hide the
-//! rest. A delta does not show changes of files alone; the next full listing or a query finds these.
+//! rest. A delta does not show changes of files alone; the next full listing or a query finds such changes.
 
 use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::client::PlexHttp;
@@ -83,7 +83,7 @@ impl DeltaReader<'_> {
 
     /// Collects the rows that were updated last, until a row that is in the index, and adds them to `new`. Returns the
     /// server's item count. Returns `None` if there are too many new rows, or if the server reports no count, without
-    /// which removals stay hidden.
+    /// which the delta cannot show removals.
     fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let rows = Rows::NewestUpdated;
         let mut start = 0;
@@ -91,7 +91,7 @@ impl DeltaReader<'_> {
             let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };
             let (items, end) = self.fetch_rows(kind, rows, start, size);
             let end = match end {
-                // The server does not support this order, which a listing does not need.
+                // The server does not support this order. A listing does not need the order.
                 Err(error) if error.status == Status::ServerError => return Ok(None),
                 other => other?,
             };
@@ -181,7 +181,7 @@ impl DeltaReader<'_> {
         // The first `equal_rows` rows of the server equal those of the index without `gone`.
         let mut equal_rows = 0;
         while gone.len() < gone_count && equal_rows < total {
-            // The next removed item is before this row of the server, or after the last one.
+            // The next removed item is before this row of the server, or after the last row.
             let mut upper_bound = total;
             while equal_rows < upper_bound {
                 if pages >= max_pages {
@@ -255,8 +255,8 @@ impl DeltaReader<'_> {
     }
 }
 
-/// Returns the ids that the index has and the server's page lacks. Both start at the same id. Returns `None` if the
-/// server has an id that the index lacks.
+/// Returns the ids that the index has and the server's page lacks. Both lists start with the same id. Returns `None` if
+/// the server has an id that the index lacks.
 fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
     let mut missing = Vec::new();
     let mut index_ids = index_ids.iter();

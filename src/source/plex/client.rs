@@ -168,7 +168,7 @@ impl PlexHttp {
     }
 }
 
-/// Maximum length of a token. No server accepts longer headers.
+/// Maximum length of a token. Servers do not accept longer headers.
 const MAX_TOKEN_BYTES: usize = 65_536;
 
 /// Checks that a header can contain the token. Errors do not contain the token.

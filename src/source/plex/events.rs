@@ -31,11 +31,11 @@ const STATE_DELETED: i64 = 9;
 pub enum EventBody {
     /// The events of the body, perhaps none.
     Events(Vec<Event>),
-    /// JSON that is neither a notification nor a webhook.
+    /// The body is JSON, but neither a notification nor a webhook.
     Foreign,
-    /// The JSON of servers of 2015 and before.
+    /// The body is the JSON of servers of 2015 and before.
     Ancient,
-    /// Not a JSON object.
+    /// The body is not a JSON object.
     NoJson,
 }
 
@@ -174,7 +174,7 @@ fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
         "library.update.section" if has_ended => Some(Event::Scanned { section }),
         "library.update.section" => Some(Event::Scanning { section }),
         "library.update.item.metadata" => Some(Event::Working { section }),
-        // `library.refresh.items` also comes when a user opens an item; `media.generate.*` changes no path.
+        // Servers also send `library.refresh.items` when a user opens an item, and `media.generate.*` changes no path.
         _ => None,
     }
 }

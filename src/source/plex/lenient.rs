@@ -63,11 +63,13 @@ impl Scalar {
 }
 
 impl<'de> Deserialize<'de> for Scalar {
+    /// Reads any value as a scalar. Never fails for valid JSON.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ScalarVisitor)
     }
 }
 
+/// Converts any JSON value to a [`Scalar`].
 struct ScalarVisitor;
 
 impl<'de> Visitor<'de> for ScalarVisitor {
@@ -77,18 +79,22 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         f.write_str("any value")
     }
 
+    /// Keeps a text.
     fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
         Ok(Scalar::Text(text.to_owned()))
     }
 
+    /// Keeps an integer.
     fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
         Ok(Scalar::Integer(value.into()))
     }
 
+    /// Keeps an integer.
     fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
         Ok(Scalar::Integer(value.into()))
     }
 
+    /// Converts a whole number, such as `1.0`, to an integer. Other fractions are absent.
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
         // 2^53: a larger float may represent several integers.
         const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -101,18 +107,22 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         })
     }
 
+    /// Keeps a flag.
     fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
         Ok(Scalar::Bool(value))
     }
 
+    /// Treats `null` as absent.
     fn visit_unit<E>(self) -> Result<Scalar, E> {
         Ok(Scalar::Absent)
     }
 
+    /// Skips a list, and treats it as absent.
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar, A::Error> {
         IgnoredAny.visit_seq(seq).map(|_| Scalar::Absent)
     }
 
+    /// Skips an object, and treats it as absent.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar, A::Error> {
         IgnoredAny.visit_map(map).map(|_| Scalar::Absent)
     }
@@ -150,8 +160,8 @@ pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object
     map.next_value_seed(Fields { object, is_list: false })
 }
 
-/// Fills an object from each object of an array that is the next value of a map. A lone object counts as an array of
-/// one.
+/// Fills an object from each object of an array that is the next value of a map. A lone object counts as an array with
+/// one element.
 pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
     map.next_value_seed(Fields { object, is_list: true }).map(drop)
 }
@@ -176,6 +186,7 @@ impl<T: Object> Fields<'_, T> {
 impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
     type Value = bool;
 
+    /// Fills the object from the next value, of any type.
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -192,30 +203,37 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
         f.write_str("any value")
     }
 
+    /// Skips a text, which is not an object.
     fn visit_str<E>(self, _: &str) -> Result<bool, E> {
         Ok(false)
     }
 
+    /// Skips an integer, which is not an object.
     fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
         Ok(false)
     }
 
+    /// Skips an integer, which is not an object.
     fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
         Ok(false)
     }
 
+    /// Skips a fraction, which is not an object.
     fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
         Ok(false)
     }
 
+    /// Skips a flag, which is not an object.
     fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
         Ok(false)
     }
 
+    /// Skips `null`, which is not an object.
     fn visit_unit<E>(self) -> Result<bool, E> {
         Ok(false)
     }
 
+    /// Fills the object from each element of a list, if lists are allowed.
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
         if !self.is_list {
             return IgnoredAny.visit_seq(seq).map(|_| false);
@@ -232,6 +250,7 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
         }
     }
 
+    /// Fills the object from the fields of a JSON object.
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
         while let Some(FieldName(name)) = map.next_key::<FieldName<'de>>()? {
             self.object.fill(&name, &mut map)?;
@@ -258,7 +277,7 @@ impl Object for TextFields<'_> {
 }
 
 /// Maximum number of files, external ids or folders per row, and of libraries. Real lists are far shorter, and the
-/// search for duplicates in longer ones would be slow.
+/// search for duplicates in longer lists would be slow.
 pub(super) const LIST_LIMIT: usize = 1024;
 
 /// Adds a text unless it is absent, empty or a duplicate. Remote trailers have files with empty names, and two versions

@@ -69,7 +69,7 @@ impl AttemptError {
         }
     }
 
-    /// Marks the failure as one that a retry would repeat.
+    /// Marks the failure as permanent: a retry would repeat it.
     pub fn into_permanent(self) -> Self {
         Self {
             is_transient: false,
@@ -79,6 +79,7 @@ impl AttemptError {
 }
 
 impl From<Error> for AttemptError {
+    /// Creates a failure that a retry would repeat.
     fn from(error: Error) -> Self {
         Self::transient(error, None).into_permanent()
     }
@@ -90,7 +91,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// The first pause, before jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause before jitter, unless the server requests a longer one.
+/// The longest pause before jitter, unless the server requests a longer pause.
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 
 /// Runs `attempt` until it succeeds, fails permanently, or no time remains for another pause. The time ends `retry_for`

@@ -34,7 +34,7 @@ pub enum Rows<'a> {
 /// The metadata of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowsEnd {
-    /// Number of rows that the server returned, including unusable ones.
+    /// Number of rows that the server returned, including unusable rows.
     pub rows: u64,
     /// `totalSize`; `None` if missing.
     pub total: Option<u64>,

@@ -71,7 +71,7 @@ impl Object for Directories {
                 "ignoring library '{}': its key has more than {LONGEST_KEY} bytes",
                 library.title
             );
-        // A library without a section id cannot be read. No real server has more libraries than the limit.
+        // plexindex cannot read a library without a section id. No real server has more libraries than the limit.
         } else if !library.section.is_empty() && self.libraries.len() < LIST_LIMIT {
             self.libraries.push(library);
         }

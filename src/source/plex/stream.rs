@@ -1,4 +1,4 @@
-//! Receives events, as the endless reply to one request.
+//! Receives events: one request has an endless reply, the event stream.
 
 use std::io::Read;
 
@@ -50,7 +50,7 @@ impl PlexHttp {
     }
 }
 
-/// Returns whether a content type is that of an event stream, ignoring case and parameters.
+/// Returns whether this is the content type of an event stream, ignoring case and parameters.
 fn is_event_stream(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     ["text/event-stream", "application/octet-stream"]

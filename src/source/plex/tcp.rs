@@ -35,7 +35,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         let end = limit.map(|limit| started_at + limit);
         let mut last_error = None;
         for (index, address) in details.addrs.iter().enumerate() {
-            // Each address gets half of the remaining time, and the last one all of it.
+            // Each address gets half of the remaining time, and the last address all of it.
             let is_last = index + 1 == details.addrs.len();
             let remaining = end.map(|end| end.saturating_duration_since(Instant::now()));
             let time_limit = remaining.map(|remaining| if is_last { remaining } else { remaining / 2 });

@@ -14,8 +14,8 @@ use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::platform::files;
 
-/// Returns a configuration that trusts the authorities in `ca_file`, or without it the system's authorities. With
-/// `accept_invalid_certs`, it trusts any certificate.
+/// Returns a configuration that trusts the authorities in `ca_file`, or without that option the system's authorities.
+/// With `accept_invalid_certs`, it trusts any certificate.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`] if `ca_file` cannot be read or contains no certificate.

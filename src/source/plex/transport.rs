@@ -137,7 +137,8 @@ impl Transport {
     ) -> std::result::Result<Option<Response<Body>>, ureq::Error> {
         let agent = self.new_agent(silence, Some(STREAM_CONNECT));
         *lock(&self.stream) = Some(agent.clone());
-        // Checked after storing the agent: the thread that ends the stream first sets `aborted`, then takes the agent.
+        // This check comes after storing the agent, since the thread that ends the stream first sets `aborted` and then
+        // takes the agent.
         if aborted() {
             return Ok(None);
         }

@@ -63,7 +63,7 @@ impl ReplyContent<'_> {
 
 /// Reads rows, counts them, and passes items with a rating key to a sink.
 pub(super) struct RowReader<'a> {
-    /// Number of rows, including unusable ones.
+    /// Number of rows, including unusable rows.
     pub count: u64,
     /// Number of items passed to the sink in all attempts.
     pub passed_on: u64,
@@ -114,7 +114,7 @@ pub(super) struct UpdateOrder {
 }
 
 impl UpdateOrder {
-    /// Adds the time of the next row, if it has one.
+    /// Adds the time of the next row, if the row has a time.
     fn add(&mut self, time: Option<i64>) {
         if let Some(time) = time {
             self.is_disordered |= self.last.is_some_and(|last| last < time);
@@ -138,7 +138,7 @@ fn estimate_bytes(item: &Item) -> usize {
     size_of::<Item>() + list_bytes + text_bytes
 }
 
-/// Called after each row; `false` stops the parser.
+/// A function that the parser calls after each row. If it returns `false`, the parser stops.
 pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 
 /// Parses a reply, after replacing the parts that JSON forbids. Passes rows to `content` as they come, even if an error
