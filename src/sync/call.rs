@@ -38,7 +38,7 @@ pub enum RefreshReason {
     Now,
     /// Items were invalidated, and the source cannot fetch single items: a full listing is needed.
     Unverified,
-    /// The host requested a full listing, and accepts it without a second one to confirm it.
+    /// The host requested a full listing, and accepts the result without a second listing that confirms it.
     Full,
 }
 
@@ -116,9 +116,9 @@ impl<'a> Call<'a> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress<'a> {
-    /// Title of the library; `None` before the first one is fetched, and while another process fetches.
+    /// Title of the library; `None` before the first library is fetched, and while another process fetches.
     pub library: Option<&'a str>,
-    /// Number of fetched items, including those of an earlier, interrupted fetch.
+    /// Number of fetched items, including items from an earlier, interrupted fetch.
     pub items: u64,
     /// Number of items in the library, if the server reports it.
     pub total: Option<u64>,

@@ -130,7 +130,7 @@ impl Syncing {
         let outcome = match result {
             Ok(_) => ProbeOutcome::Answered,
             // The next query may probe again: the host stopped this probe or left no time for it, or the server
-            // rejected this token, which other processes may not use.
+            // rejected the token, and other processes may use a different token.
             Err(error)
                 if matches!(error.status, Status::Aborted | Status::Unauthorized)
                     || self.was_not_asked(error, requests_before) =>
@@ -159,7 +159,7 @@ impl Syncing {
     ) -> Result<Option<Error>> {
         let is_due = || -> Result<bool> {
             let last = SearchRows(&self.store).last_probe_for_path(identity)?;
-            // A probe that is still marked as running here belongs to a killed process, since the lock is free.
+            // A probe that the store still marks as running belongs to a killed process, since the lock is free.
             let finished = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
             let pause = finished.map_or(0, |(_, outcome)| pause_after(outcome));
             let probed_ms = finished.map(|(probed_ms, _)| probed_ms);
@@ -312,8 +312,9 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Stores for all processes that the server did not answer this job, so that queries for other paths can name the
-    /// reason. Does nothing if the job sent no request. `requests_before` has the request counts before the job.
+    /// Stores for all processes that the server did not answer a request of this job, so that queries for other paths
+    /// can name the reason. Does nothing if the job sent no request. `requests_before` has the request counts before
+    /// the job.
     pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
         // A job that timed out while rows arrived does not prove a failure.
@@ -325,7 +326,8 @@ impl SyncJob<'_> {
         {
             return;
         }
-        // Only a recent success has to be replaced. Without one, the next query for a path sends a request itself.
+        // Only a recent success has to be replaced. Without a recent success, the next query for a path sends a request
+        // itself.
         let has_recent_success = |identity| -> Result<bool> {
             let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
             Ok(last.is_some_and(|(probed_ms, outcome)| {

@@ -271,7 +271,7 @@ impl SyncJob<'_> {
     fn page_size(&self) -> u32 {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
-            // With little time left, a smaller page gets its first byte sooner.
+            // If little time is left, a smaller page arrives sooner.
             Some(left) if left < Duration::from_secs(2) => {
                 max_size.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(max_size) / 2))
             }
@@ -284,7 +284,7 @@ impl SyncJob<'_> {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
             None => max_size,
-            // As many rows as fit into half of the remaining time, at the speed of the last page.
+            // Requests as many rows as fit into half of the remaining time, at the speed of the last page.
             Some(left) => {
                 let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped

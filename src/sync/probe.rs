@@ -91,7 +91,7 @@ impl Syncing {
                 if let Some(found) = find(&snapshot)? {
                     return Ok(Some(found));
                 }
-                // Another process cleared the libraries that the probe stored.
+                // If this is true, another process cleared the libraries that the probe stored.
                 let is_cleared = server_has_libraries && snapshot.rows.is_empty();
                 match call.library {
                     _ if self.may_ask(call) && (attempts == 0 || is_cleared && attempts < MAX_RETRIES) => {}

@@ -23,6 +23,7 @@ impl EvictionPin<'_> {
 }
 
 impl Drop for EvictionPin<'_> {
+    /// Allows the eviction of the libraries again, unless other calls use them.
     fn drop(&mut self) {
         if self.libraries.is_empty() {
             return;
@@ -53,7 +54,7 @@ impl Reading {
 
     /// Returns whether the library was evicted because of the size limit. Evicted libraries have a negative generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
-        // A listing that was lost is due.
+        // A listing whose segment was lost is due, and was not evicted.
         self.limit.bytes().is_some() && row.generation < Generation::default() && !row.due
     }
 }

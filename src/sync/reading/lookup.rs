@@ -45,7 +45,7 @@ impl Reading {
                 count += 1;
             }
             let group = &group[..count];
-            // Loads the snapshot once per group, so that later groups see the commits in the meantime.
+            // Loads the snapshot once per group, so that later groups see commits that happen meanwhile.
             let scope_and_snapshot = self
                 .whole()
                 .and_then(|snapshot| Some((resolve_scope(library, &snapshot)?, snapshot)));

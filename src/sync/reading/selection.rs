@@ -65,7 +65,8 @@ impl Selection {
         &self.selector
     }
 
-    /// Returns the libraries that the selector names in a snapshot. Fails if several libraries have the name.
+    /// Returns the libraries that the selector names in a snapshot, or [`Resolved::Unknown`]. Fails if several
+    /// libraries have the name.
     pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
         if self.selector == Selector::All {
             return Ok(Resolved::Scope(Scope::All));

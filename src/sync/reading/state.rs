@@ -35,6 +35,7 @@ impl RefUnwindSafe for Reading {}
 impl Deref for Reading {
     type Target = LiveSnapshot;
 
+    /// Returns the snapshot, whose methods callers use directly.
     #[inline]
     fn deref(&self) -> &LiveSnapshot {
         &self.live
@@ -79,7 +80,8 @@ impl Reading {
         self.kind
     }
 
-    /// Takes all locks, in the order in which calls take them, until the returned values are dropped, for a fork.
+    /// Takes all locks for a fork, in the order in which calls take them, and holds them until the returned values are
+    /// dropped.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
         [
             Box::new(hold(self, |reading| &reading.live.rebuilding)),

@@ -72,8 +72,8 @@ impl Viewpoint {
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Returns the identity of the session's token, which need not be the current token; `None` if no server has
-    /// accepted the token yet.
+    /// Returns the id of the view that the session's token gives; `None` if no server has accepted the token yet. The
+    /// token need not be the current token.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session) {
             Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
