@@ -14,7 +14,7 @@ pub struct Answer<'a> {
     pub status: Status,
     /// The kind of match.
     pub match_kind: MatchKind,
-    /// How likely the item is the right one.
+    /// The confidence that the item belongs to the path.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,

@@ -20,8 +20,8 @@ use crate::sync::{
 
 /// Maximum number of attempts to rebuild segments for one question.
 const MAX_REBUILDS: u32 = 3;
-/// Maximum number of refreshes for one question. A question needs more than one only if a different server now answers
-/// at the URL.
+/// Maximum number of refreshes for one question. A question needs more than one refresh only if a different server now
+/// answers at the URL.
 const MAX_REFRESHES: u32 = 3;
 /// Maximum number of restarts of one question because its libraries were evicted.
 const MAX_RESTARTS: u32 = 8;
@@ -112,7 +112,8 @@ impl Queries {
             Some(index) => can_answer(index, now_ms),
             None => rows.iter().all(|row| row.checked_ms <= now_ms),
         };
-        // Times stored within the last milliseconds may be later than the coarse clock, so try the precise clock too.
+        // Times stored within the last milliseconds may be later than the coarse clock, so this code tries the precise
+        // clock too.
         let usable_at = |now_ms| (self.reading.is_settled(snapshot) && is_usable(now_ms)).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
@@ -133,7 +134,7 @@ impl Queries {
             return Err(then);
         }
         if only.is_none() {
-            // Stays `None` if the answer comes from no library: then the list of libraries may be incomplete.
+            // Remains `None` if the answer comes from no library, since the list of libraries may then be incomplete.
             let mut can_all_answer = None;
             context.each_library(question, &found, &mut |index| {
                 can_all_answer = Some(can_all_answer.unwrap_or(true) && can_answer(index, now_ms));

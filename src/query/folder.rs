@@ -276,6 +276,7 @@ impl Question for FolderQuestion<'_> {
 }
 
 impl Default for FolderFacts {
+    /// Returns the fields of an answer without items.
     fn default() -> Self {
         Self {
             kind: ItemType::Other,

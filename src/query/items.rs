@@ -87,7 +87,7 @@ fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
 }
 
 /// Returns a sentence about the show, artist, season or album with this GUID. `None` if some of these items belong to a
-/// different one.
+/// different parent.
 fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
     let (_, first_item) = items.first()?;
     let is_show = first_item.show_guid == guid;
@@ -138,7 +138,7 @@ impl Question for ItemCriterion<'_> {
             counters.add_time(Spent::Store, start.elapsed());
             counters.add_time(Spent::Away, start.elapsed());
             found.needs_rebuild |= view.is_broken();
-            // The title itself in one library beats its words in all others.
+            // An item with the whole title in one library beats items with its words in all other libraries.
             match (found.by_words, hits.by_words) {
                 (false, true) => continue,
                 (true, false) => (found.items, found.total, found.by_words) = (Vec::new(), 0, false),

@@ -324,7 +324,7 @@ impl Question for PathQuestion<'_> {
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
             let explanation = ExplanationContext {
-                // Only for a path outside of the folders of the libraries in scope.
+                // Set only for a path outside of the folders of the libraries in scope.
                 owner: (answer.reason == Reason::NoLocation)
                     .then(|| context.owner_elsewhere(self))
                     .flatten(),
@@ -340,8 +340,8 @@ impl Question for PathQuestion<'_> {
             status.name(),
             outcome.match_kind.name()
         );
-        // A suffix match may show a missing mapping. A match by file name does not, since the names of folders differ.
-        // Neither does a path in a library's folder, since it needs no mapping.
+        // A suffix match may show a missing mapping. A match by file name does not, since the paths have no folder in
+        // common. Neither does a path in a library's folder, since it needs no mapping.
         if outcome.match_kind == MatchKind::Suffix
             && status == Status::Ok
             && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)

@@ -26,8 +26,9 @@ impl PathDisplay {
         Self { store, obfuscate }
     }
 
-    /// Formats a path for an error or a log line. With `obfuscate` the text is `path-`, a keyed hash and the extension,
-    /// always the same for a path in one store. Without the store's key, nobody can test a guess.
+    /// Formats a path for an error or a log line. With `obfuscate`, the text is `path-`, a keyed hash and the
+    /// extension. In one store, a path always has the same text. Without the store's key, no one can test whether a
+    /// guessed path is right.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.obfuscate {
             return if path.len() > MAX_SHOWN {
@@ -68,7 +69,7 @@ impl PathDisplay {
     }
 }
 
-/// Returns the extension with its dot, or an empty text without one.
+/// Returns the extension of a path with its dot; an empty text if the path has none.
 fn extension(path: &[u8]) -> &str {
     let name = path
         .rsplit(|byte| matches!(byte, b'/' | b'\\'))

@@ -56,7 +56,7 @@ impl Queries {
         }
     }
 
-    /// Takes the locks of this component until the returned values are dropped, for a fork.
+    /// Takes the locks of this component for a fork, and holds them until the returned values are dropped.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
         [
             MappingSamples::hold(self, |queries| &queries.samples),
@@ -69,7 +69,7 @@ impl Queries {
         &self.samples
     }
 
-    /// Counts an answer if the host accepted it: if `result`, which the host's function returned, is not an error. Also
+    /// Counts an answer if the host accepted it: if the host's function returned a `result` without an error. Also
     /// counts the call itself if it was answered at once; [`Counters::call_ends`] counts the other calls.
     pub fn count_answer<R>(&self, at_once: bool, answer: &Answer<'_>, result: &Result<R>) {
         let match_kind = if answer.status == Status::Ok {

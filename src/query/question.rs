@@ -226,7 +226,7 @@ impl<'t> QueryContext<'t> {
         if let Scope::One(index) = self.scope {
             return vec![rows[index].clone()];
         }
-        // Owners and fetched libraries count; other libraries only if the item has no owner.
+        // Owners and fetched libraries count. Other libraries count only if the item has no owner.
         let owns = question.owners(self);
         let may_be_anywhere = !owns.contains(&true) && question.may_be_anywhere(self, found);
         let targets = rows.iter().zip(owns).filter(|(row, owns)| {

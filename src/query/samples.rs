@@ -25,7 +25,8 @@ struct SampleCounts {
 }
 
 impl MappingSamples {
-    /// Takes the lock until the returned value is dropped, for a fork. `within` returns this value from its owner.
+    /// Takes the lock for a fork, and holds it until the returned value is dropped. `within` returns this value from
+    /// its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }

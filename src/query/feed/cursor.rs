@@ -21,7 +21,7 @@ pub struct FeedCursor {
     /// `None`: all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
-    /// The change sequence at which the iteration over pages ends: the newest one when the iteration began. `None`
+    /// The change sequence at which the iteration over pages ends: the newest sequence when the iteration began. `None`
     /// between iterations.
     pub end: Option<Sequence>,
 }
