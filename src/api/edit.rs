@@ -30,6 +30,7 @@ impl std::error::Error for EditError {
 }
 
 impl From<EditError> for Error {
+    /// Drops the result for each item.
     fn from(failed: EditError) -> Self {
         failed.error
     }

@@ -79,6 +79,7 @@ impl Changes {
 impl Iterator for Changes {
     type Item = Result<Change>;
 
+    /// Returns the next change, and reads the next page if necessary.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(change) = self.page.next() {

@@ -422,6 +422,7 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Drop for Watch {
+    /// Ends the watch if this is the last `Watch`.
     fn drop(&mut self) {
         let inner = self.0.inner();
         inner.events.watch_leave();

@@ -161,7 +161,7 @@ impl Inner {
             source::check_token(token)?;
         }
         let owner = match self.renewing.refused_session() {
-            // If another thread has set a token since, the owner of this one is unknown.
+            // If another thread has set a token meanwhile, the owner of this token is unknown.
             Some(refused) => match self.reading.tokens.compare_current(refused) {
                 (session, true) => TokenOwner::SameAs(session),
                 (_, false) => TokenOwner::Any,
@@ -179,7 +179,7 @@ impl Inner {
     /// second call answers from the store.
     pub fn run_renewing<R>(&self, call: &Call<'_>, mut run: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         let tokens = &self.reading.tokens;
-        // Keep the session alive, so that its user is known even after the token was replaced.
+        // Keeps the session alive, so that its user is known even after the token was replaced.
         let first_session = tokens.get(call.session);
         let refusal = match run(call) {
             Err(error) if error.status == Status::Unauthorized => error,
@@ -191,7 +191,7 @@ impl Inner {
         }
         let is_renewed = is_new || self.renew(call);
         // The host's callback returns a token of the same user. The token of another thread may belong to any user, so
-        // the repeated call may then read only the view of the first token.
+        // the repeated call must then read only the view of the first token.
         let (session, is_same_user) = tokens.compare_current(call.session);
         let allowed_view = match first_session {
             _ if is_same_user => AllowedView::Any,
@@ -227,7 +227,7 @@ impl Inner {
             return Err(refusal);
         }
         match result {
-            // An error of the caller, such as a buffer that is too small.
+            // The caller's own errors, such as a buffer that is too small, have nothing to do with the token.
             Err(error) if error.status.is_of_caller() => Err(error),
             result => result.map_err(|_| refusal),
         }
@@ -315,16 +315,15 @@ impl Inner {
     }
 }
 
-// A caught panic leaves the handle usable, as in C: later calls take the locks nevertheless, and the data under each
-// lock is written in one step or can be rebuilt.
+// A caught panic leaves the handle usable, as in C: later calls take the locks nevertheless, and the code changes the
+// data under each lock in one step, or can rebuild it.
 impl RefUnwindSafe for Inner {}
 
 impl Forks for Inner {
     /// Takes all locks of the index in the order in which calls take them, so that they are free in the child of a
     /// fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        // The locks that a call holds while it waits for the store, in the order in which calls take them. The store's
-        // own locks follow.
+        // These are the locks that a call holds while it waits for the store. The store's own locks follow.
         let mut locks: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
         locks.extend(self.reading.hold());
         locks.push(self.maintenance.hold());
@@ -346,6 +345,7 @@ impl Forks for Inner {
 }
 
 impl Drop for Inner {
+    /// Removes the index from the fork handlers.
     fn drop(&mut self) {
         fork::forget_closed_handles();
     }

@@ -380,6 +380,7 @@ pub struct Items {
 impl Iterator for Items {
     type Item = Result<Item>;
 
+    /// Returns the next item, and reads the next page if necessary.
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 {
             let cursor = self.cursor.take()?;
@@ -408,6 +409,7 @@ pub struct ItemsBelow {
 impl Iterator for ItemsBelow {
     type Item = Result<Item>;
 
+    /// Returns the next file's item, and reads the next page if necessary.
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 {
             let after = self.after.take()?;

@@ -49,6 +49,7 @@ impl WeakIndex {
 struct OpenIndex(Arc<Inner>);
 
 impl Drop for OpenIndex {
+    /// Closes the index. Ignores an error, which [`Index::close`] would return.
     fn drop(&mut self) {
         let _ = self.0.close();
     }

@@ -64,7 +64,7 @@ pub struct Query<'q> {
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
-    /// The deadline passed first. The next refresh continues where this one stopped.
+    /// The deadline passed first. The next refresh continues where this refresh stopped.
     NotYet,
     /// The deadline is too short for the server, so repeating the call does not help. Refresh once without a deadline.
     NeedsWarm,
@@ -329,7 +329,7 @@ impl<'q> Query<'q> {
     }
 
     /// Refreshes the libraries that may have changed: those whose listing has expired or was invalidated. Sends no
-    /// request if all are fresh; [`Query::check`] always sends one.
+    /// request if all libraries are fresh; [`Query::check`] always sends a request.
     ///
     /// # Errors
     /// [Errors of the server](crate::ErrorKind#errors-of-the-server), among them

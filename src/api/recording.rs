@@ -12,10 +12,10 @@ use crate::sync::{Call, MAX_RETRIES, cleared_again};
 impl Query<'_> {
     /// Makes [`Query::record_match`] wait until the shared log has the match, for an index that hosts share
     /// ([`Options::shared`](crate::Options::shared)). By default the call returns at once, and the log gets the match a
-    /// moment later. If the log does not have the match by the deadline (without one, within some seconds), the call
-    /// fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here and delivered later. For
-    /// a path that only this host has, the call fails and records nothing. `SharedIndex::shared_deliver` of the crate
-    /// `plexindex-sharing` does the same for all earlier writes.
+    /// moment later. If the log does not have the match by the deadline (or, without a deadline, within some seconds),
+    /// the call fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here and delivered
+    /// later. For a path that only this host has, the call fails and records nothing. `SharedIndex::shared_deliver` of
+    /// the crate `plexindex-sharing` does the same for all earlier writes.
     pub fn through(mut self) -> Self {
         self.through = true;
         self
@@ -108,7 +108,8 @@ impl Query<'_> {
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
                 let (identity, row) = inner.run_renewing(call, find)?;
-                // The call's deadline applies to the server only: a match that the host records is worth waiting for.
+                // The call's deadline applies only to requests, since a match that the host records is worth waiting
+                // for.
                 let deadline = Deadline::NONE;
                 let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row.library, path);
                 if self.through

@@ -55,6 +55,7 @@ struct RenewalState {
 struct RenewalGuard<'r>(&'r Renewing);
 
 impl Drop for RenewalGuard<'_> {
+    /// Ends the renewal, and wakes the threads that wait for it.
     fn drop(&mut self) {
         lock(&self.0.state).under_way = None;
         self.0.ended.notify_all();
@@ -77,7 +78,8 @@ impl Renewing {
         self.renewal.is_some()
     }
 
-    /// Takes the lock until the returned value is dropped, for a fork. `within` returns this value from its owner.
+    /// Takes the lock for a fork, and holds it until the returned value is dropped. `within` returns this value from
+    /// its owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).state))
     }

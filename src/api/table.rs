@@ -46,8 +46,8 @@ impl Terms {
         self
     }
 
-    /// Makes the write remove the oldest entries, except its own, until all tables of the index have at most this many
-    /// bytes. Each entry counts its name, its value and 64 bytes. By default nothing is removed.
+    /// Makes the write remove the oldest entries, except those that it writes, until all tables of the index together
+    /// have at most this many bytes. Each entry counts its name, its value and 64 bytes. By default nothing is removed.
     pub fn limit(mut self, bytes: u64) -> Self {
         self.0.limit = Some(bytes);
         self
@@ -184,6 +184,7 @@ pub struct Names {
 impl Iterator for Names {
     type Item = Result<Vec<u8>>;
 
+    /// Reads the next name from the table.
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;

@@ -49,6 +49,7 @@ impl<'a> Timed<'a> {
 }
 
 impl Drop for Timed<'_> {
+    /// Counts the call, and logs it if it was slow.
     fn drop(&mut self) {
         let counters = self.counters;
         let (took, was_alone) = counters.call_ends(&self.start);
