@@ -1,4 +1,5 @@
-//! Walks folders of this machine by the rules of Plex's scanner. Callbacks return how the index lists a file.
+//! Walks folders of this machine by the rules of Plex's scanner. The caller's callbacks tell the walk how the index
+//! lists a file.
 
 mod ignored;
 mod paths;
