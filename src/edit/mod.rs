@@ -22,9 +22,9 @@ const MAX_NAMED: usize = 5;
 /// An edit of items of one library.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
-    /// Keys or rating keys, at least one. A duplicate is edited once.
+    /// At least one key or rating key. A duplicate is edited once.
     pub keys: &'a [&'a str],
-    /// The changes, at least one.
+    /// At least one change.
     pub changes: &'a [FieldChange],
     /// Whether to lock or unlock the fields.
     pub lock: Lock,
@@ -54,7 +54,7 @@ enum_names! { Edited: No "no", Done "done", Failed "failed", Missing "missing" }
 pub struct EditReport {
     /// The result for each key, in order.
     pub states: Vec<Edited>,
-    /// Number of edit requests, including a failed one but without retries.
+    /// Number of edit requests, including a failed request but not retries.
     pub requests: u64,
 }
 
@@ -299,7 +299,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
         check_length("the name of a field", field.len(), MAX_FIELD_NAME)?;
         let is_identifier =
             field.starts_with(|c: char| c.is_ascii_alphabetic()) && field.chars().all(|c| c.is_ascii_alphanumeric());
-        // The request has parameters of the names `id` and `type`.
+        // The request itself has parameters with the names `id` and `type`.
         if !is_identifier || matches!(field, "id" | "type") {
             return refuse(format!(
                 "'{field}' is not a valid field name: give Plex's name, such as title, summary, genre or label"

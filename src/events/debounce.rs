@@ -28,10 +28,11 @@ pub struct DebounceIntervals {
 }
 
 impl Default for DebounceIntervals {
+    /// Returns the intervals for real servers.
     fn default() -> Self {
         Self {
             quiet_ms: 1_000,
-            // The lifetime of a provisional listing: a hint written then causes no extra listing.
+            // This is the lifetime of a provisional listing, so a hint written then causes no extra listing.
             patience_ms: PROVISIONAL_MS,
             apart_ms: 10_000,
             settle_ms: SETTLING_MS,
@@ -119,7 +120,7 @@ impl LibraryEvents {
         }
     }
 
-    /// Returns when the unwritten events are due; `None` if there are none.
+    /// Returns when the unwritten events are due; `None` without unwritten events.
     fn due_at(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
             return None;
@@ -162,7 +163,7 @@ impl Debouncer {
         let intervals = self.intervals;
         match event {
             Event::Connected => {
-                // Earlier events were missed, such as the ends of scans.
+                // The connection missed earlier events, such as the ends of scans.
                 for library in self
                     .sections
                     .values_mut()
@@ -184,7 +185,7 @@ impl Debouncer {
                 if self.is_repeated(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
-                // Without a library: one probe, but no listing of each library.
+                // An event without a library causes one probe, but no listing of each library.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
                 let library = self.section(section);
                 library.add_hint(hint, now);

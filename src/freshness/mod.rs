@@ -24,8 +24,8 @@ pub const ASK_AGAIN_MS: i64 = 30_000;
 /// Replaces [`ASK_AGAIN_MS`] if the server refused the last connection or was starting: the server may be back soon,
 /// and an attempt costs little.
 pub const ASK_AWAY_AGAIN_MS: i64 = 5_000;
-/// Maximum number of searches within [`ASK_AGAIN_MS`] for a library that was never fetched. After these, plexindex
-/// fetches the library.
+/// Maximum number of searches within [`ASK_AGAIN_MS`] for a library that was never fetched. After this number,
+/// plexindex fetches the library.
 pub const SEARCHES_UNFETCHED: u64 = 3;
 
 /// Maximum clock correction, in either direction, that does not expire listings. Small corrections are frequent.
@@ -80,7 +80,7 @@ pub struct Age {
     pub provisional: bool,
     /// The listing was invalidated.
     pub due: bool,
-    /// A newer listing was so much shorter that a second one must confirm it.
+    /// A newer listing was so much shorter that a second listing must confirm it.
     pub held_back: bool,
     /// The listing's counts are inconsistent: rows may be missing.
     pub partial: bool,
@@ -204,8 +204,8 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
 }
 
 /// Returns whether to search again for a path, after the searches in `search`. The pause between searches begins with
-/// half a minute and is at most the TTL. It equals the time between the first and the last search, so it doubles with
-/// each search.
+/// half a minute and is at most the TTL. This pause equals the time between the first and the last search, so it
+/// doubles with each search.
 #[must_use]
 pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(search) = search else {
