@@ -171,8 +171,8 @@ pub struct NoPeers;
 impl Peers for NoPeers {}
 
 impl Syncing {
-    #[allow(clippy::too_many_arguments)] // all components that it uses
     /// Creates the component from those that it uses. `source` is `None` if the index is offline.
+    #[allow(clippy::too_many_arguments)] // all components that it uses
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,

@@ -42,10 +42,6 @@ pub fn path<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
 /// # Errors
 /// Those of the serializer.
 #[allow(clippy::ref_option)] // serde requires this signature
-/// Serializes an optional path, for `serialize_with`; without a path, as `null`.
-///
-/// # Errors
-/// Those of the serializer.
 pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S) -> Result<S::Ok, S::Error> {
     match optional {
         Some(some_path) => path(some_path.as_ref(), out),

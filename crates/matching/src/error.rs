@@ -158,7 +158,7 @@ pub enum Meaning {
     NothingThere,
     /// Yes, later: an immediate attempt fails too.
     NotNow,
-    /// Yes, perhaps at once: the source answered, but failed this time.
+    /// Yes, perhaps at once: the source was reached, but failed this time.
     Failed,
     /// No, until a person changes something, such as the token.
     Never,

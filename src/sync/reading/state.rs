@@ -43,8 +43,8 @@ impl Deref for Reading {
 }
 
 impl Reading {
-    #[allow(clippy::too_many_arguments)] // all components that it uses
     /// Creates the component from those that it uses. Call [`LiveSnapshot::reload`] before the first read.
+    #[allow(clippy::too_many_arguments)] // all components that it uses
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,

@@ -116,8 +116,8 @@ mod kind_number {
 
     use super::LibraryKind;
 
-    #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     /// Writes the kind's number, for serde's `with`.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     pub fn serialize<S: Serializer>(kind: &LibraryKind, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(*kind as u8)
     }
@@ -134,8 +134,8 @@ mod type_number {
 
     use super::ItemType;
 
-    #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     /// Writes the type's number, for serde's `with`.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     pub fn serialize<S: Serializer>(kind: &ItemType, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(kind.number())
     }

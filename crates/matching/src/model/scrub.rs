@@ -22,7 +22,7 @@ struct DecodedByte {
     to: usize,
 }
 
-/// Returns the text with each piece of a secret replaced by `***`. Secrets shorter than [`PIECE_LENGTH`] are not
+/// Returns the text with each piece of a secret replaced by `***`. Secrets shorter than `PIECE_LENGTH` are not
 /// detected.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     // The set has hashes and no secrets, since freeing a set does not overwrite its memory. The time is linear in the
