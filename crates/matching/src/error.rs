@@ -336,8 +336,7 @@ pub enum ErrorKind {
     BadAnswer,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError,
-    /// The server did not reply in time: try again later. Or the deadline of a call such as an edit passed: give a
-    /// longer one.
+    /// The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,
