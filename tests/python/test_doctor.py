@@ -54,7 +54,7 @@ def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
     text = cli.good("doctor")
     for line in (
         f"  ok   {server.url} (from PLEXINDEX_URL) answers, in ",
-        "  ok   the token (from PLEXINDEX_TOKEN) is valid: it shows 2 libraries",
+        "  ok   the token (from PLEXINDEX_TOKEN) is valid: the server shows 2 libraries",
         "    1  Movies    movie  –  never fetched  /data/movies",
         f"  ok   {cli.store}: ",
         "  ok   locks work (tested)",
@@ -82,7 +82,7 @@ def test_problems_of_a_server(cli: Cli, start_server: ServerFactory, tmp_path: P
         assert text in printed and "1 problem found" in printed and "not-this-one" not in printed
     opened = start_server("--movies", "3", "--open")
     printed = doctor(cli, 0, PLEXINDEX_URL=opened.url, PLEXINDEX_TOKEN=None)
-    assert "note no token given, and the server needs none: it shows 1 library" in printed
+    assert "note no token given, and the server needs none: the server shows 1 library" in printed
 
 
 def test_a_server_that_is_silent(cli: Cli, server: Server) -> None:
@@ -109,11 +109,11 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     for line in (
         f"  {movies + 1} files in {tree}\n",
         f"  suffix                  {movies}  99 %  found by the end",
-        "  not found: no location    1   1 %  in no folder of a library; a mapping may be missing\n",
+        "  not found: no location    1   1 %  not in the folder of any library; a mapping may be missing\n",
         f"  not found: no location, for example:\n    {lost}",
         f"  BAD  1 of {movies + 1} files matches no item, or several",
         f"  try  {movies} of {movies + 1} files match if {tree} becomes /data\n",
-        "       1 file would still not be listed under that path\n",
+        "       1 file would still not be listed under the mapped path\n",
         "1 problem found; 1 mapping proposed\n",
     ):
         assert f"\n{line}" in done.stdout, line
@@ -121,7 +121,7 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     lost.unlink()
     text = cli.good("doctor", "--offline", *mapping_flags(done.stdout), tree)
     assert f"\n  with the mapping {tree} -> /data\n" in text
-    assert f"\n  mapped  {movies}  100 %  listed, through a mapping" in text
+    assert f"\n  mapped  {movies}  100 %  listed under the path that a mapping gives" in text
     (pairs,) = [line for line in done.stdout.splitlines() if line.startswith("    mappings=[")]
     assert eval(pairs.strip().partition("=")[2]) == [(str(tree), "/data")]  # noqa: S307
     ini = done.stdout[done.stdout.index("    [plexindex]") :].partition("\n\n")[0]
@@ -156,7 +156,7 @@ def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
         cli.good("warm")
         flags = mapping_flags(cli.run("doctor", "--offline", tmp_path / "films").stdout)
         text = cli.good("doctor", "--offline", *flags, tmp_path / "films")
-    assert "  mapped  12  100 %  listed, through a mapping" in text
+    assert "  mapped  12  100 %  listed under the path that a mapping gives" in text
 
 
 def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:

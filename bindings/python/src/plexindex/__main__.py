@@ -1,11 +1,11 @@
 """The command ``plexindex``, also ``python -m plexindex``.
 
-Ctrl-C ends it with 130 without a traceback from the first line on, so also while its modules are loaded.
+Ctrl-C ends the command with exit code 130 and without a traceback, even while Python imports the modules.
 """
 
 import os
 
-# The part of `signal` that is written in C: the rest takes 2 ms to import.
+# `_signal` is the part of `signal` that is written in C. The rest takes 2 ms to import.
 from _signal import SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found]
 
 _INTERRUPTED = 130
@@ -15,7 +15,7 @@ def _end(*_: object) -> None:
     os._exit(_INTERRUPTED)
 
 
-_may_end = getsignal(SIGINT) is default_int_handler  # a shell ignores it for a job in the background
+_may_end = getsignal(SIGINT) is default_int_handler  # a shell ignores SIGINT for a background job
 if _may_end:
     signal(SIGINT, _end)
 

@@ -1,7 +1,7 @@
-"""The command ``plexindex``: the package for people and scripts.
+"""The command ``plexindex``, for people and scripts.
 
-``arguments`` parses the command line, ``config`` finds server, token and folder, a module for each command does the
-work, ``output`` and ``bar`` print, and ``codes`` holds the exit codes.
+``arguments`` parses the command line. ``config`` finds the server, the token and the folder. A module for each command
+does the work. ``output`` and ``bar`` print, and ``codes`` defines the exit codes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command with these arguments, by default the process's. Returns the exit code."""
+    """Runs the command with these arguments, or with the arguments of the process. Returns the exit code."""
     output.prepare()
     options = None
     try:
@@ -30,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except SystemExit:
-        # argparse printed the help, but the text may still be in the buffer.
+        # argparse has printed the help, but the text can still be in the buffer of standard output.
         try:
             sys.stdout.flush()
         except OSError as error:
@@ -57,10 +57,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _report_stream_error(error: OSError) -> int:
-    """Reports a stream or file that cannot be read or written. Returns the exit code."""
-    # Otherwise Python would report the error again when it flushes at the end.
+    """Reports that a stream or a file cannot be read or written. Returns the exit code."""
+    # Without this, Python would report the error again when it flushes standard output at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # The reader closed the pipe. Windows' C library calls that an invalid argument.
+    # The reader closed the pipe. The C library of Windows reports that as an invalid argument.
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return codes.PIPE_CLOSED
     name = error.filename or "standard output"
@@ -70,9 +70,9 @@ def _report_stream_error(error: OSError) -> int:
 
 
 def _advice(error: Exception, options: argparse.Namespace | None) -> str:
-    """Returns advice that the library cannot give, for the end of an error."""
+    """Returns advice to append to an error message. The library cannot give it, because it does not know the flags."""
     is_unreachable = isinstance(error, ConnectError) or (
-        # A deadline may also pass while the database is read.
+        # If the user gave a deadline, it can also pass while plexindex reads the database.
         isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None
     )
     if is_unreachable and getattr(options, "database_beside", False):

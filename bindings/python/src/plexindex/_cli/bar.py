@@ -1,4 +1,4 @@
-"""The progress bar of a fetch, on standard error. It shows on a terminal only."""
+"""The progress bar of a fetch, on standard error. The bar is visible only on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MIN_BAR_COLUMNS = 8
 
 
 class Bar:
-    """Shows the progress of a fetch. Pass it as ``progress``; afterwards call :meth:`done` or :meth:`drop`."""
+    """Shows the progress of a fetch. Pass a bar as ``progress``. After the call, use :meth:`done` or :meth:`drop`."""
 
     def __init__(self) -> None:
         self._is_visible = is_terminal(sys.stderr)
@@ -27,12 +27,12 @@ class Bar:
 
     def _reset(self) -> None:
         self._title, self._begin_time = "", 0.0
-        # The items of the first report: an earlier call may have fetched them.
+        # The number of items in the first report. An interrupted fetch may have fetched these items earlier.
         self._first_items: int | None = None
         self._items = 0
 
     def __call__(self, progress: Progress) -> None:
-        """Takes a report of the library, at most ten times a second."""
+        """Shows a progress report. plexindex sends at most ten reports per second."""
         if progress.library != self._title or progress.items < self._items:
             self.done()
         if self._first_items is None:
@@ -43,14 +43,14 @@ class Bar:
             self._draw(progress)
 
     def begin(self, title: str) -> None:
-        """Shows that a request for a library is under way."""
+        """Shows this title, and that plexindex is waiting for the server."""
         self._reset()
         self._title = title
         if self._is_visible:
             self._write(f"{self._name()}  waiting")
 
     def done(self) -> None:
-        """Ends the bar with a line that sums up the fetch."""
+        """Replaces the bar with a line that summarizes the fetch."""
         if self._first_items is None:
             self.drop()
         elif self._is_visible:
@@ -60,7 +60,7 @@ class Bar:
         self._reset()
 
     def drop(self) -> None:
-        """Clears the line, for a fetch that failed or did not happen."""
+        """Clears the bar after a fetch that failed, or if no fetch was needed."""
         if self._title and self._is_visible:
             self._write("")
         self._reset()
@@ -71,7 +71,7 @@ class Bar:
     def _draw(self, progress: Progress) -> None:
         columns = shutil.get_terminal_size().columns - 1
         words = self._words(progress)
-        # A narrow terminal has no room for the percentage, then for the rate.
+        # If the terminal is narrow, omit the percentage first, and then the rate.
         while len(words) > 1 and width("  ".join([self._name(), *words])) > columns:
             words.pop(1)
         text = "  ".join(words)

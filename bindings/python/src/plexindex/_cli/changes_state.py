@@ -1,4 +1,4 @@
-"""The file in which `plexindex changes --state` keeps its cursor."""
+"""The file in which `plexindex changes --state` stores its cursor."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .codes import UsageError
 
 
 class StateFile:
-    """A file with a cursor. Without a path its methods do nothing."""
+    """The file that stores the cursor between two runs. If no path is given, the methods do nothing."""
 
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else Path(path)
 
     def read(self) -> str | None:
-        """Returns the cursor; None without a path, or before the first run."""
+        """Returns the stored cursor, or None if no path was given or no run has stored a cursor yet."""
         if self._path is None:
             return None
         try:
@@ -29,12 +29,13 @@ class StateFile:
             raise UsageError(f"cannot read --state {self._path}: {why}") from None
         if not cursor:
             raise UsageError(
-                f"--state {self._path} is empty: delete it to start from now, or add --full to start from the beginning"
+                f"--state {self._path} is empty: delete the file to start from now, or add --full to start from the "
+                "beginning"
             )
         return cursor
 
     def write(self, cursor: str | None) -> None:
-        """Replaces the cursor atomically. Call it after printing the changes before the cursor."""
+        """Replaces the stored cursor atomically. Print the changes up to the cursor first, so that none gets lost."""
         if self._path is None or cursor is None:
             return
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")

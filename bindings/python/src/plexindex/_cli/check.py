@@ -1,4 +1,4 @@
-"""Asks the server whether anything changed, before older listings answer."""
+"""Asks the server for changes before a command answers from older listings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from .._index import Index, Library
     from .config import Settings
 
-# Seconds of silence after which a server counts as unreachable, if no deadline is given.
+# Without a deadline, a server that sends nothing for this many seconds counts as unreachable.
 PATIENCE = 15.0
 
 
 class NoAnswer:
-    """Why the command has to answer from older listings."""
+    """The reason why a command has to answer from older listings."""
 
     __slots__ = ("code", "kind", "why")
 
@@ -36,9 +36,9 @@ def bring_up_to_date(
     progress: ProgressArg = None,
     whole: bool = False,
 ) -> NoAnswer | None:
-    """Fetches what changed, if a listing has expired or ``always``. Returns None if the listings are current.
+    """Fetches changes if a listing has expired, and in any case with ``always``. Returns None if listings are current.
 
-    Raises an error if nothing was ever fetched; with ``whole``, if any of the libraries was never fetched.
+    Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
     """
     begun, received = time.monotonic(), index.stats().bytes_received
     deadline = settings.deadline or PATIENCE
@@ -52,7 +52,7 @@ def bring_up_to_date(
         is_late = failure is None or isinstance(failure, TimeoutError)
         if not is_late or settings.deadline is not None or index.stats().bytes_received == received:
             break
-        # The server answers, but there is much to fetch.
+        # The server still sends data, so keep waiting: the fetch is only long.
         received, failure, always = index.stats().bytes_received, None, False
     libraries = asked_of(index, library)
     if failure is not None and not is_late:

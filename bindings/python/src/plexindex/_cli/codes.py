@@ -25,41 +25,41 @@ PIPE_CLOSED = 141
 
 HELP = """\
 exit codes:
-  0    success: each path is one item; there is no problem, and no difference
-  1    a path is not one item; diff or doctor found something; you declined clear
-  2    the command line, environment, configuration file or Plex's database is wrong
+  0    success: each path is a single item; there is no problem and no difference
+  1    a path is not a single item; diff or doctor found something; or you answered no to clear
+  2    the command line, environment, configuration file or Plex's database is invalid
   3    the server, its database or the shared log is unreachable, or failed
   4    the server rejects the token or its user (401, 403, 498), or PostgreSQL rejects the role
   5    plexindex cannot open, read or write the store
-  6    no such library, or two of that name; or the library was never fetched
-  7    the deadline passed first: repeat the command; on needs_warm, run warm first
-  8    the changes since the cursor are lost: start again (changes --full)
+  6    no library or several libraries have this name, or the library was never fetched
+  7    the deadline passed first: repeat the command; if the status is needs_warm, run warm first
+  8    the changes since the cursor are no longer available: start again with changes --full
   70   a bug in plexindex, or a broken installation
   74   cannot read standard input, or write standard output
   130  interrupted with Ctrl-C
-For several paths the code is 7 if the deadline passed first for any of them, else 6, else 3, else 1.
-If the server is unreachable or rejects the token, plexindex answers from older listings, and JSON marks such an answer
-as 'stale'. changes --check then exits with 3, 4 or 7."""
+For several paths, the code is the first of 7, 6, 3 and 1 that applies to one of them.
+If the server is unreachable or rejects the token, plexindex answers from older listings, and marks these answers as
+'stale' in JSON. `plexindex changes --check` then exits with status 3, 4 or 7."""
 
 
 class UsageError(Exception):
-    """An argument is invalid. The text names the argument and the remedy."""
+    """An argument is invalid. The message names the argument and the remedy."""
 
 
-# If Plex's database is missing, unreadable or of another program, retrying does not help.
+# If Plex's database is missing, unreadable or another program's database, retrying does not help.
 _DATABASE = (e.ConnectError, e.NotPlexError, e.ForbiddenError)
 
 
 def of(error: Exception, *, hurried: bool = False, database: bool = False) -> int:
     """Returns the exit code for an error.
 
-    ``hurried``: the user gave a deadline. ``database``: Plex's database is the only source.
+    ``hurried`` means that the user gave a deadline, ``database`` that Plex's database is the only source.
     """
     if isinstance(error, (UsageError, e.InvalidArgumentError)) or (database and isinstance(error, _DATABASE)):
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN
-    # An offline index misses a library because it was never fetched.
+    # An offline index lacks a library because that library was never fetched.
     if isinstance(error, (e.LibraryError, e.OfflineError)):
         return LIBRARY
     if isinstance(error, e.TimeoutError) and hurried:
@@ -74,21 +74,21 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
 
 
 class Misses:
-    """Counts answers without an item by reason, for the exit code."""
+    """Counts the answers without an item by reason, to choose the exit code."""
 
     def __init__(self, *, offline: bool) -> None:
         self._missing = self._late = self._unfetched = self._unanswered = 0
         self._offline = offline
 
     def count(self, answer: Match | Folder, *, in_time: bool = False) -> None:
-        """Counts an answer without an item. ``in_time``: it came before the deadline."""
+        """Counts an answer. ``in_time`` means that the answer arrived before the deadline."""
         self._missing += not answer
         self._unfetched += answer.reason_code == "not_fetched"
-        # plexindex does not ask a server again that failed a moment ago: then the deadline is not the cause.
+        # If the server failed a moment ago, plexindex does not ask it again. Then the deadline is not the cause.
         self._late += answer.status in ("not_yet", "needs_warm") and not (
             in_time and answer.reason_code == "unavailable"
         )
-        # Only the server can answer these, but the user chose --offline.
+        # Only the server could have given these answers. With --offline, the user chose not to ask it.
         self._unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
 
     def code(self) -> int:

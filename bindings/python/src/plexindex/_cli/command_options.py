@@ -16,7 +16,7 @@ RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extr
 
 
 def add_all(commands: Commands) -> None:
-    """Adds each command, in the order of the help."""
+    """Adds the commands in the order in which the help lists them."""
     for add_command in (_libraries, _warm, _match, _folder, _diff, _changes, _stats, _clear, _shared, _doctor):
         add_command(commands)
     _completion(commands)
@@ -27,7 +27,8 @@ def _libraries(commands: Commands) -> None:
         commands,
         "libraries",
         "list the server's libraries, and how fresh the index of each is",
-        "Asks the server only if no library is known yet. Always reads Plex's database.",
+        "libraries asks the server only if the store contains no library yet. If Plex's database is the only source, "
+        "libraries reads it each time.",
         "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",
     )
     _json(command, "an array of objects")
@@ -38,12 +39,12 @@ def _warm(commands: Commands) -> None:
         commands,
         "warm",
         "fetch what is missing or has expired",
-        "Shows a progress bar on a terminal. Prints nothing elsewhere, so it suits cron. "
-        "The next run resumes an interrupted fetch.",
+        "warm shows a progress bar on a terminal. Elsewhere, warm prints nothing, so you can run it from cron. "
+        "If a fetch is interrupted, the next run resumes it.",
         '  plexindex warm\n  plexindex warm Movies "TV Shows"\n  plexindex warm --full Movies',
     )
     add = command.add_argument
-    add("library", nargs="*", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    add("library", nargs="*", metavar="LIBRARY", help="title, section id or uuid of a library; default: all libraries")
     add("--full", action="store_true", help="list all items again, even if the server reports no change")
 
 
@@ -52,9 +53,9 @@ def _match(commands: Commands) -> None:
         commands,
         "match",
         "find the Plex item for each file, or say why there is none",
-        "If a library that may contain the file was never fetched, match fetches it. A relative path of an existing "
-        "file counts from the current folder. The exit code is 0 if each path is a single item. For several paths, "
-        "match prints a summary on standard error.",
+        "If a library that could contain the file was never fetched, match fetches the library first. match resolves "
+        "a relative path against the current folder if the file exists. The exit code is 0 if each path is a single "
+        "item. For several paths, match prints a summary on standard error.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
         "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -\n"
@@ -65,8 +66,8 @@ def _match(commands: Commands) -> None:
         "  paths  the path\n"
         "  tsv    path, key, status, confidence, match kind, item, library and reason, separated by tabs; \\t, \\n and "
         "\\\\ stand for a tab, a line end and a backslash\n"
-        "  json   an object a line, also called jsonl: asked (the path), status (ok, not_found, ambiguous, not_yet or "
-        "needs_warm), match_kind (confirmed, exact, mapped, suffix, file_name or none), confidence (high, low or "
+        "  json   one object per line (also called jsonl): asked (the path), status (ok, not_found, ambiguous, not_yet "
+        "or needs_warm), match_kind (confirmed, exact, mapped, suffix, file_name or none), confidence (high, low or "
         "none), stale, item, candidates, candidates_total, reason_code, reason and age",
     )
     add = command.add_argument
@@ -76,18 +77,18 @@ def _match(commands: Commands) -> None:
         "-0",
         "--null",
         action="store_true",
-        help="paths of the list and of --format paths end with NUL (find -print0, xargs -0)",
+        help="end each path with NUL, in the list of paths and with --format paths (find -print0, xargs -0)",
     )
     add("-f", "--format", metavar="FORMAT", type=values.output_format, choices=values.FORMATS,
         help="the output format: text, keys, paths, tsv or json (see below)")  # fmt: skip
     add(
         "--check",
         action="store_true",
-        help="first ask the server for changes: use it for files that Plex has just scanned",
+        help="first ask the server for changes. Use this option for files that Plex has just scanned",
     )
     add("--missing", action="store_true", help="print only files without a match")
     add("-q", "--quiet", action="store_true", help="omit the summary line")
-    _json(command, "one object a line")
+    _json(command, "one object per line")
 
 
 def _folder(commands: Commands) -> None:
@@ -95,23 +96,22 @@ def _folder(commands: Commands) -> None:
         commands,
         "folder",
         "find the show, season, artist, album or item for each folder, and list what is below it",
-        "The answer is the deepest show, season, artist or album that contains all files below the folder. Only files "
-        "that the server lists count. If a library was never fetched, folder fetches it. The exit code is 0 if there "
-        "is exactly one answer for each folder.",
+        "The answer is the deepest show, season, artist or album that contains all files below the folder. folder "
+        "considers only files that the server lists. If a library was never fetched, folder fetches it first. The "
+        "exit code is 0 if there is exactly one answer for each folder.",
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
-        "JSON: an object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, "
-        "items, "
-        "files, candidates, candidates_total, reason_code, reason and age (null if no listing gave the answer). "
-        "With --items, an object with folder (the path) and item follows for each file below the folder.",
+        "JSON: one object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, "
+        "items, files, candidates, candidates_total, reason_code, reason and age (null if the answer is not from a "
+        "listing). With --items, an object with folder (the path) and item follows for each file below the folder.",
     )
     add = command.add_argument
     _paths(command, "FOLDER", "folders")
     _library(command)
-    add("-0", "--null", action="store_true", help="paths on standard input end with NUL, as from find -print0")
-    add("--items", action="store_true", help="also print the items with files below each folder")
-    _json(command, "one object a line")
+    add("-0", "--null", action="store_true", help="expect NUL after each path on standard input, as from find -print0")
+    add("--items", action="store_true", help="also print the items that have files below each folder")
+    _json(command, "one object per line")
 
 
 def _diff(commands: Commands) -> None:
@@ -122,27 +122,28 @@ def _diff(commands: Commands) -> None:
         "diff changes nothing. It asks the server for changes, and then walks the folders. If some files are gone and "
         "others are new, it also asks for the items of the missing files, because they may have been renamed. "
         "It counts files that Plex ignores as left out; --rules lists the rules. With --library, it skips the folders "
-        "of other libraries. The exit code is 1 if something differs or if diff cannot read a folder.",
+        "of other libraries. The exit code is 1 if there is a difference or if diff cannot read a folder.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
-        "JSON: an object for each difference, with what (not_in_plex, not_on_disk or ambiguous), path, item, "
-        "reason_code, reason, library and section. An object whose what is left_out or several_paths is not a "
-        "difference. The last object is the summary. Its age is the number of seconds since the listing was last known "
-        "to be current. Its files is the sum of files_in_plex, files_not_in_plex, files_ambiguous and files_left_out. "
-        "Its listed is the sum of listed_on_disk, listed_not_on_disk and listed_unknown. Its listed_location_empty is "
-        "the part of listed_not_on_disk in empty or missing locations; diff prints one object for each such location.",
+        "JSON: one object for each difference, with what (not_in_plex, not_on_disk or ambiguous), path, item, "
+        "reason_code, reason, library and section. If 'what' is left_out or several_paths, the object is not a "
+        "difference. The last object is the summary. In the summary, 'age' is the number of seconds since the listing "
+        "was last known to be current. 'files' is the sum of files_in_plex, files_not_in_plex, files_ambiguous and "
+        "files_left_out. 'listed' is the sum of listed_on_disk, listed_not_on_disk and listed_unknown. "
+        "'listed_location_empty' counts those files of listed_not_on_disk that are in empty or missing locations; diff "
+        "prints one object for each of these locations.",
     )
     add = command.add_argument
     add("path", nargs="*", metavar="FOLDER", help="folders to walk")
     _library(command)
     add("--without", action="append", default=[], metavar="RULE", choices=RULES,
-        help="count the files that this rule ignores as media; may be repeated")  # fmt: skip
+        help="treat the files that this rule ignores as media files; you can repeat this option")  # fmt: skip
     add("--rules", action="store_true", help="list the rules with their sources, and exit")
     add("--left-out", action="store_true",
-        help="also print ignored files, and further files of an item; JSON always contains both. To print the files "
-        "that the rule 'extension' ignores, add --without extension")  # fmt: skip
-    _json(command, "one object a line")
+        help="also print ignored files, and additional files of an item; JSON always contains both. To print the "
+        "files that the rule 'extension' ignores, add --without extension")  # fmt: skip
+    _json(command, "one object per line")
 
 
 def _changes(commands: Commands) -> None:
@@ -150,34 +151,36 @@ def _changes(commands: Commands) -> None:
         commands,
         "changes",
         "list what was added, removed, changed and moved since a cursor",
-        "The first call prints a cursor, which outlives the process. Later calls take a cursor, print the changes "
-        "since then, and print a new cursor as their last line. Checks listings older than an hour first; --check "
-        "checks now. With --library, a cursor of all libraries becomes one of that library. If more than 20 items and "
-        "more than a fifth of a library changed at once, list it again with --full.",
+        "The first call prints a cursor, which stays valid after the process ends. If you pass a cursor, changes "
+        "prints the changes since then, and a new cursor as its last line. If a listing is older than an hour, changes "
+        "first asks the server for changes; with --check it always asks. If you pass a cursor for all libraries with "
+        "--library, the new cursor is only for that library. If more than 20 items and more than a fifth of a library "
+        "changed at once, changes prints 'list again': list that library again with --full.",
         "  plexindex changes\n"
         "  plexindex changes --since c1.…\n"
         "  plexindex changes --since c1.… --follow --json\n"
         "  plexindex changes --state ~/.plex-changes --json    (from cron: what changed since the last run)\n"
         "  plexindex changes --full --json --library Movies\n\n"
-        "JSON: an object for each change, with change (added, removed, changed, moved or list_again), item, path, from "
-        "(the "
-        "old path of a moved file), from_key (the old rating key, if it differs), library and section. The last "
-        "object (with --follow, one after each change) has cursor, age (seconds since the listing was last known to "
-        "be current) and stale (the server did not answer, or rejected the token).",
+        "JSON: one object for each change, with change (added, removed, changed, moved or list_again), item, path, "
+        "from (the old path of a moved file), from_key (the old rating key, if it differs), library and section. The "
+        "last object (with --follow, one after each change) has cursor, age (seconds since the listing was last known "
+        "to be current) and stale (true if the server did not answer or rejected the token).",
     )
     add = command.add_argument
     add("--since", metavar="CURSOR", help="list what changed since this cursor was printed")
     add("--state", metavar="FILE", help="keep the cursor in this file: each run lists what changed since the last run")
-    add("--full", action="store_true", help="start with all items, as added")
+    add("--full", action="store_true", help="start by listing all items as added")
     add("--check", action="store_true",
         help="ask the server for changes now, with one request. A server that is silent for 15 seconds counts as "
         "unreachable (exit code 3)")  # fmt: skip
     add("--follow", action="store_true",
-        help="run until Ctrl-C, and listen to the server's events; check Plex's database once a second")  # fmt: skip
+        help="run until Ctrl-C, and print changes as they happen. plexindex listens to the server's events, or checks "
+        "Plex's database once a second")  # fmt: skip
     add("--disk-every", metavar="SECONDS", type=values.seconds_or_never,
-        help="how often --follow looks for renamed files on this disk (600); 0: never")  # fmt: skip
+        help="seconds between two searches of --follow for renamed files on this disk (600); 0 disables "
+        "them")  # fmt: skip
     _library(command)
-    _json(command, "one object a line")
+    _json(command, "one object per line")
 
 
 def _stats(commands: Commands) -> None:
@@ -185,16 +188,15 @@ def _stats(commands: Commands) -> None:
         commands,
         "stats",
         "show what the index contains, and how often it was used",
-        "Sends no request. Counts the answers and requests of all processes since the store was created.",
+        "stats sends no request. It counts the answers and requests of all processes since the store was created.",
         "  plexindex stats\n  plexindex stats --watch 5\n\n"
-        "JSON: an object with folder, libraries, items, matches, store_answers and store_requests (since the store was "
-        "created), "
-        "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and "
-        "sequence, which grows with each write.",
+        "JSON: one object with folder, libraries, items, matches, store_answers and store_requests (since the store "
+        "was created), disk_bytes, size_limit and over_limit (in bytes; 0 means none), evictions (the number of "
+        "libraries removed because of the size limit), and sequence, which grows with each write.",
     )
     command.add_argument("--watch", nargs="?", type=values.seconds, const=2.0, metavar="SECONDS",
-                         help="repeat every SECONDS (2), with the change since, until Ctrl-C")  # fmt: skip
-    _json(command, "an object; with --watch, one a line")
+                         help="repeat every SECONDS (2) until Ctrl-C, and show the growth")  # fmt: skip
+    _json(command, "one object; with --watch, one object per line")
 
 
 def _clear(commands: Commands) -> None:
@@ -202,7 +204,8 @@ def _clear(commands: Commands) -> None:
         commands,
         "clear",
         "empty the index of this server and user: listings and confirmed matches",
-        "Asks for confirmation first. plexindex fetches listings again when needed; confirmed matches are lost.",
+        "clear asks for confirmation first. plexindex fetches the listings again when it needs them, but the confirmed "
+        "matches are lost.",
         "  plexindex clear\n  plexindex clear --yes",
     )
     _yes(command, "do not ask for confirmation")
@@ -213,23 +216,22 @@ def _shared(commands: Commands) -> None:
         commands,
         "shared",
         "prepare, show, follow or empty the log in PostgreSQL that several hosts share",
-        "init creates or upgrades the tables. status shows what the log holds, and how far this host is behind. clear "
-        "removes all entries of all servers and users, after confirmation: each host keeps its folder, but entries "
-        "that no other host has read are lost to the others. These three need only PostgreSQL. follow runs until "
-        "Ctrl-C: it reads the entries of other hosts as they arrive, and delivers those of this host. Use follow where "
-        "your tools run only briefly.",
+        "init creates or upgrades the tables. status shows what the log contains, and how far this host is behind. "
+        "clear asks for confirmation, and then removes all entries of all servers and users. Each host keeps its "
+        "folder, but the other hosts lose the entries that they have not read yet. These three actions need only "
+        "PostgreSQL. follow runs until Ctrl-C. It reads the entries of other hosts as they arrive, and delivers the "
+        "entries of this host. Use follow on a host where your tools run only briefly.",
         "  plexindex shared init\n  plexindex shared status --json\n  plexindex shared follow\n"
         "  plexindex shared clear --yes\n\n"
-        "JSON: an object with address, reachable, error, server (the machine identifier), taken (the number of the "
-        "last entry that "
-        "this folder has read), undelivered (entries that wait on this host), behind (an upper limit of the entries "
-        "that this host has not read), and views: an object for each server and user with server, last, age (seconds), "
-        "entries (by kind), hosts and bytes. follow prints an object with address, taken and undelivered at the start "
-        "and after each change.",
+        "JSON: one object with address, reachable, error, server (the machine identifier), taken (the number of the "
+        "last entry that this folder has read), undelivered (the number of entries that wait on this host), behind "
+        "(the maximum number of entries that this host has not read), and views (one object for each server and user, "
+        "with server, last, age in seconds, entries by kind, hosts and bytes). follow prints an object with address, "
+        "taken and undelivered at the start and after each change.",
     )
     command.add_argument("action", choices=("init", "status", "follow", "clear"), help="what to do")
     _yes(command, "clear without confirmation")
-    _json(command, "an object")
+    _json(command, "one object")
 
 
 def _doctor(commands: Commands) -> None:
@@ -237,18 +239,18 @@ def _doctor(commands: Commands) -> None:
         commands,
         "doctor",
         "check the setup, and find missing path mappings",
-        "Checks the server, the token, the libraries, the store and the shared log. With a folder, or a file that "
-        "lists paths, doctor matches a sample of the files, and proposes mappings for those without a match. "
+        "doctor checks the server, the token, the libraries, the store and the shared log. If you give a folder, or a "
+        "file that lists paths, doctor matches a sample of the files, and proposes mappings for files without a match. "
         "doctor counts files that Plex ignores (`plexindex diff --rules`) separately.",
         "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
-        "JSON: an object with a field for each part, problems (sentences) and exit_code. In the field server, answered "
-        "is the response time in seconds.",
+        "JSON: one object with a field for each part of the report, problems (a list of sentences) and exit_code. In "
+        "the field 'server', 'answered' is the response time in seconds.",
     )
     command.add_argument("path", nargs="*", metavar="PATH",
-                         help="folders to sample, or files that list paths; - is standard input")  # fmt: skip
+                         help="folders to sample, or files that list paths; - reads standard input")  # fmt: skip
     command.add_argument("--sample", type=values.positive, default=500, metavar="N",
-                         help="the number of files to check (500), spread over the tree")  # fmt: skip
-    _yes(command, "fetch missing libraries without confirmation")
+                         help="the number of files to check, from all over the tree (500)")  # fmt: skip
+    _yes(command, "fetch missing libraries without asking for confirmation")
     _json(command, "one object")
 
 
@@ -256,7 +258,7 @@ def _completion(commands: Commands) -> None:
     command: argparse.ArgumentParser = make_parser(
         commands.add_parser,
         "completion",
-        help="print or install completion for a shell",
+        help="print or install the completion script for a shell",
         description="Print the script that makes a shell complete commands, options and their values.",
         epilog="examples:\n  plexindex completion --install bash\n  plexindex completion zsh > ~/.zfunc/_plexindex",
     )
@@ -280,7 +282,7 @@ def _command(commands: Commands, name: str, summary: str, description: str, exam
 
 
 class DeferredCommand:
-    """The function of a command, imported when the command runs: the help does not need it."""
+    """Imports and calls the function that runs a command. Printing the help does not import the function."""
 
     def __init__(self, command: str) -> None:
         self._command = command
@@ -293,7 +295,7 @@ class DeferredCommand:
         return exit_code
 
 
-# Options that take a text: flag, metavar and help. An empty value is an error.
+# Options that take a string: flag, metavar and help. An empty string is an error.
 _TEXT_OPTIONS = (
     ("--url", "URL", "the server, such as http://127.0.0.1:32400"),
     ("--token-file", "FILE", "a file that contains only the token"),
@@ -301,25 +303,29 @@ _TEXT_OPTIONS = (
         "--token-command",
         "COMMAND",
         (
-            "a command that prints the token. plexindex runs it without a shell, at most 60 seconds: at each start, "
-            "and when the token expires or the server rejects it"
+            "a command that prints the token. plexindex runs the command without a shell at each start, and when the "
+            "token expires or the server rejects the token. The command must end within 60 seconds"
         ),
     ),
     (
         "--token",
         "TOKEN",
         (
-            "the token. Other users of this machine can see it in the list of processes: prefer --token-file, or "
+            "the token. Other users of this machine can see it in the process list: prefer --token-file, or set "
             "PLEXINDEX_TOKEN in the environment"
         ),
     ),
-    ("--user", "NAME", "a name for the token's user. With the same name, a new token keeps the contents of the store"),
+    (
+        "--user",
+        "NAME",
+        "a name for the token's user. If you keep the name when the token changes, plexindex keeps its listings",
+    ),
     (
         "--database",
         "FILE",
         (
             "Plex's own database on this machine, its folder, or the folder 'Plex Media Server'. plexindex only reads "
-            "it. With --no-server it needs neither --url nor a token"
+            "the database. With --no-server, you need neither --url nor a token"
         ),
     ),
     ("--dir", "FOLDER", "the folder of the store (~/.cache/plexindex)"),
@@ -341,15 +347,15 @@ def _add_common_options(command: argparse.ArgumentParser) -> None:
         add(flag, type=values.not_empty, metavar=metavar, help=text)
     add("--no-server", action="store_true", help="use only --database, even if the configuration names a server")
     add("--size-limit", type=values.size, metavar="BYTES",
-        help="the maximum size of the folder, such as 500M or 2G. plexindex first removes the libraries that were "
-        "refreshed longest ago")  # fmt: skip
+        help="the maximum size of the folder, such as 500M or 2G. If the folder is larger, plexindex removes the "
+        "libraries that were refreshed longest ago")  # fmt: skip
     add("--mapping", type=values.mapping, action="append", metavar="HOST=SERVER",
-        help="map the folder HOST on this machine to the folder SERVER on the server; also written HOST:SERVER or "
-        "'HOST -> SERVER'; may be repeated")  # fmt: skip
-    add("--offline", action="store_true", help="send no request: answer from the store")
+        help="map the folder HOST on this machine to the folder SERVER on the server. You can also write HOST:SERVER "
+        "or 'HOST -> SERVER', and repeat this option")  # fmt: skip
+    add("--offline", action="store_true", help="send no requests, and answer only from the store")
     add("--deadline", type=values.seconds, metavar="SECONDS",
-        help="the time limit for each question; default: none. plexindex retries an unreachable server for 3 seconds, "
-        "warm for 30 seconds, doctor not at all")  # fmt: skip
+        help="the time limit for each answer or fetch; default: none. If the server is unreachable, plexindex retries "
+        "for 3 seconds, warm retries for 30 seconds, and doctor does not retry")  # fmt: skip
     add(
         "--insecure",
         action="store_true",
@@ -358,16 +364,17 @@ def _add_common_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("-v", "--verbose", action="count", default=0,
                          help="log each step; -vv logs everything, with full paths")  # fmt: skip
     command.add_argument("--color", metavar="WHEN", choices=("auto", "always", "never"), default="auto",
-                         help="colors: always, never, or auto: on a terminal unless NO_COLOR is set")  # fmt: skip
+                         help="when to use colors: always, never or auto (on a terminal, unless NO_COLOR is "
+                         "set)")  # fmt: skip
 
 
 def _paths(command: argparse.ArgumentParser, metavar: str, what: str) -> None:
-    text = f"paths of {what}; - reads them from standard input, one a line"
+    text = f"paths of {what}; - reads the paths from standard input, one per line"
     command.add_argument("path", nargs="+", metavar=metavar, help=text)
 
 
 def _library(command: argparse.ArgumentParser) -> None:
-    text = "title, section id or uuid; default: all libraries"
+    text = "title, section id or uuid of a library; default: all libraries"
     command.add_argument("-l", "--library", metavar="LIBRARY", help=text)
 
 

@@ -1,4 +1,4 @@
-"""The small commands, and what several commands share. A command takes its options and returns an exit code."""
+"""The small commands, and functions that several commands use. A command takes its options and returns an exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .._library import LibraryInfo
     from .._stats import Stats
 
-# `warm` may run at night while the server restarts. Other commands give up after a few seconds.
+# `warm` can run at night while the server restarts. Other commands give up after a few seconds.
 _WARM_RETRY_SECONDS = 30.0
 
 
@@ -37,7 +37,7 @@ def libraries(options: argparse.Namespace) -> int:
             except ServerError as error:
                 if not index.libraries(offline=True):
                     raise
-                output.complain(f"listing the libraries of the store: {error}")
+                output.complain(f"{error}; listing the libraries in the store")
         library_list = index.libraries()
     if options.json:
         output.say_json([library_dict(library) for library in library_list])
@@ -62,7 +62,7 @@ def print_table(rows: list[tuple[str, ...]], right: tuple[int, ...]) -> None:
 
 
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
-    """Returns the cells of a library in a table."""
+    """Returns the cells of a table row that describes a library."""
     state = "never fetched"
     if library.age is not None:
         state = f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
@@ -71,7 +71,7 @@ def library_row(library: LibraryInfo) -> tuple[str, ...]:
 
 
 def library_dict(library: LibraryInfo) -> dict[str, object]:
-    """Returns a library for JSON."""
+    """Returns a library as a dict that can be written as JSON."""
     values = {name: getattr(library, name) for name in library.__slots__}
     return {**values, "locations": list(library.locations)}
 
@@ -88,7 +88,7 @@ def warm(options: argparse.Namespace) -> int:
         if options.library:
             chosen = [(name, select_library(index, name)) for name in options.library]
         else:
-            # There may be new libraries, so plexindex asks for them.
+            # The server may have new libraries, so ask for its list of libraries first.
             bar = Bar()
             bar.begin(source)
             try:
@@ -104,7 +104,7 @@ def warm(options: argparse.Namespace) -> int:
 
 
 def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
-    """Refreshes a library, with a progress bar on a terminal. Returns False if the deadline passed before the end."""
+    """Refreshes a library, and shows a progress bar on a terminal. Returns False if the deadline passed first."""
     bar = Bar()
     listings = index.stats().listings
     bar.begin(title)
@@ -123,14 +123,14 @@ def fetch(index: Index, title: str, library: Library | None, *, full: bool = Fal
 
 
 def select_library(index: Index, name: str | None) -> Library | None:
-    """Returns a library by title, section id or uuid; None for all."""
+    """Returns the library with this title, section id or uuid. Without a name, returns None: all libraries."""
     if name is None:
         return None
     return Library(index, index._select(c.SELECT_ANY, name), None, repr(name), {"title": name})
 
 
 def read_stdin() -> bytes:
-    """Reads standard input to its end. An error names it."""
+    """Reads all of standard input. If that fails, the error message says 'standard input'."""
     try:
         return sys.stdin.buffer.read()
     except OSError as error:
@@ -139,7 +139,7 @@ def read_stdin() -> bytes:
 
 
 def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
-    """Splits a list of paths, one a line, or each followed by NUL. Skips empty lines."""
+    """Splits a list with one path per line or, with ``null``, with NUL after each path. Skips empty paths."""
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
@@ -149,7 +149,7 @@ def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
 
 
 def _to_utf8(line: bytes) -> bytes:
-    """Converts a line of Windows, where `dir` and other programs write to pipes in the console's code page."""
+    """Converts an input line on Windows to UTF-8. `dir` and others write to pipes in the console's code page."""
     try:
         line.decode()
         return line
@@ -158,7 +158,7 @@ def _to_utf8(line: bytes) -> bytes:
 
 
 def stats(options: argparse.Namespace) -> int:
-    """Shows what the index contains, once or until Ctrl-C."""
+    """Shows what the index contains. With --watch, repeats this until Ctrl-C."""
     settings = Settings(options)
     settings.expect_folder()
     if not settings.has_store():
@@ -180,7 +180,7 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
     rows = _stats_rows(index, now, before, options.watch)
     lines = output.table(rows)
     if options.watch is not None and output.is_terminal(sys.stdout):
-        # A wrapped line would take two rows and shift the next table.
+        # A wrapped line would occupy two rows, and the next table would not cover it.
         columns = shutil.get_terminal_size().columns - 1
         lines = "\n".join(output.cut(line, columns) for line in lines.splitlines())
         # Move up over the previous table.
@@ -192,7 +192,7 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
     return now
 
 
-# The statistics of the store. Those of this process would all be 0.
+# The statistics of the store. The statistics of this process would all be 0.
 _STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
                  "over_limit", "evictions", "sequence")  # fmt: skip
 
@@ -220,8 +220,8 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, seconds: float |
 
 
 def limit_text(now: Stats) -> str:
-    """Describes the size limit of the folder, for the end of a line."""
-    evicted = f", {count(now.evictions, 'library', 'libraries')} removed for a limit" if now.evictions else ""
+    """Returns a text about the folder's size limit, to append to a line."""
+    evicted = f", {count(now.evictions, 'library', 'libraries')} removed because of the limit" if now.evictions else ""
     if not now.size_limit:
         return evicted
     over = f", too small by {output.size(now.over_limit)}" if now.over_limit else ""
@@ -238,7 +238,7 @@ def clear(options: argparse.Namespace) -> int:
     with settings.open(offline=True) as index:
         now = index.stats()
         if not (now.libraries or now.matches):
-            # Fails if the server has not accepted the token: then the index cannot know what it contains.
+            # Fails if the server has not accepted the token yet, because the index then cannot know what it contains.
             index.clear()
             say(f"{settings.folder} contains nothing for this server and user")
             return codes.OK
@@ -255,7 +255,7 @@ def clear(options: argparse.Namespace) -> int:
 
 
 def is_confirmed(options: argparse.Namespace, command: str, question: str) -> bool:
-    """Returns whether the user agrees, at the terminal or with --yes. Without either, raises an error."""
+    """Returns whether the user agrees, at the terminal or with --yes. Raises an error if there is neither."""
     if options.yes:
         return True
     answer = output.confirm(question, default=False)

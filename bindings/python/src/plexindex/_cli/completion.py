@@ -1,4 +1,4 @@
-"""`plexindex completion`: generates shell completions from the parser."""
+"""`plexindex completion`: generates the completion scripts of shells from the parser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Commands = dict[str, argparse.ArgumentParser]
 
-# Where each shell looks for a completion, below a folder of shared data such as /usr/share.
+# The file where each shell looks for a completion script, relative to a data folder such as /usr/share.
 PLACES = {
     "bash": "bash-completion/completions/plexindex",
     "zsh": "zsh/site-functions/_plexindex",
@@ -25,7 +25,7 @@ PLACES = {
 
 
 def completion(options: argparse.Namespace) -> int:
-    """Prints the completion for a shell, or installs it for this user."""
+    """Prints the completion script for a shell, or installs it for this user."""
     if os.name == "nt":
         raise UsageError("completion supports only bash, zsh and fish, which Windows does not have")
     text = _GENERATORS[options.shell](arguments.commands_of(arguments.parser()))
@@ -37,7 +37,7 @@ def completion(options: argparse.Namespace) -> int:
 
 
 def _install(shell: str, text: str) -> None:
-    """Writes the completion where the shell of this user looks for it. zsh needs a line in its configuration."""
+    """Installs the completion script where the user's shell looks for it. For zsh, the user must also edit ~/.zshrc."""
     shared_data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     path = os.path.join(shared_data, PLACES[shell])
     try:
@@ -61,7 +61,7 @@ def _options(command: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def _all_options(commands: Commands) -> list[argparse.Action]:
-    """Returns the options of all commands, each once: users may write them before the command, too."""
+    """Returns the options of all commands without duplicates. Users can write them before the command, too."""
     actions = [action for command in commands.values() for action in _options(command)]
     return list({action.option_strings[-1]: action for action in actions}.values())
 
@@ -71,7 +71,7 @@ def _help(action: argparse.Action) -> str:
 
 
 def _values(action: argparse.Action) -> str:
-    """Returns the values of an option: words, ``files``, ``folders``, or an empty text."""
+    """Returns what to offer as values of an option: a list of words, ``files``, ``folders``, or an empty string."""
     if action.choices:
         return " ".join(map(str, action.choices))
     return {"FILE": "files", "PATH": "files", "FOLDER": "folders"}.get(str(action.metavar), "")
@@ -149,7 +149,7 @@ def _zsh(commands: Commands) -> str:
         arguments = [*specs(_options(command)), *([f"'*{value(values, 'argument')}'"] if values else [])]
         lines.append(f"                {name}) _arguments {' '.join(arguments)} ;;")
     lines += ["            esac ;;", "    esac", "}"]
-    # compinit runs this as a function's body. With `source`, it must register itself.
+    # compinit runs the script as the body of a function. If a user sources the script, it must register itself.
     lines += ['if [ "$funcstack[1]" = "_plexindex" ]; then _plexindex "$@"; else compdef _plexindex plexindex; fi']
     return "\n".join(lines)
 

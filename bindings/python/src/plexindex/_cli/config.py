@@ -1,4 +1,4 @@
-"""The settings of a run: flags first, then the environment and plexapi's file."""
+"""The settings of a run. Flags take precedence, then the environment, then plexapi's file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 HELP = """\
-plexindex looks for server, token and folder in this order:
+plexindex looks for the server, the token and the folder in this order:
   1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit,
      --shared, --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
@@ -43,28 +43,28 @@ plexindex looks for server, token and folder in this order:
          mappings =
              /mnt/media -> /data/media
 The default folder is ~/.cache/plexindex.
-In [plexindex], you may put quotes around a value. An unknown name there causes a warning.
+In [plexindex], you can put quotes around a value. An unknown name in this section causes a warning.
 plexindex sends a token only to the server that the same source names.
-The name of a user applies to a token from the same source or from a later one.
-If the command of --token-command fails at the start, the exit code is 2."""
+The name of a user applies to a token from the same source, or from a source further down in this list.
+If the command that prints the token fails at the start, the exit code is 2."""
 
 HOW_TO_NAME_A_SERVER = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
 
 
 def _mapping_rules(options: argparse.Namespace) -> list[Mapping]:
-    """Returns the mappings of the flags. Relative folders become full paths, since paths do."""
+    """Returns the mappings of the flags. Makes relative folders absolute, because match makes paths absolute, too."""
     rules = []
     for host, server in options.mapping or ():
         try:
             is_relative_folder = not os.path.isabs(host) and os.path.isdir(host)
             rules.append(Mapping.host_prefix(os.path.abspath(host) if is_relative_folder else host, server))
         except OSError:
-            pass  # the current folder no longer exists, so no file is below it
+            pass  # the current folder no longer exists, so it contains no files
     return rules
 
 
 class Settings:
-    """The settings and their sources."""
+    """The settings of a run, and the source of each."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         server_flags = ("--url", "--token", "--token-file", "--token-command", "--shared")
@@ -108,10 +108,10 @@ class Settings:
             "shared": self.shared,
             "shared_durable": configuration.shared_durable,
             "retry_for": 3.0,
-            # Without -v, the user sees slow calls anyway.
+            # Without -v, log no slow calls: the user notices them anyway.
             "slow": 1.0 if options.verbose else None,
         }
-        # `main` needs these for the exit code and the text of an error.
+        # `main` uses these to choose the exit code and the text of an error.
         options.token_from = self.token_from if self.url is not None else ""
         options.database_alone = self.database is not None and self.url is None
         options.database_beside = self.database is not None and self.url is not None and not self.offline
@@ -123,16 +123,16 @@ class Settings:
 
     @property
     def reads_database_only(self) -> bool:
-        """Whether Plex's database is the only source, which needs no request."""
+        """Whether Plex's database is the only source. Reading the database needs no request."""
         return self.url is None and self.database is not None and not self.offline
 
     @property
     def source_name(self) -> str:
-        """The name of the source within a sentence."""
+        """The name of the source, for use in a sentence."""
         return "Plex's database" if self.url is None and self.database is not None else "the server"
 
     def has_store(self) -> bool:
-        """Returns whether there is a store in the folder."""
+        """Returns whether the folder contains a store."""
         try:
             return any(name.startswith("plexindex-") and name.endswith(".db") for name in os.listdir(self.folder))
         except FileNotFoundError:
@@ -141,26 +141,26 @@ class Settings:
             return True  # `open` reports the error
 
     def expect_folder(self) -> None:
-        """Rejects a missing folder that a flag names: the name may be misspelt."""
+        """Raises an error if --dir names a folder that does not exist, because the name may be misspelt."""
         if self._flag_names_folder and not os.path.lexists(self.folder):
             raise StoreError(
-                f"there is no folder {self.folder} (from --dir): correct it, or let `plexindex warm` create it"
+                f"there is no folder {self.folder} (from --dir): correct the name, or run `plexindex warm` to create it"
             )
 
     def expect_source(self) -> None:
-        """Rejects --check without a source to ask."""
+        """Raises an error for --check if there is no source to ask."""
         if self.answers_from_store_only:
             how = "omit --offline" if self.offline else f"no server is known: {HOW_TO_NAME_A_SERVER}"
-            raise UsageError(f"--check asks {self.source_name}: {how}")
+            raise UsageError(f"--check needs {self.source_name}: {how}")
 
     def nothing_to_ask(self) -> LibraryError:
-        """Creates the error for an empty store without a source to ask."""
+        """Creates the error that reports an empty store if there is no source to ask."""
         remedy = HOW_TO_NAME_A_SERVER if self.url is None and self.database is None else "omit --offline"
         text = f"nothing was fetched into {self.folder} yet, and no server is available: {remedy}"
         return LibraryError(text)
 
     def open_for_answers(self, progress: ProgressArg = None) -> Index:
-        """Opens the index, and rejects an empty store without a source to ask."""
+        """Opens the index. Raises an error if the store is empty and there is no source to ask."""
         if not self.answers_from_store_only:
             return self.open(progress=progress)
         self.expect_folder()
@@ -173,7 +173,7 @@ class Settings:
         return index
 
     def open(self, *, folder: str | None = None, **options: object) -> Index:
-        """Opens an index with these settings. ``folder`` and ``options`` override those of the settings."""
+        """Opens an index with these settings. ``folder`` and ``options`` override the settings."""
         from .._open import open
 
         chosen = {"mappings": self.mappings, **self._open_options, **options}

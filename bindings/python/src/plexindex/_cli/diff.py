@@ -28,11 +28,11 @@ _WORDS = {
     "left_out": ("left out", "faint"),
     "several_paths": ("several files", "faint"),
 }
-# Lines that are no differences, printed only with --left-out.
+# Lines that are not differences. diff prints them only with --left-out.
 _REMARKS = ("left_out", "several_paths")
-# The given mappings are checked with at most this many files.
+# Maximum number of files for the check of the user's mappings.
 _SAMPLE = 200
-# The parts of the sums in the summary, by their names there.
+# The words for each part of a sum in the summary line, by the part's name in the JSON summary.
 _SUMMED = {
     "in_plex": "in Plex",
     "not_in_plex": "not in Plex",
@@ -65,7 +65,7 @@ def diff(options: argparse.Namespace) -> int:
         folders = map(os.fsencode, options.path)
         comparison = index.compare(folders, library, without=options.without, offline=offline, progress=counter)
         older = None if offline else check.bring_up_to_date(index, settings, library, always=True)
-        # This replaces the comparison's own request to the server.
+        # `bring_up_to_date` has asked the server, so the comparison need not ask again.
         failure = None if older is None else older.kind
         comparison._check = lambda: failure  # type: ignore[method-assign]
         unlisted: list[bytes] = []
@@ -91,7 +91,7 @@ def diff(options: argparse.Namespace) -> int:
 
 
 def _wrong_mappings(settings: Settings, index: Index, comparison: Comparison, unlisted: list[bytes]) -> list[str]:
-    """Returns a sentence for each given mapping that leads to the wrong folder, if Plex lists few of the files."""
+    """If Plex lists few of the files, returns a sentence for each of the user's mappings that is wrong."""
     summary = comparison.summary
     if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
         return []
@@ -127,7 +127,7 @@ def _print_summary(comparison: Comparison, source_name: str, why_old: str) -> No
     if comparison.unreadable:
         parts.append(f"{count(comparison.unreadable, 'folder')} not read")
     if comparison.unasked:
-        parts.append(f"{count(comparison.unasked, 'file')} may have been renamed: `plexindex warm --full` finds out")
+        parts.append(f"{count(comparison.unasked, 'file')} may have been renamed: run `plexindex warm --full` to check")
     if not (comparison.files or comparison.listed or comparison.unreadable):
         parts.append("nothing was compared: no library has files there")
     elif not (comparison.differs or comparison.unreadable):
@@ -137,19 +137,22 @@ def _print_summary(comparison: Comparison, source_name: str, why_old: str) -> No
     elif comparison.age is not None:
         parts.append(f"the listing was current {output.ago(comparison.age)}")
         if comparison.renames_unknown:
-            parts.append(f"{source_name} did not answer for renamed files, so they count as gone and as new")
+            parts.append(
+                f"{source_name} did not answer whether files were renamed, so a renamed file counts as a missing file "
+                "and as a new one"
+            )
     output.remark(f"{'; '.join(parts)} ({output.short(comparison.seconds)})")
 
 
 def _sum_text(whole: str, summary: dict[str, Any], prefix: str) -> str:
-    """Formats a number with its parts, such as ``5 files: 3 in Plex, 2 not in Plex``."""
+    """Formats a total and its parts, such as ``5 files: 3 in Plex, 2 not in Plex``."""
     counts = [(summary.get(prefix + part, 0), words) for part, words in _SUMMED.items()]
     parts = [f"{number(value)} {words}" for value, words in counts if value]
     return f"{whole}: {', '.join(parts)}" if parts else whole
 
 
 class _FileCounter:
-    """Shows the number of files found so far, on a terminal."""
+    """Shows on a terminal how many files the walk has found so far."""
 
     def __init__(self) -> None:
         self._is_visible, self._last_time, self._is_drawn = output.is_terminal(sys.stderr), 0.0, False
@@ -163,7 +166,7 @@ class _FileCounter:
             sys.stderr.flush()
 
     def drop(self) -> None:
-        """Clears the line before other output."""
+        """Clears the number before other output."""
         if self._is_drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

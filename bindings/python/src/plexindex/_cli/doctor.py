@@ -41,12 +41,12 @@ def doctor(options: argparse.Namespace) -> int:
         _check_database(report, settings)
         report.title("Store")
         report.bad(str(error), codes.STORE)
-        report.line("\nWithout a store, doctor cannot check the server and its libraries.")
+        report.line("\nWithout a store, doctor cannot check the server or its libraries.")
         return report.end()
     with index:
         is_database_usable = _check_database(report, settings)
         is_reached = _check_server(report, settings, index) and (is_database_usable or settings.url is not None)
-        # Reading the database needs no request, so libraries that were never fetched can be checked, too.
+        # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
         libraries = _report_libraries(report, index, offline=not reads_database)
         check_mappings(report, settings, libraries)
@@ -65,7 +65,7 @@ def doctor(options: argparse.Namespace) -> int:
                 report, settings, index, libraries, options, lists, reads_database=reads_database, is_reached=is_reached
             )
         elif not options.json:
-            say("\nTo check the files of a folder, too, run `plexindex doctor FOLDER`.")
+            say("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
     return report.end()
 
 
@@ -82,7 +82,7 @@ def _report_installation(report: Report) -> None:
 
 
 def _check_database(report: Report, settings: Settings) -> bool:
-    """Checks whether this machine can read Plex's database. Returns True if no database is named."""
+    """Reports and returns whether this machine can read Plex's database. Returns True if no database is named."""
     if settings.database is None:
         return True
     from tempfile import TemporaryDirectory
@@ -93,7 +93,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     if settings.offline:
         report.note(f"{settings.database}: skipped, because --offline was given")
         return False
-    # A temporary store, because only the database is checked here.
+    # Use a temporary store, because this check is only about the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
             server = index.server(deadline=settings.deadline or PATIENCE)
@@ -104,7 +104,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     facts.update(usable=True, libraries=server.libraries, machine_identifier=server.machine_identifier)
     report.good(f"can read {settings.database}: {count(server.libraries, 'library', 'libraries')}")
     if server.machine_identifier.startswith("database:"):
-        report.note("cannot read Preferences.xml: plexindex identifies the server by the path of the database")
+        report.note("cannot read Preferences.xml, so plexindex identifies the server by the path of the database")
     return True
 
 
@@ -145,15 +145,15 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     report.good(f"{server_text} answers, in {output.short(server.answered)}: {version}")
     libraries = count(server.libraries, "library", "libraries")
     if settings.token is None:
-        report.note(f"no token given, and the server needs none: it shows {libraries}")
+        report.note(f"no token given, and the server needs none: the server shows {libraries}")
     else:
-        report.good(f"the token (from {settings.token_from}) is valid: it shows {libraries}")
+        report.good(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
         _check_token(report, settings, facts, server.machine_identifier)
     if not server.libraries:
         report.bad("the server shows no library to this token's user")
     database = report.values.get("database")
     if isinstance(database, dict) and database["usable"]:
-        # The database of another server would have failed the request above.
+        # If the database belonged to another server, the request above would have failed.
         database.update(is_this_servers=True)
         report.good(f"Plex's database {settings.database} belongs to this server")
     return True
@@ -173,7 +173,7 @@ def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[Li
         rows = [("", *commands.library_row(library)) for library in libraries]
         report.line(output.table(rows, right=(4,), indent="  "))
     else:
-        report.note("no library is known yet")
+        report.note("plexindex knows no library yet")
     return libraries
 
 
@@ -197,30 +197,30 @@ def _check_store(report: Report, index: Index) -> None:
         report.good(size)
     file_system = store.file_system or "unknown"
     if store.shares_memory and store.journal == "wal":
-        report.good(f"file system: {file_system}; processes share memory there")
+        report.good(f"file system: {file_system}; processes can share memory there")
     else:
         report.note(
             f"file system: {file_system}; processes cannot share memory there, so plexindex is slower\n"
-            "choose a folder on a local disk: --dir, PLEXINDEX_DIR"
+            "choose a folder on a local disk with --dir or PLEXINDEX_DIR"
         )
     if store.locks:
         report.good("locks work (tested)")
     else:
         effect = "several processes may fetch the same library"
         report.bad(f"locks do not work there, so {effect}: {store.locks_error}", codes.STORE)
-    # Windows has another kind of permissions.
+    # Windows does not use these permission bits.
     if os.name != "nt" and os.path.exists(store.folder) and os.stat(store.folder).st_mode & 0o077:
-        report.note(f"other users can read the folder: chmod 700 {shlex.quote(store.folder)}")
+        report.note(f"other users can read the folder: run chmod 700 {shlex.quote(store.folder)}")
 
 
 def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
-    """Fetches libraries that were never fetched, unless the user declines: without them, nothing matches."""
+    """Fetches libraries that were never fetched, because their files cannot match. The user can decline."""
     unfetched = [library for library in libraries if library.age is None]
     if not unfetched:
         return libraries
     names = ", ".join(f"'{library.title}'" for library in unfetched)
     verb = "was" if len(unfetched) == 1 else "were"
-    # Without a terminal doctor fetches, as every other command does.
+    # Without a terminal, doctor fetches without asking, as the other commands do.
     if not yes and output.confirm(f"{names} {verb} never fetched: fetch now?", default=True) is False:
         return libraries
     for library in unfetched:

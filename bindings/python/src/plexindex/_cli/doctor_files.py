@@ -1,4 +1,4 @@
-"""The part of `plexindex doctor` about files: how they match, and which mappings are missing."""
+"""The part of `plexindex doctor` that checks how files match and which mappings are missing."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ _EXAMPLES = 3
 _MATCH_KINDS = (
     ("confirmed", "recorded by you"),
     ("exact", "listed under this path"),
-    ("mapped", "listed, through a mapping"),
+    ("mapped", "listed under the path that a mapping gives"),
     ("suffix", "found by the end of the path; a mapping is more reliable"),
     ("file_name", "found by the file name alone"),
 )
 _REASONS = {
-    "not found: no_location": "in no folder of a library; a mapping may be missing",
-    "not found: not_listed": "in a folder of a library, but not listed by Plex yet",
+    "not found: no_location": "not in the folder of any library; a mapping may be missing",
+    "not found: not_listed": "in the folder of a library, but not listed by Plex yet",
     "not found: unavailable": "unknown, because the server did not answer",
     "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
     "ambiguous": "several items fit equally well",
 }
 _LEFT_OUT = "trailers, samples and the like, which Plex ignores; `plexindex diff --left-out` lists them"
 _NO_MEDIA = "subtitles, pictures, disc images and the like"
-# Plex scans new files after a while, so this share of the files may be missing while nothing is wrong.
+# Plex does not scan new files at once. So nothing is wrong if Plex lacks at most this share of the files.
 _FEW = 0.1
 
 
 def read_lists(arguments: Sequence[str]) -> list[bytes]:
     """Returns the media files among the arguments, and the paths that other files and standard input list.
 
-    Skips folders.
+    Skips arguments that are folders.
     """
     paths: list[bytes] = []
     for path in arguments:
@@ -86,7 +86,7 @@ def check_files(
         if is_reached or settings.offline:
             report.bad(f"{text}: run `plexindex warm`, or add --yes", codes.LIBRARY)
         else:
-            report.note(text)  # the cause is a problem of the server, reported above
+            report.note(text)  # the cause is the server's problem, which doctor has reported above
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
     suffixes = sample.extensions({library.kind for library in libraries})
@@ -119,7 +119,7 @@ def check_files(
 
 
 def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
-    """Reports mappings that lead to no folder of a library."""
+    """Reports mappings that do not lead to the folder of any library."""
     locations = [location for library in libraries for location in library.locations]
     for rule in settings.mappings if locations else ():
         host, server = host_and_server(rule)
@@ -165,7 +165,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         for path in files[:_EXAMPLES]:
             report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
-        report.note(f"{count(low, 'answer has', 'answers have')} low confidence: `plexindex match` explains each file")
+        report.note(f"{count(low, 'answer has', 'answers have')} low confidence: use `plexindex match` to see why")
     report.values["files"] = {
         "looked_at": total,
         "match_kinds": by_kind,
@@ -182,13 +182,13 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
     elif missing:
         verb = "matches" if missing == 1 else "match"
         code = codes.LIBRARY if "not found: not_fetched" in unmatched else codes.NOT_ALL
-        report.bad(f"{number(missing)} of {count(checked, 'file')} {verb} no item, or several", code)
+        report.bad(f"{number(missing)} of {count(checked, 'file')} {verb} no item, or several items", code)
     elif checked:
-        report.good(f"each of {'the others' if ignored else 'them'} is a single item")
+        report.good(f"each of {'the other files' if ignored else 'the files'} is a single item")
 
 
 def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes], proposals: Sequence[Proposal]) -> None:
-    """Reports mappings whose host folder does not exist, if the files suggest another one for the same folder."""
+    """Reports mappings whose host folder does not exist, if the files suggest another host folder."""
     for rule in settings.mappings:
         host, server = host_and_server(rule)
         if os.path.isdir(host) or any(lies_under(os.fsdecode(path), [host]) for path in paths):
@@ -201,7 +201,7 @@ def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes],
 
 
 def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
-    """Reports missing mappings. ``unsure``: the number of files that Plex does not list under their path."""
+    """Reports missing mappings. ``unsure`` of the ``total`` files are not listed by Plex under their path."""
     pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
     gains = [proposal.gain or 0 for proposal in verdict.proposals]
     report.values["proposals"] = [
@@ -214,11 +214,11 @@ def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int)
         return
     report.title("Proposed mappings")
     if verdict.wrong:
-        report.line("  Replace the wrong mappings: plexindex uses the first one that applies.")
+        report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
     for (host, server), gain in zip(pairs, gains):
         report.propose(f"{number(gain)} of {count(total, 'file')} match if {host} becomes {server}")
     if unsure > sum(gains):
-        report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under that path")
+        report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under the mapped path")
     flags = " ".join(f"--mapping {output.as_argument(f'{host} -> {server}')}" for host, server in pairs)
     lines = "\n".join(f"      {output.clean(host)} -> {output.clean(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")

@@ -11,7 +11,7 @@ _STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
 
 
 class Report:
-    """The findings: lines for people, values for JSON, and an exit code."""
+    """The findings of doctor, as lines for people or values for JSON, and the exit code."""
 
     def __init__(self, json: bool) -> None:
         self.values: dict[str, object] = {}
@@ -39,7 +39,7 @@ class Report:
         self._mark("note", text)
 
     def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
-        """Reports a problem. The first problem decides the exit code."""
+        """Reports a problem. The first problem determines the exit code."""
         self._problems.append(text)
         self._code = self._code or code
         self._mark("BAD", text)

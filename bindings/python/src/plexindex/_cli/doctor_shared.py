@@ -29,7 +29,7 @@ def check_shared(report: Report, settings: Settings, index: Index) -> None:
     if status.error is None:
         report.good(f"{status.address} answers: {contents(status)}")
     else:
-        effect = "this host can read the entries of other hosts, but not write its own"
+        effect = "this host can read the entries of other hosts, but cannot write its own entries"
         report.bad(f"{status.error}\n{effect}; {contents(status)}", exit_code_of(status))
     if status.behind is None:
         report.note("this host has read no entry yet")

@@ -56,7 +56,7 @@ def folder(options: argparse.Namespace) -> int:
 def _items_below(
     index: Index, library: Library | None, path: bytes, answer: Folder, *, offline: bool
 ) -> Iterator[Item]:
-    """Yields the items below a folder. If the folder is a single item, its library may be fetched first."""
+    """Yields the items below a folder. If the folder is a single item, first fetches its library if necessary."""
     if answer.item is not None:
         yield from index.library(section=answer.item.section).items_below(path, offline=offline)
     elif answer.files:
@@ -64,7 +64,7 @@ def _items_below(
 
 
 def folder_text(path: str, answer: Folder) -> str:
-    """Formats an answer for people: the path, and below it the item or the reason."""
+    """Formats an answer for people: the path, followed by the item or the reason."""
     counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
     if answer.item is None:
         end = f" ({counts})" if answer.files else ""

@@ -1,4 +1,4 @@
-"""Explains why a file has no match: Plex ignores it, it is a folder, or it does not exist."""
+"""Explains why a path has no match: Plex ignores the file, the path is a folder, or the file does not exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def ignored_by_plex(
     index: Index, libraries: Iterable[LibraryInfo], answers: Iterable[Match], paths: Iterable[bytes]
 ) -> dict[bytes, str]:
-    """Returns the unmatched files in a library's folder that Plex ignores, each with the rule."""
+    """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that ignores it."""
     places = Places(index, index.library(None))
     places.reload(libraries)
     unmatched = [
@@ -34,7 +34,7 @@ def ignored_by_plex(
 
 
 def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
-    """Returns a reason for each unmatched path that Plex ignores, that is a folder, or that does not exist."""
+    """Returns the reasons for unmatched paths that Plex ignores, that are folders, or that do not exist."""
     if all(answers):
         return {}
     unmatched = {path: answer for path, answer in zip(paths, answers) if not answer}
@@ -47,7 +47,7 @@ def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> d
 def _why_no_file(path: bytes) -> str:
     if os.path.isdir(path):
         return "the path is a folder: `plexindex folder` shows what Plex lists in it"
-    # Without the folder, the path may belong to another machine.
+    # If even the folder does not exist, the path may belong to another machine.
     if os.path.isdir(os.path.dirname(path) or b".") and not os.path.lexists(path):
         return "there is no such file on this machine"
     return ""
@@ -55,7 +55,7 @@ def _why_no_file(path: bytes) -> str:
 
 def _why_ignored(index: Index, path: bytes, rule: str) -> str:
     what = RULES[rule][0].partition(": ")[0] if rule == "plexignore" else RULES[rule][0]
-    text = f"Plex ignores the file, by the rule '{rule}' of `plexindex diff --rules`: {what}"
+    text = f"Plex ignores the file because of the rule '{rule}' (see `plexindex diff --rules`): {what}"
     folder = index.folder(os.path.dirname(path), offline=True)
     if folder.item is None or folder.confidence != "high":
         return text

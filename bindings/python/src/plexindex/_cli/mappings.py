@@ -1,4 +1,4 @@
-"""Checks given mappings against a sample of files: another mapping may find more of them."""
+"""Checks the user's mappings with a sample of files, because another mapping may find more of these files."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from .._mapping import Mapping
     from .config import Settings
 
-# Of the first _LISTED_FILES listed files below a mapping's folder, every _STEP-th is looked for on the disk.
+# doctor looks on the disk for every _STEP-th of the first _LISTED_FILES listed files below a mapping's folder.
 _LISTED_FILES, _STEP = 5_000, 25
-# Match kinds of a path that Plex lists.
+# Match kinds that need no other mapping: the user confirmed the match, or Plex lists the path.
 SURE = ("confirmed", "exact", "mapped")
 
 
 class Verdict(NamedTuple):
-    """The given mappings that are wrong, and better ones."""
+    """The result of the check: the user's wrong mappings, and proposals for better mappings."""
 
     wrong: list[tuple[Mapping, str]]
     """Mappings that lead to the wrong folder, each with a sentence that names the remedy."""
     proposals: list[Proposal]
-    """Mappings for the files without a match. They replace the wrong ones."""
+    """Proposed mappings for the files without a match. They replace the wrong mappings."""
 
 
 def arrow(rule: Mapping) -> str:
@@ -42,12 +42,12 @@ def arrow(rule: Mapping) -> str:
 
 
 def host_and_server(rule: Mapping) -> tuple[str, str]:
-    """Returns the two folders of a mapping."""
+    """Returns the host's folder and the server's folder of a mapping."""
     return os.fsdecode(rule.find), os.fsdecode(rule.replace)
 
 
 def first_applying(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] | None:
-    """Returns the first mapping that applies to a path, and the server's path that it gives."""
+    """Returns the first mapping that applies to a path, and the resulting path on the server."""
     for rule in rules:
         for server_path in Rules([rule]).to_server(path):
             return rule, server_path
@@ -55,16 +55,16 @@ def first_applying(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] |
 
 
 def is_sure(answer: Match) -> bool:
-    """Returns whether Plex lists a path, as it is or by a mapping."""
+    """Returns whether the user confirmed the match, or Plex lists the path, directly or through a mapping."""
     return bool(answer) and answer.match_kind in SURE
 
 
 def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]) -> Verdict:
-    """Compares the given mappings with those that the files suggest. Sends no request.
+    """Compares the user's mappings with the mappings that the files suggest. Sends no request.
 
-    A mapping is wrong if Plex lists fewer than half of its files under the path that it gives, lists more of them by
-    another mapping, and lists no existing file in its folder. A file that Plex lists under its own path needs no
-    mapping, and no mapping hides it.
+    A mapping is wrong if three conditions hold: Plex lists fewer than half of the files under the paths that the
+    mapping gives; Plex lists more of the files with another mapping; and no file that Plex lists in the mapping's
+    folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides such a file.
     """
     found_counts = dict.fromkeys(settings.mappings, 0)
     lost: dict[Mapping, list[bytes]] = {}
@@ -95,14 +95,14 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
 
 
 def _is_useful(index: Index, rule: Mapping) -> bool:
-    """Returns whether listed files exist where a mapping expects them, even if the sample has none of them."""
+    """Returns whether files that Plex lists exist where the mapping expects them, in the sample or elsewhere."""
     names = Names(index)
     listed = index.items_below(rule.find, offline=True)
     try:
         sample = islice(listed, 0, _LISTED_FILES, _STEP)
         return any(os.path.lexists(names.host(item.path)) for item in sample if item.path)
     except Error:
-        return False  # a pattern is not a folder
+        return False  # the mapping has a pattern instead of a folder
 
 
 def _sentence(rule: Mapping, found: int, lost: Sequence[bytes], better: int, proposals: Sequence[Proposal]) -> str:

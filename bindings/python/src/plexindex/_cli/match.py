@@ -30,10 +30,10 @@ _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not fo
 def match(options: argparse.Namespace) -> int:
     """Finds the items of the paths."""
     if options.json and options.format not in (None, "json"):
-        raise UsageError(f"--format {options.format} and --json are both formats: give one")
+        raise UsageError(f"--format {options.format} and --json are both formats: give only one of them")
     output_format = "json" if options.json else options.format or "text"
     if options.missing and output_format == "keys":
-        raise UsageError("a path without a single item has no key: give --format paths with --missing")
+        raise UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
     print_answer = _PRINTERS.get(output_format)
     settings = Settings(options)
     if options.check:
@@ -47,7 +47,7 @@ def match(options: argparse.Namespace) -> int:
             bar.drop()
         if older is not None:
             output.complain(f"{older.why}: searching the last listing")
-        # At -vv each path logs a line, and the library's log holds a limited number of lines.
+        # With -vv, each path causes a log line, and the library's log holds only a limited number of lines.
         batch_size = _BATCH if options.verbose < 2 else _BATCH // 4
         for paths in _batches(read_paths(options.path, options.null, "file"), batch_size):
             begun = time.monotonic()
@@ -76,12 +76,12 @@ def match(options: argparse.Namespace) -> int:
 
 
 def is_in_time(begun: float, settings: Settings) -> bool:
-    """Returns whether a question that began then ended before the deadline."""
+    """Returns whether a lookup that began at this time has ended clearly before the deadline."""
     return time.monotonic() - begun < (settings.deadline or 0) * 0.9
 
 
 class _Summary:
-    """Counts the answers for the line at the end."""
+    """Counts the answers for the summary line."""
 
     def __init__(self) -> None:
         self.total = self._found = self._low = 0
@@ -97,7 +97,7 @@ class _Summary:
         counts[name] = counts.get(name, 0) + 1
 
     def print(self) -> None:
-        """Prints the line, unless there is a single path."""
+        """Prints the summary line if there are at least two paths."""
         if self.total == 0:
             output.remark("no path given: the list is empty", terminal_only=True)
         if self.total < 2:
@@ -109,7 +109,7 @@ class _Summary:
 
 
 def read_paths(arguments: Iterable[str], null: bool, what: str) -> Iterator[bytes]:
-    """Yields the paths of the arguments and of standard input. Paths below the current folder become full."""
+    """Yields the paths from the arguments and from standard input. Makes relative paths of existing files absolute."""
     for path in arguments:
         if path == "-":
             for line in commands.parse_paths(commands.read_stdin(), null=null):
@@ -124,7 +124,7 @@ def _full_if_existing(path: str) -> bytes:
     if not os.path.exists(path):
         return os.fsencode(path)
     path = os.path.join(os.getcwd(), path)
-    # `..` behind a link leads to the parent of the link's target. Windows ignores the link.
+    # `..` after a symbolic link leads to the parent of the link's target, except on Windows.
     last_dots = path.rfind("/../")
     if last_dots >= 0 and os.name != "nt":
         path = os.path.join(os.path.realpath(path[: last_dots + 4]), path[last_dots + 4 :])
@@ -147,7 +147,7 @@ def _print_key(_: bytes, answer: Match, __: bool) -> None:
 
 
 def _print_path(path: bytes, _: Match, null: bool) -> None:
-    # The same bytes as in the list, for xargs.
+    # Write the same bytes that the list contains, so that xargs finds the file.
     sys.stdout.buffer.write(path + (b"\0" if null else b"\n"))
 
 
@@ -173,9 +173,10 @@ _PRINTERS: dict[str, Callable[[bytes, Match, bool], None]] = {
 
 
 def match_text(path: str, answer: Match, reason: str | None = None, mappings: Iterable[Mapping] = ()) -> str:
-    """Formats an answer for people: the path, and below it the item or the reason.
+    """Formats an answer for people: the path, followed by the item or the reason.
 
-    ``reason`` replaces the answer's. Names the mapping that applies, unless Plex lists the path that it gives.
+    ``reason`` replaces the reason in the answer. If a mapping applies, but Plex does not list the resulting path, the
+    text names the mapping.
     """
     if answer.item is not None:
         lines = item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item)))
@@ -185,7 +186,7 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: It
 
 
 def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
-    """Formats an answer with an item, as lines."""
+    """Formats an answer that has an item, as a list of lines."""
     how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
     if answer.confidence == "low":
         how += ": verify it"
@@ -201,7 +202,7 @@ def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
 def missing_lines(
     path: str, answer: Match | Folder, reason: str | None, extra_lines: Sequence[str], shown: int, end: str = ""
 ) -> list[str]:
-    """Formats an answer without an item, as lines: the reason and at most ``shown`` candidates."""
+    """Formats an answer without an item as a list of lines: the reason and at most ``shown`` candidates."""
     status = _STATUSES.get(answer.status, answer.status.replace("_", " "))
     why = output.fitted(f"  {status}: {output.reason_line(reason, path)}{end}")
     style = "bad" if answer.status == "not_found" else "warn"
@@ -229,7 +230,7 @@ def item_text(item: Item, description: str | None = None) -> str:
 
 
 def _describe(answer: Match, item: Item) -> str:
-    """Describes an item, with the numbers of all episodes in its file."""
+    """Describes an item. If its file contains several episodes, the text has the numbers of all of them."""
     text = item.describe()
     if answer.candidates_total < 2 or item.season is None or item.episode is None:
         return text

@@ -1,4 +1,4 @@
-"""Output for people: lines, tables, numbers, questions."""
+"""Formats output for people: lines, tables, numbers and questions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Escapes characters that the streams cannot encode, so that every file name can be printed.
+    """Makes the standard streams escape characters that they cannot encode, so that they can print every file name.
 
-    A closed standard input reads as empty. Writing to a closed standard output fails, as to a full disk.
+    If standard input is closed, it then reads as empty. If standard output is closed, writing to it then fails.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Occupies the free descriptor: otherwise a file of the store could get it, and receive the output.
+            # Occupies the free descriptor. Otherwise a file of the store could get the descriptor, and the output.
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY if name != "stderr" else os.O_WRONLY), mode))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
             if os.name == "nt" and not is_terminal(stream):
-                # Files and pipes get UTF-8, as on other systems: a code page lacks most names.
+                # Write UTF-8 to files and pipes, as on other systems, because a code page cannot encode most names.
                 reconfigure(encoding="utf-8", newline="\n")
 
 
@@ -36,9 +36,9 @@ def as_argument(text: str) -> str:
         import subprocess
 
         if any(sign in text for sign in '$`"'):
-            # PowerShell expands these between double quotes. cmd cannot quote all of them.
+            # PowerShell expands these characters between double quotes. cmd cannot quote all of them.
             return "'" + text.replace("'", "''") + "'"
-        # list2cmdline quotes only with a space. Without quotes, cmd takes `&` for the end of the command.
+        # list2cmdline quotes only a text with a space. Without quotes, cmd treats `&` as the end of the command.
         slashes = len(text) - len(text.rstrip("\\"))
         return subprocess.list2cmdline([text + " "])[:-2] + "\\" * slashes + '"'
     import shlex
@@ -47,11 +47,11 @@ def as_argument(text: str) -> str:
 
 
 def log_to_stderr(verbose: int) -> None:
-    """Shows the library's log lines: warnings, and more with -v."""
+    """Prints the library's log lines on standard error: warnings, and more levels with -v."""
     import logging
 
     handler = logging.StreamHandler()
-    clear_line = "\r\x1b[K" if is_terminal(sys.stderr) else ""  # a progress bar may be there
+    clear_line = "\r\x1b[K" if is_terminal(sys.stderr) else ""  # the line may show a progress bar
 
     class TerminalFormatter(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
@@ -78,19 +78,19 @@ _url_from = "--url"
 
 
 def set_url_source(source: str) -> None:
-    """Sets the source of the server's address, for errors about the address."""
+    """Sets the source of the server's address, so that errors about the address can name the source."""
     global _url_from
     _url_from = source or "--url"
 
 
 def set_color(when: str) -> None:
-    """Sets when to use colors: ``always``, ``never``, or ``auto``: on a terminal without NO_COLOR."""
+    """Sets when to use colors: ``always``, ``never`` or ``auto`` (on a terminal, unless NO_COLOR is set)."""
     global _color
     _color = when
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """Adds a color to a text, if colors are used."""
+    """Colors a string if color output is on."""
     has_colors = is_terminal(stream or sys.stdout) and not os.environ.get("NO_COLOR")
     if not text or _color == "never" or (_color == "auto" and not has_colors):
         return text
@@ -105,7 +105,7 @@ def columns() -> int:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Wraps a line between words. Further lines are indented."""
+    """Wraps a line at word boundaries, and indents the continuation lines."""
     if len(text) <= width:
         return text
     import re
@@ -125,19 +125,19 @@ def wrapped(text: str, width: int) -> str:
 
 
 def fitted(text: str, stream: TextIO | None = None) -> str:
-    """Wraps lines on a terminal only."""
+    """Wraps lines to the width of the terminal, if the stream is a terminal."""
     if not is_terminal(stream or sys.stdout):
         return text
     return "\n".join(wrapped(line, columns()) for line in text.split("\n"))
 
 
 def say(text: str = "") -> None:
-    """Prints a line, or several."""
+    """Prints one or more lines."""
     sys.stdout.write(f"{text}\n")
 
 
 def say_json(value: object) -> None:
-    """Prints a value as one line of JSON, and flushes it for the reader of a pipe."""
+    """Prints a value as one line of JSON, and flushes it so that the reader of a pipe gets it at once."""
     import json
 
     line = json.dumps(value)
@@ -148,7 +148,7 @@ def say_json(value: object) -> None:
 
 
 def _with_bytes(value: object) -> object:
-    """Adds the bytes of each name that is not UTF-8 as `…_base64`: other programs cannot read surrogates."""
+    """Adds the bytes of each name that is not UTF-8 as `…_base64`, because other programs cannot read surrogates."""
     if isinstance(value, list):
         return [_with_bytes(element) for element in value]
     if not isinstance(value, dict):
@@ -157,7 +157,7 @@ def _with_bytes(value: object) -> object:
     for name, content in value.items():
         fields[name] = _with_bytes(content)
         texts = content if isinstance(content, list) else [content]
-        # Only people read the reason.
+        # The field `reason` is only for people, who do not need the bytes.
         if name != "reason" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
             fields[f"{name}_base64"] = [_base64(text) for text in texts] if texts is content else _base64(content)
     return fields
@@ -180,7 +180,7 @@ def complain(text: str) -> None:
     sys.stderr.write(f"{paint('plexindex:', 'bad', sys.stderr)}{lines.partition(':')[2]}\n")
 
 
-# Names of the library's options and calls in its messages, and what the command calls them.
+# The names of options and calls in the library's messages, each with the command's name for it.
 _NAMES = {
     "the option `token`": "--token-file",
     "the option 'shared'": "--shared",
@@ -199,7 +199,7 @@ _NAMES = {
 
 
 def with_flags(text: str) -> str:
-    """Replaces the names of the library's options in a message by the command's flags."""
+    """Replaces the names of the library's options in a message with the command's flags."""
     if "[plexindex]" in text:
         # The text is about plexapi's file, where settings have the library's names.
         return text
@@ -215,7 +215,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 @lru_cache(maxsize=1)
 def _console_has_escapes() -> bool:
-    """Switches escape sequences on in Windows' console. Returns whether the console has them: since Windows 10."""
+    """Enables escape sequences in the Windows console. Returns False before Windows 10, which does not support them."""
     if sys.platform != "win32":
         return True
     import ctypes
@@ -229,7 +229,7 @@ def _console_has_escapes() -> bool:
 
 
 def confirm(question: str, default: bool) -> bool | None:
-    """Asks the user at the terminal. Returns None without a terminal."""
+    """Asks the user to confirm at the terminal. Returns None if there is no terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     sys.stdout.flush()
@@ -244,7 +244,7 @@ def confirm(question: str, default: bool) -> bool | None:
 
 
 def clean(text: str) -> str:
-    """Escapes control characters, so that file names cannot control the terminal, and bytes that are not UTF-8."""
+    """Escapes bytes that are not UTF-8, and control characters, so that file names cannot control the terminal."""
     return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
 
 
@@ -253,18 +253,18 @@ def _escaped(char: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Formats a text as one line: escapes control characters and line ends."""
+    """Formats a string as one line: escapes control characters and line ends."""
     return clean(text).replace("\n", "\\n")
 
 
 def reason_line(text: str | None, path: str) -> str:
-    """Formats a reason in one line, with its path escaped like every other path."""
+    """Formats a reason as one line. Escapes the path in the reason in the same way as all other paths."""
     shown = os.fsencode(path).decode("utf-8", "replace")
     return one_line(with_flags((text or "").replace(shown, path)))
 
 
 def width(text: str) -> int:
-    """Returns the width of a text in a terminal."""
+    """Returns the width of a string in a terminal, in columns."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -274,7 +274,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """Cuts a text to at most ``most`` columns."""
+    """Shortens a string to at most ``most`` columns."""
     if width(text) <= most:
         return text
     while text and width(text) > most - 1:
@@ -283,7 +283,7 @@ def cut(text: str, most: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
-    """Formats rows as a table. ``right``: indexes of the columns that are aligned to the right."""
+    """Formats rows as a table. ``right`` contains the indexes of the right-aligned columns."""
     rows = [[clean(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(*rows)]
 
@@ -300,12 +300,12 @@ def number(value: float) -> str:
 
 
 def count(value: int, noun: str, plural: str | None = None) -> str:
-    """Formats a count: ``1 item``, ``2 items``."""
+    """Formats a count with its noun, such as ``1 item`` or ``2 items``."""
     return f"{value:,} {noun if value == 1 else plural or f'{noun}s'}"
 
 
 def share(part: int, whole: int) -> str:
-    """Formats a percentage: ``97 %``; 100 only for all of them, and 0 only for none."""
+    """Formats a percentage, such as ``97 %``. Returns 100 % only if ``part`` is the whole, and 0 % only if it is 0."""
     if not whole:
         return "–"
     percent = round(100 * part / whole)
@@ -314,7 +314,7 @@ def share(part: int, whole: int) -> str:
 
 
 def size(value: int) -> str:
-    """Formats a number of bytes."""
+    """Formats a number of bytes, such as ``1.5 MB``."""
     units = ["bytes", "kB", "MB", "GB", "TB"]
     amount = float(value)
     while amount >= 999.95 and len(units) > 1:
@@ -324,7 +324,7 @@ def size(value: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """Formats a time roughly: ``3 s``, ``5 min``, ``2 h``, ``4 days``."""
+    """Formats a rounded duration, such as ``3 s``, ``5 min``, ``2 h`` or ``4 days``."""
     for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
             return f"{seconds / unit:.0f} {name}"
@@ -332,17 +332,17 @@ def span(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """Formats an age roughly."""
+    """Formats a rounded age, such as ``5 min ago``."""
     return "just now" if seconds < 2 else f"{span(seconds)} ago"
 
 
 def short(seconds: float) -> str:
-    """Formats a measured time: ``1.2 ms``, ``3.42 s``."""
+    """Formats a measured duration, such as ``1.2 ms`` or ``3.42 s``."""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s" if seconds < 100 else clock(seconds)
 
 
 def clock(seconds: float) -> str:
-    """Formats a time as ``0:07``, ``12:30`` or ``1:02:03``."""
+    """Formats a duration as ``0:07``, ``12:30`` or ``1:02:03``."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

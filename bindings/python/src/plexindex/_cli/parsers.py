@@ -1,4 +1,4 @@
-"""Parsers with errors that suggest the right word, and help that fits the terminal."""
+"""Parsers whose errors suggest the right word, and whose help fits the terminal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class VersionAction(argparse.Action):
 
 
 class HelpfulParser(argparse.ArgumentParser):
-    """A parser whose errors suggest the right word, and name the help instead of printing the long usage."""
+    """A parser whose errors suggest the right word, and refer to the help instead of printing the long usage."""
 
     commands: dict[str, argparse.ArgumentParser] = {}  # noqa: RUF012
-    """The parsers of all commands, to name those that have an unknown option."""
+    """The parsers of all commands. An error about an unknown option names the commands that have this option."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Prints a text, and raises an error if that fails: argparse ignores it."""
+        """Prints a message, and raises an error if printing fails. argparse would ignore the error."""
         (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
@@ -38,25 +38,25 @@ class HelpfulParser(argparse.ArgumentParser):
 
         if missing := re.search(r"argument (?:.*/)?(-[\w-]+): expected one argument", message):
             action = self._option_string_actions[missing[1]]
-            message = f"argument {missing[1]} has no value: give one, {missing[1]} {action.metavar}"
+            message = f"argument {missing[1]} has no value: write {missing[1]} {action.metavar}"
         elif missing := re.search("are required: (.*)", message):
             positionals = [action for action in self._actions if action.dest in missing[1].split(", ")]
             message += "".join(
                 f": give {' or '.join(map(str, action.choices))}" for action in positionals if action.choices
             )
             if missing[1] in ("PATH", "FOLDER"):
-                message += "; write -- before one that begins with a dash"
+                message += "; write -- before a path that begins with a dash"
         elif wrong := re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)(.*)", message):
             message += self._suggestion(wrong[1], wrong[2])
         self.exit(codes.USAGE, f"{self.prog}: error: {message}\nSee `{self.prog} --help`.\n")
 
     def _suggestion(self, word: str, rest_of_error: str) -> str:
-        """Returns what to write instead of a wrong word, for the end of an error; ``rest_of_error`` follows it."""
+        """Returns a suggestion to append to an error about a wrong word. ``rest_of_error`` follows this word."""
         import difflib
         import re
 
         if self.prog.endswith(" changes") and word[0] != "-":
-            return "; name a library with -l"
+            return "; to name a library, use -l"
         if "." in rest_of_error.partition(" (choose from")[0] and any(
             action.metavar == "PATH" for action in self._actions
         ):
@@ -71,7 +71,7 @@ class HelpfulParser(argparse.ArgumentParser):
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Breaks lines between words only, so that flags and addresses stay whole."""
+    """Breaks lines only between words, so that flags and addresses stay whole."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return output.wrapped(" ".join(text.split()), width).splitlines()
@@ -83,7 +83,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def make_parser(
     make: Callable[..., argparse.ArgumentParser], *names: str, description: str, **options: object
 ) -> argparse.ArgumentParser:
-    """Creates a parser by ``make``, with help as wide as the terminal."""
+    """Creates a parser with ``make``. Its help is as wide as the terminal, from 50 to 110 columns."""
     columns = max(min(output.columns(), 110), 50)
     return make(
         *names,

@@ -1,4 +1,4 @@
-"""Finds files that were renamed while `plexindex changes --follow` waits."""
+"""Finds files that are renamed while `plexindex changes --follow` runs."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _LONGEST_PAUSE = 3600.0
 
 
 class RenameWatch:
-    """Compares the folders of the libraries with the disk from time to time, on its own thread.
+    """Compares the folders of the libraries with the disk from time to time, on a separate thread.
 
-    The server may not report a rename. But a rename leaves a file that is gone and one that is new. If a library has
-    both, this asks the server for the items of the files that are gone, as `plexindex diff` does. The feed then
-    reports what changed. Otherwise it sends no request.
+    The server does not always report a rename, but each rename leaves a missing file and a new file. If a library has
+    both, the thread asks the server for the items of the missing files, as `plexindex diff` does. The feed then
+    reports what changed. If a library does not have both, the thread sends no request.
     """
 
     def __init__(self, index: Index, library: Library | None, seconds: float) -> None:
         self._index, self._library, self._seconds = index, library, seconds
-        # The items of the last request, the pause after it, and the earliest time of the next one for the same items.
+        # The items of the last request, the pause after it, and the earliest time to ask for the same items again.
         self._asked_items: frozenset[tuple[str, str, str | None]] = frozenset()
         self._pause = self._next_time = 0.0
 
     def start(self) -> None:
-        """Starts the thread. It ends when the index is closed."""
+        """Starts the thread. The thread ends when the index is closed."""
         threading.Thread(target=self._run, name="plexindex-renames", daemon=True).start()
 
     def walk(self) -> None:
-        """Walks the folders that exist on this machine, once."""
+        """Compares the folders that exist on this machine once."""
         places = Places(self._index, self._library or self._index.library())
         if not places.names.known:
             return
@@ -62,11 +62,11 @@ class RenameWatch:
             except ClosedError:
                 return
             except Error:
-                pass  # the server is unreachable, or a folder was removed; the feed reports lasting failures
+                pass  # the server is unreachable, or a folder was removed: the feed reports failures that last
             time.sleep(self._seconds)
 
     def _is_due(self, unsure: Collection[tuple[LibraryInfo, Item]]) -> bool:
-        """Returns whether to ask for these items now. For the same items the pause doubles each time."""
+        """Returns whether to ask for these items now. The pause doubles each time the items are the same."""
         items = frozenset((library.uuid, item.rating_key, item.path) for library, item in unsure)
         now = time.monotonic()
         is_new = items != self._asked_items

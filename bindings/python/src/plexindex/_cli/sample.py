@@ -16,14 +16,14 @@ VIDEO = frozenset(
 AUDIO = frozenset("aac aif aiff alac ape dsf flac m4a m4b mp3 mpc oga ogg opus wav wma wv".split())  # noqa: SIM905
 PHOTO = frozenset("bmp gif heic jpeg jpg png raw tif tiff webp".split())  # noqa: SIM905
 _BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
-# Folders of systems and of Plex itself.
+# Folders that operating systems and storage devices create. They contain no media.
 _IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 _MAX_SECONDS = 20.0
 _MAX_ENTRIES = 500_000
 
 
 class Sample:
-    """Paths of media files, and facts about their tree."""
+    """A sample of media files, and facts about the tree that contains them."""
 
     __slots__ = ("entries", "file_count", "is_complete", "paths")
 
@@ -35,11 +35,11 @@ class Sample:
         self.entries = 0
         """The number of files and folders seen."""
         self.is_complete = True
-        """Whether the walk reached the whole tree."""
+        """Whether the walk covered the whole tree."""
 
 
 def extensions(kinds: Collection[str]) -> frozenset[str]:
-    """Returns the extensions of media files in libraries of these kinds; without a kind, of video and audio."""
+    """Returns the extensions of media files in libraries of these kinds, or of video and audio without a kind."""
     extension_sets = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
     return frozenset().union(*extension_sets) if extension_sets else VIDEO | AUDIO
 
@@ -50,10 +50,10 @@ def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOT
 
 
 def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float = _MAX_SECONDS) -> Sample:
-    """Returns a sample of the media files below a folder; the same for the same tree.
+    """Returns a sample of the media files below a folder. The same tree always gives the same sample.
 
-    Reads the branches in turn, each in random order. So when time is up, each branch was visited, and each file that
-    was seen has the same chance.
+    The walk reads one folder from each branch in turn, in random order. So even if the time is up before the end, the
+    sample covers each branch, and the walk chooses each file that it has seen with the same probability.
     """
     walk = _Walk(size, suffixes)
     end = time.monotonic() + seconds
@@ -64,12 +64,12 @@ def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float 
             walk.sample.is_complete = False
             break
         branch = branches[turn % len(branches)]
-        # A swap with the last folder makes the removal of a random one fast.
+        # Swap the random folder with the last one, because only the last one is fast to remove.
         pick = walk.random.randrange(len(branch))
         branch[pick], branch[-1] = branch[-1], branch[pick]
         subfolders = walk.read(branch.pop())
         if len(branches) == 1 and not branch:
-            # There is one branch until the tree forks. Then each folder becomes a branch.
+            # There is only one branch until the tree forks. Then each subfolder becomes a branch.
             branches = [[subfolder] for subfolder in subfolders]
             continue
         branch.extend(subfolders)
@@ -82,7 +82,7 @@ def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float 
 
 
 class _Walk:
-    """A walk that samples: each file seen has the same chance, by reservoir sampling."""
+    """A walk that takes a sample. With reservoir sampling, it chooses each file with the same probability."""
 
     def __init__(self, size: int, suffixes: Collection[str]) -> None:
         self.sample, self.random = Sample(), random.Random(0)  # noqa: S311
@@ -94,7 +94,7 @@ class _Walk:
         try:
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in self._visited:
-                return []  # a link may lead back up
+                return []  # a symbolic link can lead back to a parent folder
             self._visited.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
@@ -123,7 +123,7 @@ class _Walk:
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:
-    """Returns a sample of listed paths, spread over the list."""
+    """Returns a sample of a list of paths, spread evenly over the list."""
     sample = Sample()
     sample.file_count = sample.entries = len(paths)
     step = max(len(paths) / size, 1.0)

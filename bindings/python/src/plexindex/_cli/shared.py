@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._index import Index
     from .._shared import SharedStatus, SharedView
 
-# `shared follow` looks this often for entries that the library has read meanwhile.
+# `shared follow` checks after this time whether the library has read more entries.
 _POLL_SECONDS = 0.5
 
 
@@ -27,7 +27,7 @@ def shared(options: argparse.Namespace) -> int:
     if settings.shared is None:
         raise UsageError("no shared log is named: give --shared, or set PLEXINDEX_SHARED")
     if settings.offline:
-        raise UsageError("shared needs PostgreSQL: omit --offline")
+        raise UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
     if options.action == "follow":
         return _follow(settings, options)
     options.token_from = ""  # errors come from PostgreSQL, so the server's token is not the cause
@@ -47,7 +47,7 @@ def shared(options: argparse.Namespace) -> int:
 
 
 def hide_warnings(options: argparse.Namespace) -> None:
-    """Hides the library's warnings about the log, unless -v is given: the command reports the same."""
+    """Hides the library's warnings about the log, because the command reports the same. With -v, it shows both."""
     if not options.verbose:
         output.hide_log_lines("shared log")
 
@@ -119,19 +119,21 @@ def contents(status: SharedStatus) -> str:
 
 def _follow(settings: Settings, options: argparse.Namespace) -> int:
     if settings.url is None:
-        raise UsageError("shared follow reads the entries of one server: give --url, or set PLEXINDEX_URL")
+        raise UsageError(
+            "`plexindex shared follow` reads the entries of only one server: give --url, or set PLEXINDEX_URL"
+        )
     if options.deadline is not None:
-        raise UsageError("shared follow runs until Ctrl-C: omit --deadline")
+        raise UsageError("`plexindex shared follow` runs until Ctrl-C: omit --deadline")
     with settings.open() as index:
         if not index.libraries(offline=True):
-            # The index reads no entry before the server has accepted the token.
+            # The index reads no entries until the server has accepted the token.
             index.libraries()
         with index.follow_shared() as following:
             progress = following.progress()
             if options.json:
                 output.say_json(progress)
             else:
-                say(f"following {progress['address']}; Ctrl-C ends it")
+                say(f"following {progress['address']}; press Ctrl-C to stop")
             while True:
                 sys.stdout.flush()
                 time.sleep(_POLL_SECONDS)
@@ -146,7 +148,7 @@ def _clear(index: Index, options: argparse.Namespace) -> int:
         return _print_status(status, options)
     question = (
         f"Empty the shared log {status.address} ({contents(status)}), for all servers and users? Each host keeps its "
-        "folder, but entries that no other host has read are lost to the others."
+        "folder, but the other hosts lose the entries that they have not read yet."
     )
     if not commands.is_confirmed(options, "shared clear", question):
         return codes.NOT_ALL

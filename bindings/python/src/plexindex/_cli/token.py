@@ -1,4 +1,4 @@
-"""Checks of the token for `plexindex doctor`: its expiry, and whether it is the server's own."""
+"""Checks the token for `plexindex doctor`: when the token expires, and whether it is the server's own token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DAY = 24 * 3600.0
 def check(
     report: Report, facts: dict[str, object], token: str, *, server: str, is_renewed: bool, database: str | None
 ) -> None:
-    """Adds the checks of a token to the report, and to its facts. ``server``: the machine identifier, if known."""
+    """Checks a token, and reports the results. ``server`` is the server's machine identifier, or an empty string."""
     claims = claims_of(token)
     expires = claims.get("exp")
     facts["token_expires"] = None
@@ -58,7 +58,7 @@ def _report_expiry(report: Report, expires: float, *, is_renewed: bool) -> None:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Returns the claims of a JSON Web Token, not verified; none for another token."""
+    """Returns the claims of a JSON Web Token without verifying them. Other tokens have no claims."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -70,7 +70,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def _is_in_preferences(token: str, database: str | None) -> bool:
-    """Returns whether the preferences near the database contain this token as the server's own."""
+    """Returns whether Preferences.xml in a folder above the database contains this token as the server's own."""
     path = pathlib.Path(database).absolute() if database else None
     for folder in (path, *path.parents) if path else ():
         try:

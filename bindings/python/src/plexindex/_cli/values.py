@@ -1,4 +1,4 @@
-"""Parsers of option values. Each raises an error with the reason."""
+"""Functions that parse the values of options. If a value is invalid, the error says why."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ FORMATS = ("text", "keys", "paths", "tsv", "json")
 
 
 def not_empty(text: str) -> str:
-    """Rejects an empty text: an unset shell variable must not select the default server or store."""
+    """Rejects an empty string, because an unset shell variable must not select the default server or store."""
     if not text:
-        raise ArgumentTypeError("the value is empty: give one, or omit the option")
+        raise ArgumentTypeError("the value is empty: give a value, or omit the option")
     return text
 
 
@@ -33,7 +33,7 @@ def seconds(text: str) -> float:
 
 
 def seconds_or_never(text: str) -> float:
-    """Parses a number of seconds; 0 for never."""
+    """Parses a number of seconds. 0 means never."""
     return 0.0 if text.strip() == "0" else seconds(text)
 
 
@@ -53,7 +53,7 @@ def size(text: str) -> int:
 
 
 def mapping(text: str) -> tuple[str, str]:
-    """Parses two folders: the host's and the server's."""
+    """Parses a mapping into the host's folder and the server's folder."""
     try:
         return _config.parse_mapping(text)
     except ValueError as error:
