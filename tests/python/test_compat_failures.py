@@ -93,11 +93,12 @@ def test_a_search_that_is_refused_fails_no_job(
         assert outcome(movies, row["path"], given)[:2] == ("high", f"/library/metadata/{row['ratingKey']}")
     for _ in range(2):
         assert outcome(movies, "/nowhere/Nothing (2020).mkv", given)[0] == "none"
-    told = [line for line in host_lines if "continuing without it" in line]
+    told = [line for line in host_lines if "continuing without the search" in line]
     assert len(told) <= 1
     if status != 400 and refused == "file=":
         assert told == [
-            f"w Plex, or a proxy before it, fails a search ({status}) and answers other requests: continuing without it"
+            f"w Plex, or a proxy before Plex, fails a search ({status}) but answers other requests: continuing without "
+            "the search"
         ]
 
 

@@ -147,7 +147,7 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         # plexapi's connection has the token: what holds it is not pickled, an answer is without it.
         assert match.light.summary
         for holder, instead in ((index, "its `index`"), (section, "its `library`"), (match.light, "its `key`")):
-            with pytest.raises(TypeError, match=f"holds the token: pickle {instead}"):
+            with pytest.raises(TypeError, match=f"contains the token: pickle {instead}"):
                 pickle.dumps(holder)
         pickled = pickle.dumps([match, index.index, section.library])
         assert TOKEN.encode() not in pickled

@@ -1,7 +1,7 @@
 """plexindex tells which Plex item a file is, without asking the server.
 
-It keeps an index of a Plex server's libraries in a folder, fills it at the first question, and keeps it fresh with few
-requests:
+plexindex stores an index of a Plex server's libraries in a folder. The first lookup fills the index, and a few requests
+keep it fresh:
 
 ```python
 import plexindex
@@ -15,16 +15,16 @@ with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token)
         print(match.reason, match.candidates)
 ```
 
-Start at :func:`open` and :class:`Index`; with plexapi at :func:`from_server` and :func:`from_section`; for ``asyncio``
-at :meth:`Index.amatch`. ``open()`` without arguments uses the folder and the configuration of the command
-``plexindex``. Every failure is an :class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log
-lines go to the logger ``plexindex``. All times are in seconds.
+Start with :func:`open` and :class:`Index`. If you use plexapi, start with :func:`from_server` and :func:`from_section`;
+for ``asyncio``, start with :meth:`Index.amatch`. ``open()`` without arguments uses the folder and the configuration of
+the command ``plexindex``. Every failure is an :class:`Error`. Not found, ambiguous and not yet are answers
+(:class:`Match`). Log lines go to the logger ``plexindex``. All times are in seconds.
 
-Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as by ``os.fsencode``, which reverses
+Paths can be ``str``, ``bytes`` or ``os.PathLike``. plexindex encodes a ``str`` as ``os.fsencode`` does, which reverses
 ``os.fsdecode``. Empty paths and paths with a NUL are invalid.
 
-``PLEXINDEX_LIBRARY`` in the environment names another shared library to load. Fast lookups bypass ctypes in CPython
-3.10 and newer; ``PLEXINDEX_NO_ACCELERATOR=1`` disables that, with the same answers.
+``PLEXINDEX_LIBRARY`` in the environment names another shared library to load. In CPython 3.10 and newer, fast lookups
+bypass ctypes. ``PLEXINDEX_NO_ACCELERATOR=1`` disables that, and does not change the answers.
 """
 
 TYPE_CHECKING = False
@@ -138,7 +138,7 @@ __all__ = [
     "open",
 ]
 
-# Each module is loaded at the first use of one of its names, since a short-lived process needs few.
+# The package loads each module at the first use of one of its names, because a short-lived process needs few modules.
 _LATER = {
     "_answers": ("Match",),
     "_callbacks": ("Progress",),
@@ -157,7 +157,7 @@ _LATER = {
     "_shared": ("SharedStatus", "SharedView"),
     "_stats": ("Profile", "Stats"),
 }
-# Modules that an index needs. The types that it returns and raises get their public names.
+# Modules that an index needs. The types that an index returns and raises get their public names.
 _WITH_INDEX = ("_answers", "_items", "_many", "_callbacks", "_errors", "_library")
 
 

@@ -1,8 +1,9 @@
 """The accelerator: fast lookups without ctypes, for CPython 3.10 and newer.
 
-It is optional, and does the same as the functions that it replaces. ``PLEXINDEX_NO_ACCELERATOR=1`` disables it.
+The accelerator is optional, and does the same as the functions that it replaces. ``PLEXINDEX_NO_ACCELERATOR=1``
+disables it.
 
-This module also has the locks for closing an index, since another module would cost each new process 0.1 ms.
+This module also contains the locks for closing an index, because another module would cost each new process 0.1 ms.
 """
 
 import os
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def holds_the_lock() -> bool:
-    """Returns whether this interpreter has a global lock, so that no lookup runs during a close."""
+    """Returns whether this interpreter has a global lock, so that no lookup runs while a thread closes the index."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def is_whole(path: str) -> bool:
-    """Returns whether an ELF file is as long as its header says; True for any other file.
+    """Returns whether an ELF file is as long as its header says. Returns True for any other file that is not empty.
 
-    Loading a truncated file, for example after a full disk, may end the process with SIGBUS.
+    Loading a truncated file, for example after the disk was full, can end the process with SIGBUS.
     """
     try:
-        # Not by open(), since each new process pays for its buffers.
+        # Do not use open(), because creating its buffers costs each new process time.
         file = os.open(path, os.O_RDONLY)
         try:
             head, length = os.read(file, 64), os.fstat(file).st_size
@@ -36,7 +37,7 @@ def is_whole(path: str) -> bool:
         return True  # the loader reports the error
     if not head.startswith(b"\x7fELF"):
         return bool(length)
-    # The table of sections ends the file. The header has its offset, and the size and number of its entries.
+    # The section table is at the end of the file. The header has the table's offset, and its entries' size and number.
     is_64_bit = head[4:5] == b"\2"
     offset_at, offset_width, sizes_at = (0x28, 8, 0x3A) if is_64_bit else (0x20, 4, 0x2E)
     table, size, count = (
@@ -52,7 +53,7 @@ def _find() -> "Any":
     # The accelerator needs the interpreter's lock and the stable ABI of 3.10.
     if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
         return None
-    # Windows checks its files itself.
+    # Windows checks the files that it loads.
     if not is_whole(os.path.join(os.path.dirname(os.path.abspath(__file__)), "_fast.abi3.so")):
         return None
     try:
@@ -69,7 +70,7 @@ loaded: "str | None" = None
 
 
 def load() -> "Any":
-    """Returns the accelerator; None if there is none. Searches for it once."""
+    """Returns the accelerator, or None if there is none. Only the first call searches for it."""
     global _found
     if _found is None:
         _found = (_find(),)
@@ -77,7 +78,7 @@ def load() -> "Any":
 
 
 def library_path() -> str:
-    """Returns the path of the shared library: PLEXINDEX_LIBRARY, else the one in this package."""
+    """Returns the path of the shared library: PLEXINDEX_LIBRARY, or the library in this package."""
     named = os.environ.get("PLEXINDEX_LIBRARY")
     if named:
         return named
@@ -90,13 +91,13 @@ def library_path() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
-# The locks for closing and replacing an index. A forked child releases those of other threads.
+# The locks for closing and replacing an index. A forked child releases the locks that other threads held.
 _locks: "set[ref[RLock]]" = set()
 
 
 def closing_lock() -> "RLock":
-    """Creates a lock. In a forked child it is free, unless the forking thread holds it."""
-    # Reentrant, since a signal handler may close the index that the interrupted code is closing.
+    """Creates a lock. In a forked child, the lock is free, unless the forking thread holds it."""
+    # The lock is reentrant, because a signal handler can close the index that the interrupted code is closing.
     lock = RLock()
     _locks.add(ref(lock, _locks.discard))
     return lock

@@ -1,7 +1,7 @@
 """Calls for ``asyncio``: methods of an index or a library on background threads, which do not block the event loop.
 
-The first call imports ``asyncio``. A cancelled task stops its call: a fetch ends within about a tenth of a second, the
-index keeps the fetched part, and the next call resumes.
+The first call imports ``asyncio``. Cancelling a task stops its call: a fetch ends within about a tenth of a second, the
+index keeps the fetched part, and the next call resumes the fetch.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-# Arguments of a call that never waits.
+# The arguments that `_match_at_once` accepts by name, because a call that never waits needs no others.
 _ASKED = ("library", "path")
-# Number of values that a thread passes on together.
+# Number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
 
 
 def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Returns the asynchronous version of a method with ``progress``. Cancelling its task stops the call."""
+    """Returns the asynchronous version of a method that accepts ``progress``. Cancelling the task stops the call."""
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
         watch = Stoppable(asked._progress if progress is None else progress)
@@ -43,7 +43,7 @@ def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 
 def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """As :func:`cancellable`, for a method that matches a path. An answer without a wait needs no thread."""
+    """As :func:`cancellable`, for a method that matches a path. If the answer needs no wait, no thread is needed."""
     wait: Any = cancellable(method)
 
     async def call(asked: Any, *arguments: Any, **options: Any) -> Any:
@@ -51,14 +51,14 @@ def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any,
         answer = asked._match_at_once(*arguments, **named)
         return await wait(asked, *arguments, **options) if answer is None else answer
 
-    more = " Returns an answer without a wait at once, on the thread of the event loop."
+    more = " If the answer needs no wait, the call returns at once, on the thread of the event loop."
     return _async_version(call, method, more)  # type: ignore[no-any-return]
 
 
 def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
     """Returns the asynchronous version of a generator, for ``async for``.
 
-    ``at_once``: number of values to wait for together; 1 if the generator waits for each.
+    ``at_once`` is the number of values to wait for together. Use 1 if the generator waits for each value.
     """
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
@@ -77,19 +77,19 @@ def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) ->
 
 
 def uncancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Returns the asynchronous version of a method, which runs to its end even if its task is cancelled."""
+    """Returns the asynchronous version of a method. The call runs to its end even if the task is cancelled."""
 
     async def call(*arguments: Any, **options: Any) -> Any:
         return await run_on_thread(method, *arguments, **options)
 
-    return _async_version(call, method, " Cancelling its task does not stop it.")  # type: ignore[no-any-return]
+    return _async_version(call, method, " Cancelling the task does not stop the call.")  # type: ignore[no-any-return]
 
 
 def _async_version(call: Any, method: Any, more: str) -> Any:
     owner, _, name = method.__qualname__.rpartition(".")
     call.__name__, call.__qualname__, call.__module__ = f"a{name}", f"{owner}.a{name}", method.__module__
     call.__doc__ = f":meth:`{owner}.{name}` on a background thread.{more}"
-    # `inspect`, and so `help` and editors, read the signature from it.
+    # `inspect` reads the signature from this attribute, and `help` and editors use `inspect`.
     call.__wrapped__ = method
     return call
 
@@ -105,8 +105,8 @@ async def next_of(values: Iterator[T], at_once: int = _AT_ONCE) -> list[T]:
 async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
     """Makes a call on a new thread.
 
-    The executors of ``asyncio`` have few threads. A call might wait for one of them past its deadline, and would keep
-    the thread from others.
+    The executors of ``asyncio`` have few threads. A call could wait for a free thread until after its deadline, and
+    would block the thread for other tasks.
     """
     import asyncio
     from contextvars import copy_context
@@ -131,5 +131,5 @@ def _run(future: Future[Any], call: Callable[[], Any]) -> None:
     except BaseException as error:
         future.set_exception(error)
     finally:
-        # The error refers to this frame. A reference cycle would keep the index alive.
+        # The error refers to this frame. Without `del`, the reference cycle would keep the index alive.
         del future

@@ -1,4 +1,4 @@
-"""Matches, from JSON or from a block of the library, which is read at first use.
+"""Matches, from JSON or from a binary block of the library. A match reads the block when a field is first used.
 
 A block has a head, answers, items and texts, which refer to each other by offset. ``plexindex_answers``,
 ``plexindex_answer`` and ``plexindex_item`` in ``include/plexindex.h`` describe the layout.
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from ._light import LightItem
     from ._types import Confidence, Kind, MatchKind, PathArg, ReasonCode, Status
 
-# Where the parts of a block are, in words of four bytes: the head's step of items and place of the first answer; an
-# answer's item, candidates and message. The length of a text follows its place.
+# Positions in a block, in words of four bytes. In the head: the step between items, the offset of the first answer, and
+# the number of log lines. In an answer: the item, the candidates and the message. A text's length follows its offset.
 ITEM_STEP, FIRST, LOG_LINES = 2, 4, 5
 ITEM, CANDIDATES, MESSAGE = 2, 3, 6
-# In bytes: an answer's match kind, and its age.
+# Positions in an answer, in bytes: the match kind and the age.
 KINDS, AGE = 4, 32
 
 
 def words_of(block: "bytes | bytearray") -> "memoryview[int]":
-    """The numbers of a block. The module ``struct`` takes longer to load than an answer."""
+    """Returns a block as numbers. Importing the module ``struct`` would take longer than a lookup."""
     return memoryview(block)[: len(block) & -4].cast("i")
 
 
@@ -50,12 +50,12 @@ def _of_item(name: str, description: str) -> "Any":
 
 
 class Match:
-    """The answer for one path, GUID or title. True if there is a single item.
+    """The answer for one path, GUID or title. A match is true if there is a single item.
 
     ``key``, ``title`` and all other fields of an :class:`Item` are None if there is no single item. Then ``reason``
     says why, and ``candidates`` lists the items that match equally well, best first.
 
-    Matches are equal if they say the same, whatever their age. They can be pickled, and can be keys of a dict.
+    Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
     """
 
     __slots__ = ("_asked", "_block", "_facts", "_offset", "_question")
@@ -72,7 +72,7 @@ class Match:
 
     @classmethod
     def _of(cls, facts: "dict[str, Any]", asked: "Asked", question: "PathArg") -> "Self":
-        """The answer of a method."""
+        """Creates a match from the answer of a method."""
         made = cls(b"", None, asked, question)
         if facts["status"] == "found":
             facts["status"] = "ok"
@@ -80,7 +80,7 @@ class Match:
         return made
 
     def _read(self) -> "dict[str, Any]":
-        # Read at first use: many callers need no field. The names are those that an answer has in JSON.
+        # Read the block only at first use, because many callers need no field. The names are those of a JSON answer.
         block = self._block
         words = words_of(block)
         offset = words[FIRST] if self._offset is None else self._offset
@@ -116,12 +116,12 @@ class Match:
     status: "Status" = _fact(
         "status",
         """``"ok"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the deadline passed: retry) or ``"needs_warm"``
-        (nothing came before the deadline); in a batch also the name of an error.
+        (the server sent nothing before the deadline). In a batch, also the name of an error.
 
-        ``"needs_warm"``: the library was never fetched, and the deadline is too short for the server: refresh the
-        library once without a deadline. A silent server looks the same, and such a refresh would wait for it: call
-        :meth:`Index.server` with a deadline first, which then raises TimeoutError. If the server refuses connections,
-        the call raises ConnectError instead.
+        ``"needs_warm"`` means that the library was never fetched, and that the server needs more time than the
+        deadline: refresh the library once without a deadline. If the server does not answer at all, the status is the
+        same, but the refresh would wait without an end. To find out, first call :meth:`Index.server` with a deadline,
+        which then raises TimeoutError. If the server refuses connections, the call raises ConnectError instead.
         """,
     )
     match_kind: "MatchKind" = _fact(
@@ -131,34 +131,35 @@ class Match:
     )
     confidence: "Confidence" = _fact(
         "confidence",
-        """``"high"``: the file is this item's, as far as the index can tell. ``"low"``: verify the item, or choose
-        among the candidates. ``"none"``: there is no item.
+        """``"high"`` means that the file belongs to this item, as far as the index can tell. ``"low"`` means that you
+        should verify the item, or choose among the candidates. ``"none"`` means that there is no item.
         """,
         "none",
     )
     reason_code: "ReasonCode" = _fact(
         "reason",
-        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``.
+        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise ``"none"``.
 
-        For a single item that matched by the end of its path, the evidence: ``"only_root_differs"`` (a mapping is
-        missing) or ``"path_tells"`` (title with year or number), both high. Or why the confidence is low:
-        ``"no_evidence"``, ``"contradicted"`` (another year, number or edition, an extra or a copy), ``"not_listed"`` (a
-        folder of Plex's). ``"several_episodes"``: the file has several; the item is the first one, and
-        :attr:`candidates` has all in order.
+        If a single item matched by the end of its path, the field is the evidence for high confidence:
+        ``"only_root_differs"`` (a mapping is missing) or ``"path_tells"`` (the path has the title with the year or the
+        number). Or the field says why the confidence is low: ``"no_evidence"``, ``"contradicted"`` (a different year,
+        number or edition, an extra or a copy), or ``"not_listed"`` (the file is in a folder of Plex's, but not
+        listed). ``"several_episodes"`` means that the file contains several episodes: the item is the first one, and
+        :attr:`candidates` has all episodes in order.
         """,
         "none",
     )
     reason: "str | None" = _fact("message", '``reason_code`` as a sentence for people; None if it is ``"none"``.')
     stale: bool = _fact(
-        "stale", "Whether the listing has expired and was not refreshed: the server did not answer, or was not asked."
+        "stale", "Whether the listing had expired, and plexindex did not ask the server or got no answer."
     )
-    candidates_total: int = _fact("total", "Number of candidates; ``candidates`` may hold fewer.")
+    candidates_total: int = _fact("total", "Number of candidates. ``candidates`` can contain fewer.")
 
     rating_key: "str | None" = _of_item("rating_key", "The item's rating key: an opaque string.")
     ratingKey: "int | str | None" = _of_item(  # noqa: N815
-        "ratingKey", "The item's rating key as plexapi has it: a number if it is one."
+        "ratingKey", "The item's rating key as in plexapi: an int if it is a number."
     )
-    title: "str | None" = _of_item("title", "The item's title; for an episode the episode's.")
+    title: "str | None" = _of_item("title", "The item's title. For an episode, the title of the episode.")
     year: "int | None" = _of_item("year", "The item's year.")
     guid: "str | None" = _of_item("guid", "The item's scalar GUID.")
     show_title: "str | None" = _of_item("show_title", "Title of the item's show or artist.")
@@ -177,26 +178,26 @@ class Match:
 
     @property
     def message(self) -> str:
-        """:attr:`reason`; empty if there is none."""
+        """:attr:`reason`, or an empty string if there is no reason."""
         return self.reason or ""
 
     @property
     def age(self) -> "float | None":
-        """Seconds since the listing was last known to be current; None without a listing, or if the clock went back."""
+        """Seconds since the listing was last known to be current. None without a listing, or if the clock went back."""
         milliseconds: int | None = (self._facts or self._read()).get("age_ms")
         return None if milliseconds is None else milliseconds / 1000
 
     @property
     def asked(self) -> "str | None":
-        """The path, GUID or title of the question, as the caller gave it."""
+        """The path, GUID or title to match, as the caller gave it."""
         try:
             return None if self._question is None else os.fsdecode(self._question)
-        except UnicodeDecodeError:  # on Windows, of bytes that name no file
+        except UnicodeDecodeError:  # on Windows, for bytes that cannot be a file name
             return bytes(self._question).decode("utf-8", "surrogateescape")  # type: ignore[arg-type]
 
     @property
     def item(self) -> "Item | None":
-        """The single item."""
+        """The single item, or None."""
         if (self._facts or self._read())["status"] != "ok":
             return None
         from . import Item
@@ -205,8 +206,8 @@ class Match:
 
     @property
     def candidates(self) -> "list[Item]":
-        """The items that match equally well, best first; a single item is the only candidate. For a file with several
-        episodes: the episodes in order, of which the first is the answer.
+        """The items that match equally well, best first. A single item is the only candidate. For a file with several
+        episodes, these are the episodes in order; the first one is the answer.
         """
         from . import Item
 
@@ -214,7 +215,7 @@ class Match:
 
     @property
     def error(self) -> "Error | None":
-        """In a batch: the error of this path, ready to be raised."""
+        """In a batch, the error for this path, which you can raise. Otherwise None."""
         status: int = (self._facts or self._read()).get("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
@@ -228,7 +229,7 @@ class Match:
         if not self._block:
             item = self.item
             return None if item is None else item.key
-        # As words_of() and text_at(): most callers need no more than a key.
+        # This repeats words_of() and text_at() without the calls, because most callers need only the key.
         block = self._block
         words = memoryview(block)[: len(block) & -4].cast("i")
         offset = words[((words[FIRST] if self._offset is None else self._offset) >> 2) + ITEM] >> 2
@@ -262,7 +263,7 @@ class Match:
         return hash((self.status, self.key))
 
     def __getstate__(self) -> "tuple[None, dict[str, object]]":
-        # The index is not pickled.
+        # The pickle does not contain the index.
         return None, {
             "_block": self._block,
             "_offset": self._offset,
@@ -281,10 +282,10 @@ class Match:
 
 
 def _name(names: "tuple[str, ...]", number: int) -> str:
-    # A newer library may know more match kinds and reasons than this package.
+    # A newer library can return match kinds and reasons that this package does not know.
     return names[number] if number < len(names) else f"unknown_{number}"
 
 
 def log_lines(block: "bytes | bytearray") -> int:
-    """Returns the number of log lines that waited when this block was written."""
+    """Returns the number of log lines that were waiting when the library wrote this block."""
     return words_of(block)[LOG_LINES]

@@ -1,4 +1,4 @@
-"""Questions about files, folders, GUIDs and titles; recording and invalidating the answers."""
+"""Lookups of files, folders, GUIDs and titles. Also records matches and invalidates answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KEYS_AT_ONCE = 1024
 class QuestionMethods(EditMethods):
     """The methods of an index that find items, and record and invalidate matches."""
 
-    # The plexapi server that the index was made from, if any.
+    # The plexapi server from which the caller created the index, if any.
     _plex: Any = None
 
     def match(
@@ -46,17 +46,18 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """Returns the item of a file. Asks the server only if needed and not ``offline``.
+        """Returns the item of a file. Asks the server only if necessary, and never if ``offline``.
 
         Not found, ambiguous and not yet are answers, not exceptions: see :class:`Match`. Raises ServerError if the
-        library was never fetched and cannot be, LibraryNotFoundError, or InvalidArgumentError for an invalid path.
+        library was never fetched and the fetch fails, LibraryNotFoundError if there is no such library, and
+        InvalidArgumentError if the path is invalid.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         block = self._block(self._native.match_path, library, raw, deadline, offline, progress)
         return Match(block, asked=self, question=path)
 
     def _match_at_once(self, path: PathArg, library: LibraryArg = None) -> Match | None:
-        """Returns the answer for a file; None if the answer needs a wait."""
+        """Returns the answer for a file, or None if the call would have to wait for the answer."""
         raw = _convert.path_bytes(path, self._hides_paths)
         block = self._block(self._native.match_path, library, raw, None, False, None, at_once=True)
         match = Match(block, asked=self, question=path)
@@ -71,10 +72,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Matches:
-        """:meth:`match` for many paths in one call: returns the answers in the same order.
+        """Matches many paths in one call, as :meth:`match` does. Returns the answers in the same order.
 
-        :attr:`Match.error` has the error of a single path. The call raises errors that concern all paths, and
-        InvalidArgumentError if one path is empty or has a NUL.
+        An error that concerns only one path is in :attr:`Match.error`. The call raises errors that concern all paths,
+        and InvalidArgumentError if a path is empty or contains a NUL.
         """
         paths = _convert.path_list(paths)
         count = len(paths)
@@ -96,11 +97,11 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Folder:
-        """Returns the show, season, artist, album or item of a folder: the deepest one that all listed files below the
-        folder share.
+        """Returns the show, season, artist, album or item of a folder: the deepest one to which all listed files below
+        the folder belong.
 
-        Fetches the library as :meth:`match` does. With a ``deadline``, a library that was never fetched is first
-        searched for one file from this folder on the disk. Raises the errors of :meth:`match`.
+        Fetches the library as :meth:`match` does. With a ``deadline``, plexindex first searches a library that was
+        never fetched for one file from this folder on the disk. Raises the errors of :meth:`match`.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
         asked = {"library": library, "path": raw, "offline": offline}
@@ -115,12 +116,13 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
-        """Yields the items with files below a folder, in the order of the paths. :attr:`Item.path` is the file; an item
-        with several files comes with each of them. plexindex reads a page at a time, so a million items fit in memory.
+        """Yields the items with files below a folder, in the order of the paths. :attr:`Item.path` is the file. An item
+        with several files appears once for each file. plexindex reads one page at a time, so that a large list does not
+        fill the memory.
 
-        Sends requests only to fetch a library that was never fetched, unless ``offline``. A change meanwhile moves no
-        other file. Raises TimeoutError if the deadline passes before the library is fetched; NotFetchedError if the
-        call is offline and the library was never fetched.
+        Sends requests only to fetch a library that was never fetched, unless ``offline``. If a file changes during the
+        iteration, the order of the other files stays the same. Raises TimeoutError if the deadline passes before the
+        library is fetched, and NotFetchedError if the call is offline and the library was never fetched.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
         return self._pages("items.below", deadline, offline, progress, library=library, path=raw)
@@ -155,8 +157,8 @@ class QuestionMethods(EditMethods):
     ) -> Match:
         """Returns the item with a GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
 
-        For a show, season, artist or album, the candidates are the items below it, at most 16, and the ``message`` has
-        its key and the number of all items.
+        For a show, season, artist or album, the candidates are at most 16 of its items, and the ``message`` contains
+        its key and the number of all its items.
         """
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
@@ -172,10 +174,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """Returns the items with a title, compared without case, accents and punctuation; if there are none, those with
-        all words of the title. For the title of a show, these are its episodes.
+        """Returns the items with a title, ignoring case, accents and punctuation. If there are none, returns the items
+        that contain all words of the title. For the title of a show, the items are its episodes.
 
-        The items are the ``candidates`` of the answer. A single one is the answer's item.
+        The items are the ``candidates`` of the answer. A single item is also the answer's item.
         """
         if not isinstance(title, str):
             raise TypeError(f"title must be str, not {type(title).__name__}")
@@ -190,10 +192,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
-        """Yields the items of a library from the store. ``library`` is one library, not all.
+        """Yields the items of a library from the store. ``library`` must be one library.
 
-        Requests, pages and errors are those of :meth:`items_below`. The iterator may miss a change that happens
-        meanwhile.
+        The call sends requests, reads pages and raises errors as :meth:`items_below` does. The iterator can miss a
+        change that happens during the iteration.
         """
         return self._pages("items.list", deadline, offline, progress, library=library)
 
@@ -207,31 +209,31 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Comparison:
-        """Walks folders of this machine and compares them with Plex. Changes neither the disk nor the server.
+        """Walks folders on this machine and compares them with Plex. Changes neither the disk nor the server.
 
-        Iterate over the answer: each :class:`Difference` comes while plexindex walks the disk. Unless ``offline``,
+        Iterate over the answer: it yields each :class:`Difference` while plexindex walks the disk. Unless ``offline``,
         plexindex first asks the server for changes, with one request. If a library has new and missing files, plexindex
-        then requests the items of the missing files, which may have been renamed (64 in a request, 256 in a run). With
-        a ``library``, it skips the folders of other libraries. ``without`` disables rules for files that Plex leaves
-        out: ``extension`` (such files are never reported), ``hidden``, ``system``, ``unpacking``, ``empty``,
+        then requests the items of the missing files, which may have been renamed: 64 per request, at most 256 in all.
+        With a ``library``, plexindex skips the folders of other libraries. ``without`` disables rules for files that
+        Plex ignores: ``extension`` (such files are never reported), ``hidden``, ``system``, ``unpacking``, ``empty``,
         ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` receives the number of files found so far. The
-        ``deadline`` limits the requests, not the walk. ``async for`` over the answer walks on a background thread.
+        ``deadline`` limits the requests, but not the walk. ``async for`` over the answer walks on a background thread.
 
-        With mappings that have a pattern over the host's paths, plexindex does not search the disk for listed files:
-        such a pattern has no inverse.
+        If a mapping has a pattern for the host's paths, plexindex does not search the disk for listed files, because
+        it cannot invert the pattern.
         """
         from ._compare import Comparison
 
         if isinstance(without, (str, bytes)):
-            raise TypeError(f"without must be a list of rules, not {without!r}: give [{without!r}]")
+            raise TypeError(f"without must be a list of rules, not {without!r}: write [{without!r}]")
         if not isinstance(folders, (str, bytes, os.PathLike)) and not hasattr(folders, "__iter__"):
             raise TypeError(f"folders must be a path or a list of paths, not {type(folders).__name__}")
         given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
         return Comparison(self, given, library, frozenset(without), deadline, offline, progress)
 
     def item_facts(self, key: KeyArg, library: LibraryArg = None) -> dict[str, object] | None:
-        """Returns all facts of one item in the store, including files and external ids, by the names of the method
-        ``items.get``. None if the item is not listed, or its library was never fetched. Sends no request.
+        """Returns all fields of one item in the store, including its files and external ids, as the method
+        ``items.get`` does. Returns None if the item is not listed or its library was never fetched. Sends no request.
         """
         try:
             _, answer = self._request("items.get", library=library, key=_convert.key_text(key))
@@ -252,14 +254,14 @@ class QuestionMethods(EditMethods):
 
     def _paths_of(self, item: Item) -> tuple[str, ...]:
         facts = self.item_facts(item.rating_key, self._library_of(item))
-        # For an item that is not listed, only the recorded path is known.
+        # If the item is not listed, plexindex knows only the recorded path.
         known = (item.path or "",) if facts is None else facts["paths"]
         return tuple(path for path in known if path)  # type: ignore[attr-defined]
 
     def _lookup_keys(self, library: Chosen, paths: Iterable[PathArg]) -> list[str | None]:
         paths = _convert.path_list(paths)
         found: list[str | None] = []
-        # In pieces that fit the processor's caches, which is faster than all at once.
+        # Look up pieces that fit in the processor's caches, which is faster than all paths at once.
         for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
             piece = paths[start : start + _KEYS_AT_ONCE]
             text, count = _convert.join_paths(piece, self._hides_paths), len(piece)
@@ -272,7 +274,7 @@ class QuestionMethods(EditMethods):
             keys = answer.decode().split("\0")
             keys.pop()
             if len(keys) != count:
-                # Otherwise paths would get the keys of others.
+                # Without this check, paths would get the keys of other paths.
                 raise PanicError(f"bug in plexindex: {len(keys)} keys for {count} paths; look up the paths one by one")
             found += keys if all(keys) else [key or None for key in keys]
         return found
@@ -286,16 +288,17 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         through: bool = False,
     ) -> None:
-        """Records that a path belongs to the item with this key or rating key. It answers the path from now on.
+        """Records that a path belongs to the item with this key or rating key. From then on, lookups return this item.
 
-        ``key`` may also be an item of plexindex or plexapi. After the call, every process knows the match. It never
-        expires. ``library`` is one library, not all. The call asks the server only for an unknown library: if the
-        ``deadline`` passes first, it records nothing and raises TimeoutError; OfflineError if it must not ask.
+        ``key`` can also be an item of plexindex or plexapi. After the call, every process knows the match. The match
+        never expires. ``library`` must be one library. The call asks the server only about an unknown library. If the
+        ``deadline`` passes first, the call records nothing and raises TimeoutError. If the call must not ask the
+        server, it raises OfflineError.
 
-        ``through``: return after the shared log has the match (``shared`` of ``open``), as :meth:`shared_deliver` does.
-        A TimeoutError may then say that the match is stored here and will be delivered later. InvalidArgumentError: the
-        call recorded nothing, since this index has no shared log, or since no other host could use the path, which is
-        in no folder of the library and under no mapping.
+        With ``through``, the call returns after the shared log (``shared`` of ``open``) has the match, as
+        :meth:`shared_deliver` does. If it raises TimeoutError, the match can be stored on this host, and plexindex
+        delivers it later. If it raises InvalidArgumentError, it has recorded nothing: this index has no shared log, or
+        no other host could use the path, because the path is neither in a folder of the library nor under a mapping.
         """
         if through:
             self.record_matches([(path, key)], library, deadline=deadline, through=True)
@@ -312,12 +315,12 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         through: bool = False,
     ) -> None:
-        """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
+        """Records pairs of a path and a key as :meth:`record_match` does, all of them in one transaction."""
         deadline_ms = _convert.deadline_ms(deadline)
         try:
             pairs = list(pairs)
             if any(isinstance(pair, (str, bytes)) for pair in pairs):
-                raise ValueError("a text is not a pair")
+                raise ValueError("a string is not a pair")
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
             raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
@@ -330,30 +333,30 @@ class QuestionMethods(EditMethods):
         self._run_command(self._native.record_matches, *texts, deadline_ms, library=library)
 
     def invalidate_path(self, path: PathArg, library: LibraryArg = None) -> None:
-        """Invalidates a path and removes its confirmed match. If the path is listed, its next question asks the server
-        for the item once. An unknown path is no error.
+        """Invalidates a path and removes its confirmed match. If the path is listed, its next lookup asks the server
+        for the item once. An unknown path is not an error.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         self._run_command(self._native.invalidate_path, raw, len(raw), library=library)
 
     def invalidate_item(self, key: KeyArg, library: LibraryArg = None) -> None:
-        """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call this after a 404 of the server."""
+        """Invalidates an item and all its paths, as :meth:`invalidate_path` does. Call this after the server's 404."""
         raw = _convert.key_text(key).encode()
         self._run_command(self._native.invalidate_item, raw, len(raw), library=library)
 
     def invalidate_library(self, library: LibraryArg) -> None:
-        """Invalidates a library and removes its confirmed matches, in constant time. A full listing is due. Until then
-        the old listing answers, marked stale.
+        """Invalidates a library and removes its confirmed matches, in constant time. plexindex then fetches a full
+        listing. Until that is done, plexindex answers from the old listing, and marks the answers as stale.
         """
         self._run_command(self._native.invalidate_library, library=library)
 
     def invalidate_all(self) -> None:
-        """:meth:`invalidate_library` for every library of the server."""
+        """Invalidates every library of the server, as :meth:`invalidate_library` does."""
         self.invalidate_library(None)
 
     def clear(self) -> None:
-        """Removes the listings and matches of this server and user; of an index without a server, those of the server
-        whose answers it gives.
+        """Removes the listings and matches of this server and user. For an index without a server, removes those of the
+        server from whose listings the index answers.
         """
         self._run_command(self._native.clear, library=self)
 
@@ -366,11 +369,12 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> bool:
-        """Refreshes a library, or all, as a match does after a listing has expired.
+        """Refreshes one library or all libraries, as a match does after a listing has expired.
 
-        Sends no request while the listings are fresh; ``check`` asks the server for changes anyway. ``full`` fetches a
-        full listing even if the server reports no change. Returns whether the libraries are up to date; False if the
-        deadline passed: the next call resumes. Raises TimeoutError if no library is known yet.
+        Sends no request while the listings are fresh, unless ``check`` is true, which always asks the server for
+        changes. ``full`` fetches a full listing even if the server reports no change. Returns whether the libraries are
+        up to date. If the deadline passes first, returns False, and the next call resumes. If the deadline passes
+        before plexindex knows any library, raises TimeoutError.
         """
         flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
         status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)

@@ -1,10 +1,10 @@
-"""plexindex_call(): a method by its name, with a request and an answer in JSON. In a request, paths are bytes."""
+"""plexindex_call() runs a method by name, with a request and an answer in JSON. In a request, paths are bytes."""
 
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 
-# Imported at the first request, since importing json takes longer than most answers.
+# The package imports this module at the first request, because importing json takes longer than most lookups.
 from json import JSONDecoder, JSONEncoder
 
 from ._calls import take
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _plain(value: object) -> object:
-    """Returns bytes as the library expects them in JSON."""
+    """Converts bytes to the form that the library expects in JSON."""
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -29,12 +29,12 @@ def _plain(value: object) -> object:
 
 
 _encode = JSONEncoder(default=_plain).encode
-# Not `json.loads`, which first searches for the encoding and for white space.
+# Do not use `json.loads`, because it first detects the encoding and skips white space.
 _decode = JSONDecoder().raw_decode
 
 
 def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], deadline_ms: int) -> tuple[int, Any]:
-    """Calls a method. Returns the status and the answer. A failed call may have an answer, too."""
+    """Calls a method. Returns the status and the answer. Even a failed call can have an answer."""
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
     raw = _encode(given).encode() if given else b""
@@ -49,7 +49,7 @@ def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], de
 
 
 def ask_without_index(method: str, request: dict[str, Any]) -> Any:
-    """Calls a method that needs no index, and returns its answer. Raises an error."""
+    """Calls a method that needs no index, and returns its answer. Raises an error if the call fails."""
     call = take()
     try:
         status, answer = ask(call, None, method, request, 0)
@@ -61,12 +61,12 @@ def ask_without_index(method: str, request: dict[str, Any]) -> Any:
 
 
 def path_of(value: str | dict[str, str] | None) -> bytes:
-    """Returns a path of an answer as bytes; empty if it is absent."""
+    """Returns a path from an answer as bytes. If the path is absent, returns empty bytes."""
     if isinstance(value, dict):
         return a2b_base64(value["bytes"])
     return (value or "").encode()
 
 
 def text_of(value: str | dict[str, str] | None) -> str | None:
-    """Returns a path of an answer as text. ``surrogateescape`` decodes bytes that are not UTF-8."""
+    """Returns a path from an answer as a string. ``surrogateescape`` decodes bytes that are not UTF-8."""
     return path_of(value).decode("utf-8", "surrogateescape") if isinstance(value, dict) else value

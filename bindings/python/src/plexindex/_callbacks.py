@@ -1,9 +1,9 @@
-"""Callbacks that lose no exception.
+"""Callbacks that do not lose exceptions.
 
-ctypes prints and drops an exception that leaves a callback, and returns a random value to C. A `try` in the callback
-does not prevent that: since CPython 3.11 the first instruction of a function, before its `try`, may raise a pending
-Ctrl-C. A generator always resumes inside its `try`. So C calls the `send` of a generator, which takes one value. For
-several values, `max(first, second, key=send)` sends each in turn, without a Python frame.
+If an exception leaves a callback, ctypes prints and drops it, and returns a random value to C. A `try` in the callback
+does not prevent that: since CPython 3.11, the first instruction of a function, before its `try`, can raise a pending
+Ctrl-C. But a generator always resumes inside its `try`. So C calls the `send` of a generator, which takes one value.
+For several values, `max(first, second, key=send)` sends each value in turn, without a Python frame.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-# The part of functools that is written in C: the rest takes 2 ms to import.
+# `_functools` is the part of functools that is written in C. The rest takes 2 ms to import.
 from _functools import partial  # type: ignore[import-not-found]
 from _thread import get_ident, interrupt_main
 from time import monotonic
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
         def _drain_log(self) -> None: ...
 
 
-# Seconds.
+# Seconds between two reads of the log.
 _BETWEEN_DRAINS = 0.5
 
 
 class Progress:
-    """The progress of fetching a library, for callbacks."""
+    """The progress of a fetch, as a progress callback receives it."""
 
     __slots__ = ("elapsed", "items", "library", "total")
 
@@ -47,7 +47,7 @@ class Progress:
     items: int
     """Items fetched so far, including those of an earlier, interrupted fetch."""
     total: int
-    """Number of all items; 0 if the server gave no number."""
+    """Number of all items, or 0 if the server did not give the number."""
     elapsed: float
     """Seconds since the call started to fetch."""
 
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 
 class Stoppable:
-    """A progress callback that a cancelled task can stop, which ends the call."""
+    """A progress callback that can end its call, after the task was cancelled."""
 
     __slots__ = ("listener", "stopped")
 
@@ -93,10 +93,10 @@ class Watch:
         self.reporting = False
         """Whether the host's callback is running."""
         self.drained = -_BETWEEN_DRAINS
-        """When log lines were last fetched. A wait for changes calls back 5 times a second, for days."""
+        """When the call last read the log. A wait for changes can call back five times a second for days."""
 
     def should_continue(self, address: int) -> bool:
-        """Reads plexindex_progress at this address, calls the host, and returns whether to continue."""
+        """Reads the plexindex_progress at this address, calls the host's callback, and returns whether to continue."""
         if self.session is not None:
             if not self.session._open or _ending.has_begun():
                 return False
@@ -111,7 +111,7 @@ class Watch:
             return False
         raw = CProgress.from_address(address)
         if not raw.library_length:
-            # Nothing is fetched yet. This call only raises a pending Ctrl-C.
+            # plexindex has fetched nothing yet. It calls back only so that a pending Ctrl-C can be raised.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
@@ -129,7 +129,7 @@ class Renewal:
 
     def __init__(self, renew: Callable[[], str | None]) -> None:
         self._renew = renew
-        # The exception of the callable, by thread.
+        # The exceptions that the callable raised, by thread.
         self._raised: dict[int, BaseException] = {}
 
     @property
@@ -148,7 +148,7 @@ class Renewal:
         return self._raised.pop(get_ident(), None)
 
     def should_continue(self, address: int) -> bool:
-        """Writes a token into the plexindex_buffer at this address. Returns False without a token."""
+        """Writes a token into the plexindex_buffer at this address. Returns False if there is no token."""
         self._raised.pop(get_ident(), None)
         token = self._renew()
         raw = None if token is None else _convert.text_bytes("token", token)
@@ -186,7 +186,7 @@ def _begin(call: Any) -> None:
 
 
 def _restart_in_child() -> None:
-    # Threads inside of the host's callable do not exist in the child, so their generators would never end.
+    # A thread that was inside the host's callable does not exist in the child, so its generator would never end.
     for call in list(_renewals or ()):
         _begin(call)
 
@@ -199,9 +199,9 @@ def progress_callback(watch: Watch) -> Any:
 
 
 def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
-    # Each call sends two values: `user`, which is 0, then the address of the struct. `max` returns the value with the
-    # larger answer to C. The answers 0 and -1 return `user`: 0, 'continue'. After a failure each answer is larger than
-    # the previous one, which returns the address: not 0, 'stop'.
+    # Each call sends two values: `user`, which is 0, then the address of the struct. `max` returns to C the value for
+    # which the generator gave the larger answer. The answers 0 and -1 make it return `user`, that is 0: continue. After
+    # a failure, each answer is larger than the previous one, so `max` returns the address, which is not 0: stop.
     answer = 0
     while True:
         try:
@@ -221,7 +221,7 @@ def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
 
 
 class LogLines:
-    """The result of draining the log."""
+    """The result of reading the library's log."""
 
     __slots__ = ("error", "lines")
 
@@ -229,7 +229,7 @@ class LogLines:
         self.lines: list[tuple[int, str]] = []
         """Level and text, oldest first."""
         self.error: BaseException | None = None
-        """An exception meanwhile, such as Ctrl-C."""
+        """An exception during the read, such as Ctrl-C."""
 
 
 def log_callback(found: LogLines) -> Any:
@@ -240,8 +240,8 @@ def log_callback(found: LogLines) -> Any:
 
 
 def _log_values(found: LogLines) -> Generator[int, int, None]:
-    # Each call sends four values: user, level, address, length. `field` is advanced before each `yield`, so that an
-    # interruption loses one line only.
+    # Each call sends four values: user, level, address, length. The loop advances `field` before each `yield`, so that
+    # an interruption loses only one line.
     sent = [0, 0, 0, 0]
     field = -1
     while True:

@@ -1,4 +1,4 @@
-"""Calls into the library: query, answer buffer and progress callback, which each thread reuses."""
+"""Calls into the library. Each thread reuses the query, the answer buffer and the progress callback of its calls."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _KEPT_CAPACITY = 1024 * 1024
 
 
 class Call:
-    """Buffers and callback of a call. One call of one thread uses it at a time.
+    """The buffers and the callback of a call. Only one call of one thread uses this object at a time.
 
-    Creating one takes some 20 µs, most of it for the callback. So each thread has a pool.
+    Creating the object takes about 20 µs, mostly for the callback. So each thread has a pool of these objects.
     """
 
     __slots__ = (
@@ -54,8 +54,8 @@ class Call:
     def reserve(self, capacity: int) -> None:
         """Makes the buffer at least this large."""
         if capacity > self.buffer.capacity:
-            # In steps, so that growing answers do not each need a new buffer. The kernel zeroes a bytearray page by
-            # page at the first use; ctypes would write each byte.
+            # Grow in steps, so that not every larger answer needs a new buffer. The kernel zeroes each page of a
+            # bytearray at its first use, whereas ctypes would write every byte.
             capacity = -(-capacity * 5 // 4 // 4096) * 4096
             self._data = bytearray(capacity)
             self._view = (ctypes.c_char * capacity).from_buffer(self._data)
@@ -77,7 +77,7 @@ class Call:
         self.buffer.data, self.buffer.capacity = None, 0
 
     def run(self, function: Any, *arguments: Any) -> int:
-        """Calls the function, again with a larger buffer if needed. Raises the exception of the progress callback."""
+        """Calls the function, again if the buffer was too small. Raises the exception of the progress callback."""
         status: int = function(*arguments, self._error_ref)
         while status == c.BUFFER_TOO_SMALL and self.watch.error is None:
             self.reserve(self.buffer.length)
@@ -113,7 +113,7 @@ def _pool() -> list[Call]:
 
 
 def take() -> Call:
-    """Takes an unused call from the pool. A thread has several if a progress callback makes calls."""
+    """Takes an unused object from the thread's pool. A thread needs several if a progress callback makes calls."""
     pool = _pool()
     return pool.pop() if pool else Call()
 
@@ -128,7 +128,7 @@ def call(function: Any, *arguments: Any) -> tuple[int, bytes]:
 
 
 class ForkCount:
-    """Counts forks. The calls of other threads do not exist in the child, so nothing may wait for them."""
+    """Counts forks. The calls of other threads do not exist in a forked child, so the child must not wait for them."""
 
     number = 0
 

@@ -27,11 +27,11 @@ class EditMethods(ReportMethods):
     def set_token(self, token: str | None) -> None:
         """Replaces the token, as ``index.token = …`` does. Sends no request. Running calls keep their token.
 
-        With ``user`` the index keeps its content and answers at once. Without ``user`` the index answers only after the
-        server has accepted the new token, which the next question checks. The content stays if the token is the same,
-        or a JSON Web Token of the same key pair and user. With any other token the index starts empty.
+        With ``user``, the index keeps its content and answers at once. Without ``user``, the next lookup asks the
+        server, and the index answers only if the server accepts the new token. The index keeps its content if the token
+        is the same, or is a JSON Web Token of the same key pair and user. With any other token, the index starts empty.
 
-        Raises InvalidArgumentError if the text cannot be a token. To renew tokens automatically, pass a callable to
+        Raises InvalidArgumentError if the string cannot be a token. To renew tokens automatically, pass a callable to
         :func:`plexindex.open`.
         """
         raw = b"" if token is None else _convert.text_bytes("token", token)
@@ -49,18 +49,18 @@ class EditMethods(ReportMethods):
         locked: bool | None = True,
         deadline: float | None = None,
     ) -> EditReport:
-        """Sets the same values for items of one library, in one request for each hundred items of a type.
+        """Sets the same values for items of one library, with one request for each hundred items of a type.
 
-        ``fields`` maps Plex's names of fields to values: a text or a number replaces the value, a list adds tags
+        ``fields`` maps Plex's names of fields to values: a string or a number replaces the value, a list adds tags
         (``{"title": "A", "genre": ["Drama"]}``), and None changes only the lock. ``remove`` names tags to remove.
         ``locked`` protects the named fields from Plex's agents; False unlocks them, None keeps the locks.
 
-        Without keys, the call sends nothing, since Plex would edit the whole library; nor if an item does not exist
-        (NotOnServerError). After a failed request it sends no more, and the error's ``report`` says what was done. The
-        first lookup of an edited item asks the server for the item once.
+        Without keys, the call sends nothing, because Plex would edit the whole library. If an item does not exist, the
+        call sends no edit and raises NotOnServerError. After a failed request, the call sends no further requests, and
+        the error's ``report`` says which items are done. The first lookup of an edited item asks the server once.
         """
         if library is None:
-            raise TypeError("can edit items of one library at a time only: name the library")
+            raise TypeError("one call can edit items of only one library: name the library")
         from ._edits import edit_request
 
         edit = edit_request(keys, fields, remove, locked)
@@ -74,14 +74,14 @@ class EditMethods(ReportMethods):
     def watch_start(self) -> None:
         """Listens to the server's events on a background thread, until :meth:`watch_stop` or :meth:`close`.
 
-        After an event, the next question about the changed items asks the server. The watch itself sends no requests.
-        It reconnects after failures without limit, and logs whether the server is reachable. A second call changes
-        nothing. A forked child must call this again. Raises OfflineError without a server.
+        After an event, the next lookup of the changed items asks the server. The watch itself sends no requests. After
+        a failure, the watch reconnects without a limit, and logs whether the server is reachable. A second call changes
+        nothing. A forked child must call this again. Raises OfflineError if the index has no server.
         """
         self._request("watch.start")
 
     def watch_stop(self) -> None:
-        """Stops listening, within a second. No error if nothing is listening."""
+        """Stops listening within a second. If no watch is running, does nothing."""
         self._request("watch.stop")
 
     def watch(self) -> Watching:
@@ -89,13 +89,13 @@ class EditMethods(ReportMethods):
         return Watching(self)
 
     def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
-        """Passes on an event that the host received. The next question about the changed items asks the server. The
-        call itself sends no request.
+        """Passes an event that the host received to plexindex. The next lookup of the changed items asks the server.
+        The call itself sends no request.
 
-        ``body`` is a webhook (the JSON of its field ``payload``, as text or parsed, or the whole multipart body) or a
-        notification of the server. Events without a change and events of other servers are ignored. Anything else
-        raises InvalidArgumentError. Until the server has accepted a new token, the call stores nothing and raises
-        LibraryNotFoundError: ask a question, then notify again.
+        ``body`` is a webhook (the JSON of its field ``payload``, as a string or parsed, or the whole multipart body) or
+        a notification of the server. The call ignores events without a change and events of other servers. Any other
+        body raises InvalidArgumentError. Until the server has accepted a new token, the call stores nothing and raises
+        LibraryNotFoundError: look up a file, and then call this again.
         """
         if isinstance(body, str):
             raw = _convert.text_bytes("body", body)
@@ -111,7 +111,7 @@ class EditMethods(ReportMethods):
 
 
 class Watching:
-    """Watches within a ``with`` block. Made by :meth:`Index.watch`."""
+    """Listens to events within a ``with`` block. :meth:`Index.watch` creates it."""
 
     def __init__(self, index: EditMethods) -> None:
         self._index = index

@@ -1,4 +1,4 @@
-"""Compares a disk with the files that Plex lists. Changes neither."""
+"""Compares a disk with the files that Plex lists, without changing either."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _SAMPLE = 200
 
 
 class Comparison:
-    """The differences between folders and Plex: iterate once. Made by :meth:`Index.compare`.
+    """The differences between folders and Plex, from :meth:`Index.compare`. You can iterate over them only once.
 
-    They come while plexindex walks the disk, and are not stored. Some new and missing files, and files of several
-    items, come at the end: they may have been renamed, so plexindex asks the server first.
+    plexindex yields the differences while it walks the disk, and does not store them. Some new and missing files, and
+    files of several items, come at the end: they may have been renamed, so plexindex asks the server first.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class Comparison:
         self.counts: dict[str, int] = {}
         """Differences by ``what``."""
         self.stale = False
-        """Whether an older listing was compared: the server did not answer, or not within the deadline."""
+        """Whether plexindex compared an older listing, because the server did not answer (within the deadline)."""
         self.late = False
-        """Whether the deadline passed before the server's whole answer."""
+        """Whether the deadline passed before plexindex had the server's whole answer."""
         self.refused = False
         """Whether the server rejected the token, or its user has no permission."""
         self.age: float | None = None
-        """Seconds between the last check that the listing was current and the comparison; the maximum of all."""
+        """Seconds between the last check of the listing and the comparison. With several listings, the maximum."""
         self.seconds = 0.0
         """Duration of the comparison."""
 
@@ -89,14 +89,14 @@ class Comparison:
 
     @property
     def unasked(self) -> int:
-        """Number of items that may have been renamed and were not requested: their files are missing, or also belong to
-        another item.
+        """Number of items whose files may have been renamed, but that plexindex did not request. Their files are
+        missing, or also belong to another item.
         """
         return self._renames.unasked
 
     @property
     def renames_unknown(self) -> bool:
-        """Whether renames are unknown, since the server did not answer: such files are missing and new ones."""
+        """Whether the server did not answer, so that each renamed file counts as a missing and a new file."""
         return self._renames.failed
 
     @property
@@ -111,7 +111,7 @@ class Comparison:
 
     @property
     def differs(self) -> bool:
-        """Whether anything differs so far."""
+        """Whether there is any difference so far."""
         return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
 
     @property
@@ -151,11 +151,11 @@ class Comparison:
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()
         self._renames.until = None if self._deadline is None else begun + self._deadline
-        # From an earlier comparison.
+        # Forget what an earlier comparison found on the disk.
         _on_disk.forget()
         self._bring_up_to_date()
         folders = outermost(self._folders)
-        # All folders are checked before the first difference: scripts expect a summary after it.
+        # Check all folders before the first difference, because scripts expect a summary after the differences.
         for folder in folders:
             self._check_folder(folder)
         for difference in self._differences(folders):
@@ -184,7 +184,7 @@ class Comparison:
         self.stale |= self._renames.failed
 
     def _ask_only_if(self, is_due: Callable[[Collection[Unsure]], bool]) -> None:
-        """Limits requests to items that may have been renamed, if ``is_due`` returns true for them."""
+        """Sends requests only for items that may have been renamed, and only if ``is_due`` returns True for them."""
         self._checks, self._renames.is_due = False, is_due
 
     def _check(self) -> str | None:
@@ -202,7 +202,7 @@ class Comparison:
         libraries = index.libraries(offline=True)
         chosen = [library for library in libraries if is_chosen(library, asked)]
         if all(library.age is None for library in chosen):
-            raise NotFetchedError("none of the libraries was fetched yet: refresh once")
+            raise NotFetchedError("none of the libraries was fetched yet: call refresh() once")
         self.age = oldest(chosen)
         self._places.reload(libraries)
 
@@ -213,7 +213,7 @@ class Comparison:
             if is_in(folder, place) or is_in(place, folder):
                 if self.late:
                     raise TimeoutError(f"the deadline passed before '{library.title}' was fetched: retry to resume")
-                text = f"library '{library.title}' was never fetched: refresh once"
+                text = f"library '{library.title}' was never fetched: call refresh() once"
                 raise NotFetchedError(text)
         within = [place for place in places.locations if is_in(folder, place)]
         below = any(is_in(place, folder) for place in places.locations)
@@ -227,7 +227,7 @@ class Comparison:
             what = "is a file" if os.path.exists(folder) else "does not exist"
             raise InvalidArgumentError(
                 f"{os.fsdecode(folder)} is not a folder (it {what}), and Plex lists nothing below it: give a folder of "
-                f"this disk, or one of Plex's: '{there}'"
+                f"this disk, or a folder of Plex's: '{there}'"
             )
 
     def _compare(self, folder: bytes) -> Iterator[Difference]:
@@ -237,7 +237,7 @@ class Comparison:
         if not (within or below):
             yield from self._nothing_fits(folder)
             return
-        # A location inside another one is walked with it.
+        # Walking a location also walks the locations inside it.
         roots = [folder] if within else outermost(below)
         around = sorted({*within, *below})
         empty: set[bytes] = set()
@@ -259,7 +259,7 @@ class Comparison:
         """Yields a difference for each library that lists files below a location without media."""
         gone, places = _on_disk.is_empty(place), self._places
         if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
-            gone = "has no media in it"
+            gone = "contains no media"
         known = {library.uuid for library in places.at_locations(above for above in empty if is_in(place, above))}
         for library in places.locations[place] if gone else ():
             files = places.files(place, library)
@@ -281,7 +281,7 @@ class Comparison:
         fitting = [rule for rule in self._index.proposals(paths) if is_in(folder, os.fsencode(rule.host).rstrip(b"/"))
                    or is_in(os.fsencode(rule.host), folder)]  # fmt: skip
         if not fitting:
-            text = f"no library has this folder, nor one above or below it: {_media_files(found)} in it"
+            text = f"no library has this folder, or a folder above or below it: {_media_files(found)} in it"
             yield Difference("not_in_plex", folder, None, "no_library", text, files=found, is_folder=True)
             return
         best = fitting[0]

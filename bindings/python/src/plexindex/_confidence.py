@@ -1,4 +1,4 @@
-"""The confidence of the drop-in's answers. A separate module, since importing ``enum`` takes long."""
+"""The confidence of the drop-in's answers. This is a separate module, because importing ``enum`` takes long."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ class MatchConfidence(str, Enum):
     HIGH = "high"
     """One item matches."""
     LOW = "low"
-    """Several items match, or the path contradicts the only one."""
+    """Several items match, or the path contradicts the only matching item."""

@@ -1,4 +1,4 @@
-"""Finds server, token, folder and mappings in the environment and in plexapi's file.
+"""Finds the server, the token, the folder and the mappings in the environment and in plexapi's file.
 
 The command and :func:`plexindex.open` without a folder use the same sources, in the same order.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TokenCommand:
-    """A command that prints the token. plexindex runs it for the first token, and after the server rejects one."""
+    """A command that prints the token. plexindex runs it for the first token, and after the server rejects a token."""
 
     __slots__ = ("_command", "_first_token", "_source")
 
@@ -31,13 +31,13 @@ class TokenCommand:
         self._first_token: str | None = None
 
     def first(self) -> str:
-        """Runs the command once, and keeps the token for the first call."""
+        """Runs the command once, and keeps the token for the first ``__call__``."""
         if self._first_token is None:
             self._first_token = self._run()
         return self._first_token
 
     def __call__(self) -> str:
-        """Returns the first token, later a new one."""
+        """Returns the first token. Later calls run the command for a new token."""
         token, self._first_token = self._first_token, None
         return self._run() if token is None else token
 
@@ -45,9 +45,9 @@ class TokenCommand:
         import shlex
         import subprocess
 
-        # Errors contain neither the command line nor its output: both may hold secrets.
+        # Errors contain neither the command line nor its output, because both can contain secrets.
         try:
-            # On Windows `\` separates folders, so the line is not split here.
+            # Do not split the line on Windows, where `\` separates folders.
             words = self._command if os.name == "nt" else shlex.split(self._command)
             done = subprocess.run(  # noqa: S603 - the user's own
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False
@@ -61,7 +61,7 @@ class TokenCommand:
             raise InvalidArgumentError(f"{self._source}: the command failed with exit code {done.returncode}")
         token = done.stdout.decode("utf-8", "replace").strip()
         if not token:
-            raise InvalidArgumentError(f"{self._source}: the command printed nothing: it must print the token")
+            raise InvalidArgumentError(f"{self._source}: the command printed nothing, but it must print the token")
         return token
 
 
@@ -71,16 +71,16 @@ class Setting(NamedTuple):
     value: str | None
     source: str
     renew: TokenCommand | None = None
-    """A command that prints the token, instead of a value."""
+    """A command that prints the token, if the token has no value."""
 
     @property
     def is_set(self) -> bool:
-        """Whether there is a value or a command for one."""
+        """Whether there is a value, or a command that prints the value."""
         return bool(self.value or self.renew)
 
 
 class Layer(NamedTuple):
-    """One source that may name a server, a token and a user."""
+    """One source that can name a server, a token and a user."""
 
     url: Setting
     token: Setting
@@ -88,7 +88,7 @@ class Layer(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """All settings; server and token with their sources."""
+    """All settings. The server and the token have their sources."""
 
     url: Setting
     token: Setting
@@ -119,8 +119,8 @@ def find(
 ) -> Configuration:
     """Returns the configuration. The arguments override the environment, and the environment overrides the file.
 
-    A token is used only for the server of its own source or a later one, and a user only for such a token.
-    ``no_server``: look for neither a server and a token, nor a shared log.
+    plexindex uses a token only for a server from the same or a later source, and a user only for such a token. With
+    ``no_server``, ignores servers, tokens and shared logs.
     """
     path, file = _read_plexapi_file()
     auth, section = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
@@ -172,7 +172,7 @@ _SETTINGS = ("dir", "database", "size_limit", "shared", "shared_durable", "token
 
 
 def _own_section(section: dict[str, str], path: str) -> dict[str, str]:
-    """Returns our section of the file. Removes quotes around values, and logs a warning for unknown settings."""
+    """Returns the section [plexindex]. Removes quotes around values, and logs a warning about unknown settings."""
     for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
         import difflib
         import logging
@@ -202,7 +202,7 @@ def _parse_switch(text: str) -> bool:
 
 
 def _parse(parse: Callable[[str], Value], setting: Setting) -> Value | None:
-    """Parses a setting, if it is there. An error names the source."""
+    """Parses a setting if it is set. An error message names the source."""
     if not setting.value:
         return None
     try:
@@ -211,7 +211,7 @@ def _parse(parse: Callable[[str], Value], setting: Setting) -> Value | None:
         raise InvalidArgumentError(f"{setting.source}: {error}") from None
 
 
-# A separator between two folders: an absolute folder follows, and the colon is not that of a drive letter.
+# A separator between two folders. An absolute folder must follow, and the colon must not belong to a drive letter.
 _SEPARATORS = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
 
 
@@ -222,7 +222,7 @@ def parse_mapping(text: str) -> tuple[str, str]:
         if host and "->" not in server and re.match(r"([A-Za-z]:)?[\\/]", server):
             return host, server
     for sign in "" if "->" in text else "=:":
-        # The search starts behind a drive letter, or behind the first character of another folder.
+        # Search after the drive letter, or after the first character if there is no drive letter.
         positions = [match.start() for match in _SEPARATORS[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
         if len(positions) > 1:
             raise ValueError(f"{text!r} can be read in {len(positions)} ways: write 'HOST -> SERVER'")
@@ -264,11 +264,11 @@ def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
     token_layer = next((number for number, layer in enumerate(layers) if layer.token.is_set), len(layers))
     url = layers[url_layer].url if url_layer < len(layers) else NOTHING
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
-        # `open` rejects this address. Its error is more useful than one about the token.
+        # `open` rejects this address, and its error is more useful than an error about the token.
         return url, NOTHING
     token = layers[token_layer].token if token_layer < len(layers) else NOTHING
     if url_layer < token_layer < len(layers):
-        # A token from a later source belongs to the first server named there or after.
+        # A token from a later source belongs to the first server that this source or a later one names.
         token_url = next((layer.url.value for layer in layers[token_layer:] if layer.url.value), None)
         if token_url is not None and _normalize(token_url) != _normalize(url.value or ""):
             raise InvalidArgumentError(
@@ -279,7 +279,7 @@ def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
 
 
 def _user_of(layers: list[Layer]) -> str | None:
-    """Returns the first user, up to the layer of the token: a later user may belong to another token."""
+    """Returns the first user, but not one after the layer of the token, who could belong to another token."""
     for layer in layers:
         if layer.user or layer.token.is_set:
             return layer.user
@@ -298,10 +298,10 @@ def variable(name: str) -> Setting:
 
 
 def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setting:
-    """Returns the token: as given, from a file, or from a command."""
+    """Returns the token itself, the token from a file, or a command that prints the token."""
     sources = [setting.source for setting in (token, file, command) if setting.value is not None]
     if len(sources) > 1:
-        raise InvalidArgumentError(f"{sources[0]} and {sources[1]} are both given: give one of them")
+        raise InvalidArgumentError(f"{sources[0]} and {sources[1]} are both given: give only one of them")
     if command.value is not None:
         return Setting(None, command.source, TokenCommand(command.value, command.source))
     if file.value is None:
@@ -331,7 +331,7 @@ def _read_plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        # The error's own text may quote the line, and so the token.
+        # The original text of the error can quote the line, and thus the token.
         line = getattr(error, "lineno", None)
         position = f" at line {line}" if line else ""
         raise InvalidArgumentError(

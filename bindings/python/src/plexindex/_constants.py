@@ -49,7 +49,7 @@ LOG_INFO = 3
 LOG_DEBUG = 4
 
 _not_statuses = {*globals(), "_not_statuses"}
-# plexindex_status. Statuses from FIRST_ERROR on are errors.
+# The values of plexindex_status. Values from FIRST_ERROR on are errors.
 OK = 0
 NOT_FOUND = 1
 AMBIGUOUS = 2
@@ -85,7 +85,7 @@ STATUS_NAMES: "dict[int, str]" = {
 }
 FIRST_ERROR = 100
 
-# Python's names of the numbers, by index.
+# Python's names for the numbers. The index is the number.
 MATCH_KINDS = ("none", "confirmed", "exact", "mapped", "suffix", "file_name")
 CONFIDENCES = ("none", "low", "high")
 REASONS = (
@@ -107,6 +107,6 @@ REASONS = (
 )
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 
-# Plex's numbers of the types that own files, and of what folders are of.
+# Plex's numbers for the types that have files, and for the types that a folder can be.
 KINDS = {1: "movie", 4: "episode", 10: "track", 12: "clip", 13: "photo",
          2: "show", 3: "season", 8: "artist", 9: "album"}  # fmt: skip

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from ._errors import InvalidArgumentError
     from ._types import PathArg
 
-# A thousand years: 'never' where the ABI has no value for it.
+# A thousand years. This means 'never' where the ABI has no value for 'never'.
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
 
 
 def argument_error(text: str) -> "InvalidArgumentError":
-    """Creates the error for an invalid argument. The errors are loaded late."""
+    """Creates the error for an invalid argument. Imports the errors only when needed."""
     from . import InvalidArgumentError
 
     return InvalidArgumentError(text)
 
 
 def display_path(path: object, hidden: bool = False) -> str:
-    """Formats a path for an error message: its repr, shortened; with ``hidden`` only its length."""
+    """Formats a path for an error message: its shortened repr or, with ``hidden``, only its length."""
     text = repr(path)
     if hidden:
         return f"({len(path) if isinstance(path, (str, bytes)) else len(text)} characters, hidden)"
@@ -35,7 +35,7 @@ def display_path(path: object, hidden: bool = False) -> str:
 def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> bytes:
     """Encodes a path as UTF-8, with ``surrogateescape`` for other bytes, and ``surrogatepass`` on Windows.
 
-    Raises InvalidArgumentError for an empty path and one with a NUL, and TypeError for other types. With ``hidden``,
+    Raises InvalidArgumentError if the path is empty or contains a NUL, and TypeError for other types. With ``hidden``,
     errors do not show the path.
     """
     value = _fspath("a path", path)
@@ -56,18 +56,18 @@ def _fspath(name: str, path: "PathArg") -> "str | bytes":
     except TypeError:
         raise TypeError(f"{name} must be str, bytes or os.PathLike, not {type(path).__name__}") from None
     if os.name == "nt" and text is not path and isinstance(text, str) and text[:1] == "\\" != text[1:2]:
-        # `Path("/data/film.mkv")` is a path on another system: on Windows each path has a drive or a share.
+        # `Path("/data/film.mkv")` is a path on another machine, because on Windows, each path has a drive or a share.
         return text.replace("\\", "/")
     return text
 
 
 def folder_bytes(name: str, path: "PathArg") -> bytes:
-    """Encodes the path of the host's own folder or file."""
+    """Encodes the path of a folder or file on this machine."""
     return os.fsencode(_fspath(name, path))
 
 
 def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
-    """Encodes text as ``os.fsencode`` does; returns bytes as they are. ``hidden``: errors do not show it."""
+    """Encodes a string as ``os.fsencode`` does. Returns bytes unchanged. With ``hidden``, errors hide the value."""
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
@@ -86,7 +86,7 @@ def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
 
 
 def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
-    """Returns paths as a list. Rejects a single path, which is an iterable, too."""
+    """Returns paths as a list. Rejects a single path, because a string is iterable, too."""
     if isinstance(paths, (list, tuple)):
         return paths
     if isinstance(paths, (str, bytes)):
@@ -101,7 +101,7 @@ def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
     """Encodes paths as one block, each followed by a NUL.
 
     Raises the errors of ``path_bytes``, except for a NUL in a path. Searching for a NUL would double the time, and the
-    library counts them anyway: see ``check_paths``.
+    library counts the NULs anyway. See ``check_paths``.
     """
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
@@ -114,13 +114,13 @@ def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
 
 
 def check_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
-    """Raises an error that names the first invalid path. The library's own error for a block names no path."""
+    """Raises an error that names the first invalid path. The library's error about a block does not name a path."""
     for path in paths:
         path_bytes(path, hidden)
 
 
 def key_text(key: object) -> str:
-    """Returns a key as text: of ``/library/metadata/7``, ``"7"``, 7, or an item of plexindex or plexapi."""
+    """Returns a key as a string. Accepts ``/library/metadata/7``, ``"7"``, 7, or an item of plexindex or plexapi."""
     if not isinstance(key, (str, int)):
         key = getattr(key, "ratingKey", key)
     if isinstance(key, int) and not isinstance(key, bool):
@@ -137,23 +137,23 @@ def join_keys(keys: "Sequence[object]") -> bytes:
     try:
         block = "\0".join([*keys, ""])  # type: ignore[list-item]
     except TypeError:
-        block = ""  # they are not all text
+        block = ""  # some keys are not strings
     if block.count("\0") != len(keys) or not all(keys):
         block = "".join([f"{key_text(key)}\0" for key in keys])
     return block.encode()
 
 
 def callback(name: str, given: "Any") -> "Any":
-    """Checks that a callback is a function or None. An early check makes the traceback show the caller."""
+    """Rejects a callback that is neither callable nor None. The early check makes the traceback show the caller."""
     if given is not None and not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
     return given
 
 
 def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero: "int | None" = 1) -> int:
-    """Converts seconds to whole milliseconds, at least 1.
+    """Converts seconds to whole milliseconds. The result is at least 1.
 
-    ``none``: the result for None and infinity. ``zero``: the result for 0. If either is None, these values are invalid.
+    ``none`` is the result for None and infinity, ``zero`` the result for 0. If one is None, its values are invalid.
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
@@ -171,7 +171,7 @@ def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero
 
 
 def deadline_ms(seconds: "float | None") -> int:
-    """Converts the deadline of a call. None: the default of the index; infinity: no deadline."""
+    """Converts the deadline of a call. None means the default of the index, infinity means no deadline."""
     if seconds is None:
         return 0
     return milliseconds("deadline", seconds, none=c.NO_DEADLINE)

@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 
 class Difference:
-    """One difference between a disk and Plex's lists. Made by :meth:`Index.compare`."""
+    """One difference between a disk and Plex's lists. :meth:`Index.compare` yields them."""
 
     __slots__ = ("files", "is_folder", "item", "library", "path", "reason", "reason_code", "section", "what")
 
     what: DifferenceKind
-    """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or a mere remark: ``"left_out"`` (Plex leaves the file
-    out) or ``"several_paths"`` (another file of an item).
+    """``"not_in_plex"``, ``"not_on_disk"`` or ``"ambiguous"``. Two values are not differences: ``"left_out"`` (Plex
+    ignores the file) and ``"several_paths"`` (an additional file of an item).
     """
     path: str
-    """The file or folder, as the host sees it. Bytes that are not UTF-8 are decoded by ``surrogateescape``."""
+    """The file or folder, as the host sees it. ``surrogateescape`` decodes bytes that are not UTF-8."""
     is_folder: bool
-    """Whether this is a difference of a whole folder, such as one outside of all libraries."""
+    """Whether the difference concerns a whole folder, such as a folder outside of all libraries."""
     files: int
-    """Number of media files on the disk; 0 if they were not counted."""
+    """Number of media files on the disk, or 0 if plexindex did not count them."""
     item: Item | None
-    """The item that Plex lists with the path."""
+    """The item for which Plex lists the path."""
     reason_code: str
-    """Why: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``; ``"gone"``,
-    ``"location_empty"``; ``"several_items"``, ``"several_files"``; the name of the rule for a file that Plex leaves
-    out; ``"loop"``, ``"linked"`` (compared under another path), ``"unreadable"``.
+    """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"gone"``,
+    ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another
+    path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
     """
     reason: str
     """``reason_code`` as a sentence."""
     library: str | None
-    """Title of the library that lists the path, or has a folder above it; None if there is none, or several."""
+    """Title of the library that lists the path or has a folder above it. None if there is none, or several."""
     section: str | None
     """Section id of the library."""
 
@@ -90,6 +90,6 @@ class Difference:
 
 
 def not_read(path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
-    """The difference for a folder or link that cannot be read. ``number``: the system's error."""
-    why = f"it cannot be read: {_on_disk.text_of(number)}"
+    """Creates the difference for a folder or link that plexindex cannot read. ``number`` is the system's error."""
+    why = f"plexindex cannot read it: {_on_disk.text_of(number)}"
     return Difference("left_out", path, None, "unreadable", why, owners, is_folder=True)

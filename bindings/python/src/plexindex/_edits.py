@@ -19,7 +19,7 @@ def edit_request(
     remove: Mapping[str, str | Iterable[str]] | None,
     locked: bool | None,
 ) -> dict[str, Any]:
-    """Returns the request of the method ``edit``, without its library."""
+    """Returns the request for the method ``edit``, without the library."""
     if isinstance(keys, (str, bytes, int)):
         raise TypeError("give a list of keys, not a single key")
     if not hasattr(keys, "__iter__"):
@@ -36,7 +36,7 @@ def edit_request(
 
 
 def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
-    """Returns a field change as the library expects it."""
+    """Returns the changes of a field in the form that the library expects."""
     if not isinstance(name, str):
         raise TypeError(f"a field's name must be str, not {type(name).__name__}")
     if value is None:
@@ -50,10 +50,10 @@ def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
 
 def _tags(name: str, tags: float | str | Iterable[str], what: str) -> list[dict[str, str]]:
     if isinstance(tags, (bytes, int, float)) or not hasattr(tags, "__iter__"):
-        raise TypeError(f"{name} must be a text, a number, a list of tags or None, not {type(tags).__name__}")
+        raise TypeError(f"{name} must be a string, a number, a list of tags or None, not {type(tags).__name__}")
     tags = [tags] if isinstance(tags, str) else list(tags)
     if not tags:
-        raise InvalidArgumentError(f"{name}=[] changes nothing: omit it, or name the tags in remove")
+        raise InvalidArgumentError(f"{name}=[] changes nothing: omit the field, or name the tags in remove")
     for tag in tags:
         if not isinstance(tag, str):
             raise TypeError(f"a tag of {name} must be str, not {type(tag).__name__}")

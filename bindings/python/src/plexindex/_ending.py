@@ -1,11 +1,12 @@
-"""The end of the interpreter while other threads are inside the library.
+"""Ends calls into the library before the interpreter ends.
 
-Before CPython 3.14 the interpreter ends other threads by unwinding their stacks when they take its lock. In a callback
-the stack has frames of the library, which cannot be unwound. So an exit hook rejects new calls with callbacks, ends the
-running ones, and waits for them. It runs after the threads that Python waits for, so only daemon threads are left.
+Before CPython 3.14, the interpreter ends other threads by unwinding their stacks when they take its lock. In a
+callback, the stack has frames of the library, which cannot be unwound. So an exit hook rejects new calls with
+callbacks, ends the running calls, and waits for them. The hook runs after Python has waited for its other threads, so
+only daemon threads are left.
 
-The hook waits for at most ``PATIENCE``, since a progress callback of the host may take long. A thread that is still
-inside then sleeps until the process ends (``platform::thread::call_host`` in the library).
+The hook waits for at most ``PATIENCE`` seconds, because a progress callback of the host can take long. A thread that is
+then still inside the library sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import os
 from _thread import allocate_lock, get_ident
 
 PATIENCE = 5.0
-"""Seconds."""
+"""Seconds to wait for running calls."""
 _STEP = 0.01
 
 inside: dict[object, int] = {}
-"""Running calls with callbacks, with their threads. In a dict, adding and removing are atomic."""
+"""The running calls with callbacks, and their threads. Adding to a dict and removing from it are atomic."""
 _thread: int | None = None
 
 
@@ -43,14 +44,14 @@ def _end() -> None:
 
 
 def _only_this_thread() -> None:
-    # The child has no other threads, so nothing may wait for them.
+    # A forked child has no other threads, so it must not wait for them.
     me = get_ident()
     for key, thread in list(inside.items()):
         if thread != me:
             del inside[key]
 
 
-# Registered at import and not in `open`: hooks that the host registers later run earlier, and may use an index.
+# Register the hook at import and not in `open`: hooks that the host registers later run earlier, and can use an index.
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_only_this_thread)

@@ -1,7 +1,7 @@
-"""Exceptions: one for each error status of the library.
+"""The exceptions, one for each error status of the library.
 
-``Error`` is the base of all. ``StoreError``, ``ServerError`` and ``LibraryError`` are the bases of the errors of the
-store, of the server, and of selecting a library.
+``Error`` is the base class of all. ``StoreError``, ``ServerError`` and ``LibraryError`` are the base classes of errors
+of the store, of the server, and in the selection of a library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EditReport:
-    """The outcome for the items of an edit, by the given keys."""
+    """The outcome of an edit for each item, by the keys that the caller gave."""
 
     __slots__ = ("done", "failed", "left", "missing", "requests")
 
@@ -25,14 +25,14 @@ class EditReport:
     failed: list[str]
     """Keys of the failed request. The server may have edited these items."""
     left: list[str]
-    """Keys for which no request was sent."""
+    """Keys for which plexindex sent no request."""
     missing: list[str]
-    """Keys that the server does not have. If there are any, nothing was edited."""
+    """Keys that do not exist on the server. If there are any, plexindex has edited nothing."""
     requests: int
-    """Number of edit requests, including the failed one, without retries."""
+    """Number of edit requests, including the failed request, but without retries."""
 
     def __init__(self, keys: list[str], states: list[str], requests: int = 0, **_: int) -> None:
-        """From the answer of the method ``edit``."""
+        """Creates the report from the answer of the method ``edit``."""
 
         def of(state: str) -> list[str]:
             return [key for key, one in zip(keys, states) if one == state]
@@ -50,10 +50,10 @@ class EditReport:
 
 
 class Error(Exception):
-    """A call failed. The text names the input and the remedy.
+    """A call failed. The message names the input and the remedy.
 
-    ``status`` is the library's number of the error; None if the package found the error before calling the library.
-    ``report`` is the report of a failed ``edit_items``; None for all other calls.
+    ``status`` is the library's number of the error, or None if the package found the error before it called the
+    library. ``report`` is the report of a failed ``edit_items``, or None for all other calls.
     """
 
     status: int | None = None
@@ -62,16 +62,16 @@ class Error(Exception):
 
     @property
     def status_name(self) -> str | None:
-        """The name of the status in lower case, such as ``"unauthorized"``; None without a status."""
+        """The name of the status in lower case, such as ``"unauthorized"``, or None without a status."""
         return None if self.status is None else c.STATUS_NAMES.get(self.status, "unknown")
 
 
 class ClosedError(Error):
-    """The index was closed, before or during the call."""
+    """The index was closed before or during the call."""
 
 
 class LoadError(Error, ImportError):
-    """The shared library cannot be loaded, or has another version than this package."""
+    """Python cannot load the shared library, or the library has a different version than this package."""
 
 
 class InvalidArgumentError(Error, ValueError):
@@ -111,31 +111,31 @@ class PanicError(Error):
 
 
 class StoreError(Error):
-    """The folder or its database cannot be opened or written, or no thread can be started."""
+    """plexindex cannot open or write the folder or its database, or cannot start a thread."""
 
     status = c.STORE
 
 
 class StoreFullError(StoreError):
-    """The disk is full, or a limit is reached. Nothing was changed."""
+    """The disk is full, or a limit is reached. The call changed nothing."""
 
     status = c.STORE_FULL
 
 
 class ServerError(Error):
-    """The server failed (5xx or an unexpected status). The base of all errors of servers."""
+    """The server failed (5xx or an unexpected status). This is the base class of all server errors."""
 
     status = c.SERVER_ERROR
 
 
 class ConnectError(ServerError, ConnectionError):
-    """Cannot connect to the server."""
+    """plexindex cannot connect to the server."""
 
     status = c.CONNECT
 
 
 class TlsError(ServerError):
-    """The server's certificate is invalid, or TLS failed otherwise."""
+    """The server's certificate is invalid, or TLS failed for another reason."""
 
     status = c.TLS
 
@@ -143,7 +143,7 @@ class TlsError(ServerError):
 class UnauthorizedError(ServerError):
     """The server rejected the token (401), or the token expired (498).
 
-    If the token's callable raised an exception, that is the ``__cause__``.
+    If the callable that returns the token raised an exception, ``__cause__`` is that exception.
     """
 
     status = c.UNAUTHORIZED
@@ -186,7 +186,7 @@ class TimeoutError(ServerError, builtins.TimeoutError):
 
 
 class RedirectedError(ServerError):
-    """The server redirected to another host. plexindex sends the token to no other host."""
+    """The server redirected to another host, and plexindex never sends the token to another host."""
 
     status = c.REDIRECTED
 
@@ -198,32 +198,32 @@ class OfflineError(ServerError):
 
 
 class LibraryError(Error):
-    """The base of all errors of selecting a library."""
+    """The base class of all errors in the selection of a library."""
 
 
 class LibraryNotFoundError(LibraryError, LookupError):
-    """The server has no library with this title, section id or uuid. The text names those that exist."""
+    """The server has no library with this title, section id or uuid. The message names the existing libraries."""
 
     status = c.LIBRARY_NOT_FOUND
 
 
 class NotFetchedError(LibraryNotFoundError):
-    """The library is not in the index: it was never fetched, or was removed because of ``size_limit``. Or the server
-    has not accepted a new token yet. ``refresh()`` asks the server.
+    """The index lacks the library, which was never fetched, or was removed because of ``size_limit``. Or the server has
+    not accepted a new token yet. ``refresh()`` asks the server.
     """
 
     status = c.NOT_FETCHED
 
 
 class LibraryAmbiguousError(LibraryError, LookupError):
-    """Two libraries have this title. The text lists their ids."""
+    """Two libraries have this title. The message lists their ids."""
 
     status = c.LIBRARY_AMBIGUOUS
 
 
 class ListAgainError(Error):
-    """The changes since the cursor are no longer known, or the cursor belongs to another store, server, user or
-    library: list all items again, with ``changes(full=True)``.
+    """The index no longer has the changes since the cursor, or the cursor belongs to another store, server, user or
+    library. List all items again with ``changes(full=True)``.
     """
 
     status = c.LIST_AGAIN
@@ -235,12 +235,12 @@ BY_STATUS: dict[int, type[Error]] = {
     if isinstance(kind, type) and vars(kind).get("status") is not None
 }
 
-# An unknown status of a newer library gets the base class of its hundred.
+# For an unknown status of a newer library, use the base class of the same hundred.
 _BLOCKS: dict[int, type[Error]] = {2: StoreError, 3: ServerError, 4: LibraryError}
 
 
 def error_for(status: int, message: str | bytes) -> Error:
-    """Creates the exception for a status, with the library's text."""
+    """Creates the exception for a status, with the library's message."""
     if isinstance(message, bytes):
         message = message.decode("utf-8", "replace")
     kind = BY_STATUS.get(status) or _BLOCKS.get(status // 100, Error)

@@ -1,4 +1,4 @@
-"""Facts about a server, a store and missing mappings, for finding faults."""
+"""Facts about a server, a store and missing mappings, which help to diagnose problems."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class Proposal(Fields):
-    """A mapping that seems to be missing. Made by :meth:`Index.proposals`."""
+    """A mapping that seems to be missing. :meth:`Index.proposals` returns it."""
 
     __slots__ = ("gain", "host", "matched", "of", "server")
 
     host: str
-    """The folder in the paths of questions."""
+    """The folder in the paths on this machine."""
     server: str
-    """The folder as the server has it."""
+    """The same folder in the server's paths."""
     matched: int
-    """Number of paths that would be listed with the mapping."""
+    """Number of paths that Plex would list with the mapping."""
     of: int
     """Number of paths that matched by their end or their file name."""
     gain: int | None
-    """Number of given paths that the mapping adds to those of the proposals before; None without paths."""
+    """Number of given paths that this mapping matches and no earlier proposal does. None if no paths were given."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Proposal:
@@ -36,7 +36,7 @@ class Proposal(Fields):
 
     @property
     def mapping(self) -> Mapping:
-        """The rule, for ``plexindex.open(mappings=[…])``."""
+        """The mapping in the form for ``plexindex.open(mappings=[…])``."""
         return Mapping.host_prefix(self.host, self.server)
 
     def __repr__(self) -> str:
@@ -44,14 +44,14 @@ class Proposal(Fields):
 
 
 class ServerInfo(Fields):
-    """Facts about a server. Made by :meth:`Index.server`."""
+    """Facts about a server. :meth:`Index.server` returns them."""
 
     __slots__ = ("answered", "libraries", "machine_identifier", "version")
 
     machine_identifier: str
-    """The server's identity, the same at every URL."""
+    """The server's identity, which is the same at every URL."""
     version: str
-    """The server's version; empty if unknown."""
+    """The server's version, or an empty string if unknown."""
     answered: float
     """Seconds until the server answered."""
     libraries: int
@@ -67,7 +67,7 @@ class ServerInfo(Fields):
 
 
 class StoreInfo(Fields):
-    """Facts about the folder of a store. Made by :meth:`Index.store`."""
+    """Facts about the folder of a store. :meth:`Index.store` returns them."""
 
     __slots__ = (
         *("counter_page", "disk_bytes", "file_system", "folder", "free_bytes", "journal", "locks", "locks_error"),
@@ -77,21 +77,21 @@ class StoreInfo(Fields):
     folder: str
     """The folder."""
     file_system: str | None
-    """The file system, such as ``"ext4"``; None if unknown."""
+    """The file system, such as ``"ext4"``, or None if unknown."""
     journal: str
-    """``"wal"``, or the slower ``"truncate"`` if processes cannot share memory."""
+    """SQLite's journal mode: ``"wal"``, or the slower ``"truncate"`` if processes cannot share memory."""
     shares_memory: bool
     """Whether processes can share memory in the folder."""
     counter_page: bool
-    """Whether a lookup sees changes of other processes without a query of the database."""
+    """Whether a lookup notices changes of other processes without querying the database."""
     locks: bool
-    """Whether a test of locks just now succeeded."""
+    """Whether file locks worked in a test just now."""
     locks_error: str | None
-    """The error of that test; None if it succeeded."""
+    """The error of the lock test, or None if the test succeeded."""
     disk_bytes: int
     """Size of the store."""
     free_bytes: int | None
-    """Free bytes on the disk; None if unknown."""
+    """Free bytes on the disk, or None if unknown."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> StoreInfo:

@@ -1,4 +1,4 @@
-"""The feed of changes since a cursor, and waiting for more."""
+"""The feed of changes since a cursor, and functions that wait for more changes."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
     Index = Any
     LibraryArg = Any
 
-# Items of a page.
+# Maximum number of items in a page.
 _PAGE = 1_000
-# Seconds without requests after the server gave no answer.
+# Seconds to wait before the next request after the server did not answer.
 _PAUSE = 30.0
-# Minimum number of seconds between two requests because of expired listings.
+# Minimum number of seconds between two requests that are due to expired listings.
 _BETWEEN = 1.0
 _FOREVER = float("inf")
 
 
 class Change:
-    """A change of an item's file, or of a library. Made by :meth:`Index.changes`."""
+    """A change of an item's file, or of a library. :meth:`Index.changes` yields them."""
 
     __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
 
     change: ChangeKind
-    """``"added"``, ``"removed"``, ``"changed"``, ``"moved"``, or ``"list_again"``: the library has changed too much, or
-    was removed; list it again by ``changes(library=…, full=True)``."""
+    """``"added"``, ``"removed"``, ``"changed"``, ``"moved"`` or ``"list_again"``. The last one means that the library
+    changed too much or was removed: list the library again with ``changes(library=…, full=True)``."""
     item: Item | None
-    """The item after the change; a removed item as it was before. None with ``"list_again"``."""
+    """The item after the change, or a removed item before the change. None with ``"list_again"``."""
     path: str | None
-    """The file, as the server spells it: each file of an item has a change. None if the item has no file."""
+    """The file, as the server spells it. Each file of an item is a separate change. None if there is no file."""
     from_path: str | None
-    """The previous path of a moved file; with ``"changed"`` another file that the item has lost."""
+    """The previous path of a moved file. With ``"changed"``, another file that no longer belongs to the item."""
     from_key: str | None
     """The previous rating key of the item, if it has changed."""
     library: str
     """Title of the library."""
     section: str
-    """Its section id."""
+    """Section id of the library."""
 
     def __init__(self, index: Index | None, entry: dict[str, Any]) -> None:
         self.change, self.library, self.section = entry["change"], entry["library"], entry["section"]
@@ -69,7 +69,7 @@ class Change:
         self.item = None if item is None else Item(item, index)
 
     def to_dict(self) -> dict[str, object]:
-        """All fields by name, as JSON values."""
+        """Returns all fields by name, as JSON values."""
         return {
             "change": self.change,
             "item": None if self.item is None else self.item.to_dict(),
@@ -92,7 +92,7 @@ class Change:
 
 
 class Changes:
-    """The changes since a cursor: an iterator of :class:`Change`, oldest first. Made by :meth:`Index.changes`.
+    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Index.changes` returns it.
 
     plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
     reader that starts there misses no change, and sees at most the last page again.
@@ -106,24 +106,24 @@ class Changes:
         full: bool,
     ) -> None:
         if since == "":
-            raise InvalidArgumentError("since is empty: give a cursor, or None to start")
+            raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
         self._index, self._library, self._full = index, library, full
         self.cursor: str | None = since
-        """Where to resume: after the last page that you read to its end. None before the first page of a full listing
-        ends: a full listing then starts again."""
+        """Where to resume: after the last page that you have read completely. In a full listing, None until you have
+        read the first page completely; a full listing then starts again."""
         self.stale = False
-        """Whether the server may know more changes: it did not answer, or not within the deadline."""
+        """Whether changes may be missing, because the server did not answer, or not within the deadline."""
         self.late = False
-        """Whether the deadline passed before the server's whole answer."""
+        """Whether the deadline passed before plexindex had the server's whole answer."""
         self.refused = False
         """Whether the server rejected the token, or its user has no permission."""
         self.age: float | None = None
-        """Seconds between the last check that the listing was current and this call; the maximum of all libraries.
-        None: nothing was fetched yet."""
+        """Seconds between the last check that the listing was current and this call. With several libraries, the
+        maximum. None if nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
-        # Reads the first page now: a new cursor means this moment, and an invalid one raises its error here.
+        # Read the first page now: without a cursor, the feed starts now, and an invalid cursor raises its error here.
         self._read()
         self.age = oldest(asked_of(index, library))
 
@@ -162,14 +162,14 @@ class Changes:
 
 
 def asked_of(index: Index, library: LibraryArg) -> list[LibraryInfo]:
-    """Returns the facts of the selected libraries that are known."""
+    """Returns the selected libraries that the store contains."""
     known: list[LibraryInfo] = index.libraries(offline=True)
     asked = library if isinstance(library, Chosen) else index.library(library)
     return [one for one in known if is_chosen(one, asked)]
 
 
 def is_chosen(library: LibraryInfo, asked: Any) -> bool:
-    """Returns whether a library is among the selected ones."""
+    """Returns whether a library is one of the selected libraries."""
     names = {str(name) for name in asked._chosen_by.values() if name is not None}
     if not names:
         return True
@@ -192,12 +192,13 @@ def bring_up_to_date(
     whole: bool = False,
     waits: bool = False,
 ) -> str | None:
-    """Asks the server whether anything changed, if a listing has expired or ``always``.
+    """Asks the server for changes if a listing has expired, and in any case with ``always``.
 
     Returns None if the listings are current, ``"late"`` if the deadline passed, ``"refused"`` if the server rejected
-    the token, and ``"away"`` if it did not answer, or its answer could not be stored. For the last two, one of the
-    selected libraries needs an old listing; with ``whole`` each of them; with ``waits`` any library, since the selected
-    ones may be fetched later. Otherwise the error is raised.
+    the token, and ``"away"`` if the server did not answer or plexindex could not store the answer. If no old listing
+    can answer, the call raises the error instead of returning ``"refused"`` or ``"away"``. One of the selected
+    libraries must have an old listing; with ``whole``, each of them; with ``waits``, any library of the server, because
+    another process can fetch the selected libraries later.
     """
     known = asked_of(index, library)
     fresh = bool(known) and all(one.fresh for one in known)
@@ -215,15 +216,15 @@ def bring_up_to_date(
 
 
 def is_listed(libraries: list[LibraryInfo], *, whole: bool) -> bool:
-    """Returns whether one of these libraries was ever fetched; with ``whole``, whether each was."""
+    """Returns whether at least one of these libraries was ever fetched or, with ``whole``, whether each of them was."""
     has_listing = [one.age is not None for one in libraries]
     return any(has_listing) and (all(has_listing) or not whole)
 
 
 def why_older(error: Exception, *, fresh: bool) -> str | None:
-    """Returns why older listings answer after this error of a refresh: ``"refused"`` or ``"away"``.
+    """Returns why plexindex answers from older listings after this error in a refresh: ``"refused"`` or ``"away"``.
 
-    None if the listings are ``fresh`` and the index must not ask a server.
+    Returns None if the listings are ``fresh`` and the index must not ask a server.
     """
     if fresh and isinstance(error, OfflineError):
         return None
@@ -231,9 +232,9 @@ def why_older(error: Exception, *, fresh: bool) -> str | None:
 
 
 def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
-    """Raises an error if none of the selected libraries was ever fetched; with ``whole``, if one was not.
+    """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if one of them was not.
 
-    Otherwise an incomplete list would look complete. ``late``: the deadline passed.
+    Without this error, an incomplete list would look complete. ``late`` means that the deadline passed.
     """
     known = asked_of(index, library)
     if is_listed(known, whole=whole):
@@ -242,11 +243,11 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     names = "', '".join(missing)
     were = "were" if len(missing) > 1 else "was"
     if late and not known:
-        raise TimeoutError("the deadline passed before any library was known: allow more time")
+        raise TimeoutError("the deadline passed before the server listed its libraries: allow more time")
     if late:
         raise TimeoutError(f"the deadline passed before '{names}' {were} fetched: retry to resume")
     if known:
-        raise NotFetchedError(f"'{names}' {were} never fetched: refresh once")
+        raise NotFetchedError(f"'{names}' {were} never fetched: call refresh() once")
 
 
 def wait_for(
@@ -263,7 +264,7 @@ def wait_for(
         try:
             match: Match = index.match(path, library, deadline=max(until - monotonic(), 0), progress=progress)
         except ConnectError:
-            # Nothing is stored yet, and the server is unreachable. It may return in time.
+            # The store is empty, and the server is unreachable. The server may return in time.
             if monotonic() + pause >= until:
                 raise
             sleep(pause)
@@ -272,8 +273,7 @@ def wait_for(
             return match
         cursor = Changes(index, None, library, False).cursor
         left = max(min(check, until) - monotonic(), 0.001)
-        # A fetch of another process ends the wait early, and so does an event, after which the next match asks the
-        # server.
+        # A fetch by another process or an event ends the wait early. After an event, the next match asks the server.
         index._request("changes.wait", left, progress, library=library, cursor=cursor)
         if monotonic() >= until:
             return match
@@ -289,7 +289,7 @@ def watch(
     import time
 
     until = None if timeout is None else time.monotonic() + timeout
-    # No request before this time. Changes that other processes find are still seen.
+    # Send no request before this time. The loop still notices changes that other processes find.
     silent_until = 0.0
     missed = None if offline else bring_up_to_date(index, library, None, progress, waits=True)
     if missed:
@@ -300,7 +300,7 @@ def watch(
         yield found
         cursor = found.cursor
         if found._next is not None:
-            time.sleep(_BETWEEN)  # the caller did not read all changes, so they come again
+            time.sleep(_BETWEEN)  # the caller did not read all changes, so the loop yields them again
         now = time.monotonic()
         if until is not None and now >= until:
             return
@@ -309,7 +309,7 @@ def watch(
         asked = {"library": library, "cursor": cursor or "", "offline": silent}
         status, _ = index._request("changes.wait", max(min(ends) - now, 0.001), progress, **asked)
         if status == c.OK and not silent:
-            # Sends no request unless a listing has expired or an event invalidated an item.
+            # This sends no request unless a listing has expired or an event invalidated an item.
             missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)
             silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
         found = Changes(index, cursor, library, False)

@@ -1,9 +1,9 @@
-"""The drop-in's function: finds the Plex item of a path by recorded matches, then by an index or by plexapi.
+"""The drop-in's function. It finds the Plex item of a path with recorded matches, and then with an index or plexapi.
 
-For a real plexapi section, an index of its server answers (:mod:`plexindex._section_index`). Stored rows, searches and
-listings answer for stand-ins of sections, and if the index fails.
+For a real plexapi section, an index of the section's server gives the answer (:mod:`plexindex._section_index`). For
+other objects that act as a section, and if the index fails, the answer is from stored rows, searches and listings.
 
-The lines in the host's log are those of the original function.
+The host's log gets the same lines as from the original function.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ._answers import Match
 
-# Number of files to search one by one before listing a library.
+# Number of files for which to search the server before listing the whole library.
 _BY_FILE = 5
 
 
@@ -47,16 +47,16 @@ class Finder(PlexapiSearch):
         self._matches = match_cache
         self._is_section_index = isinstance(library, SectionIndex)
         self.total = 0
-        """Number of items that match. An index returns only the first ones."""
+        """Number of items that match. An index returns only the first items."""
         self.is_listed = True
-        """Whether all files of the library are known."""
+        """Whether the index or the cache has all files of the library."""
         self._former: Any = None
-        """The recorded item, if it has other files now."""
+        """The recorded item, if its files have changed since then."""
 
     def found(self) -> list[Any]:
-        """Returns the items that match best: one, several, or none."""
+        """Returns the items that match best: one item, several items, or none."""
         if getattr(self._library, "type", None) == "photo":
-            return []  # the host would write fields of a film to a photo
+            return []  # the host would write a film's fields to a photo
         recorded = self._find_recorded()
         if recorded is not None:
             return [recorded]
@@ -68,7 +68,7 @@ class Finder(PlexapiSearch):
             else:
                 self._log.debug(f"HIGH confidence match for {self.name}")
         elif not found and self._former is not None:
-            # Plex's file may have been renamed, and the host has not scanned it yet. No other item has the file.
+            # Plex may have renamed the file, and the host has not scanned the file yet. No other item has this file.
             found, self.sure, self.total = [self._former], False, 1
             self._log.info(
                 f"LOW confidence match for '{self.name}': the recorded item has other files now, and no other item "
@@ -82,7 +82,7 @@ class Finder(PlexapiSearch):
         return found
 
     def _shown(self, found: list[Any]) -> list[str]:
-        """Returns a path of each item for the log, with the key if two items have the same path."""
+        """Returns a path of each item for the log. Adds the keys if two items have the same path."""
         paths = [(first_path(item), item) for item in found]
         shown = [(self._log.path(path), item.key) for path, item in paths if path]
         if len({path for path, _ in shown}) == len(shown):
@@ -102,7 +102,7 @@ class Finder(PlexapiSearch):
     # By the index.
 
     def _from_index(self) -> list[Any] | None:
-        """Returns the index's answer; None if the index fails. Then plexapi answers, and raises its own errors."""
+        """Returns the index's answer, or None if the index fails. Then plexapi answers, and raises its own errors."""
         if self._index is None:
             return None
         try:
@@ -113,7 +113,7 @@ class Finder(PlexapiSearch):
             return None
 
     def _answer_of(self, index: SectionIndex) -> list[Any]:
-        # In an unlisted library, one request finds one file. After a few files, calls list the library in short steps.
+        # If the library is not listed yet, one request finds one file. After a few files, each call lists a part of it.
         asked = not index.is_listed() and index.asked_by_file < _BY_FILE
         asked = asked and self._evidence.listing_library() is None
         if asked:
@@ -132,7 +132,7 @@ class Finder(PlexapiSearch):
         index.note_patience(nothing_came=match.status == "needs_warm")
         if kind not in LISTED:
             lister = self._evidence.listing_library(match.key if confidence == "high" else None)
-            # The server may list the path now. A file name alone is no evidence for an episode or track.
+            # The server may list the path by now. A file name alone is not evidence for an episode or track.
             if match.confidence != "high" and lister is None:
                 found = self._found_by_request(asked=asked)
                 if found:
@@ -140,7 +140,7 @@ class Finder(PlexapiSearch):
             if not match.candidates or (self._leaf and match.confidence != "high"):
                 return []
             if len(match.candidates) == 1 and match.confidence != "high":
-                # Without evidence all files of this name are candidates.
+                # Without evidence, all files with this name are candidates.
                 named = self._match_name(index)
                 match = named if named.candidates_total > 1 else match
             if lister is not None and len(match.candidates) > 1:
@@ -152,7 +152,7 @@ class Finder(PlexapiSearch):
         found = [self._sync_item(index, item) for item in match.candidates]
         self.total = match.candidates_total
         if len(found) > 1 and match.match_kind in LISTED and not self._leaf:
-            # Two items with one file: one item may have lost the file since the listing.
+            # Two items have the same file. One of them may have lost the file since the listing.
             found = [item for item in found if self._has_its_file(item)]
             self.total = len(found)
         if len(found) == 1 and match.match_kind not in LISTED:
@@ -160,20 +160,20 @@ class Finder(PlexapiSearch):
         return found
 
     def _found_by_request(self, *, asked: bool) -> list[Any]:
-        """Searches the server for a path that the index lacks. ``asked``: a search by file name found nothing."""
+        """Searches the server for a path that the index lacks. ``asked``: a search by file name has found nothing."""
         if not self._has_own_cache or self._cache._was_missed(self._title, self._path):
             return []
         # The file may be new.
         found = [] if asked else self._with_evidence(self._asked_by_file())
         if not found and not self.is_listed:
-            # Some servers lack the filter by file name, and the library is not listed yet.
+            # Some servers cannot filter by file name, and the library is not listed yet.
             found = self._with_evidence(self._search_by_title(quiet=False))
         if not found:
-            # For a while no process searches for the path again.
+            # This keeps all processes from searching for the path again for a while.
             self._cache._note_miss(self._title, self._path, MISSED_FOR)
         if self._index is not None and self.is_listed:
             for item in found:
-                # The index lists other files for the item, or lacks it. It asks the server when it needs the item.
+                # The index lists other files for the item, or lacks the item. After this, it asks the server for it.
                 self._index.index.invalidate_item(item.ratingKey, self._index.library)
         return found
 
@@ -181,7 +181,7 @@ class Finder(PlexapiSearch):
         return index.match_within_patience("/" + last_component(self._path))
 
     def _sync_item(self, index: SectionIndex, item: Any, text: str = "Found (cached)", stale: Any = None) -> SyncItem:
-        """Creates an item of the index. ``text``: the log line after Plex has sent the item."""
+        """Creates an item from the index. ``text`` is the start of the log line after Plex has sent the item."""
         return SyncItem(index, item, self._spellings, lambda title: self._log.info(f"{text}: {title}"), stale)
 
     def _has_its_file(self, item: SyncItem) -> bool:
@@ -195,7 +195,7 @@ class Finder(PlexapiSearch):
         return True
 
     def _is_contradicted_by_index(self, index: SectionIndex, match: Match, item: SyncItem) -> bool:
-        """As :meth:`_is_contradicted`, for an item of the index, which knows some facts only."""
+        """As :meth:`_is_contradicted`, for an item of the index, which has only some of the fields."""
         known = match.item
         if known is None or known.key_only:
             return match.reason_code == "not_listed"
@@ -218,7 +218,7 @@ class Finder(PlexapiSearch):
         files = list(known.paths)
 
         def names_another() -> bool:
-            # An index has neither original titles nor album titles, so plexapi's object decides.
+            # An index has neither original titles nor album titles, so check the object from plexapi.
             if (known.kind == "track" and match.confidence != "high") or self._names_another(files, facts):
                 return self._names_another(files, getattr(item.full(), "__dict__", {}))
             return False
@@ -255,7 +255,7 @@ class Finder(PlexapiSearch):
         self._matches.invalidate(self._title, self._path)
 
     def _recorded_in_index(self, key: Any) -> Any:
-        """Returns the recorded item if the index has it, without a request."""
+        """Returns the recorded item if the index has it. Sends no request for the item."""
         index = self._index
         if index is None:
             return None
@@ -265,7 +265,7 @@ class Finder(PlexapiSearch):
                     return None
                 # A match refreshes an expired listing.
                 match = index.match_within_patience(self._path)
-                # Plex may list another item for the path, since recorded paths ignore case.
+                # Plex may list another item for the path, because recorded paths ignore case.
                 is_it = match.match_kind in LISTED or str(key) in (match.key, match.rating_key)
                 facts = match.item if is_it and match.item is not None else index.facts(key)
                 if facts is None:
@@ -278,9 +278,9 @@ class Finder(PlexapiSearch):
             return None
 
     def _fetch_recorded(self, key: Any) -> Any:
-        """Requests the recorded item. Returns None if the server lacks it, or has other files for it now."""
+        """Requests the recorded item. Returns None if the server lacks the item, or if the item has other files now."""
         item = self._fetch(key)
-        # Without an index, the recorded match is trusted, as in the original function.
+        # Without an index, trust the recorded match, as the original function does.
         row = extract(item) if item is not None and self._index is not None else None
         files = row["file_paths"] if row else []
         if not files or self._path in files:
@@ -292,7 +292,7 @@ class Finder(PlexapiSearch):
         return None
 
     def _is_still_recorded(self, item: SyncItem, facts: Any) -> bool:
-        """As in :meth:`_fetch_recorded`, for an item of the index."""
+        """Makes the checks of :meth:`_fetch_recorded` for an item of the index."""
         files = item.locations
         known = {"type": facts.kind, "title": facts.title, "year": facts.year}
         return self._has_name(files) and not self._evidence.contradicts(

@@ -1,5 +1,5 @@
-"""Exceptions that also match an ``except`` of the host and of plexapi: for a path without an item, and for a server
-that temporarily rejects requests.
+"""Exceptions that an ``except`` of the host or of plexapi also catches. One is for a path without an item, the other
+for a server that temporarily rejects requests.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ class NotFoundError(Error, LookupError):
     """No item has this path.
 
     The raised class derives from this one and, if their modules are loaded, from Stash2Plex's ``PlexNotFound`` and
-    plexapi's ``NotFound``. So an ``except`` for any of them catches it. It has the name of the first of these.
+    plexapi's ``NotFound``. So an ``except`` for any of these classes catches it. The class has the name of the first.
     """
 
     __module__ = "plexindex.compat"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The process that loads the pickle has its own classes.
+        # The process that loads the pickle has its own exception classes.
         return not_found, (str(self),), self.__dict__ or None
 
 
 class RefusedError(ConnectError):
     """Plex temporarily rejects requests: it is starting, or the token is invalid.
 
-    The raised class derives from this one and, if its module is loaded, from Stash2Plex's ``PlexServerDown``: the host
-    then waits for Plex and loses no job.
+    The raised class derives from this one and, if its module is loaded, from Stash2Plex's ``PlexServerDown``. The host
+    then waits for Plex, and loses no jobs.
     """
 
     __module__ = "plexindex.compat"
@@ -43,7 +43,7 @@ class RefusedError(ConnectError):
 
 
 chosen: dict[str, Any] = {"not_found": None, "confidence": None}
-# Classes of hosts and clients with the same meaning. They are used if they are loaded, and never imported.
+# Classes of hosts and clients with the same meaning. plexindex uses them if they are loaded, and never imports them.
 _NOT_FOUND = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
 _REFUSED = (("plex.exceptions", "PlexServerDown"),)
 _combined: dict[tuple[type, ...], Any] = {}
@@ -66,13 +66,13 @@ def can_wait() -> bool:
     return bool(_classes(_REFUSED))
 
 
-# Seconds between two warnings of an invalid token, and the time of the last one.
+# Seconds between two warnings about an invalid token, and the time of the last warning.
 _WARN_EVERY = 60.0
 _warned_at: list[float] = []
 
 
 def warn_of_token(status: int) -> None:
-    """Warns in the host's log that Plex rejects the token. The host itself only says that the server is down."""
+    """Warns in the host's log that Plex rejects the token, because the host only reports that the server is down."""
     now = time.monotonic()
     if _warned_at and now - _warned_at[0] < _WARN_EVERY:
         return
@@ -87,20 +87,21 @@ _warned: set[str] = set()
 
 
 def warn_of_search(why: str) -> None:
-    """Warns in the host's log, once, that a search fails, so that plexindex must list more of the library.
+    """Warns once in the host's log that a search fails, and that plexindex therefore lists more of the library.
 
-    ``why``: the server's answer, without an address or a path.
+    ``why`` is the server's answer, without an address or a path.
     """
     if why not in _warned:
         _warned.add(why)
         host_log("Matcher").warn(
-            f"Plex, or a proxy before it, fails a search ({why}) and answers other requests: continuing without it"
+            f"Plex, or a proxy before Plex, fails a search ({why}) but answers other requests: continuing without "
+            "the search"
         )
 
 
 def _combination(ours: type, names: tuple[tuple[str, str], ...]) -> Any:
     theirs = _classes(names)
-    # Modules may be imported or reloaded at any time, so there is one class for each combination.
+    # The host can import or reload modules at any time, so there is one class for each combination.
     key = (ours, *theirs)
     return _combined.get(key) or _combined.setdefault(key, _combine(ours, theirs))
 
@@ -111,7 +112,7 @@ def _classes(names: tuple[tuple[str, str], ...]) -> tuple[type, ...]:
 
 
 def _combine(ours: type, theirs: tuple[type, ...]) -> type:
-    # The host's class comes first, since the host reads its attributes.
+    # The host's class comes first, because the host reads the attributes of this class.
     bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
     if not bases:
         return ours
@@ -122,7 +123,7 @@ def _combine(ours: type, theirs: tuple[type, ...]) -> type:
     }
     for count in range(len(bases), 0, -1):
         try:
-            # With the name of the host's class, since hosts count failures by name.
+            # Use the name of the host's class, because hosts count failures by class name.
             return type(bases[0].__name__, (*bases[:count], ours), members)
         except TypeError:
             # These classes cannot be combined.

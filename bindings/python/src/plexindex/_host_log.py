@@ -1,6 +1,7 @@
 """Writes to the log of Stash2Plex, with the lines and levels of the original classes.
 
-Stash shows these lines, and Stash2Plex's page for troubleshooting quotes them. Without its modules, no line is written.
+Stash shows these lines, and Stash2Plex's troubleshooting page quotes them. Without the modules of Stash2Plex, plexindex
+writes no lines.
 """
 
 import sys
@@ -10,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# The modules of the host, used if they are loaded.
+# Modules of the host. plexindex uses them if they are loaded.
 _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
 
 
-# Titles of libraries by UUID, for lines that name a library by its UUID.
+# Titles of libraries by UUID, for log lines about a library whose UUID is given.
 titles: "dict[str, str]" = {}
 
 
@@ -28,12 +29,12 @@ class HostLog:
     __slots__ = ("debug", "error", "info", "is_there", "warn")
 
     def __init__(self, functions: "tuple[Callable[[str], None], ...] | None" = None) -> None:
-        """``functions``: those for trace, debug, info, warning and error, from the host's factory."""
+        """``functions`` are those for trace, debug, info, warning and error, from the host's factory."""
         self.is_there = functions is not None
         _, self.debug, self.info, self.warn, self.error = functions or (_nothing,) * 5
 
     def path(self, path: str) -> str:
-        """Formats a path as the host does, which may hide parts."""
+        """Formats a path as the host does. The host can hide parts of the path."""
         if not self.is_there:
             return path
         try:
@@ -54,7 +55,7 @@ _made: "dict[tuple[int, str], tuple[Any, HostLog]]" = {}
 
 
 def host_log(component: str) -> "HostLog":
-    """Returns the host's log for a component; without a host, a log that writes nothing."""
+    """Returns the host's log for a component. Without a host, returns a log that writes nothing."""
     module = sys.modules.get(_LOGGERS)
     create = getattr(module, "create_logger", None)
     if not callable(create):
@@ -64,7 +65,7 @@ def host_log(component: str) -> "HostLog":
         try:
             log = HostLog(tuple(create(component)))
         except (TypeError, ValueError):
-            # Another package has a module of this name.
+            # The module belongs to another package that has a module of the same name.
             log = _NONE
         found = _made[id(module), component] = module, log
     return found[1]

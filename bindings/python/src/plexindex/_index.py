@@ -1,7 +1,7 @@
 """An open index and its libraries.
 
-Each question has one implementation, a method of :class:`Index` (mostly in ``_asking``). The methods of
-:class:`Library` and those for ``asyncio`` are made from it.
+Each lookup has one implementation, which is a method of :class:`Index` (mostly in ``_asking``). This module creates the
+methods of :class:`Library` and the methods for ``asyncio`` from that implementation.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ if TYPE_CHECKING:
 
 
 class Index(QuestionMethods):
-    """An open index, which finds the Plex items of files. Made by :func:`plexindex.open`; close it by :meth:`close` or
-    ``with``.
+    """An open index, which finds the Plex items of files. :func:`plexindex.open` creates it. Close an index with
+    :meth:`close` or ``with``.
 
-    Any number of threads may use an index at once. A ``library`` is a title, a section id, a uuid, a :class:`Library`,
-    or None for all libraries. A ``deadline`` is in seconds: None is the default of ``open``, infinity no deadline, and
-    0 hardly any time. Calls that fetch report to ``progress`` (default: that of ``open``). Ctrl-C ends a call, and so
-    does ``progress`` if it raises or returns False. The next call resumes the fetch.
+    Any number of threads can use an index at once. A ``library`` is a title, a section id, a uuid, a :class:`Library`,
+    or None for all libraries. A ``deadline`` is in seconds. None means the default of ``open``, infinity means no
+    deadline, and 0 leaves hardly any time. Calls that fetch report their progress to ``progress``, or to the
+    ``progress`` of ``open``. Ctrl-C ends a call, and so does ``progress`` if it raises an exception or returns False.
+    The next call resumes the fetch.
 
     For ``asyncio``, the methods that begin with ``a``, such as :meth:`amatch`, do the same on a background thread,
     which also calls ``progress``. :meth:`amatch` needs no thread if it has an answer at once. ``async with`` closes the
@@ -58,11 +59,11 @@ class Index(QuestionMethods):
     def library(
         self, title: str | int | None = None, *, section: str | int | None = None, uuid: str | None = None
     ) -> Library:
-        """Returns a library by its title, section id or uuid; without any of them, all libraries as one.
+        """Returns a library by its title, section id or uuid. Without any of them, the result means all libraries.
 
-        The text ``title`` may also be a uuid or a section id, or differ in case; a number is a section id. Fetches
-        nothing. If the server has no such library, the first question raises LibraryNotFoundError, which names those
-        that exist. Raises LibraryAmbiguousError if two known libraries have the title.
+        The string ``title`` can also be a uuid or a section id, and its case does not matter. A number is a section id.
+        Fetches nothing. If the server has no such library, the first lookup raises LibraryNotFoundError, which names
+        the existing libraries. Raises LibraryAmbiguousError if two known libraries have the title.
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
@@ -73,7 +74,7 @@ class Index(QuestionMethods):
         chosen_by = {name: None if value is None else str(value) for name, value in named.items()}
         given = [(name, value) for name, value in chosen_by.items() if value is not None]
         if len(given) > 1:
-            raise InvalidArgumentError("give one of title, section and uuid")
+            raise InvalidArgumentError("give only one of title, section and uuid")
         if not self._open:
             raise self._closed_error()
         if not given:
@@ -94,15 +95,17 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Changes:
-        """Returns the changes since a cursor, in a library or all: added, removed, changed and moved items.
+        """Returns the changes since a cursor in one or all libraries: added, removed, changed and moved items.
 
-        Without ``since``, the call returns only the current cursor; with ``full``, all items as additions and then the
-        cursor. It asks the server if a listing has expired; ``check`` always sends one request, ``offline`` none. If
-        the server does not answer, the call returns the known changes (:attr:`Changes.stale`, :attr:`Changes.age`).
-        Cursors outlive processes. With a ``library``, a cursor of all libraries becomes one of that library.
+        Without ``since``, the call returns only the current cursor. With ``full``, it returns all items as additions,
+        and then the cursor. It asks the server if a listing has expired; ``check`` always sends one request, and
+        ``offline`` sends none. If the server does not answer, the call returns the known changes (see
+        :attr:`Changes.stale` and :attr:`Changes.age`). A cursor stays valid after the process ends. If you pass a
+        cursor of all libraries with a ``library``, the new cursor is only for that library.
 
-        Raises ListAgainError if the changes since the cursor are no longer known, after 64 MiB of changes: start again
-        with ``full``. Raises TimeoutError if the deadline passes before a library is fetched; with ``full``, all.
+        Raises ListAgainError if the store, which keeps 64 MiB of changes, no longer has the changes since the cursor:
+        start again with ``full``. Raises TimeoutError if the deadline passes before any library (with ``full``, each
+        library) is fetched.
         """
         from . import _feed
 
@@ -126,11 +129,11 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Change]:
-        """Waits for changes from now on, or since a cursor, and yields each :class:`Change`, for ``timeout`` seconds in
-        all; without a ``timeout`` for ever.
+        """Waits for changes from now on, or since a cursor, and yields each :class:`Change`. Ends after ``timeout``
+        seconds; without a ``timeout``, waits forever.
 
         Changes that any process finds arrive within a tenth of a second. plexindex asks the server when a listing has
-        expired and, with :meth:`watch`, after an event; half a minute after a failure it retries. Ctrl-C ends the
+        expired and, with :meth:`watch`, after an event. After a failure, it retries in half a minute. Ctrl-C ends the
         iterator, and :meth:`close` ends it with a ClosedError.
         """
         for found in self.watch_pages(since, library, timeout=timeout, offline=offline, progress=progress):
@@ -146,7 +149,7 @@ class Index(QuestionMethods):
         progress: ProgressArg = None,
     ) -> Iterator[Changes]:
         """As :meth:`watch_changes`, but yields :class:`Changes` with their cursors, so that a reader can resume. The
-        first one comes at once. Iterate over each: changes that you do not read come again.
+        first object comes at once. Iterate over each object, because changes that you do not read come again.
         """
         from . import _feed
 
@@ -161,12 +164,12 @@ class Index(QuestionMethods):
         every: float = 10.0,
         progress: ProgressArg = None,
     ) -> Match:
-        """Waits until Plex lists a file, such as a new import, by repeated calls of :meth:`match`.
+        """Waits until Plex lists a file, such as a new import. Calls :meth:`match` repeatedly.
 
-        Returns the match as soon as its confidence is high; after ``timeout`` seconds the last answer. None waits for
-        ever. plexindex asks the server for changes every ``every`` seconds: one request, more if something changed. The
-        question for the file costs at most three requests in half a minute. An event (:meth:`watch`) or a fetch of
-        another process ends a pause at once, so ``every`` may be long.
+        Returns the match as soon as its confidence is high, or the last answer after ``timeout`` seconds. With None,
+        the call waits forever. plexindex asks the server for changes every ``every`` seconds, with one request, or more
+        if something changed. The lookup of the file costs at most three requests in half a minute. An event
+        (:meth:`watch`) or a fetch by another process ends a pause at once, so ``every`` can be long.
 
         Raises the errors of :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
         """
@@ -180,7 +183,7 @@ class Index(QuestionMethods):
     awatch_pages = _aio.async_iterator(watch_pages, at_once=1)
 
     async def aclose(self) -> None:
-        """:meth:`Index.close` on a thread of its own: it waits for calls that are in flight."""
+        """Runs :meth:`Index.close` on a separate thread, because it waits for running calls."""
         await _aio.run_on_thread(self.close)
 
     def __enter__(self) -> Index:
@@ -210,7 +213,7 @@ class Index(QuestionMethods):
         return f"<plexindex.Index {self._cache_dir!r} {'open' if self._open else 'closed'}>"
 
 
-# Errors about arguments show these names.
+# Python's errors about wrong arguments show these names.
 for _methods in (QuestionMethods, EditMethods, ReportMethods):
     for _name, _method in vars(_methods).items():
         if hasattr(_method, "__qualname__"):
@@ -222,7 +225,7 @@ def _chosen_again(index: Index, chosen_by: dict[str, Any]) -> Library:
 
 
 def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Raises the error for wrong arguments with the public name of the call."""
+    """Raises the error about wrong arguments, with the public name of the method."""
     import inspect
 
     try:
@@ -251,13 +254,13 @@ def _in_library(
 
 
 class _InLibrary:
-    """Gives ``inspect``, and so ``help`` and editors, the signature of a method of :class:`Library`."""
+    """Provides the signature of a method of :class:`Library` to ``inspect``, which ``help`` and editors use."""
 
     def __init__(self, method: Any) -> None:
         self._method = method
 
     def __call__(self) -> None:
-        """Only functions have signatures."""
+        """Makes the object callable, because only callables have signatures."""
 
     @property
     def __signature__(self) -> Any:
@@ -268,11 +271,11 @@ class _InLibrary:
 
 
 class Library(Chosen):
-    """A library of an index, or all of them. Made by :meth:`Index.library`. Any thread may use it.
+    """One library of an index, or all libraries. :meth:`Index.library` returns it. Any thread can use it.
 
-    It keeps its index open. ``path in library`` and ``library[path]`` are questions as :meth:`match`; iteration and
-    ``len`` use :meth:`items`. A library can be pickled: another process then opens the same folder with the same
-    options. The pickle has no token; that process takes the token from its configuration (:func:`plexindex.open`).
+    The object keeps its index open. ``path in library`` and ``library[path]`` call :meth:`match`; iteration and ``len``
+    use :meth:`items`. You can pickle a library. Another process then opens the same folder with the same options. The
+    pickle has no token, so that process takes the token from its configuration (:func:`plexindex.open`).
     """
 
     _index: Index
@@ -284,9 +287,9 @@ class Library(Chosen):
         self._title = title
         self._selector = selector
         self._chosen_by = chosen_by
-        # The fast path: an attribute of the instance hides the method below and costs no method call.
+        # The fast path: this attribute of the instance hides the method below, and saves a method call.
         self.__dict__["lookup_key"] = selected.lookup_for(index)
-        # Not this object: the garbage collector does not see what the accelerator keeps.
+        # Do not pass this object, because the garbage collector does not see what the accelerator refers to.
         chosen = Chosen(index, selected)
         self.__dict__["lookup_keys"] = selected.lookup_keys_for(lambda paths: index._lookup_keys(chosen, paths))
         if type(self).match is _MATCH:
@@ -305,21 +308,21 @@ class Library(Chosen):
 
     @property
     def title(self) -> str | None:
-        """The text that selected the library, mostly its title; None if a section id or uuid did."""
+        """The string that selected the library, usually its title. None if a section id or uuid selected it."""
         return self._title
 
     def lookup_key(self, path: PathArg) -> str | None:
-        """Returns the key of the item with this path, if a fast lookup knows it. Takes well under a microsecond.
+        """Returns the key of the item with this path, if a fast lookup finds it. Takes well under a microsecond.
 
-        A fast lookup never asks the server and ignores that a listing has expired. After a change it reads the change,
-        and waits at most 200 ms for other processes. None does not mean that no item exists: nothing may be known yet,
-        several items may match, or the confidence may be low. :meth:`match` says which. Raises InvalidArgumentError
-        for an empty path and for one with a NUL.
+        A fast lookup never asks the server, and also uses a listing that has expired. After a change in the store, it
+        reads the change, and waits at most 200 ms for other processes. None does not mean that no item exists: the
+        library may not have been fetched, several items may match, or the confidence may be low. :meth:`match` says
+        which is true. Raises InvalidArgumentError if the path is empty or contains a NUL.
         """
         return self._selected.lookup_for(self._index)(path)
 
     def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
-        """:meth:`lookup_key` for many paths at once, in their order; faster for each than one by one."""
+        """Looks up many paths at once, in their order. This is faster than calling :meth:`lookup_key` for each."""
         return self._index._lookup_keys(self, paths)
 
     def __contains__(self, path: PathArg) -> bool:
@@ -327,7 +330,7 @@ class Library(Chosen):
         return self._index.match(path, self).confidence == "high"
 
     def __getitem__(self, path: PathArg) -> Item:
-        """Returns the item that :meth:`match` finds with high confidence; otherwise raises KeyError with the reason."""
+        """Returns the item that :meth:`match` finds with high confidence, or raises KeyError with the reason."""
         match = self._index.match(path, self)
         if match.item is None or match.confidence != "high":
             raise KeyError(match.reason)
@@ -340,7 +343,7 @@ class Library(Chosen):
         return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
-        # Otherwise Python would call `len`, which counts the items.
+        # Without this method, Python would call `len`, which counts the items.
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -349,7 +352,7 @@ class Library(Chosen):
     def items(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> Iterator[Item]:
-        """Yields the items in the store: :meth:`Index.items` in this library."""
+        """Yields the items of this library in the store, as :meth:`Index.items` does."""
         return self._index.items(self, deadline=deadline, offline=offline, progress=progress)
 
     def refresh(
@@ -360,11 +363,11 @@ class Library(Chosen):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> bool:
-        """Refreshes the library: :meth:`Index.refresh` in this library."""
+        """Refreshes this library, as :meth:`Index.refresh` does."""
         return self._index.refresh(self, full, check=check, deadline=deadline, progress=progress)
 
     def invalidate(self) -> None:
-        """Invalidates the library: :meth:`Index.invalidate_library` in this library."""
+        """Invalidates this library, as :meth:`Index.invalidate_library` does."""
         self._index.invalidate_library(self)
 
     match = _in_library(Index.match, "match", "Returns the item of a file")
@@ -399,7 +402,7 @@ class Library(Chosen):
         return f"<plexindex.Library {self._selector}{closed}>"
 
 
-# A derived class may override it.
+# A derived class can override this method.
 _MATCH: Any = Library.match
 
 _lazy_index.replace_all(Index, Library)

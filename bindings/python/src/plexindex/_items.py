@@ -1,4 +1,4 @@
-"""Items, as answers describe them."""
+"""The items in answers."""
 
 from . import _constants as c
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
 
 
-# plexindex_item, in words of four bytes: place and length of each text, then numbers.
+# The fields of plexindex_item, in words of four bytes: the offset and length of each text, and then the numbers.
 TEXTS = ("key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section",
          "library")  # fmt: skip
 NUMBERS = ("kind", "year", "season", "episode", "flags")
@@ -27,7 +27,7 @@ _UNKNOWN = {"year": 0, "season": -1, "episode": -1}
 
 
 class BlockFacts(dict):  # type: ignore[type-arg]
-    """The facts of an item in a block, by their names in JSON. Each is read at its first use."""
+    """The fields of an item in a block, by their names in JSON. Reads each field at its first use."""
 
     __slots__ = ("_block", "_offset", "_words")
 
@@ -50,7 +50,7 @@ class BlockFacts(dict):  # type: ignore[type-arg]
         return value
 
     def get(self, name: str, _default: "Any" = None) -> "Any":
-        """Returns a fact; None if the block does not have it."""
+        """Returns a field, or None if the block does not have it."""
         return self[name]
 
 
@@ -65,9 +65,9 @@ def _fact(name: str, description: str) -> "Any":
 
 class Item:
     """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show, season, artist
-    or album. What the index does not know is None.
+    or album. A field that the index does not know is None.
 
-    Items are equal if all their facts except :attr:`path` are equal. They can be pickled, and can be keys of a dict.
+    Items are equal if all their fields except :attr:`path` are equal. Items can be pickled, and can be keys of a dict.
     """
 
     __slots__ = ("_asked", "_facts")
@@ -77,24 +77,24 @@ class Item:
 
     key: str = _fact("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
     rating_key: str = _fact("rating_key", "Plex's rating key: an opaque string.")
-    title: "str | None" = _fact("title", "Title; for an episode the episode's.")
+    title: "str | None" = _fact("title", "Title. For an episode, the title of the episode.")
     year: "int | None" = _fact("year", "Year.")
     guid: "str | None" = _fact("guid", "Scalar GUID, such as ``plex://movie/…``.")
-    show_title: "str | None" = _fact("show_title", "Title of the show; for a track or album of the artist.")
+    show_title: "str | None" = _fact("show_title", "Title of the show or, for a track or album, the artist.")
     show_rating_key: "str | None" = _fact("show_rating_key", "Rating key of the show or artist.")
     show_guid: "str | None" = _fact("show_guid", "Scalar GUID of the show or artist.")
     episode: "int | None" = _fact("episode", "Number of the episode or track.")
-    section: "str | None" = _fact("section", "Section id of its library.")
-    library: "str | None" = _fact("library", "Title of its library.")
+    section: "str | None" = _fact("section", "Section id of the item's library.")
+    library: "str | None" = _fact("library", "Title of the item's library.")
     season: "int | None" = _fact(
         "season",
-        "Number of the season; for a track of the disc. For a show in a :class:`Folder`: the season of all episodes "
-        "below the folder, if the server gives no key of the season.",
+        "Number of the season or, for a track, the disc. For a show in a :class:`Folder`, the season of all episodes "
+        "below the folder, if the server does not give the key of the season.",
     )
 
     @property
     def ratingKey(self) -> "int | str":  # noqa: N802
-        """The rating key as plexapi has it: a number if it is one."""
+        """The rating key as in plexapi: an int if it is a number."""
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
@@ -108,9 +108,9 @@ class Item:
 
     @property
     def path(self) -> "str | None":
-        """The listed path that matched, as the server spells it; for a confirmed match the recorded path.
+        """The listed path that matched, as the server spells it. For a confirmed match, the recorded path.
 
-        Bytes that are not UTF-8 are decoded by ``surrogateescape``, which ``os.fsencode`` reverses.
+        ``surrogateescape`` decodes bytes that are not UTF-8, and ``os.fsencode`` reverses that.
         """
         path = self._facts.get("path")
         if isinstance(path, dict):
@@ -123,9 +123,9 @@ class Item:
 
     @property
     def paths(self) -> "tuple[str, ...]":
-        """The paths of all files of the item, every version and part, as the server spells them. Sends no request.
+        """The paths of all the item's files (every version and part), as the server spells them. Sends no request.
 
-        The index must be open at the first use. An item that was pickled before has no paths.
+        The index must be open at the first use. If you pickle an item before the first use, it has no paths.
         """
         known: list[str] | None = self._facts.get("paths")
         if known is not None:
@@ -133,25 +133,25 @@ class Item:
         if self._asked is None:
             from . import Error
 
-            raise Error(f"the paths of {self.key} are unknown: the item was pickled; call Index.item_facts()")
+            raise Error(f"a pickled item does not contain the paths of {self.key}: call Index.item_facts()")
         return self._asked._paths_of(self)
 
     @property
     def light(self) -> "LightItem | None":
-        """The item with plexapi's attributes, without a request. None unless the index is from
-        :func:`plexindex.from_server` or :func:`plexindex.from_section`, and for an item that was pickled.
+        """The item with plexapi's attributes. Sends no request. None for a pickled item, and unless the index is from
+        :func:`plexindex.from_server` or :func:`plexindex.from_section`.
         """
         return None if self._asked is None else self._asked._light_of(self)
 
     @property
     def key_only(self) -> bool:
-        """Whether only the key is known: a confirmed match of an item that no listing has."""
+        """Whether the index knows only the key, because the match is confirmed but no listing has the item."""
         return bool((self._facts.get("flags") or 0) & c.ITEM_KEY_ONLY)
 
     def describe(self) -> str:
-        """Returns one line for people; the key if no title is known.
+        """Returns a description in one line for people, or the key if the title is unknown.
 
-        ``Show – S01E02 – Title``, ``Artist – 1-02 – Title`` with disc and track, ``Title (1999)``.
+        Examples: ``Show – S01E02 – Title``, ``Artist – 1-02 – Title`` (disc and track), ``Title (1999)``.
         """
         title = self.title
         if title is None:
@@ -179,7 +179,7 @@ class Item:
         return hash(self.key)
 
     def __getstate__(self) -> "tuple[None, dict[str, object]]":
-        # The index is not pickled.
+        # The pickle does not contain the index.
         return None, {"_facts": {name: self._facts.get(name) for name in (*_PLACES, "paths")}, "_asked": None}
 
     def __repr__(self) -> str:

@@ -1,11 +1,11 @@
 """A small index for fast lookups, opened through the accelerator without ``ctypes``.
 
-Importing ``ctypes`` and the full index takes longer than the rest of a process that asks one question. So ``open()``
-first returns a :class:`LazyIndex`. At the first use of another feature, or when the class :class:`plexindex.Index` is
-loaded, the same object becomes an Index with the same handle. So do its libraries. Without an accelerator, ``open()``
-returns the full index.
+Importing ``ctypes`` and the full index takes longer than all other work of a process that makes one lookup. So
+``open()`` first returns a :class:`LazyIndex`. At the first use of another feature, or when a module loads the class
+:class:`plexindex.Index`, the same object becomes an Index with the same handle. Its libraries change in the same way.
+Without an accelerator, ``open()`` returns the full index.
 
-Modules that such a process loads have quoted annotations, since ``from __future__ import annotations`` would load
+Modules that such a process loads have quoted annotations, because ``from __future__ import annotations`` would load
 another module.
 """
 
@@ -41,21 +41,21 @@ _WORD = 8
 
 
 def words(*numbers: int) -> bytes:
-    """Packs numbers and addresses of a struct in eight bytes each, without loading ``ctypes`` or ``struct``."""
+    """Packs the numbers and addresses of a struct into eight bytes each, without loading ``ctypes`` or ``struct``."""
     return b"".join([number.to_bytes(_WORD, sys.byteorder, signed=number < 0) for number in numbers])
 
 
 def halves(*numbers: int) -> bytes:
-    """Packs numbers in four bytes each."""
+    """Packs numbers into four bytes each."""
     return b"".join([number.to_bytes(_WORD // 2, sys.byteorder, signed=number < 0) for number in numbers])
 
 
 def load_fast(path: str) -> "tuple[Any, Native] | None":
-    """Loads the shared library. Returns the accelerator and the addresses of functions; None if ctypes must load the
+    """Loads the shared library. Returns the accelerator and the addresses of functions, or None if ctypes must load the
     library or report an error.
     """
     fast = _accelerator.load()
-    # On a processor of 32 bits structs are laid out otherwise.
+    # On a 32-bit processor, structs have a different layout.
     if fast is None or not hasattr(fast, "symbol") or sys.maxsize < 1 << 32 or not _accelerator.is_whole(path):
         return None
     raw = os.fsencode(path)
@@ -82,10 +82,10 @@ class _ErrorText:
 
 
 def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
-    """Opens an index on a folder. None if ctypes must open it.
+    """Opens an index on a folder. Returns None if ctypes must open the index.
 
-    ``texts``: folder, URL, token, user, certificates, database and shared log. ``numbers``: the numbers of
-    plexindex_options, in order.
+    ``texts`` are the folder, the URL, the token, the user, the certificates, the database and the shared log.
+    ``numbers`` are the numbers of plexindex_options, in order.
     """
     if f"{__package__}._index" in sys.modules:
         return None
@@ -107,14 +107,14 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     _open_indexes[:] = [known for known in _open_indexes if known() is not None]
     _open_indexes.append(ref(index))
     _pass_on_log(fast, native)
-    # Another thread may have loaded the class meanwhile.
+    # Another thread may have loaded the class in the meantime.
     return full_index(index) if f"{__package__}._index" in sys.modules else index
 
 
 def packed_options(numbers: "Numbers", texts: "Sequence[tuple[int, int]]", mappings: int, count: int) -> bytes:
     """Packs plexindex_options. Each text is an address and a length."""
     first = words(*(part for one in texts[:5] for part in one), *numbers[:7]) + halves(*numbers[7:10], 0)
-    # No callback for a new token: ctypes opens such an index.
+    # There is no callback for a new token, because ctypes opens an index with such a callback.
     rest = words(mappings, count, *numbers[10:12], *texts[5], 0, 0, *texts[6], numbers[12])
     return words(_WORD + len(first) + len(rest)) + first + rest
 
@@ -140,7 +140,7 @@ def _pass_on_log(fast: "Any", native: "Native") -> None:
         hand_on([(level, text.decode("utf-8", "replace")) for level, text in zip(lines[::2], lines[1::2])])
 
 
-# Indexes that may become an Index. The next `open` removes freed ones.
+# Open indexes that can become an Index. The next `open` removes the freed ones.
 _open_indexes: "list[ref[LazyIndex]]" = []
 
 
@@ -165,15 +165,15 @@ class LazyIndex:
         self._progress = progress
         self._closing = closing_lock()
         self._recipe: tuple[Any, ...] | None = None
-        # By title of a library: memory with its handle, and the handle. A close clears the memory.
+        # For each library title, memory that contains the handle, and the handle. A close clears the memory.
         self._found: dict[str, tuple[bytearray, int]] = {}
-        # The same by name of a table.
+        # The same for each table name.
         self._table_cells: dict[bytes, tuple[bytearray, int]] = {}
         self._libraries: list[ref[LazyLibrary]] = []
 
     def library(self, title: "Any" = None, *, section: "Any" = None, uuid: "Any" = None) -> "Any":
         """As :meth:`plexindex.Index.library`."""
-        # Calls the method of the class, since another thread may have made the object an Index.
+        # Call the method through this class, because another thread may have made the object an Index.
         if type(title) is str and title and section is None and uuid is None:
             library = LazyIndex._known_library(self, title)
             if library is not None:
@@ -195,7 +195,7 @@ class LazyIndex:
             raw = title.encode()
         except UnicodeEncodeError:
             return None
-        # A close waits for this call.
+        # A close waits until this block ends.
         with self._closing:
             cell = LazyIndex._cell_of(self, self._found, title, "get_library", c.SELECT_ANY, raw, len(raw))
             if cell is None:
@@ -205,14 +205,14 @@ class LazyIndex:
             return library
 
     def _table_cell(self, table: bytes, flags: int) -> "bytearray | None":
-        """Returns memory with the handle of a table. None if only the full index can get the handle."""
+        """Returns memory that contains the handle of a table, or None if only the full index can get the handle."""
         with self._closing:
             return LazyIndex._cell_of(self, self._table_cells, table, "get_table", table, len(table), flags)
 
     def _cell_of(
         self, found: "dict[Any, tuple[bytearray, int]]", name: "Any", function: str, *arguments: "Any"
     ) -> "bytearray | None":
-        """Returns memory with the handle of a library or a table, from ``found`` or from the shared library."""
+        """Returns memory that contains the handle of a library or table, from ``found`` or from the shared library."""
         if type(self) is not LazyIndex or not self._open:
             return None
         if name not in found:
@@ -222,7 +222,7 @@ class LazyIndex:
                 return None
             found[name] = cell, _number(cell)
             if not self._open:
-                # A signal handler closed the index, and may have missed this handle.
+                # A signal handler has closed the index, and may not have cleared this handle.
                 self._retire()
                 return None
         return found[name][0]
@@ -247,7 +247,7 @@ class LazyIndex:
         handle, self._handle = self._handle, None
         if handle is None:
             return
-        # No fast lookup is running, since this thread has the interpreter's lock.
+        # No fast lookup is running, because this thread has the interpreter's lock.
         self._retire()
         fast, native = self._native_handle
         error = _ErrorText(fast)
@@ -267,7 +267,7 @@ class LazyIndex:
             if type(self) is LazyIndex and self._handle is not None:
                 self._close()
         except Exception:
-            # At the end of the interpreter, modules may be unloaded, and no caller can handle an error.
+            # When the interpreter ends, modules may be unloaded already, and no caller can handle an error.
             pass
 
     def __getattr__(self, name: str) -> "Any":
@@ -277,22 +277,22 @@ class LazyIndex:
 
 
 def _make_match(*arguments: "Any") -> "Any":
-    # Imported at the first match.
+    # Import the class only at the first match.
     from . import Match
 
     return Match(*arguments)
 
 
 class LazyLibrary:
-    """A library of a :class:`LazyIndex`. It becomes a :class:`plexindex.Library` with it."""
+    """A library of a :class:`LazyIndex`. When the index becomes an Index, this becomes a :class:`plexindex.Library`."""
 
     def __init__(self, index: "LazyIndex", title: str, cell: bytearray) -> None:
         self._index = index
         self._title = title
         fast, native = index._native_handle
 
-        # These functions must not refer to this object: the garbage collector does not see the references of the
-        # accelerator.
+        # These functions must not refer to this object, because the garbage collector does not see the accelerator's
+        # references.
         def lookup_key(path: "Any") -> "Any":
             return full_index(index)._select(c.SELECT_ANY, title).lookup_for(index)(path)
 
@@ -316,7 +316,7 @@ class LazyLibrary:
 def full_index(index: "Any") -> "Any":
     """Makes an index a :class:`plexindex.Index`, and returns the same object."""
     if type(index) is LazyIndex:
-        # This import replaces all, unless another thread is doing so.
+        # This import replaces all open indexes, unless another thread is replacing them.
         from . import Index, Library
 
         _replace(index, Index, Library)
@@ -324,7 +324,7 @@ def full_index(index: "Any") -> "Any":
 
 
 def replace_all(index_class: "Any", library_class: "Any") -> None:
-    """Makes every open index an Index. Loading the classes calls this, so that hosts see one class only."""
+    """Makes every open index an Index. Loading the classes calls this function, so that hosts see only one class."""
     for known in _open_indexes:
         index = known()
         if index is not None:
@@ -365,7 +365,7 @@ def full_library(library: "Any") -> "Any":
     """Makes a library a :class:`plexindex.Library`, and returns the same object."""
     index = full_index(library._index)
     with index._closing:
-        # Waits for a thread that is replacing it.
+        # The lock makes this wait for a thread that is replacing the library.
         return library
 
 
@@ -374,7 +374,7 @@ def _set_class(thing: "Any", kind: "type") -> None:
 
 
 def _forward(kind: "type", make_full: "Any", names: "tuple[str, ...]") -> None:
-    """Adds special methods, which Python looks up in the class. They first make the object a full one."""
+    """Adds special methods, which Python looks up in the class. Each method first makes the object a full one."""
 
     def forwarded(name: str) -> "Any":
         def method(self: "Any", *arguments: "Any") -> "Any":

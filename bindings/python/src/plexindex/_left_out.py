@@ -1,4 +1,4 @@
-"""The files that Plex leaves out of a scan: rules by name, each with its source.
+"""The rules for files that Plex ignores in a scan, by name, each with its source.
 
 ``Filter.py`` and the other scripts are the scanners that Plex has published in its ``Scanners.bundle``. The library
 applies the rules while it walks a disk.
@@ -9,7 +9,7 @@ from __future__ import annotations
 _SUPPORT = "support: 'Special Keyword File/Folder Exclusion'"
 RULES: dict[str, tuple[str, str]] = {
     "extension": (
-        "files that do not end as media of the library's kind do: subtitles, posters, partial downloads, disk images",
+        "files that do not have a media extension of the library's kind: subtitles, posters, partial downloads, images",
         "Filter.py; VideoFiles.py, AudioFiles.py, PhotoFiles.py; support: 'What Media Formats Are Supported?'",
     ),
     "hidden": ("files and folders whose names begin with a dot", "Filter.py"),
@@ -21,14 +21,14 @@ RULES: dict[str, tuple[str, str]] = {
         ),
         "Filter.py",
     ),
-    "unpacking": ("folders that are being unpacked, or could not be: _UNPACK_ or _FAILED_ in the name", "Filter.py"),
-    "empty": ("files without a byte, links that lead nowhere, files that cannot be read", "Filter.py"),
+    "unpacking": ("folders of a running or failed unpacking: _UNPACK_ or _FAILED_ in the name", "Filter.py"),
+    "empty": ("files without a byte, links that lead nowhere, files that Plex cannot read", "Filter.py"),
     "samples": (
-        "videos with 'sample' as a word of the name and below 300 MB; folders whose names begin with 'sample'",
+        "videos below 300 MB with 'sample' as a word in the name; folders whose names begin with 'sample'",
         f"VideoFiles.py; {_SUPPORT}",
     ),
     "extras": (
-        "trailers, deleted scenes, interviews and the like, by the end of the name or the folder: they are of an item",
+        "trailers, deleted scenes, interviews and other extras of an item, by the end of the name or by the folder",
         "VideoFiles.py; support: 'Local Files for Trailers and Extras'",
     ),
     "discs": (
@@ -37,12 +37,12 @@ RULES: dict[str, tuple[str, str]] = {
     ),
     "plexignore": (
         (
-            "what a file .plexignore names: no gitignore. A pattern without a slash is of file names: in the folder of "
-            "a .plexignore, and in all below that of a library's own folder. One with a slash is of files and folders, "
-            "from the file's folder on, and leaves out the folder before its last slash, too. Nothing negates, and * "
-            "matches no slash"
+            "what a file .plexignore names: the syntax is not that of .gitignore. A pattern without a slash applies to "
+            "file names in the folder of the .plexignore, and in a library's own folder also to all folders below. A "
+            "pattern with a slash applies to files and folders, relative to the folder of the .plexignore, and also "
+            "leaves out the folder before the last slash. No pattern negates, and * does not match a slash"
         ),
         f"Filter.py; {_SUPPORT}",
     ),
 }
-"""By rule, the files that it leaves out, and the source."""
+"""For each rule, the files that Plex ignores, and the source of the rule."""

@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """A handle of the C library, in memory that a close overwrites with NULL: fast lookups find nothing there.
+    """A handle of the C library. A close overwrites the handle with NULL, so that fast lookups find nothing.
 
-    It does not refer to an index, so an index may hold it without a cycle.
+    The object does not refer to an index, so an index can refer to it without a cycle.
     """
 
     __slots__ = ("cell", "handle", "pointer")
 
     def __init__(self, pointer: int, cell: bytearray | None = None) -> None:
-        """``cell``: the memory, if there is some already."""
+        """``cell`` is the memory for the handle, if it already exists."""
         self.pointer = pointer
         self.cell = bytearray(c_void_p(pointer)) if cell is None else cell
-        # A ctypes object is read when C is called. An int would be read before the call, and another thread may close
-        # the index in between.
+        # Python reads a ctypes object when it calls C. It would read an int before the call, and another thread could
+        # close the index in between.
         self.handle = c_void_p.from_buffer(self.cell)
 
     def retire(self) -> None:
@@ -61,28 +61,28 @@ class Selected(Handle):
     __slots__ = ("lookup_for", "named", "native")
 
     def __init__(self, native: Native, pointer: int, named: object, cell: bytearray | None = None) -> None:
-        """``named``: the library in a request of JSON."""
+        """``named`` is the form of the library in a JSON request."""
         super().__init__(pointer, cell)
         self.native, self.named = native, named
         bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
         self.lookup_for = bind(self)
-        """``lookup_for(index)`` returns the fast path: a function from a path to a key."""
+        """``lookup_for(index)`` returns the fast path: a function that returns the key for a path."""
 
     def lookup_keys_for(self, slow: Lookups) -> Lookups:
-        """Returns the fast path for a list of paths. It calls ``slow(paths)`` for unusual ones."""
+        """Returns the fast path for a list of paths. For unusual paths, it calls ``slow(paths)``."""
         fast = _accelerator.load()
         return fast.lookup_keys(_address(self.native.lookup_keys), self.cell, slow) if fast else slow
 
     def match_for(self, index: FastIndex, make: Any, slow: Any) -> Any:
-        """Returns the fast path for a full answer; None without an accelerator.
+        """Returns the fast path for a full answer, or None without an accelerator.
 
-        It calls ``slow`` if the answer would need a wait.
+        The fast path calls ``slow`` if it would have to wait for the answer.
         """
         fast = _accelerator.load()
         if fast is None:
             return None
         function = _address(self.native.match_path)
-        # A partial may have attributes: inspect, and so editors at run time, read the signature of `slow`.
+        # A partial can have attributes, so `inspect`, and editors at run time, can read the signature of `slow`.
         match = partial(fast.match_path(function, index._cell, self.cell, make, index, index._drain_log, slow))
         match.__wrapped__ = slow
         return match
@@ -101,7 +101,7 @@ class Chosen:
 
 
 class Fields:
-    """Fields of an answer in JSON, by the same names; None if a field is absent."""
+    """The fields of a JSON answer, by the same names. An absent field is None."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -119,7 +119,7 @@ class Fields:
 
 
 class LibraryInfo(Fields):
-    """Facts about a library of the server. Made by :meth:`Index.libraries`."""
+    """Facts about a library of the server. :meth:`Index.libraries` returns them."""
 
     __slots__ = ("age", "fresh", "generation", "items", "kind", "locations", "section", "title", "uuid")
 
@@ -128,19 +128,19 @@ class LibraryInfo(Fields):
     uuid: str
     """The library's uuid."""
     title: str
-    """Title; two libraries may have the same."""
+    """Title. Two libraries can have the same title."""
     kind: str
-    """Its type: ``"movie"``, ``"show"``, ``"artist"``, ``"photo"``."""
+    """Type of the library: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``."""
     locations: tuple[str, ...]
-    """Its folders, as the server sees them."""
+    """Folders of the library, as the server sees them."""
     items: int
     """Number of listed items."""
     age: float | None
-    """Seconds since its listing was last known to be current; None: never fetched completely."""
+    """Seconds since the listing was last known to be current. None if the library was never fetched completely."""
     fresh: bool
-    """Whether its listing is current, so that its answers are not stale."""
+    """Whether the listing is current, so that answers from it are not stale."""
     generation: int
-    """Number of its listing; changes only with the content."""
+    """Number of the listing. The number changes only when the content changes."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> LibraryInfo:
@@ -155,10 +155,10 @@ class LibraryInfo(Fields):
 
 
 def _bind_fast_lookup(selected: Selected) -> Callable[[FastIndex], Lookup]:
-    # Measured with CPython 3.11, 100,000 paths and a lookup that takes next to no time in C:
+    # Measured with CPython 3.11, 100,000 paths and a lookup that takes almost no time in C:
     #   a method over argtypes 322 ns · a closure over argtypes 324 · os.fsencode instead of str.encode 352 · a
     #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
-    # No argtypes: checking them costs 60 ns, and bytes and ctypes objects are passed on correctly without.
+    # Set no argtypes: checking them costs 60 ns, and ctypes passes bytes and its own objects correctly without them.
     call, handle, cell = selected.native.fast_lookup, selected.handle, selected.cell
     fast, function = _accelerator.load(), _address(call)
 
@@ -173,7 +173,7 @@ def _bind_fast_lookup(selected: Selected) -> Callable[[FastIndex], Lookup]:
                         return None
             except (TypeError, AttributeError, UnicodeEncodeError):
                 pass
-            # bytes, os.PathLike, invalid UTF-8, a closed index, and refused paths.
+            # This handles bytes, os.PathLike, invalid UTF-8, a closed index, and invalid paths.
             raw = path_bytes(path, index._hides_paths)
             if not handle:
                 raise index._closed_error()
@@ -186,7 +186,7 @@ def _bind_fast_lookup(selected: Selected) -> Callable[[FastIndex], Lookup]:
 
 
 def _bind_counted(selected: Selected) -> Callable[[FastIndex], Lookup]:
-    # Without a global lock a lookup counts as a call in flight, for which a close waits.
+    # Without a global lock, a lookup counts as a running call, and a close waits for it.
     pointer = selected.pointer
 
     def lookup_for(index: FastIndex) -> Lookup:

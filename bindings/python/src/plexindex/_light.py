@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Protocol
 
     class Known(Protocol):
-        """An item of an index: an ``Item``, or the facts from its store."""
+        """An item of an index: an ``Item``, or the item's fields from the store."""
 
         @property
         def key(self) -> str: ...
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 class HoldsToken:
-    """Base of classes with plexapi's connection. They cannot be pickled, since a pickle would contain the token."""
+    """Base class for objects with plexapi's connection. They cannot be pickled: a pickle would contain the token."""
 
     _instead: str
 
     def __reduce__(self) -> NoReturn:
         name = type(self).__name__
-        raise TypeError(f"cannot pickle or copy a {name}, since it holds the token: {self._instead}")
+        raise TypeError(f"cannot pickle or copy a {name}, because it contains the token: {self._instead}")
 
 
 class Origin:
@@ -52,7 +52,7 @@ class Origin:
     __slots__ = ("index", "library", "plex")
 
     def __init__(self, plex: Any, index: Any, library: Any) -> None:
-        """``plex``: plexapi's server or section. ``library``: a library that lists the item."""
+        """``plex`` is plexapi's server or section, and ``library`` is a library that lists the item."""
         self.plex, self.index, self.library = plex, index, library
 
 
@@ -81,7 +81,7 @@ class _Guid:
 
 
 class Facts:
-    """The facts of an item from the store, by the names of an :class:`Item`."""
+    """The fields of an item from the store, by the names of an :class:`Item`."""
 
     __slots__ = ("all", "guid", "key", "kind", "rating_key", "title", "year")
     key_only = False
@@ -95,7 +95,7 @@ class Facts:
         return str(self.title or self.key)
 
 
-# Attributes of plexapi's items, and their names in an ``Item``.
+# Attributes of plexapi's items, each with its name in an ``Item``.
 _KNOWN = {
     "librarySectionTitle": "library",
     "grandparentTitle": "show_title",
@@ -107,11 +107,11 @@ _NUMBERED = ("episode", "track")
 
 
 class LightItem(HoldsToken):
-    """An item from the index with plexapi's attributes. Any other attribute fetches the plexapi object once: see
-    :meth:`full`.
+    """An item from the index with plexapi's attributes. The first use of any other attribute fetches the plexapi
+    object: see :meth:`full`.
     """
 
-    _instead = "pickle its `key`, and ask SectionIndex.light() with it"
+    _instead = "pickle its `key`, and call SectionIndex.light() with the key"
 
     def __init__(self, section: Source, item: Known) -> None:
         self._light_section, self._light_item = section, item
@@ -121,7 +121,7 @@ class LightItem(HoldsToken):
         """Plex's address of the item."""
         rating_key = item.rating_key
         self.ratingKey = int(rating_key) if rating_key.isascii() and rating_key.isdigit() else rating_key
-        """Plex's rating key, a number where it is one."""
+        """Plex's rating key: an int if it is a number."""
 
     def _facts(self) -> dict[str, Any] | None:
         if self._light_facts is None and self._light_full is None:
@@ -135,7 +135,7 @@ class LightItem(HoldsToken):
 
     @property
     def title(self) -> str | None:
-        """Title; for an episode the episode's."""
+        """Title. For an episode, the title of the episode."""
         return self._known("title", self._light_item.title)  # type: ignore[no-any-return]
 
     @property
@@ -161,20 +161,20 @@ class LightItem(HoldsToken):
 
     @property
     def locations(self) -> list[str]:
-        """The paths of its files, as the server spells them."""
+        """The paths of the item's files, as the server spells them."""
         facts = self._facts()
         return self.full().locations if facts is None else list(facts["paths"])
 
     @property
     def media(self) -> list[Any]:
-        """One medium with all files: ``media[0].parts[0].file``. Only the plexapi object groups files by medium."""
+        """One medium with all files, as ``media[0].parts[0].file``. Only the plexapi object groups files by medium."""
         facts = self._facts()
         if facts is None:
             return self.full().media  # type: ignore[no-any-return]
         return [_Media(facts["paths"])] if facts["paths"] else []
 
     def full(self) -> Any:
-        """Returns the plexapi object. Sends one request, the first time. A 404 invalidates the item in the index."""
+        """Returns the plexapi object. The first call sends one request. A 404 invalidates the item in the index."""
         if self._light_full is None:
             section = self._light_section
             try:

@@ -19,42 +19,42 @@ if TYPE_CHECKING:
     from ._places import Places
     from ._walked import Walk
 
-# Number of files per call.
+# Number of files that one call asks for.
 _FILES_PER_CALL = 4096
 # Maximum number of files to search in a location without visible media.
 _MAX_PROBED = 1000
-# Maximum number of stored items whose file has another spelling.
+# Maximum number of items to keep whose file has another spelling on the disk.
 _MAX_RESPELLED = 256
 
 
 class ListedFiles:
-    """Counts of the files that a library lists below a folder, by outcome."""
+    """The number of files that a library lists below a folder, by the result of the comparison."""
 
     __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
 
     def __init__(self, library: LibraryInfo, empty: Collection[bytes]) -> None:
-        """``empty``: empty locations."""
+        """``empty`` are the empty locations."""
         self.library, self.empty = library, empty
         self.files = self.gone = self.below_empty = self.unknown = 0
 
 
 class Listing:
-    """Compares the files that are listed below folders with the disk."""
+    """Compares the files that Plex lists below folders with the disk."""
 
     def __init__(self, places: Places, walk: Walk) -> None:
         self._places, self._walk = places, walk
         self.compared: dict[tuple[str, bytes], ListedFiles] = {}
         """The counts by library and folder."""
         self.respelled: list[tuple[LibraryInfo, Item, bytes]] = []
-        """Items whose file exists only in another spelling, with that file, which may belong to another item now."""
+        """Items whose file exists only in another spelling, and that file, which may belong to another item now."""
         self._seen = _SeenItems()
 
     def forget_seen(self) -> None:
-        """Forgets the items seen so far, so that their files do not count as further files."""
+        """Forgets the items seen so far, so that their files do not count as additional files."""
         self._seen = _SeenItems()
 
     def below(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """Yields the differences of the files that a library lists below a folder. ``empty``: empty locations."""
+        """Yields the differences for files that a library lists below a folder. ``empty`` are the empty locations."""
         names, places = self._places.names, self._places
         counts = self.compared[library.uuid, root] = ListedFiles(library, empty)
         skipped = [place for place in empty if is_in(place, root)]
@@ -95,7 +95,7 @@ class Listing:
                 yield Difference("several_paths", path, item, "several_files", text, [library])
 
     def has_any(self, place: bytes) -> bool:
-        """Returns whether any of the first listed files of a location may exist."""
+        """Returns whether one of the first listed files of a location exists, or may exist."""
         index, names = self._places.index, self._places.names
         for library in self._places.locations[place]:
             items = index.items_below(place, self._places.library(library), offline=True)
@@ -117,7 +117,7 @@ class Listing:
                 return
 
     def _is_listed_itself(self, path: bytes) -> bool:
-        """Returns whether a file is listed in exactly this spelling."""
+        """Returns whether Plex lists a file in exactly this spelling."""
         (answer,) = self._places.index.match_paths([path], self._places.asked, offline=True)
         return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
 

@@ -1,7 +1,7 @@
 """Passes the library's log lines to the logger ``plexindex``.
 
-The library keeps its lines until Python fetches them. So they arrive at the end of the call that caused them, on the
-thread of that call. The first line imports ``logging``.
+The library keeps its lines until Python reads them. So the lines arrive at the end of the call that caused them, on the
+thread of that call. The first line makes plexindex import ``logging``.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 LOGGER = "plexindex"
 
-# The library's levels as those of `logging`: ERROR, WARNING, INFO, DEBUG.
+# The library's levels, and the same levels of `logging`: ERROR, WARNING, INFO and DEBUG.
 _LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
 _NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
 
 _draining = allocate_lock()
-# The lines of the running drain, and its callback. Made once: that takes as long as the rest of a drain.
+# The lines of the running read, and its callback. Create the callback once, because that takes as long as a read.
 _found = LogLines()
 _callback: Any = None
 
 
 def drain(native: Native) -> None:
-    """Passes waiting lines to ``logging``, unless another thread is doing that."""
+    """Passes waiting lines to ``logging``, unless another thread is already doing that."""
     global _callback
     if not _draining.acquire(False):
         return
@@ -54,7 +54,7 @@ def drain(native: Native) -> None:
 
 
 def hand_on(lines: list[tuple[int, str]]) -> None:
-    """Passes lines to ``logging``; within Stash2Plex, which does not use ``logging``, to its own log."""
+    """Passes lines to ``logging`` or, within Stash2Plex, which does not use ``logging``, to Stash2Plex's log."""
     if not lines:
         return
     import logging
@@ -66,7 +66,7 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
     if host.is_there and not logger.hasHandlers():
         functions = {c.LOG_ERROR: host.error, c.LOG_WARN: host.warn, c.LOG_INFO: host.info, c.LOG_DEBUG: host.debug}
         for level, text in lines:
-            # The line of a slow call: `match_path in 'library' took 1.02 s: ...`.
+            # The log line of a slow call is `match_path in 'library' took 1.02 s: ...`.
             call, _, rest = text.partition(" in '")
             library, took, times = rest.partition("' took ")
             if took:
@@ -80,7 +80,7 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
 
 
 def level_for(level: int | str | None) -> int:
-    """Returns the library's level for a level of ``logging`` or a name; for None, that of the logger now."""
+    """Returns the library's level for a level of ``logging`` or a name. None means the logger's current level."""
     if level is None:
         logging = sys.modules.get("logging")
         if logging is None:

@@ -15,32 +15,32 @@ if TYPE_CHECKING:
 
 
 class Folder(Match):
-    """The answer for a folder: the show or artist that all files below it share, the season or album if they share one,
-    or the single item. True if there is one.
+    """The answer for a folder: the season, album, show or artist to which all files below the folder belong, or the
+    single item. The object is true if there is one answer.
 
-    Otherwise ``candidates`` has those below the folder, at most 16, and ``candidates_total`` their number.
+    Otherwise, ``candidates`` contains at most 16 of those below the folder, and ``candidates_total`` is their number.
     """
 
     __slots__ = ()
 
     @property
     def kind(self) -> Kind | None:
-        """``"show"``, ``"season"``, ``"artist"``, ``"album"``, or the type of the single item; None if there is no
-        single one.
+        """``"show"``, ``"season"``, ``"artist"``, ``"album"``, or the type of the single item. None if there is no
+        single answer.
         """
         kind = (self._facts or self._read()).get("kind")
         return None if kind == "other" else kind
 
     @property
     def items(self) -> int:
-        """Number of items with a file below the folder; 0 if several folders match by their end, or if plexindex has
-        only searched for one file of a library that was never fetched.
+        """Number of items with a file below the folder. 0 if several folders match by their end, or if plexindex has
+        only searched a library that was never fetched for one file.
         """
         return (self._facts or self._read())["items"]  # type: ignore[no-any-return]
 
     @property
     def files(self) -> int:
-        """Number of listed files below the folder; 0 as :attr:`items`."""
+        """Number of listed files below the folder. 0 in the same cases as :attr:`items`."""
         return (self._facts or self._read())["files"]  # type: ignore[no-any-return]
 
     def _value(self) -> dict[str, object]:
@@ -55,7 +55,7 @@ class Folder(Match):
 
 
 class Matches(Sequence["Match"]):
-    """The answers for a batch of paths, in order. Each is read at its first use."""
+    """The answers for a batch of paths, in order. An answer is decoded when it is first used."""
 
     __slots__ = ("_asked", "_block", "_count", "_first", "_paths", "_step")
 
@@ -81,7 +81,7 @@ class Matches(Sequence["Match"]):
         if index < 0:
             index += self._count
         if not 0 <= index < self._count:
-            raise IndexError(f"there are {self._count} answers")
+            raise IndexError(f"there are only {self._count} answers")
         return Match(self._block, self._first + index * self._step, self._asked, self._paths[index])
 
     def __iter__(self) -> Iterator[Match]:

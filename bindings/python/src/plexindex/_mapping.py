@@ -1,4 +1,4 @@
-"""Rules between paths as the host sees them and paths as the server sees them."""
+"""Rules that map the host's paths to the server's paths, and back."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Mapping:
-    r"""A rule between the host's paths and the server's, for ``plexindex.open(mappings=[…])``.
+    r"""A rule that maps paths between the host and the server, for ``plexindex.open(mappings=[…])``.
 
     The first rule that matches a path applies. A pair of folders, ``(host, server)``, is short for
-    :meth:`host_prefix`. Patterns are regular expressions without look-around and backreferences; their replacements
-    use ``\1``, ``\g<1>`` or ``\g<name>``. ``open`` raises an error that names an invalid rule.
+    :meth:`host_prefix`. Patterns are regular expressions without look-around and backreferences. Replacements use
+    ``\1``, ``\g<1>`` or ``\g<name>``. If a rule is invalid, ``open`` raises an error that names the rule.
     """
 
     __slots__ = ("find", "kind", "replace")
@@ -31,7 +31,7 @@ class Mapping:
 
     @classmethod
     def host_pattern(cls, pattern: str, replacement: str) -> Mapping:
-        """Maps the host's paths that match a pattern to the server's."""
+        """Maps the host's paths that match a pattern to the server's paths."""
         return cls(c.MAPPING_HOST_PATTERN, pattern, replacement)
 
     @classmethod
@@ -41,7 +41,7 @@ class Mapping:
 
     @classmethod
     def server_pattern(cls, pattern: str, replacement: str) -> Mapping:
-        """Maps the server's paths that match a pattern to the host's."""
+        """Maps the server's paths that match a pattern to the host's paths."""
         return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 def as_mapping(rule: MappingArg) -> Mapping:
-    """Converts a pair of folders to a rule; returns a rule as it is."""
+    """Converts a pair of folders to a rule. Returns a rule unchanged."""
     if isinstance(rule, Mapping):
         return rule
     if not isinstance(rule, (tuple, list)) or len(rule) != 2:
@@ -69,5 +69,5 @@ def as_mapping(rule: MappingArg) -> Mapping:
 
 
 def rules_of(mappings: Iterable[MappingArg]) -> tuple[tuple[int, bytes, bytes], ...]:
-    """Converts rules for the library."""
+    """Converts rules to the form that the library expects."""
     return tuple((rule.kind, rule.find, rule.replace) for rule in map(as_mapping, mappings))

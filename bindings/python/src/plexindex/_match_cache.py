@@ -1,4 +1,4 @@
-"""The drop-in's cache of confirmed matches: an exact table over Python's own ``str.lower()``, on the fast path."""
+"""The drop-in's cache of confirmed matches, on the fast path. It compares paths after Python's ``str.lower()``."""
 
 import os
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     PathLike = Union[str, "os.PathLike[str]"]
     Get = Callable[[str, str], "str | None"]
 
-# Keys are stored as UTF-8. The first prefix marks a key that has lone surrogates or a NUL, the second one an int.
+# The store has keys as UTF-8. The first prefix marks a key with lone surrogates or a NUL, the second prefix an int.
 _NOT_UTF8, _INT = b"\0s", b"\0i"
 
 
 def _table_of(library: object) -> bytes:
-    # With "=" the library lower-cases A to Z in paths.
+    # Because of the "=", the library converts A to Z in paths to lower case.
     return b"=" + name_of(library)
 
 
@@ -50,10 +50,10 @@ def _decode_key(value: "bytes | bytearray") -> "Any":
 
 
 class _Table:
-    """State of the fast path.
+    """The state of the fast path.
 
-    It refers neither to the cache nor to a bound function, since the garbage collector does not see what the
-    accelerator keeps.
+    The object refers neither to the cache nor to a bound function, because the garbage collector does not see the
+    accelerator's references.
     """
 
     __slots__ = ("counts", "handles", "memory", "store")
@@ -63,11 +63,11 @@ class _Table:
         self.memory = bytearray(16)
         self.counts = memoryview(self.memory).cast("Q")
         """Hits and misses. The accelerator counts in the same memory."""
-        # By library, the memory with the table's handle, for ctypes as a c_void_p. A close clears the handle.
+        # For each library, memory with the table's handle, for ctypes as a c_void_p. A close clears the handle.
         self.handles: dict[str, Any] = {}
 
     def bind(self, fallback: "Get") -> "Get":
-        """Returns a fast lookup. It calls ``fallback`` if it has no handle, and for unusual paths and values."""
+        """Returns a fast lookup, which calls ``fallback`` if it has no handle, and for unusual paths and values."""
         fast = _accelerator.load()
         if fast is None:
             return _bind_ctypes(self, fallback) if _accelerator.holds_the_lock() else fallback
@@ -76,7 +76,7 @@ class _Table:
         return fast.get_match(function, self.handles, self.memory, fallback)  # type: ignore[no-any-return]
 
     def get_match(self, library_name: str, file_path: str) -> "str | None":
-        """Looks up a path after getting the table's handle, if that is missing or was cleared by a close."""
+        """Looks up a path. If the table's handle is missing, or a close has cleared it, gets the handle first."""
         if type(library_name) is not str or any(bytes(self.handles.get(library_name, b""))):
             return self._read(library_name, file_path)
         handle: Any = self.store.cell(_table_of(library_name))
@@ -102,7 +102,7 @@ def _address_by_ctypes() -> "int | None":
 
 
 def _bind_ctypes(table: "_Table", fallback: "Get") -> "Get":
-    # A closure over local names is a tenth faster than a method (CPython 3.11).
+    # A closure over local names is 10 % faster than a method (CPython 3.11).
     from ctypes import byref, c_char_p
 
     from . import _native
@@ -131,17 +131,17 @@ def _bind_ctypes(table: "_Table", fallback: "Get") -> "Get":
 
 
 class MatchCache:
-    """The items of files, as the host recorded them; without expiry. In ``data_dir/match_cache``.
+    """The items of files, as the host recorded them in ``data_dir/match_cache``. Records never expire.
 
-    Paths are compared after ``str.lower()``, library names exactly. Any number of objects, threads and processes may
-    use the same folder. An object still works after :meth:`close`.
+    The cache compares paths after ``str.lower()``, and library names exactly. Any number of objects, threads and
+    processes can use the same folder. An object still works after :meth:`close`.
     """
 
     DEFAULT_SIZE_LIMIT = 52_428_800
-    """Maximum bytes of all matches. The oldest are removed first."""
+    """Maximum size of all matches in bytes. The cache removes the oldest matches first."""
 
     def __init__(self, data_dir: "PathLike", size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
-        """Opens the cache below this folder, and creates missing folders."""
+        """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
         self._data_dir = data_dir
         self._size_limit = size_limit
         self._store = TableStore(os.path.join(data_dir, "match_cache"), size_limit)
@@ -150,7 +150,7 @@ class MatchCache:
         self._log = host_log("Cache")
         self._log.debug(f"MatchCache initialized at {self._store.folder} (limit: {size_limit} bytes)")
         if type(self).get_match is _GET_MATCH and not self._log.is_there:
-            # An attribute of the instance hides the method below and costs no method call.
+            # This attribute of the instance hides the method below, and saves a method call.
             self.__dict__["get_match"] = self._get
 
     def get_match(self, library_name: str, file_path: str) -> "str | None":
@@ -189,7 +189,7 @@ class MatchCache:
         self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
-        """Removes the key of a path. An unknown path is no error."""
+        """Removes the key of a path. An unknown path is not an error."""
         table, path = _table_of(library_name), _name_of(file_path)
         known = self._log.is_there and self._store.has(table, path)
         self._store.remove(table, path)
@@ -197,7 +197,7 @@ class MatchCache:
             self._log.debug(f"Invalidated match for '{file_path}'")
 
     def invalidate_library(self, library_name: str) -> None:
-        """Removes all keys of a library, in the same time for any number."""
+        """Removes all keys of a library, in constant time."""
         table = _table_of(library_name)
         count = self._store.count(table) if self._log.is_there else 0
         self._store.clear(table)
@@ -224,7 +224,7 @@ class MatchCache:
         return f"MatchCache(data_dir='{self._data_dir}', matches={stats['count']}, hit_rate={stats['hit_rate']:.1f}%)"
 
 
-_GET_MATCH = MatchCache.get_match  # a test may put another in its place
+_GET_MATCH = MatchCache.get_match  # a host's test can replace this method
 
 
 def counted(hits: int, misses: int, size: int, count: int) -> "dict[str, Any]":

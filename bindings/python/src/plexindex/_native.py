@@ -1,6 +1,6 @@
 """The shared library: its structs and functions, as in ``plexindex.h``.
 
-The first call that needs the library loads it, so that importing the package touches no shared object.
+The first call that needs the library loads it, so importing the package loads no shared object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CBytes(Structure):
 
     @classmethod
     def of(cls, raw: bytes | None) -> CBytes:
-        """Creates a struct over these bytes that keeps them alive."""
+        """Creates a struct that points to these bytes, and keeps them alive."""
         return cls() if raw is None else cls(raw, len(raw))
 
 
@@ -80,7 +80,7 @@ class CBuffer(Structure):
 
 
 class CQuery(Structure):
-    """plexindex_query. Its plexindex_bytes is two fields here, which takes one attribute less to reach each."""
+    """plexindex_query. Its plexindex_bytes is two fields here, which saves an attribute access for each."""
 
     _fields_ = [
         ("size", c_size_t),
@@ -160,7 +160,7 @@ class CTableOp(Structure):
 _QUERY = POINTER(CQuery)
 _BUFFER = POINTER(CBuffer)
 
-# By function, its result and its arguments.
+# For each function, the result and the arguments.
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "get_abi_version": (c_uint32, ()),
     "get_version": (c_char_p, ()),
@@ -208,15 +208,15 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 
 class Native:
-    """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
+    """The loaded library. Each function in SIGNATURES is an attribute, without the prefix ``plexindex_``.
 
-    Calls release the interpreter's lock, so that other threads run and signals arrive meanwhile. The exceptions are the
-    fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. They have no argument types,
-    since checks would cost more than the lookup: pass bytes only.
+    Calls release the interpreter's lock, so that other threads can run and signals can arrive during a call. The
+    exceptions are the fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. They have no
+    argument types, because type checks would cost more than the lookup. So pass only bytes.
     """
 
     def __init__(self, path: str) -> None:
-        """Loads the library at this path; raises LoadError."""
+        """Loads the library at this path. Raises LoadError if that fails."""
         self.path = path
         try:
             if not _accelerator.is_whole(path):
@@ -268,7 +268,7 @@ _native: Native | None = None
 
 
 def load() -> Native:
-    """Returns the library, loaded at the first call. Two threads may load it twice, which is harmless."""
+    """Returns the library, and loads it at the first call. It is harmless if two threads both load the library."""
     global _native
     if _native is None:
         _native = Native(_accelerator.loaded or _accelerator.library_path())

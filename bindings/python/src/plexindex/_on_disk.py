@@ -12,9 +12,9 @@ from itertools import islice
 
 # Other errors, such as a missing permission or a dead mount, do not prove that a file is missing.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-# Windows' errors for an unreachable share, for which Python has the error number of a missing file.
+# Windows' errors for an unreachable share. Python converts them to the error number for a missing file.
 _AWAY = (53, 64, 67, 1203, 1222, 1231)
-# The system's error numbers for a missing file; on Windows also for a missing folder.
+# The system's error numbers for a missing file and, on Windows, for a missing folder.
 NOT_THERE = (2, 3) if os.name == "nt" else (errno.ENOENT,)
 # Windows' error for an invalid name.
 _INVALID_NAME = 123
@@ -52,7 +52,7 @@ def is_missing(path: bytes, *, folder: bool = False) -> bool:
 
 
 def is_empty(folder: bytes) -> str | None:
-    """Describes an empty folder; None if it is not empty, or cannot be read."""
+    """Describes an empty or missing folder. Returns None if the folder is not empty or cannot be read."""
     try:
         return None if names_in(folder, 1) else "is empty"
     except OSError as error:
@@ -66,13 +66,13 @@ def names_in(folder: bytes, most: int) -> int:
 
 
 def forget() -> None:
-    """Forgets the folders that were read."""
+    """Clears the caches of folders, so that the next call reads them again."""
     _existing_folder.cache_clear()
     _names_in.cache_clear()
 
 
 def spelt_otherwise(path: bytes) -> bytes | None:
-    """Returns the file in another spelling (case, composition) that the index treats as equal; None without one."""
+    """Returns an existing file in another spelling (case, composition) that the index treats as equal, or None."""
     folder, name = os.path.split(path)
     there = _existing_folder(folder)
     found = None if there is None else _names_in(there).get(_form(name))
@@ -85,7 +85,7 @@ def spelt_otherwise(path: bytes) -> bytes | None:
 
 @lru_cache(maxsize=256)
 def _existing_folder(folder: bytes) -> bytes | None:
-    """Returns a folder as the disk spells it; None if it is missing."""
+    """Returns a folder as the disk spells it, or None if the folder is missing."""
     if os.path.isdir(folder) or not folder:
         return folder
     above, name = os.path.split(folder)
@@ -100,7 +100,7 @@ def _names_in(folder: bytes) -> dict[bytes, bytes]:
         names = os.listdir(folder or b"/")
     except OSError:
         return {}
-    # A fast pass for ASCII names first, since one folder may have all films.
+    # Start with a fast pass for ASCII names, because one folder can contain all films.
     found = dict(zip(map(bytes.lower, names), names))
     found.update([(_form(name), name) for name in names if not name.isascii()])
     return found

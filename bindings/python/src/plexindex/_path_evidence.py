@@ -1,7 +1,7 @@
-"""Evidence in a path against the only item of the library with a file of that name.
+"""Evidence that a path does not belong to the only item of the library that has a file of this name.
 
-The path may belong to a file that Plex has not scanned yet, or to another library. Or only the root differs, since the
-host mounts the same folder elsewhere.
+The path may belong to a file that Plex has not scanned yet, or to another library. Or only the root differs, because
+the host mounts the same folder elsewhere.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from ._host_log import HostLog
     from ._plexapi import SectionIndex
 
-# Match kinds of a path that is itself listed or recorded.
+# The match kinds of a path that is listed or recorded itself.
 LISTED = ("confirmed", "exact", "mapped")
-# Plex's types for a search, by the type of the library.
+# Plex's item types to search for, by the type of the library.
 _TYPES = {"movie": 1, "show": 4, "artist": 10}
-# Warnings in the log, which appear once: shifts by library and folders, and files by library and path.
+# Warnings that are already in the log, so that each appears only once.
 _warned: set[tuple[str, ...]] = set()
 _MAX_WARNED = 4096
-# Sections that the host used, by server and key. It may try another section for the same path next.
+# Sections that the host has used, by server and key. The host can try another section for the same path next.
 _asked: set[tuple[str, str]] = set()
 
 
 class PathEvidence:
-    """The evidence of one path, in one section."""
+    """The evidence in one path, for one section."""
 
     def __init__(self, section: Any, index: SectionIndex | None, spellings: list[str], log: HostLog) -> None:
-        """``spellings``: the path and, if it is below a mapped folder, the mapped path."""
+        """``spellings`` contains the path and, if the path is below a mapped folder, the mapped path."""
         self._section, self._index, self._spellings, self._log = section, index, spellings, log
         self._server = str(getattr(getattr(section, "_server", None), "_baseurl", ""))
         self._key = str(getattr(section, "key", ""))
         _asked.add((self._server, self._key))
-        # Title and key of another library that lists the path, in a list of at most one; None: not determined yet.
+        # Title and key of another library that lists the path, in a list of at most one. None: not determined yet.
         self._listing: list[tuple[str, str]] | None = None
-        # The section with a folder above the path, in a list of at most one; None: not determined yet.
+        # The section with a folder above the path, in a list of at most one. None: not determined yet.
         self._owners: list[Any] | None = None
         self._reason = ""
 
@@ -51,10 +51,11 @@ class PathEvidence:
         is_alone: Callable[[], bool],
         is_in_library: bool = False,
     ) -> bool:
-        """Returns whether the path belongs to another item than the one with these files.
+        """Returns whether the path belongs to a different item than the item with these files.
 
-        ``names_another``: whether the path has another title, year, show or number. ``is_alone``: whether no other item
-        of the library has a file of that name. ``is_in_library``: the path, as mapped, lies in a folder of the library.
+        ``names_another`` says whether the path has a different title, year, show or number. ``is_alone`` says whether
+        no other item of the library has a file of that name. ``is_in_library`` says whether the mapped path is in a
+        folder of the library.
         """
         if self.is_one_of(files):
             return False
@@ -77,11 +78,11 @@ class PathEvidence:
         return False
 
     def is_one_of(self, files: list[str]) -> bool:
-        """Returns whether the path, as it is or mapped, is one of these files."""
+        """Returns whether the path or the mapped path is one of these files."""
         return any(same_file(path, files) for path in self._spellings)
 
     def tell(self, file: str | None) -> None:
-        """Warns, once for each path, that the library has only another file of that name."""
+        """Warns once for each path that the library has only a different file of that name."""
         path, title = self._spellings[0], self._section.title
         name = self._log.path(components(path)[-1])
         there = f" in {self._log.path(folder_of(file))}" if file else " elsewhere"
@@ -102,8 +103,8 @@ class PathEvidence:
     def listing_library(self, sure_key: str | None = None) -> str | None:
         """Returns the title of another library that lists the path, if the index knows one. Sends no request.
 
-        ``sure_key``: the item of this library with high confidence. If a fast lookup in all libraries finds the same
-        item, no other library lists the path.
+        ``sure_key`` is the key of the item that this library has with high confidence. If a fast lookup in all
+        libraries finds the same item, no other library lists the path.
         """
         if self._listing is None:
             self._listing = []
@@ -112,7 +113,7 @@ class PathEvidence:
             try:
                 found = self._index and self._index.index.match(self._spellings[0], offline=True)
             except Error:
-                found = None  # nothing is listed yet
+                found = None  # the index has no listing yet
             if found and found.match_kind in LISTED and all(item.section != self._key for item in found.candidates):
                 self._listing = [(str(item.library), str(item.section)) for item in found.candidates]
         return self._listing[0][0] if self._listing else None
@@ -122,8 +123,8 @@ class PathEvidence:
         return True
 
     def is_outside(self) -> bool:
-        """Returns whether no library lists the path or has a folder above it, if the index has high confidence in an
-        item. For a path below a folder of a library, the index has no high confidence. Sends no request.
+        """Returns whether no library lists the path or has a folder above it. Call this only if the index has high
+        confidence in an item, which it never has for a path below a folder of a library. Sends no request.
         """
         if self.listing_library() is not None:
             return False
@@ -135,7 +136,7 @@ class PathEvidence:
         return [folder for section in (self._section, *self._others()) for folder in _folders(section)]
 
     def _owner(self) -> Any:
-        """Returns the section with a folder above the path: this one, or another loaded one. Sends no request."""
+        """Returns the section with a folder above the path: this section or another loaded one. Sends no request."""
         if self._owners is None:
             sections = [self._section, *self._others()]
             folders = [(folder, section) for section in sections for folder in _folders(section)]
@@ -149,7 +150,7 @@ class PathEvidence:
         """Returns the server's other sections, if the host's client has loaded them."""
         server = getattr(getattr(self._section, "_server", None), "__dict__", {})
         library = getattr(server.get("library"), "__dict__", {})
-        # plexapi keeps them under one of these names.
+        # plexapi stores the sections under one of these names.
         loaded = library.get("_loadSections") or (library.get("_sectionsByID"),)
         known = loaded[0] if isinstance(loaded, tuple) else None
         return [one for key, one in known.items() if str(key) != self._key] if isinstance(known, dict) else []

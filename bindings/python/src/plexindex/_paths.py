@@ -1,4 +1,4 @@
-"""Compares paths by the library's normal form."""
+"""Compares paths in the normal form that the library uses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LONGEST_PATH = 32_767
 
 
 def is_windows(path: str) -> bool:
-    """Returns whether a path starts with a drive or a share of Windows."""
+    """Returns whether a path starts with a Windows drive or share."""
     return path[:2] == "\\\\" or (
         path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
     )
 
 
 def full_path(path: bytes) -> bytes:
-    r"""Returns the absolute path of a file on this machine, on Windows without the prefix ``\\?\`` of long paths."""
+    r"""Returns the absolute path of a file on this machine. On Windows, removes the prefix ``\\?\`` of long paths."""
     if os.name == "nt":
         if path[:8].upper() == b"\\\\?\\UNC\\":
             path = b"\\\\" + path[8:]
@@ -35,19 +35,19 @@ def full_path(path: bytes) -> bytes:
 
 
 def components(path: str) -> list[str]:
-    """Splits a path into its components. In a path of Windows, a backslash also separates."""
+    """Splits a path into its components. In a Windows path, a backslash is a separator, too."""
     if is_windows(path):
         path = path.replace("\\", "/")
     return [part for part in path.split("/") if part]
 
 
 def last_component(path: str) -> str:
-    """Returns a path without its folders, for texts that may be logged."""
+    """Returns a path without its folders, for texts that can appear in a log."""
     return (components(path) or [path])[-1]
 
 
 def folder_of(path: str, count: int = 1) -> str:
-    """Returns a path without its last components; by default without its name."""
+    """Returns a path without its last ``count`` components. By default, removes only the name."""
     end = len(path)
     for part in reversed(components(path)[-count:]):
         end = path.rindex(part, 0, end)
@@ -55,7 +55,7 @@ def folder_of(path: str, count: int = 1) -> str:
 
 
 def ends_alike(path: str, file: str) -> bool:
-    """Returns whether the names of the file and of three folders above are equal: all evidence for a film."""
+    """Returns whether the names of the file and of three folders above are equal: enough evidence for a film."""
     end = path.rsplit("/", 4)[1:]
     return len(end) == 4 and all(end) and end == file.rsplit("/", 4)[1:]
 
@@ -66,12 +66,12 @@ def shared_end(path: str, others: Sequence[str]) -> list[int]:
 
 
 def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
-    """Compares a path with each of the others: the method ``paths.compare``."""
-    # Imported at first use, since importing the drop-in must be fast.
+    """Compares a path with each of the others, with the method ``paths.compare``."""
+    # Import the module at its first use, because importing the drop-in must be fast.
     from ._call import ask_without_index
 
     raw, *rest = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
-    # Texts that are too long for a path are compared byte by byte.
+    # Compare strings that are too long for a path byte by byte.
     if len(raw) > LONGEST_PATH:
         return [{"equal": text == raw, "under": False, "common": 0} for text in rest]
     given = [b"" if len(text) > LONGEST_PATH else text for text in rest]
@@ -90,7 +90,7 @@ def lies_under(path: str, folders: Sequence[str]) -> bool:
 
 
 def mapped(path: str, host: str | None, server: str | None) -> str | None:
-    """Replaces the host's folder by the server's. Returns None if the path is not in the host's folder."""
+    """Replaces the host's folder with the server's folder. Returns None if the path is not in the host's folder."""
     if not host or not server:
         return None
     below, windows = host.rstrip("/\\"), is_windows(server)
@@ -105,9 +105,9 @@ def mapped(path: str, host: str | None, server: str | None) -> str | None:
 
 
 def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> list[T]:
-    """Returns the rows that match the path best. ``other``: the path after mappings.
+    """Returns the rows that match the path best. ``other`` is the path after mappings.
 
-    The order: equal bytes, equal normal form, both for the mapped path, then the longest common end.
+    Equal bytes are best, then an equal normal form, then both for the mapped path, then the longest common end.
     """
     files = [(row, file) for row in rows for file in row[1]]
     listed = [file for _, file in files]

@@ -27,7 +27,7 @@ _SEPARATOR = os.sep.encode()
 
 
 class Places:
-    """The folders of all libraries on this machine. ``asked``: the library to compare, or all."""
+    """The folders of all libraries on this machine. ``asked`` is the library to compare, or all libraries."""
 
     def __init__(self, index: Index, asked: Library) -> None:
         self.index, self.asked = index, asked
@@ -54,7 +54,7 @@ class Places:
         return self.index.library(uuid=library.uuid)
 
     def at_locations(self, places: Iterable[bytes]) -> list[LibraryInfo]:
-        """Returns the libraries with these locations, each once."""
+        """Returns the libraries that have these locations, without duplicates."""
         return list({library.uuid: library for place in places for library in self.locations[place]}.values())
 
     def innermost(self, path: bytes) -> bytes | None:
@@ -67,7 +67,7 @@ class Places:
         return [] if place is None else self.locations[place]
 
     def owners_elsewhere(self, folder: bytes) -> list[LibraryInfo] | None:
-        """Returns the other libraries that own a folder, by its innermost location."""
+        """Returns the other libraries that own the innermost location that contains a folder."""
         place = max((place for place in self.others if is_in(folder, place)), key=len, default=b"")
         return None if len(self.innermost(folder) or b"") >= len(place) else self.others[place]
 
@@ -78,14 +78,14 @@ class Places:
 
 
 class Names:
-    """The host's names of listed paths, by the mappings of an index."""
+    """Converts listed paths to the host's paths, with the mappings of an index."""
 
     def __init__(self, index: Index) -> None:
         given = index._recipe[1][3]["mappings"] if index._recipe else ()
         rules = [as_mapping(rule) for rule in given or ()]
         self._index, self._are_mapped = index, bool(rules)
         self.known = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
-        """Whether each listed path has a host's path. A pattern over host paths has no inverse."""
+        """Whether each listed path has a host path. A pattern for host paths cannot be inverted."""
 
     def host(self, path: str) -> bytes:
         """Returns the host's path for a listed path."""
@@ -95,19 +95,19 @@ class Names:
         return path_of(self._index._request("mappings.to_host", path=raw)[1]["path"])
 
     def host_folder(self, folder: str) -> bytes:
-        """Returns the host's path for a folder. Rules match paths below folders."""
+        """Returns the host's path for a folder. The rules apply to paths below a folder, not to the folder itself."""
         below = self.host(folder.rstrip("/") + "/x")
         return os.path.normpath(os.path.dirname(below))
 
 
 def is_in(path: bytes, folder: bytes) -> bool:
     """Returns whether a path is this folder or lies below it."""
-    # On Windows neither case nor the kind of separator matters.
+    # On Windows, neither the case nor the kind of separator matters.
     path, folder = os.path.normcase(path), os.path.normcase(folder)
     return path == folder or path.startswith(folder.rstrip(_SEPARATOR) + _SEPARATOR)
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """Returns the outermost of these folders, each once."""
+    """Returns the outermost of these folders, without duplicates."""
     once = list(dict.fromkeys(folders))
     return [one for one in once if not any(one != other and is_in(one, other) for other in once)]

@@ -1,4 +1,4 @@
-"""The drop-in's cache of listings and searches: rows by library, and by library and title, with an expiry."""
+"""The drop-in's cache of listings and searches: rows by library, and by library and title, that expire."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from ._tables import Op
 
 # This table has the entries that a cache counts: rows by library, rows by library and title, and missed paths. Each
-# other table indexes one listing by file name: a library's, or that of its episodes or tracks. Its values hold the keys
-# and paths for a share of the file names; the value with the empty name is their number.
+# other table indexes one listing by file name: the listing of a library, or of its episodes or tracks. Each value has
+# the keys and paths for a share of the file names. The value with the empty name is the number of these values.
 _ROWS = b"rows"
 _LISTED, _LEAVES = b"l", b"e"
 _SHAPE = b""
 
 
 class PlexCache:
-    """Items of libraries and results of title searches, as the host stored them. In ``data_dir/cache``.
+    """Items of libraries and results of title searches, as the host stored them in ``data_dir/cache``.
 
-    Any number of objects, threads and processes may use the same folder. An object still works after
+    Any number of objects, threads and processes can use the same folder. An object still works after
     :meth:`close`. :func:`plexindex.compat.find_plex_items_with_confidence` finds stored items by path without a scan.
-    ``mappings`` are those of ``plexindex.open``; one that renames files needs an index.
+    ``mappings`` are the same as in ``plexindex.open``, but a mapping that renames files needs an index.
     """
 
     DEFAULT_LIBRARY_TTL = 3600
     """Seconds until a stored value expires."""
     DEFAULT_SIZE_LIMIT = 104_857_600
-    """Limit in bytes; the values stored longest ago are removed first. Storing also removes expired values."""
+    """Maximum size in bytes. The cache first removes the oldest values. Storing a value also removes expired values."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class PlexCache:
         *,
         mappings: Iterable[MappingArg] = (),
     ) -> None:
-        """Opens the cache below this folder, and creates missing folders."""
+        """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
         self._data_dir = data_dir
         self._library_ttl = library_ttl
         self._size_limit = size_limit
@@ -62,12 +62,12 @@ class PlexCache:
         )
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
-        """Stores key, title and paths of each item, also for an empty list. They expire after the current TTL."""
+        """Stores the key, title and paths of each item. The list, even an empty one, expires after the current TTL."""
         count = self._put_listing(_LISTED, library_name, items)
         self._log.debug(f"Cached {count} items for library '{library_name}' (TTL: {self._library_ttl}s)")
 
     def get_library_items(self, library_name: str) -> list[Row] | None:
-        """Returns the rows of a library, in order; None if nothing is stored, or has expired."""
+        """Returns the rows of a library in order, or None if the cache has no rows or they have expired."""
         rows = self._get(_entry(_LISTED, library_name))
         if rows is None:
             self._log.debug(f"Cache miss for library '{library_name}'")
@@ -76,13 +76,13 @@ class PlexCache:
         return rows
 
     def set_search_results(self, library_name: str, title: str, results: Iterable[Any]) -> None:
-        """Stores the results of a search for a title, as :meth:`set_library_items`."""
+        """Stores the results of a search for a title, as :meth:`set_library_items` does."""
         rows = [row for row in map(extract, results) if row is not None]
         self._store.put(_ROWS, _entry(b"s", library_name, title), pack(rows), self._library_ttl)
         self._log.debug(f"Cached {len(rows)} search results for '{library_name}:{title}'")
 
     def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
-        """Returns the results stored for exactly this title; None as :meth:`get_library_items`."""
+        """Returns the results stored for exactly this title, or None, as :meth:`get_library_items` does."""
         rows = self._get(_entry(b"s", library_name, title))
         if rows is None:
             self._log.debug(f"Cache miss for search '{library_name}:{title}'")
@@ -126,14 +126,14 @@ class PlexCache:
         ops: list[Op] = [(PUT, _ROWS, _entry(kind, library_name), pack(rows)), (CLEAR, table, b"", b"")]
         ops.append((PUT, table, _SHAPE, str(len(files)).encode()))
         ops += [(PUT, table, _bucket(number), text) for number, text in enumerate(files) if text]
-        # In one transaction: the index and the rows must agree.
+        # Write in one transaction, because the index and the rows must agree.
         self._store.write(ops, self._library_ttl)
         return len(rows)
 
-    # For the function that finds items: matching inside of the library.
+    # These methods are for the function that finds items. The matching happens in the library.
 
     def _put_leaves(self, library_name: str, items: Iterable[Any]) -> None:
-        """Stores the episodes or tracks of a library beside the host's rows."""
+        """Stores the episodes or tracks of a library in addition to the host's rows."""
         self._put_listing(_LEAVES, library_name, items)
 
     def _has_leaves(self, library_name: str) -> bool:
@@ -144,16 +144,16 @@ class PlexCache:
         return self._store.has(_ROWS, _entry(b"m", library_name, path))
 
     def _note_miss(self, library_name: str, path: str, seconds: float) -> None:
-        """Notes that a search for a path found nothing."""
+        """Records that a search for a path found nothing."""
         self._store.put(_ROWS, _entry(b"m", library_name, path), b"", seconds)
 
     def _match(
         self, library_name: str, path: str, other: str | None = None, *, leaves: bool = False
     ) -> tuple[list[str], list[str]] | None:
-        """Returns the keys of the items that match a path best; None without a current listing.
+        """Returns the keys of the items that match a path best, or None without a current listing.
 
-        ``other``: the path after the prefixes of the call. Also returns the keys of the other items with a file of that
-        name, unless the path itself is listed or mapped.
+        ``other`` is the path after the prefixes of the call. Unless the path itself is listed or mapped, also returns
+        the keys of the other items that have a file of that name.
         """
         kind = _LEAVES if leaves else _LISTED
         table = kind + name_of(library_name)
@@ -181,7 +181,7 @@ class PlexCache:
         return keys, [key for key in found if key not in keys]
 
     def _server_paths(self, path: str) -> list[str]:
-        """Returns the path after each mapping from the host's paths to the server's."""
+        """Returns the path after each mapping from the host's paths to the server's paths."""
         if not self._store.mappings:
             return []
         from ._mapping import as_mapping

@@ -1,4 +1,4 @@
-"""An index of the server of plexapi's objects."""
+"""Creates an index for the server of a plexapi object."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> In
 
 
 def certificate_options(verify: object) -> dict[str, Any]:
-    """Returns the options of :func:`plexindex.open` for the ``verify`` of ``requests``."""
+    """Returns the options of :func:`plexindex.open` that correspond to the ``verify`` of ``requests``."""
     if verify is False:
         return {"accept_invalid_certs": True}
     return {"ca_file": verify} if isinstance(verify, str) else {}
@@ -44,7 +44,7 @@ def _user_of(server: Any) -> str | None:
     """Returns the account of the server's token, if plexapi has fetched it already."""
     account = vars(server).get("_myPlexAccount")
     facts = {} if account is None else vars(account)
-    # The account may belong to an earlier token.
+    # The account can belong to an earlier token.
     if not server._token or server._token not in (facts.get("_token"), facts.get("authToken")):
         return None
     name = facts.get("uuid") or facts.get("id")
@@ -52,27 +52,27 @@ def _user_of(server: Any) -> str | None:
 
 
 def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> None:
-    # The class is checked first: reading `library` of an object would make plexapi send a request.
+    # Check the class first, because reading an object's `library` would make plexapi send a request.
     if isinstance(given, str) or not all(hasattr(type(given), name) or hasattr(given, name) for name in attributes):
         more = "; for a URL and a token there is plexindex.open()" if isinstance(given, str) else ""
         raise TypeError(f"{call} takes a {wanted}, not {type(given).__name__}{more}")
 
 
 def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
-    """Returns an index of the server of a ``plexapi.server.PlexServer``, with its address and token.
+    """Returns an index for the server of a ``plexapi.server.PlexServer``, with the same address and token.
 
-    ``cache_dir``: by default the folder of the command, mostly ``~/.cache/plexindex``, with the mappings of plexapi's
-    ``config.ini``; ``options`` are those of :func:`plexindex.open`. Sends no request. If the server rejects the token,
-    or it expires, the index takes the present token of plexapi's object. If plexapi has fetched the account of the
-    token (``plex.myPlexAccount()``), that is the ``user``.
+    ``cache_dir`` is by default the folder of the command, usually ``~/.cache/plexindex``, with the mappings of
+    plexapi's ``config.ini``. ``options`` are the options of :func:`plexindex.open`. Sends no request. If the server
+    rejects the token, or the token expires, the index takes the current token of plexapi's object. If plexapi has
+    fetched the account of the token (``plex.myPlexAccount()``), this account is the ``user``.
     """
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
     return ServerIndex(plex, _open(plex, cache_dir, options))
 
 
 def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
-    """Returns an index of one library, a ``plexapi.library.LibrarySection``. It can replace the section wherever you
-    find items by path. Closing it closes its index.
+    """Returns an index of one library, a ``plexapi.library.LibrarySection``. The result can replace the section
+    wherever you find items by path. Closing the result closes its index.
     """
     _check(
         "from_section",
@@ -84,9 +84,9 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
 
 
 class ServerIndex(HoldsToken, _IndexMethods):
-    """The index of a server. Made by :func:`plexindex.from_server`.
+    """The index of a server. :func:`plexindex.from_server` returns it.
 
-    It has all methods of a :class:`plexindex.Index`: ``match``, ``libraries``, ``watch`` and so on.
+    This class has all methods of a :class:`plexindex.Index`: ``match``, ``libraries``, ``watch`` and so on.
     """
 
     _instead = "pickle its `index`, which finds its token when it is loaded"
@@ -102,8 +102,8 @@ class ServerIndex(HoldsToken, _IndexMethods):
     token = property(None, _set_token, doc="As that of :class:`plexindex.Index`.")
 
     def section(self, section: Any) -> SectionIndex:
-        """Returns a library by its plexapi object, or by its title. plexapi looks up the title, and raises its own
-        errors or those of ``requests``. ``library(title)`` sends no request and raises plexindex's errors.
+        """Returns a library by its plexapi object or its title. plexapi looks up the title, and raises its own errors
+        or errors of ``requests``. In contrast, ``library(title)`` sends no request and raises plexindex's errors.
         """
         if isinstance(section, str):
             section = self._server.library.section(section)
@@ -145,21 +145,21 @@ class ServerIndex(HoldsToken, _IndexMethods):
         return f"<plexindex.ServerIndex on {self.index.cache_dir!r}>"
 
 
-# The first and the longest `SectionIndex.patience`, in seconds.
+# The shortest and the longest `SectionIndex.patience`, in seconds.
 _PATIENCE, _MOST_PATIENCE = 1.0, 16.0
 
 
 def _nothing(_path: str) -> None:
-    """Returns None: every answer needs a wait."""
+    """Returns None, because every answer needs a wait."""
 
 
 class SectionIndex(HoldsToken, _LibraryMethods):
-    """A library of plexapi with an index. Made by :func:`plexindex.from_section`.
+    """A library of plexapi with an index. :func:`plexindex.from_section` returns it.
 
-    It has all methods of a :class:`plexindex.Library`: ``match``, ``lookup_key``, ``record_match``, ``items``,
+    This class has all methods of a :class:`plexindex.Library`: ``match``, ``lookup_key``, ``record_match``, ``items``,
     ``refresh`` and so on. All other attributes are those of the plexapi object: ``title``, ``search``, ``fetchItem``.
-    If both have a name, such as ``refresh``, it is the library's. ``plex`` is the plexapi object itself; type checkers
-    need it: ``section.plex.search(…)``.
+    If both have an attribute of the same name, such as ``refresh``, the library's attribute wins. ``plex`` is the
+    plexapi object itself, which type checkers need: ``section.plex.search(…)``.
     """
 
     _instead = "pickle its `library`, which finds its token when it is loaded"
@@ -171,16 +171,16 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         self.library: Library = index.library(**chosen)
         """The :class:`plexindex.Library`."""
         self._everywhere: Library = index.library()
-        # The accelerator answers without a wait. A wait must not happen inside of it, since the interpreter may end.
+        # The accelerator answers without a wait. It must not wait itself, because the interpreter could end meanwhile.
         self._quick_match = self.library._selected.match_for(index, Match, _nothing) or _nothing
 
         self._is_listed = False
         # The plexapi object whose folders the index knows.
         self._known_section: Any = None
         self.asked_by_file = 0
-        """Number of files that the drop-in searched on the server by name, while the library was not listed."""
+        """Number of files for which the drop-in searched the server by name, while the library was not listed."""
         self.patience = _PATIENCE
-        """Seconds that a question of the drop-in may spend on listing the library. The next question resumes."""
+        """Maximum time in seconds that a lookup of the drop-in lists the library. The next lookup resumes."""
 
     @property
     def index(self) -> Index:
@@ -193,7 +193,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return self._section
 
     def is_listed(self) -> bool:
-        """Returns whether the library was ever listed completely. Sends no request."""
+        """Returns whether plexindex has ever listed the library completely. Sends no request."""
         if not self._is_listed:
             key, uuid = str(self._section.key), getattr(self._section, "uuid", None)
             try:
@@ -205,19 +205,19 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return self._is_listed
 
     def match_within_patience(self, path: str) -> Match:
-        """Matches a path. Lists the library for at most :attr:`patience` seconds, if needed."""
+        """Matches a path. If necessary, lists the library for at most :attr:`patience` seconds."""
         match: Match | None = self._quick_match(path)
         return self.library.match(path, deadline=self.patience) if match is None else match
 
     def surest_key(self, path: str) -> str | None:
-        """Returns the key of the path's item in any library, if a fast lookup knows it."""
+        """Returns the key of the path's item in any library, if a fast lookup finds the item."""
         return self._everywhere.lookup_key(path)
 
     def knows_folders(self, section: Any, list_folders: Callable[[], list[str]]) -> bool:
         """Returns whether the index knows these folders of the server's libraries. Sends no request.
 
-        The folders of a plexapi object are compared once: plexapi creates new objects when it loads the libraries
-        again.
+        The method compares the folders of a plexapi object only once, because plexapi creates new objects when it loads
+        the libraries again.
         """
         if self._known_section is not section:
             known = {folder for one in self.index.libraries(offline=True) for folder in one.locations}
@@ -227,17 +227,17 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return True
 
     def note_patience(self, *, nothing_came: bool) -> None:
-        """Doubles the patience of the next question if no page came."""
+        """Doubles the patience of the next lookup if the server has sent no page."""
         if nothing_came:
             self.patience = min(2 * self.patience, _MOST_PATIENCE)
 
     def light(self, key: object) -> LightItem | None:
-        """Returns the listed item with a key or rating key; None if it is not listed. Sends no request."""
+        """Returns the listed item with a key or rating key, or None if there is no such item. Sends no request."""
         facts = self.facts(key)
         return None if facts is None else LightItem(self, facts)
 
     def facts(self, key: object) -> Facts | None:
-        """Returns the facts of the listed item with a key or rating key. Sends no request."""
+        """Returns the fields of the listed item with a key or rating key. Sends no request."""
         if not isinstance(key, (str, int)):
             return None
         try:
@@ -254,7 +254,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return [LightItem(self, item) for item in found.candidates], found.confidence == "high"
 
     def close(self) -> None:
-        """Closes the index, if it was opened for this library alone."""
+        """Closes the index if it was opened only for this library."""
         if self._owned:
             self.index.close()
 
@@ -299,5 +299,5 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return f"<plexindex.SectionIndex {self._section.title!r} on {self.index.cache_dir!r}>"
 
 
-# Without `title`: a library that was selected by its uuid has none, so plexapi's is used.
+# Omit `title`, so that it comes from plexapi: a library that was selected by its uuid has no title.
 _OURS = frozenset(name for name in dir(Library) if not name.startswith("_")) - {"title"}

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _TOO_MANY = 429
-# Statuses of a server that is busy, starting, or unreachable behind a proxy, or that fails on one item only.
+# Statuses of a server that is busy, starting, or unreachable behind a proxy, or that fails on only one item.
 _AWAY = (502, 503, 504)
-# Statuses of a rejected token. A proxy may also send 403, and so does a server that hides one item.
+# Statuses for a rejected token. A proxy can also send 403, and so does a server that hides an item.
 _FORBIDDEN = (401, 403)
 _SERVER_ERROR = 500
 _BAD_REQUEST = 400
@@ -27,8 +27,8 @@ def is_trouble(error: Exception) -> bool:
 
 
 def is_absence(error: Exception) -> bool:
-    """Returns whether an error means that the server does not have the item. So does a bare ``Exception``, which only
-    stand-ins for plexapi raise.
+    """Returns whether an error means that the server does not have the item. A bare ``Exception`` also means this; only
+    objects that imitate plexapi raise it.
     """
     if 404 in (getattr(getattr(error, "response", None), "status_code", None), status_of(error)):
         return True
@@ -37,18 +37,18 @@ def is_absence(error: Exception) -> bool:
 
 
 def status_of(error: Exception) -> int:
-    """Returns the HTTP status of plexapi's error; 0 for another error."""
+    """Returns the HTTP status in an error from plexapi, or 0 for any other error."""
     if type(error).__module__ != "plexapi.exceptions":
         return 0
-    # Only the text has the status: `(503) service_unavailable; http://...`.
+    # Only the text of the error contains the status: `(503) service_unavailable; http://...`.
     status = str(error).partition(")")[0].lstrip("(")
     return int(status) if status.isdigit() else 0
 
 
 def is_refused_search(error: Exception, section: Any) -> bool:
-    """Returns whether the server fails this search and answers other requests.
+    """Returns whether the server fails this search but answers other requests.
 
-    A server that lacks a filter sends 400. A proxy may send 403.
+    A server that does not support a filter sends 400. A proxy can send 403.
     """
     status = status_of(error)
     if (status in _FORBIDDEN or status == _SERVER_ERROR) and _answers(section):
@@ -58,17 +58,18 @@ def is_refused_search(error: Exception, section: Any) -> bool:
 
 
 def reraise(error: Exception, section: Any) -> NoReturn:
-    """Raises this error again, or a transient one for a status such as 503, since a host treats plexapi's as permanent.
+    """Raises this error again. For a status such as 503, raises a transient error, because hosts treat plexapi's errors
+    as permanent.
 
-    ``section``: the section, or any other plexapi object with a ``_server``.
+    ``section`` is the section, or any other plexapi object that has a ``_server``.
     """
     status = status_of(error)
-    # Omits the rest of plexapi's text, which has the address.
+    # Omit the rest of plexapi's text, which contains the address.
     text = f"Plex answered {status}: retry later"
-    # If the server answers other requests, it fails on this item only, and the host must not stop all jobs.
+    # If the server answers other requests, it fails on only this item, and the host must not stop all jobs.
     if status == _TOO_MANY or (status in _AWAY and not _answers(section)):
         raise refused(text) from error
-    # Each job would fail permanently, though a new token repairs them all. So a host that can wait must wait.
+    # Each job would fail permanently, although a new token would repair all of them. So make a host wait if it can.
     if status in _FORBIDDEN and can_wait() and not _answers(section):
         warn_of_token(status)
         raise refused(text) from error

@@ -1,4 +1,4 @@
-"""The drop-in without an index: stored rows, searches by title and by file name, and listings."""
+"""The drop-in without an index. It uses stored rows, searches by title and by file name, and listings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Seconds until the next search for a path that Plex did not find.
 MISSED_FOR = 30.0
-# Maximum number of rows of a search by file name. A server without that filter sends all rows.
+# Maximum number of rows for a search by file name. A server that does not support this filter sends all rows.
 _ASKED_ROWS = 50
 _LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
 
@@ -52,11 +52,11 @@ class PlexapiSearch:
         self._log = host_log("Matcher")
         self._evidence = PathEvidence(library, index, self._spellings, self._log)
         self.name = self._log.path(last_component(path))
-        """The file's name, for texts that may be logged."""
+        """The file's name, for texts that can appear in a log."""
         self._not_found_error: Exception | None = None
         self.sure = True
-        """Whether a single item can be returned with high confidence."""
-        # Number of items with a file of that name, if it is known.
+        """Whether a single item has high confidence."""
+        # Number of items with a file of that name, if the number is known.
         self._named: int | None = None
 
     def _from_plexapi(self) -> list[Any]:
@@ -68,7 +68,7 @@ class PlexapiSearch:
     def _with_evidence(self, found: list[Any]) -> list[Any]:
         """Drops episodes and tracks without evidence, and sets ``sure`` for a single item."""
         if self._leaf:
-            # A file name alone is no evidence for an episode or track.
+            # A file name alone is not evidence for an episode or track.
             found = [as_found(item) for item in found if self._is_named(item)]
         if len(found) == 1:
             self.sure = not self._is_contradicted(found[0])
@@ -81,14 +81,14 @@ class PlexapiSearch:
             logging.getLogger("plexindex").debug("%s: %s", self._path, text)
 
     def _log_reason(self, text: str) -> None:
-        """Logs a reason at level info in the host's log, if the host has enabled such lines."""
+        """Logs a reason at level info in the host's log, if the host has enabled these lines."""
         if self._debug:
             self._log.info(f"[DEBUG] {text}")
 
     def _is_contradicted(self, item: Any, *, is_alone: bool | None = None) -> bool:
         """Returns whether the path belongs to another item.
 
-        ``is_alone``: whether no other item has a file of that name, if that is known.
+        ``is_alone`` says whether no other item has a file of that name. None means that this is unknown.
         """
         row = extract(item)
         if row is None:
@@ -96,7 +96,7 @@ class PlexapiSearch:
         files = row["file_paths"]
         return self._evidence.contradicts(
             files,
-            # Reads ``__dict__``, since plexapi sends a request when an empty attribute is read.
+            # Read ``__dict__``, because reading an empty attribute makes plexapi send a request.
             names_another=lambda: self._names_another(files, getattr(item, "__dict__", {})),
             is_alone=lambda: self._is_alone() if is_alone is None else is_alone,
         )
@@ -116,7 +116,7 @@ class PlexapiSearch:
         return file_name(self._path) in map(file_name, files)
 
     def _fetch(self, key: Any) -> Any:
-        """Requests the item with a key. Returns None if the server lacks it; raises other errors."""
+        """Requests the item with a key. Returns None if the server does not have it, and raises all other errors."""
         if isinstance(key, str) and key.isascii() and key.isdigit():
             key = int(key)  # plexapi expects an address or a number
         try:
@@ -136,7 +136,7 @@ class PlexapiSearch:
     # Stored rows.
 
     def _find_stored(self) -> list[Any] | None:
-        """Returns the items of the stored listing; None without one."""
+        """Returns the matching items of the stored listing, or None without a listing."""
         if not self._has_own_cache:
             return None
         found = self._match(leaves=self._leaf is not None)
@@ -161,7 +161,7 @@ class PlexapiSearch:
         return items + self._fetch_all(others) if len(items) == 1 and others and not self._is_named(items[0]) else items
 
     def _is_named(self, item: Any) -> bool:
-        """Returns whether the path is a file of the item, or shares a folder that has the item's name."""
+        """Returns whether the path is a file of the item, or has a folder with the item's name in common with it."""
         row = extract(item)
         if row is None:
             return False
@@ -175,7 +175,7 @@ class PlexapiSearch:
     # Searches by title.
 
     def _search_titles(self) -> list[Any]:
-        # Does not search again for a path that was recently missing.
+        # Do not search again for a path that Plex did not find a moment ago.
         ours = self._cache if self._has_own_cache else None
         quiet = ours is not None and ours._was_missed(self._title, self._path)
         found = self._search_by_title(quiet=quiet)
@@ -186,8 +186,8 @@ class PlexapiSearch:
         return found
 
     def _search_by_title(self, *, quiet: bool) -> list[Any]:
-        """Returns the items with the path's title. ``quiet``: from stored search results only."""
-        # Imported here, since the import takes longer than an answer from stored rows.
+        """Returns the items with the path's title. With ``quiet``, uses only stored search results."""
+        # Import the module here, because the import takes longer than an answer from stored rows.
         from ._titles import leaf_titles, titles
 
         wanted = leaf_titles(self._path) if self._leaf else titles(self._path)
@@ -205,7 +205,7 @@ class PlexapiSearch:
             items = self._search(title)
             self._log_reason(f"Search returned {len(items)} title match(es)")
             self._log_step(f"{len(items)} items with the title {title!r}")
-            # An empty result is not stored, since it would hide a file that is added now.
+            # Do not store an empty result, because it would hide a file that Plex adds now.
             if items and self._cache is not None:
                 self._cache.set_search_results(self._title, title, items)
             found = self._best_of(items)
@@ -234,7 +234,7 @@ class PlexapiSearch:
         return found
 
     def _best_items(self, rows: list[tuple[T, list[str]]], items_of: Callable[[Iterable[T]], list[Any]]) -> list[Any]:
-        """Returns the items that match best; without evidence for a single one, all with a file of that name."""
+        """Returns the best items. Without evidence for a single item, returns all items with a file of that name."""
         chosen = best(rows, self._path, self._mapped)
         found = items_of(chosen)
         if len(found) == 1 and not self._is_named(found[0]):
@@ -244,9 +244,10 @@ class PlexapiSearch:
         return found
 
     def _asked_by_file(self, *, quiet: bool = False) -> list[Any]:
-        """Searches the server by file name, in one request. Some servers lack that filter, so no hit proves nothing.
+        """Searches the server by file name, in one request. Some servers do not support this filter, so an empty result
+        proves nothing.
 
-        ``quiet``: only count the items with a file of that name.
+        With ``quiet``, only counts the items with a file of that name.
         """
         section = getattr(self._library, "key", None)
         kind = self._leaf[1] if self._leaf else 1 if getattr(self._library, "type", None) == "movie" else None
@@ -261,7 +262,7 @@ class PlexapiSearch:
             items = self._library.fetchItems(
                 asked, container_start=0, container_size=_ASKED_ROWS, maxresults=_ASKED_ROWS
             )
-            # With so many rows, some may be missing, or the server ignores the filter.
+            # With so many rows, some rows may be missing, or the server ignores the filter.
             if len(items) >= _ASKED_ROWS:
                 return []
             rows = [row for row in map(extract, items) if row]
@@ -272,7 +273,7 @@ class PlexapiSearch:
                 return []
             if is_trouble(error):
                 raise
-            warn_of_search(type(error).__name__)  # not an answer of Plex: a page of a proxy, or only a part
+            warn_of_search(type(error).__name__)  # the answer is a proxy's page, or an incomplete answer of Plex
             return []
 
     # Listings.
@@ -289,7 +290,7 @@ class PlexapiSearch:
         return self._best_of(items)
 
     def _list_all(self, listed: list[Any] | None) -> list[Any]:
-        """Lists all items, unless a stored listing was searched already."""
+        """Lists all items, unless this object has already searched a stored listing."""
         self._log_fallback()
         if listed is not None:
             return []
@@ -297,7 +298,7 @@ class PlexapiSearch:
             stored = self._cache.get_library_items(self._title)
             if stored is not None:
                 self._log.debug(f"Library cache hit: {len(stored)} items")
-                # A foreign cache, or a path that cannot be resolved.
+                # The cache is not plexindex's, or the path cannot be resolved.
                 return self._best_items([(row["key"], row["file_paths"]) for row in stored], self._fetch_all)
         items = self._list(lambda: self._library.all())
         self._log.debug(f"Scanning {len(items)} items...")

@@ -30,31 +30,31 @@ if TYPE_CHECKING:
 
 # Maximum number of items that a run requests, 64 at a time.
 _ASKED = 256
-# Maximum number of new files, and of further files of items, to hold back.
+# Maximum number of new files, and of additional files of items, to hold back.
 _MAX_HELD = 8192
 
 
 class Renames:
-    """Differences that are held back, and their outcome."""
+    """Differences that plexindex holds back, and what became of them."""
 
     def __init__(self, places: Places, walk: Walk, listing: Listing) -> None:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
-        """Whether requests are allowed. If not, nothing is held back."""
+        """Whether requests are allowed. If not, this object holds nothing back."""
         self.is_due: Callable[[Collection[Unsure]], bool] | None = None
-        """Whether to request these items; None: always."""
+        """A function that returns whether to request these items. None means always."""
         self.until: float | None = None
-        """The deadline for requests, by the monotonic clock."""
+        """The deadline for requests, as a time of the monotonic clock."""
         self.unasked = 0
-        """Number of items that may have been renamed and were not requested."""
+        """Number of items whose files may have been renamed, but that plexindex did not request."""
         self.failed = False
         """Whether the server did not answer."""
         self._new: list[OnDisk] = []
-        # Files of several items.
+        # Files that belong to several items.
         self._shared: list[OnDisk] = []
-        # The differences of these files, in case the server does not answer.
+        # The differences of these files, to yield if the server does not answer.
         self._ambiguous: list[Difference] = []
-        # By library: items whose files are missing, and further files of items.
+        # For each library, items whose files are missing, and additional files of items.
         self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
         self._further: list[tuple[str, Difference]] = []
         # Libraries with too many new files to hold back.
@@ -62,7 +62,7 @@ class Renames:
         self._reported_further: set[str] = set()
 
     def holds_file(self, one: OnDisk, difference: Difference) -> bool:
-        """Returns whether to hold back the difference of a file, which may be a new or old name of an item."""
+        """Returns whether to hold back the difference of a file, which may be the new or old name of an item's file."""
         if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _MAX_HELD:
             self._shared.append(one)
             self._ambiguous.append(difference)
@@ -108,7 +108,7 @@ class Renames:
         for uuid, difference in gone + self._further:
             if not is_asked(uuid, difference.item):
                 yield difference
-        # The files of items may have changed, so the listing finds further files again.
+        # The files of items may have changed, so the listing must find additional files again.
         listing.forget_seen()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
@@ -127,8 +127,8 @@ class Renames:
     def _first_candidates(self) -> list[Unsure]:
         """Returns the items to request first.
 
-        A rename leaves a missing file, and a new one or one in another spelling. So only libraries with both are
-        candidates.
+        A rename leaves a missing file, and either a new file or a file in another spelling. So only libraries with both
+        are candidates.
         """
         places, owners_of_new = self._places, [self._places.owners(path) for path, *_ in self._new]
         new = {owner.uuid for owners in owners_of_new for owner in owners} | self._flooded
@@ -142,7 +142,7 @@ class Renames:
                 found += [(library, one.item) for library, one in gone[:room] if one.item]
                 count = sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
                 self.unasked += count - len(gone[:room])
-        # An earlier run may have seen only some renames.
+        # An earlier run may have found only some of the renames.
         shared = [(path, places.owners(path)) for path, *_ in self._shared]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
             if owner.uuid in new - self._flooded:
@@ -173,16 +173,16 @@ class Renames:
         return found
 
     def _request_items(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
-        """Requests items, and then further items that share a file with a renamed one.
+        """Requests items, and then more items that share a file with a renamed item.
 
-        Returns the requested items, and the libraries in which one of them lost or changed its files.
+        Returns the requested items, and the libraries in which at least one of these items lost or changed its files.
         """
         places, index = self._places, self._places.index
         keys: set[tuple[str, str]] = set()
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
         while unsure and not self.failed:
-            # An item may appear with several files, of which it may have lost only some.
+            # An item can appear with several files, and can have lost only some of them.
             by_key: dict[tuple[str, str], list[Unsure]] = {}
             for library, item in unsure:
                 by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
@@ -216,12 +216,12 @@ class Renames:
         return None if self.until is None else max(self.until - time.monotonic(), 0)
 
     def _items_sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
-        """Returns the items of a library that share one of these files, which some may have lost."""
+        """Returns the items of a library that share one of these files. Some of the items may have lost the file."""
         answers = self._places.index.match_paths(paths, self._places.library(library), offline=True) if paths else ()
         several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
 
 
 def _is_of(answer: Match, item: Item) -> bool:
-    """Returns whether a file is listed with an item."""
+    """Returns whether Plex lists a file for an item."""
     return answer.match_kind in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)

@@ -1,4 +1,4 @@
-"""The methods of an open index that report on it, its server and its store."""
+"""The methods of an open index that report on the index, its server and its store."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class ReportMethods(Session):
-    """The methods of an index that report on it, its server and its store."""
+    """The methods of an index that report on the index, its server and its store."""
 
     def libraries(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> list[LibraryInfo]:
-        """Returns the server's libraries. Sends a request only if no library is known."""
+        """Returns the server's libraries. Sends a request only if the store contains no library yet."""
         _, found = self._request("libraries.list", deadline, progress, offline=offline)
         return [LibraryInfo.from_json(entry) for entry in found["libraries"]]
 
@@ -39,10 +39,10 @@ class ReportMethods(Session):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> dict[str, Any]:
-        """Calls a method by its name, such as ``"items.list"``. ``docs/methods.md`` lists all methods.
+        """Calls a method by name, such as ``"items.list"``. ``docs/methods.md`` lists all methods.
 
-        The request and the answer are dicts of JSON. In the request, paths may also be bytes, and the library a
-        :class:`Library`. The answer omits unknown fields. Raises the same errors as other calls.
+        The request and the answer are dicts of JSON values. In the request, paths can also be bytes, and the library
+        can be a :class:`Library`. The answer omits unknown fields. Raises the same errors as other calls.
         """
         answer: dict[str, Any] = self._request(method, deadline, progress, **(request or {}))[1]
         return answer
@@ -62,11 +62,11 @@ class ReportMethods(Session):
         return Profile(self.stats())
 
     def proposals(self, paths: Iterable[PathArg] = ()) -> list[Proposal]:
-        """Returns mappings that seem to be missing, the best first, at most five. Sends no request.
+        """Returns at most five mappings that seem to be missing, the best mapping first. Sends no request.
 
-        The proposals follow from the first 500 answers of this index that found a path by its end or its file name.
-        With ``paths``, they follow only from these. Then ``gain`` is the number of paths that the mapping adds to those
-        of the mappings before it.
+        The proposals are based on the first 500 answers of this index that found a path by its end or its file name.
+        With ``paths``, the proposals are based only on these paths. Then ``gain`` is the number of paths that a mapping
+        matches and no earlier mapping does.
         """
         from ._facts import Proposal
 
@@ -75,27 +75,27 @@ class ReportMethods(Session):
         return [Proposal.from_json(entry) for entry in found["proposals"]]
 
     def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
-        """Asks the server for its name and its libraries, even if both are known, to diagnose a problem.
+        """Asks the server for its name and its libraries even if both are known. Use this to diagnose problems.
 
-        Sends two requests, three at the first contact, and stores the answers. The first one needs no token, so after
-        an UnauthorizedError you know that the server is reachable.
+        Sends two requests (three at the first contact), and stores the answers. The first request needs no token, so an
+        UnauthorizedError proves that the server is reachable.
         """
         from ._facts import ServerInfo
 
         return ServerInfo.from_json(self._request("server.check", deadline, progress)[1])
 
     def store(self) -> StoreInfo:
-        """Returns the folder, file system and size of the store, and whether locks work there (tested now)."""
+        """Returns the folder, file system and size of the store. Also tests whether file locks work there."""
         from ._facts import StoreInfo
 
         return StoreInfo.from_json(self._request("store.get")[1])
 
     def shared_status(self) -> SharedStatus | None:
-        """Returns what the shared log contains, and how far this folder is behind; None without ``shared``.
+        """Returns what the shared log contains, and how far this folder is behind. Returns None without ``shared``.
 
-        Waits for a connection for 0.3 s, or for the ``connect_timeout`` of the address, and then at most for the
-        ``deadline`` of ``open``, or some seconds without one. If the log does not answer, this raises no error:
-        :attr:`SharedStatus.error` gives the reason.
+        Waits for a connection for 0.3 s, or for the ``connect_timeout`` of the address. Then waits at most for the
+        ``deadline`` of ``open``, or for some seconds without a deadline. If the log does not answer, this call raises
+        no error: :attr:`SharedStatus.error` gives the reason.
         """
         from ._shared import SharedStatus
 
@@ -103,33 +103,34 @@ class ReportMethods(Session):
         return None if found is None else SharedStatus.from_json(found)
 
     def shared_init(self) -> str:
-        """Creates or upgrades the tables of the shared log. Returns ``"made"``, or ``"present"`` if they existed.
+        """Creates or upgrades the tables of the shared log. Returns ``"made"``, or ``"present"`` if the tables existed.
 
-        The first host that uses the log does the same. Call this with a role that may create tables, if the hosts'
-        roles may not.
+        The first host that uses the log does the same. If the hosts' roles are not allowed to create tables, call this
+        with a role that is.
 
-        Raises InvalidArgumentError without ``shared``; OfflineError for an offline index; ConnectError, TimeoutError,
-        ForbiddenError and ServerError of PostgreSQL.
+        Raises InvalidArgumentError without ``shared``, and OfflineError if the index is offline. Errors of PostgreSQL
+        are ConnectError, TimeoutError, ForbiddenError or ServerError.
         """
         return self._share("init")["tables"]  # type: ignore[no-any-return]
 
     def shared_deliver(self) -> None:
         """Waits until the shared log has all recorded matches and invalidations of this host.
 
-        Without this call, the index delivers them a moment later. It waits as long as :meth:`shared_status` does.
+        Without this call, the index delivers the entries a moment later. The call waits as long as
+        :meth:`shared_status` does.
 
-        Raises TimeoutError if the log does not get all of them in time. The index keeps the rest in its folder, and
-        delivers them later. Raises InvalidArgumentError without ``shared``.
+        Raises TimeoutError if the log does not get all entries in time. The index keeps the rest in its folder, and
+        delivers the rest later. Raises InvalidArgumentError without ``shared``.
         """
         self._share("deliver")
 
     def follow_shared(self) -> Following:
         """Reads the entries of other hosts as they arrive, until the block ends: ``with index.follow_shared(): …``.
 
-        It also delivers the entries of this folder, even those of processes that have ended. Use it on a host whose
-        tools run only briefly (``plexindex shared follow``). :meth:`watch` does the same and more. This sends no
-        request to Plex, so a new folder reads nothing before the first question, when the server accepts the token. A
-        forked child has to call this again. Raises InvalidArgumentError without ``shared``.
+        This call also delivers the entries of this folder, even those of processes that have ended. Use it on a host
+        whose tools run only briefly (``plexindex shared follow``). :meth:`watch` does the same and more. This call
+        sends no request to Plex, so a new folder reads nothing until the server has accepted the token for the first
+        lookup. A forked child must call this again. Raises InvalidArgumentError without ``shared``.
         """
         from ._shared import Following
 
@@ -138,7 +139,7 @@ class ReportMethods(Session):
     def shared_clear(self) -> None:
         """Removes the entries of all servers and users from the shared log, and keeps the tables.
 
-        Each host keeps its folder, and answers from it. Entries that no other host has read are lost to the others.
+        Each host keeps its folder, and answers from it. The other hosts lose the entries that they have not read yet.
 
         Raises the same errors as :meth:`shared_init`.
         """

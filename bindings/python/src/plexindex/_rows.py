@@ -1,11 +1,11 @@
-r"""Rows of a library in the drop-in's store: created from items, encoded as one text, decoded to dicts.
+r"""Rows of a library in the drop-in's store. This module creates, encodes and decodes them.
 
-The text begins with the line ``plexindex 1``. The second line has the number of rows, the flags, ``row:paths`` for each
-row without exactly one path, and ``row:-`` for each row without a title; rows count from 0. Then come the keys of all
-rows, all titles and all paths, separated by NUL: joining and splitting columns is fastest in Python.
+The encoded text begins with the line ``plexindex 1``. The second line has the number of rows, the flags, ``row:paths``
+for each row without exactly one path, and ``row:-`` for each row without a title; the first row is 0. Then come the
+keys of all rows, all titles and all paths, separated by NUL. Joining and splitting whole columns is fastest in Python.
 
-Flags: ``-``: none; ``e``: NUL is escaped as ``\1`` and ``0``, and ``\1`` as ``\1`` and ``1``; ``s``: there are lone
-surrogates.
+The flag ``-`` means that there are no flags. ``e`` means that NUL is escaped as ``\1`` and ``0``, and ``\1`` as ``\1``
+and ``1``. ``s`` means that there are lone surrogates.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _HEAD = "plexindex 1\n"
 
 
 def extract(item: Any) -> Row | None:
-    """Returns the row of an item: ``key``, ``title`` and ``file_paths``. None without a key, or if the item raises."""
-    # Otherwise plexapi sends a request for each empty attribute.
+    """Returns the row of an item: ``key``, ``title`` and ``file_paths``. None without a key, or if reading it fails."""
+    # Without this, plexapi would send a request for each empty attribute.
     known = getattr(item, "__dict__", None)
     reloads = known is not None and known.get("_autoReload") is True
     try:
@@ -66,7 +66,7 @@ _TOGETHER = 16
 
 
 def file_name(path: str) -> str:
-    """Returns the search key of a path: the part after the last separator of any system, in lower case."""
+    """Returns the search key of a path: the part after the last separator (of any system), in lower case."""
     name = path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if name.isascii():
         return name.lower()
@@ -76,7 +76,7 @@ def file_name(path: str) -> str:
 
 
 def find_in(count: int, name: str) -> int:
-    """Returns the number of the value that holds a file name."""
+    """Returns the number of the value that contains a file name."""
     from binascii import crc32
 
     return crc32(name.encode()) % count
@@ -85,7 +85,7 @@ def find_in(count: int, name: str) -> int:
 def pack_files(rows: list[Row]) -> list[bytes]:
     """Returns the values of an index by file name: pairs of a key and a path, all separated by NUL.
 
-    Invalid paths, and keys with a NUL, are left out.
+    Skips invalid paths, and keys that contain a NUL.
     """
     from binascii import crc32
 
@@ -104,7 +104,7 @@ def pack_files(rows: list[Row]) -> list[bytes]:
 
 
 def _is_odd(text: str) -> bool:
-    """Returns whether a text is too long or cannot be encoded. A quick check passes most texts."""
+    """Returns whether a string is too long or cannot be encoded. A quick check accepts most strings."""
     return len(text) > LONGEST_PATH if text.isascii() else len(text.encode()) > LONGEST_PATH
 
 
@@ -137,7 +137,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
     if not count:
         return []
     collecting = gc.isenabled()
-    # The garbage collector is paused: it would find nothing, and would take longer than everything else.
+    # Pause the garbage collector, which would find nothing, and would take longer than everything else.
     gc.disable()
     try:
         fields = str(memoryview(text)[head + 1 :], "utf-8", "surrogatepass" if "s" in flags else "strict").split("\0")
@@ -160,7 +160,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
 
 
 def _files(paths: list[str], odd: list[str]) -> list[list[str]]:
-    """Returns the paths of each row: one each, except for the rows in ``odd``."""
+    """Returns the paths of each row. Each row has one path, except for the rows in ``odd``."""
     files: list[list[str]] = []
     begin = 0
     for entry in odd:

@@ -1,4 +1,4 @@
-"""Applies mappings to single paths, to say which mapping leads to which path."""
+"""Applies mappings to single paths, so that a report can say which mapping gives which path."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from ._mapping import Mapping
 
-# In a replacement a backslash is literal, except before a group.
+# In a replacement, a backslash is literal unless a group reference follows.
 _BACKSLASH = re.compile(r"\\\\|\\(?![1-9]|g<)")
 
 
 class Rules:
-    """The rules of an index, in order. The library has rejected invalid ones before."""
+    """The rules of an index, in order. The library has already rejected invalid rules."""
 
     def __init__(self, mappings: Iterable[Mapping]) -> None:
         self._rules = [rule for rule in mappings if rule.kind in (c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN)]

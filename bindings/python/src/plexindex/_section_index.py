@@ -1,4 +1,4 @@
-"""The index of the drop-in for a real plexapi section. Its folder is beside the host's caches."""
+"""The drop-in's index for a real plexapi section. The folder of the index is beside the host's caches."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from ._plexapi import SectionIndex
 
-# Open indexes by folder, server and connection options. They stay open until the process ends, since the host does not
-# know them.
+# Open indexes by folder, server and connection options. They stay open until the process ends, because the host does
+# not know them and cannot close them.
 _indexes: dict[tuple[Any, ...], _plexapi.ServerIndex] = {}
 _opening = closing_lock()
-# Folders that cannot be used, each logged once.
+# Folders that plexindex cannot use. It logs each only once.
 _unusable: set[str] = set()
-# Recent results by the ids of plexapi's server and of the cache, so that not every path examines these. There are few,
-# since each entry keeps its objects alive.
+# Recent results by the ids of plexapi's server and of the cache, so that not every lookup examines these objects. The
+# number of results is small, because each result keeps its objects alive.
 _recent: dict[tuple[int, int], tuple[Any, Any, str, dict[Any, SectionIndex]]] = {}
 _MAX_RECENT = 16
 
@@ -34,8 +34,8 @@ _MAX_RECENT = 16
 def section_index(section: Any, *caches: object) -> SectionIndex | None:
     """Returns the index of a section, in the folder ``index`` beside the first cache of the drop-in.
 
-    None without such a cache, for a stand-in of a section, and if an index cannot connect as the section's session
-    does, for example through a proxy.
+    Returns None without such a cache, for an object that only imitates a section, and if an index cannot connect in the
+    same way as the section's session, for example through a proxy.
     """
     cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
     server: Any = getattr(section, "_server", None)
@@ -86,7 +86,7 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
 
 
 def _share_client_identifier(server: Any, folder: str) -> None:
-    """Gives a new index the host's client identifier, so that Plex does not list another device."""
+    """Makes a new index use the host's client identifier, so that Plex does not list an additional device."""
     file = os.path.join(folder, "plexindex-client-id")
     identifier = server._headers().get("X-Plex-Client-Identifier")
     if os.path.exists(file) or not isinstance(identifier, str):
@@ -102,7 +102,7 @@ def warn_of_tls(section: SectionIndex, error: Error) -> None:
     name = str(section.index)
     if isinstance(error, TlsError) and name not in _unusable:
         _unusable.add(name)
-        # The error's own remedy is an option of the index, which a user of the host cannot set.
+        # The remedy in the error is an option of the index, which a user of the host cannot set.
         host_log("Cache").warn(
             "Cannot use the index, so every file costs requests to Plex: the server's certificate is invalid, for "
             "example since it is its own authority. Set plex_url to the server's https://….plex.direct address, or to "
@@ -111,13 +111,13 @@ def warn_of_tls(section: SectionIndex, error: Error) -> None:
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:
-    """Returns whether an object really has plexapi's class, which a mock may only claim."""
+    """Returns whether an object really has plexapi's class. A mock can claim to have this class."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and issubclass(type(thing), kind)
 
 
 def _verification(server: Any) -> bool | str | None:
-    """Returns the ``verify`` of ``requests`` for the server; None if an index cannot connect as the session does."""
+    """Returns the server's ``verify`` of ``requests``, or None if an index cannot connect as the session does."""
     requests: Any = sys.modules.get("requests")
     session: Any = getattr(server, "_session", None)
     if requests is None or type(session) is not requests.Session:

@@ -1,4 +1,4 @@
-"""An open handle: opening, running calls, closing. The methods of an index are in other modules."""
+"""An open handle: opens it, runs calls and closes it. The methods of an index are in other modules."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def initial_state(native: Native, cell: bytearray) -> dict[str, Any]:
-    """Returns the attributes of a session before its first call, except for those that opening sets."""
+    """Returns the attributes of a session before its first call, except the attributes that opening sets."""
     return {
         "_native": native,
         "_selected": {},
         "_tables": {},
         "_calls": {},
         "_wakeup": None,
-        # The accelerator reads the handle here. A close clears it first.
+        # The accelerator reads the handle here. A close clears this memory first.
         "_cell": cell,
         "_renewal": (None, None),
     }
@@ -43,7 +43,7 @@ _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "
 
 
 def named_library(kind: int, selector: str) -> object:
-    """Returns a library as a request in JSON names it; None: all libraries."""
+    """Returns the name of a library in a JSON request. None means all libraries."""
     return {_KINDS[kind]: selector} if kind in _KINDS else selector or None
 
 
@@ -58,7 +58,7 @@ class Session:
     _native: Native
     _selected: dict[tuple[int, str], Selected]
     _tables: dict[bytes, Handle]
-    # Running calls, with their fork generation. In a dict, adding and removing are atomic.
+    # Running calls, and their fork generation. Adding to a dict and removing from it are atomic.
     _calls: dict[Call, int]
     _wakeup: Any
     _cell: bytearray
@@ -73,9 +73,9 @@ class Session:
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
         self.__dict__.update(initial_state(native, bytearray(ctypes.c_void_p())))
         self._closing = closing_lock()
-        # Keeps the callback alive: the library calls it as long as the index is open.
+        # This keeps the callback alive, because the library calls it as long as the index is open.
         self._renewal = renewal, options.renew_token
-        # A function and its arguments without the token, by which another process opens the same index.
+        # A function and its arguments, without the token. With them, another process opens the same index.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
         handle = ctypes.c_void_p.from_buffer(self._cell)
@@ -87,9 +87,9 @@ class Session:
         _log.drain(native)
 
     def close(self) -> None:
-        """Closes the index. Running calls of other threads end first; their fetches end early with a ClosedError.
+        """Closes the index. First waits for running calls of other threads, whose fetches end early with a ClosedError.
 
-        A second close does nothing. A progress callback of this index must not close it.
+        A second close does nothing. A progress callback of this index must not close the index.
         """
         this_thread = get_ident()
         if any(call.thread == this_thread and call.watch.reporting for call in list(self._calls)):
@@ -104,7 +104,7 @@ class Session:
                 # The interpreter is ending, so the handle stays open until the process ends.
                 self._handle = None
                 return
-            # No fast lookup is running, since this thread has the interpreter's lock.
+            # No fast lookup is running, because this thread has the interpreter's lock.
             for handle in [*self._selected.values(), *self._tables.values()]:
                 handle.retire()
             pointer, self._handle = self._handle, None
@@ -119,7 +119,7 @@ class Session:
             if self._handle is not None:
                 self.close()
         except Exception:
-            # At the end of the interpreter, modules may be unloaded, and no caller can handle an error.
+            # When the interpreter ends, modules may be unloaded already, and no caller can handle an error.
             pass
 
     def _query(
@@ -135,7 +135,7 @@ class Session:
         reserve: int = 0,
         buffer: bool = True,
     ) -> tuple[int, bytes | bytearray]:
-        """Calls a function with a plexindex_query. Returns status and answer."""
+        """Calls a function with a plexindex_query. Returns the status and the answer."""
         call = _calls.take()
         try:
             self._begin(call, progress)
@@ -157,7 +157,7 @@ class Session:
         self, method: str, deadline: float | None = None, progress: ProgressArg = None, /, **request: Any
     ) -> tuple[int, Any]:
         """Calls a method of plexindex_call(). Returns its status and its answer."""
-        # Imported at first use, since most hosts do not need JSON.
+        # Import the module at its first use, because most hosts do not need JSON.
         from . import _call
 
         call = _calls.take()
@@ -200,11 +200,11 @@ class Session:
         library: ChosenArg | Session | Handle,
         reserve: int | None = None,
     ) -> bytes:
-        """Makes a call and returns its answer; see :meth:`_ask`."""
+        """Makes a call and returns its answer. See :meth:`_ask`."""
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
     def _run_command(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
-        """Makes a call without an answer, and passes on log lines."""
+        """Makes a call without an answer, and passes log lines to ``logging``."""
         self._ask(function, *arguments, library=library)
         _log.drain(self._native)
 
@@ -218,8 +218,8 @@ class Session:
     ) -> tuple[int, bytes | bytearray]:
         """Makes a call and returns its status and answer.
 
-        ``library``: the first argument: self for the handle, a library, or a table. ``reserve``: the minimum size of
-        the buffer, if the call fills one. ``detach``: do not copy a large answer.
+        ``library`` is the first argument: self for the handle, a library, or a table. ``reserve`` is the minimum size
+        of the buffer, if the call fills a buffer. With ``detach``, a large answer is not copied.
         """
         call = _calls.take()
         try:
@@ -264,7 +264,7 @@ class Session:
             (kind, selector), Selected(self._native, pointer.value or 0, named_library(kind, selector))
         )
         if not self._open:
-            # Another thread closed the index, and may have missed this handle.
+            # Another thread has closed the index, and may not have cleared this handle.
             found.retire()
             raise self._closed_error()
         return found
@@ -333,7 +333,7 @@ class Session:
             try:
                 self._wakeup.release()
             except RuntimeError:
-                # Another thread woke it already.
+                # Another thread has already woken the closing thread.
                 pass
 
     def _wait_for_calls(self, this_thread: int) -> bool:
@@ -342,11 +342,11 @@ class Session:
         wakeup.acquire()
         self._wakeup = wakeup
         while True:
-            # A registered call of this thread has ended: an interruption prevented its removal.
+            # A registered call of this thread has already ended, but an interruption prevented its removal.
             forks = _calls.ForkCount.number
             if not any(call.thread != this_thread and began == forks for call, began in list(self._calls.items())):
                 return True
             if sys.is_finalizing():
                 return False
-            # The time-out is for a call that an interruption kept from waking this thread.
+            # The timeout is for a call that an interruption has prevented from waking this thread.
             wakeup.acquire(timeout=0.5)

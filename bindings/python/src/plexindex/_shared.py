@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 class SharedView(Fields):
-    """The entries of the shared log for one server and user. In :attr:`SharedStatus.views`."""
+    """The entries of the shared log for one server and user. :attr:`SharedStatus.views` contains these objects."""
 
     __slots__ = ("age", "bytes", "entries", "hosts", "last", "own", "server", "user")
 
     server: str
     """The server's machine identifier."""
     user: str
-    """The user's name, if the hosts set ``user``; otherwise ``#`` and part of a hash."""
+    """The user's name if the hosts set ``user``, otherwise ``#`` and part of a hash."""
     own: bool
-    """Whether this index is one of these hosts."""
+    """Whether the entries are for the server and user of this index."""
     last: int
     """The number of the last entry."""
     age: float | None
-    """Seconds since the last entry; None before the first."""
+    """Seconds since the last entry, or None if there is no entry yet."""
     entries: dict[str, int]
     """Number of entries by kind: ``"probe"``, ``"listing"``, ``"item"``, ``"match"``, ``"invalid_item"``,
     ``"invalid_path"``, ``"invalid_library"``, ``"hint"`` and ``"search"``. Kinds without entries are missing."""
     hosts: int
-    """Hosts with entries. A moved folder counts as another host."""
+    """Number of hosts that wrote entries. A moved folder counts as another host."""
     bytes: int
-    """Size of the entries and listings."""
+    """Size of the entries and listings in bytes."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedView:
-        """From an entry of the method ``sharing``."""
+        """Creates the object from an entry of the method ``sharing``."""
         return super().from_json({**entry, "age": entry["age_ms"] / 1000 if "age_ms" in entry else None})
 
     def __repr__(self) -> str:
@@ -51,7 +51,7 @@ class SharedView(Fields):
 
 
 class SharedStatus(Fields):
-    """The state of the shared log and of this folder. Made by :meth:`Index.shared_status`."""
+    """The state of the shared log and of this folder. :meth:`Index.shared_status` returns it."""
 
     __slots__ = ("address", "behind", "error", "error_kind", "reachable", "server", "taken", "undelivered", "views")
 
@@ -60,24 +60,24 @@ class SharedStatus(Fields):
     reachable: bool
     """Whether the log answered."""
     error: str | None
-    """Why the log did not answer, or does not accept writes of this role, and the remedy; None if it works."""
+    """Why the log did not answer or does not accept writes from this role, and the remedy. None if the log works."""
     error_kind: str | None
     """The kind of this error, such as ``"connect"``, ``"unauthorized"`` or ``"forbidden"``."""
     server: str | None
-    """The machine identifier of this index's server; None while unknown."""
+    """The machine identifier of this index's server, or None while it is unknown."""
     taken: int | None
-    """The number of the last entry that this folder has applied; None before the first."""
+    """The number of the last entry that this folder has applied, or None before the first entry."""
     undelivered: int | None
-    """Entries of this folder that are not delivered yet."""
+    """Number of entries of this folder that are not delivered yet."""
     behind: int | None
-    """Entries of other hosts for this server and user that this folder has not applied yet. None while unknown, for
-    example before the server has accepted the token."""
+    """Number of entries of other hosts for this server and user that this folder has not applied yet. None while
+    unknown, for example before the server has accepted the token."""
     views: list[SharedView]
     """The entries by server and user. Empty if the log did not answer."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedStatus:
-        """From the method ``sharing``."""
+        """Creates the object from the answer of the method ``sharing``."""
         return super().from_json({**entry, "views": list(map(SharedView.from_json, entry["views"]))})
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,13 +87,13 @@ class SharedStatus(Fields):
     def __repr__(self) -> str:
         if self.error is None:
             return f"<plexindex.SharedStatus {self.address}: reachable>"
-        # The error has the address.
+        # The error already contains the address.
         state = "read-only" if self.reachable else "not reachable"
         return f"<plexindex.SharedStatus {state}: {self.error}>"
 
 
 class Following:
-    """Follows the shared log within a ``with`` block. Made by :meth:`Index.follow_shared`."""
+    """Follows the shared log within a ``with`` block. :meth:`Index.follow_shared` creates it."""
 
     def __init__(self, index: Sharing) -> None:
         self._index = index
@@ -104,7 +104,7 @@ class Following:
 
     def progress(self) -> dict[str, Any]:
         """Returns ``address``, ``taken`` and ``undelivered`` as in :class:`SharedStatus`, without asking the log.
-        Passes on log lines of the library.
+        Passes the library's log lines to ``logging``.
         """
         # A second "follow" changes nothing.
         found = self._index._share("follow")["folder"]

@@ -20,7 +20,7 @@ class Stats:
     )
 
     answers: dict[str, int]
-    """Answers by match kind, including fast lookups: ``"confirmed"``, ``"exact"``, …; ``"none"``: without an item."""
+    """Answers by match kind, including fast lookups: ``"confirmed"``, ``"exact"``, …. ``"none"`` means no item."""
     lookup_misses: int
     """Fast lookups that found nothing."""
     stale_answers: int
@@ -28,29 +28,30 @@ class Stats:
     requests: dict[str, int]
     """Requests by kind, including retries: ``"identity"``, ``"probe"``, ``"page"``, …"""
     bytes_received: int
-    """Bytes of the bodies of answers, as transferred."""
+    """Bytes of the bodies of the server's answers, as transferred."""
     store_requests: int
-    """Requests of all processes since the store was created, as last written."""
+    """Requests of all processes since the store was created, according to the last write of the counters."""
     store_answers: int
-    """Answers of all processes since the store was created, as last written."""
+    """Answers of all processes since the store was created, according to the last write of the counters."""
     listings: int
     """Complete full listings."""
     network_seconds: float
-    """Time of waiting for the server."""
+    """Time spent waiting for the server."""
     parse_seconds: float
-    """Time of decompressing and parsing the server's answers."""
+    """Time spent decompressing and parsing the server's answers."""
     store_seconds: float
-    """Time of reading and writing the store."""
+    """Time spent reading and writing the store."""
     segment_seconds: float
-    """Time of building and opening segments."""
+    """Time spent building and opening segments."""
     match_seconds: float
-    """Time of matching, without fast lookups."""
+    """Time spent matching, without fast lookups."""
     wait_seconds: float
-    """Time of waiting for other fetches, and before retries."""
+    """Time spent waiting for other fetches, and before retries."""
     calls: int
-    """Questions, refreshes and recordings, without fast lookups."""
+    """Number of lookups, refreshes and recorded matches, without fast lookups."""
     calls_seconds: float
-    """Total time of these calls. The parts may add up to more, since plexindex stores a page while fetching the next.
+    """Total time of these calls. The sum of the parts can be larger, because plexindex stores a page while it fetches
+    the next page.
     """
     slow_calls: int
     """Calls that took longer than ``slow`` of :func:`plexindex.open`."""
@@ -63,21 +64,21 @@ class Stats:
     disk_bytes: int
     """Size of the store on disk, including segments."""
     size_limit: int
-    """Maximum bytes of the folder; 0: no limit."""
+    """Maximum size of the folder in bytes. 0 means no limit."""
     over_limit: int
-    """Bytes beyond the limit that plexindex cannot remove. Not 0: the limit is too small."""
+    """Bytes beyond the limit that plexindex cannot remove. If this is not 0, the limit is too small."""
     evictions: int
-    """Libraries that any process removed because of a limit, since the store was created."""
+    """Number of libraries that processes removed because of the limit since the store was created."""
     sequence: int
     """The store's change sequence."""
     events: int
     """Events about libraries, from the server or ``notify``."""
     hints: int
-    """Writes because of events. Several events may share a write."""
+    """Writes that are due to events. Several events can share a write."""
     failures: int
-    """Cached answers that were used because the server did not answer, or its answer could not be stored."""
+    """Cached answers that plexindex used because the server did not answer, or its answer could not be stored."""
     last_failure: str | None
-    """The reason of the last failure; None after the server has answered again."""
+    """The reason for the last failure. None after the server has answered again."""
 
     def __init__(self, raw: CStats) -> None:
         for name in self.__slots__:
@@ -111,9 +112,9 @@ class Stats:
 
 
 class Profile:
-    """The time of an index's calls in seconds, without fast lookups. Made by :meth:`Index.profile`.
+    """The time of an index's calls in seconds, without fast lookups. :meth:`Index.profile` returns it.
 
-    The parts may add up to more than the total, since plexindex stores a page while fetching the next.
+    The sum of the parts can be larger than the total, because plexindex stores a page while it fetches the next page.
     """
 
     __slots__ = (
@@ -122,7 +123,7 @@ class Profile:
     )
 
     calls: int
-    """Questions, refreshes and recordings."""
+    """Number of lookups, refreshes and recorded matches."""
     slow_calls: int
     """Calls that took longer than ``slow`` of :func:`plexindex.open`."""
     seconds: float

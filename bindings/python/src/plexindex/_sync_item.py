@@ -1,4 +1,4 @@
-"""The items that the drop-in returns. A host edits them, so they must agree with Plex's present state."""
+"""The items that the drop-in returns. A host edits these items, so they must agree with Plex's current state."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (
 
 
 class SyncItem(LightItem):
-    """An item of the index. Key, type and files come from the index, and all else from plexapi's object, fetched once.
+    """An item of the index. The key, type and files are from the index. All else is from plexapi's object.
 
-    A listing may be an hour old, so the fetched object must have the file that matched. Otherwise this class
+    A listing can be an hour old, so the fetched object must have the file that matched. If it does not, this class
     invalidates the item in the index, and raises the host's 'not found' unless the item has the searched path.
     """
 
@@ -38,8 +38,8 @@ class SyncItem(LightItem):
         fetched: Callable[[Any], None] | None = None,
         stale: Callable[[], None] | None = None,
     ) -> None:
-        """``asked``: the searched path, in each spelling. ``fetched``: called with the title of the fetched item.
-        ``stale``: called if the item is gone.
+        """``asked`` is the searched path in each spelling. The class calls ``fetched`` with the title of the fetched
+        item, and ``stale`` if the item is gone.
         """
         super().__init__(section, item)
         self._asked, self._on_fetched, self._on_stale = asked, fetched, stale
@@ -55,11 +55,11 @@ class SyncItem(LightItem):
 
     @property
     def guids(self) -> list[Any]:
-        """External ids, as plexapi has them."""
+        """External ids, in the same form as in plexapi."""
         return self.full().guids  # type: ignore[no-any-return]
 
     def full(self) -> Any:
-        """Returns the plexapi object. Sends one request, the first time."""
+        """Returns the plexapi object. The first call sends one request."""
         if self._light_full is None:
             path = getattr(self._light_item, "path", None)
             facts = None if path else self._facts()
@@ -88,10 +88,10 @@ class SyncItem(LightItem):
 
 
 class FoundItem:
-    """An item from a search in plexapi. A search returns only some actors and genres, and a host writes such lists
-    back. So the first read of another attribute than name and files fetches the whole item.
+    """An item from a search in plexapi. A search returns only some of the actors and genres, and a host writes these
+    lists back. So the first read of any attribute other than the name and the files fetches the whole item.
 
-    Episodes and tracks have empty values for attributes of films that hosts read.
+    Episodes and tracks have empty values for those attributes of films that hosts read.
     """
 
     def __init__(self, item: Any) -> None:
@@ -118,7 +118,7 @@ class FoundItem:
 
 
 def as_found(item: Any) -> Any:
-    """Wraps an object of plexapi in a :class:`FoundItem`; returns others as they are."""
+    """Wraps an object of plexapi in a :class:`FoundItem`. Returns other objects unchanged."""
     return FoundItem(item) if type(item).__module__ in ("plexapi.video", "plexapi.audio") else item
 
 

@@ -1,4 +1,4 @@
-"""Tables of bytes by name for plexindex.compat, in a folder that is opened when needed."""
+"""Tables of bytes by name for plexindex.compat. They are in a folder that plexindex opens when needed."""
 
 import os
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Op = tuple[int, bytes, bytes, bytes]
     """PUT, REMOVE or CLEAR; the table; the entry's name; its value."""
 
-# Retries if other threads close the index meanwhile.
+# Number of retries if other threads close the index during a call.
 _MAX_RETRIES = 20
 _MAX_LIMIT = 2**63 - 1
 _LONGEST_NAME = 400_000
@@ -31,7 +31,7 @@ PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
 
 
 def name_of(text: object) -> bytes:
-    """Returns a unique name for a text, or for the text of another value: its bytes, or a digest if it is long."""
+    """Returns a unique name for a string, or for another value as a string: its bytes, or a digest if it is long."""
     raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
     if len(raw) <= _LONGEST_NAME:
         return raw
@@ -56,7 +56,7 @@ def _ttl_ms(ttl: "float | None") -> int:
     return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
 
 
-# Remedies of the library that only a program can follow, and remedies for users of the host.
+# Remedies in the library's errors that only a program can follow, each with a remedy for users of the host.
 _REMEDIES = {
     "choose a cache_dir that this user may write": "make the folder and its files writable for the user of Stash",
     ", or choose another cache_dir": "",
@@ -78,11 +78,11 @@ def plain_text(error: "Exception") -> str:
 
 
 class TableStore:
-    """The tables in a folder. A call after a close opens them again."""
+    """The tables in a folder. A call after a close opens the tables again."""
 
     def __init__(self, folder: str, limit: object, mappings: "Iterable[MappingArg]" = ()) -> None:
         """Opens the tables, and creates missing folders. Raises an error for invalid mappings."""
-        # Absolute, since the current folder may change before the tables are opened again.
+        # Use an absolute path, because the current folder can change before the tables are opened again.
         self.folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
         self.mappings = tuple(mappings)
@@ -92,10 +92,10 @@ class TableStore:
             os.makedirs(os.path.dirname(folder), exist_ok=True)
         except OSError as error:
             raise type(error)(plain_text(error)) from error
-        self.index()  # reports errors now
+        self.index()  # raise errors now
 
     def index(self) -> "Index":
-        """Returns the open index; opens it if it was closed."""
+        """Returns the open index. If the index was closed, opens it again."""
         found = self._open
         if found is not None and found.is_open:
             return found
@@ -117,12 +117,12 @@ class TableStore:
             found.close()
 
     def run(self, work: "Callable[..., T]", *arguments: "Any") -> "T":
-        """Calls a function with the index; retries if another thread closed it meanwhile."""
+        """Calls a function with the index. Retries if another thread closed the index in the meantime."""
         for _ in range(_MAX_RETRIES):
             try:
                 return work(self.index(), *arguments)
             except Exception as error:
-                # Imported here, since the import takes long, and most processes need no errors.
+                # Import the errors here, because the import takes long, and most processes need no errors.
                 from ._errors import ClosedError, StoreError
 
                 if not isinstance(error, ClosedError):
@@ -131,7 +131,7 @@ class TableStore:
         return work(self.index(), *arguments)
 
     def cell(self, table: bytes) -> bytearray:
-        """Returns the memory that holds a table's handle. A close clears it."""
+        """Returns the memory that contains a table's handle. A close clears this memory."""
         return self.run(_cell, table)
 
     def _ask(
@@ -155,28 +155,28 @@ class TableStore:
         return self._ask(lambda native: native.table_get, table, name, len(name), None)[0] == c.OK
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: "float | None" = None) -> None:
-        """Stores a value. ``ttl``: seconds until it expires; 0 or less: at once; None: never."""
+        """Stores a value. It expires after ``ttl`` seconds. With 0 or less, it expires at once; with None, never."""
         self._ask(lambda native: native.table_put, table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
-        """Removes a value. A missing one is no error."""
+        """Removes a value. A missing value is not an error."""
         self._ask(lambda native: native.table_remove, table, name, len(name))
 
     def write(self, ops: "list[Op]", ttl: "float | None") -> None:
-        """Makes many changes, all or none."""
+        """Makes many changes in one transaction."""
         self.run(_write, ops, _ttl_ms(ttl), self._limit)
 
     def count(self, table: "bytes | None" = None) -> int:
-        """Returns the number of values, of all tables unless one is given."""
+        """Returns the number of values in a table, or in all tables if none is given."""
         found: int = self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
         return found
 
     def clear(self, table: "bytes | None" = None) -> None:
-        """Removes all values, of one table in the same time whatever their number."""
+        """Removes all values of one table (in constant time) or of all tables."""
         self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
 
     def host_paths(self, paths: "list[str]") -> "list[str]":
-        """Returns the host's paths for paths of the server, by the mappings."""
+        """Returns the host's paths for paths of the server, according to the mappings."""
         from ._call import text_of
 
         def host_path(index: "Index", path: str) -> str:
@@ -191,7 +191,7 @@ class TableStore:
         return found
 
 
-# In tables with this prefix the library lower-cases A to Z: see MatchCache.
+# In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
 _FOLDING = b"="
 
 
@@ -208,7 +208,7 @@ def _handle(index: "Index", table: bytes) -> "Handle":
     found = index._tables.get(table)
     if found is not None:
         return found
-    # Imported at first use, since importing compat must be fast.
+    # Import the module at its first use, because importing compat must be fast.
     import ctypes
 
     from ._library import Handle
@@ -217,7 +217,7 @@ def _handle(index: "Index", table: bytes) -> "Handle":
     index._do(index._native.get_table, table, len(table), _flags(table), ctypes.byref(pointer), library=index)
     found = index._tables.setdefault(table, Handle(pointer.value or 0))
     if not index.is_open:
-        # Another thread closed the index, and may have missed this handle.
+        # Another thread has closed the index, and may not have cleared this handle.
         found.retire()
         raise index._closed_error()
     return found

@@ -1,8 +1,9 @@
-"""Finds titles in a path to search Plex for, and evidence that the path belongs to another item.
+"""Finds the titles in a path for which to search Plex, and evidence that the path belongs to another item.
 
-The rules of the index (``matching::title_evidence``) differ on purpose. The index searches for one title, since each
-costs a request; the drop-in searches for up to three, as the original does. The index compares words and editions with
-its listing; here only plexapi's object is known, and only a clear contradiction counts.
+The rules of the index (``matching::title_evidence``) are different on purpose. The index searches for only one title,
+because each search costs a request. The drop-in searches for up to three titles, as the original does. The index
+compares words and editions with its listing. The drop-in has only plexapi's object, so only a clear contradiction
+counts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 
 from ._paths import components
 
-# Words that end the title. Whole words only: 'Adventure' contains 'DV'.
+# Words that end the title. They must be whole words, because 'Adventure' contains 'DV'.
 _QUALITY = re.compile(
     r"(?<![^\W_])(?:\d{3,4}[pi]|4k|uhd|hdr(?:10)?|web[ .-]?(?:dl|rip)|blu[ .-]?ray|brrip|bdrip|dvdrip|hdtv|remux|"
     r"[xh][ .]?26[45]|hevc|xvid)(?![^\W_])",
@@ -24,7 +25,7 @@ _EPISODE = re.compile(
 _TRACK = re.compile(r"^\d{1,3}(?:-\d{1,3})?[ ._-]+")
 _SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|s)[ ._-]*(\d{1,4})", re.IGNORECASE)
 _SPECIALS = re.compile(r"specials|season[ ._-]*0+", re.IGNORECASE)
-# Additions to the name of a show, an album or a film in the name of a folder.
+# Additions to the title of a show, an album or a film in the name of a folder.
 _ADDITIONS = re.compile(
     r"\([^)]*\)|\[[^]]*\]|\{[^}]*\}|(?<![^\W_])(?:complete|collection|the series)(?![^\W_]).*", re.IGNORECASE
 )
@@ -46,7 +47,7 @@ def titles(path: str) -> list[str]:
 
 
 def leaf_titles(path: str) -> list[str]:
-    """Returns titles for an episode or a track: the text after its number."""
+    """Returns possible titles of an episode or a track: the text after the number."""
     parts = components(path)
     stem = _stem(parts[-1]) if parts else ""
     numbered = _EPISODE.search(stem)
@@ -56,9 +57,10 @@ def leaf_titles(path: str) -> list[str]:
 
 
 def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
-    """Returns whether a path names another item than the one with these files: another year, show, season or number.
+    """Returns whether a path names a different item than these files: a different year, show, season or number.
 
-    Only folders that the listed files do not have count. A path without any of these facts contradicts nothing.
+    Only folders that the listed files do not have count. A path without a year, show, season and number contradicts
+    nothing.
     """
     parts = components(path)
     known = [components(file) for file in listed]
@@ -90,9 +92,9 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
 
 
 def names_no_film(path: str, file: str) -> bool:
-    """Returns whether :func:`contradicts` finds nothing in a film's path, whatever files the film has besides this one.
+    """Returns whether :func:`contradicts` finds nothing in a film's path, whatever other files the film has.
 
-    Further files can only share more folders with the path, and only folders with a year count.
+    Other files can only have more folders in common with the path, and only folders with a year count.
     """
     parts = components(path)
     folders = parts[-_EXAMINED : len(parts) - max(_common(parts, components(file)), 1)]
@@ -100,7 +102,7 @@ def names_no_film(path: str, file: str) -> bool:
 
 
 def names_item(path: str, listed: list[str], facts: dict[str, object]) -> bool:
-    """Returns whether the path shares a folder with a listed file that has the item's title, show, artist or album.
+    """Returns whether the path and a listed file share a folder that names the item's title, show, artist or album.
 
     Common folders such as ``Season 01``, ``2024`` and ``BDMV/STREAM`` name no item.
     """
@@ -117,7 +119,7 @@ def names_item(path: str, listed: list[str], facts: dict[str, object]) -> bool:
 
 def _another_film(parts: list[str], folders: list[str], known: list[list[str]], facts: dict[str, object]) -> bool:
     year = facts.get("year")
-    # A folder that is only a year may say when the film was added.
+    # A folder name that is only a year can be the year in which the film was added.
     named = [folder for folder in folders if not folder.isdigit()]
     years = {int(text) for folder in named for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
     if not isinstance(year, int) or not years:
@@ -155,14 +157,14 @@ def _common(one: list[str], other: list[str]) -> int:
 
 
 def _is_same_name(folder: str, title: str) -> bool:
-    """Returns whether both are the same name, without year, country and quality."""
+    """Returns whether both names are equal without the year, the country and the quality."""
     return not {_letters(folder), _letters(_ADDITIONS.sub(" ", folder))}.isdisjoint(
         {_letters(title), _letters(_ADDITIONS.sub(" ", title))}
     )
 
 
 def _letters(name: str) -> str:
-    """Returns the letters and digits of a name, without year, quality, article and accents."""
+    """Returns the letters and digits of a name, without the year, the quality, the article and accents."""
     from unicodedata import normalize
 
     text = normalize("NFKD", _ARTICLE.sub("", _bare(name)).replace("&", "and")).lower()
@@ -176,7 +178,7 @@ def _stem(name: str) -> str:
 
 def _bare(text: str) -> str:
     """Returns the name up to its year or quality."""
-    # The last year: a title may contain one.
+    # Use the last year, because the title can contain a year, too.
     years = [found.start() for found in _YEAR.finditer(text, 1)]
     quality = _QUALITY.search(text, 1)
     end = min(*years[-1:], quality.start() if quality else len(text), len(text))

@@ -1,6 +1,6 @@
-"""Types for annotations. Only type checkers import this module, since ``typing`` is slow to import.
+"""Types for annotations. Only type checkers import this module, because ``typing`` is slow to import.
 
-Types that name a class of the package are defined beside that class: ``LibraryArg``, ``ProgressArg``, ``MappingArg``.
+Types that name a class of the package are defined next to that class: ``LibraryArg``, ``ProgressArg``, ``MappingArg``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
 class HasRatingKey(Protocol):
-    """An item: of plexindex's, or of plexapi's."""
+    """An item of plexindex or plexapi."""
 
     @property
     def ratingKey(self) -> Union[int, str, None]:  # noqa: N802
@@ -84,7 +84,7 @@ ReasonCode = Literal[
 
 
 class Summary(TypedDict):
-    """The counts of a comparison: ``Comparison.summary``. docs/hosts.md says what each one counts."""
+    """The counts of a comparison, as in ``Comparison.summary``. docs/hosts.md describes each count."""
 
     what: Literal["summary"]
     folders: list[str]

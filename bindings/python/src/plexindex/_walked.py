@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from ._library import LibraryInfo
     from ._places import Places
 
-    # Path of a file; whether another file differs in case only; why the file has no single item; a detail.
+    # The path of a file; whether another file differs only in case; why the file has no single item; a detail.
     OnDisk = tuple[bytes, bool, str, bytes]
 
 # Match kinds of a listed path.
 LISTED = ("confirmed", "exact", "mapped")
-# Per call: maximum numbers of names to read, and of folders to pass.
+# Maximum number of names to read, and of folders to pass, in one call.
 _NAMES, _FOLDERS = 16_384, 4096
-# An unmounted folder may have leftovers: few names, which these rules leave out.
+# An unmounted folder can contain a few leftover names, which these rules ignore.
 _FEW, _LEFTOVERS = 64, ("hidden", "system", "empty")
 # Maximum number of items that a reason names.
 _NAMED = 3
@@ -55,10 +55,10 @@ class Walk:
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
         self.stop = Stoppable(places.index._progress)
-        """Ends the walk and its requests after a cancellation."""
+        """Ends the walk and its requests if the task was cancelled."""
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
-        """Yields the differences of a folder and everything below it, with the file if there is one."""
+        """Yields the differences of a folder and everything below it, each with its file if it concerns a file."""
         for differences, files in self._pages(top, self._rules):
             for difference in differences:
                 yield None, difference
@@ -71,7 +71,7 @@ class Walk:
 
     def _pages(self, top: bytes, rules: list[str]) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
         """Walks a folder. Yields the findings of each call: differences, and files not listed as a single item."""
-        # A stack: the last folder is read next. It may have as many folders as a library has films.
+        # This is a stack: the walk reads the last folder next. It can have as many folders as a library has films.
         to_read: list[dict[str, Any]] = [{"kind": "folder", "path": top}]
         walk = None
         while True:
@@ -112,7 +112,7 @@ class Walk:
         return found
 
     def has_leftovers_only(self, place: bytes) -> bool:
-        """Returns whether a location has no media and no folder that may have some."""
+        """Returns whether a location has no media and no folder that could contain media."""
         inner = {*self._places.locations, *self._places.others} - {place}
         try:
             is_small = _on_disk.names_in(place, _FEW) < _FEW
@@ -137,7 +137,7 @@ class Walk:
         return any(is_in(folder, known) for known in self.unreadable)
 
     def recheck(self, files: list[OnDisk]) -> Iterator[OnDisk]:
-        """Yields those of the files that are still not listed as a single item."""
+        """Yields those of these files that Plex still does not list as a single item."""
         for begin in range(0, len(files), _FOLDERS):
             given = [{"kind": "file", "path": path, "twin": twin} for path, twin, *_ in files[begin : begin + _FOLDERS]]
             found = self._find(given, self._rules, once=True)
@@ -177,18 +177,18 @@ class Walk:
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:
-    """Proposes a mapping of the folders that remain without the common end of both paths."""
+    """Proposes a mapping between the folders that remain after removing the common end of both paths."""
     text, host, server = _TEXTS["mapping_missing"], os.fsdecode(path), os.fsdecode(listed)
     pairs = zip(reversed(components(host)), reversed(components(server)))
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    # If the case of the file names differs, the mapping would match a single file.
+    # If the file names differ in case, the mapping would match only a single file.
     if common == 0:
         return text
     return f"{text}: map {folder_of(host, common)} to the server's {folder_of(server, common)}"
 
 
 def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
-    """Describes why the target of a link is not compared. ``real``: the target."""
+    """Describes why plexindex does not compare the target of a link. ``real`` is the target."""
     if why == "linked":
         return _TEXTS["linked_itself" if real in (path, b"") else "linked"].format(os.fsdecode(real))
     return _TEXTS.get(why)

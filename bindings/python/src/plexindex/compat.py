@@ -1,6 +1,6 @@
 """A drop-in for the caches and the matcher of Stash2Plex: the same names and behaviour, and faster.
 
-Import it after the host's own classes, which stay in use if the package is missing or cannot be loaded::
+Import this module after the host's own classes, which stay in use if the package is missing or cannot be loaded::
 
     try:
         from plexindex.compat import MatchCache, PlexCache
@@ -8,7 +8,7 @@ Import it after the host's own classes, which stay in use if the package is miss
         log_info(f"plexindex is not used: {error}")
 
 Importing this module loads the shared library, so that an invalid library fails here and not at the first use.
-``docs/hosts.md`` has a script for that, lists the changes for users, and says how to go back.
+``docs/hosts.md`` has a script for the installation, lists the changes for users, and describes the way back.
 """
 
 from . import _accelerator, _lazy_index
@@ -40,7 +40,7 @@ if _lazy_index.load_fast(_accelerator.library_path()) is None:
     _native.load()
 
 
-# Loaded at the first answer, since importing this module must be fast.
+# The first answer loads these modules, because importing this module must be fast.
 _find: "Any" = None
 _host_errors: "Any" = None
 
@@ -54,10 +54,10 @@ def _load_rest() -> None:
 
 
 def configure(*, not_found: "Callable[[str], BaseException] | None" = None, confidence: "Any" = None) -> None:
-    """Sets the host's own types for the whole process; None is the default. Stash2Plex does not need this call.
+    """Sets the host's own types for the whole process. None selects the default. Stash2Plex does not need this call.
 
-    ``not_found``: creates the exception for a path without an item; by default :class:`NotFoundError`. ``confidence``:
-    an enum with the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
+    ``not_found`` creates the exception for a path without an item; the default is :class:`NotFoundError`.
+    ``confidence`` is an enum with the values ``"high"`` and ``"low"``; the default is :class:`MatchConfidence`.
     """
     from ._host_errors import chosen
 
@@ -75,19 +75,20 @@ def find_plex_items_with_confidence(
 ) -> "tuple[Any, Any, list[Any]]":
     """Finds the item of a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
-    A single candidate has high confidence. Several candidates have low confidence and no item. So does a single
-    candidate that the path contradicts: another library lists the path; or a library does not list the path, though it
-    lies in one of its folders and not only the root differs; or the path names another year, title, show, season,
-    number or album. So does the recorded item if it has other files now and no other item has the file.
+    A single candidate has high confidence. Several candidates have low confidence, and there is no item. A single
+    candidate also has low confidence if the path contradicts it: another library lists the path; or the path is in a
+    folder of a library that does not list it, and more than the root differs; or the path names a different year,
+    title, show, season, number or album. The recorded item has low confidence if it has other files now and no other
+    item has the file.
 
-    Raises :class:`NotFoundError` without a candidate; the exception of the server's client if the server is unreachable
-    or rejects the token; and ``ConnectionError`` for 5xx and 429. If Plex is busy or starting (429, 502, 503, 504),
-    that exception is also Stash2Plex's ``PlexServerDown``, and so is the one for a rejected token if Stash2Plex is
-    loaded. The items raise the same exceptions when they request more from Plex than the index has.
+    Raises :class:`NotFoundError` if there is no candidate, the exception of the server's client if the server is
+    unreachable or rejects the token, and ``ConnectionError`` for 5xx and 429. If Plex is busy or starting (429, 502,
+    503, 504), the exception is also Stash2Plex's ``PlexServerDown``. The same is true for a rejected token if
+    Stash2Plex is loaded. The items raise the same exceptions when they request more from Plex than the index has.
 
     Args:
-        library: A plexapi section, a stand-in for one, or the result of :func:`plexindex.from_section`, whose answers
-            come from an index and whose items need no request.
+        library: A plexapi section, an object that imitates one, or the result of :func:`plexindex.from_section`, whose
+            answers come from an index and whose items need no request.
         stash_path: The file, as the host sees it.
         plex_path_prefix: A folder as the server sees it, and ...
         stash_path_prefix: ... the same folder as the host sees it.
@@ -118,7 +119,7 @@ def find_plex_items_with_confidence(
     return confidence("low"), None, found
 
 
-# By name, the module that is loaded at its first use: importing this module must be fast.
+# For each name, the module to load at the first use, because importing this module must be fast.
 _LATER = {
     "MatchConfidence": ("_confidence", "MatchConfidence"),
     "NotFoundError": ("_host_errors", "NotFoundError"),

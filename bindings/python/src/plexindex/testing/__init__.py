@@ -7,8 +7,8 @@
             with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
                 assert index.match("/media/movies/Big Buck Bunny (2008).mkv", "Movies").title == "Big Buck Bunny"
 
-To use it as a fixture of pytest, add ``from plexindex.testing import fake_plex`` to ``conftest.py``. The fixture is a
-server without libraries, for :meth:`FakePlex.add_library`.
+To use the server as a fixture of pytest, add ``from plexindex.testing import fake_plex`` to ``conftest.py``. The
+fixture is a server without libraries. Add libraries with :meth:`FakePlex.add_library`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["FakePlex", "Request"]
 try:
     import pytest
 except ImportError:
-    # The server needs no pytest.
+    # The server does not need pytest.
     pass
 else:
     __all__ += ["fake_plex"]

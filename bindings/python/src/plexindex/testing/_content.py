@@ -30,7 +30,7 @@ class Item:
         self.library, self.key, self.type, self.parent = library, key, kind, parent
         #: Values under Plex's names: `title`, `year`, `index`, `summary`, `viewCount` and so on.
         self.fields: dict[str, object] = {"title": "", "addedAt": now, "updatedAt": now}
-        #: Paths; each is another version of the item.
+        #: Paths. Each path is a different version of the item.
         self.files: list[str] = []
         #: Tags under the names of edits: `genre`, `label`, `collection` and so on.
         self.tags: dict[str, list[str]] = {}
@@ -74,7 +74,7 @@ class Library:
         self.folder = folder
         self.uuid = hashlib.sha256(f"{section}/{title}".encode()).hexdigest()[:32]
         self.created_at = self.scanned_at = now
-        #: Plex's `contentChangedAt`: grows when an item is added, removed or gets another file.
+        #: Plex's `contentChangedAt`, which grows when an item is added, is removed or gets another file.
         self.changes = 0
         self.items: dict[int, Item] = {}
 
@@ -117,7 +117,7 @@ class Library:
         return next((item for item in items if all(item.fields.get(name) == fields[name] for name in names)), None)
 
     def remove(self, item: Item) -> None:
-        """Removes an item, the items below it, and those above it that have no other children."""
+        """Removes an item, the items below it, and the items above it that have no other children."""
         self.changes += 1
         self._forget(item)
         parent = item.parent

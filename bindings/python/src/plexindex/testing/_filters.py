@@ -19,7 +19,7 @@ TAGS = ("genre", "label", "collection", "director", "writer", "actor", "country"
 
 _NUMBERS = ("year", "index", "addedAt", "updatedAt", "lastViewedAt", "viewCount", "userRating", "duration")
 
-#: A filter may have a type before its field, and a part of its operator behind it: `show.title!`, `year>>`.
+#: A filter can have a type before its field, and a part of the operator after its field: `show.title!`, `year>>`.
 _FILTER = re.compile(r"^(?:(\w+)\.)?(\w+?)(!=|[!=<>]|>>|<<)?$")
 _TAG = re.compile(r"^(\w+)\[\d*\]\.tag\.tag(-?)$")
 
@@ -76,7 +76,7 @@ def _satisfies(item: Item, kind: str | None, field: str, sign: str, value: str) 
 
 
 def sort(items: list[Item], order: str) -> list[Item]:
-    """Sorts items by an order such as `addedAt:desc,titleSort`, by default by title."""
+    """Sorts items by an order such as `addedAt:desc,titleSort`. The default order is by title."""
     for key in reversed((order or "titleSort").split(",")):
         field, _, direction = key.partition(":")
         field = field.rpartition(".")[2]
@@ -130,7 +130,7 @@ def _type(library: Library, kind: str) -> Row:
 
 
 def choices(items: Iterable[Item], name: str) -> list[Row]:
-    """Returns the tags of a name that the items have."""
+    """Returns the tags of a kind, such as `genre`, that the items have."""
     tags = sorted({tag for item in items for tag in item.tags.get(name, ())})
     return [{"key": str(tag_id(tag)), "title": tag, "type": name} for tag in tags]
 

@@ -31,7 +31,7 @@ __all__ = ["Connections", "Reply", "Request"]
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 503: "Service Unavailable"}
 
-#: RFC 6455: a server of WebSockets hashes the client's key together with this text.
+#: According to RFC 6455, a WebSocket server hashes the client's key together with this text.
 _WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -59,10 +59,10 @@ class Reply(NamedTuple):
 
 
 class Connections(ThreadingHTTPServer):
-    """Listens on the loopback address, and answers each connection on a thread of its own."""
+    """Listens on the loopback address, and answers each connection on a separate thread."""
 
     daemon_threads = True
-    # At the end, some clients keep their connections open.
+    # Do not wait for threads at the end, because some clients keep their connections open.
     block_on_close = False
     request_queue_size = 128
 
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         url = urlsplit(self.path)
         arguments = parse_qsl(url.query, keep_blank_values=True)
-        # Clients may send each of Plex's headers as an argument instead.
+        # Clients can send each of Plex's headers as an argument instead.
         headers = {name.lower(): value for name, value in [*arguments, *self.headers.items()]}
         plain = [(name, value) for name, value in arguments if name.lower() != "x-plex-token"]
         request = Request(self.command, unquote(url.path), plain, _window(headers))
@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(_as_frame(*event) if key else _as_event(*event))
 
     def _begin_events(self, key: str | None) -> None:
-        """Sends the head of a stream of events. ``key``: that of a WebSocket's client."""
+        """Sends the head of a stream of events. ``key`` is the key of a WebSocket client."""
         if key is None:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
@@ -175,7 +175,7 @@ def _as_event(name: str, data: Row) -> bytes:
 
 
 def _as_frame(name: str, data: Row) -> bytes:
-    """Returns an event as a text frame of a WebSocket: in a container, with lists instead of objects."""
+    """Returns an event as a text frame of a WebSocket. The event is in a container, with lists instead of objects."""
     lists = {key: [value] for key, value in data.items()}
     text = json.dumps({"NotificationContainer": {"type": name, "size": 1, **lists}}).encode()
     length = struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text))

@@ -34,7 +34,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def kind_of(files: Iterable[str]) -> str:
-    """Returns the type of a library with these files, judged by the first file."""
+    """Returns the type of a library with these files. The first file determines the type."""
     stem, extension = os.path.splitext(next((_parts(file)[-1] for file in files), ""))
     if extension.lower() in _AUDIO:
         return "artist"
@@ -69,7 +69,7 @@ def levels_of(kind: str, file: str) -> list[dict[str, object]]:
 
 
 def more_episodes(file: str) -> range:
-    """Returns the numbers of the further episodes in a file such as ``S01E01-E03``."""
+    """Returns the numbers of the episodes after the first one in a file such as ``S01E01-E03``."""
     match = _EPISODE.match(os.path.splitext(_parts(file)[-1])[0])
     last = _LAST_EPISODE.match(match[4]) if match else None
     return range(int(match[3]) + 1, int(last[1]) + 1) if match and last else range(0)

@@ -88,7 +88,7 @@ def full_row(item: Item, *, check_files: bool) -> Row:
 
 def _media(item: Item, number: int, file: str) -> Row:
     container = os.path.splitext(file)[1].lstrip(".").lower()
-    # A file with another path is another part.
+    # A file with a different path is a different part.
     part_id = zlib.crc32(f"{item.key}{file}".encode("utf-8", "surrogateescape"))
     key = f"/library/parts/{part_id}/{item.fields['addedAt']}/file.{container}"
     part = {"id": part_id, "key": key, "file": file, "size": 1_000_000_000, "container": container}

@@ -22,7 +22,7 @@ from ._rows import Row, directory, full_row, row
 __all__ = ["FakePlex"]
 
 PathArg = Union[str, "os.PathLike[str]"]
-#: The files of a library: paths, or a folder of this machine.
+#: The files of a library: paths, or a folder on this machine.
 Files = Union[Iterable[PathArg], PathArg]
 #: The rating key of an item, or the path of one of its files.
 ItemArg = Union[int, PathArg]
@@ -31,19 +31,19 @@ _TYPES = {number: type for type, number in NUMBERS.items()}
 
 
 class FakePlex:
-    """A small Plex Media Server in this process, for tests: real requests over HTTP, and nothing to install.
+    """A small Plex Media Server in this process, for tests. It answers real HTTP requests, and needs no installation.
 
-    It answers in JSON and XML, so plexindex and plexapi work with it: libraries and their listings with paging, filters
-    and orders; single items; watched states, ratings and edits; scans; events. It runs until the ``with`` block ends.
-    Any thread may call its methods.
+    The server answers in JSON and XML, so it works with plexindex and plexapi. It supports libraries and their listings
+    with paging, filters and orders; single items; watched states, ratings and edits; scans; and events. It runs until
+    the ``with`` block ends. Any thread can call its methods.
 
-    ``libraries``: names, each with a list of file paths, or with a folder of this machine. The first file decides
+    ``libraries`` maps each name to a list of file paths, or to a folder on this machine. The first file determines
     whether a library has movies, shows, music or photos. Titles, years and episode numbers come from the paths:
     ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
     ``Artist/Album (2001)/01 - Title.flac``.
 
-    ``token``: requests must have this token. ``machine_identifier``: by default random, so that a cache can tell
-    servers apart.
+    Requests must have this ``token``. ``machine_identifier`` is random by default, so that a cache can distinguish
+    servers.
     """
 
     token: str
@@ -107,7 +107,7 @@ class FakePlex:
                 listener.put(None)
 
     def pause(self) -> None:
-        """Makes the server silent: it answers no request until :meth:`resume`."""
+        """Makes the server silent: it does not answer requests until :meth:`resume`."""
         self._answers.clear()
 
     def resume(self) -> None:
@@ -115,15 +115,15 @@ class FakePlex:
         self._answers.set()
 
     def fail(self, status: int = 500, times: int = 1, *, path: str = "") -> None:
-        """Answers the next requests, or those whose path contains ``path``, with this status and no content."""
+        """Answers the next requests with this status and no content. ``path``: only those whose path contains it."""
         with self._lock:
             self._failures += [(status, path)] * times
 
     def add_library(self, title: str, files: Files = (), *, kind: str | None = None) -> int:
         """Adds a library, and returns its section id.
 
-        ``kind``: ``movie``, ``show``, ``artist`` or ``photo``; by default, the first file decides. If ``files`` is a
-        folder, a client's scan reads the folder again.
+        ``kind`` is ``movie``, ``show``, ``artist`` or ``photo``. By default, the first file determines the kind. If
+        ``files`` is a folder, a client's scan reads the folder again.
         """
         folder = Path(files) if isinstance(files, (str, os.PathLike)) else None
         if folder is not None and not folder.is_dir():
@@ -143,7 +143,7 @@ class FakePlex:
     def add(self, library: str, path: PathArg, **fields: object) -> int:
         """Adds a file to the library of this title, as a scan would, and returns the rating key of its item.
 
-        ``fields``: see :meth:`set`.
+        For ``fields``, see :meth:`set`.
         """
         with self._lock:
             section = next((one for one in self._libraries.values() if one.title == library), None)
@@ -158,7 +158,7 @@ class FakePlex:
             return item.key
 
     def remove(self, item: ItemArg) -> None:
-        """Removes an item and those below it. Also removes the items above it that have no other children."""
+        """Removes an item, the items below it, and the items above it that have no other children."""
         with self._lock:
             target = self._item(item)
             target.library.scanned_at = self._tick()
@@ -166,7 +166,7 @@ class FakePlex:
             self._timeline(target, 9, "deleted")
 
     def move(self, path: PathArg, to: PathArg) -> None:
-        """Gives a file another path, as a rename and a scan do. The item keeps its rating key."""
+        """Changes the path of a file, as a rename and a scan do. The item keeps its rating key."""
         with self._lock:
             item = self._item(path)
             item.files[item.files.index(os.fspath(path))] = os.fspath(to)
@@ -177,8 +177,8 @@ class FakePlex:
     def set(self, item: ItemArg, **fields: object) -> None:
         """Sets fields of an item.
 
-        ``fields``: Plex's names and values, such as ``title``, ``year``, ``viewCount`` (0: not watched) and
-        ``summary``; ``guids``: a list such as ``["imdb://tt1254207"]``; ``tags``: a list for each of ``genre``,
+        ``fields`` are Plex's names and values, such as ``title``, ``year``, ``viewCount`` (0 means not watched) and
+        ``summary``. ``guids`` is a list such as ``["imdb://tt1254207"]``, and ``tags`` is a list for each of ``genre``,
         ``label`` and so on.
         """
         with self._lock:
@@ -188,7 +188,7 @@ class FakePlex:
             self._timeline(target, 5, "")
 
     def item(self, item: ItemArg) -> Row:
-        """Returns the item as a request for it does: ``ratingKey``, ``title``, ``viewCount``, ``Media`` and so on."""
+        """Returns the fields that a request for the item returns: ``ratingKey``, ``title``, ``Media`` and so on."""
         with self._lock:
             return full_row(self._item(item), check_files=False)
 
@@ -269,7 +269,7 @@ class FakePlex:
                 self._listeners.discard(events)
 
     def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply:
-        """Returns the reply to a request. ``headers``: by lower-case names, also those sent as arguments."""
+        """Returns the reply to a request. ``headers`` have lower-case names, and include those sent as arguments."""
         with self._lock:
             self.requests.append(request)
         self._answers.wait()
