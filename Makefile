@@ -27,7 +27,7 @@ help: ## list the commands
 needs-%:
 	@sh scripts/needs.sh $*
 
-build: needs-build ## build the optimised library: target/release/libplexindex.so and .a
+build: needs-build ## build the optimised library: target/release/libplexindex.so and libplexindex.a
 	$(CARGO) build --release --lib
 
 # The demos run in this virtual environment.
@@ -40,11 +40,11 @@ DEMO = $(CARGO) build --release --package plexindex-standin && PLEXINDEX_CARGO_P
 	PLEX_TOKEN='$(TOKEN)' TOKEN= build/demo/bin/python
 STANDIN = $(or $(CARGO_TARGET_DIR),target)/release/standin
 
-demo: needs-demo build/demo/made ## show the library at work on a stand-in server, or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
+demo: needs-demo build/demo/made ## show the library at work on a stand-in server, or on your server: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
 	@$(DEMO) demo/demo.py $(if $(SERVER),--server '$(SERVER)' $(if $(LIBRARY),--library "$$LIBRARY") $(if $(FILE),--file "$$FILE"),--standin $(STANDIN))
 demo-hosts: needs-demo build/demo/made ## show three hosts that share a PostgreSQL database; PostgreSQL must be installed
 	@$(DEMO) demo/hosts.py --standin $(STANDIN)
-standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, 0 for any
+standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, 0 for any free port
 	@$(CARGO) build --release --package plexindex-standin
 	@exec $(STANDIN) --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
@@ -83,7 +83,7 @@ test: needs-test ## test Rust, C and Python, and check the formatting
 	@$(SUITES) $(FORMAT) $(PREPARE) $(RUST) $(PYTHONS)
 test-python: needs-test ## test the Python package
 	@$(SUITES) $(PREPARE) $(PYTHONS)
-test-languages: needs-test ## test the bindings for Node.js and Go, if these are installed
+test-languages: needs-test ## test the bindings for Node.js and Go, if these languages are installed
 	@$(SUITES) $(PREPARE) $(LANGUAGES)
 lint: needs-lint ## run clippy, rustdoc, ruff and mypy, and build the documents
 	@$(SUITES) $(PREPARE) $(LINT)
@@ -96,7 +96,7 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
-check-deep: needs-test needs-test-install ## run the long tests, valgrind, all compilers, other processors, Windows and packaging: an hour or two
+check-deep: needs-test needs-test-install ## run the long tests, and test with valgrind, all compilers, other processors, Windows and packages: takes an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
 CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-matching --package plexindex-sharing --package plexindex-tests
@@ -110,19 +110,19 @@ test-arm: needs-test ## test the library on 32-bit x86, and on 32-bit ARM in qem
 	@$(SUITES) $(ARM)
 test-windows: ## test the library for Windows under wine
 	@$(SUITES) $(WINDOWS)
-test-install: needs-test-install ## test what `make install` installs, with link-time optimisation
+test-install: needs-test-install ## test the files that `make install` installs, with link-time optimisation
 	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/python/test_install.py'
-test-clean: ## run .ci/run in empty Debian systems, as root: ONLY=bookworm, ONLY="readme trixie"
+test-clean: ## run .ci/run in empty Debian systems, which needs root: ONLY=bookworm, ONLY="readme trixie"
 	sh scripts/test_clean.sh $(ONLY)
-mutants: ## check that the simulation finds old defects: SEEDS=2000 for each at most, ONLY=data-06
+mutants: ## check that the simulation finds old defects: at most SEEDS=2000 for each defect, ONLY=data-06
 	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
 fuzz: ## run the fuzz targets with cargo-fuzz: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	sh scripts/fuzz.sh
 sanitize: ## run tests under AddressSanitizer, UBSan, ThreadSanitizer and Miri: ONLY="address python thread miri"
 	sh scripts/sanitize.sh
-bench: ## side by side with peers, at most 40 minutes: bench/README.md; SIZES="10000 100000", QUICK=1, ONLY="lookups …"
+bench: ## compare plexindex with other tools, at most 40 minutes: bench/README.md; SIZES="10000 100000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
-# Panic messages name source files, but no folder of this machine.
+# Panic messages name source files, but must not name folders of this machine.
 install: needs-install ## install the C library with cargo-c, and files for pkg-config and CMake: PREFIX=/usr/local DESTDIR= LIBDIR=lib
 	RUSTFLAGS="$$RUSTFLAGS --remap-path-prefix=$(CURDIR)=plexindex --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo" \
 		$(CARGO) cinstall --locked --package plexindex-capi --profile dist --library-type cdylib \
@@ -132,7 +132,7 @@ uninstall: ## remove what `make install` installed, with the same PREFIX and LIB
 		share/cmake/plexindex '$(LIBDIR)'/libplexindex.so* '$(LIBDIR)/pkgconfig/plexindex.pc'
 header: ## generate the headers, plexindex.json, docs/methods.md and the bindings' declarations from bindings/c/src
 	$(PYTHON) scripts/renew_header.py
-abi: ## update docs/abi.txt from the headers in include, and list what changed or went
+abi: ## update docs/abi.txt from the headers in include, and list what changed or disappeared
 	$(PYTHON) scripts/abi.py
 api: ## list the public Rust API, with cargo-public-api and a nightly compiler
 	$(CARGO) public-api --package plexindex --simplified --simplified
@@ -141,13 +141,13 @@ docs: build/venv/made ## build the documents with mkdocs and the Python referenc
 	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
 	PYTHONPATH=bindings/python/src build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
-wheel: needs-wheel ## build wheels in build/wheels, for this machine or PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all
+wheel: needs-wheel ## build wheels in build/wheels for this machine, or for PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or PLATFORMS=all
 	sh scripts/make_wheel.sh
-dist: ## pack the sources with all crates, for packagers: build/dist/plexindex-VERSION.tar.xz builds offline
+dist: ## pack the sources with all crates for packagers, who can then build offline: build/dist/plexindex-VERSION.tar.xz
 	sh scripts/make_dist.sh
-# The crates are not published yet, so cargo has to find them here and not in the registry.
+# The crates are not published yet, so cargo must find them here instead of in the registry.
 PATCH = --config 'patch.crates-io.plexindex-matching.path="crates/matching"' --config 'patch.crates-io.plexindex.path="."'
-release: ## build wheels, sources and crates in build/release: PLATFORMS as for wheel, default all
+release: ## build wheels, sources and crates in build/release, by default for all platforms: PLATFORMS as for `make wheel`
 	rm -rf build/release build/wheels $(PACKED)/*.crate
 	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
 	$(MAKE) dist

@@ -47,7 +47,7 @@ print(json.dumps({
 
 
 class Tally:
-    """Collects answers, requests and times of the whole demo, and broken promises."""
+    """Collects the answers, requests and times of the whole demo, and the promises that do not hold."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -103,7 +103,7 @@ class Tally:
             self.broken.append(f"{name}: {t.count(asked[0], 'request')}, expected at most {promised}")
 
     def check(self, claim: str, holds: bool) -> None:
-        """Remembers a claim that does not hold."""
+        """Records a claim that does not hold."""
         if not holds:
             self.broken.append(claim)
 
@@ -160,7 +160,7 @@ class Demo:
         self.tally.close(index)
 
     def first_path(self, index: plexindex.Index, library: str, item: Item) -> None:
-        """Matches a path of a library that was never fetched."""
+        """Matches a path in a library that was never fetched."""
         t.row("path", t.shortened(item.path))
         bar = t.Bar()
         with self.tally.step(f"first path of {library}") as result:
@@ -173,7 +173,7 @@ class Demo:
 
     def many(self, index: plexindex.Index) -> None:
         """Matches many paths without a request."""
-        # Nine of ten paths are from the first library, if it has that many.
+        # Nine out of ten paths are from the first library, if it has enough paths.
         share = MANY if len(self.items) == 1 else MANY // 10
         by_library = {
             index.library(title): items[1 : 1 + (MANY - share * (len(self.items) - 1) if title == self.main else share)]
@@ -198,7 +198,7 @@ class Demo:
             self.tally.check(f"{name}: {right:,} of {asked:,} right", right == asked)
 
     def one_of_each(self, index: plexindex.Index) -> None:
-        """Shows answers by exact path and file name, ambiguous ones and misses."""
+        """Shows answers by exact path and by file name, ambiguous answers and misses."""
         library = self.main
         items = self.items[library]
         names = collections.Counter(file_name(item.path) for item in items)
@@ -220,7 +220,7 @@ class Demo:
         t.row("all of them", f"in {result()}, including printing")
 
     def ask(self, index: plexindex.Index, label: str, library: str, path: str, item: Item | None = None) -> None:
-        """Asks a question and shows the answer."""
+        """Looks up a path and shows the answer."""
         t.row(label, t.shortened(path))
         match = index.match(path, library)
         self.show(match)
@@ -268,7 +268,7 @@ class Demo:
         self.tally.check("the second process gives the right answer", second["rating_key"] == item.rating_key)
 
     def invalidation(self, index: plexindex.Index) -> None:
-        """Invalidates a path and a library, and shows what the next question costs."""
+        """Invalidates a path and a library, and shows how many requests the next lookup costs."""
         library = index.library(self.main)
         item = self.items[self.main][-1]
         t.row("path", t.shortened(item.path))
@@ -309,7 +309,7 @@ class Demo:
 
 
 def separator(path: str) -> str:
-    """Returns the separator of folders in a path of the server."""
+    """Returns the folder separator in a path of the server."""
     return "\\" if path[1:3] == ":\\" or path.startswith("\\\\") else "/"
 
 
@@ -324,7 +324,7 @@ def arguments() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--standin", metavar="PATH", help="the stand-in server's binary")
     which.add_argument("--server", metavar="URL", help="a real server, such as http://127.0.0.1:32400")
-    parser.add_argument("--token", help="its token (default: the variable PLEX_TOKEN)")
+    parser.add_argument("--token", help="the server's token (default: the variable PLEX_TOKEN)")
     parser.add_argument("--library", default="Movies", help="the title of a library")
     parser.add_argument("--file", help="the path of a file in that library")
     given = parser.parse_args()
@@ -334,7 +334,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Runs the demo. Returns 1 if a promise is broken."""
+    """Runs the demo. Returns 1 if a promise does not hold."""
     given = arguments()
     server: Server
     if given.standin:

@@ -1,8 +1,8 @@
-"""One host of the demo of several hosts: a process with its own folder. `hosts.py` starts it.
+"""One host in the demo with several hosts: a process with its own folder. `hosts.py` starts this process.
 
     host.py FOLDER URL ROOT
 
-ROOT is this host's path for the server's `/data`. The host reads commands and writes answers, as lines of JSON, until
+ROOT is this host's path for the server's `/data`. The host reads commands and writes answers as lines of JSON until
 its input ends. The environment contains the token and the address of PostgreSQL.
 """
 
@@ -33,7 +33,7 @@ class Host:
         return self._shown(self.library.match(path))
 
     def record(self, path: str, key: str) -> dict[str, Any]:
-        """Records a match. Returns the time, so that others can measure the delay."""
+        """Records a match. Returns the time, so that other hosts can measure the delay."""
         begun = time.perf_counter()
         self.library.record_match(path, key)
         return {"took": time.perf_counter() - begun, "at": time.time()}
@@ -75,7 +75,7 @@ def main() -> None:
     folder, url, root = sys.argv[1:]
     token, shared = os.environ["PLEX_TOKEN"], os.environ["PLEXINDEX_SHARED"]
     with plexindex.open(folder, url, token, shared=shared, mappings=[(root, "/data")]) as index:
-        # Follows the server's events and the other hosts.
+        # Follow the server's events and the other hosts.
         index.watch_start()
         host = Host(index)
         for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""Shows several hosts: three processes, each with its own folder, share a PostgreSQL database.
+"""Shows several hosts. Three processes, each with its own folder, share a PostgreSQL database.
 
     hosts.py --standin PATH/TO/standin
 
@@ -28,7 +28,7 @@ ROOTS = {"A": "/mnt/nas", "B": "/volume1", "C": "/media"}
 """Each host's path for the server's `/data`."""
 ODD = "/movies/incoming/xq-7.mkv"
 LATER = "/movies/incoming/xq-8.mkv"
-"""Files that Plex lists under other names, so a person records their films."""
+"""Files that Plex lists under other names, so a person records which films they are."""
 
 
 class HostProcess:
@@ -181,7 +181,7 @@ class Demo:
         self.check(f"{what}: {asked} requests, expected at most {promised}", asked <= promised)
 
     def check(self, claim: str, holds: bool) -> None:
-        """Remembers a claim that does not hold."""
+        """Records a claim that does not hold."""
         if not holds:
             self.broken.append(claim)
 
@@ -192,7 +192,7 @@ class Demo:
 
 
 def main() -> int:
-    """Runs the demo. Returns 1 if a promise is broken."""
+    """Runs the demo. Returns 1 if a promise does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--standin", metavar="PATH", required=True, help="the stand-in server's binary")
     given = parser.parse_args()
@@ -201,7 +201,8 @@ def main() -> int:
     except MissingError as error:
         t.say(str(error).strip())
         return 1
-    # PostgreSQL, the stand-in and the hosts read pipes of this process, so they end with it, even if it is killed.
+    # PostgreSQL, the stand-in and the hosts read pipes of this process, so they end with this process, even if it is
+    # killed.
     try:
         server = StandIn(given.standin)
         try:

@@ -19,7 +19,7 @@ class Item:
 
 
 class Server:
-    """A server, as the demo uses it."""
+    """The interface of a server that the demo uses."""
 
     url: str
     token: str
@@ -36,7 +36,7 @@ class Server:
         raise NotImplementedError
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:
-        """Returns the requests of each kind. `counted`: those that plexindex counted."""
+        """Returns the number of requests of each kind. `counted` are the requests that plexindex counted."""
         raise NotImplementedError
 
     def stop(self) -> None:
@@ -44,7 +44,7 @@ class Server:
 
 
 class StandIn(Server):
-    """The stand-in server. It counts the requests, and its list says which answers are right."""
+    """The stand-in server. It counts the requests, and its list of paths says which answers are right."""
 
     libraries = ("Movies", "TV Shows")
     counted_by = "the stand-in"
@@ -109,7 +109,7 @@ class RealServer(Server):
 
 
 def unique(items: list[Item]) -> list[Item]:
-    """Returns the items whose path no other item has."""
+    """Returns the items whose path belongs to no other item."""
     seen: dict[str, int] = {}
     for item in items:
         seen[item.path] = seen.get(item.path, 0) + 1

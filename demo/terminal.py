@@ -1,4 +1,4 @@
-"""Prints headings, rows and a progress bar, also without colour or a terminal."""
+"""Prints headings, rows and a progress bar. Works without colours and without a terminal, too."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def width() -> int:
 
 
 def is_live() -> bool:
-    """Returns whether lines can be overwritten."""
+    """Returns whether the output can overwrite lines."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def styled(text: str, code: str) -> str:
-    """Returns the text with a style, if the terminal shows styles."""
+    """Returns the text with a style if the terminal shows styles."""
     return f"\033[{code}m{text}\033[0m" if is_live() and "NO_COLOR" not in os.environ else text
 
 
@@ -46,7 +46,7 @@ def heading(text: str) -> None:
 
 
 def row(label: str, text: str, note: str = "") -> None:
-    """Prints a label and a text, and a note below."""
+    """Prints a label and a text, and a note on the lines below."""
     say(f"   {dim(f'{label:<13}')} {text}")
     if note:
         for line in wrapped(note, width() - 17):
@@ -54,7 +54,7 @@ def row(label: str, text: str, note: str = "") -> None:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Breaks a text at blanks into lines of at most this width."""
+    """Breaks a text at spaces into lines of at most this width."""
     lines, line = [], ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > columns:
@@ -110,7 +110,7 @@ class Bar:
         self._calls = 0
 
     def __call__(self, progress: plexindex.Progress) -> None:
-        """Called by plexindex on this thread while it fetches."""
+        """Draws the bar. plexindex calls this on the same thread during a fetch."""
         self.library = progress.library or self.library
         self.items, self.total = progress.items, progress.total or self.total
         self._calls += 1
@@ -129,7 +129,7 @@ class Bar:
         sys.stdout.flush()
 
     def done(self, seconds: float) -> None:
-        """Replaces the bar by a line that stays."""
+        """Replaces the bar with a line that stays."""
         if is_live():
             sys.stdout.write("\r\033[K")
         if self._calls:

@@ -82,7 +82,7 @@ def described(header: str) -> str:
 
 
 def main() -> int:
-    """Updates the file and lists the lines that changed or went."""
+    """Updates the file, and lists the lines that changed or disappeared."""
     old = FILE.read_text(encoding="utf-8")
     new = described(headers())
     FILE.write_text(new, encoding="utf-8")

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 /// Returns the header as JSON: the types of every function, the offsets of every struct's fields where pointers have
-/// 64 bits, and every number. Each has its own line, so that branches merge.
+/// 64 bits, and every number. Each entry is on its own line, so that Git can merge branches.
 pub fn describe(header: &str) -> Result<String, Box<dyn Error>> {
     let mut numbers = Vec::new();
     let mut code = String::new();
@@ -14,7 +14,7 @@ pub fn describe(header: &str) -> Result<String, Box<dyn Error>> {
         let line = line.split("//").next().unwrap_or_default().trim();
         in_comment = in_comment || line.starts_with("/*");
         if let Some(define) = line.strip_prefix("#define ") {
-            // Bindings use the version of their package.
+            // Skip the version, because bindings use the version of their package.
             if let Some((name, value)) = define.split_once(' ')
                 && name != "PLEXINDEX_VERSION_NUMBER"
             {

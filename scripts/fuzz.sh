@@ -1,11 +1,11 @@
 #!/bin/sh
 # Runs the fuzz targets with cargo-fuzz, under AddressSanitizer: `make fuzz`. Each target runs for TIME seconds (60 by
-# default) or RUNS times. TARGETS="paths calls" selects targets. New inputs stay in build/fuzz/NAME/corpus, failing
-# ones in build/fuzz/NAME/found. To repeat a failure, run PLEXINDEX_FUZZ=NAME RUSTC_BOOTSTRAP=1 cargo fuzz run
+# default) or RUNS times. TARGETS="paths calls" selects targets. New inputs stay in build/fuzz/NAME/corpus, and failing
+# inputs in build/fuzz/NAME/found. To repeat a failure, run PLEXINDEX_FUZZ=NAME RUSTC_BOOTSTRAP=1 cargo fuzz run
 # plexindex-fuzz FILE.
 set -eu
 cd "$(dirname "$0")/.."
-# RUSTC_BOOTSTRAP replaces a nightly compiler. SQLite defines one array under two names, which is no error.
+# RUSTC_BOOTSTRAP replaces a nightly compiler. SQLite defines one array under two names, which is not an error.
 export RUSTC_BOOTSTRAP=1 ASAN_OPTIONS=detect_odr_violation=0:allocator_may_return_null=1
 # Some targets write files for each input, so keep these in memory if possible.
 PLEXINDEX_FUZZ_FOLDER=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)

@@ -1,7 +1,8 @@
-"""Runs the tests of the bindings for Node.js and Go: `make test-languages`; ONLY=go runs one.
+"""Runs the tests of the bindings for Node.js and Go: `make test-languages`. ONLY=go runs only those for Go.
 
-Each language's own command runs in its folder, with the library that cargo built and a stand-in server. A language
-without its tools is skipped. PLEXINDEX_TEST_DEEP=1 also runs slow tests: `make check-deep`.
+The script runs each language's own test command in the folder of its binding, with the library that cargo built and a
+stand-in server. It skips a language whose tools are not installed. PLEXINDEX_TEST_DEEP=1 also runs slow tests: `make
+check-deep`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
 TOKEN = "test-token-of-the-bindings"  # noqa: S105
 SERVED = ("--movies", "1500", "--episodes", "120")
 FOLDER = ROOT / "build" / "languages"
-# By folder: the required tools, and the command.
+# For each folder, the required tools and the test command.
 LANGUAGES = {
     "node": (
         ["node", "npm"],
@@ -100,7 +101,7 @@ def missing(tools: list[str]) -> list[str]:
 
 
 def main() -> int:
-    """Tests the languages in ONLY, or all."""
+    """Tests the languages in ONLY, or all languages."""
     chosen = os.environ.get("ONLY", "").split() or list(LANGUAGES)
     rows, failed = [], 0
     with variables(BUILT / "deps" / "libplexindex.so") as given:

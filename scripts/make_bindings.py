@@ -1,7 +1,7 @@
-"""Generates parts of the bindings from include/plexindex.json, which build.rs writes: a part of `make header`.
+"""Generates parts of the bindings from include/plexindex.json, which build.rs writes. `make header` runs this script.
 
-Node.js gets types, Go a copy of the header and constants, and bindings/README.md the functions that a binding lacks.
-make_methods.py generates the types of methods.
+The script generates types for Node.js, constants and a copy of the header for Go, and in bindings/README.md the list of
+the functions that each binding lacks. make_methods.py generates the types of methods.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION = ROOT / "include" / "plexindex.json"
 BINDINGS = ROOT / "bindings"
 
-# The files of each binding that call functions.
+# For each binding, the files that call functions of the library.
 LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/**/*.py"],
     "Node.js": ["node/*.js"],
     "Go": ["go/*.go", "go/shim.h"],
 }
-# How each binding calls a function.
+# For each binding, the pattern of a function call.
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
@@ -38,7 +38,7 @@ MADE = "Generated from include/plexindex.json by `make header`"
 
 
 def node_names(abi: dict[str, Any]) -> str:
-    """Returns TypeScript types of the constants and structs of the ABI."""
+    """Returns TypeScript types for the constants and structs of the ABI."""
 
     def union(name: str, words: list[str]) -> str:
         one = f"export type {name} = {' | '.join(map(repr, words))};"
@@ -132,7 +132,7 @@ def used(language: str, names: set[str]) -> set[str]:
 
 
 def readme(abi: dict[str, Any], text: str) -> str:
-    """Returns bindings/README.md with the functions that a binding lacks."""
+    """Returns bindings/README.md with the functions that each binding lacks."""
     names = set(abi["functions"])
     lines = []
     for language in LANGUAGES:
@@ -150,7 +150,7 @@ def made() -> dict[str, str]:
         "node/names.d.ts": node_names(abi),
         "go/names.go": go_names(abi),
     }
-    # cgo finds no file outside of the module.
+    # Go gets a copy, because cgo does not find files outside of the module.
     files["go/plexindex.h"] = (ROOT / "include" / "plexindex.h").read_text(encoding="utf-8")
     page = BINDINGS / "README.md"
     files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
@@ -158,7 +158,7 @@ def made() -> dict[str, str]:
 
 
 def renew() -> None:
-    """Writes the files that differ."""
+    """Writes the files whose content has changed."""
     for name, text in made().items():
         file = ROOT / name
         if not file.is_file() or file.read_text(encoding="utf-8") != text:

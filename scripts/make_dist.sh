@@ -18,8 +18,8 @@ replace-with = "vendored-sources"
 [source.vendored-sources]
 directory = "vendor"
 CONFIG
-    # Removes the libraries for Windows that some crates contain: a source archive has no binaries. cargo checks only
-    # listed files.
+    # Remove the libraries for Windows in some crates, because a source archive must not contain binaries. cargo checks
+    # only the files that the checksum file lists.
     for crate in $(find vendor \( -name '*.a' -o -name '*.lib' -o -name '*.dll' \) -delete -print | cut -d/ -f1-2 | sort -u); do
         sed -i 's/"files":{[^}]*}/"files":{}/' "$crate/.cargo-checksum.json"
     done

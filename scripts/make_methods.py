@@ -1,7 +1,7 @@
-"""Makes the reference of the methods of plexindex_call(), and their types for other languages, from
-include/plexindex.schema.json: part of `make header`.
+"""Generates the reference of plexindex_call()'s methods, and their types for other languages, from
+include/plexindex.schema.json. `make header` runs this script.
 
-quicktype would do it too, in 1,300 lines of Go, 1,600 of TypeScript and 92 classes of Java, without TypedDict.
+quicktype could generate the types, too, but in 1,300 lines of Go and 1,600 lines of TypeScript, and without TypedDict.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Shape = dict[str, Any]
 
 
 def english(text: str) -> str:
-    """A description without what only rustdoc knows."""
+    """Returns a description without the syntax that only rustdoc understands."""
 
     def word(found: re.Match[str]) -> str:
-        """A variant by its name in JSON; a method without its type."""
+        """Returns a variant by its name in JSON, or a method without its type."""
         of, _, name = found[1].rpartition("::")
         return f"`{re.sub('(?<=[a-z])(?=[A-Z])', '_', name).lower() if of else name}`"
 
@@ -37,19 +37,19 @@ def english(text: str) -> str:
 
 
 def fields(shape: Shape) -> Iterator[tuple[str, Shape, bool]]:
-    """The fields of an object, and whether each is always there."""
+    """Yields the fields of an object, and whether each field is always present."""
     for name, field in shape.get("properties", {}).items():
         yield name, field, name in shape.get("required", ()) and "default" not in field
 
 
 class Language:
-    """How a language writes a type."""
+    """The syntax of a language for types."""
 
     def __init__(self, words: dict[str, str], array: str, mapping: str, union: str) -> None:
         self.words, self.array, self.mapping, self.union = words, array, mapping, union
 
     def of(self, shape: Shape | bool) -> str:
-        """The type of a value that is there."""
+        """Returns the type of a value that is present."""
         if isinstance(shape, bool):
             return self.words["any"]
         if "$ref" in shape:
@@ -78,7 +78,7 @@ class Language:
 
 
 class Go(Language):
-    """A choice of types is any, and a choice of words a string."""
+    """The syntax of Go. A choice of types is `any`, and a choice of words is a string."""
 
     def one_of(self, some: list[str]) -> str:
         """The choice of several types."""
@@ -90,7 +90,7 @@ class Go(Language):
 
 
 class Python(Language):
-    """A choice of words is a Literal."""
+    """The syntax of Python. A choice of words is a Literal."""
 
     def names(self, names: list[str]) -> str:
         """The choice of several words."""
@@ -107,16 +107,16 @@ ENGLISH = Language({**SCALARS, "object": "object"}, "{}[]", "map to {}", " or ")
 
 
 def is_object(shape: Shape) -> bool:
-    """Whether a definition is an object of fields, and not a choice or a word."""
+    """Returns whether a definition is an object with fields, and not a choice or a word."""
     return shape.get("type") == "object"
 
 
 def typescript(schema: Shape) -> str:
-    """The types of requests and answers, and a map of the methods."""
+    """Returns the types of requests and answers, and a map of the methods."""
     lines = [f"// {MADE}.", ""]
     for name, shape in schema["definitions"].items():
         if not is_object(shape):
-            # The package has bytes for what is not UTF-8.
+            # The package uses bytes for strings that are not UTF-8.
             known = "string | Uint8Array" if name == "ByteString" else TYPESCRIPT.of(shape)
             lines.append(f"export type {name} = {known};")
             continue
@@ -132,7 +132,7 @@ def typescript(schema: Shape) -> str:
 
 
 def python(schema: Shape) -> str:
-    """The types of requests and answers, for type checkers only."""
+    """Returns the types of requests and answers. Only type checkers use them."""
     lines = [f'"""The types of requests and answers. {MADE}."""', ""]
     lines += ["from typing import Literal, TypedDict", ""]
     for name, shape in schema["definitions"].items():
@@ -150,7 +150,7 @@ def python(schema: Shape) -> str:
     return "\n".join([*lines, ""])
 
 
-# What Go writes in capitals.
+# The words that Go writes in capitals.
 INITIALISMS = {
     "guid": "GUID",
     "guids": "GUIDs",
@@ -163,14 +163,14 @@ INITIALISMS = {
 
 
 def go_name(name: str) -> str:
-    """`show_guid` as `ShowGUID`."""
+    """Returns the Go name for a field, such as `ShowGUID` for `show_guid`."""
     return "".join(INITIALISMS.get(part, part[:1].upper() + part[1:]) for part in name.split("_"))
 
 
 def go(schema: Shape) -> str:
-    """The types of requests and answers, as encoding/json reads and writes them.
+    """Returns the types of requests and answers, as encoding/json reads and writes them.
 
-    A zero value is what is not known or not given, but a pointer where 0 is a value: a number of an answer.
+    A zero value means that a value is unknown or not given. A number in an answer is a pointer, because 0 is a value.
     """
     definitions = schema["definitions"]
     references = [one["properties"]["request"]["$ref"] for one in schema["properties"].values()]
@@ -197,12 +197,12 @@ def go(schema: Shape) -> str:
         fields_of = []
         for field, of, always in fields(shape):
             kind = re.sub(r"\b([A-Z]\w*)", lambda found: own(found[1]), GO.of(of))
-            # The value that a field is set to may be empty.
+            # The value to set a field to can be empty.
             is_known = (kind == "int64" and name not in requests) or name == "EditChange"
             is_known = is_known or is_object(definitions.get(kind, {}))
             pointer = "*" if is_known and not always else ""
             fields_of.append((go_name(field), pointer + kind, f'`json:"{field}{"" if always else ",omitempty"}"`'))
-        # As gofmt aligns them.
+        # Align the columns as gofmt does.
         wide0, wide1 = (max((len(row[column]) for row in fields_of), default=0) for column in (0, 1))
         body = [f"\t{field:{wide0}} {kind:{wide1}} {tag}" for field, kind, tag in fields_of]
         lines += [f"type {own(name)} struct {{", *body, "}", ""] if body else [f"type {own(name)} struct{{}}", ""]
@@ -218,12 +218,12 @@ describes the rules for all methods, and the values of fields such as `reason`.
 - A field of a request is optional unless it is **needed**. A field of an answer is absent if its value is unknown.
 - A field without a type is a string. `X[]` is a list. Names in `_ms` and `_us` are milliseconds and microseconds.
 - Words in capitals are statuses: NOT_FETCHED is PLEXINDEX_NOT_FETCHED."""
-# How many methods must have a field in the same form, for it to be described once.
+# Minimum number of methods with the same field, so that the page describes the field only once for all of them.
 COMMON = 2
 
 
 def references(shape: Any) -> Iterator[str]:
-    """The names of the types that a part of the schema refers to."""
+    """Yields the names of the types to which a part of the schema refers."""
     if isinstance(shape, dict):
         if "$ref" in shape:
             yield shape["$ref"].rpartition("/")[2]
@@ -233,12 +233,12 @@ def references(shape: Any) -> Iterator[str]:
 
 
 def choices(shape: Shape) -> list[str]:
-    """The values of a type that is a choice of words."""
+    """Returns the values of a type that is a choice of words."""
     return [*shape.get("enum", ()), *(one["const"] for one in shape.get("oneOf", ()) if "const" in one)]
 
 
 class Page:
-    """docs/methods.md: each method, the fields that many have, and the types. Nothing is described twice."""
+    """docs/methods.md: the methods, their common fields, and the types. The page describes nothing twice."""
 
     def __init__(self, schema: Shape) -> None:
         self.definitions, self.methods = schema["definitions"], schema["properties"]
@@ -247,9 +247,9 @@ class Page:
             for method, shape in self.methods.items()
         }
         answers = [answer for _, answer in self.names.values()]
-        # An answer of several methods, or one that another answer extends, is described among the types.
+        # Describe an answer of several methods, or an answer that another one extends, among the types.
         self.shared = {one for one in answers if sum(self.extends(other, one) for other in answers) > 1}
-        # A type of a single field is described there. An answer repeats the fields of the one that it extends.
+        # Describe a type that only one field has at that field. An answer repeats the fields of the answer it extends.
         every = {json.dumps(field): field for shape in self.definitions.values() for _, field, _ in fields(shape)}
         uses = Counter(name for field in every.values() for name in references(field))
         self.nested = {name for name in self.definitions if uses[name] <= 1} - self.shared - {"Item"}
@@ -264,12 +264,12 @@ class Page:
         self.common = sorted(line for line, count in lines.items() if count >= COMMON)
 
     def extends(self, answer: str, other: str) -> bool:
-        """Whether an answer is another one, or has all its fields and more."""
+        """Returns whether an answer is the same as another answer, or has all its fields and more."""
         outer, inner = (self.definitions[name].get("properties", {}).items() for name in (answer, other))
         return len(inner) > 0 and inner <= outer and (answer == other or len(inner) < len(outer))
 
     def bullets(self, shape: Shape, is_request: bool, inherited: Collection[str] = ()) -> list[str]:
-        """The fields of an object, each with what only it has. Common ones come last, by their names only."""
+        """Returns the fields of an object with their descriptions. Common fields come last, only with their names."""
         lines, common = [], []
         for name, field, always in fields(shape):
             if name in inherited:
@@ -301,7 +301,7 @@ class Page:
         return [*lines, *([f"- {', '.join(common)}"] if common else [])]
 
     def summary(self, shape: Shape) -> str:
-        """The description of a type. What follows the first paragraph is for Rust."""
+        """Returns the description of a type. Only its first paragraph: the others are for Rust."""
         return english(shape.get("description", "")).partition("\n\n")[0]
 
     def method(self, name: str) -> list[str]:
@@ -324,7 +324,7 @@ class Page:
         return lines
 
     def text(self) -> str:
-        """The whole page."""
+        """Returns the whole page."""
         lines = [HEAD, "", "## Common fields", "", *self.common]
         for name in self.methods:
             lines += self.method(name)
@@ -341,7 +341,7 @@ class Page:
 
 
 def made() -> dict[str, str]:
-    """Each file that is made, by its name in the project, with its text."""
+    """Returns the text of each generated file, by its path in the project."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return {
         "bindings/node/methods.d.ts": typescript(schema),

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds wheels in build/wheels: `make wheel`. The default is a wheel for this machine; PLATFORMS="musllinux_x86_64 …"
-# or all selects others. zig from PyPI compiles and links, so wheels do not depend on this machine's C library.
+# Builds wheels in build/wheels: `make wheel`. The default is a wheel for this machine. PLATFORMS="musllinux_x86_64 …"
+# or PLATFORMS=all selects other platforms. zig from PyPI compiles and links, so wheels do not depend on this machine's
+# C library.
 set -eu
 cd "$(dirname "$0")/.."
 all='manylinux_x86_64 musllinux_x86_64 manylinux_aarch64 musllinux_aarch64 manylinux_armv7l'
@@ -15,7 +16,7 @@ fi
 mkdir -p "$wheels"
 PATH=$tools/bin:$PATH
 
-licences() { # target. Prints each licence of the crates in both libraries once, as most licences demand.
+licences() { # target. Prints the licences of the crates in both libraries, each text once, because most licences require it.
     cat <<'TEXT'
 The libraries of plexindex hold code of the crates below, each under its own licence, and SQLite, which is in the public domain.
 Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library under Apache-2.0 with its exception.
@@ -46,7 +47,7 @@ for platform in $platforms; do
     [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
     licences "$target" >"$wheels.licences"
     for package in capi accelerator; do
-        # Panic messages name source files, but no folder of this machine.
+        # Remove the folders of this machine from the names of source files in panic messages.
         RUSTFLAGS="$flags --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
             cargo-zigbuild rustc --locked --package "plexindex-$package" --lib --crate-type cdylib --profile dist --target "$target$glibc"
     done

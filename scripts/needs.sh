@@ -1,6 +1,7 @@
 #!/bin/sh
-# Checks what a command of the Makefile needs, before it builds anything: scripts/needs.sh demo|test|lint|build|…
-# One message names everything that is missing, and how to install it. CARGO, CC and PYTHON select other programs.
+# Checks whether this machine has what a Makefile target needs before the target builds anything:
+#   scripts/needs.sh demo|test|lint|build|…
+# One message names everything that is missing, and says how to install it. CARGO, CC and PYTHON select other programs.
 command=${1:?name a command, such as demo or test}
 missing='' packages='' remedies=''
 break='

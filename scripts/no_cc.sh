@@ -1,6 +1,6 @@
 #!/bin/sh
-# Replaces the C compiler of another system for `cargo check`, which needs objects of SQLite and ring but never links
-# them. Every object is empty.
+# Replaces the C compiler for another system in `cargo check`, which needs the objects of SQLite and ring but never
+# links them. This script creates empty objects.
 case " $* " in
 *" -? "*) exit 1 ;; # cargo asks whether this is Microsoft's compiler
 *" -E "*) exec cc "$@" ;; # cargo asks which compiler this is

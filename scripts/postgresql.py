@@ -25,11 +25,11 @@ rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 
 
 class MissingError(Exception):
-    """PostgreSQL is not installed. The text says what to install."""
+    """PostgreSQL is not installed. The message says what to install."""
 
 
 class Cluster:
-    """A running server with the database ``plexindex``, which the role ``postgres`` enters without a password."""
+    """A running server with the database ``plexindex``. The role ``postgres`` needs no password."""
 
     def __init__(self, *settings: str) -> None:
         # Debian does not install these programs in PATH.
@@ -39,7 +39,7 @@ class Cluster:
             raise MissingError(MISSING)
         self._programs = Path(found).resolve().parent
         self.folder = Path(tempfile.mkdtemp(prefix="plexindex-hosts-", dir="/tmp"))
-        """The folder of the server. Programs may put files here: it disappears with the server."""
+        """The folder of the server. Programs can put files here, but the folder disappears with the server."""
         self.folder.chmod(0o755)
         self._own = self.folder / "postgres"
         self._own.mkdir()

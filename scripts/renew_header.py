@@ -1,4 +1,4 @@
-"""Copies the headers and plexindex.json from build.rs's output to include, then makes the bindings: `make header`."""
+"""Copies the headers and plexindex.json from build.rs's output to include, and generates bindings: `make header`."""
 
 import json
 import os

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs tests under sanitizers: `make sanitize`, or ONLY="address python thread miri".
 #
-#   address   runs the C and C++ programs under AddressSanitizer, its leak check and UBSan; instruments the library too
+#   address   runs the C and C++ programs under AddressSanitizer with leak checks, and UBSan; instruments the library too
 #   python    runs Python tests under AddressSanitizer; ignores leaks without a frame of the library
-#   thread    runs the unit tests that use threads under ThreadSanitizer; instruments the standard library too
+#   thread    runs the unit tests that use threads under ThreadSanitizer; also instruments the standard library
 #   miri      runs unit tests of segments, memtables and resolution in Miri
 #
-# The last two need a nightly compiler with rust-src and miri. Each first checks that it finds planted defects
-# (tests/sanitize).
+# thread and miri need a nightly compiler with rust-src and miri. Each sanitizer first has to find the planted defects
+# in tests/sanitize.
 set -u
 cd "$(dirname "$0")/.." || exit
 cargo=${CARGO:-cargo} cc=${CC:-cc} place=$PWD/tests/sanitize out=$PWD/build/sanitize
@@ -23,7 +23,7 @@ instrument() {
     export RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cforce-frame-pointers=yes' CARGO_TARGET_DIR="$PWD/target/sanitize/address"
     export CFLAGS='-g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
     export CXXFLAGS="$CFLAGS" UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS="suppressions=$place/leaks.supp:print_suppressions=0"
-    # SQLite defines one array under two names, which is no error.
+    # SQLite defines one array under two names, which is not an error.
     export ASAN_OPTIONS=detect_leaks=1:detect_odr_violation=0:allocator_may_return_null=1
     built=$CARGO_TARGET_DIR/$host/debug/deps
     # With a target, cargo does not instrument build scripts.
@@ -51,8 +51,8 @@ address() {
     for name in __asan_report_load8 __ubsan_handle_pointer_overflow_abort; do
         case $symbols in *$name*) result "SQLite is instrumented: $name" 0 ;; *) result "SQLite is instrumented: $name" 1 ;; esac
     done
-    # Skips README's commands, which use no sanitizer. A leak of an unloaded library has no symbols, so the known leak
-    # (tests/c/valgrind.supp) cannot be suppressed here; valgrind checks those programs.
+    # Skip the README's commands, which use no sanitizer. A leak in an unloaded library has no symbols, so this script
+    # cannot suppress the known leak (tests/c/valgrind.supp). valgrind checks the programs that have it.
     test="$cargo test --locked --target $host --package plexindex-capi --test c --"
     $test capi_c:: abi:: --skip=the_readme --skip=every_program --skip=reload
     result 'C programs' $?
@@ -101,7 +101,7 @@ thread() {
     "$out/race" >"$out/race.log" 2>&1
     tr '\n' ' ' <"$out/race.log" | grep -q 'ThreadSanitizer: data race.*race::count'
     result 'planted race' $?
-    # Otherwise ThreadSanitizer reports races in the standard library's locks.
+    # Without this, ThreadSanitizer reports races in the locks of the standard library.
     $cargo test --locked -Zbuild-std --target "$host" --package plexindex --lib -- \
         platform:: engine::view engine::sql::leases events:: capi:: freshness::
     result thread $?

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs all suites one after another, even if some fail, and prints a table of the results:
 #   suites.sh NAME COMMAND [NAME COMMAND ...]
-# It reads the counts that cargo-nextest, cargo test and pytest print, and `N passed, N failed`. A command that prints
-# no counts is one test. A suite that leaves a file in the checkout fails. The last line adds up all suites.
+# The script reads the counts that cargo-nextest, cargo test and pytest print, and `N passed, N failed`. A command that
+# prints no counts is one test. A suite that leaves a file in the checkout fails. The last line has the sums.
 set -u
 log=build/suites
 mkdir -p "$log"

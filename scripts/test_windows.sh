@@ -8,7 +8,7 @@ for tool in wine $compiler; do
 done
 [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for Windows: rustup target add $target" >&2 && exit 1; }
 
-# cargo scans all folders of a package except target, and wine's drive Z is the whole disk.
+# cargo scans all folders of a package except target, and drive Z of wine is the whole disk.
 export WINEPREFIX="$PWD/target/wine" WINEDEBUG=-all CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine
 if [ ! -e "$WINEPREFIX/made" ]; then
     mkdir -p "$WINEPREFIX"
@@ -27,8 +27,8 @@ run() {
 }
 failed=0
 # Each time a process reads the identity of a locked file, wine's server keeps another file open until the lock is
-# released. With other tests, these two reach the usual limit of 20,000 files, and fail with "database is locked" or
-# "too many open files".
+# released. If these two tests run together with others, they reach the usual limit of 20,000 open files, and fail with
+# "database is locked" or "too many open files".
 alone='plan_tests matches_written_in_whatever_order'
 # These tests cannot run under wine: wine rejects the parameters of certificate verification, plexindex does not use
 # the state file there, and the last tests read source files of this repository.

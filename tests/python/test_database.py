@@ -167,7 +167,7 @@ def test_the_doctor(cli: Cli, plex: Path, server: Server, tmp_path: Path) -> Non
     folder.mkdir()
     (folder / Path(BUNNY).name).touch()
     text = cli.good("doctor", "--database", plex, "--mapping", f"{folder}=/data/Movies", folder)
-    assert "1 file in" in text and "each of them is a single item" in text
+    assert "1 file in" in text and "each of the files matches a single item" in text
     done = cli.run("doctor", "--url", server.url, "--token", server.token, "--database", plex)
     assert f"{plex / INSIDE} is not the database of the server" in " ".join(done.stdout.split())
 

@@ -202,7 +202,7 @@ class Comparison:
         libraries = index.libraries(offline=True)
         chosen = [library for library in libraries if is_chosen(library, asked)]
         if all(library.age is None for library in chosen):
-            raise NotFetchedError("none of the libraries was fetched yet: call refresh() once")
+            raise NotFetchedError("none of the libraries was fetched yet: fetch them once (refresh)")
         self.age = oldest(chosen)
         self._places.reload(libraries)
 
@@ -213,7 +213,7 @@ class Comparison:
             if is_in(folder, place) or is_in(place, folder):
                 if self.late:
                     raise TimeoutError(f"the deadline passed before '{library.title}' was fetched: retry to resume")
-                text = f"library '{library.title}' was never fetched: call refresh() once"
+                text = f"library '{library.title}' was never fetched: fetch the library once (refresh)"
                 raise NotFetchedError(text)
         within = [place for place in places.locations if is_in(folder, place)]
         below = any(is_in(place, folder) for place in places.locations)

@@ -247,7 +247,7 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     if late:
         raise TimeoutError(f"the deadline passed before '{names}' {were} fetched: retry to resume")
     if known:
-        raise NotFetchedError(f"'{names}' {were} never fetched: call refresh() once")
+        raise NotFetchedError(f"'{names}' {were} never fetched: fetch each library once (refresh)")
 
 
 def wait_for(

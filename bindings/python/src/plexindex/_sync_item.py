@@ -76,7 +76,7 @@ class SyncItem(LightItem):
                 section.index.invalidate_item(self._light_item.rating_key, section.library)
                 if not any(same_file(path, list(locations)) for path in self._asked):
                     self._light_full = None
-                    raise not_found("the item of the index has other files in Plex now: retry")
+                    raise not_found("the item in the index has other files in Plex now: retry")
             if self._on_fetched is not None:
                 self._on_fetched(fetched.title)
         return self._light_full

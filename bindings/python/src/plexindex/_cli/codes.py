@@ -25,8 +25,8 @@ PIPE_CLOSED = 141
 
 HELP = """\
 exit codes:
-  0    success: each path is a single item; there is no problem and no difference
-  1    a path is not a single item; diff or doctor found something; or you answered no to clear
+  0    success: each path matches a single item; there is no problem and no difference
+  1    a path does not match a single item; diff or doctor found something; or you answered no to clear
   2    the command line, environment, configuration file or Plex's database is invalid
   3    the server, its database or the shared log is unreachable, or failed
   4    the server rejects the token or its user (401, 403, 498), or PostgreSQL rejects the role

@@ -54,8 +54,8 @@ def _match(commands: Commands) -> None:
         "match",
         "find the Plex item for each file, or say why there is none",
         "If a library that could contain the file was never fetched, match fetches the library first. match resolves "
-        "a relative path against the current folder if the file exists. The exit code is 0 if each path is a single "
-        "item. For several paths, match prints a summary on standard error.",
+        "a relative path against the current folder if the file exists. The exit code is 0 if each path matches a "
+        "single item. For several paths, match prints a summary on standard error.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
         "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -\n"

@@ -139,7 +139,7 @@ def read_stdin() -> bytes:
 
 
 def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
-    """Splits a list with one path per line or, with ``null``, with NUL after each path. Skips empty paths."""
+    """Splits a list of paths. Each path is a line or, with ``null``, ends with NUL. Skips empty paths."""
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
@@ -260,7 +260,7 @@ def is_confirmed(options: argparse.Namespace, command: str, question: str) -> bo
         return True
     answer = output.confirm(question, default=False)
     if answer is None:
-        raise UsageError(f"{command} asks for confirmation, and there is no terminal: add --yes")
+        raise UsageError(f"{command} asks for confirmation, but there is no terminal: add --yes")
     if not answer:
         output.remark("nothing was changed", terminal_only=True)
     return answer

@@ -138,7 +138,7 @@ def _print_summary(comparison: Comparison, source_name: str, why_old: str) -> No
         parts.append(f"the listing was current {output.ago(comparison.age)}")
         if comparison.renames_unknown:
             parts.append(
-                f"{source_name} did not answer whether files were renamed, so a renamed file counts as a missing file "
+                f"{source_name} did not say whether files were renamed, so a renamed file counts as a missing file "
                 "and as a new one"
             )
     output.remark(f"{'; '.join(parts)} ({output.short(comparison.seconds)})")

@@ -1,4 +1,4 @@
-"""`plexindex doctor`: checks the setup, and finds missing mappings with evidence."""
+"""`plexindex doctor`: checks the setup, and proposes mappings that seem to be missing."""
 
 from __future__ import annotations
 

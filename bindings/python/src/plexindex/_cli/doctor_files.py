@@ -37,7 +37,7 @@ _REASONS = {
     "not found: no_location": "not in the folder of any library; a mapping may be missing",
     "not found: not_listed": "in the folder of a library, but not listed by Plex yet",
     "not found: unavailable": "unknown, because the server did not answer",
-    "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
+    "not found: not_fetched": "the library was never fetched: run `plexindex warm`",
     "ambiguous": "several items fit equally well",
 }
 _LEFT_OUT = "trailers, samples and the like, which Plex ignores; `plexindex diff --left-out` lists them"
@@ -184,7 +184,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         code = codes.LIBRARY if "not found: not_fetched" in unmatched else codes.NOT_ALL
         report.bad(f"{number(missing)} of {count(checked, 'file')} {verb} no item, or several items", code)
     elif checked:
-        report.good(f"each of {'the other files' if ignored else 'the files'} is a single item")
+        report.good(f"each of {'the other files' if ignored else 'the files'} matches a single item")
 
 
 def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes], proposals: Sequence[Proposal]) -> None:

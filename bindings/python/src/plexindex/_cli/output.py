@@ -47,7 +47,7 @@ def as_argument(text: str) -> str:
 
 
 def log_to_stderr(verbose: int) -> None:
-    """Prints the library's log lines on standard error: warnings, and more levels with -v."""
+    """Prints the library's warnings on standard error, and with -v more of its log lines."""
     import logging
 
     handler = logging.StreamHandler()
