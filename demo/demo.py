@@ -1,4 +1,4 @@
-"""Shows the main job of plexindex: it finds the Plex item of a file path.
+"""Shows the main job of plexindex, which is to find the Plex item of a file path.
 
     demo.py --standin PATH/TO/standin
     demo.py --server URL --token TOKEN --library NAME --file PATH

@@ -16,7 +16,7 @@ fi
 mkdir -p "$wheels"
 PATH=$tools/bin:$PATH
 
-licences() { # target. Prints the licences of the crates in both libraries, each text once, because most licences require it.
+licences() { # target. Prints the licences of the crates in both libraries, each once, as most licences demand.
     cat <<'TEXT'
 The libraries of plexindex hold code of the crates below, each under its own licence, and SQLite, which is in the public domain.
 Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library under Apache-2.0 with its exception.

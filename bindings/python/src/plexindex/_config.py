@@ -240,7 +240,7 @@ def _parse_mappings(lines: str, source: str) -> list[Mapping]:
             rules.append(Mapping.host_prefix(*parse_mapping(line)))
         except ValueError as error:
             separator = " or a semicolon" if source == "PLEXINDEX_MAPPINGS" else ""
-            raise InvalidArgumentError(f"{source}: {error}; separate mappings by a line end{separator}") from None
+            raise InvalidArgumentError(f"{source}: {error}; separate mappings with a line break{separator}") from None
     return rules
 
 

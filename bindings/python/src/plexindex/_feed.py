@@ -192,7 +192,7 @@ def bring_up_to_date(
     whole: bool = False,
     waits: bool = False,
 ) -> str | None:
-    """Asks the server for changes if a listing has expired, and in any case with ``always``.
+    """Asks the server for changes if a listing has expired or ``always`` is true.
 
     Returns None if the listings are current, ``"late"`` if the deadline passed, ``"refused"`` if the server rejected
     the token, and ``"away"`` if the server did not answer or plexindex could not store the answer. If no old listing

@@ -76,7 +76,7 @@ def reraise(error: Exception, section: Any) -> NoReturn:
     if status >= _SERVER_ERROR:
         raise ConnectError(text) from error
     if status == _NOT_FOUND:
-        raise not_found("Plex no longer has the item of the index: retry") from error
+        raise not_found("Plex no longer has the item from the index: retry") from error
     raise error
 
 

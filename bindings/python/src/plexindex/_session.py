@@ -93,7 +93,7 @@ class Session:
         """
         this_thread = get_ident()
         if any(call.thread == this_thread and call.watch.reporting for call in list(self._calls)):
-            raise Error("cannot close an index from its progress callback: return False or raise to end the call")
+            raise Error("cannot close an index from its progress callback: return False to end the call")
         self._open = False
         with self._closing:
             if self._handle is None:

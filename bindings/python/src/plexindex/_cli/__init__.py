@@ -70,7 +70,7 @@ def _report_stream_error(error: OSError) -> int:
 
 
 def _advice(error: Exception, options: argparse.Namespace | None) -> str:
-    """Returns advice to append to an error message. The library cannot give it, because it does not know the flags."""
+    """Returns advice about flags or the token's source, to append to an error message of the library."""
     is_unreachable = isinstance(error, ConnectError) or (
         # If the user gave a deadline, it can also pass while plexindex reads the database.
         isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None

@@ -36,7 +36,7 @@ def bring_up_to_date(
     progress: ProgressArg = None,
     whole: bool = False,
 ) -> NoAnswer | None:
-    """Fetches changes if a listing has expired, and in any case with ``always``. Returns None if listings are current.
+    """Fetches changes if a listing has expired or ``always`` is true. Returns None if the listings are then current.
 
     Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
     """

@@ -77,7 +77,8 @@ def _match(commands: Commands) -> None:
         "-0",
         "--null",
         action="store_true",
-        help="end each path with NUL, in the list of paths and with --format paths (find -print0, xargs -0)",
+        help="expect NUL after each path on standard input, and with --format paths also print NUL (find -print0, "
+        "xargs -0)",
     )
     add("-f", "--format", metavar="FORMAT", type=values.output_format, choices=values.FORMATS,
         help="the output format: text, keys, paths, tsv or json (see below)")  # fmt: skip
@@ -195,7 +196,7 @@ def _stats(commands: Commands) -> None:
         "libraries removed because of the size limit), and sequence, which grows with each write.",
     )
     command.add_argument("--watch", nargs="?", type=values.seconds, const=2.0, metavar="SECONDS",
-                         help="repeat every SECONDS (2) until Ctrl-C, and show the growth")  # fmt: skip
+                         help="repeat every SECONDS (2) until Ctrl-C, and show how counts grow")  # fmt: skip
     _json(command, "one object; with --watch, one object per line")
 
 

@@ -149,7 +149,7 @@ def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
 
 
 def _to_utf8(line: bytes) -> bytes:
-    """Converts an input line on Windows to UTF-8. `dir` and others write to pipes in the console's code page."""
+    """Converts a line of input on Windows to UTF-8, because `dir` writes to pipes in the console's code page."""
     try:
         line.decode()
         return line
@@ -255,7 +255,7 @@ def clear(options: argparse.Namespace) -> int:
 
 
 def is_confirmed(options: argparse.Namespace, command: str, question: str) -> bool:
-    """Returns whether the user agrees, at the terminal or with --yes. Raises an error if there is neither."""
+    """Returns whether the user agrees, at the terminal or with --yes. Without a terminal and --yes, raises an error."""
     if options.yes:
         return True
     answer = output.confirm(question, default=False)

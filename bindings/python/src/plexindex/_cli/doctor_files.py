@@ -64,7 +64,9 @@ def read_lists(arguments: Sequence[str]) -> list[bytes]:
                 with open(path, "rb") as lines:
                     paths += commands.parse_paths(lines.read())
             except OSError as error:
-                raise UsageError(f"{path}: {error.strerror}; give a folder, or a file that lists paths") from None
+                raise UsageError(
+                    f"cannot read {path}: {error.strerror}; give a folder, or a file that lists paths"
+                ) from None
     return paths
 
 
@@ -201,7 +203,7 @@ def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes],
 
 
 def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
-    """Reports missing mappings. ``unsure`` of the ``total`` files are not listed by Plex under their path."""
+    """Reports missing mappings. Plex does not list ``unsure`` of the ``total`` files under their path."""
     pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
     gains = [proposal.gain or 0 for proposal in verdict.proposals]
     report.values["proposals"] = [

@@ -34,7 +34,7 @@ def ignored_by_plex(
 
 
 def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
-    """Returns the reasons for unmatched paths that Plex ignores, that are folders, or that do not exist."""
+    """Returns reasons for unmatched paths: Plex ignores the file, the path is a folder, or it does not exist."""
     if all(answers):
         return {}
     unmatched = {path: answer for path, answer in zip(paths, answers) if not answer}
