@@ -55,7 +55,7 @@ class Folder(Match):
 
 
 class Matches(Sequence["Match"]):
-    """The answers for a batch of paths, in order. An answer is decoded when it is first used."""
+    """The answers for a batch of paths, in order. The object decodes each answer at its first use."""
 
     __slots__ = ("_asked", "_block", "_count", "_first", "_paths", "_step")
 

@@ -26,7 +26,7 @@ def _libraries(commands: Commands) -> None:
     command = _command(
         commands,
         "libraries",
-        "list the server's libraries, and how fresh the index of each is",
+        "list the server's libraries, and show how fresh the index of each library is",
         "libraries asks the server only if the store contains no library yet. If Plex's database is the only source, "
         "libraries reads it each time.",
         "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",

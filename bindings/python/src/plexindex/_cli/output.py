@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def prepare() -> None:
     """Makes the standard streams escape characters that they cannot encode, so that they can print every file name.
 
-    If standard input is closed, it then reads as empty. If standard output is closed, writing to it then fails.
+    Replaces a closed standard input with an empty stream, and a closed standard output with a stream that rejects
+    writes.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
