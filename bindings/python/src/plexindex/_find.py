@@ -173,7 +173,7 @@ class Finder(PlexapiSearch):
             self._cache._note_miss(self._title, self._path, MISSED_FOR)
         if self._index is not None and self.is_listed:
             for item in found:
-                # The index lists other files for the item, or lacks the item. After this, it asks the server for it.
+                # The index lacks the item or lists other files for it, so it must ask the server about the item later.
                 self._index.index.invalidate_item(item.ratingKey, self._index.library)
         return found
 

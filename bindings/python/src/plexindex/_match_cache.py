@@ -63,7 +63,7 @@ class _Table:
         self.memory = bytearray(16)
         self.counts = memoryview(self.memory).cast("Q")
         """Hits and misses. The accelerator counts in the same memory."""
-        # For each library, memory with the table's handle, for ctypes as a c_void_p. A close clears the handle.
+        # For each library, the memory that contains the table's handle (with ctypes, a c_void_p). A close clears it.
         self.handles: dict[str, Any] = {}
 
     def bind(self, fallback: "Get") -> "Get":

@@ -34,7 +34,7 @@ Status = Literal[
     "ambiguous",
     "not_yet",
     "needs_warm",
-    # In a batch, of one path:
+    # In a batch, the name of the error for one path:
     "invalid_argument",
     "null_pointer",
     "unsupported",

@@ -90,8 +90,8 @@ def find_plex_items_with_confidence(
         library: A plexapi section, an object that imitates one, or the result of :func:`plexindex.from_section`, whose
             answers come from an index and whose items need no request.
         stash_path: The file, as the host sees it.
-        plex_path_prefix: A folder as the server sees it, and ...
-        stash_path_prefix: ... the same folder as the host sees it.
+        plex_path_prefix: A folder, as the server sees it.
+        stash_path_prefix: The same folder, as the host sees it.
         library_cache: A :class:`PlexCache`. The function matches its listings first, and stores search results and
             listings in it.
         match_cache: A :class:`MatchCache`. A match from the host is the answer as long as the server has the item. This
