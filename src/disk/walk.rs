@@ -186,7 +186,8 @@ impl<'w> Walk<'w> {
         starts.extend(links.into_iter().map(Start::Link));
     }
 
-    /// Returns the index of the location's set in [`WalkProgress`].
+    /// Returns the index of the location's set of read folders in [`WalkProgress`]; `None` for a path outside all
+    /// locations.
     fn slot(&self, location_index: Option<usize>) -> usize {
         self.slots[location_index.unwrap_or(self.request.locations.len())]
     }

@@ -78,7 +78,7 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> Str
 }
 
 impl Queries {
-    /// Returns the first folders of these libraries in one text, for a message.
+    /// Returns the first folders of these libraries as one string, for a message.
     fn folders_of(&self, rows: &[LibraryRow]) -> String {
         const MAX_FOLDERS: usize = 6;
         let mut folders: Vec<_> = Vec::new();

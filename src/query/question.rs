@@ -21,7 +21,7 @@ pub struct QueryContext<'t> {
     pub searched: bool,
 }
 
-/// A question: the item of a path or folder, or the items with a GUID or title.
+/// A query for the item at a path or folder, or for the items with a GUID or title.
 pub trait Question {
     /// The result of a search of the snapshot.
     type Found<'t>: Default;

@@ -70,8 +70,8 @@ impl<'t> PartitionCursor<'t> {
         }
     }
 
-    /// Returns whether the items begin like the overlap. If the page is shorter than the overlap, the next page must
-    /// have the rest.
+    /// Returns whether the items begin with the overlap, the rows that were stored last, so that no rows moved. If the
+    /// page is shorter than the overlap, the next page must have the rest.
     fn overlaps(&self, items: &[Item]) -> bool {
         let mut both = items.iter().zip(self.overlap);
         both.all(|(item, key)| item.rating_key == *key)

@@ -72,7 +72,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
         (
             "/nas/Quiet River (1950)/movie.mkv",
             low(Reason::Contradicted),
-            "another file",
+            "not the same file",
         ),
         ("/data/movies/new/film7.mkv", low(Reason::NotListed), "does not list it"),
         // A folder of the library of films: no other library's file.

@@ -137,7 +137,7 @@ static void file_names(const plexindex_library_handle *movies)
     /* A folder with another year contradicts the match. */
     answered = MATCH(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, LOW,
                      PLEXINDEX_REASON_CONTRADICTED);
-    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "another file") != NULL);
+    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "not the same file") != NULL);
     CHECK(plexindex_lookup_key(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv") == NULL);
     forget(&answered);
     /* Two items have this file name. */

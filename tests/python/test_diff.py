@@ -239,7 +239,7 @@ def test_what_is_not_a_folder(index: plexindex.Index, tree: Tree) -> None:
     for given in ("", [tree.media, ""], []):
         with pytest.raises(plexindex.InvalidArgumentError, match="folder"):
             index.compare(given)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"give \['samples'\]"):
+    with pytest.raises(TypeError, match=r"write \['samples'\]"):
         index.compare(tree.media, without="samples")
     with pytest.raises(plexindex.InvalidArgumentError, match="'nothing'"):
         index.compare(tree.media, without=["nothing"])

@@ -117,7 +117,7 @@ impl ListingSegments {
         is_whole.then_some(draft)
     }
 
-    /// Begins the segment of a listing that has no page yet.
+    /// Begins the segment of a listing, without any page.
     pub fn empty_draft(&self, row: &LibraryRow, listing: &Listing) -> ListingDraft {
         ListingDraft::new(self.builder(&Self::name_of(listing), row))
     }

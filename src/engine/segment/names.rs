@@ -160,7 +160,8 @@ impl NameTable {
             if innermost && range.len() <= MAX_SCANNED {
                 self.report_longest(file, *range, form, least, &hidden, &mut reported)?;
             } else if range.components >= least.max(1) {
-                // Entries of this range, but of no narrower one, share exactly its components.
+                // An entry in this range that is in no narrower range shares exactly `range.components` last components
+                // with the path.
                 let near = narrowed.near.clamp(range.from, range.to);
                 let start = near.saturating_sub(ENOUGH / 2).max(range.from);
                 let mut unread = range.len() - seen.len();

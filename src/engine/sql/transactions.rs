@@ -85,8 +85,8 @@ impl Store {
     }
 
     /// Runs `work` in one write transaction, which increments the change sequence. Runs `work` again if the database
-    /// had to be created again. Without a deadline, waits for other threads, and for other processes for at most
-    /// [`BUSY`].
+    /// had to be created again. Without a deadline, waits indefinitely for other threads, and at most [`BUSY`] for
+    /// other processes.
     pub(super) fn write<T>(
         &self,
         deadline: Deadline,

@@ -1,5 +1,4 @@
-//! Files on macOS. Checks only the last name of a path for a link, because opening each parent would require read
-//! permission.
+//! Files on macOS. Only the last name of a path is checked for a link: opening a parent requires read permission.
 
 use std::fs::File;
 use std::io;
@@ -32,7 +31,6 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     open_folder(path).map(File::from)
 }
 
-/// Syncs the names in a folder to disk.
 pub fn sync_names(path: &Path) -> io::Result<()> {
     sync(&lock_of_folder(path)?)
 }
@@ -42,8 +40,7 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     make_private_folder_in(path, OFlags::RDONLY)
 }
 
-/// Returns the properties of a directory's file system. If the system does not report them, memory counts as not
-/// shared.
+/// Returns the properties of a directory's file system. Memory counts as not shared if they are unknown.
 pub fn disk(directory: &Path) -> Disk {
     let Ok(facts) = rustix::fs::statfs(directory) else {
         return Disk::default();

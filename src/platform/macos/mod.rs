@@ -13,7 +13,7 @@ pub mod clock;
 pub mod files;
 pub mod thread;
 
-/// Returns `false`: macOS cannot tell.
+/// Returns whether this process has the file open; always `false`, since macOS cannot tell.
 pub fn is_open(_: &Path, _: Inode) -> bool {
     false
 }

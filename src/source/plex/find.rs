@@ -6,7 +6,7 @@ use super::rows::{Rows, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
 
-/// Maximum number of rows per search. Few names find more rows.
+/// Maximum number of rows per search. Few names match more rows than this.
 const MAX_FOUND: u32 = 100;
 
 impl PlexHttp {

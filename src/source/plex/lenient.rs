@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Integer(value.into()))
     }
 
-    /// Converts a whole number, such as `1.0`, to an integer. Other fractions are absent.
+    /// Converts a whole number, such as `1.0`, to an integer. Other numbers are absent.
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
         // 2^53: a larger float may represent several integers.
         const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -208,7 +208,7 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
         Ok(false)
     }
 
-    /// Skips an integer, which is not an object.
+    /// Skips an integer where an object is expected.
     fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
         Ok(false)
     }

@@ -102,7 +102,7 @@ pub(super) struct TcpTransport {
     buffers: LazyBuffers,
 }
 
-/// Returns the time that remains of a limit; `None` without a limit. Fails if no time remains.
+/// Returns the time left before a limit; `None` if there is no limit. Fails if no time remains.
 fn remaining_time(timeout: NextTimeout, start: Instant) -> Result<Option<Duration>, Error> {
     let time::Duration::Exact(after) = timeout.after else {
         return Ok(None);

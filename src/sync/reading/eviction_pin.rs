@@ -1,4 +1,4 @@
-//! Keeps the folder within its size limit without evicting the libraries of running calls.
+//! Keeps the folder within its size limit without evicting libraries that running calls use.
 
 use super::state::Reading;
 use crate::engine::LibraryRow;

@@ -316,8 +316,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores libraries as the server reported them at this time. The probe covers earlier events; later ones have a
-    /// higher number in the log and are applied afterwards.
+    /// Stores libraries as the server reported them at the given time. The probe covers earlier events; later ones have
+    /// a higher number in the log and are applied afterwards.
     pub fn store_probe(&self, identity: IdentityId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= observed_ms

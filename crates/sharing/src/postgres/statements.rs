@@ -291,7 +291,7 @@ impl SharedLog for Postgres {
         self.value(view, statement, &parameters, deadline)
     }
 
-    /// Writes the outbox of a host with the function `deliver` of `schema.sql`. Returns the last delivered number.
+    /// Writes a host's outbox with the `deliver` function from `schema.sql`. Returns the last delivered number.
     fn deliver(
         &self,
         view: ViewNumber,

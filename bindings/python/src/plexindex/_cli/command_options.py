@@ -110,7 +110,7 @@ def _folder(commands: Commands) -> None:
     add = command.add_argument
     _paths(command, "FOLDER", "folders")
     _library(command)
-    add("-0", "--null", action="store_true", help="expect NUL after each path on standard input, as from find -print0")
+    add("-0", "--null", action="store_true", help="read NUL-terminated paths from standard input, as written by find -print0")
     add("--items", action="store_true", help="also print the items that have files below each folder")
     _json(command, "one object per line")
 
@@ -218,7 +218,7 @@ def _shared(commands: Commands) -> None:
         "shared",
         "prepare, show, follow or empty the log in PostgreSQL that several hosts share",
         "init creates or upgrades the tables. status shows what the log contains, and how far this host is behind. "
-        "clear asks for confirmation, and then removes all entries of all servers and users. Each host keeps its "
+        "clear asks for confirmation, then removes all entries for every server and user. Each host keeps its "
         "folder, but the other hosts lose the entries that they have not read yet. These three actions need only "
         "PostgreSQL. follow runs until Ctrl-C. It reads the entries of other hosts as they arrive, and delivers the "
         "entries of this host. Use follow on a host where your tools run only briefly.",

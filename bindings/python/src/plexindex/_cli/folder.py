@@ -25,7 +25,7 @@ _FIELDS = ("asked", "status", "match_kind", "confidence", "stale", "kind", "item
 
 
 def folder(options: argparse.Namespace) -> int:
-    """Finds the item of each folder."""
+    """Finds the item for each folder."""
     bar, settings = Bar(), Settings(options)
     offline = settings.answers_from_store_only
     misses = codes.Misses(offline=offline)

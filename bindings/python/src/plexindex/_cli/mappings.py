@@ -42,7 +42,7 @@ def arrow(rule: Mapping) -> str:
 
 
 def host_and_server(rule: Mapping) -> tuple[str, str]:
-    """Returns the host's folder and the server's folder of a mapping."""
+    """Returns the host folder and the server folder of a mapping."""
     return os.fsdecode(rule.find), os.fsdecode(rule.replace)
 
 
