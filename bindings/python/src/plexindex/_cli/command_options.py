@@ -110,7 +110,7 @@ def _folder(commands: Commands) -> None:
     add = command.add_argument
     _paths(command, "FOLDER", "folders")
     _library(command)
-    add("-0", "--null", action="store_true", help="read NUL-terminated paths from standard input, as written by find -print0")
+    add("-0", "--null", action="store_true", help="read NUL-terminated paths from standard input (find -print0)")
     add("--items", action="store_true", help="also print the items that have files below each folder")
     _json(command, "one object per line")
 
