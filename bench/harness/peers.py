@@ -187,12 +187,31 @@ class DiskCacheRs(Contender):
         self._cache.close()
 
 
-class Stash2Plex(Contender):
+class MatchCache(Contender):
+    """A cache with Stash2Plex's methods in `_cache`."""
+
+    before_path = LIBRARY
+    _cache: Any
+
+    def fill(self, pairs: list[tuple[str, str]]) -> None:
+        for path, key in pairs:
+            self.put(path, key)
+
+    def put(self, path: str, key: str) -> None:
+        self._cache.set_match(LIBRARY, path, key)
+
+    def forget_library(self) -> None:
+        self._cache.invalidate_library(LIBRARY)
+
+    def close(self) -> None:
+        self._cache.close()
+
+
+class Stash2Plex(MatchCache):
     """Stash2Plex's own class where STASH2PLEX names a checkout, else the same over diskcache, written anew."""
 
     name = "Stash2Plex"
     module = "diskcache"
-    before_path = LIBRARY
     most_entries = 20_000
 
     def __init__(self, folder: str) -> None:
@@ -204,44 +223,20 @@ class Stash2Plex(Contender):
 
     def fill(self, pairs: list[tuple[str, str]]) -> None:
         with self._cache._cache.transact():
-            for path, key in pairs:
-                self._cache.set_match(LIBRARY, path, key)
-
-    def put(self, path: str, key: str) -> None:
-        self._cache.set_match(LIBRARY, path, key)
-
-    def forget_library(self) -> None:
-        self._cache.invalidate_library(LIBRARY)
-
-    def close(self) -> None:
-        self._cache.close()
+            super().fill(pairs)
 
 
-class DropIn(Contender):
+class DropIn(MatchCache):
     """Our drop-in for Stash2Plex's class."""
 
     name = "plexindex"
     module = "plexindex"
-    before_path = LIBRARY
 
     def __init__(self, folder: str) -> None:
-        from plexindex.compat import MatchCache
+        from plexindex import compat
 
-        self._cache = MatchCache(folder, size_limit=1 << 40)
+        self._cache = compat.MatchCache(folder, size_limit=1 << 40)
         self.get = self._cache.get_match
-
-    def fill(self, pairs: list[tuple[str, str]]) -> None:
-        for path, key in pairs:
-            self._cache.set_match(LIBRARY, path, key)
-
-    def put(self, path: str, key: str) -> None:
-        self._cache.set_match(LIBRARY, path, key)
-
-    def forget_library(self) -> None:
-        self._cache.invalidate_library(LIBRARY)
-
-    def close(self) -> None:
-        self._cache.close()
 
 
 class Plexindex(Contender):
