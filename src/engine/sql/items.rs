@@ -45,6 +45,19 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     Ok(changes)
 }
 
+/// Returns the number of items of a segment with these single changes.
+pub fn count_items_with<'c>(
+    segment: Option<&ListingSegment>,
+    changes: impl IntoIterator<Item = (&'c String, &'c SingleChange)>,
+) -> u64 {
+    let mut count = segment.map_or(0, ListingSegment::item_count);
+    for (key, change) in changes {
+        count += u64::from(change.item.is_some());
+        count -= u64::from(segment.is_some_and(|segment| segment.find(key).is_some()));
+    }
+    count
+}
+
 /// Reads the columns `sequence` and `item`. `column`: the index of the first of them.
 fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
     Ok(SingleChange {
@@ -69,9 +82,14 @@ impl ListingBase {
 
     /// Returns the item with this key, from the change log if it changed after the segment, otherwise from the segment.
     pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
-        match last_change(c, library, rating_key)?.filter(|change| change.sequence > self.since) {
-            Some(change) => Ok(change.item),
-            None => Ok(self.listed(rating_key)),
+        Ok(self.item_after(last_change(c, library, rating_key)?, rating_key))
+    }
+
+    /// Returns the item with this key, of which `last` is the last change in the log.
+    fn item_after(&self, last: Option<SingleChange>, rating_key: &str) -> Option<Item> {
+        match last.filter(|change| change.sequence > self.since) {
+            Some(change) => change.item,
+            None => self.listed(rating_key),
         }
     }
 
@@ -201,13 +219,7 @@ impl<'s> StoredItems<'s> {
 
     /// Returns the number of items.
     pub fn count(&self) -> Result<u64> {
-        let segment = self.base.segment.as_ref();
-        let mut count = segment.map_or(0, ListingSegment::item_count);
-        for (key, change) in self.changes()? {
-            count += u64::from(change.item.is_some());
-            count -= u64::from(segment.is_some_and(|segment| segment.find(&key).is_some()));
-        }
-        Ok(count)
+        Ok(count_items_with(self.base.segment.as_ref(), &self.changes()?))
     }
 
     /// Returns the single changes since the segment.
@@ -253,12 +265,13 @@ impl<'s> ItemRows<'s> {
             let mut added = 0_i64;
             for item in items {
                 let key = &item.rating_key;
-                if let Some(requested_at) = requested_at
-                    && last_change(tx, library.id, key)?.is_some_and(|change| change.sequence > requested_at)
+                let last = last_change(tx, library.id, key)?;
+                if let (Some(requested_at), Some(last)) = (requested_at, &last)
+                    && last.sequence > requested_at
                 {
                     continue;
                 }
-                let was = base.item(tx, library.id, key)?;
+                let was = base.item_after(last, key);
                 if was.as_ref() != Some(item) {
                     added += i64::from(was.is_none());
                     tx.change_item(&library, key, was.as_ref(), Some(item))?;

@@ -1,7 +1,7 @@
 //! The oldest records of the log, for the limits on what hosts record.
 
 use super::cached::CachedStatements;
-use super::record_log::{OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
+use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
 use crate::model::TableId;
 
 /// Maximum number of rows that one write examines for eviction.
@@ -21,7 +21,7 @@ impl RecordTx<'_> {
         );
         let mut from = 0;
         for _ in 0..EVICTED_PER_WRITE / ROWS {
-            let rows = rows(self.log.connection, &matches_after, from, -1, ROWS)?;
+            let rows = rows(self.log.connection, &matches_after, from, NO_VALUES, ROWS)?;
             let Some(last) = rows.last() else { return Ok(()) };
             from = last.id;
             for row in rows {
@@ -47,7 +47,7 @@ impl RecordTx<'_> {
         let (mut gone_upto, mut is_gone) = (from, true);
         let mut batches = 0;
         'all: while batches < EVICTED_PER_WRITE / ROWS {
-            let rows = rows(c, ROWS_AFTER, from, -1, ROWS)?;
+            let rows = rows(c, ROWS_AFTER, from, NO_VALUES, ROWS)?;
             let Some(last) = rows.last() else { break };
             from = last.id;
             batches += 1;

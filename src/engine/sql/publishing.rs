@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::cached::CachedStatements;
 use super::history::{MAX_REPORTS, restart_history};
 use super::ids::listing_text;
-use super::items::{SingleChange, SingleChanges, single_changes};
+use super::items::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::libraries::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
 use super::places::end_of;
@@ -154,37 +154,48 @@ fn most_reported(items: u64) -> usize {
 
 /// Single changes that a listing concerns.
 struct Publication {
-    /// The changes that the current segment lacks.
-    before: SingleChanges,
-    /// The changes that are newer than the new segment's pages.
-    after: SingleChanges,
-    /// Keys of changes that pages requested later replace.
-    replaced: Vec<String>,
+    /// The last change of each item that changed after the current segment or after the listing began.
+    changes: SingleChanges,
+    /// The change sequence up to which the current segment has single changes.
+    since: Sequence,
+    /// The change sequence at which the listing began.
+    begun: Sequence,
+    /// Keys of changes after the listing began that pages requested later replace.
+    replaced: HashSet<String>,
 }
 
 impl Publication {
     /// Reads the single changes that a listing concerns. A page replaces a change if it has the item and was requested
     /// after the change.
     fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing) -> rusqlite::Result<Self> {
-        let since = tx.value("SELECT segment_seq FROM libraries WHERE id = ?1", [listing.library])?;
-        let before = single_changes(tx, listing.library, since)?;
-        let mut after = single_changes(tx, listing.library, listing.begun_sequence)?;
+        let since: Sequence = tx.value("SELECT segment_seq FROM libraries WHERE id = ?1", [listing.library])?;
+        let begun = listing.begun_sequence;
+        let changes = single_changes(tx, listing.library, since.min(begun))?;
         let hash = |key: &String| xxh3_64(key.as_bytes());
-        let requests = new.requests(&after.keys().map(hash).collect());
-        let mut replaced = Vec::new();
-        after.retain(|key, change| {
+        let newer = || changes.iter().filter(|(_, change)| change.sequence > begun);
+        let requests = new.requests(&newer().map(|(key, _)| hash(key)).collect());
+        let is_replaced = |(key, change): &(&String, &SingleChange)| {
             let request = requests.get(&hash(key)).filter(|_| new.segment.find(key).is_some());
-            let is_newer = request.is_none_or(|requested_at| *requested_at < change.sequence);
-            if !is_newer {
-                replaced.push(key.clone());
-            }
-            is_newer
-        });
+            request.is_some_and(|requested_at| *requested_at >= change.sequence)
+        };
+        let replaced = newer().filter(is_replaced).map(|(key, _)| key.clone()).collect();
         Ok(Self {
-            before,
-            after,
+            changes,
+            since,
+            begun,
             replaced,
         })
+    }
+
+    /// Returns the change of an item that the current segment lacks.
+    fn before(&self, key: &str) -> Option<&SingleChange> {
+        self.changes.get(key).filter(|change| change.sequence > self.since)
+    }
+
+    /// Returns the change of an item that the new segment lacks.
+    fn after(&self, key: &str) -> Option<&SingleChange> {
+        let change = self.changes.get(key).filter(|change| change.sequence > self.begun);
+        change.filter(|_| !self.replaced.contains(key))
     }
 
     /// Makes the new segment the current one if any item differs, and reports the differences.
@@ -200,11 +211,8 @@ impl Publication {
                 params![listing.library, key, end_of(listing.begun_sequence)],
             )?;
         }
-        let mut items = new.segment.item_count();
-        for (key, change) in &self.after {
-            items += u64::from(change.item.is_some());
-            items -= u64::from(new.segment.find(key).is_some());
-        }
+        let after = self.changes.keys().filter_map(|key| Some((key, self.after(key)?)));
+        let items = count_items_with(Some(&new.segment), after);
         tx.run(
             "UPDATE libraries SET generation = ?2, generation_seq = ?3, listed_items = ?4, segment = ?5, \
              segment_seq = ?6 WHERE id = ?1",
@@ -229,8 +237,6 @@ impl Publication {
     /// are too many.
     fn differences<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<ItemDifference<'v>>> {
         let old = compared.old.as_ref()?;
-        let is_single =
-            |key: &str| self.before.contains_key(key) || self.after.contains_key(key) || self.is_replaced(key);
         let mut found: Vec<ItemDifference<'v>> = Vec::new();
         for difference in compared.differences.as_ref()? {
             let (key, was, now) = match *difference {
@@ -240,29 +246,22 @@ impl Publication {
                     (old.rating_key(was), Some(Version::Old(was)), Some(Version::New(now)))
                 }
             };
-            if !is_single(key) {
+            if !self.changes.contains_key(key) {
                 found.push((was, now));
             }
         }
-        let replaced = self.replaced.iter().filter(|key| !self.before.contains_key(*key));
-        let only_after = self.after.keys().filter(|key| !self.before.contains_key(*key));
-        for key in self.before.keys().chain(replaced).chain(only_after) {
-            let version = |changes: &'v SingleChanges, listed: Option<Version<'v>>| match changes.get(key) {
-                Some(SingleChange { item, .. }) => item.as_ref().map(Version::Single),
-                None => listed,
-            };
-            let was = version(&self.before, old.find(key).map(Version::Old));
-            let now = version(&self.after, new.segment.find(key).map(Version::New));
+        let version = |change: Option<&'v SingleChange>, listed: Option<Version<'v>>| match change {
+            Some(SingleChange { item, .. }) => item.as_ref().map(Version::Single),
+            None => listed,
+        };
+        for key in self.changes.keys() {
+            let was = version(self.before(key), old.find(key).map(Version::Old));
+            let now = version(self.after(key), new.segment.find(key).map(Version::New));
             if item(was.as_ref(), new, compared) != item(now.as_ref(), new, compared) {
                 found.push((was, now));
             }
         }
         Some(found)
-    }
-
-    /// Returns whether a page replaces the single change of this key.
-    fn is_replaced(&self, key: &str) -> bool {
-        self.replaced.iter().any(|replaced| replaced == key)
     }
 }
 

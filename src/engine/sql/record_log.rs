@@ -150,7 +150,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
 }
 
 /// A maximum length of values that excludes even empty ones.
-const NO_VALUES: i64 = -1;
+pub(super) const NO_VALUES: i64 = -1;
 
 /// Returns at most `max_rows` rows of the log that satisfy a condition with the parameter ?1. Includes values of at
 /// most `max_value` bytes.

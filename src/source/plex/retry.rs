@@ -124,7 +124,7 @@ pub(super) fn run<T>(
         let has_time = next_attempt.is_some_and(|time| end.is_none_or(|end| time < end));
         if !has_time {
             return Err(match retry_after {
-                Some(retry_after) if retry_after > pause.min(MAX_PAUSE) => with_attempts(error, attempts)
+                Some(retry_after) if retry_after > MAX_PAUSE => with_attempts(error, attempts)
                     .while_doing(&format!("the server requests a retry in {} s", retry_after.as_secs())),
                 _ => with_attempts(error, attempts),
             });
