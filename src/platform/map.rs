@@ -6,7 +6,7 @@
 //! (`docs/design/processes.md`): a truncated map causes a bus error in any language.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,24 +53,27 @@ impl FileBytes {
     /// # Errors
     /// Errors of opening and reading.
     pub fn open(path: &Path, mode: MapMode) -> io::Result<Self> {
-        let mut file = files::readable(path)?;
-        match mode {
-            MapMode::Map => {
-                // SAFETY: a segment is neither changed nor truncated once it has its name; see the module's comment.
-                let Ok(map) = (unsafe { MmapOptions::new().map(&file) }) else {
-                    return Self::open(path, MapMode::Read);
-                };
-                Ok(Self {
+        Self::of(files::readable(path)?, mode)
+    }
+
+    /// Opens a file as [`Self::open`], through a handle. Another process may have removed the file's name.
+    ///
+    /// # Errors
+    /// Errors of reading.
+    pub fn of(mut file: File, mode: MapMode) -> io::Result<Self> {
+        if matches!(mode, MapMode::Map) {
+            // SAFETY: a segment is neither changed nor truncated once it has its name; see the module's comment.
+            if let Ok(map) = unsafe { MmapOptions::new().map(&file) } {
+                return Ok(Self {
                     bytes: &raw const *map,
                     _owner: Owner::Map { _map: map },
-                })
-            }
-            MapMode::Read => {
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
-                Ok(Self::from(bytes))
+                });
             }
         }
+        let mut bytes = Vec::new();
+        file.rewind()?;
+        file.read_to_end(&mut bytes)?;
+        Ok(Self::from(bytes))
     }
 }
 

@@ -33,6 +33,11 @@ impl TemporaryFile {
         })
     }
 
+    /// Returns a handle of the file, which stays usable if another process removes the name that the file gets.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Renames the file to `path`, unless another process was faster: then that process's file stays, since processes
     /// may have it mapped.
     pub fn persist(mut self, path: &Path) -> io::Result<()> {

@@ -24,20 +24,24 @@ pub struct ItemIndex {
 impl ItemIndex {
     /// Opens the index at `path`. `None` if it is damaged, or was made with another `name_mac`.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Option<Self>> {
-        let bytes = FileBytes::open(path, mode)?;
+        Ok(Self::of(FileBytes::open(path, mode)?, name_mac))
+    }
+
+    /// Returns the index in these bytes; `None` as for [`Self::open`].
+    fn of(bytes: FileBytes, name_mac: u64) -> Option<Self> {
         let head = SegmentHead::decode(&bytes).ok();
         let ours = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
-        Ok(ours.and_then(|head| {
+        ours.and_then(|head| {
             Some(Self {
                 table: HashTable::new(head.keys, head.key_homes),
                 file: CheckedBytes::new(bytes, &head).ok()?,
             })
-        }))
+        })
     }
 
-    /// Writes the index to `path`. `hashes`: those of all GUIDs and folded titles, each with the first entry of its
-    /// item.
-    pub fn write(hashes: PairSorter, path: &Path, name_mac: u64) -> io::Result<()> {
+    /// Writes the index to `path`, and opens it through its handle: another process may evict the library, and remove
+    /// the file, at any moment. `hashes`: those of all GUIDs and folded titles, each with the first entry of its item.
+    pub fn write(hashes: PairSorter, path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Self> {
         let mut body = SegmentWriter::new(path);
         let mut head = SegmentHead {
             kind: FileKind::Index,
@@ -46,8 +50,10 @@ impl ItemIndex {
         };
         put_keys(hashes, &mut head, &mut body)?;
         let written = body.finish(&mut head)?;
+        let file = written.handle()?;
         let _ = files::remove(path); // the old file is damaged, or belongs to an earlier segment
-        written.persist(path)
+        written.persist(path)?;
+        Self::of(FileBytes::of(file, mode)?, name_mac).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Returns the first entries of the items that may have this text, in the order in which they were listed.

@@ -217,8 +217,7 @@ impl ListingSegment {
             });
             pushed?;
             read.map_err(|_| io::ErrorKind::InvalidData)?;
-            ItemIndex::write(hashes, path, name_mac)?;
-            ItemIndex::open(path, *mode, name_mac)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
+            ItemIndex::write(hashes, path, *mode, name_mac)
         };
         cannot_write(build(), path)
     }
