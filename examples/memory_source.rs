@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use plexindex::unstable_source::{
-    Abilities, Bounds, Change, Delta, Item, ItemType, Kind, Library, LibraryKind, LocatedItem, Notification, PageEnd,
-    PageRequest, Resume, Server, Source, Status, Trust,
+    Abilities, Bounds, Delta, Item, ItemType, Kind, Library, LibraryKind, LocatedItem, Notification, PageEnd,
+    PageRequest, Resume, Server, Source, SourceState, Status, Trust,
 };
 use plexindex::{Error, ErrorKind, Index, Options, Result};
 
@@ -80,10 +80,10 @@ impl Source for Films {
             kind: LibraryKind::Movie,
             locations: vec!["/films".into()],
             // The list never changes, and an equal version proves it.
-            change: Change {
+            change: SourceState {
                 token: "1".into(),
                 trust: Trust::Exact,
-                ..Change::default()
+                ..SourceState::default()
             },
         }])
     }

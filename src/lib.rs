@@ -115,21 +115,21 @@ pub mod testing;
 /// Tables of the host.
 #[doc(hidden)]
 pub mod tables {
-    pub use crate::engine::{LONGEST_NAME, Op, Table, Tables, Terms};
+    pub use crate::engine::{LONGEST_NAME, Op, Table, TableLimits, Tables};
 }
 
 /// The interface for a source of your own, for [`Index::open_with_source`]. May change in any release.
 ///
 /// [`Source`](unstable_source::Source) is the contract; the example `memory_source` is a minimal implementation.
 ///
-/// `Item`, `Library` and `Change` here are types that a source returns, not the types of the same names in the crate's
-/// root. `Status` is the number of an outcome in the C ABI.
+/// `Item` and `Library` here are types that a source returns, not the types of the same names in the crate's root.
+/// `Status` is the number of an outcome in the C ABI.
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
     #[doc(inline)]
     pub use crate::error::{Meaning, Status};
     #[doc(inline)]
-    pub use crate::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
+    pub use crate::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, Trust};
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::Release;
     pub use crate::source::{
@@ -143,7 +143,7 @@ pub mod unstable_source {
 pub mod inside {
     pub use crate::disk::{Finding, Rules, WalkStarts};
     pub use crate::edit::Edit;
-    pub use crate::engine::{Op, Table, Tables, Terms};
+    pub use crate::engine::{Op, Table, TableLimits, Tables};
     pub use crate::events::DebounceIntervals;
     pub use crate::matching::byte_string::ByteString;
     pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, Normal, OnDisk, Relation};

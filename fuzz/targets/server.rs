@@ -184,7 +184,7 @@ pub fn fill(folder: &std::path::Path) {
         .match_path(b"/mnt/films/Film 4 (1999)/Film 4.mkv")
         .expect("answered");
     let table = index.tables().table(b"kept", false).expect("a table");
-    let keep = plexindex::tables::Terms {
+    let keep = plexindex::tables::TableLimits {
         ttl: plexindex::options::Ttl::Forever,
         limit: None,
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::index::{Index, ManualClock};
 use plexindex::options::Ttl;
-use plexindex::tables::{Op, Table, Terms};
+use plexindex::tables::{Op, Table, TableLimits};
 
 use super::input::{Input, folder};
 use super::server::{self, NOW_MS};
@@ -185,7 +185,7 @@ fn operations(here: &FolderConnections, data: &[u8]) {
                 .tables()
                 .write(
                     &given,
-                    &Terms {
+                    &TableLimits {
                         ttl,
                         limit: Some(limit),
                     },

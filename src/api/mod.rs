@@ -35,5 +35,5 @@ pub use feed::Changes;
 pub use index::Watch;
 pub use library::{Items, ItemsBelow};
 pub use opened::{Index, Library, WeakIndex};
-pub use query::{Query, Refreshed, Waited};
+pub use query::{Query, Refreshed, WaitOutcome};
 pub use table::{Names, Table, TableChange, Terms};

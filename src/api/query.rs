@@ -74,7 +74,7 @@ pub enum Refreshed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use = "the deadline may have passed first"]
-pub enum Waited {
+pub enum WaitOutcome {
     /// There are changes, or a refresh is due because a listing has expired or an event arrived. Due refreshes end a
     /// wait at most once a second, and never end the wait of an offline query.
     Something,
@@ -83,7 +83,7 @@ pub enum Waited {
 }
 
 enum_names! { Refreshed: Done "done", NotYet "not_yet", NeedsWarm "needs_warm" }
-enum_names! { Waited: Something "something", NotYet "not_yet" }
+enum_names! { WaitOutcome: Something "something", NotYet "not_yet" }
 
 impl<'q> Query<'q> {
     /// Creates a query with the limits from the options. `library`: `None` means all libraries.
@@ -108,7 +108,7 @@ impl<'q> Query<'q> {
     /// | `libraries` | the known ones; while none is known `Timeout` |
     /// | `server`, `edit_items` | `Timeout` |
     /// | `record_match`, `record_matches` | `Timeout` while the library is not known; a known one needs no server |
-    /// | `wait_for_changes` | [`Waited::NotYet`] |
+    /// | `wait_for_changes` | [`WaitOutcome::NotYet`] |
     ///
     /// After `NotYet`, repeat the call: plexindex continues where this call stopped. After `NeedsWarm` that does not
     /// help: the deadline is too short for the server.
@@ -378,7 +378,7 @@ impl<'q> Query<'q> {
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
     /// use std::time::Duration;
-    /// use plexindex::Waited;
+    /// use plexindex::WaitOutcome;
     ///
     /// let _ = index.refresh()?;
     /// let _watch = index.watch()?; // events of the server end the wait
@@ -386,7 +386,7 @@ impl<'q> Query<'q> {
     /// # let mut rounds = 0;
     /// loop {
     ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&cursor)? {
-    ///         Waited::Something => {
+    ///         WaitOutcome::Something => {
     ///             let _ = index.refresh()?; // if a refresh is due
     ///             let mut changes = index.changes(Some(&cursor))?;
     ///             for change in &mut changes {
@@ -404,11 +404,11 @@ impl<'q> Query<'q> {
     ///
     /// # Errors
     /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); else as [`Index::changes`](crate::Index::changes).
-    pub fn wait_for_changes(&self, cursor: &str) -> Result<Waited> {
+    pub fn wait_for_changes(&self, cursor: &str) -> Result<WaitOutcome> {
         let status = self.run(|call| self.index.inner().queries.wait_for_changes(call, cursor))?;
         Ok(match status {
-            Status::NotYet => Waited::NotYet,
-            _ => Waited::Something,
+            Status::NotYet => WaitOutcome::NotYet,
+            _ => WaitOutcome::Something,
         })
     }
 

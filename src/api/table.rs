@@ -37,7 +37,7 @@ pub struct Table {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "pass the terms to a write"]
-pub struct Terms(engine::Terms);
+pub struct Terms(engine::TableLimits);
 
 impl Terms {
     /// Makes the values of the write expire after this time. By default they never expire.

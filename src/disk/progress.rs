@@ -10,7 +10,7 @@ const LINKS_PER_CALL: usize = 4096;
 
 /// A link to a folder. The walk follows links after it has read all folders that it reaches without links.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Link {
+pub struct FolderLink {
     pub path: Vec<u8>,
     /// See [`super::WalkStarts`].
     pub twin: bool,
@@ -23,9 +23,9 @@ pub struct WalkProgress {
     /// The folders that were read, by location. The empty location has the folders outside of all locations.
     read: Vec<(Vec<u8>, HashSet<FolderId>)>,
     /// New links, which are not in the queue yet.
-    links: Vec<Arc<Link>>,
+    links: Vec<Arc<FolderLink>>,
     /// The queue of links to follow, the next one last. Their targets are already marked as read.
-    queue: Vec<Arc<Link>>,
+    queue: Vec<Arc<FolderLink>>,
     /// Whether the walk has begun to follow links.
     follows_links: bool,
 }
@@ -54,18 +54,21 @@ impl WalkProgress {
     }
 
     /// Adds a link that the walk found, to be followed later.
-    pub(super) fn add_link(&mut self, link: Link) {
+    pub(super) fn add_link(&mut self, link: FolderLink) {
         self.links.push(Arc::new(link));
     }
 
     /// Puts a link back into the queue because the call ended before its target was read.
-    pub(super) fn put_back(&mut self, link: &Arc<Link>) {
+    pub(super) fn put_back(&mut self, link: &Arc<FolderLink>) {
         self.queue.push(Arc::clone(link));
     }
 
     /// Returns the links to follow next. If the queue is empty, first sorts the new links and queues those for which
     /// `mark_read` returns true. So of two links to one folder, the walk always follows the one whose path comes first.
-    pub(super) fn next_links(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
+    pub(super) fn next_links(
+        &mut self,
+        mut mark_read: impl FnMut(&mut Self, &FolderLink) -> bool,
+    ) -> Vec<Arc<FolderLink>> {
         self.follows_links = true;
         if self.queue.is_empty() {
             let mut links = std::mem::take(&mut self.links);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::ignored::Ignored;
 use super::paths::{is_in, join_path, leads_up, resolve_folder};
-use super::progress::{Link, WalkProgress};
+use super::progress::{FolderLink, WalkProgress};
 use super::request::{ListedStatus, Location, WalkFindings, WalkRequest};
 use super::rules::{Kinds, Rule};
 use super::walk_rules::WalkRules;
@@ -16,7 +16,7 @@ use crate::matching::Normal;
 use crate::platform::files::{bytes_of, is_gone, named};
 use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
-use crate::platform::names::{EntryKind, FolderId, FolderReader};
+use crate::platform::names::{FileType, FolderId, FolderReader};
 use crate::platform::thread::on_several;
 
 /// Number of threads besides the caller's. They mostly wait for the operating system and the network.
@@ -59,7 +59,7 @@ enum Start<'s> {
     Folder(bool, &'s [u8]),
     File(bool, &'s [u8]),
     /// A link whose target is already marked as read.
-    Link(Arc<Link>),
+    Link(Arc<FolderLink>),
 }
 
 /// One call of a walk. Several threads share it.
@@ -347,7 +347,7 @@ impl<'w> Walk<'w> {
         folder: &PendingFolder,
         path: &[u8],
         name: &[u8],
-        kind: EntryKind,
+        kind: FileType,
         findings: &mut WalkFindings,
     ) -> Option<(bool, FolderEntry)> {
         let is_out_of_scope = self.rules.is_out_of_scope(folder.location_index);
@@ -356,9 +356,9 @@ impl<'w> Walk<'w> {
             .location(folder.location_index)
             .map_or_else(|| Kinds::of(&[]), |location| location.kinds);
         let (is_folder, link) = match kind {
-            EntryKind::Folder => (true, None),
-            EntryKind::Other => (false, None),
-            EntryKind::Link | EntryKind::Unknown => match resolve_folder(&join_path(path, name)) {
+            FileType::Folder => (true, None),
+            FileType::Other => (false, None),
+            FileType::Link | FileType::Unknown => match resolve_folder(&join_path(path, name)) {
                 Ok(folder_and_link) => folder_and_link,
                 Err(error) => {
                     if !is_out_of_scope {
@@ -402,7 +402,7 @@ impl<'w> Walk<'w> {
         } else if let (Some(id), None) = (subfolder.link, own_location) {
             let twin = subfolder.twin;
             match &self.progress {
-                Some(progress) => lock(progress).add_link(Link { path, twin, id }),
+                Some(progress) => lock(progress).add_link(FolderLink { path, twin, id }),
                 None if is_out_of_scope => {}
                 None => thread.findings.put("link", false, "", &path, b""),
             }

@@ -18,7 +18,7 @@ mod version_page;
 mod view;
 
 pub use maintenance::{FolderLimit, ListingDraft, ListingSegments, Maintenance};
-pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};
+pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, age, places};
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow, LibraryRows,

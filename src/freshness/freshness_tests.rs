@@ -23,11 +23,11 @@ fn listed_at(ms: i64) -> Age {
 }
 
 /// A state that shows this token, which is a hint.
-fn shows(token: &str) -> Change {
-    Change {
+fn shows(token: &str) -> SourceState {
+    SourceState {
         token: token.to_owned(),
         trust: Trust::Hint,
-        ..Change::default()
+        ..SourceState::default()
     }
 }
 
@@ -103,9 +103,9 @@ fn an_equal_token_settles_a_probe_hint_but_not_a_change_hint() {
 #[test]
 fn an_equal_token_proves_as_much_as_its_trust() {
     let policy = policy(Ttl::Forever);
-    let current = |shown: &Change| is_current(&listed_at(0), "a", shown, &policy, 1);
-    let with = |token: &str, trust| Change { trust, ..shows(token) };
-    let busy = |change: Change| Change { busy: true, ..change };
+    let current = |shown: &SourceState| is_current(&listed_at(0), "a", shown, &policy, 1);
+    let with = |token: &str, trust| SourceState { trust, ..shows(token) };
+    let busy = |change: SourceState| SourceState { busy: true, ..change };
     assert!(current(&shows("a")));
     assert!(!current(&shows("b")));
     assert!(!current(&busy(shows("a"))), "what is being scanned is about to change");
@@ -133,14 +133,14 @@ fn an_exact_token_outlives_every_age() {
         items: 100_000,
         ..listed_at(0)
     };
-    let shown = |token: &str| Change {
+    let shown = |token: &str| SourceState {
         trust: Trust::Exact,
         ..shows(token)
     };
     let late = 1_000 * HOUR;
     assert_eq!(need(&exact, &policy, late), Need::Probe);
     assert!(is_current(&exact, "a", &shown("a"), &policy, late));
-    let needs = |shown: &Change, reports_all| need_when_probed(&exact, "a", shown, reports_all, &policy, late);
+    let needs = |shown: &SourceState, reports_all| need_when_probed(&exact, "a", shown, reports_all, &policy, late);
     assert_eq!(needs(&shown("a"), false), Need::Nothing);
     assert_eq!(needs(&shown("b"), true), Need::Delta, "all changes are told");
     assert_eq!(needs(&shown("b"), false), Need::Listing, "most changes are told");
@@ -156,7 +156,7 @@ fn an_exact_token_outlives_every_age() {
 fn the_need_after_a_probe_depends_on_library_size() {
     let policy = policy(Ttl::For(Duration::from_secs(3600)));
     let (listed, moved) = (shows("a"), shows("b"));
-    let needs = |items, shown: &Change, now_ms| {
+    let needs = |items, shown: &SourceState, now_ms| {
         let age = Age { items, ..listed_at(0) };
         need_when_probed(&age, "a", shown, false, &policy, now_ms)
     };
@@ -216,7 +216,7 @@ fn a_missing_path_is_searched_ever_more_rarely() {
 
 #[test]
 fn items_settle_for_a_minute_after_a_scan() {
-    let at = |scanned_ms| Change {
+    let at = |scanned_ms| SourceState {
         scanned_ms,
         ..shows("a")
     };
@@ -227,16 +227,16 @@ fn items_settle_for_a_minute_after_a_scan() {
         "a server's clock that is ahead is no scan"
     );
     let (before, now) = (at(1_000_000), 1_060_000);
-    let settled = |after: &Change| is_settled(&before, now, after);
+    let settled = |after: &SourceState| is_settled(&before, now, after);
     assert!(settled(&before));
     assert!(!is_settled(&before, 1_059_999, &before));
     assert!(!settled(&shows("b")));
-    let busy = Change {
+    let busy = SourceState {
         busy: true,
         ..before.clone()
     };
     assert!(!settled(&busy) && is_unsettled(&busy, now));
-    let exact = Change {
+    let exact = SourceState {
         trust: Trust::Exact,
         ..busy
     };

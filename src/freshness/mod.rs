@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Change, Hint, PathSearch, Trust};
+use crate::model::{Hint, PathSearch, SourceState, Trust};
 use crate::options::{Options, Ttl};
 
 /// Time to live of a provisional listing, which was fetched during a scan or has inconsistent counts.
@@ -153,7 +153,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
 pub fn need_when_probed(
     age: &Age,
     listed_token: &str,
-    probed: &Change,
+    probed: &SourceState,
     reports_all: bool,
     policy: &Policy,
     now_ms: i64,
@@ -244,7 +244,7 @@ pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
 /// Returns whether a probe proves that the listing is current. `listed_token` is the change token of the listing, and
 /// `probed` the state that the probe returned.
 #[must_use]
-pub fn is_current(age: &Age, listed_token: &str, probed: &Change, policy: &Policy, now_ms: i64) -> bool {
+pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &Policy, now_ms: i64) -> bool {
     let is_token_reliable = match probed.trust {
         Trust::Useless => false,
         Trust::Hint => age.hint != Hint::Changed && !probed.busy && !is_aged(age, policy, now_ms),
@@ -256,7 +256,7 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &Change, policy: &Polic
 /// Returns whether a listing that begins in this state is provisional: a scan is running or has just ended, so items
 /// may still change. A listing with an exact token is never provisional, since the token changes with every item.
 #[must_use]
-pub fn is_unsettled(change: &Change, now_ms: i64) -> bool {
+pub fn is_unsettled(change: &SourceState, now_ms: i64) -> bool {
     let since_scan_ms = now_ms.saturating_sub(change.scanned_ms);
     change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
@@ -264,7 +264,7 @@ pub fn is_unsettled(change: &Change, now_ms: i64) -> bool {
 /// Returns whether the library did not change while its listing was fetched. `before` and `after` are its states at the
 /// begin, at `begun_ms`, and at the end.
 #[must_use]
-pub fn is_settled(before: &Change, begun_ms: i64, after: &Change) -> bool {
+pub fn is_settled(before: &SourceState, begun_ms: i64, after: &SourceState) -> bool {
     let is_scanning = after.busy && after.trust != Trust::Exact;
     !is_unsettled(before, begun_ms) && !is_scanning && before.token == after.token
 }
@@ -272,7 +272,7 @@ pub fn is_settled(before: &Change, begun_ms: i64, after: &Change) -> bool {
 /// Returns whether an interrupted listing can be resumed: its last page is recent, and the change token has not changed
 /// since the listing began (`begun_at`).
 #[must_use]
-pub fn may_resume(last_page_ms: i64, begun_at: &Change, probed: &Change, now_ms: i64) -> bool {
+pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceState, now_ms: i64) -> bool {
     (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
 }
 

@@ -8,7 +8,7 @@ use super::files::{FileFacts, bytes_of, named};
 
 /// Type of a directory entry, as `readdir` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
+pub enum FileType {
     Folder,
     Link,
     Other,
@@ -36,7 +36,7 @@ pub struct FolderReader {
     /// The names of the last folder, without separators.
     names: Vec<u8>,
     /// The end of each name in `names`, and its type.
-    ends: Vec<(usize, EntryKind)>,
+    ends: Vec<(usize, FileType)>,
 }
 
 impl FolderReader {
@@ -44,7 +44,7 @@ impl FolderReader {
     ///
     /// # Errors
     /// Errors of the operating system, even for a part of the names.
-    pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], EntryKind)>)> {
+    pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], FileType)>)> {
         self.names.clear();
         self.ends.clear();
         let path = named(path);
@@ -52,10 +52,10 @@ impl FolderReader {
         for entry in fs::read_dir(path)? {
             let entry = entry?;
             let kind = match entry.file_type() {
-                Ok(kind) if kind.is_dir() => EntryKind::Folder,
-                Ok(kind) if kind.is_symlink() => EntryKind::Link,
-                Ok(_) => EntryKind::Other,
-                Err(_) => EntryKind::Unknown,
+                Ok(kind) if kind.is_dir() => FileType::Folder,
+                Ok(kind) if kind.is_symlink() => FileType::Link,
+                Ok(_) => FileType::Other,
+                Err(_) => FileType::Unknown,
             };
             self.names.extend_from_slice(bytes_of(entry.file_name().as_ref()));
             self.ends.push((self.names.len(), kind));

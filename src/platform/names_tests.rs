@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::{EntryKind, FolderReader};
+use super::{FileType, FolderReader};
 use crate::platform::files::bytes_of;
 
-fn names(reader: &mut FolderReader, folder: &std::path::Path) -> BTreeMap<Vec<u8>, EntryKind> {
+fn names(reader: &mut FolderReader, folder: &std::path::Path) -> BTreeMap<Vec<u8>, FileType> {
     let (_, found) = reader.read(bytes_of(folder)).expect("a folder");
     found.map(|(name, kind)| (name.to_vec(), kind)).collect()
 }
@@ -24,14 +24,14 @@ fn all_names_of_each_folder_are_read() {
     let all = names(&mut reader, root);
     assert_eq!(
         (all.len(), all[&b"0"[..]], all[&b"link"[..]]),
-        (4, EntryKind::Folder, EntryKind::Link)
+        (4, FileType::Folder, FileType::Link)
     );
     // From the second folder on, opened by way of the folder above.
     for number in [0, 1, 2, 0] {
         let inner = names(&mut reader, &root.join(format!("{number}")));
         assert_eq!(
             inner,
-            BTreeMap::from([(format!("file {number}").into_bytes(), EntryKind::Other)])
+            BTreeMap::from([(format!("file {number}").into_bytes(), FileType::Other)])
         );
     }
     assert_eq!(names(&mut reader, &root.join("link")).len(), 1);

@@ -10,7 +10,7 @@ use super::queries::Queries;
 use crate::disk::{self, Kinds, ListedStatus, Location, Rules, WalkFindings, WalkStarts};
 use crate::engine::{Snapshot, places};
 use crate::error::{Result, Status, refuse};
-use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, OnDisk, Scope, View, tidy};
+use crate::matching::{FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, Normal, OnDisk, Scope, tidy};
 use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, named};

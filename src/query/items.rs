@@ -8,7 +8,7 @@ use super::queries::Queries;
 use super::question::{Assessment, QueryContext, QueryState, Question};
 use crate::engine::places;
 use crate::error::{Result, Status, abridged, check_length, refuse};
-use crate::matching::{FoundItem, MAX_CANDIDATES, Normal, View};
+use crate::matching::{FoundItem, LibraryIndex, MAX_CANDIDATES, Normal};
 use crate::model::{Confidence, Item, ItemType, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::Kind;

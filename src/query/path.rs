@@ -9,7 +9,7 @@ use super::queries::Queries;
 use super::question::{Assessment, QueryContext, QueryState, Question};
 use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status};
-use crate::matching::{FirstEntry, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, View, tidy};
+use crate::matching::{FirstEntry, LibraryIndex, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, tidy};
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Call, EvictionPin, SearchTarget, TICK, Unverified};
 

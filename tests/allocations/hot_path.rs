@@ -10,7 +10,7 @@ use crate::support::index::{Library, Selector};
 use crate::support::{clock, movies, open, options};
 use plexindex::error::Status;
 use plexindex::options::Ttl;
-use plexindex::tables::{Op, Table, Terms};
+use plexindex::tables::{Op, Table, TableLimits};
 
 /// A warm index, its libraries, and the paths and keys of its items.
 struct Warm {
@@ -40,7 +40,7 @@ fn warm() -> Warm {
         .iter()
         .map(|(path, key)| Op::Put(&kept, path.as_bytes(), key.as_bytes()))
         .collect();
-    let terms = Terms {
+    let terms = TableLimits {
         ttl: Ttl::Forever,
         limit: None,
     };

@@ -756,7 +756,7 @@ impl World {
             .collect();
         let value = format!("value of {} {}", self.model.now(), "x".repeat(self.word(5, 1_500))).into_bytes();
         let ttl = [None, None, Some(60_000), Some(3_600_000)][self.word(5, 4)];
-        let terms = Terms {
+        let terms = TableLimits {
             ttl: ttl.map_or(Ttl::Forever, |ms: u64| Ttl::For(Duration::from_millis(ms))),
             // Beside confirmed matches, which no limit on tables may remove.
             limit: (self.word(5, 3) == 0).then_some(TABLES_LIMIT),

@@ -11,7 +11,7 @@ use plexindex::error::{Error, Status};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, Options, Ttl};
 use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};
-use plexindex::tables::{Op, Terms};
+use plexindex::tables::{Op, TableLimits};
 
 use crate::disk;
 use crate::model::{Asked, Model, Row, Who};

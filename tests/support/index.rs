@@ -337,7 +337,7 @@ impl Index {
 
     pub fn wait_for_changes(&self, query: &QueryOptions<'_>, token: &str) -> Result<Status> {
         Ok(match query.on(&self.0).wait_for_changes(token)? {
-            plexindex::Waited::NotYet => Status::NotYet,
+            plexindex::WaitOutcome::NotYet => Status::NotYet,
             _ => Status::Ok,
         })
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use plexindex::error::{Error, Result, Status};
-use plexindex::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
+use plexindex::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, Trust};
 use plexindex::source::{
     Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Meter, Notification,
     PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, WantedPath,
@@ -253,7 +253,7 @@ impl Memory {
                 title: title.to_owned(),
                 kind: LibraryKind::Movie,
                 locations: vec![location.to_owned()],
-                change: Change::default(),
+                change: SourceState::default(),
             },
             rows: Vec::new(),
             gone: Vec::new(),
@@ -503,7 +503,7 @@ impl Source for MemorySource {
                 Token::Lying => ("as ever".to_owned(), Trust::Hint),
                 Token::Useless => (String::new(), Trust::Useless),
             };
-            let change = Change {
+            let change = SourceState {
                 token,
                 trust,
                 ..stock.library.change.clone()

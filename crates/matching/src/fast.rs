@@ -5,7 +5,7 @@ use std::ops::Deref;
 use super::normal::{FoldBuffer, FoldedPath, Normal};
 use super::resolution::LookupHit;
 use super::resolver::{Resolver, Scope, first_entry_of};
-use super::view::{FirstEntry, View};
+use super::view::{FirstEntry, LibraryIndex};
 
 /// Maximum number of paths per call of [`Resolver::fast_lookup_all`].
 pub const GROUP: usize = 16;
@@ -23,7 +23,7 @@ impl Default for FoldBuffers {
 
 impl<'v, L, V> Resolver<'v, '_, V>
 where
-    L: View + 'v,
+    L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
     /// Returns the item of a path if the item is the only match, has high confidence and is verified.

@@ -1,4 +1,4 @@
-//! Resolves paths to items: pure functions, without I/O, clock or lock. The trait [`View`] gives access to a library.
+//! Resolves paths to items: pure functions, without I/O, clock or lock. The trait [`LibraryIndex`] gives access to a library.
 //!
 //! [`normal`] makes spellings comparable, [`Form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`]
 //! finds the item, and [`propose`] suggests missing mappings.
@@ -48,7 +48,7 @@ pub use relation::Relation;
 pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};
 pub use resolver::{Resolver, Scope};
 pub use tidy::tidy;
-pub use view::{FactTime, FirstEntry, View};
+pub use view::{FactTime, FirstEntry, LibraryIndex};
 
 #[cfg(test)]
 mod tests;

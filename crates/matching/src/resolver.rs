@@ -19,7 +19,7 @@ use super::mappings::Mappings;
 use super::normal::Normal;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
 use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
-use super::view::{FirstEntry, View};
+use super::view::{FirstEntry, LibraryIndex};
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// The views to search.
@@ -63,7 +63,7 @@ pub struct Resolver<'v, 'm, V> {
 
 impl<'v, 'm, L, V> Resolver<'v, 'm, V>
 where
-    L: View + 'v,
+    L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
     /// Creates a resolver with these mappings.
@@ -120,7 +120,7 @@ where
 /// Looks up the first entry of a path's hash, and prefetches the stored path and its normal form. Both are about as
 /// long as the path.
 #[inline]
-pub(super) fn first_entry_of<L: View>(view: &L, path: &Normal<'_>) -> FirstEntry {
+pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &Normal<'_>) -> FirstEntry {
     view.first_entry(path.hash(), 2 * path.raw().len())
 }
 
@@ -143,7 +143,7 @@ enum LibraryGroup {
 
 impl<'v, L, V> PathResolver<'v, '_, V>
 where
-    L: View + 'v,
+    L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
     /// Searches for the path and fills in an empty resolution.
@@ -451,7 +451,7 @@ fn is_positive(evidence: Reason) -> bool {
 
 /// Returns whether a confirmed match is outdated: only other items list its path, and one of them was added after the
 /// match was recorded.
-fn is_overruled<'v, L: View>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
+fn is_overruled<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
     let recorded = view.fact_time(hit);
     let (mut is_listed_for_item, mut has_newer_item) = (false, false);
     let mut check = |listed: L::Hit<'v>, is_same_bytes: bool| {

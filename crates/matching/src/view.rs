@@ -20,7 +20,7 @@ pub struct FactTime {
 pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
 /// One library as one user sees it. All methods are lock-free and allocate nothing.
-pub trait View {
+pub trait LibraryIndex {
     /// A path that is listed or recorded, with its item. A hit is cheap to copy, since its fields are decoded on
     /// demand.
     type Hit<'v>: Copy
@@ -45,7 +45,7 @@ pub trait View {
     /// resolves the path.
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
-    /// Returns the rating key as [`View::unique_hit`] does, for a path that is not ASCII, by its spelling.
+    /// Returns the rating key as [`LibraryIndex::unique_hit`] does, for a path that is not ASCII, by its spelling.
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the stored normal form of the path that is listed with this spelling; `None` if no such path is listed.
@@ -58,7 +58,7 @@ pub trait View {
     /// Looks up the first entry of a hash. Prefetches the stored path and form, which together have this length.
     fn first_entry(&self, hash: u64, length: usize) -> FirstEntry;
 
-    /// Returns the listed path of an entry that [`View::unique_hit`] accepted.
+    /// Returns the listed path of an entry that [`LibraryIndex::unique_hit`] accepted.
     fn hit_of_entry(&self, entry: FirstEntry) -> Option<Self::Hit<'_>>;
 
     /// Calls `each` for the confirmed matches of paths with this normal form.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{EntryKind, EntryName, LARGEST_CHUNK, NewEntry, Position};
-use crate::model::{Change, Item, Library};
+use crate::model::{Item, Library, SourceState};
 
 /// Maximum number of items in a chunk.
 pub const CHUNK_ITEMS: usize = 1_000;
@@ -42,7 +42,7 @@ pub struct ListingBody {
     /// The chunks include all item entries up to this position.
     pub included: Position,
     /// The library's change token in that state.
-    pub change: Change,
+    pub change: SourceState,
     /// Number of items in that state.
     pub items: u64,
     /// Number of item entries written since the listing was published.

@@ -20,5 +20,5 @@ mod write;
 mod records_tests;
 
 pub use table::{Op, Table};
-pub use tables::{LONGEST_NAME, Tables, Terms};
+pub use tables::{LONGEST_NAME, TableLimits, Tables};
 pub use tree::Records;

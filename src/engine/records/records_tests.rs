@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Records, Tables, Terms};
+use super::{Records, TableLimits, Tables};
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{
@@ -12,14 +12,14 @@ use crate::engine::sql::{
     Totals,
 };
 use crate::matching::Normal;
-use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
+use crate::model::{IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, Trust};
 use crate::options::Ttl;
 use crate::platform::clock::SystemClock;
 use crate::platform::deadline::Deadline;
 
 const LIBRARIES: [&str; 2] = ["films", "shows"];
 const LIMIT: u64 = 150_000;
-const ROOM: Terms = Terms {
+const ROOM: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
 };
@@ -89,7 +89,7 @@ impl World {
             title: uuid.to_owned(),
             kind: LibraryKind::Movie,
             locations: Vec::new(),
-            change: Change {
+            change: SourceState {
                 token: String::new(),
                 trust: Trust::default(),
                 busy: false,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::table_snapshot::{TableSnapshot, has_expired};
-use super::tables::{LONGEST_NAME, Tables, Terms, entry_count};
+use super::tables::{LONGEST_NAME, TableLimits, Tables, entry_count};
 use crate::engine::segment::record_hash;
 use crate::engine::sql::RecordRows;
 use crate::error::{Result, check_length};
@@ -49,7 +49,7 @@ impl Tables {
 }
 
 /// The terms of a removal, which evicts nothing.
-pub const NO_LIMIT: Terms = Terms {
+pub const NO_LIMIT: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
 };
@@ -170,7 +170,7 @@ impl Table {
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; errors of the store.
-    pub fn put(&self, name: &[u8], value: &[u8], terms: &Terms) -> Result<()> {
+    pub fn put(&self, name: &[u8], value: &[u8], terms: &TableLimits) -> Result<()> {
         self.tables.write(&[Op::Put(self, name, value)], terms)
     }
 

@@ -33,7 +33,7 @@ pub struct Tables {
 
 /// Expiry and size limit of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct TableLimits {
     /// The time until the values expire. By default they never do.
     pub ttl: Ttl,
     /// Maximum size of all tables in the store: names, values, and 64 bytes per entry. A write beyond the limit removes
@@ -41,7 +41,7 @@ pub struct Terms {
     pub limit: Option<u64>,
 }
 
-impl Default for Terms {
+impl Default for TableLimits {
     fn default() -> Self {
         Self {
             ttl: Ttl::Forever,

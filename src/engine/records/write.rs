@@ -7,7 +7,7 @@ use std::mem;
 use super::compaction::WriteStopped;
 use super::table::{Op, Table};
 use super::table_snapshot::{MAX_INLINE, TableSnapshot, counts_of, to_record};
-use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, Tables, Terms};
+use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
 use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_row, write_of};
@@ -232,7 +232,7 @@ impl Tables {
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; errors of the store.
-    pub fn write(&self, ops: &[Op<'_>], terms: &Terms) -> Result<()> {
+    pub fn write(&self, ops: &[Op<'_>], terms: &TableLimits) -> Result<()> {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
                 check_length("the name of the entry", name.len(), LONGEST_NAME)?;
@@ -264,7 +264,11 @@ impl Tables {
     }
 
     /// Runs the write in one transaction. Writes nothing if segments must be rebuilt first.
-    fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
+    fn write_once(
+        &self,
+        ops: &[Op<'_>],
+        terms: &TableLimits,
+    ) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         let lost = Cell::new(None);
         let result = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
@@ -284,7 +288,7 @@ impl Tables {
         &self,
         tx: &RecordTx<'_>,
         ops: &[Op<'_>],
-        terms: &Terms,
+        terms: &TableLimits,
     ) -> std::result::Result<CommittedWrite, WriteStopped> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();

@@ -7,17 +7,17 @@ use crate::engine::segment::ListingSegment;
 use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibraryView;
 use crate::freshness::Age;
-use crate::matching::{Mappings, Normal, Scope, View};
+use crate::matching::{LibraryIndex, Mappings, Normal, Scope};
 use crate::model::IdentityId;
 
 /// The state that lookups read. Changes of single matches and items are added in place; any other change replaces the
 /// snapshot. It is outdated when the freshness in its rows is outdated. A call that can wait then reads the rows again;
 /// fast lookups use the snapshot nevertheless.
-pub type Snapshot = Shown<Libraries>;
+pub type Snapshot = Shown<SnapshotLibraries>;
 
 /// What a snapshot shows of the libraries.
 #[derive(Default)]
-pub struct Libraries {
+pub struct SnapshotLibraries {
     /// The user's view of a server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.

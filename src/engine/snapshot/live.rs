@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::data::{Libraries, Snapshot};
+use super::data::{Snapshot, SnapshotLibraries};
 use crate::engine::current::{Current, Shown};
 use crate::engine::maintenance::ListingSegments;
 use crate::engine::records::Records;
@@ -25,7 +25,7 @@ pub struct LiveSnapshot {
     pub(super) mappings: Mappings,
     pub counters: Arc<Counters>,
     pub(super) endpoint: CurrentEndpoint,
-    pub snapshot: Current<Libraries>,
+    pub snapshot: Current<SnapshotLibraries>,
     /// Held while a thread rebuilds segments.
     pub rebuilding: Mutex<()>,
 }
@@ -74,7 +74,12 @@ impl LiveSnapshot {
     pub fn change_endpoint(&self, change: impl FnOnce()) -> Result<()> {
         // Replace the snapshot first: a call with the new endpoint must not see the old one's snapshot.
         let before = self.snapshot.read();
-        let empty = Shown::after(&before, Sequence::default(), Arc::default(), Libraries::default());
+        let empty = Shown::after(
+            &before,
+            Sequence::default(),
+            Arc::default(),
+            SnapshotLibraries::default(),
+        );
         drop(before);
         self.snapshot.replace(empty);
         change();

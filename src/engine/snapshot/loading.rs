@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::data::{Libraries, Snapshot, usable};
+use super::data::{Snapshot, SnapshotLibraries, usable};
 use super::live::LiveSnapshot;
 use crate::engine::current::{OpenSegments, Shown};
 use crate::engine::memtable::MEMTABLE_CAPACITY;
@@ -68,7 +68,7 @@ impl LiveSnapshot {
         let lacks_segment =
             |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.segment.is_none();
         let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
-        let part = Libraries {
+        let part = SnapshotLibraries {
             incomplete,
             identity,
             rows: libraries,

@@ -14,7 +14,7 @@ use crate::engine::maintenance::ListingSegments;
 use crate::engine::segment::cursor_of;
 use crate::error::Result;
 use crate::matching::Mappings;
-use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
+use crate::model::{IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState};
 use crate::platform::deadline::Deadline;
 
 pub const DAY_MS: i64 = 86_400_000;
@@ -49,7 +49,7 @@ pub fn library(uuid: &str) -> Library {
         title: uuid.to_owned(),
         kind: LibraryKind::Movie,
         locations: vec!["/data".to_owned()],
-        change: Change::default(),
+        change: SourceState::default(),
     }
 }
 

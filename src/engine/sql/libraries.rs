@@ -13,7 +13,7 @@ use super::store::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{
-    Change, Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, TableId, Trust,
+    Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, Trust,
 };
 use crate::platform::deadline::Deadline;
 
@@ -90,7 +90,7 @@ impl FromCells for LibraryRow {
                 title: cells.get("l.title")?,
                 kind: LibraryKind::from_number(cells.get("l.kind")?),
                 locations: locations(&cells.get::<String>("l.locations")?),
-                change: Change {
+                change: SourceState {
                     token: cells.get("l.token")?,
                     trust: Trust::from_number(cells.get("l.trust")?),
                     busy: cells.get("l.busy")?,

@@ -13,7 +13,7 @@ use super::store::Store;
 use super::tx::Tx;
 use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
-use crate::model::{Change, Generation, IdentityId, Item, LibraryId, Sequence};
+use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence, SourceState};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -40,7 +40,7 @@ pub struct Listing {
     /// The last rating keys of the current partition, newest last.
     pub tail: OverlapKeys,
     /// The library's state before the first page.
-    pub change: Change,
+    pub change: SourceState,
     /// The change sequence when the listing began.
     pub begun_sequence: Sequence,
     /// When the listing began, Unix ms.

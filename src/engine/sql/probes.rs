@@ -9,7 +9,7 @@ use super::history::{MAX_REPORTS, forget_surplus, restart_history};
 use super::libraries::{LibraryRow, LibraryRows, disown, libraries, renew, upsert};
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
+use crate::model::{IdentityId, Library, LibraryId, Sequence, SourceState};
 use crate::platform::deadline::Deadline;
 
 /// How long to keep the listing of a library after the server stopped listing the library: 30 days.
@@ -116,7 +116,7 @@ fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::
 /// Returns a library without its change token, on which answers do not depend.
 fn without_change(row: &LibraryRow) -> (LibraryId, Library) {
     let library = Library {
-        change: Change::default(),
+        change: SourceState::default(),
         ..row.library.clone()
     };
     (row.id, library)

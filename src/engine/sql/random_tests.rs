@@ -10,7 +10,7 @@ use super::change_log::trim;
 use super::for_tests::{compact, finish, items_after, record_pairs};
 use super::*;
 use crate::error::Status;
-use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
+use crate::model::{IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState};
 use crate::platform::deadline::Deadline;
 
 /// A random number generator with a seed, so that a failure can be repeated.
@@ -214,7 +214,7 @@ impl World {
                 title: (*uuid).to_owned(),
                 kind: LibraryKind::Movie,
                 locations: vec![format!("/data/{uuid}")],
-                change: Change::default(),
+                change: SourceState::default(),
             })
             .collect()
     }

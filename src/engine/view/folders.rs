@@ -6,8 +6,8 @@ use super::library::LibraryView;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{
-    FolderContents, FolderMember, FolderPosition, Folders, Form, Invalidated, ItemRef, ListedFile, MAX_CANDIDATES,
-    Mappings, Normal, Season, View, position_among,
+    FolderContents, FolderMember, FolderPosition, Folders, Form, Invalidated, ItemRef, LibraryIndex, ListedFile,
+    MAX_CANDIDATES, Mappings, Normal, Season, position_among,
 };
 use crate::model::Item;
 

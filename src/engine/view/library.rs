@@ -7,7 +7,8 @@ use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, Matches, RecordPlace, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
 use crate::matching::{
-    FactTime, FirstEntry, Form, FoundItem, ItemRef, Mappings, Normal, Spelling, View, lies_at_or_under, lies_under,
+    FactTime, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, Normal, Spelling, lies_at_or_under,
+    lies_under,
 };
 use crate::model::{Item, MatchKind};
 
@@ -251,7 +252,7 @@ pub enum Hit<'v> {
     Recorded(&'v MemtableEntry),
 }
 
-impl View for LibraryView {
+impl LibraryIndex for LibraryView {
     type Hit<'v> = Hit<'v>;
 
     fn is_fetched(&self) -> bool {

@@ -4,7 +4,7 @@
 use super::library::{Hit, LibraryView};
 use crate::engine::segment::{cursor_of, folds_of, guids_of};
 use crate::error::Result;
-use crate::matching::View;
+use crate::matching::LibraryIndex;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::Item;
 

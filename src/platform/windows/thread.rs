@@ -13,10 +13,10 @@ pub use super::host_call::call_host;
 pub struct Thread(Option<JoinHandle<()>>);
 
 /// The argument of a thread's function.
-struct Argument(*mut c_void);
+struct ThreadArgument(*mut c_void);
 
 // SAFETY: `Thread::start` demands that the thread may use it.
-unsafe impl Send for Argument {}
+unsafe impl Send for ThreadArgument {}
 
 impl Thread {
     /// Starts a thread with a stack of this size. `None` if none can be started.
@@ -28,9 +28,9 @@ impl Thread {
         run: extern "C" fn(*mut c_void) -> *mut c_void,
         argument: *mut c_void,
     ) -> Option<Self> {
-        let argument = Argument(argument);
+        let argument = ThreadArgument(argument);
         let work = move || {
-            let Argument(argument) = { argument };
+            let ThreadArgument(argument) = { argument };
             run(argument);
         };
         let thread = Builder::new().stack_size(stack).spawn(work).ok()?;

@@ -17,7 +17,7 @@ pub use bounds::Bounds;
 pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
-pub use tokens::{Session, State as TokensState, TokenOwner, Tokens};
+pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
 
 /// The capabilities of a source. Callers use only the operations whose field is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

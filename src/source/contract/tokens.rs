@@ -19,10 +19,10 @@ pub struct Session {
 }
 
 /// The tokens of an index since it was opened.
-pub struct Tokens(pub Mutex<State>);
+pub struct Tokens(pub Mutex<TokenState>);
 
 /// The current token and those still in use.
-pub struct State {
+pub struct TokenState {
     current: Arc<Session>,
     /// Replaced tokens that calls may still use.
     replaced: Vec<Weak<Session>>,
@@ -81,7 +81,7 @@ impl Tokens {
     /// Creates the state with this token as the current one.
     #[must_use]
     pub fn new(token: Option<Token>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+        Arc::new(Self(Mutex::new(TokenState {
             current: Session::new(1, token),
             replaced: Vec::new(),
             view_since: 1,

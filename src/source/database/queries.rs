@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use crate::model::{Change, Item, Library, LibraryKind};
+use crate::model::{Item, Library, LibraryKind, SourceState};
 
 use super::super::plex::{leaf_types, push_unique};
 use super::cells::{integer, text, unix_seconds};
@@ -41,9 +41,9 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
                 _ => LibraryKind::Other,
             },
             locations,
-            change: Change {
+            change: SourceState {
                 scanned_ms: scanned_at.saturating_mul(1_000),
-                ..Change::default()
+                ..SourceState::default()
             },
         });
     }

@@ -45,7 +45,7 @@ const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
 const MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// A query argument.
-struct Argument {
+struct QueryParameter {
     /// Whether requests may omit the argument. An optional argument only makes the reply smaller, or its order more
     /// stable.
     is_optional: bool,
@@ -53,7 +53,7 @@ struct Argument {
     text: String,
 }
 
-impl Argument {
+impl QueryParameter {
     /// Creates an argument without which the reply would be wrong.
     fn required(text: impl Into<String>) -> Self {
         Self {
@@ -77,7 +77,7 @@ pub(super) struct ServerRequest<'a> {
     pub kind: RequestKind,
     /// Path below the base URL, encoded.
     path: String,
-    arguments: Vec<Argument>,
+    arguments: Vec<QueryParameter>,
     /// First row and number of rows, for the headers `X-Plex-Container-…`.
     pub window: Option<(u64, u32)>,
     /// Whether to send the token.
@@ -194,11 +194,11 @@ impl<'a> ServerRequest<'a> {
             kind: RequestKind::Confirm,
             path: items_path(keys),
             arguments: vec![
-                Argument::required("includeGuids=1"),
+                QueryParameter::required("includeGuids=1"),
                 // Without this argument, the server may start to refresh the item.
-                Argument::optional("skipRefresh=1"),
-                Argument::optional(format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
-                Argument::optional(format!("excludeFields={EXCLUDED_FIELDS}")),
+                QueryParameter::optional("skipRefresh=1"),
+                QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
+                QueryParameter::optional(format!("excludeFields={EXCLUDED_FIELDS}")),
             ],
             window: None,
             with_token: true,
@@ -244,35 +244,35 @@ impl fmt::Display for RequestLabel<'_> {
 }
 
 /// Returns the arguments of a request for rows.
-fn row_arguments(request: &RowsRequest<'_>) -> Vec<Argument> {
+fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     let mut arguments = Vec::new();
     if request.kind != ItemType::Other {
-        arguments.push(Argument::required(format!("type={}", request.kind.number())));
+        arguments.push(QueryParameter::required(format!("type={}", request.kind.number())));
     }
     // The order by id is optional: without it, rows may shift between pages, which a listing detects.
     let (sort, sort_field) = match request.rows {
-        Rows::All | Rows::Title(_) | Rows::FileName(_) => (Argument::optional("sort=id"), "id"),
-        Rows::NewestUpdated => (Argument::required("sort=updatedAt:desc"), "updatedAt"),
+        Rows::All | Rows::Title(_) | Rows::FileName(_) => (QueryParameter::optional("sort=id"), "id"),
+        Rows::NewestUpdated => (QueryParameter::required("sort=updatedAt:desc"), "updatedAt"),
     };
-    arguments.push(Argument::required("includeGuids=1"));
-    arguments.push(Argument::optional("includeCollections=0"));
+    arguments.push(QueryParameter::required("includeGuids=1"));
+    arguments.push(QueryParameter::optional("includeCollections=0"));
     arguments.push(sort);
     if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
         // Without this argument, servers list neither photos nor clips, and report no error.
-        arguments.push(Argument::required("clusterZoomLevel=1"));
+        arguments.push(QueryParameter::required("clusterZoomLevel=1"));
     }
     match request.rows {
-        Rows::Title(title) => arguments.push(Argument::required(format!("title={}", encode(title)))),
-        Rows::FileName(name) => arguments.push(Argument::required(format!("file={}", encode(name)))),
+        Rows::Title(title) => arguments.push(QueryParameter::required(format!("title={}", encode(title)))),
+        Rows::FileName(name) => arguments.push(QueryParameter::required(format!("file={}", encode(name)))),
         Rows::All | Rows::NewestUpdated => {}
     }
-    arguments.push(Argument::optional(format!("excludeElements={EXCLUDED_ELEMENTS}")));
+    arguments.push(QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS}")));
     // A server may not even read excluded fields, and then cannot sort by them.
     let fields: Vec<&str> = EXCLUDED_FIELDS
         .split(',')
         .filter(|field| *field != sort_field)
         .collect();
-    arguments.push(Argument::optional(format!("excludeFields={}", fields.join(","))));
+    arguments.push(QueryParameter::optional(format!("excludeFields={}", fields.join(","))));
     arguments
 }
 

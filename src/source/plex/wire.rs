@@ -259,7 +259,7 @@ impl Object for Row<'_, '_> {
             "index" => item.episode = scalar(map)?.number().unwrap_or(-1),
             "updatedAt" => self.reader.update_order.add(scalar(map)?.number()),
             "librarySectionID" => self.section = scalar(map)?.text(),
-            "Media" => fill_each(map, &mut Versions(&mut item.parts))?,
+            "Media" => fill_each(map, &mut MediaVersions(&mut item.parts))?,
             _ => skip(map)?,
         }
         Ok(())
@@ -305,9 +305,9 @@ impl Object for Row<'_, '_> {
 }
 
 /// Collects the files of all versions of an item, including optimized versions.
-struct Versions<'a>(&'a mut Vec<String>);
+struct MediaVersions<'a>(&'a mut Vec<String>);
 
-impl Object for Versions<'_> {
+impl Object for MediaVersions<'_> {
     /// Adds the files of one version.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if name != "Part" {

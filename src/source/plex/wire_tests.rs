@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::model::{Change, LONGEST_KEY, LibraryKind, Trust};
+use crate::model::{LONGEST_KEY, LibraryKind, SourceState, Trust};
 
 use super::super::lenient::LIST_LIMIT;
 use super::*;
@@ -399,7 +399,7 @@ fn composed_libraries() {
     assert_eq!(movies.locations, ["/data/movies"]);
     assert_eq!(
         movies.change,
-        Change {
+        SourceState {
             token: "10 1791097146".to_owned(),
             trust: Trust::Hint,
             busy: false,

@@ -5,7 +5,7 @@ use super::selection::{Resolved, Selection, Selector};
 use super::state::Reading;
 use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, LoggedKind, Snapshot, places, unverified_kind};
 use crate::error::{Error, Result, Status};
-use crate::matching::{Resolver, Scope, View};
+use crate::matching::{LibraryIndex, Resolver, Scope};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 

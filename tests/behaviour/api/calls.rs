@@ -166,7 +166,7 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
         (Refreshed::Done, Refreshed::NeedsWarm)
     );
     let cursor = index.changes(None)?.cursor().ok_or("no cursor")?.to_owned();
-    assert_eq!(late().wait_for_changes(&cursor)?, Waited::NotYet);
+    assert_eq!(late().wait_for_changes(&cursor)?, WaitOutcome::NotYet);
     needs_the_server();
     Ok(())
 }
@@ -181,7 +181,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
         .query()
         .deadline(Duration::from_millis(1))
         .wait_for_changes(&token)?;
-    assert_eq!(waited, Waited::NotYet);
+    assert_eq!(waited, WaitOutcome::NotYet);
 
     let number: u64 = key.trim_start_matches("/library/metadata/").parse()?;
     at.server.change(|state| state.remove_items(&[number], true))?;
@@ -197,7 +197,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
         });
         until("it waits", || calls.load(Ordering::Relaxed));
         let _ = other.query().refresh_fully()?;
-        assert_eq!(waiting.join().expect("no panic")?, Waited::Something);
+        assert_eq!(waiting.join().expect("no panic")?, WaitOutcome::Something);
         Ok(())
     })?;
     let mut all = index.changes(Some(&token))?;
@@ -220,7 +220,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
         .offline()
         .progress(counted)
         .deadline(Duration::from_millis(500));
-    assert_eq!(idle.wait_for_changes(&token)?, Waited::NotYet);
+    assert_eq!(idle.wait_for_changes(&token)?, WaitOutcome::NotYet);
     // Systems other than Linux look every 50 ms for what other processes commit.
     let most = if cfg!(target_os = "linux") { 4 } else { 11 };
     assert!(
@@ -230,10 +230,10 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     // The server has to be asked first; offline that is none of this wait's business.
     index.library("Movies")?.invalidate()?;
     let short = || index.query().deadline(Duration::from_millis(1));
-    assert_eq!(short().wait_for_changes(&token)?, Waited::Something);
+    assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::Something);
     // Not again at once: a server that does not answer is no reason to spin.
-    assert_eq!(short().wait_for_changes(&token)?, Waited::NotYet);
-    assert_eq!(short().offline().wait_for_changes(&token)?, Waited::NotYet);
+    assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::NotYet);
+    assert_eq!(short().offline().wait_for_changes(&token)?, WaitOutcome::NotYet);
     Ok(())
 }
 

@@ -159,7 +159,10 @@ fn plain_enums_have_names() {
     assert!(MatchKind::ALL.iter().all(|kind| kind.name() != "none"));
     assert_eq!(RequestKind::ALL.len(), 8);
     assert_eq!(format!("{:>9}", MatchStatus::NotYet), "  not_yet");
-    assert_eq!((Waited::Something.name(), Lock::Leave.name()), ("something", "leave"));
+    assert_eq!(
+        (WaitOutcome::Something.name(), Lock::Leave.name()),
+        ("something", "leave")
+    );
     assert_eq!(
         (Edited::Missing.to_string(), Notified::OtherServer.to_string()),
         ("missing".into(), "other_server".into())

@@ -19,8 +19,8 @@ use crate::support::{index, movies, path_of};
 use plexindex::{
     Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Folder, Index, Item,
     ItemType, Items, Library, LibraryInfo, Lock, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options,
-    Query, Reason, Refreshed, RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl, Waited,
-    Watch, WeakIndex,
+    Query, Reason, Refreshed, RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl,
+    WaitOutcome, Watch, WeakIndex,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
 

@@ -20,7 +20,7 @@ use plexindex::error::Status;
 use plexindex::model::MatchKind;
 use plexindex::options::Ttl;
 use plexindex::stats::Stats;
-use plexindex::tables::Terms;
+use plexindex::tables::TableLimits;
 use plexindex_standin::{LibrarySpec, Standin};
 
 /// Items of each library.
@@ -139,7 +139,7 @@ fn what_hosts_told_stays() {
     one.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
     let (other, other_key) = path_of(&at.server, 1, 4);
     one.invalidate_item(&other_key).expect("invalidated");
-    let keep = Terms {
+    let keep = TableLimits {
         ttl: Ttl::Forever,
         limit: None,
     };

@@ -15,9 +15,9 @@ use crate::support::index::{Index, QueryOptions, failpoint};
 use crate::support::worker::{Dice, Worker, choice, rounds, say, until};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
-use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
+use plexindex::tables::{LONGEST_NAME, Op, Table, TableLimits};
 
-const KEEP: Terms = Terms {
+const KEEP: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
 };
@@ -123,7 +123,7 @@ fn values_are_kept_until_they_expire() {
     put(&films, "x", "1");
     put(&films, "x", "two");
     put(&films, "y", "");
-    let with = |ttl| Terms { ttl, limit: None };
+    let with = |ttl| TableLimits { ttl, limit: None };
     films.put(b"z", b"z", &with(Ttl::Zero)).expect("stored");
     assert_eq!((get(&films, "z"), lookup(&films, "z")), (None, None));
     assert_eq!(films.count().expect("counted"), 3, "until more is stored");
@@ -199,7 +199,7 @@ fn what_was_written_longest_ago_goes_first_and_together() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(folder.path());
     let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
-    let terms = Terms {
+    let terms = TableLimits {
         ttl: Ttl::Forever,
         limit: Some(3 * (64 + 101) + 20),
     };

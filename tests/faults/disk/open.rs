@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use plexindex::options::Ttl;
-use plexindex::tables::Terms;
+use plexindex::tables::TableLimits;
 use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
@@ -15,7 +15,7 @@ use crate::support::worker::{Worker, assert_sound, database, options_at, place, 
 use crate::support::{self, clock, movies, options, path_of};
 
 /// A value without an expiry.
-pub const KEEP: Terms = Terms {
+pub const KEEP: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
 };

@@ -83,7 +83,7 @@ pub struct Waited {
 pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> MethodResult<Waited> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;
-    let ready = query.wait_for_changes(&request.cursor)? == plexindex::Waited::Something;
+    let ready = query.wait_for_changes(&request.cursor)? == plexindex::WaitOutcome::Something;
     let status = if ready { Status::Ok } else { Status::NotYet };
     Ok((Waited { ready }, Ok(status)))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::for_tests::{hostile, mapped};
 use crate::types::Handle;
-use plexindex::inside::Terms;
+use plexindex::inside::TableLimits;
 use plexindex::options::Mapping;
 
 /// An open index over a source of three items, whose second key holds a NUL.
@@ -262,7 +262,7 @@ fn all_tables_are_cleared_only_by_that_word() {
     let tables = at.0.index().tables();
     tables
         .table(b"t", false)
-        .and_then(|table| table.put(b"n", b"v", &Terms::default()))
+        .and_then(|table| table.put(b"n", b"v", &TableLimits::default()))
         .expect("put");
     assert!(at.refusal("tables.clear", &json!({})).contains("`all`"));
     assert_eq!(

@@ -12,7 +12,7 @@ use crate::strings::{aligned, bytes, check_reserved, null, out, unsupported};
 use crate::table_handles::{HostTable, host_table};
 use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, refuse, room};
-use plexindex::inside::{Op, Tables, Terms};
+use plexindex::inside::{Op, TableLimits, Tables};
 
 /// Returns a handle for a table of the host. A table stores values by name, both any bytes, in the index's folder, for
 /// all processes that open the folder. Queries do not read tables, and plexindex sends them to no server. The first
@@ -223,8 +223,8 @@ pub unsafe extern "C" fn plexindex_table_write(
 }
 
 /// Converts the expiry and limit of a write.
-fn terms(ttl_ms: i64, limit: u64) -> Result<Terms> {
-    Ok(Terms {
+fn terms(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
+    Ok(TableLimits {
         ttl: ttl(ttl_ms, "ttl_ms")?,
         limit: (limit > 0).then_some(limit),
     })

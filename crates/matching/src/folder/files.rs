@@ -28,7 +28,7 @@ where
     /// Returns a page of the files below the folder, ordered by normal form: the files after the listed path `after`,
     /// or the first files if `after` is `None`. The page has at most `limit` files, and more only if further files
     /// share the last file's normal form. It is empty unless the folder is found with high confidence. Check
-    /// [`crate::View::is_broken`] afterwards: a damaged segment gives an incomplete page.
+    /// [`crate::LibraryIndex::is_broken`] afterwards: a damaged segment gives an incomplete page.
     #[must_use]
     pub fn files(&self, after: Option<&[u8]>, limit: usize) -> Vec<FolderFile<'v>> {
         let Some((folder, mapped)) = self.find_listed_folder() else {

@@ -3,7 +3,7 @@
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::resolution::ItemRef;
-use crate::view::View;
+use crate::view::LibraryIndex;
 
 /// The listed content of a folder.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub type Invalidated = (String, Vec<Vec<u8>>);
 
 /// The methods of a library that [`FolderResolver`](crate::FolderResolver) calls. Folders are in normal form, without a
 /// separator at the end.
-pub trait Folders: View {
+pub trait Folders: LibraryIndex {
     /// Returns the listed content of a folder. `mapped`: the folder is a host path, and server-to-host rules apply to
     /// the listed paths.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;

@@ -284,7 +284,7 @@ impl Trust {
 
 /// The state of a library as its source reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Change {
+pub struct SourceState {
     /// The change token: opaque, and compared only for equality with tokens of the same library.
     pub token: String,
     /// Reliability of `token`.
@@ -311,7 +311,7 @@ pub struct Library {
     /// Locations of the library, as paths of the server.
     pub locations: Vec<String>,
     /// State of the library at the time of the request.
-    pub change: Change,
+    pub change: SourceState,
 }
 
 /// Returns the identifier of a library for which the server reports no uuid.

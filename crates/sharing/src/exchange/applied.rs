@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::core::{Exchange, SharedView};
+use super::core::{Exchange, LogView};
 use crate::contract::{Entry, EntryKind, NewEntry};
 use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, WAITS};
 use crate::entries::SharedEntries;
@@ -71,12 +71,7 @@ impl Exchange {
     /// After the host has read the log again, removes the confirmed matches that an already applied invalidation voids.
     /// Keeps matches that this host delivered after its own invalidation, and matches that the log cannot restore,
     /// because their paths cannot be shared. `entries` all void paths, or all void items, or all void the library.
-    pub fn remove_voided_matches(
-        &self,
-        view: &SharedView,
-        row: &LibraryRow,
-        entries: &[(&Entry, Applied)],
-    ) -> Result<()> {
+    pub fn remove_voided_matches(&self, view: &LogView, row: &LibraryRow, entries: &[(&Entry, Applied)]) -> Result<()> {
         let Some((first, _)) = entries.first() else {
             return Ok(());
         };

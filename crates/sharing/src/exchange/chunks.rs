@@ -1,6 +1,6 @@
 //! A listing that another host published, as a source whose pages are the listing's chunks.
 
-use super::core::{Exchange, SharedView, Unavailable};
+use super::core::{Exchange, LogView, Unavailable};
 use crate::bodies::{ListingBody, unpack};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
@@ -9,7 +9,7 @@ use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRe
 /// One listing of the log.
 pub struct LogSource<'x> {
     pub exchange: &'x Exchange,
-    pub view: SharedView,
+    pub view: LogView,
     pub head: ListingBody,
 }
 

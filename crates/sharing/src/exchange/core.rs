@@ -67,7 +67,7 @@ pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
 
 /// A view of the log, and the identity that stands for the same server and user in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SharedView {
+pub struct LogView {
     pub identity: IdentityId,
     pub number: ViewNumber,
     pub host: HostId,
@@ -110,7 +110,7 @@ pub struct Exchange {
     /// Hash of the mappings. If they change, the host reads the log again from the beginning.
     pub mappings: u64,
     pub policy: Policy,
-    pub state: Mutex<State>,
+    pub state: Mutex<ExchangeState>,
     pub changed: Condvar,
     pub thread: Mutex<Option<Worker>>,
     /// Whether a thread exchanges entries; otherwise a test calls the exchange.
@@ -119,7 +119,7 @@ pub struct Exchange {
 
 /// State shared by the threads that use an exchange.
 #[derive(Default)]
-pub struct State {
+pub struct ExchangeState {
     /// The log's key for hashes of tokens.
     pub secret: Option<[u8; 32]>,
     /// Numbers of views by server identity and user.
@@ -153,7 +153,7 @@ pub struct Listeners {
     pub followers: usize,
 }
 
-impl State {
+impl ExchangeState {
     /// Returns whether any listener wants entries as they come, so that the thread must wait for notifications.
     pub fn listens(&self) -> bool {
         self.listeners != Listeners::default()
@@ -360,7 +360,7 @@ impl Exchange {
 
     /// Returns the view of the current token's user. `None` until the server has accepted the token and reported its
     /// identity, and while the log is unavailable.
-    pub fn view(&self) -> Result<Option<SharedView>> {
+    pub fn view(&self) -> Result<Option<LogView>> {
         let session = self.reading.tokens.current();
         let Some(identity) = self.reading.viewpoint.identity_of(&session)? else {
             return Ok(None);
@@ -391,7 +391,7 @@ impl Exchange {
             self.changed.notify_all(); // the thread can listen now that it has a view
             number
         };
-        Ok(Some(SharedView { identity, number, host }))
+        Ok(Some(LogView { identity, number, host }))
     }
 
     /// Forgets the secret and the views, since another log may have replaced this one.

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::applied::Applied;
-use super::core::{Exchange, STEP, SharedView, is_patient, quietly};
+use super::core::{Exchange, LogView, STEP, is_patient, quietly};
 use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
@@ -50,17 +50,17 @@ impl Exchange {
     }
 
     /// Delivers the outbox under the folder's exchange lock. Returns `false` if the lock is not free in time.
-    pub fn deliver_exclusively(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    pub fn deliver_exclusively(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.with_exchange_lock(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
     /// Exchanges entries under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
-    pub fn exchange_exclusively(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
+    pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
 
     /// Exchanges entries under the folder's exchange lock. The deadline limits only the wait for the lock.
-    pub fn exchange_without_deadline(&self, view: &SharedView, lock_deadline: Deadline) -> Result<Exchanged> {
+    pub fn exchange_without_deadline(&self, view: &LogView, lock_deadline: Deadline) -> Result<Exchanged> {
         self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
 
@@ -81,7 +81,7 @@ impl Exchange {
 
     /// Delivers the outbox, then applies all new entries. Also reads a log that rejects writes. After the deadline, the
     /// next exchange continues where this one stopped.
-    fn exchange(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
+    fn exchange(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
         let begun = Instant::now();
         let done = self.exchange_untimed(view, until);
         self.counters.add_time(Spent::Exchange, begun.elapsed());
@@ -89,7 +89,7 @@ impl Exchange {
     }
 
     /// Does the work of [`Self::exchange`], which measures its time.
-    fn exchange_untimed(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
+    fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
         let mut view = *view;
         let first_place = self.read_place(view.identity)?;
         // A folder with matches that joins a log delivers them once it has read the whole log. Until then `looked_ms`
@@ -178,7 +178,7 @@ impl Exchange {
     }
 
     /// Applies entries, except those that undelivered entries of this host override. `has_delivered`: there are none.
-    fn apply_news(&self, view: &SharedView, entries: &[Entry], has_delivered: bool) -> Result<()> {
+    fn apply_news(&self, view: &LogView, entries: &[Entry], has_delivered: bool) -> Result<()> {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
         }
@@ -196,13 +196,13 @@ impl Exchange {
     }
 
     /// Stores the position up to which this folder has read the log.
-    fn store_place(&self, view: &SharedView, place: &SharedPlace) -> Result<()> {
+    fn store_place(&self, view: &LogView, place: &SharedPlace) -> Result<()> {
         Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
     /// Enqueues the matches that a newly joined log lacks. Returns `false` if the log is unavailable or the deadline
     /// passed.
-    fn enqueue_missing_matches(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    fn enqueue_missing_matches(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.enqueue_matches(view, |entries| {
             let names: Vec<EntryName> = entries.iter().map(|entry| entry.name.clone()).collect();
             let Ok(found) = self.ask_until(until, |log, limit| log.find(view.number, &names, limit)) else {
@@ -215,11 +215,7 @@ impl Exchange {
 
     /// Puts all confirmed matches into the outbox that are not in it yet, in groups that `filter` may shorten. Stops
     /// and returns `false` if `filter` does.
-    pub fn enqueue_matches(
-        &self,
-        view: &SharedView,
-        filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>,
-    ) -> Result<bool> {
+    pub fn enqueue_matches(&self, view: &LogView, filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in LibraryRows(&self.store).libraries(view.identity)? {
             let matches = RecordRows(&self.store).confirmed_matches(row.id)?;
@@ -241,12 +237,12 @@ impl Exchange {
     }
 
     /// Applies entries in their order, without making new entries of them.
-    fn apply(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
+    fn apply(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
         quietly(|| self.apply_groups(view, entries))
     }
 
     /// Applies consecutive entries of one kind and library together.
-    fn apply_groups(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
+    fn apply_groups(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
         let (mut remaining, mut has_probed) = (entries, false);
         while let Some(first) = remaining.first() {
             let same = |entry: &&Entry| entry.name.kind == first.name.kind && entry.name.library == first.name.library;
@@ -304,7 +300,7 @@ impl Exchange {
     }
 
     /// Stores a probe of another host with its age, unless this folder has a newer one.
-    fn apply_probe(&self, view: &SharedView, entry: &Entry) -> Result<()> {
+    fn apply_probe(&self, view: &LogView, entry: &Entry) -> Result<()> {
         let Some(body) = decode::<ProbeBody>(&entry.body) else {
             return Ok(());
         };
@@ -370,7 +366,7 @@ impl Exchange {
     }
 
     /// Merges items that other hosts fetched from the server.
-    pub fn apply_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    pub fn apply_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         if !row.generation.is_fetched() {
             return Ok(());
         }
@@ -405,7 +401,7 @@ impl Exchange {
     }
 
     /// Records matches of other hosts, for paths that exist on this host too.
-    fn apply_matches(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    fn apply_matches(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         // Entries applied just before may have removed matches that the snapshot still has.
         self.reading.catch_up(Deadline::NONE)?;
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
@@ -446,7 +442,7 @@ impl Exchange {
     }
 
     /// Stores an event that another host received.
-    fn apply_hint(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
+    fn apply_hint(&self, view: &LogView, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let hint = LibraryHint {
             section: Some(row.library.section.clone()),
             hint: Hint::from_number(entry.body.first().copied().unwrap_or(0).into()),
@@ -456,7 +452,7 @@ impl Exchange {
     }
 
     /// Invalidates items that other hosts invalidated; an entry with a body removes their matches too.
-    fn apply_invalid_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    fn apply_invalid_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let mut applied_before = Vec::new();
         for entry in entries {
             let key = String::from_utf8_lossy(&entry.name.key);
@@ -484,7 +480,7 @@ impl Exchange {
     }
 
     /// Invalidates paths that other hosts invalidated.
-    fn apply_invalid_paths(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    fn apply_invalid_paths(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
         let mut applied_before = Vec::new();
         for entry in entries {

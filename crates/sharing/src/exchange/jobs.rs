@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::chunks::LogSource;
-use super::core::{Exchange, SharedView, Unavailable, quietly};
+use super::core::{Exchange, LogView, Unavailable, quietly};
 use super::incoming::ENTRIES_PER_REQUEST;
 use super::leases::HeldLease;
 use crate::bodies::{ListingBody, ProbeBody, decode};
@@ -33,7 +33,7 @@ impl Exchange {
     fn decide<T>(
         &self,
         job: &SyncJob<'_>,
-        view: &SharedView,
+        view: &LogView,
         what: &str,
         mut look: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Decision<'_, T>> {
@@ -200,7 +200,7 @@ impl Exchange {
     fn copy_listing(
         &self,
         job: &SyncJob<'_>,
-        view: &SharedView,
+        view: &LogView,
         row: &LibraryRow,
         entry: &Entry,
         head: &ListingBody,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Exchange, SharedView, Unavailable};
+use super::core::{Exchange, LogView, Unavailable};
 use crate::bodies::{ListingBody, ProbeBody, decode, name};
 use crate::contract::{Entry, EntryKind, Lease, Position, SharedLog};
 use crate::engine::LibraryRow;
@@ -29,7 +29,7 @@ impl Exchange {
     /// Returns the probe in the log, unless it is too old, or older than a hint or invalidation of the library.
     /// `accepts`: the library and the maximum age. `begun`: when the job began, since a probe made after that is always
     /// new enough.
-    pub fn find_probe(&self, view: &SharedView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
+    pub fn find_probe(&self, view: &LogView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
         let library = accepts.library.unwrap_or_default();
         let names = [
             name(EntryKind::Probe, "", b""),
@@ -53,7 +53,7 @@ impl Exchange {
     /// Returns the entry with this name, if the log has it.
     pub fn find(
         &self,
-        view: &SharedView,
+        view: &LogView,
         kind: EntryKind,
         library: &str,
         key: &[u8],
@@ -66,7 +66,7 @@ impl Exchange {
     /// Returns the head of a library's listing in the log, with its entry.
     pub fn head(
         &self,
-        view: &SharedView,
+        view: &LogView,
         library: &str,
     ) -> std::result::Result<Option<(Entry, ListingBody)>, Unavailable> {
         let found = self.find(view, EntryKind::Listing, library, b"")?;
@@ -85,11 +85,7 @@ impl Exchange {
     }
 
     /// Acquires the lease named `what`; `None` while another host has it.
-    pub fn acquire_lease(
-        &self,
-        view: &SharedView,
-        what: &str,
-    ) -> std::result::Result<Option<HeldLease<'_>>, Unavailable> {
+    pub fn acquire_lease(&self, view: &LogView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Unavailable> {
         let lease = self.write_to_log(Deadline::NONE, |log, limit| log.lease(view.number, what, limit))?;
         Ok(lease.map(|lease| {
             lock(&self.state).leases.push(lease.clone());
@@ -105,7 +101,7 @@ impl Exchange {
     }
 
     /// Returns whether the library was invalidated after the fetch of this listing began, or the log cannot tell.
-    pub fn is_void(&self, view: &SharedView, library: &str, head: &ListingBody) -> bool {
+    pub fn is_void(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
         let Position { number, .. } = head.included;
         let invalidation = self.find(view, EntryKind::InvalidLibrary, library, b"");
         invalidation.map_or(true, |found| found.is_some_and(|entry| entry.number > number))

@@ -1,7 +1,7 @@
 //! Delivers this host's outbox to the log, each entry once.
 
 use super::applied::with_number;
-use super::core::{Exchange, RETRY_PAUSE_MS, SharedView};
+use super::core::{Exchange, LogView, RETRY_PAUSE_MS};
 use crate::contract::{NewEntry, SharedLog};
 use crate::engine::{Outbox, OutboxRow};
 use crate::error::Result;
@@ -21,7 +21,7 @@ impl Exchange {
 
     /// Delivers the outbox, then the verified items. Returns `false` if the log is unavailable, rejects writes, or the
     /// deadline passed.
-    pub fn deliver(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    pub fn deliver(&self, view: &LogView, until: Deadline) -> Result<bool> {
         loop {
             let waiting = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
             let Some(first) = waiting.first() else {
@@ -71,7 +71,7 @@ impl Exchange {
 
     /// Returns whether the log lacks the last delivery, because it was restored or replaced by a replica. Asks the log
     /// once after each delivery.
-    pub fn has_log_lost_entries(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    pub fn has_log_lost_entries(&self, view: &LogView, until: Deadline) -> Result<bool> {
         let last = Outbox(&self.store).last_delivered(view.identity)?;
         let Some((host, number)) = last.filter(|_| lock(&self.state).last_kept_delivery != last) else {
             return Ok(false);
@@ -88,7 +88,7 @@ impl Exchange {
 
     /// Enqueues all matches for a log that lost entries, and takes a new host id, under which the deliveries start
     /// over.
-    pub fn resend_matches(&self, view: &SharedView) -> Result<()> {
+    pub fn resend_matches(&self, view: &LogView) -> Result<()> {
         log::warn!(
             "the shared log {} lacks entries of this host; sending all matches again",
             self.log.name()

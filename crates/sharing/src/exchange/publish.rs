@@ -1,6 +1,6 @@
 //! Publishes probes and listings that this host fetched from the server.
 
-use super::core::{Exchange, SharedView};
+use super::core::{Exchange, LogView};
 use crate::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, entry};
 use crate::contract::{EntryKind, LARGEST_BATCH, Lease, NewEntry, Position};
 use crate::engine::{ItemRows, LibraryRow, Outbox};
@@ -21,7 +21,7 @@ impl Exchange {
     /// Publishes a probe under a lease. `asked_ms`: the time of the request, from which other hosts compute the probe's
     /// age. Renews the lease first, and publishes nothing if another host has it, since this host may have slept
     /// meanwhile.
-    pub fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
+    pub fn publish_probe(&self, view: &LogView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
         if !self.keep_lease(lease) {
             return;
         }
@@ -42,7 +42,7 @@ impl Exchange {
     /// is only logged, since the next refresh publishes the library again.
     pub fn publish(
         &self,
-        view: &SharedView,
+        view: &LogView,
         lease: &Lease,
         rows: (&LibraryRow, &LibraryRow),
         merged: Option<MergedDelta>,
@@ -57,7 +57,7 @@ impl Exchange {
     /// publishes the whole listing. The parameters are those of [`Self::publish`].
     fn try_publish(
         &self,
-        view: &SharedView,
+        view: &LogView,
         lease: &Lease,
         (before, after): (&LibraryRow, &LibraryRow),
         merged: Option<MergedDelta>,
@@ -104,7 +104,7 @@ impl Exchange {
 
     /// Publishes the whole listing of a library from the store: chunk by chunk, then the head, which makes it visible.
     /// `included`: as for [`Self::publish`].
-    fn publish_listing(&self, view: &SharedView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
+    fn publish_listing(&self, view: &LogView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
         let (mut chunks, mut listed) = (0_u32, 0_u64);
         let mut has_lease = true;
         let mut chunk = Chunk::default();
@@ -164,8 +164,8 @@ impl Exchange {
 }
 
 /// Returns the library's change information with the token of its listing, since the server may have a newer one.
-fn change_of(row: &LibraryRow) -> crate::model::Change {
-    crate::model::Change {
+fn change_of(row: &LibraryRow) -> crate::model::SourceState {
+    crate::model::SourceState {
         token: row.listed_token.clone(),
         ..row.library.change.clone()
     }

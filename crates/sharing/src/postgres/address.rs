@@ -19,7 +19,7 @@ pub struct Address {
     /// The database.
     pub database: String,
     /// The server's host or socket.
-    pub endpoint: Endpoint,
+    pub endpoint: ServerAddress,
     /// The port; for a Unix socket, part of the file name.
     pub port: u16,
     /// How the connection is protected.
@@ -38,7 +38,7 @@ pub struct Address {
 
 /// Where the server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub enum ServerAddress {
     /// A host name or an IP address.
     Tcp(String),
     /// The folder of a Unix socket.
@@ -91,9 +91,11 @@ impl fmt::Display for Address {
         let port = (self.port != DEFAULT_PORT).then(|| format!(":{}", self.port));
         let port = port.unwrap_or_default();
         match &self.endpoint {
-            Endpoint::Tcp(host) if host.contains(':') => write!(f, "postgresql://{user}@[{host}]{port}/{database}"),
-            Endpoint::Tcp(host) => write!(f, "postgresql://{user}@{host}{port}/{database}"),
-            Endpoint::Unix(folder) => write!(f, "postgresql://{user}@{port}/{database}?host={}", folder.display()),
+            ServerAddress::Tcp(host) if host.contains(':') => {
+                write!(f, "postgresql://{user}@[{host}]{port}/{database}")
+            }
+            ServerAddress::Tcp(host) => write!(f, "postgresql://{user}@{host}{port}/{database}"),
+            ServerAddress::Unix(folder) => write!(f, "postgresql://{user}@{port}/{database}?host={}", folder.display()),
         }
     }
 }
@@ -170,7 +172,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     if address.database.is_empty() {
         address.database.clone_from(&address.user);
     }
-    if address.endpoint == Endpoint::Tcp(String::new()) {
+    if address.endpoint == ServerAddress::Tcp(String::new()) {
         return refuse(format!(
             "the address of the shared log has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
              postgresql for a Unix socket"
@@ -201,11 +203,11 @@ fn decoded(what: &str, value: &str) -> Result<String> {
 }
 
 /// Returns the endpoint for a host. A host that begins with `/` is the folder of a Unix socket, as in libpq.
-fn endpoint(host: String) -> Endpoint {
+fn endpoint(host: String) -> ServerAddress {
     if host.starts_with('/') {
-        return Endpoint::Unix(host.into());
+        return ServerAddress::Unix(host.into());
     }
-    Endpoint::Tcp(host)
+    ServerAddress::Tcp(host)
 }
 
 /// Splits a host into its name, without the brackets of an IPv6 address, and its port.
@@ -269,7 +271,7 @@ fn parse_sslmode(mode: &str) -> Result<SslMode> {
 /// Sets the trusted authorities, and adjusts the mode to them as libpq does. `sslrootcert`: the parameter of the
 /// address: a PEM file, or `system`.
 fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<()> {
-    if let Endpoint::Unix(_) = address.endpoint {
+    if let ServerAddress::Unix(_) = address.endpoint {
         address.sslmode = SslMode::Disable; // traffic on a Unix socket never leaves the host
     }
     match sslrootcert {

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep_until, timeout};
 use tokio_postgres::{AsyncMessage, Client, Connection, config};
 
-use super::address::{Address, Endpoint, SslMode};
+use super::address::{Address, ServerAddress, SslMode};
 use super::failure::Failure;
 use super::resolver::NameResolver;
 use super::tls::{Encrypted, Handshake};
@@ -103,11 +103,11 @@ impl Link {
         let time = deadline.wait(connect);
         let until = Instant::now() + time;
         let (host, socket) = match &address.endpoint {
-            Endpoint::Tcp(host) => {
+            ServerAddress::Tcp(host) => {
                 let found = resolver.resolve(host, address.port, until)?;
                 (host.clone(), runtime.block_on(connect_tcp(&found, until))?)
             }
-            Endpoint::Unix(folder) => {
+            ServerAddress::Unix(folder) => {
                 let path = folder.join(format!(".s.PGSQL.{}", address.port));
                 let connect = async { timeout(time, connect_local(path)).await };
                 let socket: BoxedSocket = Box::new(runtime.block_on(connect)??);

@@ -26,7 +26,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 pub use self::address::{Address, parse};
-use self::address::{Endpoint, SslMode};
+use self::address::{ServerAddress, SslMode};
 pub use self::connection::Patience;
 use self::connection::{Link, Silence, Woken};
 use self::failure::Failure;
@@ -126,7 +126,7 @@ impl Postgres {
     /// Opens a connection.
     fn connect(&self, deadline: Deadline) -> Result<Link, Failure> {
         let tls = match (&self.address.endpoint, self.address.sslmode) {
-            (Endpoint::Unix(_), _) | (_, SslMode::Disable) => None,
+            (ServerAddress::Unix(_), _) | (_, SslMode::Disable) => None,
             _ => Some(match self.tls.get() {
                 Some(config) => Arc::clone(config),
                 None => Arc::clone(self.tls.get_or_init({

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::address::{Address, Endpoint, Password};
+use super::address::{Address, Password, ServerAddress};
 use crate::secret_file::{self, SecretFile};
 
 /// Socket folders that match `localhost` in a passfile.
@@ -28,9 +28,9 @@ fn find(text: &str, address: &Address) -> Option<Password> {
     let port = address.port.to_string();
     let folder;
     let host = match &address.endpoint {
-        Endpoint::Tcp(host) => host,
-        Endpoint::Unix(path) if DEFAULT_FOLDERS.iter().any(|default| path == Path::new(default)) => "localhost",
-        Endpoint::Unix(path) => {
+        ServerAddress::Tcp(host) => host,
+        ServerAddress::Unix(path) if DEFAULT_FOLDERS.iter().any(|default| path == Path::new(default)) => "localhost",
+        ServerAddress::Unix(path) => {
             folder = path.to_string_lossy();
             &*folder
         }

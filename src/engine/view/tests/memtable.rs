@@ -6,7 +6,7 @@ use crate::engine::memtable::MemtableChange;
 use crate::engine::memtable::{Memtable, MemtableEntry, MemtableFull};
 use crate::engine::view::LibraryView;
 use crate::engine::view::library::Hit;
-use crate::matching::{Mappings, Resolver, Scope, View};
+use crate::matching::{LibraryIndex, Mappings, Resolver, Scope};
 use crate::model::Item;
 
 fn matched(n: usize, key: &str) -> MemtableChange {

@@ -9,7 +9,7 @@ use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryView, ViewFacts};
 use crate::matching::text::{fold_title, has_all_words};
-use crate::matching::{Mappings, View};
+use crate::matching::{LibraryIndex, Mappings};
 use crate::model::{Item, ItemType};
 use crate::platform::map::MapMode;
 
