@@ -1,7 +1,7 @@
 //! Re-exports internals for tests, fuzz targets and benchmarks, with the feature `testing`. Not part of the API.
 
-pub use crate::platform::testing as failpoint;
-pub use crate::platform::testing::freeze_coarse_clock;
+pub use crate::platform::failpoints as failpoint;
+pub use crate::platform::failpoints::freeze_coarse_clock;
 
 /// Index files, the views that answer from them, the version page.
 pub mod engine {
@@ -23,7 +23,7 @@ pub mod matching {
 
 /// Replies of a server.
 pub mod plex {
-    pub use crate::source::plex::testing::{ParsedReply, ReplyKind, reply, stream};
+    pub use crate::source::plex::reply_parser::{ParsedReply, ReplyKind, reply, stream};
 }
 
 /// The hash of index files.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::paths::path_of;
+use super::host_paths::path_of;
 use crate::matching::{byte_string, propose};
 use crate::options::Mapping;
 

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::change_iterator::Changes;
 use super::facts::Proposal;
-use super::feed::Changes;
+use super::host_paths::bytes_of;
+use super::host_table::{Table, TableChange, Terms, write};
 use super::opened::{Index, Library};
-use super::paths::bytes_of;
-use super::query::{Query, Refreshed};
-use super::table::{Table, TableChange, Terms, write};
+use super::query_builder::{Query, Refreshed};
 use crate::engine::{StoreInfo, Tables};
 use crate::error::Result;
 use crate::events::{DebounceIntervals, Notified};

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::vec;
 
-use super::edit::EditError;
-use super::feed::Changes;
+use super::change_iterator::Changes;
+use super::editing::EditError;
+use super::host_paths::bytes_of;
 use super::opened::Index;
 use super::opened::Library;
-use super::paths::bytes_of;
-use super::query::{Query, Refreshed};
+use super::query_builder::{Query, Refreshed};
 use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
 use crate::error::Result;

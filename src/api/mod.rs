@@ -1,18 +1,18 @@
 //! The Rust API: an index, its libraries and tables, and queries. The crate root re-exports this module, and
 //! `bindings/c` converts it for C.
 
-mod edit;
+mod change_iterator;
+mod editing;
 mod facts;
-mod feed;
+mod host_paths;
+mod host_table;
 mod index;
 mod inner;
 mod library;
 mod opened;
-mod paths;
-mod query;
+mod query_builder;
 mod recording;
 mod renewing;
-mod table;
 mod timing;
 
 pub use crate::edit::{EditReport, Edited};
@@ -29,11 +29,11 @@ pub use crate::source::{FieldChange, Lock, RequestKind};
 pub use crate::stats::Stats;
 pub use crate::sync::Progress;
 pub use crate::sync::Selector;
-pub use edit::EditError;
+pub use change_iterator::Changes;
+pub use editing::EditError;
 pub use facts::{Proposal, ServerInfo};
-pub use feed::Changes;
+pub use host_table::{Names, Table, TableChange, Terms};
 pub use index::Watch;
 pub use library::{Items, ItemsBelow};
 pub use opened::{Index, Library, WeakIndex};
-pub use query::{Query, Refreshed, WaitOutcome};
-pub use table::{Names, Table, TableChange, Terms};
+pub use query_builder::{Query, Refreshed, WaitOutcome};

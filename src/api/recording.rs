@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::paths::bytes_of;
-use super::query::Query;
+use super::host_paths::bytes_of;
+use super::query_builder::Query;
 use crate::engine::LoggedKind;
 use crate::error::{Result, refuse, room};
 use crate::platform::deadline::Deadline;

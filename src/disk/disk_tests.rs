@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::ignored::Ignored;
-use super::request::Finding;
 use super::rules::Rule;
 use super::rules::{rule_for_file, rule_for_folder};
+use super::walk_request::Finding;
 use super::{Kinds, ListedStatus, Location, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};

@@ -4,15 +4,15 @@
 mod ignored;
 mod paths;
 mod progress;
-mod request;
 mod rules;
 mod walk;
+mod walk_request;
 mod walk_rules;
 
 pub use progress::WalkProgress;
-pub use request::{Finding, ListedStatus, Location, WalkFindings, WalkRequest, WalkStarts};
 pub use rules::{Kinds, Rules};
 pub use walk::walk;
+pub use walk_request::{Finding, ListedStatus, Location, WalkFindings, WalkRequest, WalkStarts};
 
 #[cfg(test)]
 #[path = "disk_tests.rs"]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 use crate::platform::files::{Inode, is_gone, named};
-use crate::platform::names::FolderId;
+use crate::platform::folder_reader::FolderId;
 
 /// Returns whether a path is this folder or lies below it.
 pub fn is_in(path: &[u8], folder: &[u8]) -> bool {

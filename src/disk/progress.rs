@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::platform::names::FolderId;
+use crate::platform::folder_reader::FolderId;
 
 /// Maximum number of links that one call follows.
 const LINKS_PER_CALL: usize = 4096;

@@ -9,14 +9,14 @@ use std::time::Instant;
 use super::ignored::Ignored;
 use super::paths::{is_in, join_path, leads_up, resolve_folder};
 use super::progress::{FolderLink, WalkProgress};
-use super::request::{ListedStatus, Location, WalkFindings, WalkRequest};
 use super::rules::{Kinds, Rule};
+use super::walk_request::{ListedStatus, Location, WalkFindings, WalkRequest};
 use super::walk_rules::WalkRules;
 use crate::matching::Normal;
 use crate::platform::files::{bytes_of, is_gone, named};
+use crate::platform::folder_reader::{FileType, FolderId, FolderReader};
 use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
-use crate::platform::names::{FileType, FolderId, FolderReader};
 use crate::platform::thread::on_several;
 
 /// Number of threads besides the caller's. They mostly wait for the operating system and the network.

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use super::ignored::Ignored;
 use super::paths::is_in;
-use super::request::{Location, WalkRequest};
 use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
+use super::walk_request::{Location, WalkRequest};
 use crate::platform::files::named;
 
 /// A rule, and for [`Rule::Plexignore`] the line of the `.plexignore` file; otherwise the line is empty.

@@ -1,7 +1,7 @@
 //! Receives change events from the server or the host, and writes them to the store as hints.
 
-mod body;
 mod debounce;
+mod payload;
 mod watch;
 
 pub use debounce::DebounceIntervals;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
+use super::payload::json_of;
 use crate::engine::{LibraryHint, LibraryRows, Store};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::deadline::Deadline;

@@ -41,7 +41,7 @@ impl Clock for SystemClock {
 /// Waits until [`coarse_ms`] has advanced by `time` in all processes.
 pub fn wait_coarse(time: Duration) {
     #[cfg(feature = "testing")]
-    if super::testing::advance_frozen(time) {
+    if super::failpoints::advance_frozen(time) {
         return;
     }
     std::thread::sleep(time);
@@ -53,7 +53,7 @@ pub fn wait_coarse(time: Duration) {
 #[must_use]
 pub fn coarse_ms() -> u64 {
     #[cfg(feature = "testing")]
-    if let Some(frozen) = super::testing::frozen_ms() {
+    if let Some(frozen) = super::failpoints::frozen_ms() {
         return frozen;
     }
     system::coarse_ms()

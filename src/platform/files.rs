@@ -334,7 +334,7 @@ fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
 #[must_use]
 pub fn disk(directory: &Path) -> Disk {
     #[cfg(feature = "testing")]
-    if super::testing::is_network_simulated() {
+    if super::failpoints::is_network_simulated() {
         return Disk {
             shares_memory: false,
             ..system::disk(directory)

@@ -7,7 +7,7 @@
 macro_rules! failpoint {
     ($step:ident $(($($path:expr),+))?) => {
         #[cfg(feature = "testing")]
-        crate::platform::testing::run_failpoint(crate::platform::testing::FileStep::$step $(($($path),+))?)?;
+        crate::platform::failpoints::run_failpoint(crate::platform::failpoints::FileStep::$step $(($($path),+))?)?;
         $(let _ = ($($path),+);)?
     };
 }
@@ -16,8 +16,11 @@ pub mod bytes;
 pub mod clock;
 pub mod deadline;
 pub mod exclusive_open;
+#[cfg(feature = "testing")]
+pub mod failpoints;
 mod file_facts;
 pub mod files;
+pub mod folder_reader;
 pub mod foreign;
 pub mod fork;
 pub mod interrupt;
@@ -26,14 +29,11 @@ pub mod lock;
 pub mod log_sync;
 pub mod map;
 pub mod mutex;
-pub mod names;
 pub mod open_files;
 pub mod stamp;
 #[cfg(test)]
 pub mod statements;
 pub mod swap;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod thread;
 pub mod write_out;
 

@@ -64,7 +64,7 @@ impl FileStamp {
 /// Returns whether a file time is so old that a later change will have another time.
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     #[cfg(feature = "testing")]
-    if super::testing::frozen_ms().is_some() {
+    if super::failpoints::frozen_ms().is_some() {
         return true; // in a simulation, time stands still
     }
     let moment = u64::try_from(seconds)

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use super::answer::{Answer, FolderFacts};
-use super::below::without_dot;
 use super::explain::explain_folder;
+use super::folder_content::without_dot;
 use super::queries::Queries;
 use super::question::{Assessment, QueryContext, QueryState, Question};
 use crate::engine::LibraryRow;

@@ -2,10 +2,10 @@
 
 mod answer;
 mod ask;
-mod below;
 mod explain;
 mod feed;
 mod folder;
+mod folder_content;
 mod found;
 mod items;
 mod libraries;
@@ -18,8 +18,8 @@ mod samples;
 mod walks;
 
 pub use answer::{Answer, FolderFacts};
-pub use below::FileFilter;
 pub use feed::{Change, ChangeKind, ChangePage};
+pub use folder_content::FileFilter;
 pub use found::{Folder, Item, Match, MatchStatus, non_empty};
 pub use libraries::LibraryInfo;
 pub use queries::Queries;

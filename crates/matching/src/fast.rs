@@ -2,10 +2,10 @@
 
 use std::ops::Deref;
 
+use super::library_index::{FirstEntry, LibraryIndex};
 use super::normal::{FoldBuffer, FoldedPath, Normal};
 use super::resolution::LookupHit;
 use super::resolver::{Resolver, Scope, first_entry_of};
-use super::view::{FirstEntry, LibraryIndex};
 
 /// Maximum number of paths per call of [`Resolver::fast_lookup_all`].
 pub const GROUP: usize = 16;

@@ -15,6 +15,7 @@ pub mod error;
 mod fast;
 mod folder;
 mod form;
+mod library_index;
 mod lower_name;
 mod mappings;
 mod member;
@@ -30,7 +31,6 @@ mod rewrite;
 pub mod text;
 mod tidy;
 mod title_evidence;
-mod view;
 mod vocabulary;
 mod words;
 
@@ -40,6 +40,7 @@ pub use folder::{
     folder_form, folder_positions, position_among,
 };
 pub use form::{Fold, Form, lies_at_or_under, lies_under};
+pub use library_index::{FactTime, FirstEntry, LibraryIndex};
 pub use lower_name::LowerName;
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern};
 pub use member::{FolderMember, Season};
@@ -48,7 +49,6 @@ pub use relation::Relation;
 pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};
 pub use resolver::{Resolver, Scope};
 pub use tidy::tidy;
-pub use view::{FactTime, FirstEntry, LibraryIndex};
 
 #[cfg(test)]
 mod tests;

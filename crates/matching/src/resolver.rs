@@ -15,11 +15,11 @@
 use std::ops::Deref;
 
 use super::candidates::{Candidates, RankedHit};
+use super::library_index::{FirstEntry, LibraryIndex};
 use super::mappings::Mappings;
 use super::normal::Normal;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
 use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
-use super::view::{FirstEntry, LibraryIndex};
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// The views to search.

@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::bytes::Read;
+use super::checked_bytes::Read;
 use super::read::ListingSegment;
 use super::record::{self, EntryHead, MAPPED, SHOW};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};

@@ -9,15 +9,15 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::body::{SegmentWriter, TemporaryFile, cannot_write, failed, too_large};
+use super::hash_table;
 use super::layout::{BLOCK, SegmentHead};
-use super::names;
+use super::name_table;
 use super::order::{FolderOrderBuilder, ListedPath};
 use super::parts::{mark_twins, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
+use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, failed, too_large};
 use super::sorter::{KeySorter, PairSorter};
 use super::spool::reserve;
-use super::table;
 use crate::error::Result;
 use crate::matching::normal::{Shape, form_tag};
 use crate::matching::{Mappings, Normal, Spelling};
@@ -345,7 +345,7 @@ impl ListingBuilder {
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
         self.put_path(path, flags, target, place.entry, |segment, form| {
             segment.listed.push(form, place.to_numbers())?;
-            match names::name_hash(form) {
+            match name_table::name_hash(form) {
                 Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, place.entry),
                 None => Ok(()),
             }
@@ -386,7 +386,7 @@ impl ListingBuilder {
             let path_at = record::put_entry(tail, flags | form, target, path, normal.form());
             self.paths.push(normal.hash(), number)?;
             if let Some(spelled) = Spelling::hash_of(path).filter(|_| form == FORM_STORED)
-                && table::upper(spelled) != table::upper(normal.hash())
+                && hash_table::upper(spelled) != hash_table::upper(normal.hash())
             {
                 self.paths.push(spelled, number)?;
             }

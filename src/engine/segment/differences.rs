@@ -1,6 +1,6 @@
 //! Compares two listings of a library.
 
-use super::bytes::Read;
+use super::checked_bytes::Read;
 use super::read::ListingSegment;
 use super::record::{self, EntryHead, TWIN};
 

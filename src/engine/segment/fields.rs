@@ -1,6 +1,6 @@
 //! Fields of records: a reader, and the packed form of GUIDs.
 
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, varint};
 use crate::matching::GuidRef;
 use crate::platform::bytes;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::bytes::Damaged;
+use super::checked_bytes::Damaged;
 use super::read::{ListingSegment, refuse};
 use crate::error::Result;
 use crate::matching::ItemRef;

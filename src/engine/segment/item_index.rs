@@ -6,12 +6,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::body::SegmentWriter;
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
+use super::hash_table::HashTable;
 use super::layout::{FileKind, SegmentHead};
 use super::parts::put_keys;
+use super::segment_writer::SegmentWriter;
 use super::sorter::PairSorter;
-use super::table::HashTable;
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 

@@ -10,8 +10,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::body::failed;
 use super::layout::{u32_at, u64_at};
+use super::segment_writer::failed;
 use super::spool::reserve;
 use crate::error::Result;
 use crate::model::{Item, Sequence};

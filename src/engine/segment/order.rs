@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::body::SegmentWriter;
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
 use super::layout::{SegmentHead, SegmentPart, u32_at};
 use super::record::{self, EntryHead};
+use super::segment_writer::SegmentWriter;
 use super::sorter::{KeySorter, PairSorter, SortedNumbers};
 use super::spool::{Spool, reserve};
 use super::suffix_groups::SuffixGroups;
@@ -214,7 +214,7 @@ fn saturating_u32(number: usize) -> u32 {
 /// Returns the stored word of a folder: part of its name's hash, and its depth.
 fn folder_word(name: &[u8], depth: usize) -> u32 {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
-    super::table::upper(xxh3_64(name)) & !255 | depth
+    super::hash_table::upper(xxh3_64(name)) & !255 | depth
 }
 
 /// Returns the depth in a word that [`folder_word`] made.

@@ -3,14 +3,14 @@
 use std::io;
 use std::sync::mpsc::sync_channel;
 
-use super::body::SegmentWriter;
+use super::hash_table::{self, HashTableBuilder};
 use super::layout::{BLOCK, SegmentHead, SegmentPart};
-use super::names::NameTableBuilder;
+use super::name_table::NameTableBuilder;
 use super::record::{self, TWIN};
+use super::segment_writer::SegmentWriter;
 use super::sorter::PairSorter;
 use super::spool::Spool;
 use super::suffix_groups::SuffixGroups;
-use super::table::{self, HashTableBuilder};
 
 /// Runs both closures, in parallel if `with_thread` is set and a thread can be started.
 pub fn run_both<A: Send, B>(
@@ -45,9 +45,9 @@ pub fn run_both<A: Send, B>(
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut hash_twins = PairSorter::new(&body.place());
     let mut before: Option<(u32, u32)> = None;
-    head.path_homes = table::homes(paths.len()) as u64;
+    head.path_homes = hash_table::homes(paths.len()) as u64;
     head.paths = put_table(paths, body, |hash, entry| {
-        let upper_hash = table::upper(hash);
+        let upper_hash = hash_table::upper(hash);
         let before = before.replace((upper_hash, entry));
         if let Some((_, other)) = before.filter(|(known, _)| *known == upper_hash) {
             hash_twins.push(u64::from(other), 0)?;
@@ -60,7 +60,7 @@ pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
 
 /// Writes the table of rating keys. `keys`: their hashes, each with the first entry of its item.
 pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
-    head.key_homes = table::homes(keys.len()) as u64;
+    head.key_homes = hash_table::homes(keys.len()) as u64;
     head.keys = put_table(keys, body, |_, _| Ok(()))?;
     Ok(())
 }
@@ -91,7 +91,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
     });
     let mut write = |[upper_hash, entry]: [u32; 2]| sorted.put(&array.element(upper_hash, entry)?);
     names.sorted(|hash, entry| {
-        let upper_hash = table::upper(hash);
+        let upper_hash = hash_table::upper(hash);
         groups.put(upper_hash, entry, [upper_hash, entry], &mut write)
     })?;
     groups.end(&mut write)?;

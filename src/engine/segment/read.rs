@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
+use super::hash_table::HashTable;
 use super::item_index::ItemIndex;
 use super::layout::{SegmentHead, offset_of};
-use super::names::NameTable;
+use super::name_table::NameTable;
 use super::order::FolderOrder;
 use super::record::{self, EntryHead, TWIN};
-use super::table::HashTable;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
 use crate::matching::{FirstEntry, FoundItem, ItemRef, Normal};

@@ -19,11 +19,11 @@
 
 use std::io;
 
-use super::body::SegmentWriter;
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
 use super::external_ids::put_id;
 use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
 use super::layout::{LONGEST_VARINT, offset_of, put_varint, u32_at, unzigzag, varint, zigzag};
+use super::segment_writer::SegmentWriter;
 use super::spool::reserve;
 use crate::matching::{Fold, Form, FoundItem, ItemRef, Season};
 use crate::model::{Item, ItemType};

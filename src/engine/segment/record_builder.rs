@@ -3,11 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use super::body::{SegmentWriter, too_large};
+use super::hash_table::{HashTableBuilder, upper};
 use super::layout::{BLOCK, FileKind, SegmentHead, match_of, put_varint};
 use super::record_segment::{MAX_NUMBERS_SIZE, Record, STATE_EMPTY, STATE_LONG, STATE_REMOVED, STEP, record_hash};
+use super::segment_writer::{SegmentWriter, too_large};
 use super::spool::reserve;
-use super::table::{HashTableBuilder, upper};
 use crate::matching::normal::form_tag;
 use crate::model::Sequence;
 

@@ -3,7 +3,7 @@
 //! | part | content |
 //! |---|---|
 //! | records | the records, sorted by table and name |
-//! | paths | hash table of the records by name ([`super::table`]) |
+//! | paths | hash table of the records by name ([`super::hash_table`]) |
 //! | keys | hash table of the confirmed matches by rating key |
 //! | order | the position of every [`STEP`]th record, for bisection by name |
 //!
@@ -21,10 +21,10 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
+use super::hash_table::HashTable;
 use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, offset_of, u32_at, u64_at, varint};
 use super::read::refuse;
-use super::table::HashTable;
 use crate::error::Result;
 use crate::matching::Normal;
 use crate::matching::normal::form_tag;

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::super::RecordSegmentBuilder;
-use super::super::table::upper;
+use super::super::hash_table::upper;
 use super::*;
 
 const FILMS: TableId = TableId(3);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::filter::Filter;
+use super::hash_table::upper;
 use super::record_segment::{FirstRecord, Record, RecordSegment};
-use super::table::upper;
 use crate::model::TableId;
 
 /// Segments, the newest first. A record in a newer segment replaces the records of its name in older segments.

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::body::cannot_write;
-use super::bytes::Read;
+use super::checked_bytes::Read;
 use super::external_ids::PackedReader;
 use super::item_index::ItemIndex;
 use super::read::{ListingSegment, refuse};
 use super::record::{self, BARE, EntryHead, SHOW};
+use super::segment_writer::cannot_write;
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
 use crate::matching::Season;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::columns::{FromCells, names};
-use super::items::ItemRows;
-use super::libraries::LibraryRows;
+use super::item_rows::ItemRows;
+use super::library_rows::LibraryRows;
 use super::{Endpoint, LibraryRow, LoggedChange, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
 use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};

@@ -9,7 +9,7 @@ use super::cached::CachedStatements;
 use super::endpoints::TOKEN_DIGEST_LENGTH;
 use super::incarnation::Incarnation;
 use super::last_write::LibraryState;
-use super::libraries::LibraryRow;
+use super::library_rows::LibraryRow;
 use super::local_write::LocalWrite;
 use super::record_log::{RecordRows, RecordTx};
 use super::tx::{Tx, sequence_of};
@@ -133,7 +133,7 @@ impl RecordRows<'_> {
             .filter(|(_, key)| key == rating_key)
             .map(|(path, _)| (library, path))
             .collect();
-        super::libraries::LibraryRows(self.0)
+        super::library_rows::LibraryRows(self.0)
             .invalidate(
                 identity,
                 &LocalWrite::NONE,

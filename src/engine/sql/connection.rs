@@ -8,11 +8,11 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl};
 
-use super::explain::{explain, is_broken};
-use super::folder::StoreFolder;
 use super::last_write::{LastWrite, LibraryState};
 use super::lock_wait::BUSY;
 use super::schema::{MADE, connect, failure, journal, warn_of_network};
+use super::store_errors::{explain, is_broken};
+use super::store_folder::StoreFolder;
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::exclusive_open::ExclusiveOpen;
@@ -167,7 +167,7 @@ impl LazyConnection {
     pub fn close(&mut self) {
         #[cfg(test)]
         if let Some(open) = &self.open {
-            super::statements::record(&open.connection);
+            super::prepared_statements::record(&open.connection);
         }
         self.open = None;
     }

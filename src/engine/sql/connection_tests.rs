@@ -1,7 +1,7 @@
 //! Connections: on a file system without shared memory, closed, and opened only when needed.
 
 use super::connection::{ConnectionRole, LazyConnection};
-use super::state::StoreStates;
+use super::store_state::StoreStates;
 use super::totals::Totals;
 use super::{Store, StoreFolder};
 use crate::error::Status;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::libraries::LibraryRows;
+use super::library_rows::LibraryRows;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::IdentityId;

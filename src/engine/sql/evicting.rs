@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::cached::CachedStatements;
-use super::folder::NAME;
 use super::history::restart_history;
 use super::ids::listing_text;
-use super::libraries::{LibraryRow, LibraryRows};
+use super::library_rows::{LibraryRow, LibraryRows};
+use super::store_folder::NAME;
 use super::sweeping::Sweeper;
 use super::tx::Tx;
 use crate::error::Result;

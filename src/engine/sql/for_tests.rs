@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::confirmed_matches::RecordedMatches;
-use super::items::ItemRows;
-use super::libraries::LibraryRows;
+use super::item_rows::ItemRows;
+use super::library_rows::LibraryRows;
 use super::listings::ListingRows;
 use super::record_log::RecordRows;
 use super::totals::Totals;

@@ -4,8 +4,8 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
-use super::items::ListingBase;
-use super::libraries::{LibraryRow, LibraryRows, libraries};
+use super::item_rows::ListingBase;
+use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::local_write::{LibraryHint, LocalWrite};
 use super::tx::Tx;
 use crate::error::Result;

@@ -6,7 +6,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::feed::FeedRows;
+use super::feed_rows::FeedRows;
 use super::places::end_of;
 use super::tx::Tx;
 use crate::error::Result;

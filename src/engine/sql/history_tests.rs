@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::feed::FeedRows;
+use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
 use super::history::forget_surplus;
-use super::libraries::LibraryRows;
+use super::library_rows::LibraryRows;
 use super::sweeping::Sweeper;
 use super::{FeedPage as Page, FeedPlace, FeedPosition, LibraryRow, Store};
 use crate::model::{IdentityId, Item};

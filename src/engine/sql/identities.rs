@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, store_endpoint};
-use super::libraries::{LibraryRows, disown};
+use super::library_rows::{LibraryRows, disown};
 use super::sweeping::Sweeper;
 use super::tx::Tx;
 use crate::error::Result;

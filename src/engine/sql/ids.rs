@@ -1,6 +1,6 @@
 //! Encodes numbers and names of the model for the database.
 
-use super::folder::NAME;
+use super::store_folder::NAME;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 
 /// Returns the name of a listing's segment in the database, with which its file names begin too.

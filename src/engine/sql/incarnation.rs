@@ -12,9 +12,9 @@ use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
 use super::connection::LazyConnection;
-use super::folder::StoreFolder;
 use super::places::SEQUENCE_BITS;
 use super::state_file::{CachedState, StoreFiles};
+use super::store_folder::StoreFolder;
 use super::tx::{RollbackGuard, WaitGuard, sequence_of};
 use crate::engine::version_page::{HOLDS_MS, PageState, VersionPage};
 use crate::error::Error;

@@ -5,10 +5,10 @@ use super::change_log::{LoggedKind, trim};
 use super::for_tests::{
     NOW_MS, compact, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
 };
-use super::items::ItemRows;
-use super::libraries::LibraryRows;
+use super::item_rows::ItemRows;
+use super::library_rows::LibraryRows;
 use super::listings::ListingRows;
-use super::state::StoreStates;
+use super::store_state::StoreStates;
 use super::sweeping::Sweeper;
 use crate::error::{Result, Status};
 use crate::model::Item;

@@ -7,9 +7,9 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::cached::CachedStatements;
-use super::folder::StoreFolder;
-use super::libraries::LibraryRow;
+use super::library_rows::LibraryRow;
 use super::store::Store;
+use super::store_folder::StoreFolder;
 use super::tx::Tx;
 use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};

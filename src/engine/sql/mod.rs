@@ -13,12 +13,8 @@
 // The folder and the database in it.
 mod announce;
 mod cached;
-mod client;
+mod client_identifier;
 mod connection;
-mod database;
-mod explain;
-mod facts;
-mod folder;
 mod incarnation;
 mod lock_wait;
 mod oldest;
@@ -26,6 +22,10 @@ mod schema;
 mod segment_files;
 mod state_file;
 mod store;
+mod store_database;
+mod store_errors;
+mod store_folder;
+mod store_info;
 mod store_key;
 mod transactions;
 mod tx;
@@ -36,15 +36,15 @@ mod columns;
 mod confirmed_matches;
 mod endpoints;
 mod evicting;
-mod feed;
+mod feed_rows;
 mod hints;
 mod history;
 mod identities;
 mod ids;
 mod invalidation;
-mod items;
+mod item_rows;
 mod last_write;
-mod libraries;
+mod library_rows;
 mod listings;
 mod local_write;
 mod outbox;
@@ -54,7 +54,7 @@ mod places;
 mod probes;
 mod publishing;
 mod record_log;
-mod state;
+mod store_state;
 mod sweeping;
 mod timelines;
 mod totals;
@@ -65,7 +65,7 @@ mod columns_tests;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
-mod feed_tests;
+mod feed_rows_tests;
 #[cfg(test)]
 mod for_tests;
 #[cfg(test)]
@@ -75,22 +75,20 @@ mod listing_tests;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]
-mod random_tests;
+mod prepared_statements;
 #[cfg(test)]
-mod statements;
+mod random_tests;
 #[cfg(test)]
 mod store_tests;
 
 pub use change_log::{LoggedChange, LoggedKind};
 pub use confirmed_matches::RecordedMatches;
 pub use endpoints::Endpoint;
-pub use facts::StoreInfo;
-pub use feed::{FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange};
-pub use folder::StoreFolder;
+pub use feed_rows::{FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange};
 pub use identities::SameUser;
 pub use incarnation::Incarnation;
-pub use items::{ItemRows, StoredItems};
-pub use libraries::{LibraryRow, LibraryRows};
+pub use item_rows::{ItemRows, StoredItems};
+pub use library_rows::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use local_write::{LibraryHint, LocalWrite, WriteObserver};
 pub use outbox::{Outbox, OutboxRow, SharedPlace, WAITS};
@@ -100,8 +98,10 @@ pub use record_log::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, RecordsState, TableRow, last_row,
     write_of,
 };
-pub use state::{StoreState, StoreStates};
 pub use store::Store;
+pub use store_folder::StoreFolder;
+pub use store_info::StoreInfo;
+pub use store_state::{StoreState, StoreStates};
 pub use sweeping::Sweeper;
 pub use totals::Totals;
 pub use unverified::unverified_kind;

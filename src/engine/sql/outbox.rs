@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::libraries::libraries;
+use super::library_rows::libraries;
 use super::local_write::{LocalWrite, WriteObserver};
 use super::store::Store;
 use super::timelines::{begin_timeline, timeline};

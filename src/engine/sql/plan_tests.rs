@@ -13,8 +13,8 @@ use regex::Regex;
 
 use super::Store;
 use super::for_tests::{endpoint, listed, movie, opened, probed, server};
-use super::libraries::LibraryRows;
-use super::statements::FILE;
+use super::library_rows::LibraryRows;
+use super::prepared_statements::FILE;
 
 const SORT: &str = "USE TEMP B-TREE FOR ORDER BY";
 

@@ -6,7 +6,7 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::confirmed_matches::move_matches_and_invalidations;
 use super::history::{MAX_REPORTS, forget_surplus, restart_history};
-use super::libraries::{LibraryRow, LibraryRows, disown, libraries, renew, upsert};
+use super::library_rows::{LibraryRow, LibraryRows, disown, libraries, renew, upsert};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, Library, LibraryId, Sequence, SourceState};

@@ -1,5 +1,5 @@
 use super::super::for_tests::{NOW_MS, endpoint, matches as matches_of, opened, probed, record_pairs, server};
-use super::super::libraries::LibraryRows;
+use super::super::library_rows::LibraryRows;
 use super::super::sweeping::Sweeper;
 use super::*;
 use crate::model::SegmentName;

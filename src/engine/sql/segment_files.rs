@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::cached::CachedStatements;
-use super::folder::{NAME, StoreFolder};
 use super::ids::{listing_text, segment_text};
 use super::record_log::manifest;
+use super::store_folder::{NAME, StoreFolder};
 use super::sweeping::Sweeper;
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::folder::StoreFolder;
+use super::store_folder::StoreFolder;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;

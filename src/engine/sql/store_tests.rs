@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::confirmed_matches::all_matches_of;
-use super::feed::FeedRows;
+use super::feed_rows::FeedRows;
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
-use super::items::ItemRows;
-use super::libraries::LibraryRows;
+use super::item_rows::ItemRows;
+use super::library_rows::LibraryRows;
 use super::record_log::RecordRows;
-use super::state::StoreStates;
+use super::store_state::StoreStates;
 use super::sweeping::Sweeper;
 use super::totals::Totals;
 use super::{Endpoint, LocalWrite, LoggedKind, Store};

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
 use super::change_log::{LoggedChange, LoggedKind};
-use super::libraries::LibraryRows;
+use super::library_rows::LibraryRows;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::matching::normal::normal_form;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::library::LibraryView;
+use super::library_view::LibraryView;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{

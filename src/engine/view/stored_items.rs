@@ -1,7 +1,7 @@
 //! Whole items of a library: by key, in pages, by GUID and by title. Items in the memtable replace those in the
 //! segment.
 
-use super::library::{Hit, LibraryView};
+use super::library_view::{Hit, LibraryView};
 use crate::engine::segment::{cursor_of, folds_of, guids_of};
 use crate::error::Result;
 use crate::matching::LibraryIndex;

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags, openat};
 
 use super::super::file_facts::Disk;
 pub use super::super::unix::files::*;
-use super::walk::{ONLY_A_PLACE, open_at_once, walk};
+use super::open_no_follow::{ONLY_A_PLACE, open_at_once, walk};
 
 /// Opens a folder for operations on names in it, without following links.
 pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {

@@ -12,8 +12,8 @@ pub use super::unix::{fork, local_path, sqlite};
 pub mod clock;
 pub mod files;
 pub mod futex;
+mod open_no_follow;
 pub mod thread;
-mod walk;
 
 /// Returns whether this process has the file open.
 pub fn is_open(path: &Path, file: Inode) -> bool {

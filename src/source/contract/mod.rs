@@ -1,7 +1,7 @@
 //! The contract of a source: its operations, its capabilities, and the types of both.
 
 mod bounds;
-mod edit;
+mod edit_request;
 mod event;
 mod kind;
 mod tokens;
@@ -14,7 +14,7 @@ use crate::platform::fork::Release;
 
 pub use crate::meter::{Meter, RequestKind};
 pub use bounds::Bounds;
-pub use edit::{EditRequest, FieldChange, Lock};
+pub use edit_request::{EditRequest, FieldChange, Lock};
 pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
 pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};

@@ -7,16 +7,16 @@
 //! Uses no network, and counts no requests.
 
 mod cells;
-mod changes;
+mod changed_rows;
 mod database_file;
-mod items;
-mod listing;
+mod item_reader;
+mod listing_reader;
 mod mark;
 mod plex_database;
+mod plex_schema;
+mod plex_sql;
 mod preferences;
-mod queries;
 mod read_ahead;
-mod schema;
 mod slice;
 mod slice_lock;
 
@@ -38,7 +38,7 @@ use super::contract::{
 
 use super::plex::{self, leaf_types, make_uuids_unique};
 
-use self::items::ItemReader;
+use self::item_reader::ItemReader;
 use self::mark::Mark;
 pub use self::plex_database::PlexDatabase;
 use self::plex_database::PrefetchedPath;
@@ -80,7 +80,7 @@ impl PlexDatabase {
             let Some(kind) = leaf_types(library.kind).first() else {
                 continue;
             };
-            let section = listing::section_id(&library)?;
+            let section = listing_reader::section_id(&library)?;
             let found = self.file.run_in_slice(&bounds, &mut |slice| {
                 let mut items = ItemReader::new(&slice.connection, section, std::slice::from_ref(kind));
                 slice.query(|| Ok((items.last_item()?, items.count_items(i64::MAX)?)))
@@ -144,8 +144,8 @@ impl Source for PlexDatabase {
         prefetched.result = None;
         let mut libraries = self.file.run_in_slice(&bounds, &mut |slice| {
             slice.query(|| {
-                schema::check(&slice.connection)?;
-                let mut libraries = queries::read_libraries(&slice.connection)?;
+                plex_schema::check(&slice.connection)?;
+                let mut libraries = plex_sql::read_libraries(&slice.connection)?;
                 let mark = Mark::read(&slice.connection, &slice.state)?;
                 let counts_rows = self.counts_rows.load(Ordering::Relaxed);
                 let rows = counts_rows.then(|| mark::count_rows(&slice.connection));
@@ -155,7 +155,7 @@ impl Source for PlexDatabase {
                     library.change.trust = Trust::Exact;
                 }
                 if is_due {
-                    let items = queries::find_items_by_path(&slice.connection, &libraries, &prefetched.spellings)?;
+                    let items = plex_sql::find_items_by_path(&slice.connection, &libraries, &prefetched.spellings)?;
                     prefetched.result = Some((token, items));
                 }
                 Ok(libraries)
@@ -204,7 +204,7 @@ impl Source for PlexDatabase {
         accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         check_bounds(&bounds)?;
-        let section = listing::section_id(library)?;
+        let section = listing_reader::section_id(library)?;
         let prefetched_items = {
             let prefetched = lock(&self.prefetched);
             let is_same_path = prefetched.spellings == wanted.spellings;
@@ -219,7 +219,7 @@ impl Source for PlexDatabase {
             None => self.file.run_in_slice(&bounds, &mut |slice| {
                 let libraries = std::slice::from_ref(library);
                 let spellings = wanted.spellings;
-                let found = slice.query(|| queries::find_items_by_path(&slice.connection, libraries, spellings))?;
+                let found = slice.query(|| plex_sql::find_items_by_path(&slice.connection, libraries, spellings))?;
                 Ok(found.into_iter().map(|(_, item)| item).collect())
             })?,
         };
@@ -237,7 +237,7 @@ impl Source for PlexDatabase {
         check_bounds(&bounds)?;
         self.file.run_in_slice(&bounds, &mut |slice| {
             let is_over = || slice.is_over();
-            slice.query(|| queries::find_items_below(&slice.connection, library, folders, max_files, &is_over))
+            slice.query(|| plex_sql::find_items_below(&slice.connection, library, folders, max_files, &is_over))
         })
     }
 

@@ -21,7 +21,7 @@ use crate::platform::foreign::StatementLimit;
 
 use super::super::contract::Bounds;
 use super::database_file::{DatabaseFile, FileState, companion_path};
-use super::schema;
+use super::plex_schema;
 use super::slice_lock::{RunningSlice, SliceGuard, check_bounds};
 
 /// Target length of a slice. Slices are short, since the server cannot restart its WAL while a reader is active.
@@ -47,7 +47,7 @@ pub struct Slice<'p> {
 impl Slice<'_> {
     /// Runs `read` and converts its error. If the schema does not match, the error names the missing columns.
     pub fn query<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
-        read().map_err(|error| match schema::describe_missing(&self.connection) {
+        read().map_err(|error| match plex_schema::describe_missing(&self.connection) {
             Ok(Some(missing)) => self.file.error(
                 Status::NotPlex,
                 &format!(

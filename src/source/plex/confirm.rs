@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::super::contract::{Bounds, LocatedItem};
-use super::client::PlexHttp;
-use super::request::{OVERSIZE_FACTOR, ServerRequest};
+use super::plex_http::PlexHttp;
+use super::server_request::{OVERSIZE_FACTOR, ServerRequest};
 use super::wire::{ReplyContent, ReplyHead, RowReader};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType};

@@ -10,7 +10,7 @@ use ureq::Timeout;
 use crate::error::{Error, Status};
 use crate::platform::open_files;
 
-use super::body::BodyError;
+use super::reply_body::BodyError;
 use super::retry::{AttemptError, aborted};
 use super::transport::NameNotFound;
 use super::url::Target;

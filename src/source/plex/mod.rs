@@ -9,26 +9,26 @@
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
-mod body;
-mod changes;
-mod client;
 mod confirm;
+mod delta_reader;
 mod edits;
 mod errors;
-mod events;
-mod find;
+mod event_parser;
+mod file_search;
 mod lenient;
-mod request;
+mod plex_http;
+mod reply_body;
+#[cfg(feature = "testing")]
+pub mod reply_parser;
 mod retry;
 mod round_trip;
 mod rows;
 mod sanitize;
 mod sections;
 mod send;
+mod server_request;
 mod stream;
 mod tcp;
-#[cfg(feature = "testing")]
-pub mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
@@ -46,15 +46,15 @@ use super::contract::{
     SourceChanges, Tokens, WantedPath,
 };
 
-use self::body::BodyProgress;
-pub use self::client::{CheckedServer, PlexHttp, check_token};
-pub use self::events::{EventBody, parse as parse_event};
+pub use self::event_parser::{EventBody, parse as parse_event};
 pub(in crate::source) use self::lenient::push_unique;
-use self::request::{KEY_PREFIX, ServerRequest};
+pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
+use self::reply_body::BodyProgress;
 pub use self::retry::RetryClock;
 pub(in crate::source) use self::rows::leaf_types;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
+use self::server_request::{KEY_PREFIX, ServerRequest};
 use self::wire::ReplyContent;
 
 /// The kind of this source.
@@ -64,7 +64,7 @@ pub static KIND: Kind = Kind {
     empty_hint: "check the server's URL, and whether the token's user is allowed to see any library",
     key_prefix: KEY_PREFIX,
     is_rating_key: wire::is_rating_key,
-    read_events: events::parse_notification,
+    read_events: event_parser::parse_notification,
     companion: None,
 };
 
@@ -197,7 +197,7 @@ impl Source for PlexHttp {
         retry::run(&*self.clock, self.retry_for, &bounds, &request.label, || {
             let reply = self.round_trip(&request, false, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
-            body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
+            reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
             Ok(())
         })
         .map_err(|error| self.scrub(error))

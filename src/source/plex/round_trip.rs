@@ -8,11 +8,11 @@ use ureq::http::{Method, Request, StatusCode, response};
 use crate::model::{LONGEST_KEY, OWN_IDENTIFIER};
 
 use super::super::contract::{Bounds, RequestKind};
-use super::body::{self, BodyError, BodyProgress, RequestMeter};
-use super::client::PlexHttp;
 use super::errors::RequestContext;
-use super::request::ServerRequest;
+use super::plex_http::PlexHttp;
+use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
 use super::retry::{self, AttemptError};
+use super::server_request::ServerRequest;
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use super::url::{Redirect, Target};
 use super::wire::{ReplyContent, ReplyHead};
@@ -40,7 +40,7 @@ impl PlexHttp {
         let encoding = header("content-encoding");
         let progress = BodyProgress::new(&request_meter, bounds);
         content.reset();
-        let result = body::read_reply(body, encoding, request.limit, &progress, &self.buffers, content);
+        let result = reply_body::read_reply(body, encoding, request.limit, &progress, &self.buffers, content);
         let mut head = result.map_err(|failure| match content {
             ReplyContent::Rows(rows) => match (rows.exceeded_limit(), failure) {
                 (_, aborted @ BodyError::Aborted) => errors.body_error(aborted, rows.count),
@@ -132,7 +132,7 @@ impl PlexHttp {
                     let status = parts.status.as_u16();
                     return Err(context.redirect_error(&format!("a redirect without a target ({status})")));
                 };
-                body::read_beginning(body, encoding, &progress);
+                reply_body::read_beginning(body, encoding, &progress);
                 target = match target.redirect(location) {
                     Redirect::Follow(next) => next,
                     Redirect::Elsewhere(place) => return Err(context.other_server_error(&place)),
@@ -148,7 +148,7 @@ impl PlexHttp {
             } else {
                 let retry_after =
                     header("retry-after").and_then(|text| retry::parse_retry_after(text, self.clock.date()));
-                let body_start = body::read_beginning(body, encoding, &progress);
+                let body_start = reply_body::read_beginning(body, encoding, &progress);
                 let status = parts.status.as_u16();
                 return Err(if is_edit {
                     context.edit_status_error(status, retry_after, &body_start)

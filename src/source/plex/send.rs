@@ -8,10 +8,10 @@ use crate::error::{Result, Status};
 use crate::model::Item;
 
 use super::super::contract::Bounds;
-use super::client::PlexHttp;
-use super::request::{MAX_ROWS, OVERSIZE_FACTOR, ServerRequest};
+use super::plex_http::PlexHttp;
 use super::retry;
 use super::rows::{Rows, RowsEnd, RowsRequest};
+use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, ServerRequest};
 use super::wire::{ReplyContent, ReplyHead, RowReader};
 
 /// Number of responses with status 500, which may be transient, until plexindex omits the optional arguments.

@@ -3,12 +3,12 @@
 use std::io::Read;
 
 use super::super::contract::{Bounds, Event};
-use super::body::BodyError;
-use super::client::PlexHttp;
-use super::events;
-use super::request::ServerRequest;
+use super::event_parser;
+use super::plex_http::PlexHttp;
+use super::reply_body::BodyError;
 use super::retry::AttemptError;
 use super::round_trip::SuccessReply;
+use super::server_request::ServerRequest;
 
 impl PlexHttp {
     /// Receives events and passes them to `sink`, until the server ends the stream, `sink` returns `false` or the host
@@ -32,7 +32,7 @@ impl PlexHttp {
             return Err(context.not_event_stream_error());
         }
         let mut body = body.into_with_config().limit(u64::MAX).reader();
-        let mut lines = events::EventLines::default();
+        let mut lines = event_parser::EventLines::default();
         let mut buffer = vec![0; 16 << 10];
         let mut is_wanted = sink(Event::Connected);
         while is_wanted && !(bounds.aborted)() {

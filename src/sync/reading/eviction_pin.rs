@@ -1,6 +1,6 @@
 //! Keeps the folder within its size limit without evicting libraries that running calls use.
 
-use super::state::Reading;
+use super::reading_state::Reading;
 use crate::engine::LibraryRow;
 use crate::model::{Generation, LibraryId};
 use crate::platform::deadline::Deadline;

@@ -1,8 +1,8 @@
 //! Invalidates paths, items and libraries. These calls have no deadline, since a wrong answer is worse than a wait.
 
-use super::items::segments_lost;
+use super::read_items::segments_lost;
+use super::reading_state::Reading;
 use super::selection::{Resolved, Selection, Selector};
-use super::state::Reading;
 use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, LoggedKind, Snapshot, places, unverified_kind};
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Resolver, Scope};

@@ -1,7 +1,7 @@
 //! Fast lookups: return the key of an item from memory, without requests.
 
+use super::reading_state::Reading;
 use super::selection::{Resolved, Selection};
-use super::state::Reading;
 use crate::engine::Snapshot;
 use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;

@@ -2,14 +2,14 @@
 
 mod eviction_pin;
 mod invalidate;
-mod items;
 mod lookup;
+mod read_items;
+mod reading_state;
 mod selection;
-mod state;
 mod viewpoint;
 
 pub use eviction_pin::EvictionPin;
 pub use invalidate::{MAX_RETRIES, cleared_again};
-pub use items::segments_lost;
+pub use read_items::segments_lost;
+pub use reading_state::Reading;
 pub use selection::{Resolved, Selection, Selector, nothing_known};
-pub use state::Reading;

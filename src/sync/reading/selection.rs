@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::state::Reading;
+use super::reading_state::Reading;
 use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::matching::{Scope, text};

@@ -2,9 +2,9 @@
 
 use std::ops::Deref;
 
+use super::folder_index::Folders;
+use super::folder_resolver::FolderResolver;
 use super::position::rewrite_folder;
-use super::resolver::FolderResolver;
-use super::view::Folders;
 use crate::model::Confidence;
 use crate::normal::normal_form;
 use crate::resolution::{FoundItem, OnDisk};

@@ -1,15 +1,16 @@
 //! Folders: which item a folder belongs to, and pages of the files below it.
 //!
-//! [`resolver`] resolves a folder, [`position`] compares it with library locations, [`files`] lists pages of files.
+//! [`folder_resolver`] resolves a folder, [`position`] compares it with library locations, and [`files`] lists pages of
+//! files.
 
 mod files;
+mod folder_index;
+mod folder_resolution;
+mod folder_resolver;
 mod position;
-mod resolution;
-mod resolver;
-mod view;
 
 pub use files::FolderFile;
+pub use folder_index::{FolderContents, FolderPosition, Folders, Invalidated, ListedFile};
+pub use folder_resolution::FolderResolution;
+pub use folder_resolver::FolderResolver;
 pub use position::{folder_form, folder_positions, position_among};
-pub use resolution::FolderResolution;
-pub use resolver::FolderResolver;
-pub use view::{FolderContents, FolderPosition, Folders, Invalidated, ListedFile};

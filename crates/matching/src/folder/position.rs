@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::view::{FolderPosition, Folders};
+use super::folder_index::{FolderPosition, Folders};
 use crate::form::lies_under;
 use crate::mappings::Mappings;
 use crate::normal::Normal;

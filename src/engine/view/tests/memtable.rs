@@ -5,7 +5,7 @@ use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::memtable::{Memtable, MemtableEntry, MemtableFull};
 use crate::engine::view::LibraryView;
-use crate::engine::view::library::Hit;
+use crate::engine::view::library_view::Hit;
 use crate::matching::{LibraryIndex, Mappings, Resolver, Scope};
 use crate::model::Item;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::vec;
 
 use super::opened::{Index, Library};
-use super::query::Query;
+use super::query_builder::Query;
 use crate::error::{Result, refuse};
 use crate::query::Change;
 

@@ -287,5 +287,5 @@ impl EventLines {
 }
 
 #[cfg(test)]
-#[path = "events_tests.rs"]
+#[path = "event_parser_tests.rs"]
 mod tests;

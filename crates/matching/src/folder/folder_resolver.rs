@@ -12,9 +12,9 @@
 
 use std::ops::Deref;
 
+use super::folder_index::{FolderContents, FolderPosition, Folders};
+use super::folder_resolution::{FolderResolution, FoundFolder};
 use super::position::{folder_form, folder_positions, rewrite_folder};
-use super::resolution::{FolderResolution, FoundFolder};
-use super::view::{FolderContents, FolderPosition, Folders};
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};

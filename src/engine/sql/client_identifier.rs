@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::folder::{LOCK_TIMEOUT, NAME, StoreFolder};
+use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder};
 use crate::error::Result;
 use crate::model::OWN_IDENTIFIER;
 use crate::platform::deadline::Deadline;
@@ -62,5 +62,5 @@ fn is_identifier(text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "client_tests.rs"]
+#[path = "client_identifier_tests.rs"]
 mod tests;

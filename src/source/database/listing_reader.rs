@@ -8,7 +8,7 @@ use crate::platform::mutex::lock;
 
 use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::super::plex::leaf_types;
-use super::items::ItemReader;
+use super::item_reader::ItemReader;
 use super::plex_database::PlexDatabase;
 use super::read_ahead::ReadAhead;
 use super::slice_lock::check_bounds;

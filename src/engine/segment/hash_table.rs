@@ -9,9 +9,9 @@
 
 use std::io;
 
-use super::body::SegmentWriter;
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, SegmentPart};
+use super::segment_writer::SegmentWriter;
 
 /// Percentage of home slots that are used. A higher load saves memory and makes searches longer.
 const LOAD_PERCENT: usize = 85;

@@ -45,5 +45,5 @@ pub fn open_at_once(path: &Path, flags: OFlags) -> Option<io::Result<OwnedFd>> {
 }
 
 #[cfg(test)]
-#[path = "walk_tests.rs"]
+#[path = "open_no_follow_tests.rs"]
 mod tests;

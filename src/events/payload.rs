@@ -34,5 +34,5 @@ fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[path = "body_tests.rs"]
+#[path = "payload_tests.rs"]
 mod tests;

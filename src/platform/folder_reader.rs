@@ -71,5 +71,5 @@ impl FolderReader {
 }
 
 #[cfg(test)]
-#[path = "names_tests.rs"]
+#[path = "folder_reader_tests.rs"]
 mod tests;

@@ -12,7 +12,7 @@ use crate::model::Token;
 use crate::options::Options;
 
 use super::super::contract::{Meter, Tokens};
-use super::body::Buffers;
+use super::reply_body::Buffers;
 use super::retry::{RetryClock, SystemClock};
 use super::transport::Transport;
 use super::url::BaseUrl;

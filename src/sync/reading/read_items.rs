@@ -1,7 +1,7 @@
 //! Reads stored items.
 
+use super::reading_state::Reading;
 use super::selection::{Resolved, Selection};
-use super::state::Reading;
 use crate::error::{Error, Result, Status, refuse};
 use crate::matching::Scope;
 use crate::model::{Item, LibraryId};

@@ -11,7 +11,7 @@
 //! rest. A delta does not show changes of files alone; the next full listing or a query finds such changes.
 
 use super::super::contract::{Bounds, KnownItems, SourceChanges};
-use super::client::PlexHttp;
+use super::plex_http::PlexHttp;
 use super::rows::{Rows, RowsEnd, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};

@@ -1,7 +1,7 @@
 //! Searches for a path by file name and by title. The search by file name is undocumented, and some servers reject it.
 
 use super::super::contract::{Bounds, WantedPath};
-use super::client::PlexHttp;
+use super::plex_http::PlexHttp;
 use super::rows::{Rows, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::FeedRows;
+use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, endpoint, items_after, library, listed, movie, opened, probed, sequence, server};
-use super::items::ItemRows;
-use super::libraries::LibraryRows;
+use super::item_rows::ItemRows;
+use super::library_rows::LibraryRows;
 use super::{FeedPage, FeedPosition, LibraryRow, Store, history};
 use crate::error::{Result, Status};
 use crate::model::{IdentityId, Item, Library};

@@ -1,9 +1,9 @@
 //! The trait through which folder resolution reads a library.
 
+use crate::library_index::LibraryIndex;
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::resolution::ItemRef;
-use crate::view::LibraryIndex;
 
 /// The listed content of a folder.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::cached::CachedStatements;
 use super::confirmed_matches::forget;
 use super::ids::{listing_name, listing_text};
-use super::libraries::{LibraryRow, renew};
+use super::library_rows::{LibraryRow, renew};
 use super::packed_items::PackedItem;
 use super::places::end_of;
 use super::store::Store;

@@ -11,12 +11,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, Read};
+use super::hash_table::upper;
 use super::layout::{SegmentHead, SegmentPart, u32_at};
 use super::order::bisect;
 use super::record::EntryHead;
 use super::spool::Spool;
-use super::table::upper;
 use crate::matching::{Form, Normal};
 
 /// Elements per range of hashes in the directory.

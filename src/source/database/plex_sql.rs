@@ -9,7 +9,7 @@ use crate::model::{Item, Library, LibraryKind, SourceState};
 
 use super::super::plex::{leaf_types, push_unique};
 use super::cells::{integer, text, unix_seconds};
-use super::items::ItemReader;
+use super::item_reader::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 

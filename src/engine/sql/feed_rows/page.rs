@@ -1,6 +1,6 @@
 //! A page of the feed, and the position of a reader.
 
-use super::super::libraries::LibraryRow;
+use super::super::library_rows::LibraryRow;
 use crate::model::{Item, LibraryId, Sequence};
 
 /// The position of a reader. Everything before it was reported.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ureq::Body;
 
 use super::super::contract::{Bounds, Event, Meter, RequestKind};
-use super::body::{self, BodyProgress, Buffers, RequestMeter};
-use super::events::EventLines;
+use super::event_parser::EventLines;
+use super::reply_body::{self, BodyProgress, Buffers, RequestMeter};
 use super::sections;
 pub use super::wire::ReplyHead;
 use super::wire::{ReplyContent, RowReader};
@@ -57,7 +57,7 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
     let request_meter = RequestMeter::new(&Unmetered, RequestKind::Page);
     let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
     let body = Body::builder().data(bytes.to_vec());
-    let head = body::read_reply(body, encoding, limit, &progress, &Buffers::default(), &mut content).ok();
+    let head = reply_body::read_reply(body, encoding, limit, &progress, &Buffers::default(), &mut content).ok();
     let (mut libraries, mut rows, mut is_over) = (Vec::new(), 0, false);
     match content {
         ReplyContent::None => {}

@@ -11,7 +11,7 @@ use super::columns::{list, names, read};
 use super::endpoints::{Endpoint, identity_of, one_of_several};
 use super::incarnation::Incarnation;
 use super::incarnation::is_fresh;
-use super::libraries::{LibraryRow, libraries};
+use super::library_rows::{LibraryRow, libraries};
 use super::places::end_of;
 use super::record_log::{Manifest, manifest};
 use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};

@@ -2,7 +2,7 @@
 
 use rusqlite::ErrorCode;
 
-use super::folder::StoreFolder;
+use super::store_folder::StoreFolder;
 use crate::error::{Error, Status};
 
 /// Returns whether the error means that the database is damaged, or is not a database.

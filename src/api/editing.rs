@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::query::Query;
+use super::query_builder::Query;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result};
 use crate::source::{FieldChange, Lock};

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use super::explain::explain;
-use super::folder::{LOCK_TIMEOUT, NAME, StoreFolder};
 use super::schema;
+use super::store_errors::explain;
+use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder};
 use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;

@@ -13,7 +13,7 @@ use self::log::{FeedEntry, FeedQuery};
 use self::moved::merged;
 pub use self::page::{FeedPage, FeedPlace, FeedPosition, ItemChange};
 use super::cached::CachedStatements;
-use super::libraries::{LibraryRow, one_library};
+use super::library_rows::{LibraryRow, one_library};
 use super::store::Store;
 use super::timelines::{NO_END, end_of, timeline};
 use super::tx::sequence_of;

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::facts::ServerInfo;
+use super::host_paths::bytes_of;
 use super::opened::{Index, Library};
-use super::paths::bytes_of;
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, non_empty};
