@@ -1,9 +1,10 @@
-//! Debounces the events of a server, so that hundreds of events become a few writes. Pure: the caller passes the time
-//! and writes the hints.
+//! Debounces a server's events, so that hundreds of events cause only a few writes. This module is pure: the caller
+//! passes the time and writes the change hints.
 //!
-//! The debouncer holds the events of a library until no more arrive. A scan lasts minutes. Its events are due now and
-//! then during the scan, when the scan ends, and once more when the scanned items have stopped changing, since an
-//! earlier listing may lack some items. All times are milliseconds of one clock.
+//! The debouncer keeps a library's events until the server sends no further events for the library. A scan lasts
+//! minutes, and a listing fetched during a scan may lack items. So the debouncer returns change hints at intervals
+//! during a scan, at its end, and when the scanned items have stopped changing. All times are milliseconds on the same
+//! clock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,27 +13,27 @@ use crate::freshness::{PROVISIONAL_MS, SETTLING_MS};
 use crate::model::Hint;
 use crate::source::Event;
 
-/// Intervals in milliseconds.
+/// The time limits of the debouncer, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct DebounceIntervals {
-    /// The watch writes events when no more arrived for this long.
+    /// Time without further events after which the watch writes the events.
     pub quiet_ms: i64,
-    /// Maximum delay of an event. During a scan, events are due only after this delay.
+    /// Maximum delay of an event. During a scan, every event is delayed by this time.
     pub patience_ms: i64,
-    /// Minimum interval between two hints for a library, since each may cause a listing.
+    /// Minimum interval between two hints for a library, because each hint may cause a full listing.
     pub apart_ms: i64,
-    /// Time without changes after which the items of a scan count as complete.
+    /// Time without changes after which the items of a scan are considered complete.
     pub settle_ms: i64,
-    /// A scan without events for this long counts as ended, since its last event was probably lost.
+    /// Time without scan events after which a scan is considered finished, because its last event was probably lost.
     pub scan_silence_ms: i64,
 }
 
 impl Default for DebounceIntervals {
-    /// Returns the intervals for real servers.
+    /// Returns the intervals for use with real servers.
     fn default() -> Self {
         Self {
             quiet_ms: 1_000,
-            // This is the lifetime of a provisional listing, so a hint written then causes no extra listing.
+            // Equals the lifetime of a provisional listing, so the hint causes no extra listing.
             patience_ms: PROVISIONAL_MS,
             apart_ms: 10_000,
             settle_ms: SETTLING_MS,
@@ -41,16 +42,17 @@ impl Default for DebounceIntervals {
     }
 }
 
-/// Maximum number of deleted items to invalidate one by one. Beyond that, a hint for the whole library replaces them.
+/// Maximum number of deleted items to invalidate individually. Above this number, one hint covers the whole library.
 const MAX_DELETED: usize = 256;
-/// Maximum number of libraries, in case of invalid events. Events of further libraries count for all libraries.
+/// Maximum number of libraries, which limits the memory if a server sends invalid ids. Events for further libraries are
+/// treated as events for all libraries.
 const MAX_SECTIONS: usize = 1_000;
-/// Maximum number of items whose stamps are remembered.
+/// Maximum number of items whose stamps are stored.
 const MAX_SEEN: usize = 4_096;
-/// Maximum time for settling after a scan, as a multiple of `settle_ms`.
+/// Maximum time to wait after a scan until its items stop changing, as a multiple of `settle_ms`.
 const SETTLE_LIMIT: i64 = 10;
 
-/// Unwritten events of one library.
+/// The unwritten events of one library, and the state of its scan.
 #[derive(Debug, Default)]
 struct LibraryEvents {
     hint: Hint,
@@ -61,30 +63,30 @@ struct LibraryEvents {
     last_ms: i64,
     /// Time of the last hint.
     hinted_ms: Option<i64>,
-    /// Time of the last event of a running scan.
+    /// Time of the latest event from a scan that has not reported its end.
     scanning_ms: Option<i64>,
-    /// Whether items changed since the scan began.
+    /// Whether items have changed since the scan started.
     scan_changed: bool,
     /// Time when the last scan ended.
     scan_ended_ms: Option<i64>,
-    /// Time of the hint that follows when the items have settled.
+    /// Time of the hint to write once the scanned items have stopped changing.
     recheck_ms: Option<i64>,
 }
 
-/// Collects events and returns hints when they are due.
+/// Collects events, and returns each change hint at its scheduled time.
 #[derive(Debug, Default)]
 pub struct Debouncer {
     intervals: DebounceIntervals,
     /// Events by section id; the empty id means all libraries.
     sections: BTreeMap<String, LibraryEvents>,
-    /// Stamps of events that servers repeat, by item.
+    /// Latest stamp of each item, to detect repeated events.
     seen: HashMap<String, i64>,
-    /// Items that this index edits, with the time until which change events are expected.
+    /// Items that this index edits, each with the time until which its change events are ignored.
     edited: HashMap<String, i64>,
 }
 
 impl LibraryEvents {
-    /// Adds an event with this hint, at the time `now`.
+    /// Adds an event with its hint. `now` is the time of arrival.
     fn add_hint(&mut self, hint: Hint, now: i64) {
         if !self.is_pending() {
             self.first_ms = now;
@@ -93,12 +95,12 @@ impl LibraryEvents {
         self.hint = self.hint.max(hint);
     }
 
-    /// Returns whether there are unwritten events.
+    /// Returns whether this library has unwritten events.
     fn is_pending(&self) -> bool {
         self.hint != Hint::None || !self.deleted.is_empty()
     }
 
-    /// Returns whether a scan is running.
+    /// Returns whether a scan of this library is running.
     fn is_scanning(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.scanning_ms
             .is_some_and(|last_event| now - last_event < intervals.scan_silence_ms)
@@ -111,7 +113,7 @@ impl LibraryEvents {
             || self.recheck_ms.is_some()
     }
 
-    /// Postpones the hint after a scan, since items are still changing.
+    /// Records that an item has changed during or after a scan: postpones the hint that follows the scan.
     fn extend_settling(&mut self, intervals: &DebounceIntervals, now: i64) {
         if self.is_scanning(intervals, now) {
             self.scan_changed = true;
@@ -120,7 +122,7 @@ impl LibraryEvents {
         }
     }
 
-    /// Returns when the unwritten events are due; `None` without unwritten events.
+    /// Returns when to write the unwritten events; `None` if there are no unwritten events.
     fn due_at(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
             return None;
@@ -138,7 +140,7 @@ impl LibraryEvents {
         Some(earliest.map_or(due, |earliest| due.max(earliest)))
     }
 
-    /// Returns whether later events still need this state; otherwise it is dropped.
+    /// Returns whether this state is still needed. The debouncer drops the state of other libraries.
     fn is_relevant(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(intervals, now)
@@ -150,7 +152,7 @@ impl LibraryEvents {
 }
 
 impl Debouncer {
-    /// Creates an empty debouncer.
+    /// Creates a debouncer without events.
     pub fn new(intervals: DebounceIntervals) -> Self {
         Self {
             intervals,
@@ -158,12 +160,12 @@ impl Debouncer {
         }
     }
 
-    /// Adds an event.
+    /// Adds an event. `now` is the time of arrival.
     pub fn add(&mut self, event: Event, now: i64) {
         let intervals = self.intervals;
         match event {
             Event::Connected => {
-                // The connection missed earlier events, such as the ends of scans.
+                // Events, such as the end of a scan, may have been lost before this connection.
                 for library in self
                     .sections
                     .values_mut()
@@ -185,7 +187,7 @@ impl Debouncer {
                 if self.is_repeated(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
-                // An event without a library causes one probe, but no listing of each library.
+                // An event that does not name its library causes one probe instead of a listing of every library.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
                 let library = self.section(section);
                 library.add_hint(hint, now);
@@ -230,7 +232,7 @@ impl Debouncer {
                 let is_unsettled = |library: &LibraryEvents| {
                     library.is_scanning(&intervals, now) || library.is_settling(&intervals, now)
                 };
-                // Servers send this event at the beginning and end of a scan, which also have specific events.
+                // Servers send this event at the start and end of a scan, together with more specific events.
                 if section.is_none() && self.sections.values().any(is_unsettled) {
                     return;
                 }
@@ -240,8 +242,8 @@ impl Debouncer {
         }
     }
 
-    /// Returns the unwritten events of a section. `None`, and a new section beyond [`MAX_SECTIONS`], stand for all
-    /// libraries.
+    /// Returns the state of the library with this section id. Returns the state for all libraries if `section` is
+    /// `None`, or if there are already [`MAX_SECTIONS`] other libraries.
     fn section(&mut self, section: Option<String>) -> &mut LibraryEvents {
         let name = section
             .filter(|name| self.sections.len() < MAX_SECTIONS || self.sections.contains_key(name))
@@ -249,8 +251,8 @@ impl Debouncer {
         self.sections.entry(name).or_default()
     }
 
-    /// Returns whether the event reports nothing new, and remembers it: the same stamp arrived before, or this index is
-    /// editing the item. Events without a stamp are always new.
+    /// Returns whether to ignore a change event: this index is editing the item, or the item's last event had the same
+    /// stamp. Records the stamp. Events without a stamp are never ignored.
     fn is_repeated(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
         if self.seen.len() >= MAX_SEEN {
@@ -263,8 +265,7 @@ impl Debouncer {
         self.seen.insert(name, stamp) == Some(stamp)
     }
 
-    /// Announces edits by this index, so that the debouncer ignores the server's events about them: plexindex fetches
-    /// edited items anyway.
+    /// Ignores the server's events about these items for a while: this index edits the items, and fetches them itself.
     pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
         self.edited.retain(|_, until| *until > now);
         for rating_key in rating_keys {
@@ -273,18 +274,18 @@ impl Debouncer {
         }
     }
 
-    /// Removes and returns the hints that are due.
+    /// Removes and returns the change hints whose scheduled time has come.
     pub fn take_due(&mut self, now: i64) -> Vec<LibraryHint> {
         self.take_hints(now, false)
     }
 
-    /// Removes and returns all hints, when the watch ends before they are due.
+    /// Removes and returns all change hints, even before their scheduled time.
     pub fn take_all(&mut self, now: i64) -> Vec<LibraryHint> {
         self.take_hints(now, true)
     }
 
-    /// Removes and returns the hints that are due, or all hints if `all` is true. Drops the state that is no longer
-    /// needed.
+    /// Removes and returns the change hints whose scheduled time has come, or all hints if `all` is true. Drops
+    /// unneeded state.
     fn take_hints(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut hints = Vec::new();
@@ -315,7 +316,7 @@ impl Debouncer {
         hints
     }
 
-    /// Adds hints again that could not be written.
+    /// Adds change hints back to the unwritten events after a failed write.
     pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
         for hint in hints {
             let library = self.section(hint.section);
@@ -324,7 +325,7 @@ impl Debouncer {
         }
     }
 
-    /// Returns when the next hint is due; `None` without unwritten events.
+    /// Returns when to write the next change hint; `None` if no hint is scheduled.
     pub fn next_due(&self, now: i64) -> Option<i64> {
         self.sections
             .values()
@@ -333,7 +334,7 @@ impl Debouncer {
             .min()
     }
 
-    /// Converts events to hints without delay, for events that a host received.
+    /// Converts events to change hints without delay, for events that a host received.
     pub fn hints_of(events: Vec<Event>) -> Vec<LibraryHint> {
         let mut debouncer = Self::default();
         for event in events {

@@ -1,4 +1,4 @@
-//! Receives change events from the server or the host, and writes them to the store as hints.
+//! Receives events, and stores change hints: which libraries may have changed, and which items were deleted.
 
 mod debounce;
 mod payload;

@@ -1,6 +1,6 @@
-//! Finds the JSON in a notification or webhook that a host passes on.
+//! Extracts the JSON from a notification or webhook that the host received.
 
-/// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form. `None` for any other body.
+/// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form; `None` for other bodies.
 pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     let body = body.trim_ascii_start();
     if !body.starts_with(b"--") {
@@ -14,7 +14,7 @@ pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     let mut remaining = body.get(boundary.len()..)?;
     while let Some(next) = find(remaining, boundary) {
         let (part, after_boundary) = (remaining.get(..next)?, remaining.get(next + boundary.len()..)?);
-        // The headers of a part end with a blank line.
+        // A blank line ends the headers of a part.
         let header_end = find(part, b"\r\n\r\n")
             .map(|offset| (offset, 4))
             .or_else(|| find(part, b"\n\n").map(|offset| (offset, 2)));
@@ -28,7 +28,7 @@ pub fn json_of(body: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Returns the offset of the first occurrence of `needle`.
+/// Returns the offset of the first occurrence of `needle`; `None` if `bytes` does not contain it.
 fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|window| window == needle)
 }

@@ -1,7 +1,7 @@
-//! The watch: receives the server's events and writes hints to the store, until the host stops it.
+//! The watch: receives the server's events and writes change hints to the store until the host stops it.
 //!
-//! One thread receives events. The other thread writes hints when they are due, and owns the first thread. Stopping a
-//! watch waits for both. `platform::thread` explains why the owner is a plain POSIX thread.
+//! A writer thread writes the hints, and starts a listening thread that receives the events. Stopping a watch waits for
+//! both threads. `platform::thread` explains why the writer thread is a plain POSIX thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -19,43 +19,42 @@ use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
 use crate::sync::Reading;
 
-/// What [`Index::notify`](crate::Index::notify) did with a body.
+/// The outcome of [`Index::notify`](crate::Index::notify).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notified {
-    /// Stored hints, so that the next query about the changed library asks the server.
+    /// plexindex stored a change hint, so that the next query for the changed library asks the server.
     Noted,
-    /// Ignored the event of another server.
+    /// plexindex ignored the event: a different server sent it.
     OtherServer,
-    /// Ignored the event, since it names no change, or no library was fetched yet.
+    /// plexindex ignored the event: it reports no change, or plexindex has not fetched any library yet.
     NothingNew,
 }
 
 enum_names! { Notified: Noted "noted", OtherServer "other_server", NothingNew "nothing_new" }
 
-/// The pause before the first reconnection. Each further reconnection doubles the pause.
+/// Pause before the first reconnection. Each further reconnection doubles the pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
+/// Maximum pause before a reconnection.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A connection that lasted this long resets the pause.
+/// Minimum duration of a stable connection. After a stable connection, the next pause is [`FIRST_PAUSE`] again.
 const STABLE: Duration = Duration::from_secs(60);
-/// Interval between interruptions of the listening thread until it ends, since it may begin to wait just after an
-/// interruption.
+/// Interval between interruptions of the listening thread, which may miss an interruption that precedes its wait.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
-/// Maximum time that a write of hints waits for the database's lock.
+/// Maximum time that a write waits for the database's lock.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Maximum size of a body for [`Events::notify`]. Plex sends some kilobytes and a JPEG.
+/// Maximum size of a body for [`Events::notify`], in bytes. Plex sends a few kilobytes and a JPEG image.
 const MAX_BODY: usize = 16 << 20;
 
-/// A running watch, which [`RunningWatch::end`] stops.
+/// A running watch. [`RunningWatch::end`] stops it.
 struct RunningWatch {
     shared: Arc<WatchShared>,
     worker: Worker,
-    /// Number of [`Events::watch_join`] calls without [`Events::watch_leave`].
+    /// Number of [`Events::watch_join`] calls that [`Events::watch_leave`] has not undone.
     joined: usize,
 }
 
-/// The state that the two threads and their owner share.
+/// The state that the watch's two threads share with [`Events`].
 struct WatchShared {
     state: Mutex<WatchState>,
     changed: Condvar,
@@ -77,7 +76,7 @@ impl WatchShared {
         lock(&self.state)
     }
 
-    /// Releases the lock and waits for a change of the state, at most for this time. Returns with the lock.
+    /// Unlocks the state, waits at most `time` for a change, and locks the state again.
     fn wait<'s>(&self, state: MutexGuard<'s, WatchState>, time: Duration) -> MutexGuard<'s, WatchState> {
         let (state, _) = self
             .changed
@@ -86,17 +85,17 @@ impl WatchShared {
         state
     }
 
-    /// Returns the milliseconds since the start of the watch, by the monotonic clock.
+    /// Returns the milliseconds since the watch started, by the monotonic clock.
     fn now_ms(&self) -> i64 {
         i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Returns whether the host stopped the watch.
+    /// Returns whether the host has stopped the watch.
     fn is_stopped(&self) -> bool {
         self.lock().stop
     }
 
-    /// Waits for this time, or until [`WatchState::reconnect`] is set. Returns `false` if the watch has to end.
+    /// Waits for `time`, or until [`WatchState::reconnect`] is set. Returns `false` if the host has stopped the watch.
     fn pause(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
@@ -112,15 +111,15 @@ impl WatchShared {
 }
 
 impl RunningWatch {
-    /// Stops both threads and waits for them.
+    /// Stops both threads and waits until they have ended.
     fn end(self) {
         self.shared.lock().stop = true;
         self.shared.changed.notify_all();
-        drop(self.worker); // joins
+        drop(self.worker); // waits for its thread
     }
 }
 
-/// Receives events from the server and the host, and writes hints to the store.
+/// Receives events from the server and the host, and writes change hints to the store.
 pub struct Events {
     store: Arc<Store>,
     source: Option<Arc<dyn Source>>,
@@ -130,7 +129,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Creates the component without a watch. `source`: `None` if the index is offline.
+    /// Creates the component without starting a watch. `source` is `None` if the index is offline.
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
@@ -146,12 +145,12 @@ impl Events {
         }
     }
 
-    /// Takes the lock for a fork, and holds it until the returned value is dropped.
+    /// Locks the watch for a fork. The returned value releases the lock when it is dropped.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |events| &events.watch))
     }
 
-    /// Starts the watch if it is not running.
+    /// Starts the watch unless it is running.
     pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         if watch.is_none() {
@@ -160,7 +159,7 @@ impl Events {
         Ok(())
     }
 
-    /// Starts or joins the watch. The watch runs until [`Events::watch_leave`] was called as often as this method.
+    /// Starts the watch, or joins a running watch. The watch runs until each caller has called [`Events::watch_leave`].
     pub fn watch_join(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         let running = match &mut *watch {
@@ -181,7 +180,7 @@ impl Events {
         };
         if !source.abilities().events {
             let kind = source.kind();
-            return Err(kind.unsupported("tells no events", "its answers expire on their normal schedule"));
+            return Err(kind.unsupported("sends no events", "its answers expire on their normal schedule"));
         }
         let shared = Arc::new(WatchShared {
             state: Mutex::new(WatchState {
@@ -200,7 +199,7 @@ impl Events {
         let Some(worker) = worker else {
             return Err(Error::new(
                 Status::Store,
-                format!("cannot start a thread for watching; {NO_THREAD}"),
+                format!("cannot start a thread for the watch; {NO_THREAD}"),
             ));
         };
         Ok(RunningWatch {
@@ -210,9 +209,9 @@ impl Events {
         })
     }
 
-    /// Undoes one call of [`Events::watch_join`]. The last call ends the watch.
+    /// Undoes one call of [`Events::watch_join`]. The last call stops the watch.
     pub fn watch_leave(&self) {
-        // Ends the watch after releasing the lock; see [`Events::watch_stop`].
+        // Stops the watch only after releasing the lock, for the reason given in [`Events::watch_stop`].
         let last = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
@@ -230,16 +229,16 @@ impl Events {
         lock(&self.watch).is_some()
     }
 
-    /// Ends the watch; returns when its threads have ended.
+    /// Stops the watch and waits until its threads have ended.
     pub fn watch_stop(&self) {
-        // Joins after releasing the lock: a fork waits for the lock, and the thread may wait for the fork.
+        // Waits after releasing the lock: a fork may be waiting for the lock, and the watch for the fork.
         let watch = lock(&self.watch).take();
         if let Some(watch) = watch {
             watch.end();
         }
     }
 
-    /// Makes a running watch reconnect at once with the new token.
+    /// Makes a running watch reconnect at once, with the new token.
     pub fn token_replaced(&self) {
         let watch = lock(&self.watch);
         if let (Some(watch), Some(source)) = (&*watch, &self.source) {
@@ -249,7 +248,7 @@ impl Events {
         }
     }
 
-    /// Announces edits by this index, so that a running watch ignores the server's events about them.
+    /// Makes a running watch ignore events about these items for a while, because this index edits them.
     pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
         if let Some(watch) = &*lock(&self.watch) {
             let now = watch.shared.now_ms();
@@ -257,30 +256,32 @@ impl Events {
         }
     }
 
-    /// Forgets the watch in a forked child without running its destructor: its threads do not exist there, so their
-    /// locks are never released.
+    /// Forgets the watch in a forked child without running its destructor: the watch's threads do not exist in the
+    /// child, so the destructor would wait forever.
     pub fn after_fork(&self) {
         if let Ok(mut watch) = self.watch.try_lock() {
             std::mem::forget(watch.take());
         }
     }
 
-    /// Writes hints for a notification or webhook that the host received.
+    /// Writes change hints for a notification or webhook that the host received.
     pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
-            return refuse("the body is larger than 16 MiB, which Plex never sends; pass the body of one event");
+            return refuse(
+                "the body is larger than 16 MiB, but Plex never sends that much; pass the body of one event",
+            );
         }
         let Some(json) = json_of(body) else {
             return refuse(
-                "the body is neither JSON nor multipart with a JSON field 'payload'; pass the field 'payload' of the \
-                 webhook, or the notification's text",
+                "the body is neither JSON nor a multipart form with a JSON field 'payload'; pass the webhook's field \
+                 'payload', or the notification's whole text",
             );
         };
         let Notification { server, events } = (self.reading.kind().read_events)(json)?;
         if let Some(server) = server
             && self.is_other_server(&server)?
         {
-            log::debug!("ignoring a webhook of another server ({server})");
+            log::debug!("ignoring a webhook from a different server ({server})");
             return Ok(Notified::OtherServer);
         }
         self.counters.count_events(events.len() as u64);
@@ -292,27 +293,25 @@ impl Events {
         })
     }
 
-    /// Returns whether this is the machine identifier of another server.
+    /// Returns whether `server` is the machine identifier of a different server than the one that this index uses.
     fn is_other_server(&self, server: &str) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         let Some(identity) = self.reading.identity() else {
             return Ok(false);
         };
         let ours = LibraryRows(&self.store).machine_identifier(identity)?;
-        // Until the server reports its identifier, the store has a URL or a file name instead. Both contain a ':',
-        // which identifiers never do.
+        // Until the server reports its identifier, the store contains a substitute with a ':', such as a URL.
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    /// Writes hints to the store. Returns `false` if there was nothing to write, or no library that a hint could
-    /// concern.
+    /// Writes change hints to the store. Returns `false` if there are no hints, or if no library is stored yet.
     fn store_hints(&self, hints: &[LibraryHint], deadline: Deadline) -> Result<bool> {
         if hints.is_empty() {
             return Ok(false);
         }
         self.reading.catch_up(deadline)?;
         let Some(identity) = self.reading.identity() else {
-            // Without libraries nothing can be stale, unless the server has not accepted a new token yet.
+            // Without libraries, nothing can be stale. But this fails if the server has not accepted a new token yet.
             return self.reading.check_accepted().map(|()| false);
         };
         LibraryRows(&self.store).mark(identity, hints, deadline)?;
@@ -321,10 +320,10 @@ impl Events {
     }
 }
 
-/// Runs a watch until it is stopped.
+/// Runs a watch until the host stops it.
 fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
-    // Stopping waits for a write in progress, so the time of a write is limited. After a timeout, a later write
-    // includes the hints.
+    // Limits the time of a write, because stopping the watch waits for it. After a time-out, a later write includes the
+    // hints.
     let deadline = Deadline::NONE.at_most(WRITE_TIMEOUT);
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
@@ -332,12 +331,12 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
             receive_events(events, source, shared);
         });
         if let Err(error) = &listening {
-            // Records that the thread does not run, so that stopping the watch does not wait for it.
+            // Records that the listening thread does not run, so that stopping the watch does not wait for it.
             drop(ListenerGuard(shared));
             log::warn!("cannot receive server events ({error}); {NO_THREAD}, then watch again");
         }
         write_due_hints(events, shared, deadline);
-        // The listening thread may be waiting for the server, or be about to wait.
+        // The listening thread may be waiting for the server, or may be about to wait.
         let mut state = shared.lock();
         while !state.listener_ended {
             drop(state);
@@ -348,22 +347,20 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
             }
         }
         drop(state);
-        // The scope waits only for the closure. The thread must have ended too, since the host may unload the library
-        // next.
+        // The scope only waits for the closure. The thread must end too, because the host may then unload the library.
         let _ = listening.map(ScopedJoinHandle::join);
     });
-    // Writes the hints that are not due yet, since no thread would write them later.
+    // Writes the remaining hints early, because no thread would write them later.
     let hints = shared.lock().debouncer.take_all(shared.now_ms());
     if let Err(error) = events.store_hints(&hints, deadline) {
-        log::warn!("cannot store the server's last event: {error}");
+        log::warn!("cannot store the last server events: {error}");
     }
 }
 
-/// Signals the end of the listening thread when dropped, even after a panic.
+/// When dropped, signals that the listening thread has ended, even after a panic.
 struct ListenerGuard<'c>(&'c WatchShared);
 
 impl Drop for ListenerGuard<'_> {
-    /// Records the end of the listening thread, and wakes the thread that waits for it.
     fn drop(&mut self) {
         self.0.lock().listener_ended = true;
         self.0.changed.notify_all();
@@ -383,7 +380,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
         let begun = Instant::now();
         let ended = source.events(bounds, &mut |event| {
             if event == Event::Connected {
-                log::info!("listening to the server's events");
+                log::info!("receiving server events");
                 warned = false;
             } else {
                 events.counters.count_events(1);
@@ -417,7 +414,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
     }
 }
 
-/// Writes hints when they are due, until the watch stops. `deadline` limits each write.
+/// Writes each change hint at its scheduled time, until the host stops the watch. `deadline` limits each write.
 fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
     let mut state = shared.lock();
     while !state.stop {
@@ -428,12 +425,12 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
             let written = events.store_hints(&hints, deadline);
             state = shared.lock();
             if let Err(error) = written {
-                // `NotFetched` is harmless: the server has not accepted a new token yet.
+                // `NotFetched` only means that the server has not accepted a new token yet.
                 let level = match error.status {
                     Status::NotFetched => log::Level::Debug,
                     _ => log::Level::Warn,
                 };
-                log::log!(level, "cannot store a server event: {error}; trying again");
+                log::log!(level, "cannot store server events; trying again: {error}");
                 state.debouncer.put_back(hints, shared.now_ms());
             }
             continue;

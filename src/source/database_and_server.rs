@@ -1,5 +1,5 @@
-//! Plex's database together with the HTTP API: listings, changes and path searches read the database; edits, events and
-//! single items use the server.
+//! Plex's database combined with the HTTP API. Listings, changes and path searches read the database; edits, events and
+//! lookups of single items use the server.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::contract::{
 };
 use super::database::PlexDatabase;
 
-/// A database and the server that it should belong to.
+/// A database and its server. [`Source::check_precondition`] checks that the database belongs to the server.
 pub struct DatabaseAndServer {
     database: Arc<PlexDatabase>,
     server: Arc<dyn Source>,
@@ -21,7 +21,7 @@ pub struct DatabaseAndServer {
 }
 
 impl DatabaseAndServer {
-    /// Creates a source from both. Sends no request.
+    /// Creates a source from a database and a server. Sends no request.
     pub fn new(database: Arc<PlexDatabase>, server: Arc<dyn Source>, server_url: &str) -> Self {
         Self {
             database,
@@ -30,7 +30,7 @@ impl DatabaseAndServer {
         }
     }
 
-    /// Returns whether the database and the server have a library in common, or neither has any library.
+    /// Returns whether the database and the server have a library in common, or both have no libraries.
     fn have_common_library(&self, bounds: Bounds<'_>) -> Result<bool> {
         let (in_database, on_server) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
         let is_on_server = |library: &Library| on_server.iter().any(|other| other.uuid == library.uuid);
@@ -39,8 +39,9 @@ impl DatabaseAndServer {
 
     /// Returns whether the database belongs to the server.
     ///
-    /// Compares the machine identifiers if both are known, then with one request the last item and the item count of a
-    /// library. Equal machine identifiers prove little: a server whose data was moved leaves an old database behind.
+    /// Compares the machine identifiers if both are known. Then compares the last item and the item count of one
+    /// library, with one request. Equal machine identifiers are not enough: when a server's data is moved, an old
+    /// database with the same identifier may remain.
     fn database_belongs_to_server(&self, bounds: Bounds<'_>) -> Result<bool> {
         if let Some(identifier) = self.database.machine_identifier()
             && self.server.server(bounds)?.machine_identifier != identifier
@@ -73,12 +74,12 @@ impl DatabaseAndServer {
 }
 
 impl Source for DatabaseAndServer {
-    /// Returns the kind of the server, whose keys, edits and events plexindex uses.
+    /// Returns the server's kind, because plexindex uses the server's keys, edits and events.
     fn kind(&self) -> &'static Kind {
         self.server.kind()
     }
 
-    /// Returns the abilities of the database, with the server's abilities for single items, events and edits.
+    /// Returns the server's abilities for items, events and edits, and otherwise the database's abilities.
     fn abilities(&self) -> Abilities {
         let server = self.server.abilities();
         Abilities {
@@ -89,8 +90,7 @@ impl Source for DatabaseAndServer {
         }
     }
 
-    /// Returns the condition that this file belongs to this server. `None` if the file is missing; a later read reports
-    /// that error.
+    /// Returns a precondition: the database must belong to the server; `None` if there is no file to read.
     fn precondition(&self) -> Option<String> {
         let identity = self.database.identity().ok()?;
         Some(format!("{identity} is of {}", self.server_url))
@@ -104,25 +104,25 @@ impl Source for DatabaseAndServer {
         Err(Error::new(
             Status::NotPlex,
             format!(
-                "{} is not the database of the server at {}: it belongs to another server, or is an old copy; give the \
-                 file of this server, or omit `database` or `server_url`",
+                "{} is not the database of the server at {}: it belongs to a different server, or is an old copy; \
+                 specify this server's database, or omit `database` or `server_url`",
                 self.database.find_display_name(),
                 self.server_url
             ),
         ))
     }
 
-    /// Returns the identity that the database's folder has, without a request.
+    /// Returns the identity of the database's server without a request.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.database.server(bounds)
     }
 
-    /// Sends a request to the server, since reading the file does not show whether the server runs.
+    /// Sends a request to the server, because reading the database does not show whether the server is running.
     fn ping(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.server.server(bounds)
     }
 
-    /// Announces the path to the database, which all searches read.
+    /// Passes the path to the database, which answers all path searches.
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
         self.database.prefetch_path(spellings);
     }
@@ -132,12 +132,12 @@ impl Source for DatabaseAndServer {
         self.database.libraries(bounds)
     }
 
-    /// Checks the files of the database, from which all change tokens come.
+    /// Compares the files' state with the change token, because all change tokens come from the database.
     fn has_moved(&self, token: &str) -> bool {
         self.database.has_moved(token)
     }
 
-    /// Returns the number of the library's leaf types, which is the same for both sources.
+    /// Returns the library's partition count, which is the same for the database and the server.
     fn partitions(&self, library: &Library) -> usize {
         self.server.partitions(library)
     }
@@ -147,12 +147,12 @@ impl Source for DatabaseAndServer {
         self.database.page(request, bounds, items)
     }
 
-    /// Finds changes in the database, which shows all of them.
+    /// Reads the changes from the database, which shows every change.
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.database.changes(library, known, bounds)
     }
 
-    /// Searches the database, which finds every path.
+    /// Searches the database, because its search finds every path.
     fn find_path(
         &self,
         library: &Library,
@@ -163,7 +163,7 @@ impl Source for DatabaseAndServer {
         self.database.find_path(library, wanted, bounds, accept)
     }
 
-    /// Searches the database, since Plex's HTTP API cannot search by folder.
+    /// Searches the database, because Plex's HTTP API cannot search by folder.
     fn below(
         &self,
         library: &Library,
@@ -174,17 +174,17 @@ impl Source for DatabaseAndServer {
         self.database.below(library, folders, max_files, bounds)
     }
 
-    /// Asks the server: its reply for an item is current, even if the database is being changed.
+    /// Requests the items from the server, whose reply is current even while the database is changing.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.server.items(rating_keys, bounds)
     }
 
-    /// Edits through the server, since plexindex never writes to the database.
+    /// Edits through the server, because plexindex never writes to the database.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         self.server.edit(request, bounds)
     }
 
-    /// Receives the server's events, which the database does not have.
+    /// Receives the server's events, because the database has none.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.server.events(bounds, sink)
     }
@@ -194,29 +194,29 @@ impl Source for DatabaseAndServer {
         self.server.interrupt_events();
     }
 
-    /// Returns the tokens for the server.
+    /// Returns the server's tokens.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         self.server.tokens()
     }
 
-    /// Takes the locks of both.
+    /// Takes the locks of the database and the server.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = Arc::clone(&self.database).before_fork();
         locks.extend(Arc::clone(&self.server).before_fork());
         locks
     }
 
-    /// Drops the connections to the server. The database has none.
+    /// Drops the connections to the server. The database source has no connection between calls.
     fn after_fork(&self) {
         self.server.after_fork();
     }
 
-    /// Interrupts a slice of the database that takes too long.
+    /// Interrupts a read transaction that exceeds its time limit.
     fn interrupt_overrun(&self) {
         self.database.interrupt_overrun();
     }
 
-    /// Ends the requests to the server.
+    /// Interrupts the requests to the server.
     fn interrupt(&self) {
         self.server.interrupt();
     }

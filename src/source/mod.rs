@@ -1,8 +1,8 @@
 //! Sources of items: the trait [`Source`] and its implementations for the Plex HTTP API and Plex's own database.
 //!
-//! Only this folder accesses the network and reads the files of other programs; the shared log is the exception. It
-//! does not know the store, the index or freshness: a source performs one operation and reports exactly what went
-//! wrong. `contract` hides the formats of keys and versions, paging and change detection.
+//! Apart from the shared log, only this folder accesses the network and reads the files of other programs. A source
+//! does not know the store, the index or freshness: it performs one operation and reports exactly how the operation
+//! failed. `contract` hides the formats of keys and versions, paging, and change detection.
 
 mod contract;
 pub mod database;

@@ -1,4 +1,4 @@
-//! Creates the source that the options name. A new kind of source has to be added here, and nowhere else.
+//! Creates the source that the options specify. Only this file has to change when a new kind of source is added.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::database::{self, PlexDatabase};
 use super::database_and_server::DatabaseAndServer;
 use super::plex;
 
-/// Returns the kind of source that the options name, even if the index is offline.
+/// Returns the kind of source that the options specify, even if the index is offline.
 #[must_use]
 pub fn kind(options: &Options) -> &'static Kind {
     if options.database.is_some() && options.server_url.is_none() {
@@ -21,15 +21,15 @@ pub fn kind(options: &Options) -> &'static Kind {
     }
 }
 
-/// Returns the view that the options name: the location of the source and its user. Returns `None` if the options name
+/// Returns the view that the options specify: the source's location and its user. Returns `None` if the options specify
 /// no source. The view identifies the stored data, even if the index is offline.
 #[must_use]
 pub fn view(options: &Options) -> Option<View> {
     if let Some(database) = &options.database {
         let file = database.to_string_lossy();
         return Some(View {
-            // A database with a server URL is a different location than the database alone: plexindex uses its data
-            // only after a check that both belong to one server.
+            // A database alone and a database with a server URL are different locations. With a URL, plexindex uses the
+            // database only after checking that the database belongs to the server.
             place: match &options.server_url {
                 Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
                 None => file.into_owned(),
@@ -43,12 +43,12 @@ pub fn view(options: &Options) -> Option<View> {
     })
 }
 
-/// Validated options of the source, before it is created.
+/// The source's validated options.
 pub struct ValidOptions {
     server: Option<plex::CheckedServer>,
 }
 
-/// Validates the options of the source. Creates no files, so an invalid option leaves nothing behind.
+/// Validates the source's options. Creates no files, so an invalid option leaves nothing behind.
 ///
 /// # Errors
 /// [`crate::error::Status::InvalidArgument`].
@@ -58,11 +58,11 @@ pub fn check(options: &Options) -> Result<ValidOptions> {
     Ok(ValidOptions { server })
 }
 
-/// Creates the source that the options name. Returns `None` if the options name no source or the index is offline.
-/// Sends no request.
+/// Creates the source that the options specify. Sends no request. Returns `None` if the options specify no source, or
+/// if the index is offline.
 ///
-/// `installation_id` returns the identifier of this installation; `open` calls it only if the options name a server.
-/// `meter` records every request. `clock` times the pause after a failed read of a database.
+/// `installation_id` returns the identifier of this installation; `open` calls it only if the options specify a server.
+/// `meter` records every request. `clock` measures the pause after a failed read of a database.
 ///
 /// # Errors
 /// Those of `installation_id`.

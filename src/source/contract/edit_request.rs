@@ -1,8 +1,8 @@
-//! Edit requests: many items, one set of changes.
+//! Edit requests, which make the same changes to many items.
 
 use crate::model::ItemType;
 
-/// One change to a field, the same for every item of the request.
+/// A change to one field of every item in an edit request.
 ///
 /// ```
 /// use plexindex::FieldChange;
@@ -17,19 +17,19 @@ pub enum FieldChange {
     Set {
         /// The field, such as `title`.
         field: String,
-        /// Its new value.
+        /// The new value.
         value: String,
     },
-    /// Adds a tag and keeps the others.
+    /// Adds a tag and keeps existing tags.
     Add {
-        /// The tag's field, such as `genre`.
+        /// The field that contains the tag, such as `genre`.
         field: String,
         /// The tag.
         tag: String,
     },
     /// Removes a tag.
     Remove {
-        /// The tag's field.
+        /// The field that contains the tag.
         field: String,
         /// The tag.
         tag: String,
@@ -80,7 +80,7 @@ impl FieldChange {
     }
 }
 
-/// The locking of edited fields. The server does not overwrite a locked field when it refreshes its metadata.
+/// Whether to lock the edited fields. When the server refreshes metadata, it does not overwrite a locked field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lock {
@@ -95,18 +95,17 @@ pub enum Lock {
 
 enum_names! { Lock: Lock "lock", Unlock "unlock", Leave "leave" }
 
-/// One request for many items.
+/// A request that makes the same changes to many items.
 #[derive(Clone, Copy, Debug)]
 pub struct EditRequest<'a> {
     /// Section id of the library.
     pub section: &'a str,
-    /// Type of all the items.
+    /// Item type, which all the items share.
     pub kind: ItemType,
-    /// Rating keys of the items. The list is never empty: without keys, the server would edit every item of the
-    /// library.
+    /// Rating keys of the items; never empty, because the server would then edit every item in the library.
     pub ids: &'a [&'a str],
     /// The changes.
     pub changes: &'a [FieldChange],
-    /// What to do with the locks of these fields.
+    /// Whether to lock or unlock the changed fields.
     pub lock: Lock,
 }

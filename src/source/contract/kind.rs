@@ -1,53 +1,54 @@
-//! The properties of a kind of source that are known without a request, also while an index is offline.
+//! Properties of a kind of source that are known without a request, even while an index is offline.
 
 use crate::error::{Error, Result, Status};
 use crate::model::LONGEST_KEY;
 
 use super::event::Notification;
 
-/// A kind of source: how its items are addressed, and how to parse the notifications of its servers.
+/// A kind of source. Defines how to address items and how to parse notifications.
 #[derive(Debug)]
 pub struct Kind {
     /// Display name.
     pub name: &'static str,
-    /// Noun for the source within a sentence, such as `the server`.
+    /// Noun for the source in a sentence, such as `the server`.
     pub noun: &'static str,
-    /// Hint for users, shown while no library of the source is known.
+    /// Advice for users whose source has no libraries.
     pub empty_hint: &'static str,
-    /// Prefix of public keys, before the item's rating key.
+    /// Prefix of public keys; the item's rating key follows.
     pub key_prefix: &'static str,
-    /// Returns whether a text can be a rating key. The text has 1 to 255 bytes and no control characters. A URL may
-    /// contain several rating keys, separated by commas.
+    /// Returns whether a string can be a rating key. The caller has checked that the string has 1 to 255 bytes and no
+    /// control characters. A comma is invalid, because it separates rating keys in a URL.
     pub is_rating_key: fn(&str) -> bool,
-    /// Parses the JSON of a notification or webhook; [`Status::InvalidArgument`] if it is invalid.
+    /// Parses the JSON of a notification or webhook. Fails with [`Status::InvalidArgument`] if the JSON is invalid.
     pub read_events: fn(&[u8]) -> Result<Notification>,
-    /// The option that adds edits and events to a kind that has neither, for error texts.
+    /// Advice to set the option that adds edits and events, for error messages; `None` if no option adds them.
     pub companion: Option<&'static str>,
 }
 
-/// A server as seen by one user. plexindex must never show the content of one view to the user of a different view.
+/// A server as one user sees it. plexindex must never show the content of one view to the user of a different view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// The server's location, such as its URL. A server always has the same location.
+    /// The server's location, such as its URL; constant for a server.
     pub place: String,
     /// The user.
     pub viewer: Viewer,
 }
 
-/// The user whose rights apply.
+/// The user whose permissions apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Viewer {
-    /// A user named by the host; tokens may change.
+    /// A user whom the host specified by name; the user's token may change.
     Named(String),
-    /// The user of the current token. Without tokens, all users have the same view.
+    /// The user of the current token. If no token is set, everyone has the same view.
     Holder,
-    /// A reader of the server's own files, who sees everything with any token.
+    /// A user who reads the server's own files, and thus sees everything, regardless of the token.
     Reader,
 }
 
 impl Kind {
-    /// Creates the error for an operation that this kind of source does not support, which `problem` says after the
-    /// kind's name. The message ends with the option that adds the operation, or with `remedy` if no option does.
+    /// Creates the error for an operation that this kind of source does not support. `problem` continues a sentence
+    /// that starts with the kind's name. The message ends with advice to set the option that adds the operation, or
+    /// with `remedy` if there is no such option.
     #[must_use]
     pub fn unsupported(&self, problem: &str, remedy: &str) -> Error {
         Error::new(
@@ -56,7 +57,7 @@ impl Kind {
         )
     }
 
-    /// Returns the public key of a rating key.
+    /// Returns the public key for a rating key.
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
         format!("{}{rating_key}", self.key_prefix)
@@ -65,7 +66,7 @@ impl Kind {
     /// Extracts the rating key from a public key. Returns a bare rating key unchanged.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for other texts, and for more than [`LONGEST_KEY`] bytes.
+    /// [`Status::InvalidArgument`] if the key is invalid or longer than [`LONGEST_KEY`] bytes.
     pub fn rating_key<'k>(&self, key: &'k str) -> Result<&'k str> {
         let rating_key = key.strip_prefix(self.key_prefix).unwrap_or(key);
         let is_allowed = (1..=LONGEST_KEY).contains(&rating_key.len()) && !rating_key.contains(char::is_control);
@@ -79,8 +80,8 @@ impl Kind {
         Err(Error::new(
             Status::InvalidArgument,
             format!(
-                "'{}' is not the key of an item: give one rating key of at most {LONGEST_KEY} bytes, alone or after \
-                 '{}'",
+                "'{}' is not the key of an item: specify one rating key of at most {LONGEST_KEY} bytes, with or \
+                 without the prefix '{}'",
                 shown.escape_debug(),
                 self.key_prefix
             ),

@@ -1,4 +1,4 @@
-//! The contract of a source: its operations, its capabilities, and the types of both.
+//! The contract of a source: its operations and capabilities, and the types that they use.
 
 mod bounds;
 mod edit_request;
@@ -19,39 +19,37 @@ pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
 pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
 
-/// The capabilities of a source. Callers use only the operations whose field is set.
+/// The capabilities of a source. Callers use only operations that the source supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Abilities {
-    /// Whether an interrupted listing can be resumed.
+    /// How an interrupted listing can be resumed.
     pub resume: Resume,
     /// How completely [`Source::changes`] reports changes.
     pub changes: Delta,
-    /// [`Source::find_path`] is supported.
+    /// Whether [`Source::find_path`] is supported.
     pub find: bool,
-    /// [`Source::below`] is supported.
+    /// Whether [`Source::below`] is supported.
     pub folders: bool,
-    /// [`Source::items`] is supported, so that single items can be verified. Without this ability, plexindex lists the
-    /// whole library.
+    /// Whether [`Source::items`] is supported, so that plexindex can verify an item without a listing.
     pub items: bool,
-    /// [`Source::events`] is supported.
+    /// Whether [`Source::events`] is supported.
     pub events: bool,
-    /// [`Source::edit`] is supported.
+    /// Whether [`Source::edit`] is supported.
     pub edits: bool,
-    /// Reads send no network request, so callers need neither polling intervals nor back-off, and [`Source::has_moved`]
-    /// detects changes cheaply.
+    /// Whether reads send no network request. Callers then need neither polling intervals nor back-off, and
+    /// [`Source::has_moved`] detects changes cheaply.
     pub local: bool,
 }
 
-/// Whether an interrupted listing can be resumed, perhaps in another process.
+/// How an interrupted listing can be resumed, possibly in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// No: each listing starts from the beginning.
+    /// A listing cannot be resumed: each listing starts from the beginning.
     Never,
-    /// Positions are row numbers, which shift when items are added or removed. A resumed listing reads some rows again
-    /// and compares them.
+    /// Positions are row numbers, which may shift. A resumed listing reads some rows again and compares them.
     ByRow,
-    /// Positions are stable when items are added or removed.
+    /// Positions do not change when items are added or removed.
     ByPosition,
 }
 
@@ -60,22 +58,22 @@ pub enum Resume {
 pub enum Delta {
     /// The source reports no changes: each changed library needs a full listing.
     None,
-    /// The source reports most additions and removals: a full listing is due from time to time.
+    /// The source reports most additions and removals: a full listing is still needed from time to time.
     Mostly,
-    /// The source reports all changes: an old listing needs no replacement.
+    /// The source reports all changes: even an old listing need not be replaced.
     Complete,
 }
 
-/// The requested page of a listing.
+/// A request for a page of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest<'a> {
-    /// The library.
+    /// The library to list.
     pub library: &'a Library,
-    /// Number of the partition, below [`Source::partitions`].
+    /// Index of the partition, less than [`Source::partitions`].
     pub partition: usize,
     /// Start position: 0, or [`PageEnd::next`] of an earlier page.
     pub position: u64,
-    /// Maximum number of rows, 1 to 1,000.
+    /// Maximum number of rows, from 1 to 1,000.
     pub size: u32,
 }
 
@@ -84,33 +82,33 @@ pub struct PageRequest<'a> {
 pub struct PageEnd {
     /// Number of rows that the server returned, including unusable rows.
     pub rows: u64,
-    /// Number of rows in the whole partition; `None` if the server does not report it.
+    /// Number of rows in the whole partition; `None` if the server does not report the number.
     pub total: Option<u64>,
-    /// Position of the next page; `None` after the last page. Positions must increase: a page that returns its own
-    /// position makes the listing fail. It means that the server announced more rows and returned none.
+    /// Position of the next page; `None` after the last page. A listing fails if this position is not greater than the
+    /// page's own position, because the server then announced more rows but returned none.
     pub next: Option<u64>,
-    /// The server returned other rows than requested: the listing must start from the beginning.
+    /// Whether the server returned different rows than requested. The listing must then start again from the beginning.
     pub moved: bool,
 }
 
-/// The indexed items of a library. A source compares them with its own items to find changes.
+/// The indexed items of a library. A source compares its own items with the indexed items to find changes.
 pub trait KnownItems {
-    /// Returns the change token of the library at the last listing or delta.
+    /// Returns the library's change token as of the last listing or delta.
     fn since(&self) -> &str;
 
-    /// Adds items to the index, either all or none of them.
+    /// Adds all of these items to the index, or none if the call fails.
     ///
     /// # Errors
     /// Those of the store.
     fn add(&self, items: &[Item]) -> Result<()>;
 
-    /// Returns whether the index has an identical item.
+    /// Returns whether the index contains an identical item.
     ///
     /// # Errors
     /// Those of the store.
     fn has(&self, item: &Item) -> Result<bool>;
 
-    /// Returns whether the index has an item with one of these rating keys.
+    /// Returns whether the index contains an item with one of these rating keys.
     ///
     /// # Errors
     /// Those of the store.
@@ -122,8 +120,8 @@ pub trait KnownItems {
     /// Those of the store.
     fn count(&self) -> Result<u64>;
 
-    /// Returns the number of indexed items at [`KnownItems::since`]. The number differs from [`KnownItems::count`] if
-    /// single items were added or removed since. `None` if unknown.
+    /// Returns the number of items that the index had at [`KnownItems::since`]; `None` if unknown. If single items were
+    /// added or removed later, the number differs from [`KnownItems::count`].
     ///
     /// # Errors
     /// Those of the store.
@@ -137,8 +135,8 @@ pub trait KnownItems {
     /// Those of the store.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
-    /// Returns whether the index would accept that the library has only `items` items left, without a second listing.
-    /// If not, the source need not find out which items are gone.
+    /// Returns whether the index would accept that the library has shrunk to `items` items, without confirmation by a
+    /// second listing. If the result is `false`, the source need not determine which items were removed.
     ///
     /// # Errors
     /// Those of the store.
@@ -148,23 +146,23 @@ pub trait KnownItems {
 /// The changes that a source found in a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceChanges {
-    /// The changes are known: the source passed the additions to [`KnownItems::add`], and these items are gone.
+    /// The source found all changes, and has already passed new and updated items to [`KnownItems::add`].
     Known {
         /// Rating keys of items that the server no longer has.
         gone: Vec<String>,
     },
-    /// Unknown: a listing is needed.
+    /// The source cannot determine the changes: a listing is needed.
     Unknown,
 }
 
-/// The path to search for.
+/// A path to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedPath<'a> {
-    /// The path in the host's spelling, then the path after each mapping that matches.
+    /// The path as the host specified it, followed by the result of each mapping that applies.
     pub spellings: &'a [Vec<u8>],
     /// The file name: the last component of the path.
     pub name: &'a str,
-    /// The title that the file name seems to contain.
+    /// The title that plexindex extracted from the file name.
     pub title: Option<&'a str>,
 }
 
@@ -173,35 +171,35 @@ pub struct WantedPath<'a> {
 pub struct LocatedItem {
     /// The item.
     pub item: Item,
-    /// Section id of its library; empty if unknown.
+    /// Section id of the item's library; empty if unknown.
     pub section: String,
 }
 
 impl LocatedItem {
-    /// Returns whether the item is in this library, or may be, since its library is unknown.
+    /// Returns whether the item is in this library. Also returns `true` if the item's library is unknown.
     #[must_use]
     pub fn is_in(&self, section: &str) -> bool {
         self.section.is_empty() || self.section == section
     }
 }
 
-/// A source of items. Implementations are used from many threads at once.
+/// A source of items. Many threads may use an implementation at once.
 pub trait Source: Send + Sync {
     /// Returns the kind of the source.
     fn kind(&self) -> &'static Kind;
 
-    /// Returns the capabilities.
+    /// Returns the source's capabilities.
     fn abilities(&self) -> Abilities;
 
-    /// Returns the condition under which plexindex may use this source, such as that a database and a server belong
-    /// together. The text names everything on which the condition depends. `None` means that there is no condition.
+    /// Returns the condition under which plexindex may use this source, such as that a database belongs to a server;
+    /// `None` if there is no condition. The text contains everything on which the condition depends.
     ///
-    /// Each sync job reads the condition. The store remembers for a day that a condition was met.
+    /// Each sync job calls this function. The store remembers for a day that a condition was met.
     fn precondition(&self) -> Option<String> {
         None
     }
 
-    /// Checks the precondition. Returns an error with a remedy if it is not met.
+    /// Checks the precondition. Returns an error with a remedy if the precondition is not met.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -209,13 +207,13 @@ pub trait Source: Send + Sync {
         Ok(())
     }
 
-    /// Returns the identity of the server. This request needs no token.
+    /// Returns the server's identity. The request contains no token.
     ///
     /// # Errors
-    /// Every status of the 300 block, and [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
+    /// Every status in the 300 block, and [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
 
-    /// Returns the identity of the server, as [`Source::server`] does, but always sends a request, to test whether the
+    /// Returns the server's identity, as [`Source::server`] does, but always sends a request, to test whether the
     /// server is reachable.
     ///
     /// # Errors
@@ -224,24 +222,25 @@ pub trait Source: Send + Sync {
         self.server(bounds)
     }
 
-    /// Announces that the caller, which knows no library yet, will search for this path. The next [`Source::libraries`]
-    /// may already search for it, and [`Source::find_path`] then returns the result.
+    /// Announces a search for this path before the caller has fetched the list of libraries. [`Source::libraries`] may
+    /// then run the search too, so that [`Source::find_path`] only returns the stored result. `_spellings` is as in
+    /// [`WantedPath::spellings`].
     fn prefetch_path(&self, _spellings: &[Vec<u8>]) {}
 
-    /// Sends the probe: returns the libraries that the user is allowed to see, each with its current change token.
+    /// Sends the probe. Returns the libraries that the user is allowed to see, each with its current change token.
     ///
     /// # Errors
     /// As [`Source::server`].
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
 
-    /// Returns whether the source may have changed since this change token, without reading its content. plexindex
-    /// calls this function before each answer if the source is [`Abilities::local`], so it must be fast.
+    /// Returns whether the source may have changed since this change token, without reading its content. This function
+    /// must be fast, because plexindex calls it before each answer if the source is [`Abilities::local`].
     fn has_moved(&self, _token: &str) -> bool {
         false
     }
 
-    /// Returns the number of partitions of a library's listing. plexindex fetches one partition after the other. The
-    /// number must be constant for a library.
+    /// Returns the number of partitions into which the source divides a library's listing, such as one for each item
+    /// type. plexindex fetches the partitions one by one. A library's partition count never changes.
     fn partitions(&self, _library: &Library) -> usize {
         1
     }
@@ -249,16 +248,16 @@ pub trait Source: Send + Sync {
     /// Adds the rows of one page to `items`.
     ///
     /// Items without a rating key are counted but left out; items without files are included. If the call fails midway,
-    /// the items added so far are valid. Following [`PageEnd::next`] from position 0 through all partitions returns
-    /// each item once.
+    /// the items added so far are valid. Following [`PageEnd::next`] from position 0 in all partitions returns each
+    /// item once.
     ///
     /// # Errors
-    /// As [`Source::server`]; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if the server has no such
+    /// As [`Source::server`]; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if the server lacks this
     /// library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
-    /// Finds the changes of a library since [`KnownItems::since`], as completely as [`Abilities::changes`] says: adds
-    /// new items to `index` and returns the keys of removed items.
+    /// Finds a library's changes since [`KnownItems::since`], as completely as [`Abilities::changes`] promises. Adds
+    /// new and updated items to `index`, and returns the rating keys of removed items.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `index`.
@@ -267,7 +266,7 @@ pub trait Source: Send + Sync {
     }
 
     /// Passes items that may have this path to `accept`, in batches, until `accept` returns `true`. Returns whether
-    /// `accept` did so. The search is incomplete: the server may have an item that this function does not find.
+    /// `accept` returned `true`. The search is incomplete: it may miss an item that the server has.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `accept`.
@@ -281,8 +280,8 @@ pub trait Source: Send + Sync {
         Ok(false)
     }
 
-    /// Returns all items with a file below one of these folders, which end in a separator. Returns `None` if the source
-    /// does not support this or there are more than `max_files` files.
+    /// Returns all items with a file below one of these folders. Each folder ends with a separator. Returns `None` if
+    /// the source does not support this search, or if there are more than `max_files` files.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -296,7 +295,7 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
-    /// Returns the items with these rating keys, from all libraries and in any order. Leaves out keys without an item.
+    /// Returns the items with these rating keys, from all libraries and in any order. Keys without an item are ignored.
     ///
     /// # Errors
     /// As [`Source::server`].
@@ -305,48 +304,46 @@ pub trait Source: Send + Sync {
     /// Edits many items in one request.
     ///
     /// # Errors
-    /// As [`Source::server`]. If the connection failed after the request was sent, the server may have applied the
-    /// edit.
+    /// As [`Source::server`]. If the connection fails after the request was sent, the server may have applied the edit.
     fn edit(&self, _request: &EditRequest<'_>, _bounds: Bounds<'_>) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
     }
 
-    /// Receives events, [`Event::Connected`] first, until the server ends the stream or `sink` returns `false`. Never
-    /// retries.
+    /// Receives events, starting with [`Event::Connected`], until the server ends the stream,
+    /// [`Source::interrupt_events`] is called, or `sink` returns `false`. Never retries.
     ///
     /// # Errors
-    /// As [`Source::server`]. Succeeds when the server or [`Source::interrupt_events`] ends the stream.
+    /// As [`Source::server`]. The end of the stream is not an error.
     fn events(&self, _bounds: Bounds<'_>, _sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source sends no events"))
     }
 
-    /// Makes [`Source::events`] return at once, and affects no other call. The caller must first set the `aborted` of
-    /// that call's bounds.
+    /// Makes [`Source::events`] return at once. Does not affect other calls. The caller must first make `aborted`
+    /// return `true` in the bounds of the [`Source::events`] call.
     fn interrupt_events(&self) {}
 
-    /// Returns the tokens for the server, which the host may replace. Returns `None` if the source uses no tokens.
+    /// Returns the server's tokens, which the host may replace; `None` if the source uses no tokens.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         None
     }
 
-    /// Takes all locks before a fork. A lock that another thread held during the fork would stay locked in the child
-    /// for ever.
+    /// Takes all locks before a fork, because a lock that another thread held would stay locked in the child.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
 
-    /// Drops open connections in the child after a fork, without using them, since the parent still uses them. The
-    /// default is for a source without connections.
+    /// Drops open connections in a forked child without using them, because the parent still uses them. The default
+    /// implementation does nothing, because not every source has connections.
     fn after_fork(&self) {}
 
-    /// Interrupts operations that exceed their bounds because they cannot check the bounds themselves. A thread that
-    /// waits for a call calls this function repeatedly.
+    /// Interrupts operations that have exceeded their limits but cannot check the limits themselves. A thread that
+    /// waits for a call of this source calls this function repeatedly.
     fn interrupt_overrun(&self) {}
 
     /// Interrupts every wait inside this source, so that a call that the host stops does not wait for time-outs.
     ///
-    /// Calls whose bounds are aborted end with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). Other calls lose
-    /// their connection: they repeat requests without a reply, and fail if they had received a part of a page. Only
-    /// name resolution and connecting continue.
+    /// Aborted calls fail with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). All other calls lose their connection
+    /// too: they repeat a request that had no reply, and fail if they had received a part of a page. Name resolution
+    /// and connecting cannot be interrupted.
     fn interrupt(&self) {}
 }

@@ -1,5 +1,5 @@
-//! The tokens of an open index. The host may replace the token. A running call keeps the token that it started with, so
-//! that plexindex never stores one user's content for another user.
+//! The tokens of an open index. The host may replace the token. A running call keeps the token with which it started,
+//! so that plexindex never stores one user's content for another user.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,31 +18,31 @@ pub struct Session {
     is_refused: AtomicBool,
 }
 
-/// The tokens of an index since it was opened.
+/// All tokens of an index since it was opened.
 pub struct Tokens(pub Mutex<TokenState>);
 
-/// The current token and those still in use.
+/// The current token, and the replaced tokens that calls still use.
 pub struct TokenState {
     current: Arc<Session>,
     /// Replaced tokens that calls may still use.
     replaced: Vec<Weak<Session>>,
-    /// Number of the first token with the current view: all tokens since then have this view.
+    /// Number of the first token with the current view. All later tokens have the same view.
     view_since: u64,
-    /// Number of the first token of the current user: the host declared that all tokens since then are this user's.
+    /// Number of the first token of the current user. The host declared that all later tokens belong to the same user.
     user_since: u64,
 }
 
-/// The user of a new token.
+/// The owner of a new token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TokenOwner {
-    /// Unknown: any user.
+    /// Any user: the host does not know the owner.
     Any,
-    /// The user of the token with this number.
+    /// The user who owns the token with this number.
     SameAs(u64),
 }
 
 impl Session {
-    /// Creates a session for a token that the host sets. `None` means that requests carry no token.
+    /// Creates a session for a token that the host sets. If `token` is `None`, requests contain no token.
     fn new(number: u64, token: Option<Token>) -> Arc<Self> {
         let claims = token.as_ref().and_then(Token::claims);
         Arc::new(Self {
@@ -54,7 +54,7 @@ impl Session {
         })
     }
 
-    /// Returns the number of the token, counted from 1 since the index was opened.
+    /// Returns the token's number. An index numbers its tokens from 1.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -78,7 +78,7 @@ impl Session {
 }
 
 impl Tokens {
-    /// Creates the state with this token as the current one.
+    /// Creates the tokens of an index, with this current token; `None` means that requests contain no token.
     #[must_use]
     pub fn new(token: Option<Token>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(TokenState {
@@ -95,8 +95,7 @@ impl Tokens {
         Arc::clone(&lock(&self.0).current)
     }
 
-    /// Returns the token with this number; for 0, the current token. Returns `None` for a token that is no longer in
-    /// use.
+    /// Returns the token with this number, or the current token for 0; `None` if the token is no longer in use.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
@@ -107,41 +106,43 @@ impl Tokens {
         replaced.find(|session| session.number == number)
     }
 
-    /// Returns the text with `***` in place of all tokens that are in use.
+    /// Returns `text` with `***` in place of every token that is in use.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
         let state = lock(&self.0);
         let replaced = state.replaced.iter().filter_map(Weak::upgrade);
         let sessions: Vec<_> = replaced.chain([Arc::clone(&state.current)]).collect();
-        drop(state); // every call needs this lock, and scrubbing takes long
-        // Scrubs all tokens together, since one token may be the beginning of another.
+        drop(state); // scrubbing is slow, and every call needs this lock
+        // Replaces all tokens in one pass, because one token may be the beginning of another.
         let tokens: Vec<&Token> = sessions.iter().filter_map(|session| session.token.as_ref()).collect();
         Token::scrub(&tokens, text)
     }
 
-    /// Returns the current token if it has the same view as the token with this number.
+    /// Returns the current token if it has the same view as the token with this number; otherwise `None`.
     #[must_use]
     pub fn current_with_view_of(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
         (number >= state.view_since).then(|| Arc::clone(&state.current))
     }
 
-    /// Returns the number of the current token, and whether the token with the number `earlier` has the same view or,
-    /// as the host declared, the same user. If so, a call may continue with the current token.
+    /// Returns the number of the current token, and whether a call that started with the token `earlier` may continue
+    /// with the current token. A call may continue if both tokens have the same view or, as the host declared, the same
+    /// user.
     #[must_use]
     pub fn compare_current(&self, earlier: u64) -> (u64, bool) {
         let state = lock(&self.0);
         (state.current.number, earlier >= state.user_since.min(state.view_since))
     }
 
-    /// Replaces the current token by a token of `owner`. `same_view`: the view does not depend on the token.
+    /// Replaces the current token with a token of `owner`. `same_view` means that the view stays the same.
     pub fn replace(&self, token: Option<Token>, owner: TokenOwner, same_view: bool) {
         let mut state = lock(&self.0);
         let next = Session::new(state.current.number + 1, token);
         if !same_view {
             state.view_since = next.number;
         }
-        // `SameAs` an earlier token is no proof: another thread replaced the token while the host's callback ran.
+        // If `SameAs` refers to an earlier token, another thread has replaced the token during the host's callback.
+        // Then `SameAs` says nothing about the current user.
         if owner != TokenOwner::SameAs(state.current.number) {
             state.user_since = next.number;
         }

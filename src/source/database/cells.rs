@@ -1,4 +1,4 @@
-//! Reads cells of any type, since `SQLite` does not enforce the types of columns.
+//! Reads cells that may have any type, because `SQLite` does not enforce column types.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -17,7 +17,7 @@ pub fn for_each_integer(connection: &Connection, sql: &str, params: &[i64], each
     Ok(())
 }
 
-/// Reads a cell as text. Returns `None` if it is null or contains a NUL; the HTTP source rejects a NUL too.
+/// Reads a cell as a string. Returns `None` for null, and for strings with a NUL, as the HTTP source does.
 pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
     let text = match row.get_ref(column)? {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -28,7 +28,7 @@ pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
     Ok((!text.contains('\0')).then_some(text))
 }
 
-/// Reads a cell as an integer, including an integer in a text. Returns `None` for other values.
+/// Reads a cell as an integer, or parses an integer from a string. Returns `None` for other cells.
 pub fn integer(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Integer(number) => Some(number),
@@ -37,16 +37,16 @@ pub fn integer(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
     })
 }
 
-/// [`integer`] for a 32-bit number. Also returns `None` outside the range of 32 bits.
+/// Reads a cell as a 32-bit integer, like [`integer`]. Also returns `None` if the integer is out of range.
 pub fn integer_32(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
     Ok(integer(row, column)?.and_then(|number| i32::try_from(number).ok()))
 }
 
-/// Days from 1 March of the year 0 to 1 January 1970.
+/// Number of days from 1 March of the year 0 to 1 January 1970.
 const DAYS_TO_1970: i64 = 719_469;
 
-/// Reads a date as Unix seconds; 0 if the cell has no date. Plex stored dates as UTC text such as `2023-04-15 19:25:00`
-/// until at least 2023, and stores them as numbers now.
+/// Reads a date as Unix seconds; 0 if the cell contains no date. Until at least 2023, Plex stored dates as UTC strings
+/// such as `2023-04-15 19:25:00`; newer versions store numbers.
 pub fn unix_seconds(row: &Row<'_>, column: usize) -> Sql<i64> {
     let date = match row.get_ref(column)? {
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
@@ -59,7 +59,7 @@ pub fn unix_seconds(row: &Row<'_>, column: usize) -> Sql<i64> {
     let &[year @ 1970..=9999, month @ 1..=12, day @ 1..=31, ref time @ ..] = &numbers[..] else {
         return Ok(integer(row, column)?.unwrap_or(0));
     };
-    // Counting years from March makes the leap day the last day of a year.
+    // Years start in March here, so that the leap day is the last day of a year.
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {

@@ -1,15 +1,15 @@
-//! Finds changes since the last read, by the server's change counter and by item counts.
+//! Finds the changes since the last read, using the server's change counter and item counts.
 //!
-//! The server has one change counter. It increments the counter with every change of an item and stores the new value
-//! in the item's row (`changed_at`). Rows with a higher value than at the last read were added or changed. Each episode
-//! includes the name of its show, so all episodes of a changed show are read again.
+//! The server has one change counter. With every change of an item, the server increments the counter and stores the
+//! new value in the item's row (`changed_at`). Rows with a higher value than at the last read were added or changed.
+//! Each episode includes the name of its show, so plexindex reads all episodes of a changed show again.
 //!
-//! A removed row leaves no trace, but the server never reuses ids. So rows were removed exactly if the number of rows,
-//! minus the new rows, has shrunk. Counting all rows takes a quarter of the time that counting one library takes. If
+//! A removed row leaves no trace, but the server never reuses ids. So rows were removed if and only if the row count,
+//! minus the new rows, has decreased. Counting all rows takes a quarter of the time that counting one library takes. If
 //! the row counts differ or are unknown, plexindex counts the library's items:
 //!
-//! - the index has more items: all ids are compared;
-//! - the index has fewer items: removed items came back, and a full listing is needed.
+//! - If the index has more items, plexindex compares all ids.
+//! - If the index has fewer items, removed items have come back, and a full listing is needed.
 
 use crate::error::Result;
 use crate::model::{Item, Library};
@@ -23,13 +23,13 @@ use super::mark::{Mark, row_count_in};
 use super::plex_database::PlexDatabase;
 use super::slice::Slice;
 
-/// Maximum number of changed rows in a delta. If more rows changed, a listing is cheaper.
+/// Maximum number of changed rows in a delta. If more rows have changed, a listing is cheaper.
 const MAX_CHANGED_ROWS: i64 = 50_000;
 
-/// Selects at most ?5 rows of library ?1: rows that changed after ?2, rows with a part id above ?3, if ?4 is 1 rows
-/// with a version or part in the trash, and all rows below these, since a changed show, season, artist or album changes
-/// its items. Includes rows whose counter is not an integer, which may have changed: `SQLite` sorts texts and blobs
-/// above all numbers. `UNION` ends the recursion if a season of a damaged file is its own ancestor.
+/// Selects at most ?5 rows of library ?1: rows that changed after ?2, rows with a part id above ?3, and, if ?4 is 1,
+/// rows with a version or part in the trash. Also selects the descendants of these rows, because a changed show,
+/// season, artist or album changes its items. Includes rows whose counter is not an integer, because they may have
+/// changed; `SQLite` sorts strings and blobs above all numbers. `UNION` prevents endless recursion in a damaged file.
 const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
      SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id = ?1 \
      UNION SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id = ?1 \
@@ -41,23 +41,23 @@ const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
      UNION SELECT i.id FROM changed CROSS JOIN metadata_items i ON i.parent_id = changed.id) \
      SELECT id FROM changed LIMIT ?5";
 
-/// The rows that changed since a mark.
+/// The rows that have changed since a watermark.
 struct ChangedRows {
-    /// The mark of the database when the rows were read.
+    /// The watermark of the database when the rows were read.
     current_mark: Mark,
-    /// Whether the row with the highest change number at the earlier mark was removed since.
+    /// Whether the row that had the highest change number has been removed.
     lost_last_change: bool,
     /// Number of new rows in all libraries.
     new_rows: i64,
     /// Item ids of the changed rows in this library, sorted.
     ids: Vec<i64>,
-    /// Rating keys of the changed rows in other libraries; one may have moved from this library.
+    /// Rating keys of the changed rows in other libraries, some of which may have moved from this library.
     keys_elsewhere: Vec<String>,
 }
 
 impl PlexDatabase {
-    /// Adds the items that changed since the index's mark to the index, and returns the keys of the removed items.
-    /// `Unknown` if only a listing can show all changes.
+    /// Adds the items that have changed since the last read to the index, and returns the rating keys of the removed
+    /// items. Returns [`SourceChanges::Unknown`] if only a listing can show all changes.
     pub(super) fn read_changes(
         &self,
         library: &Library,
@@ -68,7 +68,7 @@ impl PlexDatabase {
             return Ok(SourceChanges::Unknown);
         };
         let section = section_id(library)?;
-        // The row count in the index's mark is useless if the index gained or lost single items since.
+        // The row count in the change token is useless if single items were later added to or removed from the index.
         let is_row_count_valid = index.count_at_since()? == Some(index.count()?);
         let token = &library.change.token;
         let no_rows_removed = |changed: &ChangedRows| {
@@ -76,9 +76,9 @@ impl PlexDatabase {
             let is_at_mark = || Mark::parse(token).as_ref() == Some(&changed.current_mark);
             is_row_count_valid && expected_rows.is_some() && expected_rows == row_count_in(token) && is_at_mark()
         };
-        // Later probes count the rows, so that the next delta can detect removals by the count.
+        // Makes later probes count the rows, so that the next delta can use the row count to detect removals.
         self.enable_row_counts();
-        // Uses the rest of this slice for items, since opening the file takes longer than reading the changes.
+        // Also reads items in this read transaction, because opening the file takes longer than reading the changes.
         let Some((changed, mut items, library_count)) = self.file.run_in_slice(bounds, &mut |slice| {
             let Some(changed) = slice.query(|| read_changed_rows(slice, section, &since))? else {
                 return Ok(None);
@@ -100,12 +100,12 @@ impl PlexDatabase {
             }
         }
         index.add(&present)?;
-        // After a restored backup, items come back with old change numbers, and the index lacks them.
+        // After a restored backup, items with old change numbers come back, and the index does not contain them.
         let index_count = index.count()?;
         if library_count.is_some_and(|count| count > index_count) {
             return Ok(SourceChanges::Unknown);
         }
-        // Without a sign of removed items, the delta is complete. Otherwise the function compares all ids.
+        // If there is no sign of removed items, the delta is complete. Otherwise, this function compares all ids.
         let has_moved_items = index.has_any(&changed.keys_elsewhere)? || index.has_any(&absent)?;
         let counts_agree = library_count.is_none_or(|count| count == index_count);
         let is_trash_unchanged = changed.current_mark.trash == since.trash;
@@ -119,8 +119,8 @@ impl PlexDatabase {
         Ok(SourceChanges::Known { gone })
     }
 
-    /// Returns the rating keys that only the index has, and the number of items in the database with ids up to
-    /// `last_id`: items with higher ids were added after the changes were read.
+    /// Returns the rating keys that only the index contains, and the library's item count in the database. The count
+    /// excludes ids above `last_id`, because these items were added after the changes were read.
     fn find_gone(
         &self,
         library: &Library,
@@ -133,7 +133,7 @@ impl PlexDatabase {
         let count = loop {
             let (after_id, read_before) = (present.last().copied().unwrap_or(0), present.len());
             let count = self.file.run_in_slice(bounds, &mut |slice| {
-                // An interrupted slice runs again, so this drops the ids that it had read.
+                // Drops the ids that an interrupted transaction had read, because the transaction runs again.
                 present.truncate(read_before);
                 slice.query(|| {
                     let mut statement = slice.connection.prepare_cached(
@@ -164,8 +164,7 @@ impl PlexDatabase {
         Ok((gone, count))
     }
 
-    /// Reads the items with these ids, in as many slices as needed. The result has `None` for an id that is not in the
-    /// library.
+    /// Reads the items with these ids in several read transactions; `None` for each id that is not in the library.
     pub(super) fn read_items(&self, library: &Library, ids: &[i64], bounds: &Bounds<'_>) -> Result<Vec<Option<Item>>> {
         let mut items = Vec::new();
         while items.len() < ids.len() {
@@ -178,8 +177,7 @@ impl PlexDatabase {
         Ok(items)
     }
 
-    /// Reads the items with these ids until the slice is over, but at least one. The result may thus be shorter than
-    /// `ids`.
+    /// Reads at least one of the items with these ids, and further items until the time of the transaction is up.
     fn read_until_slice_ends(slice: &Slice<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
         let mut reader = ItemReader::new(&slice.connection, section_id(library)?, leaf_types(library.kind));
         let mut items = Vec::new();
@@ -193,15 +191,15 @@ impl PlexDatabase {
     }
 }
 
-/// Returns the rows that changed since a mark; `None` if `since` is from another database or too many rows changed.
+/// Returns the rows that have changed since a watermark; `None` if too many changed, or if the database is different.
 fn read_changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite::Result<Option<ChangedRows>> {
     let connection = &slice.connection;
     let current_mark = Mark::read(connection, &slice.state)?;
     let Some(delta_base) = since.delta_base(&current_mark, connection)? else {
         return Ok(None);
     };
-    // The rows do not show which versions and parts moved to or from the trash, so the query selects all items that
-    // have any in the trash.
+    // The rows do not show which versions and parts were moved to or from the trash. So if the trash has changed, the
+    // query selects all items with a version or part in the trash.
     let is_trash_changed = i64::from(current_mark.trash[1..] != since.trash[1..]);
     let (mut ids, mut keys_elsewhere) = (Vec::new(), Vec::new());
     let params = [

@@ -25,16 +25,16 @@ const PATH_IN_SERVER_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugi
 
 /// The database file of a Plex Media Server.
 pub struct DatabaseFile {
-    /// The path that the host gave, of the file or of a folder.
+    /// The path that the host specified, of the file or of a folder.
     given_path: PathBuf,
-    /// The resolved path of the file, once found.
+    /// The resolved path of the file, once the file has been found.
     path: OnceBox<PathBuf>,
     pub(super) vfs: Option<ReadOnlyWalVfs>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) slice_lock: Arc<SliceLock>,
 }
 
-/// State of the database and its companion files.
+/// The state of the database file, its WAL, its shared memory and its journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct FileState {
@@ -42,12 +42,11 @@ pub struct FileState {
     pub file_id: u64,
     /// A hash that changes with every write to the files.
     pub stamp: u64,
-    /// Whether the next write is certain to change `stamp`. A write right now may fall into the same clock tick as the
-    /// last one.
+    /// Whether the next write is certain to change `stamp`. Two writes in quick succession may have the same file time.
     pub detects_next_write: bool,
     pub(super) has_wal: bool,
     pub(super) has_shm: bool,
-    /// Whether a rollback journal exists: a change is in progress, or was interrupted.
+    /// Whether a rollback journal exists: a write is in progress, or was interrupted.
     pub(super) has_journal: bool,
 }
 
@@ -72,8 +71,8 @@ impl std::fmt::Debug for DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Creates the object without reading anything. `given_path` is the file, or a folder that [`DatabaseFile::path`]
-    /// searches.
+    /// Creates the object without reading any file. `given_path` is the path of the database file, or of a folder that
+    /// [`DatabaseFile::path`] searches.
     pub fn new(given_path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             given_path: given_path.to_owned(),
@@ -84,8 +83,8 @@ impl DatabaseFile {
         }
     }
 
-    /// Returns the path of the file without symbolic links, since the WAL lies next to the real file. If the host gave
-    /// a folder, finds the file in the folder.
+    /// Returns the path of the file. Resolves symbolic links, because the WAL is next to the real file. If the host
+    /// specified a folder, finds the file in this folder.
     pub fn path(&self) -> Result<&Path> {
         if let Some(path) = self.path.get() {
             return Ok(path);
@@ -103,27 +102,27 @@ impl DatabaseFile {
         }
     }
 
-    /// Returns the folder 'Plex Media Server', if the file has its usual path in such a folder.
+    /// Returns the folder 'Plex Media Server' if the file has its usual path in this folder; otherwise `None`.
     pub fn server_folder(&self) -> Option<&Path> {
         let path = self.path().ok()?;
         let is_usual_path = path.ends_with(PATH_IN_SERVER_FOLDER);
         is_usual_path.then(|| path.ancestors().nth(3)).flatten()
     }
 
-    /// Reads the state of the files from their metadata only, without opening them.
+    /// Reads the state of the files from their metadata, without opening the files.
     pub fn read_state(&self) -> Result<FileState> {
         let path = self.path()?;
         let database = FileStamp::of(path, Compared::All).ok_or_else(|| match fs::metadata(path) {
             Ok(_) => self.error(
                 Status::NotPlex,
-                "is not a regular file; give Plex's database, or the folder 'Plex Media Server'",
+                "is not a regular file; specify Plex's database, or the folder 'Plex Media Server'",
             ),
             Err(error) => self.io_error(&error),
         })?;
         let wal = FileStamp::of(&companion_path(path, "-wal"), Compared::All);
         let shm_path = companion_path(path, "-shm");
         let has_shm = Inode::of(&shm_path).is_some();
-        // Some journal modes keep the journal file and empty it after each change.
+        // Some journal modes keep the journal file, and empty the file after each change.
         let journal = fs::symlink_metadata(companion_path(path, "-journal"));
         let has_journal = journal.is_ok_and(|metadata| metadata.len() > 0);
         let mut stamped_bytes = database.bytes;
@@ -144,7 +143,7 @@ impl DatabaseFile {
         })
     }
 
-    /// Creates the error for a failed call of `SQLite`, with the status and the remedy for its cause.
+    /// Creates the error for a failed `SQLite` call, with a status and a remedy that fit the cause.
     pub(super) fn sqlite_error(&self, error: &rusqlite::Error) -> Error {
         let (status, remedy) = match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
@@ -158,7 +157,7 @@ impl DatabaseFile {
             ),
             Some(ErrorCode::NotADatabase) => (
                 Status::NotPlex,
-                "it is not a database; give com.plexapp.plugins.library.db",
+                "it is not a database; specify com.plexapp.plugins.library.db",
             ),
             Some(ErrorCode::DatabaseCorrupt) => (
                 Status::BadAnswer,
@@ -166,7 +165,7 @@ impl DatabaseFile {
             ),
             _ => (Status::ServerError, "try again, or use server_url instead"),
         };
-        // If SQLite cannot open the file, its message ends with the URI, which this error omits.
+        // Omits the URI with which SQLite's message ends if SQLite cannot open the file.
         let message = error.to_string();
         let message = message.split(": file:").next().unwrap_or_default();
         Error::new(
@@ -175,28 +174,28 @@ impl DatabaseFile {
         )
     }
 
-    /// Returns whether the permissions let this user read all existing files. Opens nothing.
+    /// Returns whether the permissions allow this user to read all existing files. Opens no file.
     fn is_readable(&self) -> bool {
         self.path().is_ok_and(|path| {
             ["", "-wal", "-shm"]
                 .into_iter()
                 .map(|suffix| companion_path(path, suffix))
-                // The server may remove a file meanwhile.
+                // The server may remove a file between the two checks.
                 .all(|file| files::may_read(&file) || Inode::of(&file).is_none())
         })
     }
 
-    /// Creates an error about this file. `problem` continues a sentence that begins with the file's path.
+    /// Creates an error about this file. `problem` continues a sentence that starts with the file's path.
     pub(super) fn error(&self, status: Status, problem: &str) -> Error {
         Error::new(status, format!("Plex's database {} {problem}", self.display()))
     }
 
-    /// Creates the error for a failed operation of the system, with the status and the remedy for its cause.
+    /// Creates the error for a failed system call, with a status and a remedy that fit the cause.
     fn io_error(&self, error: &std::io::Error) -> Error {
         let (status, remedy) = match error.kind() {
             std::io::ErrorKind::NotFound => (
                 Status::Connect,
-                "give com.plexapp.plugins.library.db, or the folder 'Plex Media Server' that contains it",
+                "specify com.plexapp.plugins.library.db, or the folder 'Plex Media Server' that contains it",
             ),
             std::io::ErrorKind::PermissionDenied => (
                 Status::Forbidden,
@@ -208,13 +207,13 @@ impl DatabaseFile {
         Error::new(status, text).because_io(error)
     }
 
-    /// Displays the path of the file; before the file was found, the path that the host gave.
+    /// Displays the path of the file, or, until the file has been found, the path that the host specified.
     pub fn display(&self) -> std::path::Display<'_> {
         self.path.get().unwrap_or(&self.given_path).display()
     }
 }
 
-/// Finds the database in a folder: the folder 'Plex Media Server', or the folder that directly contains the file.
+/// Finds the database in the folder 'Plex Media Server', or in the folder that directly contains the database.
 fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
     let is_not_found = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
     let path = canonical(&folder.join(PATH_IN_SERVER_FOLDER));
@@ -225,7 +224,7 @@ fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
         if is_not_found(&error) {
             std::io::Error::new(
                 error.kind(),
-                format!("this folder has neither {NAME} nor {PATH_IN_SERVER_FOLDER}"),
+                format!("this folder contains neither {NAME} nor {PATH_IN_SERVER_FOLDER}"),
             )
         } else {
             error
@@ -233,7 +232,7 @@ fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
     })
 }
 
-/// Returns the path of a file beside the database, such as the WAL with the suffix `-wal`.
+/// Returns the path of a file next to the database, such as the WAL for the suffix `-wal`.
 pub(super) fn companion_path(file: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(file);
     name.push(suffix);

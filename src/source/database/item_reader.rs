@@ -1,4 +1,4 @@
-//! Reads the items of one library, with their parents, files and external ids.
+//! Reads the items of one library with their parents, files and external ids.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ const BATCH: usize = 256;
 const SELECT_ROWS: &str = "SELECT id, metadata_type, deleted_at, title, guid, year, [index], absolute_index, parent_id \
      FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 AND id <= ?3 ORDER BY id LIMIT ?4";
 
-/// Selects the files of all versions of items, including optimized versions. Remote versions have no file.
+/// Selects the items' files from all versions, including optimized versions. Remote versions have no file.
 const SELECT_FILES: &str = "SELECT i.id, p.file FROM metadata_items i CROSS JOIN media_items m ON m.metadata_item_id \
      = i.id CROSS JOIN media_parts p ON p.media_item_id = m.id WHERE i.library_section_id = ?1 AND i.id > ?2 AND i.id \
      <= ?3 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY i.id, m.id, p.id";
@@ -30,18 +30,18 @@ const SELECT_EXTERNAL_IDS: &str = "SELECT i.id, t.tag FROM metadata_items i CROS
      g.metadata_item_id = i.id CROSS JOIN tags t ON t.id = g.tag_id WHERE i.library_section_id = ?1 AND i.id > ?2 AND \
      i.id <= ?3 AND +t.tag_type = 314 ORDER BY i.id, g.id";
 
-/// Reads items of one library during a slice.
+/// Reads items of one library during a read transaction.
 pub struct ItemReader<'c> {
     connection: &'c Connection,
     section: i64,
-    /// The leaf types of the library.
+    /// The item types that have files in this kind of library.
     types: &'c [ItemType],
     parents: HashMap<i64, Rc<Parent>>,
 }
 
 /// A season or album, or a show or artist.
 struct Parent {
-    /// Number of a season; -1 if the parent has no number.
+    /// Season number; -1 if the parent has no number.
     index: i32,
     title: String,
     guid: String,
@@ -49,14 +49,14 @@ struct Parent {
     grandparent_id: Option<i64>,
 }
 
-/// The counts of a library's items.
+/// A library's item counts.
 pub struct ItemCounts {
     pub with_trash: u64,
     pub without_trash: u64,
 }
 
-/// Returns the title of an item's season or album, as the server shows it. Most seasons have no title in the database;
-/// like the server, this function then builds the title from the number.
+/// Returns the title of an item's season or album, as the server displays it. Most seasons have no title in the
+/// database; like the server, this function then creates the title from the season number.
 fn season_title(item_type: ItemType, season: &Parent) -> String {
     match season.index {
         _ if item_type != ItemType::Episode || !season.title.is_empty() => season.title.clone(),
@@ -69,7 +69,7 @@ fn season_title(item_type: ItemType, season: &Parent) -> String {
 impl<'c> ItemReader<'c> {
     /// Creates a reader for the items of these types.
     pub fn new(connection: &'c Connection, section: i64, types: &'c [ItemType]) -> Self {
-        // `Other` means a library of an unknown kind, whose items have any of these types.
+        // `Other` denotes a library of an unknown kind, whose items can have any of these types.
         let types = if types == [ItemType::Other] {
             &[
                 ItemType::Movie,
@@ -89,14 +89,14 @@ impl<'c> ItemReader<'c> {
         }
     }
 
-    /// Returns the type numbers as an SQL list.
+    /// Returns the type numbers, separated by commas for SQL.
     fn sql_types(&self) -> String {
         let types: Vec<String> = self.types.iter().map(|kind| kind.number().to_string()).collect();
         types.join(", ")
     }
 
-    /// Adds the items with ids above `after_id` to `items` in ascending order, in batches, until `items` has
-    /// `max_items` or `is_enough` returns `true` for the number of items. Returns whether the library has no more
+    /// Appends the items with ids above `after_id` to `items`, sorted by id, in batches. Stops when `items` has
+    /// `max_items` items, or when `is_enough` returns `true` for the item count. Returns whether there are no more
     /// items.
     pub fn read_after(
         &mut self,
@@ -117,15 +117,15 @@ impl<'c> ItemReader<'c> {
         }
     }
 
-    /// Returns the item with this id; `None` if it is not a leaf of this library, or is in the trash.
+    /// Returns the item with this id; `None` if it is in a different library, has a different type, or is in the trash.
     pub fn read_item(&mut self, id: i64) -> Sql<Option<Item>> {
         let mut items = Vec::new();
         self.read_rows(id.saturating_sub(1), id, 1, &mut items)?;
         Ok(items.pop().map(|(_, item)| item))
     }
 
-    /// Reads the first `max_rows` rows with ids above `after_id` and up to `end_id`, and adds those that are items of
-    /// the wanted types to `items`. Returns the id of the last row, or `None` without rows.
+    /// Reads the first `max_rows` rows with ids above `after_id` and up to `end_id`, and appends the items of the
+    /// wanted types to `items`. Returns the id of the last row; `None` if there are no rows.
     fn read_rows(
         &mut self,
         after_id: i64,
@@ -161,7 +161,7 @@ impl<'c> ItemReader<'c> {
                 item.episode = integer_32(row, 6)?.unwrap_or(-1);
                 self.set_parents(&mut item, integer(row, 8)?)?;
             }
-            // For a track, this column is the disc.
+            // For a track, this column contains the disc number.
             if kind == ItemType::Track
                 && let Some(disc) = integer_32(row, 7)?
             {
@@ -180,7 +180,7 @@ impl<'c> ItemReader<'c> {
         Ok(last_id)
     }
 
-    /// Returns the library's item with the highest id; `None` if it has no items.
+    /// Returns the library's item with the highest id; `None` if the library has no items.
     pub fn last_item(&mut self) -> Sql<Option<Item>> {
         let sql = format!(
             "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND +metadata_type IN ({}) \
@@ -216,7 +216,7 @@ impl<'c> ItemReader<'c> {
         })
     }
 
-    /// Sets the item's fields about its season and show, or its album and artist.
+    /// Sets the item's fields that describe its season and show, or its album and artist.
     fn set_parents(&mut self, item: &mut Item, parent_id: Option<i64>) -> Sql<()> {
         let Some(id) = parent_id else { return Ok(()) };
         let season = self.read_parent(id)?;
@@ -233,8 +233,8 @@ impl<'c> ItemReader<'c> {
         Ok(())
     }
 
-    /// Returns the season, album, show or artist with this id, which the reader reads only once. A missing row gives an
-    /// empty parent.
+    /// Returns the season, album, show or artist with this id. The reader reads each parent only once. If the row is
+    /// missing, returns an empty parent.
     fn read_parent(&mut self, id: i64) -> Sql<Rc<Parent>> {
         if let Some(cached) = self.parents.get(&id) {
             return Ok(Rc::clone(cached));
@@ -261,8 +261,8 @@ impl<'c> ItemReader<'c> {
     }
 }
 
-/// Runs a query whose rows have an item id and a text, and adds each text to a list of the item with that id. `range`
-/// has the query's parameters, and `list` selects the list. The items must be sorted by id.
+/// Runs a query that selects an item id and a string in each row. Adds each string to the list that `list` selects in
+/// the item with this id. `range` contains the query's parameters. The items must be sorted by id.
 fn add_texts(
     connection: &Connection,
     sql: &str,

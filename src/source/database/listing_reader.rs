@@ -1,4 +1,4 @@
-//! Lists a library in slices, reading ahead of the requested pages.
+//! Lists a library in short read transactions, which read ahead of the requested pages.
 
 use std::collections::VecDeque;
 
@@ -13,16 +13,15 @@ use super::plex_database::PlexDatabase;
 use super::read_ahead::ReadAhead;
 use super::slice_lock::check_bounds;
 
-/// Number of items to read ahead: enough to make the time for opening the database negligible, but few enough to need
-/// little memory.
+/// Number of items to read ahead: enough to make the time to open the database negligible, with little memory.
 const ITEMS_AHEAD: usize = 8_192;
 
-/// Returns the section id of a library as a number.
+/// Returns a library's section id as a number.
 pub fn section_id(library: &Library) -> Result<i64> {
     library.section.parse().map_err(|_| library_not_found(library))
 }
 
-/// Returns the error for a library that the database no longer has.
+/// Returns the error for a library that is no longer in the database.
 fn library_not_found(library: &Library) -> Error {
     Error::new(
         Status::NotOnServer,
@@ -31,7 +30,7 @@ fn library_not_found(library: &Library) -> Error {
 }
 
 impl PlexDatabase {
-    /// Adds a page of a listing to `items`. A position is the id of the last item before the page.
+    /// Appends a page of a listing to `items`. A position is the id of the last item before the page.
     pub(super) fn read_page(
         &self,
         request: &PageRequest<'_>,
@@ -54,7 +53,7 @@ impl PlexDatabase {
         if !bounds.deadline.is_set() {
             self.enable_row_counts();
         }
-        // A call with a deadline wants a quick first answer, so it reads no more than the requested page.
+        // A call with a deadline needs its first answer quickly, so it reads only the requested page.
         let max_items = if bounds.deadline.is_set() {
             request.size as usize
         } else {

@@ -1,5 +1,5 @@
-//! The mark of the database: its counters at one moment. Together with the metadata of the files, the mark is the
-//! change token of all its libraries.
+//! Watermarks of the database: its highest ids and its latest changes at one moment. A watermark and the metadata of
+//! the files form the change token, which all libraries share.
 
 use std::fmt::Write as _;
 
@@ -8,19 +8,19 @@ use rusqlite::{Connection, OptionalExtension};
 use super::cells::integer;
 use super::database_file::FileState;
 
-/// Number of recently changed rows in a mark. A delta works as long as one of these rows still exists.
+/// Number of recently changed rows in a watermark. A delta is possible as long as one of these rows still exists.
 const RECENT_CHANGES: usize = 16;
 
-/// The counters of the database at one moment.
+/// The watermark of the database at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Identity of the file. A restored backup is a different file, or has lower counters.
+    /// Identity of the file. A restored backup is a different file, or has lower watermarks.
     pub file_id: u64,
-    /// The highest item id ever used; ids are never reused.
+    /// The highest item id ever assigned; ids are never reused.
     pub max_item_id: i64,
-    /// The highest part id ever used.
+    /// The highest part id ever assigned.
     pub max_part_id: i64,
-    /// Number of items, versions and parts in the trash, which the other counters may not reflect.
+    /// Numbers of items, versions and parts in the trash, which may change while the other fields stay the same.
     pub trash: [i64; 3],
     /// Change number and id of the rows that changed last, newest first.
     pub recent_changes: Vec<(i64, i64)>,
@@ -31,29 +31,29 @@ pub struct Mark {
 pub struct DeltaBase {
     /// Rows with a higher change number have changed.
     pub change_number: i64,
-    /// Whether the row with the highest change number at the mark was removed since.
+    /// Whether the row that had the highest change number has been removed.
     pub lost_last_change: bool,
 }
 
-/// Separates the parts of a change token: the mark, the number of rows, and the stamp of the files.
+/// Separates the parts of a change token: the watermark, the row count, and the stamp of the files.
 const SEPARATOR: char = '/';
-/// Placeholder for an unknown number of rows.
+/// Placeholder for an unknown row count.
 const UNCOUNTED: &str = "-";
 /// Suffix of a stamp that the next write may leave unchanged.
 const MAY_MISS_NEXT_WRITE: char = '~';
 
 impl Mark {
-    /// Reads the current counters. All queries use an index, so they are fast in a database of any size.
+    /// Reads the current watermark. All queries use an index, so they are fast even in a large database.
     pub fn read(connection: &Connection, state: &FileState) -> rusqlite::Result<Self> {
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-        // SQLite stores the highest id that it ever assigned.
+        // SQLite stores the highest id that it has ever assigned.
         let highest_id = |table: &str| {
             connection.query_row("SELECT max(seq) FROM sqlite_sequence WHERE name = ?1", [table], |row| {
                 Ok(integer(row, 0)?.unwrap_or(0))
             })
         };
         let mut recent_changes = Vec::with_capacity(RECENT_CHANGES);
-        // Skips rows whose change number is not an integer: texts and blobs would sort above all numbers.
+        // Excludes rows whose change number is not an integer: strings and blobs would sort above all numbers.
         let mut changed = connection.prepare(
             "SELECT changed_at, id FROM metadata_items WHERE changed_at BETWEEN 1 AND 9223372036854775807 \
              AND typeof(changed_at) = 'integer' ORDER BY changed_at DESC, id DESC LIMIT ?1",
@@ -75,12 +75,12 @@ impl Mark {
         })
     }
 
-    /// Returns the starting point for reading all changes between this mark and the mark `now`; `None` if the database
-    /// is a different file or a restored backup.
+    /// Returns the starting point for reading all changes between this watermark and the watermark `now`; `None` if the
+    /// database is a different file or a restored backup.
     ///
-    /// The starting point is the newest of the recently changed rows that still exists. The highest change number would
-    /// be wrong: if its row was removed, the server may reuse the number. A row with a lower change number than in this
-    /// mark reveals a restored backup.
+    /// The starting point is the newest of the recently changed rows that still exists. The highest change number is
+    /// not used: if its row was removed, the server may reuse the number. A row that now has a lower change number
+    /// reveals a restored backup.
     pub fn delta_base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<DeltaBase>> {
         if self.file_id != now.file_id || self.max_item_id > now.max_item_id || self.max_part_id > now.max_part_id {
             return Ok(None);
@@ -92,7 +92,7 @@ impl Mark {
         for (index, (change_number, id)) in self.recent_changes.iter().enumerate() {
             let current: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
             let Some(current) = current else { continue };
-            // Checks every row, since the newest row may have changed again after a backup was restored.
+            // Checks every row: after a backup was restored, the newest row may have changed again.
             if current < Some(*change_number) {
                 return Ok(None);
             }
@@ -110,8 +110,8 @@ impl Mark {
         }))
     }
 
-    /// Encodes the mark as a change token: `file items parts trash trash trash change id …/rows/stamp`. `rows`: the
-    /// number of rows, if it was counted.
+    /// Encodes a change token: `file items parts trash trash trash change id …/rows/stamp`. `rows` is the row count;
+    /// `None` if the rows were not counted.
     pub fn token(&self, rows: Option<i64>, state: &FileState) -> String {
         let Self {
             file_id,
@@ -132,9 +132,9 @@ impl Mark {
         token
     }
 
-    /// Decodes the mark in a change token; `None` if a different kind of source wrote the token.
+    /// Decodes the watermark in a change token; `None` if a different kind of source wrote the token.
     pub fn parse(token: &str) -> Option<Self> {
-        // The number of rows and the stamp must be present, but a mark does not include them.
+        // The row count and the stamp are not part of the watermark, but a valid token contains them.
         let (counters, rows_and_stamp) = token.split_once(SEPARATOR)?;
         rows_and_stamp.split_once(SEPARATOR)?;
         let mut words = counters.split(' ');
@@ -157,18 +157,17 @@ impl Mark {
     }
 }
 
-/// Returns the number of rows in a change token; `None` if they were not counted. The count includes the rows of all
-/// libraries, also of shows and seasons.
+/// Returns the row count in a change token, including shows and seasons; `None` if the rows were not counted.
 pub fn row_count_in(token: &str) -> Option<i64> {
     token.split(SEPARATOR).nth(1)?.parse().ok()
 }
 
-/// Counts the rows of all libraries. `SQLite` uses the smallest index.
+/// Counts the rows of all libraries. `SQLite` reads the smallest index for this query.
 pub fn count_rows(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM metadata_items", [], |row| row.get(0))
 }
 
-/// Returns whether the files are unchanged since this change token, judging by their metadata.
+/// Returns whether the files are unchanged since this change token, according to their metadata.
 pub fn is_current(token: &str, state: &FileState) -> bool {
     token
         .rsplit_once(SEPARATOR)

@@ -1,10 +1,10 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
-//! `database_file` finds the file. `slice` opens the file for a short read, and `slice_lock` serialises slices.
-//! `schema` checks the columns; `queries` and `items` read them with the help of `cells`. `mark` computes the change
-//! token. `listing`, with `read_ahead`, and `changes` are built on these.
+//! `database_file` finds the file. `slice` reads the file in short read transactions, and `slice_lock` serializes these
+//! transactions. `schema` checks the columns; `queries` and `items` read the columns with helpers from `cells`. `mark`
+//! computes the change token. `listing`, with `read_ahead`, and `changes` build on these modules.
 //!
-//! Uses no network, and counts no requests.
+//! The source sends no network requests, so the request meter counts none.
 
 mod cells;
 mod changed_rows;
@@ -45,36 +45,36 @@ use self::plex_database::PrefetchedPath;
 use self::read_ahead::ReadAhead;
 use self::slice_lock::check_bounds;
 
-/// The kind of this source: its items have the keys that the server gives them.
+/// The kind of this source, whose items have the server's rating keys.
 pub static KIND: Kind = Kind {
     name: "Plex's database",
     noun: "Plex's database",
-    empty_hint: "check that it is the database of the right server",
+    empty_hint: "check that this is the database of the right server",
     companion: Some("set server_url too"),
     ..plex::KIND
 };
 
 impl PlexDatabase {
-    /// Returns a text that identifies the file: its path and its file id. Does not open the file.
+    /// Returns a string that identifies the file: its path and its file id. Does not open the file.
     pub(super) fn identity(&self) -> Result<String> {
-        let state = self.file.read_state()?; // first, since it finds the path to display
+        let state = self.file.read_state()?; // this call is first, because it finds the path to display
         Ok(format!("{} {:x}", self.file.display(), state.file_id))
     }
 
-    /// Returns the machine identifier of the database's server, if this user may read it.
+    /// Returns the machine identifier of the database's server; `None` if this user cannot read it.
     pub(super) fn machine_identifier(&self) -> Option<String> {
         self.file.server_folder().and_then(preferences::machine_identifier)
     }
 
-    /// Returns a display name with the path of the file, or with the path that the host gave if there is no file.
+    /// Returns a display name with the path of the file, or with the path that the host specified if no file exists.
     pub(super) fn find_display_name(&self) -> String {
-        let _ = self.file.path(); // reading the file reports an error, if any
+        let _ = self.file.path(); // ignores an error, which a later read reports
         format!("Plex's database {}", self.file.display())
     }
 
-    /// Returns a library with items, its last item, and the range of item counts that the server may report, since some
-    /// servers count the trash. `None` if no library has items. [`DatabaseAndServer`](super::database_and_server)
-    /// compares these with the server.
+    /// Returns a library that has items, its last item, and the range of item counts that the server may report: some
+    /// servers count the trash. Returns `None` if no library has items.
+    /// [`DatabaseAndServer`](super::database_and_server) compares these values with the server.
     pub(super) fn sample(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
         for library in self.libraries(bounds)? {
             let Some(kind) = leaf_types(library.kind).first() else {
@@ -94,12 +94,11 @@ impl PlexDatabase {
 }
 
 impl Source for PlexDatabase {
-    /// Returns [`KIND`].
     fn kind(&self) -> &'static Kind {
         &KIND
     }
 
-    /// Returns everything except events and edits, since plexindex only reads the file.
+    /// Returns all abilities except events and edits, because plexindex only reads the file.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByPosition,
@@ -113,12 +112,11 @@ impl Source for PlexDatabase {
         }
     }
 
-    /// Returns the machine identifier from the server's preferences, or else a hash of the file's path.
+    /// Returns the machine identifier from the server's preferences, or, if it is unknown, a hash of the file's path.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         check_bounds(&bounds)?;
         let file = self.file.path()?;
         Ok(Server {
-            // Without a machine identifier, the path of the file identifies the server.
             machine_identifier: self
                 .machine_identifier()
                 .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
@@ -126,7 +124,7 @@ impl Source for PlexDatabase {
         })
     }
 
-    /// Stores the path for the next probe, which searches for it in the same slice.
+    /// Stores the path for the next probe, which also searches for the path.
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
         *lock(&self.prefetched) = PrefetchedPath {
             spellings: spellings.to_vec(),
@@ -134,7 +132,7 @@ impl Source for PlexDatabase {
         };
     }
 
-    /// Reads the libraries in one slice; searches for the prefetched path in the same slice.
+    /// Reads the libraries. Searches for the stored path in the same read transaction.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check_bounds(&bounds)?;
         *lock(&self.read_ahead) = ReadAhead::default();
@@ -170,32 +168,32 @@ impl Source for PlexDatabase {
 
     /// Compares the metadata of the files with the change token. Opens no file.
     fn has_moved(&self, token: &str) -> bool {
-        // A row count in the token means that a process uses row counts for deltas.
+        // A row count in the token means that some process uses row counts for deltas.
         if mark::row_count_in(token).is_some() {
             self.enable_row_counts();
         }
-        // After an error the result is `true`: the caller then reads the file and reports the error.
+        // Returns `true` after an error: the caller then reads the file and reports the error.
         let state = self.file.read_state();
         state.map_or(true, |state| !mark::is_current(token, &state))
     }
 
-    /// Returns the number of the library's leaf types: a partition has one type.
+    /// Returns the number of item types that have files in this kind of library. Each partition contains one type.
     fn partitions(&self, library: &Library) -> usize {
         leaf_types(library.kind).len()
     }
 
-    /// Reads a page, or takes it from the read-ahead. Positions are item ids.
+    /// Returns a page, from the items read ahead if possible. Positions are item ids.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.read_page(request, &bounds, items)
     }
 
-    /// Finds all changes by the server's change counter and by counts: see `changes`.
+    /// Finds all changes, using the server's change counter and row counts, as `changes` explains.
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         check_bounds(&bounds)?;
         self.read_changes(library, known, &bounds)
     }
 
-    /// Returns the items with exactly this path, from the prefetched search if the file has not changed since.
+    /// Passes the items with exactly this path to `accept`. Uses the prefetched result if the file is unchanged.
     fn find_path(
         &self,
         library: &Library,
@@ -226,7 +224,7 @@ impl Source for PlexDatabase {
         accept(items)
     }
 
-    /// Searches for items by the index on paths.
+    /// Searches the index on paths.
     fn below(
         &self,
         library: &Library,
@@ -260,15 +258,15 @@ impl Source for PlexDatabase {
         Ok(items)
     }
 
-    /// Interrupts a slice that takes too long.
+    /// Interrupts a read transaction that has exceeded its time limit.
     fn interrupt_overrun(&self) {
         self.file.slice_lock.interrupt_overrun();
     }
 
-    /// Takes the locks. No connection is open outside of a slice, so the child needs no cleanup.
+    /// Takes the locks. No connection is open outside a read transaction, so the child needs no cleanup.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
-            // This lock comes first, so that no thread waits for the other locks while a long slice ends.
+            // This lock is first, so that no thread has to wait for the other two locks while a long transaction ends.
             self.file.slice_lock.hold_for_fork(),
             Box::new(hold(&self, |database| &database.read_ahead)),
             Box::new(hold(&self, |database| &database.prefetched)),

@@ -1,4 +1,4 @@
-//! The state of a database source between calls.
+//! The state that a database source keeps between calls.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +10,11 @@ use crate::platform::clock::{Clock, SystemClock};
 use super::database_file::DatabaseFile;
 use super::read_ahead::ReadAhead;
 
-/// A prefetched path search. The next probe runs the query, since opening the file again would cost more than the
-/// query.
+/// A path search to run together with the next probe, because opening the file again would take longer than the query.
 #[derive(Debug, Default)]
 pub struct PrefetchedPath {
     pub spellings: Vec<Vec<u8>>,
-    /// The change token at the time of the search, and the items found with their section ids. `None` before the
-    /// search.
+    /// The change token at the time of the search, and the items with their section ids; `None` before the search.
     pub result: Option<(String, Vec<(i64, Item)>)>,
 }
 
@@ -26,18 +24,18 @@ pub struct PlexDatabase {
     pub(super) file: DatabaseFile,
     pub(super) read_ahead: Mutex<ReadAhead>,
     pub(super) prefetched: Mutex<PrefetchedPath>,
-    /// Whether each probe counts the rows. The count helps deltas, but would delay a first answer.
+    /// Whether each probe counts the rows. Deltas need the count, but counting would delay the first answer.
     pub(super) counts_rows: AtomicBool,
 }
 
 impl PlexDatabase {
-    /// Creates a source for the file, its folder, or the folder 'Plex Media Server'. Reads nothing yet.
+    /// Creates a source for the database file, its folder, or the folder 'Plex Media Server'. Reads nothing yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self::with_clock(path, Arc::new(SystemClock))
     }
 
-    /// [`PlexDatabase::new`] with a different clock for the pause after failures.
+    /// [`PlexDatabase::new`] with a different clock, which measures the pause after failures.
     #[must_use]
     pub fn with_clock(path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {

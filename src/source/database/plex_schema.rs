@@ -1,9 +1,9 @@
-//! The tables and columns that plexindex reads. Their names have been stable for years. If one of them is missing,
-//! plexindex reads nothing.
+//! The tables and columns that plexindex reads. Plex has not changed their names for years. If a table or column is
+//! missing, plexindex does not read the database.
 
 use rusqlite::Connection;
 
-/// Each table with the columns that plexindex reads.
+/// The tables, each with the columns that plexindex reads.
 const REQUIRED: &[(&str, &[&str])] = &[
     (
         "library_sections",
@@ -36,14 +36,14 @@ const REQUIRED: &[(&str, &[&str])] = &[
 /// Fails if a table or column is missing. Prepares statements without running them.
 pub fn check(connection: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in REQUIRED {
-        // The names are in brackets, since SQLite would take an unknown name in quotation marks as a text. `rowid`
+        // The names are in brackets, because SQLite would treat an unknown name in double quotes as a string. `rowid`
         // excludes views, which may be endless.
         connection.prepare(&format!("SELECT rowid, [{}] FROM [{table}]", columns.join("], [")))?;
     }
     Ok(())
 }
 
-/// Describes the missing tables and columns, or returns `None` if all are present.
+/// Describes the missing tables and columns; `None` if all are present.
 pub fn describe_missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let mut missing = Vec::new();
     for (table, columns) in REQUIRED {

@@ -1,5 +1,5 @@
-//! Queries that return the same data as the HTTP API. They use plain columns and the server's own indexes; its
-//! full-text tables and its collation need code that only the server has.
+//! Queries that return the same data as the HTTP API. These queries use ordinary columns and the server's own indexes,
+//! because the server's full-text tables and collation need code that only the server has.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::item_reader::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Reads the libraries. The caller sets their change tokens.
+/// Reads the libraries. The caller must set the libraries' change tokens.
 pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     let mut sections =
         connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;
@@ -50,14 +50,14 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     Ok(libraries)
 }
 
-/// Returns the items of these libraries with a file at one of these paths, each with its section id.
+/// Returns the items in these libraries that have a file at one of the paths `spellings`, each with its section id.
 pub fn find_items_by_path(
     connection: &Connection,
     libraries: &[Library],
     spellings: &[Vec<u8>],
 ) -> Sql<Vec<(i64, Item)>> {
     let mut ids = Vec::new();
-    // The server keeps an index on `file`.
+    // The server maintains an index on `file`.
     let mut select_ids = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file = ?1",
@@ -82,8 +82,8 @@ pub fn find_items_by_path(
     Ok(items)
 }
 
-/// Returns the items of a library with a file below one of these folders, which end in a separator. Returns `None` if
-/// there are more than `max_files` files, or if `is_over` returns `true` before the end.
+/// Returns the items in a library that have a file below one of these folders. Each folder ends with a separator.
+/// Returns `None` if there are more than `max_files` files, or if `is_over` returns `true` before the search ends.
 pub fn find_items_below(
     connection: &Connection,
     library: &Library,
@@ -93,7 +93,7 @@ pub fn find_items_below(
 ) -> Sql<Option<Vec<Item>>> {
     let mut ids = BTreeSet::new();
     let mut remaining = max_files;
-    // Uses the index on paths, in byte order. The server's table of folders is unreliable: it may have trashed folders.
+    // Uses the index on paths, in byte order. The server's table of folders may contain deleted folders.
     let mut select_ids = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",
@@ -102,7 +102,7 @@ pub fn find_items_below(
         let Some((Ok(path), separator)) = folder.split_last().map(|(end, path)| (str::from_utf8(path), *end)) else {
             continue;
         };
-        // All paths below the folder sort between the folder itself and the folder with the next higher last byte.
+        // A path below the folder is greater than the folder, and less than the folder with its last byte incremented.
         let bound = |last_byte: u8| format!("{path}{}", char::from(last_byte));
         let limit = i64::try_from(remaining + 1).unwrap_or(i64::MAX);
         let mut rows = select_ids.query(params![bound(separator), bound(separator + 1), limit])?;

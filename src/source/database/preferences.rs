@@ -1,4 +1,4 @@
-//! Reads the server's machine identifier, which is not in the database.
+//! Reads the server's machine identifier, which the database does not contain.
 
 use std::fs;
 use std::path::Path;
@@ -7,11 +7,11 @@ use zeroize::Zeroize;
 
 /// File name of the server's preferences.
 const PREFERENCES: &str = "Preferences.xml";
-/// Beginning of the attribute with the machine identifier. The space excludes attributes whose names end the same way.
+/// The text before the machine identifier. The space excludes attributes whose names have the same ending.
 const ATTRIBUTE: &str = " ProcessedMachineIdentifier=\"";
 
-/// Reads the machine identifier from the server's folder; `None` if this user cannot read it. The file also contains
-/// the server's own token, so this function parses nothing else and clears the memory.
+/// Reads the machine identifier from the server's preferences; `None` if it is unreadable or invalid. The file also
+/// contains the server's own token, so this function parses nothing else, and clears the memory.
 pub fn machine_identifier(server_folder: &Path) -> Option<String> {
     let mut content = fs::read(server_folder.join(PREFERENCES)).ok()?;
     let identifier = std::str::from_utf8(&content).ok().and_then(|xml| {

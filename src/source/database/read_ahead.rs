@@ -1,4 +1,4 @@
-//! Keeps the items of a listing that were read before a page requested them.
+//! Stores items of a listing that were read before a page requested them.
 
 use std::collections::VecDeque;
 
@@ -6,24 +6,23 @@ use crate::model::Item;
 
 use super::super::contract::{PageEnd, PageRequest};
 
-/// Identifies the listing to which items belong: section, partition and change token.
+/// Identifies a listing: section id, partition and change token.
 pub type ListingKey = (String, usize, String);
 
-/// Items that were read before a page requested them.
+/// Items of a listing that were read before a page requested them.
 #[derive(Debug, Default)]
 pub struct ReadAhead {
     pub listing: Option<ListingKey>,
     /// Position of the page that starts with the first item.
     pub position: u64,
-    /// The items in the order of their ids, each with its id.
+    /// The items with their ids, sorted by id.
     pub items: VecDeque<(i64, Item)>,
-    /// Whether the last item is the last of the partition.
+    /// Whether the last item is also the last item of the partition.
     pub reaches_end: bool,
 }
 
 impl ReadAhead {
-    /// Moves the requested page from the read-ahead to `items`. Returns `None` if the read-ahead does not start with
-    /// this page.
+    /// Moves the requested page to `items`. Returns `None` if the stored items do not start with this page.
     pub fn take_page(
         &mut self,
         listing: &ListingKey,

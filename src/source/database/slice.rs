@@ -1,11 +1,11 @@
-//! Opens and reads the database for a short slice of time, without side effects.
+//! Opens the database and reads it in short transactions, without side effects.
 //!
-//! Three guarantees hold:
+//! A read transaction has three guarantees:
 //!
-//! - A slice writes, creates and removes no file, and holds no lock when it ends.
+//! - It writes, creates and removes no files, and holds no lock after it has ended.
 //! - Only `SQLite` opens the database, its WAL and its shared memory: closing any descriptor of these files would drop
 //!   the locks of other users in this process.
-//! - All data of a slice is from one moment.
+//! - All data of a transaction comes from the same moment.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,52 +24,52 @@ use super::database_file::{DatabaseFile, FileState, companion_path};
 use super::plex_schema;
 use super::slice_lock::{RunningSlice, SliceGuard, check_bounds};
 
-/// Target length of a slice. Slices are short, since the server cannot restart its WAL while a reader is active.
+/// Target duration of a read transaction, short because the server cannot restart its WAL during a read.
 const SLICE: Duration = Duration::from_millis(40);
-/// Time limit of a slice in a call without a deadline. The system's cache then has the pages that the slice read, so
-/// the next slice reads more.
+/// Time limit of a read transaction whose call has no deadline. A transaction that ends at this limit leaves its pages
+/// in the system's cache, so the next transaction reads further.
 const MAX_SLICE: Duration = Duration::from_secs(15);
-/// Maximum number of attempts if the server changes the files during a slice.
+/// Maximum number of attempts if the server changes the files during a read transaction.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// A short read transaction. Drop the slice before any wait.
+/// A short read transaction, which callers must drop before any wait.
 pub struct Slice<'p> {
     file: &'p DatabaseFile,
     pub connection: Connection,
-    /// When the slice should end.
+    /// Time at which the work should end.
     target_end: Instant,
-    /// State of the files when the slice opened them.
+    /// State of the files when the transaction started.
     pub state: FileState,
-    // This field is the last one, so that it is dropped after the connection.
+    // This field is last, so that it is dropped after the connection.
     _exclusive: Vec<ExclusiveOpen>,
 }
 
 impl Slice<'_> {
-    /// Runs `read` and converts its error. If the schema does not match, the error names the missing columns.
+    /// Runs `read` and converts its error. If tables or columns are missing, the error lists them.
     pub fn query<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
         read().map_err(|error| match plex_schema::describe_missing(&self.connection) {
             Ok(Some(missing)) => self.file.error(
                 Status::NotPlex,
                 &format!(
-                    "lacks {missing}: it is not a Plex library database, or this plexindex does not know its version; \
-                     use server_url instead"
+                    "lacks {missing}: it is not a Plex library database, or this version of plexindex does not support \
+                     it; use server_url instead"
                 ),
             ),
             _ => self.file.sqlite_error(&error),
         })
     }
 
-    /// Returns whether the target length of the slice has passed, so that its work should end.
+    /// Returns whether the target duration has passed, so that the caller should end its work.
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.target_end
     }
 }
 
 impl DatabaseFile {
-    /// Runs `work` in a slice, and again if the server or a fork interrupted it.
+    /// Runs `work` in a read transaction. Runs `work` again if the server or a fork interrupted the transaction.
     ///
-    /// Fails at the deadline, when the host aborts the call, while reads are suspended after failures, and after
-    /// [`MAX_ATTEMPTS`] attempts while the server starts.
+    /// Fails if the deadline passes, if the host aborts the call, if reads are suspended after failures, or after
+    /// [`MAX_ATTEMPTS`] attempts if the server is starting.
     pub fn run_in_slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
         let mut guard = self.slice_lock.acquire(bounds)?;
         if let Some(error) = guard.suspended_by(|| self.stamp(), self.clock.now_ms()) {
@@ -106,7 +106,7 @@ impl DatabaseFile {
             let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check_bounds(bounds).err().unwrap_or(error)),
                 true if limit.is_stuck() || end.has_passed() => self.time_limit_error(),
-                // A fork interrupted the slice: lets the fork take the lock, then runs again.
+                // A fork interrupted the transaction: lets the fork take the lock, and then runs `work` again.
                 true => {
                     drop(guard);
                     guard = self.slice_lock.acquire(bounds)?;
@@ -124,7 +124,7 @@ impl DatabaseFile {
             if error.status.meaning() == Meaning::Failed {
                 guard.add_failure(&error, started_at.elapsed(), self.stamp(), self.clock.now_ms());
             }
-            // This call reports that its deadline passed. Later calls get the recorded failure.
+            // This call reports that its deadline passed. Later calls report the recorded failure.
             let is_timeout = is_interrupted && bounds.deadline.has_passed();
             return Err(if is_timeout {
                 Error::new(Status::Timeout, error.message)
@@ -134,8 +134,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Opens the database and runs `work` once. `to_running` returns the handle by which other threads can interrupt
-    /// the slice.
+    /// Opens the database and runs `work` once. `to_running` returns the handle for interrupting the transaction.
     fn run_once<T>(
         &self,
         work: &mut dyn FnMut(&Slice<'_>) -> Result<T>,
@@ -152,8 +151,8 @@ impl DatabaseFile {
         if state.has_wal {
             guard.add_read_time(started_at.elapsed());
         }
-        // A read of a database without a WAL takes no locks. If the database changed meanwhile, neither a result nor an
-        // error counts.
+        // A read of a database without a WAL takes no lock. If the database changed during the read, the result is
+        // invalid, whether it is a success or an error.
         if !state.has_wal && self.read_state()? != state {
             return Err(self.error(
                 Status::Starting,
@@ -168,20 +167,20 @@ impl DatabaseFile {
         self.read_state().ok().map(|state| state.stamp)
     }
 
-    /// Returns the error for a slice that reached its time limit.
+    /// Returns the error for a read transaction that reached its time limit.
     fn time_limit_error(&self) -> Error {
         Error::new(
             Status::ServerError,
             format!(
-                "cannot read Plex's database {} in time: it or its -wal is damaged, its disk is slow, or a stopped \
-                 program has it open; restart its server, which repairs it, or use server_url instead",
+                "cannot read Plex's database {} in time: it or its -wal is damaged, its disk is slow, or a \
+                 suspended program has it open; restart Plex Media Server, which repairs it, or use server_url \
+                 instead",
                 self.display()
             ),
         )
     }
 
-    /// Opens a read-only connection in the mode that suits the state of the files. Fails if no mode is safe, as on a
-    /// network file system.
+    /// Opens a read-only connection in the mode that suits the state of the files. Fails if no mode is safe.
     fn open_slice(&self) -> Result<Slice<'_>> {
         let file = self.path()?;
         let state = self.read_state()?;
@@ -191,8 +190,8 @@ impl DatabaseFile {
             return Err(self.error(
                 Status::Forbidden,
                 &format!(
-                    "lies on {}, which does not share locks and memory with the machine that Plex runs on; run \
-                     plexindex on that machine, or give a copy of the file",
+                    "is on {}, which does not share locks and memory with the machine on which Plex runs; run \
+                     plexindex on that machine, or specify a copy of the file",
                     disk.kind.as_deref().unwrap_or("a network or a shared folder")
                 ),
             ));
@@ -200,21 +199,21 @@ impl DatabaseFile {
         if state.has_journal {
             return Err(self.error(
                 Status::Starting,
-                "has a journal file (-journal): a program is changing it, or was killed while changing it; restart its \
-                 server, which repairs it",
+                "has a journal file (-journal): a program is changing it, or was killed while changing it; restart \
+                 Plex Media Server, which repairs the file",
             ));
         }
         let parameters = match (state.has_wal, state.has_shm) {
             (true, true) => "mode=ro&readonly_shm=1",
-            // No server uses the database, and it is complete without a WAL.
+            // No server is using the database, and the database is complete without a WAL.
             (false, false) => "mode=ro&immutable=1",
             (has_wal, _) => {
                 let (present, missing) = if has_wal { ("-wal", "-shm") } else { ("-shm", "-wal") };
                 return Err(self.error(
                     Status::Starting,
                     &format!(
-                        "has {present} but not {missing}: its server is starting or stopping, so try again; if it is a \
-                         copy, copy {missing} too, or run `sqlite3 COPY 'PRAGMA wal_checkpoint(TRUNCATE)'` on it"
+                        "has {present} but not {missing}: its server is starting or stopping, so try again; if it is \
+                         a copy, also copy {missing}, or run `sqlite3 COPY 'PRAGMA wal_checkpoint(TRUNCATE)'`"
                     ),
                 ));
             }
@@ -226,8 +225,8 @@ impl DatabaseFile {
             exclusive.push(ExclusiveOpen::take(&companion, inode).ok_or_else(|| {
                 self.error(
                     Status::Connect,
-                    "is already open in this process: reading it would drop the locks of its other user; close it \
-                     there first",
+                    "is already open in this process: reading it would drop the locks of the code that opened it; \
+                     close it first",
                 )
             })?);
         }
@@ -246,18 +245,18 @@ impl DatabaseFile {
         })
     }
 
-    /// Restricts the connection to reading without side effects, then starts the read transaction.
+    /// Configures the connection to read without side effects, and starts the read transaction.
     fn start_reading(connection: &Connection) -> rusqlite::Result<()> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // Uses one read transaction, so that all statements see the same moment. Uses no memory map, since a program
-        // that truncates the file would then kill this process.
+        // One read transaction makes all statements see the same data. A memory map is not used: if a program truncated
+        // the file, the map would crash this process.
         connection
             .execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN")?;
-        // SQLite starts the transaction with the first read.
+        // SQLite starts the transaction at the first read.
         connection
             .query_row("SELECT 1 FROM sqlite_master LIMIT 1", [], |_| Ok(()))
             .or_else(|error| match error {
@@ -267,7 +266,7 @@ impl DatabaseFile {
     }
 }
 
-/// Returns the path as a URI for `SQLite`, with these parameters of the query.
+/// Returns the path as a URI for `SQLite`, with `parameters` as the URI's query string.
 fn file_uri(file: &Path, parameters: &str) -> String {
     use std::fmt::Write as _;
     let mut uri = String::from("file:");

@@ -1,4 +1,4 @@
-//! Serialises slices: the lock, the pauses between slices, and the back-off after failures.
+//! Serializes read transactions: the lock, the pauses between transactions, and the back-off after failures.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,25 +15,25 @@ use super::super::contract::Bounds;
 
 /// Total reading time after which a pause follows.
 const MAX_READ_TIME: Duration = Duration::from_millis(20);
-/// Length of a pause while the server is running. The server can restart its WAL only while no process reads. Until
-/// then, each of its commits attempts a checkpoint.
+/// Length of a pause while the server is running. The server can restart its WAL only while no process is reading.
+/// Until then, each of the server's commits attempts a checkpoint.
 const PAUSE: Duration = Duration::from_millis(15);
-/// Interval at which a waiting thread checks the bounds of its call.
+/// Interval at which a waiting thread checks the limits of its call.
 const POLL: Duration = Duration::from_millis(20);
-/// Total time of failed slices after which reads are suspended.
+/// Total time of failed read transactions after which reads are suspended.
 const MAX_FAILURE_TIME: Duration = Duration::from_millis(250);
-/// How long reads stay suspended while the file is unchanged.
+/// How long reads stay suspended if the file is unchanged.
 const SUSPENDED_MS: i64 = 15_000;
 /// How long reads stay suspended if the file has changed since the failure.
 const SUSPENDED_CHANGED_MS: i64 = 2_000;
 
-/// The lock that slices hold. Waiting for the lock respects the bounds of the call, and interrupts a slice that takes
-/// too long.
+/// The lock that every read transaction holds. A thread that waits for the lock respects the limits of its call, and
+/// interrupts a transaction that exceeds its time limit.
 #[derive(Default)]
 pub struct SliceLock {
     state: Mutex<SliceState>,
     released: Condvar,
-    /// Number of forks waiting or in progress.
+    /// Number of forks that wait for the lock or hold it.
     forks: AtomicU32,
 }
 
@@ -45,19 +45,19 @@ struct SliceState {
     failures: FileFailures,
 }
 
-/// A running slice. A slice normally ends by itself, but a single instruction of `SQLite`, such as counting all rows of
-/// a table, may take long in a damaged file. Then a thread that waits for the slice interrupts it.
+/// A running read transaction. Normally, a transaction ends by itself. But in a damaged file, a single `SQLite`
+/// instruction may take very long; a waiting thread then interrupts the transaction.
 pub struct RunningSlice {
     pub handle: InterruptHandle,
-    /// The time from which any waiting thread may interrupt the slice.
+    /// Time from which any waiting thread may interrupt the transaction.
     pub end: Deadline,
-    /// The time from which a fork may interrupt the slice.
+    /// Time from which a fork may interrupt the transaction.
     pub target_end: Instant,
 }
 
 impl SliceState {
-    /// Interrupts the running slice if it has passed its limit. A waiting fork lowers the limit to the target length of
-    /// a slice.
+    /// Interrupts the running transaction if it has exceeded its time limit, or, for a waiting fork, its target
+    /// duration.
     fn interrupt_overrun(&self, has_waiting_fork: bool) {
         let Some(running) = &self.running else { return };
         let end = if has_waiting_fork {
@@ -71,12 +71,11 @@ impl SliceState {
     }
 }
 
-/// The lock, held for one slice.
+/// The lock, held for one read transaction.
 pub struct SliceGuard<'l>(&'l SliceLock);
 
 impl SliceLock {
-    /// Waits for the slices of other threads and for forks, and takes the lock. Fails if the bounds of the call end
-    /// first.
+    /// Waits for forks and other threads' transactions, and takes the lock. Fails if the call is aborted or times out.
     pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<SliceGuard<'_>> {
         let mut state = lock(&self.state);
         while state.is_locked || self.has_waiting_fork() {
@@ -89,17 +88,17 @@ impl SliceLock {
         Ok(SliceGuard(self))
     }
 
-    /// Interrupts a slice that takes too long. A thread that waits for a slice calls this function periodically.
+    /// Interrupts a transaction that has exceeded its time limit. Waiting threads call this function periodically.
     pub fn interrupt_overrun(&self) {
         lock(&self.state).interrupt_overrun(false);
     }
 
-    /// Returns whether a fork waits for the lock or holds it. New slices then wait.
+    /// Returns whether a fork is waiting for the lock or holding it. Until the fork ends, no new transaction starts.
     pub fn has_waiting_fork(&self) -> bool {
         self.forks.load(Ordering::Relaxed) > 0
     }
 
-    /// Takes the lock for a fork. Interrupts a slice that takes too long; the slice runs again after the fork.
+    /// Takes the lock for a fork. Interrupts a transaction that exceeds its target duration; it runs again later.
     pub fn hold_for_fork(self: &Arc<Self>) -> Box<dyn Release> {
         self.forks.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
@@ -108,7 +107,7 @@ impl SliceLock {
             let waited = self.released.wait_timeout(state, POLL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        // No slice starts between these two lines, since `forks` is not 0.
+        // No transaction starts between the next two statements, because `forks` is not 0.
         drop(state);
         Box::new(HeldSliceLock {
             _state: hold(self, |slice_lock| &slice_lock.state),
@@ -126,7 +125,7 @@ struct HeldSliceLock {
 impl Release for HeldSliceLock {}
 
 impl Drop for HeldSliceLock {
-    /// Ends the fork, and wakes the threads that wait for the lock.
+    /// Records the end of the fork, and wakes the threads that wait for the lock.
     fn drop(&mut self) {
         self.slice_lock.forks.fetch_sub(1, Ordering::Relaxed);
         self.slice_lock.released.notify_all();
@@ -134,33 +133,33 @@ impl Drop for HeldSliceLock {
 }
 
 impl SliceGuard<'_> {
-    /// Returns how long to pause before the next slice.
+    /// Returns how long to pause before the next transaction.
     pub fn next_pause(&self) -> Duration {
         lock(&self.0.state).pace.next_pause()
     }
 
-    /// Registers the running slice, so that other threads can interrupt it.
+    /// Registers the running transaction, so that other threads can interrupt it.
     pub fn set_running(&mut self, running: RunningSlice) {
         lock(&self.0.state).running = Some(running);
     }
 
-    /// Records the duration of a slice that ran while the server was running, for the pauses.
+    /// Records the duration of a transaction that ran while the server was running, to compute the next pause.
     pub fn add_read_time(&mut self, duration: Duration) {
         lock(&self.0.state).pace.add(duration);
     }
 
-    /// Records a failed slice, so that repeated failures suspend reads. `stamp` is the state of the files.
+    /// Records a failed transaction, because repeated failures suspend reads. `stamp` is a hash of the files' state.
     pub fn add_failure(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
         lock(&self.0.state).failures.add(error, duration, stamp, now_ms);
     }
 
-    /// Forgets earlier failures after a successful slice.
+    /// Forgets earlier failures after a successful transaction.
     pub fn reset_failures(&mut self) {
         lock(&self.0.state).failures = FileFailures::default();
     }
 
-    /// Returns the failure because of which reads are suspended now; `None` if a slice may run. `stamp` returns the
-    /// state of the files.
+    /// Returns the failure that suspends reads now; `None` if reads may run. `stamp` returns a hash of the files'
+    /// state.
     pub fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         lock(&self.0.state).failures.suspended_by(stamp, now_ms)
     }
@@ -177,7 +176,7 @@ impl Drop for SliceGuard<'_> {
     }
 }
 
-/// Fails if the host aborted the call or its deadline passed.
+/// Fails if the host has aborted the call, or if the call's deadline has passed.
 pub fn check_bounds(bounds: &Bounds<'_>) -> Result<()> {
     if (bounds.aborted)() {
         return Err(Error::new(
@@ -202,13 +201,13 @@ struct Pace {
 }
 
 impl Pace {
-    /// Adds the duration of a slice that has just ended.
+    /// Adds the duration of a read transaction that has just ended.
     fn add(&mut self, duration: Duration) {
         self.read_time += duration;
         self.last_slice_end = Some(Instant::now());
     }
 
-    /// Returns the pause that is due now. The time since the last slice counts as a part of the pause.
+    /// Returns how long to pause now. The time since the last transaction is part of the pause.
     fn next_pause(&mut self) -> Duration {
         let remaining = self
             .last_slice_end
@@ -225,17 +224,17 @@ impl Pace {
     }
 }
 
-/// Failures since the last successful slice.
+/// Failures since the last successful read transaction.
 #[derive(Debug, Default)]
 struct FileFailures {
-    /// Total time of the failed slices.
+    /// Total time of the failed transactions.
     total_time: Duration,
-    /// The failure because of which reads are suspended, the stamp of the files at that time, and the time in Unix ms.
+    /// The failure that suspends reads, the hash of the files' state at that time, and the time in Unix ms.
     suspension: Option<(Error, Option<u64>, i64)>,
 }
 
 impl FileFailures {
-    /// Adds a failed slice. Suspends reads when the failures have taken [`MAX_FAILURE_TIME`].
+    /// Adds a failed transaction. Suspends reads when the failures have taken [`MAX_FAILURE_TIME`] in total.
     fn add(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
         self.total_time += duration;
         if self.total_time >= MAX_FAILURE_TIME {
@@ -252,7 +251,7 @@ impl FileFailures {
             SUSPENDED_CHANGED_MS
         };
         let age_ms = now_ms.saturating_sub(*failed_ms);
-        // A negative age means that the clock was set back: reads resume at once.
+        // A negative age means that the clock was set back. Reads then resume at once.
         (0..limit_ms).contains(&age_ms).then(|| error.clone())
     }
 }

@@ -9,12 +9,12 @@ use super::wire::{ReplyContent, ReplyHead, RowReader};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType};
 
-/// Maximum number of items per request. The URL then has some 700 bytes, and the reply takes well under a second.
+/// Maximum number of items per request. The URL then has about 700 bytes, and the server needs well under a second.
 const BATCH: usize = 100;
 
 impl PlexHttp {
-    /// Fetches up to [`BATCH`] items with one request, and adds those that exist to `items`. Returns the head of the
-    /// reply, which shows whether the server truncated the list.
+    /// Fetches up to [`BATCH`] items in one request, and adds the existing items to `items`. Returns the reply's
+    /// metadata, which shows whether the server truncated the list.
     fn fetch_batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<LocatedItem>) -> Result<ReplyHead> {
         let request = ServerRequest::items(keys);
         let items_before = items.len();
@@ -32,7 +32,7 @@ impl PlexHttp {
             if keys.contains(&item.rating_key.as_str())
                 && batch.iter().all(|other| other.item.rating_key != item.rating_key)
             {
-                // The head contains the section if all rows share it.
+                // If all rows have the same section id, only the reply's metadata contains the id.
                 let section = section.or_else(|| head.section.clone()).unwrap_or_default();
                 items.push(LocatedItem { item, section });
             }
@@ -40,7 +40,7 @@ impl PlexHttp {
         Ok(head)
     }
 
-    /// Returns the items with these rating keys that still exist.
+    /// Returns the items with these rating keys. Omits items that no longer exist.
     pub(super) fn fetch_items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         let mut items = Vec::new();
         let keys: Vec<&str> = rating_keys.iter().copied().filter(|key| !key.is_empty()).collect();
@@ -51,8 +51,8 @@ impl PlexHttp {
                 let head = self.fetch_batch(&pending_keys, &bounds, &mut items)?;
                 let new = items.get(items_before..).unwrap_or_default();
                 let found: HashSet<&str> = new.iter().map(|new| new.item.rating_key.as_str()).collect();
-                // A reply keeps the order of the request, and some servers truncate it. So keys after the last item
-                // found may exist, and the loop requests them again. Missing keys before that item do not exist.
+                // A reply keeps the order of the request, but some servers truncate it. So items after the last
+                // returned item may exist and are requested again; missing items before it do not exist.
                 let answered = pending_keys
                     .iter()
                     .rposition(|key| found.contains(key))

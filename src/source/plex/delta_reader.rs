@@ -1,14 +1,15 @@
-//! Finds items added, updated or removed since the last listing, without a full listing.
+//! Finds items that were added, updated or removed since the last listing, without a full listing.
 //!
 //! A delta has three parts:
 //!
-//! 1. The rows sorted by last update, the newest first, page by page until a row that the index has.
-//! 2. The rows with the highest ids, in the same way. New items have the highest ids, even if their times are old.
-//! 3. The number of items. If the server has fewer than the index, items were removed. Bisection finds them: sorted by
-//!    id, the server's rows equal the index up to the first removed item.
+//! 1. Fetch the rows sorted by last update, newest first, page by page until a row that the index already has.
+//! 2. Fetch the rows with the highest ids in the same way. New items have the highest ids, even if their times are old.
+//! 3. Compare the item counts. If the server has fewer items than the index, items were removed. Bisection finds the
+//!    removed items: sorted by id, the server's rows equal the indexed rows up to the first removed item.
 //!
-//! New rows enter the index all at once: a row in the index ends parts 1 and 2, so a part of the rows would hide the
-//! rest. A delta does not show changes of files alone; the next full listing or a query finds such changes.
+//! The index receives all new rows at once. If the index received only some new rows, the next delta would stop at
+//! these rows and miss the others. A delta does not detect items of which only the files changed; the next full listing
+//! or a query detects these changes.
 
 use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::plex_http::PlexHttp;
@@ -16,15 +17,15 @@ use super::rows::{Rows, RowsEnd, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};
 
-/// Number of rows in the first page, which usually has all new rows.
+/// Number of rows in the first page, which usually contains all new rows.
 const FIRST_PAGE_ROWS: u32 = 100;
 /// Number of rows in further pages.
 const NEXT_PAGE_ROWS: u32 = 1_000;
-/// Maximum number of pages. If there are more, a full listing is better.
+/// Maximum number of pages. Beyond this number, a full listing is better.
 const MAX_PAGES: usize = 5;
-/// Number of rows in a page of the bisection.
+/// Number of rows in each page during the bisection.
 const BISECTION_ROWS: u32 = 100;
-/// Maximum number of removed items. If there are more, a full listing is better.
+/// Maximum number of removed items. Beyond this number, a full listing is better.
 const MAX_GONE: usize = 16;
 
 /// Fetches the delta of one library.
@@ -36,7 +37,8 @@ struct DeltaReader<'d> {
 }
 
 impl PlexHttp {
-    /// Adds new and updated items to the index, and returns the keys of removed items.
+    /// Adds new and updated items to the index, and returns the rating keys of removed items. Returns
+    /// [`SourceChanges::Unknown`] if a full listing is needed.
     pub(super) fn fetch_changes(
         &self,
         library: &Library,
@@ -55,7 +57,7 @@ impl PlexHttp {
 }
 
 impl DeltaReader<'_> {
-    /// Adds new and updated items to the index, and returns the keys of removed items; `None` if a full listing is
+    /// Adds new and updated items to the index, and returns the removed rating keys; `None` if a full listing is
     /// needed.
     fn fetch(&self) -> Result<Option<Vec<String>>> {
         let types = leaf_types(self.library.kind);
@@ -72,18 +74,18 @@ impl DeltaReader<'_> {
         }
         self.index.add(&new)?;
         match self.index.count()?.checked_sub(total) {
-            None => Ok(None), // the server has items that neither order showed
+            None => Ok(None), // the server has items that neither order has shown
             Some(0) => Ok(Some(Vec::new())),
             Some(_) if types.len() > 1 => Ok(None),
-            // An unmounted disk may be the cause: two full listings have to agree.
+            // The cause may be an unmounted disk, so two full listings must agree before items are removed.
             Some(_) if !self.index.may_shrink_to(total)? => Ok(None),
             Some(_) => self.find_gone(types[0], total),
         }
     }
 
-    /// Collects the rows that were updated last, until a row that is in the index, and adds them to `new`. Returns the
-    /// server's item count. Returns `None` if there are too many new rows, or if the server reports no count, without
-    /// which the delta cannot show removals.
+    /// Fetches the most recently updated rows, newest first, until a row that the index already has, and adds them to
+    /// `new`. Returns the server's item count. Returns `None` if there are too many new rows, or if the server reports
+    /// no item count, without which the delta cannot detect removals.
     fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let rows = Rows::NewestUpdated;
         let mut start = 0;
@@ -91,14 +93,14 @@ impl DeltaReader<'_> {
             let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };
             let (items, end) = self.fetch_rows(kind, rows, start, size);
             let end = match end {
-                // The server does not support this order. A listing does not need the order.
+                // The server does not support this order. A full listing does not need this order.
                 Err(error) if error.status == Status::ServerError => return Ok(None),
                 other => other?,
             };
             let Some(total) = end.total else {
                 return Ok(None);
             };
-            // Without the order, a row in the index says nothing about the rows after it.
+            // If the rows are not in order, a row that the index has says nothing about later rows.
             if end.disordered {
                 return Ok(None);
             }
@@ -115,9 +117,9 @@ impl DeltaReader<'_> {
         Ok(None)
     }
 
-    /// Collects the rows with the highest ids, until a row that is in the index, and adds them to `new`. `total` is the
-    /// item count that the server reported before. Returns the server's current item count. Returns `None` if there are
-    /// too many new rows, or if the server ignores paging.
+    /// Fetches the rows with the highest ids until a row that the index already has, and adds them to `new`. `total` is
+    /// the last item count that the server reported. Returns the current item count. Returns `None` if there are too
+    /// many new rows, or if the server ignores paging.
     fn collect_last_by_id(&self, kind: ItemType, mut total: u64, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let mut page_end = total;
         for page in 0..MAX_PAGES {
@@ -142,7 +144,7 @@ impl DeltaReader<'_> {
         Ok(None)
     }
 
-    /// Limits the rows of a page to the option `page_size`.
+    /// Limits a page's row count to the option `page_size`.
     fn clamp_rows(&self, rows: u32) -> u32 {
         rows.min(self.plex.page_size)
     }
@@ -161,11 +163,11 @@ impl DeltaReader<'_> {
         (items, end)
     }
 
-    /// Finds the items that the server no longer lists, by bisection, and returns their keys. `total` is the server's
-    /// item count. Returns `None` if the search takes too many pages or the listing changes meanwhile.
+    /// Finds the items that the server no longer lists, by bisection, and returns their rating keys. `total` is the
+    /// server's item count. Returns `None` after too many pages, or if the listing changes.
     ///
-    /// The rows of both sides are sorted by id, and the server's rows are those of the index without the removed rows.
-    /// So if the row at some position is the same on both sides, nothing before it was removed.
+    /// The index and the server both sort their rows by id, and the server's rows are the indexed rows without the
+    /// removed rows. So if a position has the same row in the index and on the server, no earlier row was removed.
     fn find_gone(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
         let Some(index_ids) = self.sorted_index_ids()? else {
             return Ok(None);
@@ -178,10 +180,10 @@ impl DeltaReader<'_> {
         }
         let mut gone: Vec<u64> = Vec::new();
         let mut pages = 0;
-        // The first `equal_rows` rows of the server equal those of the index without `gone`.
+        // The server's first `equal_rows` rows equal the first indexed rows, not counting the rows in `gone`.
         let mut equal_rows = 0;
         while gone.len() < gone_count && equal_rows < total {
-            // The next removed item is before this row of the server, or after the last row.
+            // The next removed item precedes this row of the server, or follows the server's last row.
             let mut upper_bound = total;
             while equal_rows < upper_bound {
                 if pages >= max_pages {
@@ -213,7 +215,7 @@ impl DeltaReader<'_> {
             }
         }
         if equal_rows >= total {
-            // The server has no more rows, so it lacks all further rows of the index.
+            // The server has no more rows, so all remaining rows of the index were removed.
             gone.extend(index_ids.get(total + gone.len()..).unwrap_or_default());
         }
         if gone.len() != gone_count {
@@ -221,14 +223,14 @@ impl DeltaReader<'_> {
         }
         let gone: Vec<String> = gone.iter().map(u64::to_string).collect();
         let keys: Vec<&str> = gone.iter().map(String::as_str).collect();
-        // An item may be missing from the listing and still exist.
+        // An item may be missing from the listing although it still exists.
         let existing = self.plex.fetch_items(&keys, self.bounds)?;
         let are_all_gone = existing.iter().all(|item| !item.is_in(&self.library.section));
         Ok(are_all_gone.then_some(gone))
     }
 
-    /// Requests a page sorted by id, and returns its ids. Returns `None` if the page is empty, a key is not a number,
-    /// or the listing changed.
+    /// Requests a page sorted by id, and returns its ids. Returns `None` if the page is empty, a rating key is not a
+    /// number, or the listing has changed.
     fn fetch_ids(&self, kind: ItemType, start: u64, total: u64) -> Result<Option<Vec<u64>>> {
         let (items, end) = self.fetch_rows(kind, Rows::All, start, BISECTION_ROWS);
         let end = end?;
@@ -241,7 +243,7 @@ impl DeltaReader<'_> {
         Ok((!has_changed).then_some(ids))
     }
 
-    /// Returns the sorted ids of the items in the index; `None` if a key is not a number.
+    /// Returns the ids of the indexed items, sorted; `None` if a rating key is not a number.
     fn sorted_index_ids(&self) -> Result<Option<Vec<u64>>> {
         let mut ids = Some(Vec::new());
         self.index.keys(&mut |key| match (parse_canonical(key), &mut ids) {
@@ -255,8 +257,8 @@ impl DeltaReader<'_> {
     }
 }
 
-/// Returns the ids that the index has and the server's page lacks. Both lists start with the same id. Returns `None` if
-/// the server has an id that the index lacks.
+/// Returns the indexed ids that are missing from the server's page. Both lists must start with the same id. Returns
+/// `None` if the server has an id that is not indexed.
 fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
     let mut missing = Vec::new();
     let mut index_ids = index_ids.iter();
@@ -272,7 +274,7 @@ fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
     Some(missing)
 }
 
-/// Parses an unsigned number; `None` for other spellings of it, such as `007`.
+/// Parses a number in canonical form; `None` for other strings, such as `007`.
 fn parse_canonical(text: &str) -> Option<u64> {
     let number = text.parse::<u64>().ok()?;
     (number.to_string() == text).then_some(number)

@@ -1,7 +1,7 @@
-//! Builds edits: one `PUT` that sets the same values for many items.
+//! Builds edits: one `PUT` request that sets the same values for many items.
 //!
 //! The URL equals byte for byte the URL that the `plexapi` client sends for the same edit: arguments are sorted by
-//! name, all characters but letters, digits and `-._~` are encoded, and removed tags are encoded twice.
+//! name, all characters except letters, digits and `-._~` are encoded, and removed tags are encoded twice.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! Error messages. Each message contains the request, the URL without its query, which may name files, the reason and a
-//! remedy, but never a part of a token.
+//! Error messages. A message contains the purpose of the request, the URL, the reason and a remedy, but never the URL's
+//! query, which may name files, or any part of a token.
 
 use std::fmt::{self, Display};
 use std::io;
@@ -26,13 +26,13 @@ pub(super) struct RequestContext<'a> {
     /// Whether the index has a token.
     pub has_token: bool,
     pub connect_timeout: Duration,
-    /// Time limit without any data from the server, from the options.
+    /// Maximum time without any data from the server, set by an option.
     pub read_timeout: Duration,
-    /// Time limit without any data from the server in this request.
+    /// Maximum time without any data from the server in this request.
     pub silence: Duration,
 }
 
-/// Formats seconds: `5 s`, `0.25 s`.
+/// Formats a duration in seconds: `5 s`, `0.25 s`.
 struct Seconds(Duration);
 
 impl Display for Seconds {
@@ -95,7 +95,7 @@ impl RequestContext<'_> {
         (failure.into(), may_be_sent)
     }
 
-    /// [`RequestContext::no_reply_error`] for an error of the system or of TLS.
+    /// [`RequestContext::no_reply_error`] for a system error, or for a TLS error inside one.
     fn io_error(&self, error: &io::Error) -> (AttemptError, bool) {
         use io::ErrorKind as Kind;
         if let Some(inner) = error.get_ref()
@@ -117,8 +117,8 @@ impl RequestContext<'_> {
                 let failure: Error = self.error(
                     Status::Connect,
                     format!(
-                        "the server closed the connection without an answer ({error}): check that it runs, and whether \
-                         it needs https"
+                        "the server closed the connection without a reply ({error}): check that it is running, and \
+                         whether it needs https"
                     ),
                 );
                 let failure = failure.because_io(error);
@@ -134,15 +134,15 @@ impl RequestContext<'_> {
     /// Returns the error for a failed connection.
     fn connect_error(&self, reason: &str) -> Error {
         let hint = if self.target.origin.has_default_port() {
-            "; server_url names no port, and Plex itself listens on 32400"
+            "; server_url has no port, but Plex listens on port 32400"
         } else {
             ""
         };
         Error::new(
             Status::Connect,
             format!(
-                "cannot connect to {}: {reason}; check that the server runs, and that this machine or container can \
-                 reach it{hint}",
+                "cannot connect to {}: {reason}; check that the server is running, and that this machine or container \
+                 can reach it{hint}",
                 self.target.origin
             ),
         )
@@ -168,7 +168,7 @@ impl RequestContext<'_> {
         Error::new(Status::Tls, text).into()
     }
 
-    /// Returns the error for a failed TLS connection; without TLS as the cause, for a failed connection.
+    /// Returns the error for a failed TLS connection, or, if TLS is not the cause, for a failed connection.
     #[cfg(feature = "tls")]
     fn tls_or_connect_error(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> AttemptError {
         use rustls::{CertificateError as Bad, Error as Tls};
@@ -176,7 +176,7 @@ impl RequestContext<'_> {
             return self.connect_error(&error.to_string()).into();
         };
         let host = &self.target.origin.host;
-        let trust = "give its authority in ca_file, or set accept_invalid_certs, but only on a network you control";
+        let trust = "specify its authority in ca_file, or, only on a network you control, set accept_invalid_certs";
         let problem = match error {
             Tls::InvalidCertificate(Bad::UnknownIssuer) => {
                 format!("an unknown authority issued the certificate: {trust}")
@@ -209,7 +209,7 @@ impl RequestContext<'_> {
         self.connect_error(&error.to_string()).into()
     }
 
-    /// Returns the error for a server that sent no data for too long, or for a passed deadline.
+    /// Returns the error for a passed deadline, or for a server that sent no data for too long.
     fn silence_error(&self, timeout: Timeout) -> Error {
         if timeout == Timeout::Global {
             return self.deadline_error();
@@ -232,7 +232,7 @@ impl RequestContext<'_> {
     pub fn deadline_error(&self) -> Error {
         self.error(
             Status::Timeout,
-            "the deadline passed before the answer was complete: allow more time",
+            "the deadline passed before the reply was complete: allow more time",
         )
     }
 
@@ -257,7 +257,7 @@ impl RequestContext<'_> {
             400 | 503 if is_starting(&text) => AttemptError::transient(
                 self.error(
                     Status::Starting,
-                    "the server is starting, or busy with its own database: try again in a minute",
+                    "the server is starting, or is busy with its database: try again in a minute",
                 ),
                 retry_after,
             ),
@@ -280,7 +280,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// Returns the error for an edit with this failure status. `body_start` is the beginning of the reply's body.
+    /// Returns the error for an edit that failed with this status. `body_start` is the beginning of the reply's body.
     pub fn edit_status_error(&self, status: u16, retry_after: Option<Duration>, body_start: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(body_start);
         let title = title_suffix(&text);
@@ -288,8 +288,8 @@ impl RequestContext<'_> {
             400 if !is_starting(&text) => (
                 Status::ServerError,
                 format!(
-                    "the server rejected the edit (400{title}): perhaps a field or value does not exist for this type \
-                     of item, or the request is too long"
+                    "the server rejected the edit (400{title}): perhaps items of this type do not have this field or \
+                     value, or the request is too long"
                 ),
             ),
             403 => (
@@ -298,7 +298,7 @@ impl RequestContext<'_> {
             ),
             404 => (
                 Status::NotOnServer,
-                format!("the server lacks some of these items, or this library (404{title}): refresh and try again"),
+                format!("the server lacks some of these items or this library (404{title}): refresh and try again"),
             ),
             409 => (
                 Status::ServerError,
@@ -313,12 +313,12 @@ impl RequestContext<'_> {
     pub fn not_event_stream_error(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
-            "the answer is not an event stream: let the proxy in front of the server pass event streams, or update the \
-             server",
+            "the reply is not an event stream: make the proxy in front of the server forward event streams, or update \
+             the server",
         )
     }
 
-    /// Returns the error for status 401, with a remedy that depends on whether the request had a token.
+    /// Returns the error for status 401. The remedy depends on whether the request contained a token.
     fn unauthorized_error(&self) -> AttemptError {
         let problem = if self.with_token {
             "the server rejected the token (401): it may have expired or belong to another server; a shared server \
@@ -326,22 +326,22 @@ impl RequestContext<'_> {
         } else if self.has_token {
             "a request that needs no token was rejected (401): the proxy in front of the server may require a login"
         } else {
-            "the server needs a token (401), and none was given: set the option `token`; if the server needs no token \
-             from its own network, use its IP address instead of its host name"
+            "the server requires a token (401), but none was given: set the option `token`; if the server requires no \
+             token in its own network, use its IP address instead of its host name"
         };
         self.error(Status::Unauthorized, problem)
     }
 
-    /// Returns the error for a redirect to another server, which plexindex does not follow. `place` is that server.
+    /// Returns the error for a redirect to a different server, `place`, to which plexindex sends no token.
     pub fn other_server_error(&self, place: &str) -> AttemptError {
         let text = format!(
-            "redirected to {place}, and plexindex sends no token to another server: if that server is yours, set \
-             server_url to it"
+            "redirected to {place}, and plexindex sends no token to a different server: if you own that server, set \
+             server_url to its URL"
         );
         self.error(Status::Redirected, text)
     }
 
-    /// Returns the error for redirects without a valid target.
+    /// Returns the error for a redirect without a valid target.
     pub fn redirect_error(&self, problem: &str) -> AttemptError {
         self.error(
             Status::Redirected,
@@ -362,7 +362,7 @@ impl RequestContext<'_> {
             BodyError::Wire(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
             BodyError::NoJson(body_start) => return self.not_json_error(&String::from_utf8_lossy(&body_start)),
             BodyError::Wire(error) => {
-                let text = format!("the answer was cut off{position} ({error}): try again");
+                let text = format!("the reply was cut off{position} ({error}): try again");
                 let failure: Error = self.error(Status::BadAnswer, text);
                 return match error {
                     ureq::Error::Io(error) => failure.because_io(&error).into(),
@@ -370,17 +370,17 @@ impl RequestContext<'_> {
                 };
             }
             BodyError::Compression(reason) => {
-                format!("the compressed answer is damaged{position} ({reason}): check the proxy in front of the server")
+                format!("the compressed reply is damaged{position} ({reason}): check the proxy in front of the server")
             }
             BodyError::TooLarge(limit) => {
-                format!("the answer exceeds the limit of {limit} bytes{position}: check server_url")
+                format!("the reply exceeds the limit of {limit} bytes{position}: check server_url")
             }
             BodyError::TooManyRows(max_rows) => format!(
-                "the answer exceeds {max_rows} rows or the size of a page: let the proxy in front of the server pass \
-                 the headers X-Plex-Container-Start and X-Plex-Container-Size"
+                "the reply exceeds {max_rows} rows or the maximum size of a page: make the proxy in front of the \
+                 server forward the headers X-Plex-Container-Start and X-Plex-Container-Size"
             ),
-            BodyError::Empty => "the answer is empty (200): check the proxy in front of the server".to_owned(),
-            BodyError::Malformed(reason) => format!("the answer is malformed{position} ({reason}): try again"),
+            BodyError::Empty => "the reply is empty (200): check the proxy in front of the server".to_owned(),
+            BodyError::Malformed(reason) => format!("the reply is malformed{position} ({reason}): try again"),
         };
         self.error(Status::BadAnswer, problem)
     }
@@ -396,14 +396,14 @@ impl RequestContext<'_> {
                 .unwrap_or_default();
             match name {
                 "MediaContainer" => {
-                    "the Plex server answered in XML instead of JSON: let the proxy in front of the server \
-                                     pass the header 'Accept: application/json', or update the server"
+                    "the Plex server replied in XML instead of JSON: make the proxy in front of the server \
+                                     forward the header 'Accept: application/json', or update the server"
                         .to_owned()
                 }
                 "Response" => {
-                    format!("the Plex server answered only with a message (<{element}>): see the server's log")
+                    format!("the Plex server replied only with a message (<{element}>): see the server's log")
                 }
-                _ => format!("the answer is XML, but not from Plex (<{name}>): check server_url"),
+                _ => format!("the reply is XML, but not from Plex (<{name}>): check server_url"),
             }
         } else if lower.starts_with('<') {
             let is_login = ["login", "log in", "sign in", "password"]
@@ -411,31 +411,31 @@ impl RequestContext<'_> {
                 .any(|word| lower.contains(word));
             let kind = if is_login { "a login page" } else { "a web page" };
             format!(
-                "the answer is {kind}, not from Plex{}: check that server_url is your server, and not a portal in \
-                 front of it",
+                "the reply is {kind}, not from Plex{}: check that server_url is the address of your server, and not of \
+                 a portal in front of it",
                 title_suffix(body_start)
             )
         } else {
-            "the answer is not from Plex: check server_url".to_owned()
+            "the reply is not from Plex: check server_url".to_owned()
         };
         self.error(Status::NotPlex, problem)
     }
 
-    /// Returns the error for foreign JSON, or if `is_ancient` is true, for Plex's JSON of 2015.
+    /// Returns the error for JSON that is not from Plex, or, if `is_ancient` is true, for Plex's JSON format of 2015.
     pub fn foreign_json_error(&self, is_ancient: bool) -> AttemptError {
         let problem = if is_ancient {
-            "the server sends Plex's JSON of 2015 (`_children`): update the server"
+            "the server sends Plex's JSON format of 2015 (`_children`): update the server"
         } else {
-            "the answer is JSON, but not from Plex: check server_url"
+            "the reply is JSON, but not from Plex: check server_url"
         };
         self.error(Status::NotPlex, problem)
     }
 
-    /// Returns the error for a reply to `/identity` without an identity.
+    /// Returns the error for a reply to `/identity` that contains no machine identifier.
     pub fn no_identity_error(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
-            "the answer has no machineIdentifier, so it is not from a Plex Media Server: check server_url",
+            "the reply contains no machineIdentifier, so it is not from a Plex Media Server: check server_url",
         )
     }
 }
@@ -451,7 +451,7 @@ fn is_tls(_: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     false
 }
 
-/// Returns whether a response body says that Plex is starting, by the word 'Maintenance' or in a sentence.
+/// Returns whether a response body says that Plex is starting.
 fn is_starting(body: &str) -> bool {
     let lower = body.to_ascii_lowercase();
     [
@@ -465,7 +465,7 @@ fn is_starting(body: &str) -> bool {
     .any(|word| lower.contains(word))
 }
 
-/// Returns the first XML element without brackets, at most 200 characters; `None` for other texts, even web pages.
+/// Returns the first XML element without brackets, at most 200 characters; `None` for web pages and other texts.
 fn xml_element(text: &str) -> Option<String> {
     let mut rest = text;
     let mut is_xml = false;
@@ -487,7 +487,7 @@ fn xml_element(text: &str) -> Option<String> {
     (is_plex || is_xml && !is_web_page).then(|| shown.map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
 
-/// Returns the title of a web page as a suffix such as `, "502 Bad Gateway"`; empty without a title.
+/// Returns the title of a web page as a suffix such as `, "502 Bad Gateway"`; empty if there is no title.
 fn title_suffix(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
     let text = lower.find("<title>").and_then(|start| {

@@ -2,8 +2,8 @@
 //! servers send.
 //!
 //! A WebSocket frame is `{"NotificationContainer":{"type":"timeline","TimelineEntry":[{…}]}}`. Server-sent events omit
-//! the wrapper and the list. In both, the member names identify the content. The parser ignores unknown content, since
-//! servers send dozens of kinds.
+//! the wrapper and the list. In both forms, the member names identify the content. The parser ignores unknown content,
+//! because servers send dozens of kinds of events.
 
 use serde_json::{Map, Value};
 
@@ -11,13 +11,13 @@ use crate::error::{Error, Result, Status};
 
 use super::super::contract::{Event, Notification};
 
-/// Maximum length of an event in bytes. Real events have up to a few kilobytes.
+/// Maximum length of an event in bytes. Real events are at most a few kilobytes long.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
-/// Identifier of timeline entries about libraries. Other entries are about TV guides and plug-ins.
+/// Identifier of timeline entries about libraries. Other entries concern TV guides and plug-ins.
 const LIBRARY_IDENTIFIER: &str = "com.plexapp.plugins.library";
 
-/// Item types of playlists, their folders and collections, which have no files.
+/// Item types of collections, playlists and playlist folders, which have no files.
 const TYPES_WITHOUT_FILES: [i64; 3] = [15, 16, 18];
 
 /// States of a timeline entry.
@@ -29,11 +29,11 @@ const STATE_DELETED: i64 = 9;
 /// The content of a notification's body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum EventBody {
-    /// The events of the body, perhaps none.
+    /// The events in the body; may be empty.
     Events(Vec<Event>),
     /// The body is JSON, but neither a notification nor a webhook.
     Foreign,
-    /// The body is the JSON of servers of 2015 and before.
+    /// The body is JSON from a server of 2015 or earlier.
     Ancient,
     /// The body is not a JSON object.
     NoJson,
@@ -45,8 +45,8 @@ pub fn parse(json: &[u8]) -> EventBody {
     parse_object(json).map_or(EventBody::NoJson, |body| parse_events(&body))
 }
 
-/// [`parse`] that also returns the server that a webhook names. Fails for a body that is neither a notification nor a
-/// webhook.
+/// Parses the JSON of a notification or webhook, like [`parse`]. Also returns the server that sent a webhook. Fails if
+/// the body is neither a notification nor a webhook.
 pub fn parse_notification(json: &[u8]) -> Result<Notification> {
     let invalid = |text| Err(Error::new(Status::InvalidArgument, text));
     let body = parse_object(json);
@@ -56,20 +56,19 @@ pub fn parse_notification(json: &[u8]) -> Result<Notification> {
             events,
         }),
         EventBody::NoJson => invalid(
-            "the body is not a JSON object: give the field 'payload' of the webhook, or the whole text of the \
-             notification",
+            "the body is not a JSON object: pass the webhook's field 'payload', or the notification's whole text",
         ),
         EventBody::Ancient => {
-            invalid("the body is the JSON of servers of 2015 and before (`_children`): update the server")
+            invalid("the body is JSON from a server of 2015 or earlier (`_children`): update the server")
         }
         EventBody::Foreign => invalid(
-            "the body is JSON, but neither a webhook of Plex (without 'event') nor a notification (without \
-             'NotificationContainer', 'TimelineEntry' and 'ActivityNotification'): give one of these",
+            "the body is JSON, but neither a Plex webhook (it has no 'event') nor a notification (it has no \
+             'NotificationContainer', 'TimelineEntry' or 'ActivityNotification'): pass a webhook or a notification",
         ),
     }
 }
 
-/// Returns the machine identifier of the server that sent a webhook; `None` if the body names no server.
+/// Returns the machine identifier of the server that sent a webhook; `None` if the body contains no identifier.
 fn server_identifier(body: &Map<String, Value>) -> Option<String> {
     let uuid = body.get("Server")?.get("uuid")?.as_str()?.trim();
     (!uuid.is_empty()).then(|| uuid.to_owned())
@@ -106,7 +105,7 @@ fn parse_events(body: &Map<String, Value>) -> EventBody {
     }
 }
 
-/// Adds the events of a notification. Returns whether `body` is a notification.
+/// Adds the events in a notification to `events`. Returns whether `body` is a notification.
 fn add_notification_events(body: &Map<String, Value>, events: &mut Vec<Event>) -> bool {
     let mut is_notification = false;
     for (name, value) in body {
@@ -128,8 +127,7 @@ fn add_notification_events(body: &Map<String, Value>, events: &mut Vec<Event>) -
     is_notification
 }
 
-/// Converts a timeline entry, which has the state of one item or a change of a library. `None` if the entry concerns no
-/// files.
+/// Converts a timeline entry about an item or a library; `None` if the entry is not about files.
 fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     if text(entry.get("identifier")).is_some_and(|identifier| identifier != LIBRARY_IDENTIFIER) {
         return None;
@@ -164,7 +162,7 @@ fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     Some(Event::Working { section })
 }
 
-/// Converts an activity, such as a scan or an update of metadata; `None` for other activities.
+/// Converts an activity, such as a scan or a metadata update; `None` for other activities.
 fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
     let activity = notification.get("Activity")?.as_object()?;
     let context = activity.get("Context");
@@ -179,7 +177,7 @@ fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
     }
 }
 
-/// Converts a status, which says that a library was updated but not which one; `None` for other statuses.
+/// Converts a status, which reports that some library was updated, but not which one; `None` for other statuses.
 fn status_event(notification: &Map<String, Value>) -> Option<Event> {
     let name = text(notification.get("notificationName"))?;
     (name == "LIBRARY_UPDATE").then_some(Event::Unspecific { section: None })
@@ -201,12 +199,12 @@ fn webhook_event(event: &str, metadata: Option<&Value>) -> Option<Event> {
     })
 }
 
-/// Returns a text; `None` for other values.
+/// Returns the string in a value; `None` for other types.
 fn text(value: Option<&Value>) -> Option<String> {
     value?.as_str().map(str::to_owned)
 }
 
-/// Returns an integer, which may be a text; `None` for other values.
+/// Returns the integer in a value, which may be a string; `None` for other values.
 fn number(value: Option<&Value>) -> Option<i64> {
     match value? {
         Value::Number(number) => number.as_i64(),
@@ -215,8 +213,7 @@ fn number(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// Parses an identifier, which is a text or a number. Returns `None` for `-1` and an empty text, which mean no
-/// identifier.
+/// Parses an identifier, which is a string or a number; `None` for other values, `-1` and invalid identifiers.
 fn id(value: Option<&Value>) -> Option<String> {
     let id = match value? {
         Value::String(text) => text.trim().to_owned(),
@@ -230,16 +227,16 @@ fn id(value: Option<&Value>) -> Option<String> {
 #[derive(Default)]
 pub struct EventLines {
     line: Vec<u8>,
-    /// The data of the lines of the current event.
+    /// The data of the current event.
     data: Vec<u8>,
-    /// Whether the last byte was `\r`. A following `\n` belongs to the same end of line.
+    /// Whether the last byte was `\r`. A `\n` that follows is part of the same line ending.
     is_after_return: bool,
     /// Whether the current event exceeds [`MAX_EVENT_BYTES`].
     is_too_long: bool,
 }
 
 impl EventLines {
-    /// Processes received bytes, and passes complete events to `each`. Stops and returns `false` if `each` does.
+    /// Passes the complete events in the received bytes to `each`. Returns `false` as soon as `each` returns `false`.
     pub fn feed(&mut self, bytes: &[u8], each: &mut dyn FnMut(Event) -> bool) -> bool {
         for byte in bytes {
             let is_after_return = std::mem::replace(&mut self.is_after_return, *byte == b'\r');
@@ -257,12 +254,12 @@ impl EventLines {
         true
     }
 
-    /// Adds a complete line to the current event. An empty line ends the event. Returns `false` if `each` does.
+    /// Adds a line to the current event. An empty line completes the event. Returns `false` if `each` returned `false`.
     fn end_line(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         if self.line.is_empty() {
             return self.end_event(each);
         }
-        // Ignores other lines: the event's name, which the data implies, and comments, ids and retry times.
+        // Ignores other lines, such as comments, ids, retry times and the event's name, which the data implies.
         if let Some(data) = self.line.strip_prefix(b"data:") {
             if !self.data.is_empty() {
                 self.data.push(b'\n');
@@ -273,7 +270,7 @@ impl EventLines {
         true
     }
 
-    /// Passes the current event to `each`. Returns `false` if `each` does.
+    /// Passes the current event to `each`. Returns `false` if `each` returned `false`.
     fn end_event(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         let data = std::mem::take(&mut self.data);
         if std::mem::take(&mut self.is_too_long) {

@@ -6,12 +6,12 @@ use super::rows::{Rows, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
 
-/// Maximum number of rows per search. Few names match more rows than this.
+/// Maximum number of rows per search, which few searches exceed.
 const MAX_FOUND: u32 = 100;
 
 impl PlexHttp {
-    /// Searches by file name and then by title. Passes the items found to `accept` until `accept` returns `true`.
-    /// Returns whether `accept` did so.
+    /// Searches by file name and then by title. Passes the items to `accept` until `accept` returns `true`. Returns
+    /// whether `accept` returned `true`.
     pub(super) fn search_path(
         &self,
         library: &Library,

@@ -1,9 +1,8 @@
-//! Parses foreign JSON leniently, so that one odd field does not make a whole row unusable.
+//! Parses JSON from a server leniently, so that one odd field does not make a whole row unusable.
 //!
-//! The types of Plex's fields differ between versions and endpoints: keys are text or numbers, flags are `1`, `"1"` or
-//! `true`, and any field may be missing or `null`. So the parser treats a scalar that it cannot convert as absent, and
-//! skips a list or object in place of a scalar. It fills objects field by field, and skips unknown fields without
-//! building values.
+//! The types of Plex's fields differ between versions and endpoints: keys are strings or numbers, flags are `1`, `"1"`
+//! or `true`, and any field may be missing or `null`. So the parser treats a scalar that it cannot convert as absent,
+//! and skips a list or object where a scalar is expected. The parser skips unknown fields without building values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +11,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 
 use crate::model::ItemType;
 
-/// A scalar of foreign JSON.
+/// A scalar in JSON from a server.
 pub(super) enum Scalar {
     Text(String),
     Integer(i128),
@@ -22,8 +21,8 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// Converts to text. Returns `None` for a text with a NUL: Plex's texts have no NUL, and C code would read a
-    /// shorter text, such as the key of a different item.
+    /// Converts to a string. Returns `None` for other types, and for a string with a NUL: Plex never sends a NUL, and C
+    /// code would read a shorter string, such as the key of a different item.
     pub fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => (!text.contains('\0')).then_some(text),
@@ -32,8 +31,7 @@ impl Scalar {
         }
     }
 
-    /// Converts to an integer, including an integer in a text; `None` for other values, or if the integer is out of
-    /// range.
+    /// Converts to an integer, also from a string; `None` for other values, or if the integer is out of range.
     pub fn number<T: TryFrom<i128>>(self) -> Option<T> {
         let number = match self {
             Self::Text(text) => text.trim().parse().ok()?,
@@ -43,7 +41,7 @@ impl Scalar {
         number.try_into().ok()
     }
 
-    /// Converts to a flag: `1`, `"1"`, `true`, `"true"` and all other numbers except 0 are true.
+    /// Converts to a flag. `true`, `"true"`, `"1"` and all numbers except 0 are true; other values are false.
     pub fn flag(self) -> bool {
         match self {
             Self::Text(text) => matches!(text.trim(), "1" | "true"),
@@ -79,26 +77,23 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         f.write_str("any value")
     }
 
-    /// Keeps a text.
     fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
         Ok(Scalar::Text(text.to_owned()))
     }
 
-    /// Keeps an integer.
     fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
         Ok(Scalar::Integer(value.into()))
     }
 
-    /// Keeps an integer.
     fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
         Ok(Scalar::Integer(value.into()))
     }
 
-    /// Converts a whole number, such as `1.0`, to an integer. Other numbers are absent.
+    /// Converts a whole number below 2^53, such as `1.0`, to an integer. Treats other numbers as absent.
     fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        // 2^53: a larger float may represent several integers.
+        // 2^53; a larger float may represent several integers.
         const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-        // The cast is exact, since the value is an integer in range.
+        // The cast is exact, because the value is an integer in range.
         #[allow(clippy::cast_possible_truncation)]
         Ok(if value.fract() == 0.0 && value.abs() < MAX_EXACT {
             Scalar::Integer(value as i128)
@@ -107,7 +102,6 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         })
     }
 
-    /// Keeps a flag.
     fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
         Ok(Scalar::Bool(value))
     }
@@ -133,7 +127,7 @@ pub(super) fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar, A::E
     map.next_value()
 }
 
-/// Reads the next value of a map as text. Returns an empty text for other values.
+/// Reads the next value of a map as a string. Returns an empty string for other types.
 pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
     Ok(scalar(map)?.text().unwrap_or_default())
 }
@@ -143,38 +137,37 @@ pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> 
     map.next_value::<IgnoredAny>().map(drop)
 }
 
-/// A type that can be filled from a JSON object, or from the objects of an array one after the other.
+/// A type that can be filled from a JSON object, or from the objects of an array one by one.
 pub(super) trait Object {
     /// Reads the value of the field `name` from `map`. An implementation must consume exactly one value.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 
-    /// Ends an element of an array, even an element that is not an object. If an implementation returns `false`, the
-    /// parser stops with an error.
+    /// Called after each element of an array, even if the element is not an object. If an implementation returns
+    /// `false`, the parser stops with an error.
     fn after_element(&mut self) -> bool {
         true
     }
 }
 
-/// Fills an object from the next value of a map. Returns whether the value is an object.
+/// Fills an object from the next value of a map, or skips the value. Returns whether the value is an object.
 pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<bool, A::Error> {
     map.next_value_seed(Fields { object, is_list: false })
 }
 
-/// Fills an object from each object of an array that is the next value of a map. A lone object counts as an array with
-/// one element.
+/// Fills `object` from each object in the next value of a map, which is an array or a single object.
 pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
     map.next_value_seed(Fields { object, is_list: true }).map(drop)
 }
 
-/// Fills an object from an object or, with `is_list`, from each object of an array. Skips other values. Returns whether
-/// the value is an object.
+/// Fills `object` from a JSON object or, if `is_list` is true, from each object in an array. Skips other values.
+/// Deserializing returns whether the value is a JSON object.
 pub(super) struct Fields<'a, T> {
     pub object: &'a mut T,
     pub is_list: bool,
 }
 
 impl<T: Object> Fields<'_, T> {
-    /// Notifies the object of the end of an element. Fails if the object accepts no more elements.
+    /// Notifies the object that an array element has ended. Fails if the object accepts no further elements.
     fn end_element<E: serde::de::Error>(&mut self) -> Result<(), E> {
         if self.is_list && !self.object.after_element() {
             return Err(E::custom("stopped"));
@@ -186,13 +179,13 @@ impl<T: Object> Fields<'_, T> {
 impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
     type Value = bool;
 
-    /// Fills the object from the next value, of any type.
+    /// Fills the object from the next value. Skips values of other types. Returns whether the value is a JSON object.
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-/// A field's name, borrowed from the body if it has no escapes.
+/// A field name, borrowed from the body if it contains no escapes.
 #[derive(serde::Deserialize)]
 struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
 
@@ -203,37 +196,37 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
         f.write_str("any value")
     }
 
-    /// Skips a text, which is not an object.
+    /// Returns `false`: a string is not an object.
     fn visit_str<E>(self, _: &str) -> Result<bool, E> {
         Ok(false)
     }
 
-    /// Skips an integer where an object is expected.
+    /// Returns `false`: an integer is not an object.
     fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
         Ok(false)
     }
 
-    /// Skips an integer, which is not an object.
+    /// Returns `false`: an integer is not an object.
     fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
         Ok(false)
     }
 
-    /// Skips a fraction, which is not an object.
+    /// Returns `false`: a fraction is not an object.
     fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
         Ok(false)
     }
 
-    /// Skips a flag, which is not an object.
+    /// Returns `false`: a flag is not an object.
     fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
         Ok(false)
     }
 
-    /// Skips `null`, which is not an object.
+    /// Returns `false`: `null` is not an object.
     fn visit_unit<E>(self) -> Result<bool, E> {
         Ok(false)
     }
 
-    /// Fills the object from each element of a list, if lists are allowed.
+    /// Fills the object from each list element if `is_list` is true. Returns `false`: a list is not an object.
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
         if !self.is_list {
             return IgnoredAny.visit_seq(seq).map(|_| false);
@@ -250,7 +243,7 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
         }
     }
 
-    /// Fills the object from the fields of a JSON object.
+    /// Fills the object from the fields of a JSON object. Returns `true`: the value is an object.
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
         while let Some(FieldName(name)) = map.next_key::<FieldName<'de>>()? {
             self.object.fill(&name, &mut map)?;
@@ -259,14 +252,14 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
     }
 }
 
-/// Collects one text field of each object in an array.
+/// Collects one string field from each object in an array.
 pub(super) struct TextFields<'a> {
     pub name: &'static str,
     pub list: &'a mut Vec<String>,
 }
 
 impl Object for TextFields<'_> {
-    /// Adds the value of the wanted field to the list, and skips other fields.
+    /// Adds the value of the wanted field to the list. Skips other fields.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if name != self.name {
             return skip(map);
@@ -276,12 +269,12 @@ impl Object for TextFields<'_> {
     }
 }
 
-/// Maximum number of files, external ids or folders per row, and of libraries. Real lists are far shorter, and the
-/// search for duplicates in longer lists would be slow.
+/// Maximum number of files, external ids or folders in a row; also the maximum number of libraries. Real lists are much
+/// shorter, and the search for duplicates in longer lists would be slow.
 pub(super) const LIST_LIMIT: usize = 1024;
 
-/// Adds a text unless it is absent, empty or a duplicate. Remote trailers have files with empty names, and two versions
-/// of an item may have the same file.
+/// Adds a string to the list. Ignores an absent, empty or duplicate string, and any string if the list is full. Remote
+/// trailers have files with empty names, and two versions of an item may have the same file.
 pub(in crate::source) fn push_unique(list: &mut Vec<String>, text: Option<String>) {
     if let Some(text) = text
         && !text.is_empty()

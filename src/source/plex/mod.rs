@@ -1,11 +1,11 @@
 //! The Plex HTTP API as a [`Source`].
 //!
-//! The client sends one request after the other, for JSON with only the fields that plexindex stores. `client` has the
-//! state of a server. `request` builds requests, `send` sends them with retries, and `round_trip` sends them once.
-//! `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses. `body` reads replies; `wire`,
-//! `sections`, `lenient` and `sanitize` parse them; `errors` explains failures. `rows` describes the rows that pages,
-//! `changes` and `find` request; `confirm` fetches items by key. `edits` builds edits, `events` parses events, `stream`
-//! receives them.
+//! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `client`
+//! contains the state of a server. `request` builds requests, `round_trip` sends a request once, and `send` adds
+//! retries. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses. `body` reads replies;
+//! `wire`, `sections`, `lenient` and `sanitize` parse replies; `errors` explains failures. `rows` describes the rows
+//! that pages, `changes` and `find` request; `confirm` fetches items by rating key. `edits` builds edits, `events`
+//! parses events, and `stream` receives events.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
@@ -68,20 +68,19 @@ pub static KIND: Kind = Kind {
     companion: None,
 };
 
-/// Maximum length of an edit's path and query. Some servers reject 30,000 bytes; others accept more.
+/// Maximum length of an edit's path and query, in bytes. Some servers reject 30,000 bytes; others accept more.
 const MAX_EDIT_BYTES: usize = 64 << 10;
 
 impl Source for PlexHttp {
-    /// Returns [`KIND`].
     fn kind(&self) -> &'static Kind {
         &KIND
     }
 
-    /// Returns everything except listing a folder, which Plex's HTTP API cannot do.
+    /// Returns all abilities except listing a folder, because Plex's HTTP API cannot list a folder.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByRow,
-            // A delta does not show changes of an item's files alone.
+            // A delta does not detect items of which only the files changed.
             changes: Delta::Mostly,
             find: true,
             folders: false,
@@ -92,7 +91,7 @@ impl Source for PlexHttp {
         }
     }
 
-    /// Requests `/identity`, without the token.
+    /// Requests `/identity` without the token.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         let head = self.send(&ServerRequest::identity(), &bounds, &mut ReplyContent::None)?;
         Ok(Server {
@@ -101,7 +100,7 @@ impl Source for PlexHttp {
         })
     }
 
-    /// Requests `/library/sections`: the probe.
+    /// Sends the probe, a request for `/library/sections`.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let mut content = ReplyContent::Libraries(Vec::new());
         self.send(&ServerRequest::libraries(), &bounds, &mut content)?;
@@ -113,12 +112,12 @@ impl Source for PlexHttp {
         Ok(libraries)
     }
 
-    /// Returns the number of the library's leaf types: a partition has one type.
+    /// Returns the number of item types that have files in this kind of library. Each partition contains one type.
     fn partitions(&self, library: &Library) -> usize {
         leaf_types(library.kind).len()
     }
 
-    /// Requests a page of one leaf type, sorted by id. Positions are row numbers.
+    /// Requests a page of one item type, sorted by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let position = request.position;
         let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
@@ -138,9 +137,9 @@ impl Source for PlexHttp {
         let next_position = position + end.rows;
         let is_last = match end.total {
             Some(total) => next_position >= total,
-            // A reply without offset and total means that the server ignored paging and sent everything.
+            // A reply without an offset and a total means that the server ignored paging and sent all rows.
             None if position == 0 && end.offset.is_none() => true,
-            // Servers may return fewer rows than requested, so only an empty page is the end.
+            // Servers may return fewer rows than requested, so only an empty page marks the end.
             None => end.rows == 0,
         };
         Ok(PageEnd {
@@ -151,12 +150,12 @@ impl Source for PlexHttp {
         })
     }
 
-    /// Finds most changes by the last updates, the highest ids and the counts: see `changes`.
+    /// Finds most changes by the latest updates, the highest ids and the item counts, as `changes` explains.
     fn changes(&self, library: &Library, index: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.fetch_changes(library, index, bounds)
     }
 
-    /// Searches by file name and by title: see `find`.
+    /// Searches by file name and by title, as `find` explains.
     fn find_path(
         &self,
         library: &Library,
@@ -167,18 +166,18 @@ impl Source for PlexHttp {
         self.search_path(library, wanted, bounds, accept)
     }
 
-    /// Requests the items by their keys, up to a hundred with each request.
+    /// Requests the items by their rating keys, up to a hundred in each request.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.fetch_items(rating_keys, bounds)
     }
 
-    /// Sends one `PUT` for all items of the request.
+    /// Sends one `PUT` request for all items.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         if request.ids.is_empty() {
             return Err(Error::new(
                 Status::InvalidArgument,
-                "cannot send the edit: it names no items, so the server would edit the whole library; specify at least \
-                 one item",
+                "cannot send the edit: it contains no items, so the server would edit the whole library; specify at \
+                 least one item",
             ));
         }
         let address = edits::address(request);
@@ -186,14 +185,14 @@ impl Source for PlexHttp {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
-                    "cannot send the edit: its values take {} bytes in the URL, more than any server accepts; shorten \
-                     them",
+                    "cannot send the edit: its values take {} bytes in the URL, and no server accepts that many; use \
+                     shorter values",
                     address.len()
                 ),
             ));
         }
         let request = ServerRequest::edit(address, request);
-        // Edits are idempotent, so the loop repeats even a request that the server may have applied.
+        // Edits are idempotent, so plexindex retries even an edit that the server may have applied.
         retry::run(&*self.clock, self.retry_for, &bounds, &request.label, || {
             let reply = self.round_trip(&request, false, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
@@ -203,7 +202,7 @@ impl Source for PlexHttp {
         .map_err(|error| self.scrub(error))
     }
 
-    /// Receives the event stream: see `stream`.
+    /// Receives the event stream, as `stream` explains.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.listen(&bounds, sink).map_err(|failure| self.scrub(failure.error))
     }
@@ -213,7 +212,6 @@ impl Source for PlexHttp {
         self.transport.interrupt_stream();
     }
 
-    /// Returns the tokens, which the host may replace.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         Some(Arc::clone(&self.tokens))
     }
@@ -232,7 +230,7 @@ impl Source for PlexHttp {
         self.transport.drop_connections();
     }
 
-    /// Closes the connections, so that requests under way end at once.
+    /// Closes the connections, so that running requests end at once.
     fn interrupt(&self) {
         self.transport.interrupt();
     }

@@ -17,12 +17,12 @@ use super::retry::{RetryClock, SystemClock};
 use super::transport::Transport;
 use super::url::BaseUrl;
 
-/// Maximum silence of an event stream: Plex sends something every 10 to 15 s.
+/// Maximum time without any data on an event stream. Plex sends data every 10 to 15 s.
 const STREAM_SILENCE: Duration = Duration::from_secs(30);
 
 /// A Plex Media Server, accessed over HTTP.
 ///
-/// Many threads can use it at once. Dropping it closes its connections.
+/// Many threads can use a client at once. Dropping the client closes its connections.
 pub struct PlexHttp {
     pub(super) base: BaseUrl,
     pub(super) client_identifier: HeaderValue,
@@ -33,10 +33,10 @@ pub struct PlexHttp {
     pub(super) retry_for: Duration,
     /// Maximum number of rows in a page.
     pub(super) page_size: u32,
-    /// Maximum silence of an event stream.
+    /// Maximum time without any data on the event stream.
     pub(super) stream_silence: Duration,
     pub(super) buffers: Buffers,
-    /// Whether requests omit optional arguments, because the server rejects some.
+    /// Whether requests omit optional arguments, because the server has rejected some.
     pub(super) is_minimal: AtomicBool,
     /// Whether the server rejects searches by file name.
     pub(super) rejects_file_filter: AtomicBool,
@@ -61,8 +61,8 @@ impl CheckedServer {
     /// Validates the options.
     ///
     /// # Errors
-    /// [`Status::Offline`] without a `server_url`; [`Status::InvalidArgument`] if it is invalid, if `ca_file` is
-    /// unusable, or if the token contains characters that headers cannot carry.
+    /// [`Status::Offline`] if `server_url` is not set; [`Status::InvalidArgument`] if `server_url` is invalid, if
+    /// `ca_file` is unusable, or if the token contains characters that are not allowed in headers.
     pub fn new(options: &Options) -> Result<Self> {
         let Some(url) = options.server_url.as_deref() else {
             return Err(Error::new(
@@ -95,14 +95,13 @@ impl CheckedServer {
 }
 
 impl PlexHttp {
-    /// Creates a client for the server that `options` name. Sends no request.
+    /// Creates a client for the server in `options`. Sends no request.
     ///
-    /// `client_identifier` identifies this installation to Plex. It must not change: Plex mails the user about each new
-    /// identifier. `meter` records every request.
+    /// `client_identifier` identifies this installation to Plex. The identifier must not change, because Plex emails
+    /// the user about each new identifier. `meter` records every request.
     ///
     /// # Errors
-    /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] if the identifier contains characters that headers
-    /// cannot carry.
+    /// Those of [`CheckedServer::new`]; [`Status::InvalidArgument`] if headers cannot contain the identifier.
     pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
         Self::from_checked(CheckedServer::new(options)?, options, client_identifier, meter)
     }
@@ -145,13 +144,13 @@ impl PlexHttp {
         self.tokens.current().token.is_some()
     }
 
-    /// Removes tokens from the error text, since a server may repeat a token in its reply.
+    /// Replaces tokens in the error message, because a server may repeat a token in its reply.
     pub(super) fn scrub(&self, mut error: Error) -> Error {
         error.message = self.tokens.scrub(&error.message);
         error
     }
 
-    /// Replaces the clock of retries, for tests.
+    /// Replaces the clock that times retries, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn RetryClock>) -> Self {
@@ -159,7 +158,7 @@ impl PlexHttp {
         self
     }
 
-    /// Replaces the maximum silence of an event stream, for tests.
+    /// Replaces the event stream's maximum time without data, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn with_silence(mut self, silence: Duration) -> Self {
@@ -168,10 +167,10 @@ impl PlexHttp {
     }
 }
 
-/// Maximum length of a token. Servers do not accept longer headers.
+/// Maximum length of a token in bytes. Servers reject longer headers.
 const MAX_TOKEN_BYTES: usize = 65_536;
 
-/// Checks that a header can contain the token. Errors do not contain the token.
+/// Checks that a header can contain the token. Error messages do not contain the token.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`].
@@ -180,7 +179,7 @@ pub fn check_token(token: &Token) -> Result<()> {
     if length > MAX_TOKEN_BYTES {
         return Err(Error::new(
             Status::InvalidArgument,
-            format!("the token has {length} bytes, more than the limit of {MAX_TOKEN_BYTES}: give only the token"),
+            format!("the token has {length} bytes, but the limit is {MAX_TOKEN_BYTES}: specify only the token"),
         ));
     }
     if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -188,6 +187,6 @@ pub fn check_token(token: &Token) -> Result<()> {
     }
     Err(Error::new(
         Status::InvalidArgument,
-        "the token contains an invalid character, such as a space or a line break: trim it",
+        "the token contains an invalid character, such as a space or a line break: remove it",
     ))
 }

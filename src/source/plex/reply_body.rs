@@ -1,7 +1,5 @@
-//! Reads the body of a reply: counts its bytes, decompresses, limits and parses it.
-//!
-//! A reused buffer receives the body, up to a limit: a small compressed body may be huge when decompressed, and memory
-//! must not grow with it.
+//! Reads the body of a reply: counts its bytes, decompresses it, limits its size, and parses it. The limit is
+//! necessary, because a small compressed body may be huge when decompressed.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
@@ -16,16 +14,16 @@ use crate::platform::mutex::lock;
 use super::super::contract::{Bounds, Meter, RequestKind};
 use super::wire::{self, ReplyContent, ReplyHead};
 
-/// Maximum size of a buffer that is reused. A page of 1,000 movies takes 1.3 MB.
+/// Maximum size of a reused buffer, in bytes. A page of 1,000 movies takes 1.3 MB.
 const MAX_REUSED: usize = 8 << 20;
 
-/// Maximum number of bytes to examine of an unexpected reply.
+/// Maximum number of bytes to examine in an unexpected reply.
 const MAX_EXAMINED: usize = 8 << 10;
 
 /// The reason why a body is unusable.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The host aborted the call.
+    /// The host has aborted the call.
     Aborted,
     /// The deadline passed during decompression or parsing.
     Timeout,
@@ -33,13 +31,13 @@ pub(super) enum BodyError {
     Wire(ureq::Error),
     /// The compression is unknown or damaged.
     Compression(String),
-    /// The body is larger than this many bytes.
+    /// The body is larger than this number of bytes.
     TooLarge(u64),
     /// The body has more than this number of rows, or its rows need too much memory.
     TooManyRows(u64),
     /// The body is empty.
     Empty,
-    /// The body is not a JSON object. The value is its beginning.
+    /// The body is not a JSON object. Contains the beginning of the body.
     NoJson(Vec<u8>),
     /// The JSON is malformed or truncated.
     Malformed(String),
@@ -50,14 +48,14 @@ pub(super) struct RequestMeter<'m> {
     meter: &'m dyn Meter,
     kind: RequestKind,
     started: Instant,
-    /// Time spent waiting for the server; the rest is parsing.
+    /// Time spent waiting for the server; the remaining time is parsing.
     waited: Cell<Duration>,
     bytes: Cell<u64>,
     was_sent: Cell<bool>,
 }
 
 impl<'m> RequestMeter<'m> {
-    /// Starts measuring a request that is about to be sent.
+    /// Starts to measure a request that is about to be sent.
     pub fn new(meter: &'m dyn Meter, kind: RequestKind) -> Self {
         Self {
             meter,
@@ -69,7 +67,7 @@ impl<'m> RequestMeter<'m> {
         }
     }
 
-    /// Records that the head of the reply arrived, or that the request failed.
+    /// Records that the reply's headers have arrived, or that the request has failed.
     pub fn end_head_wait(&self) {
         self.waited.set(self.started.elapsed());
     }
@@ -79,7 +77,7 @@ impl<'m> RequestMeter<'m> {
         self.waited.set(self.waited.get() + start.elapsed());
     }
 
-    /// Records that nothing was sent, so that the request is not counted.
+    /// Records that nothing was sent, so that the meter does not count the request.
     pub fn cancel(&self) {
         self.was_sent.set(false);
     }
@@ -100,7 +98,7 @@ impl Drop for RequestMeter<'_> {
 pub(super) struct BodyProgress<'a> {
     request_meter: &'a RequestMeter<'a>,
     bounds: &'a Bounds<'a>,
-    /// The first failure. Stored here, since an error that passes through other crates loses all but its text.
+    /// The first failure, stored here because an error that passes through other crates loses everything but its text.
     failure: RefCell<Option<BodyError>>,
     /// Number of bytes after decompression.
     decompressed: Cell<u64>,
@@ -108,7 +106,7 @@ pub(super) struct BodyProgress<'a> {
 }
 
 impl<'a> BodyProgress<'a> {
-    /// Creates the state for a body that no one has read yet.
+    /// Creates the state for a body that has not been read yet.
     pub fn new(request_meter: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
         Self {
             request_meter,
@@ -119,14 +117,14 @@ impl<'a> BodyProgress<'a> {
         }
     }
 
-    /// Counts a row that was parsed, and returns whether the bounds of the call allow more rows.
+    /// Counts a parsed row. Returns `false` if the host has aborted the call or its deadline has passed.
     fn may_continue(&self) -> bool {
         self.rows.set(self.rows.get() + 1);
         if (self.bounds.aborted)() {
             self.record_failure(BodyError::Aborted);
             return false;
         }
-        // Checks the deadline once per 64 rows, since reading the clock is slow.
+        // Checks the deadline only once per 64 rows, because reading the clock is slow.
         if self.rows.get().is_multiple_of(64) && self.bounds.deadline.has_passed() {
             self.record_failure(BodyError::Timeout);
             return false;
@@ -134,20 +132,20 @@ impl<'a> BodyProgress<'a> {
         true
     }
 
-    /// Records a failure, unless an earlier failure is recorded, and returns an error that stops the reader.
+    /// Records a failure, unless an earlier failure is recorded. Returns an error that stops the reader.
     fn record_failure(&self, failure: BodyError) -> io::Error {
         self.failure.borrow_mut().get_or_insert(failure);
-        // The error is not `Interrupted`, which readers would retry.
+        // The error is not `Interrupted`, because readers would retry.
         io::Error::other("see BodyProgress::failure")
     }
 
-    /// Returns the recorded failure, if any, and forgets it.
+    /// Removes and returns the recorded failure, if any.
     fn take_failure(&self) -> Option<BodyError> {
         self.failure.borrow_mut().take()
     }
 }
 
-/// The body as transferred. This reader counts the bytes and the waiting time.
+/// The body as transferred. This reader counts the bytes and measures the waiting time.
 struct CountedBody<'a> {
     body: ureq::BodyReader<'static>,
     progress: &'a BodyProgress<'a>,
@@ -180,8 +178,8 @@ enum DecodedBody<'a> {
 }
 
 impl DecodedBody<'_> {
-    /// Reads to the end of the transferred body, since `ureq` reuses a connection only then. Usually nothing follows
-    /// the compressed data. If much follows, this function does not read it all, and `ureq` closes the connection.
+    /// Reads the rest of the transferred body, so that `ureq` can reuse the connection. Usually nothing follows the
+    /// compressed data. If much data follows, this function stops early, and `ureq` closes the connection.
     fn drain(&mut self) {
         if let Self::Gzip(decoder) = self {
             let _ = io::copy(&mut decoder.get_mut().take(MAX_EXAMINED as u64), &mut io::sink());
@@ -189,7 +187,7 @@ impl DecodedBody<'_> {
     }
 }
 
-/// A decompressed body that fails beyond a limit.
+/// A reader for a decompressed body. Reading fails beyond a size limit.
 struct LimitedBody<'a> {
     inner: DecodedBody<'a>,
     /// Maximum number of bytes after decompression.
@@ -198,7 +196,7 @@ struct LimitedBody<'a> {
 }
 
 impl Read for LimitedBody<'_> {
-    /// Reads decompressed bytes. Fails beyond the limit, and when the deadline passes or the host aborts the call.
+    /// Reads decompressed bytes. Fails beyond the limit, after the deadline, or if the host has aborted the call.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let progress = self.progress;
         let decompressed = progress.decompressed.get();
@@ -208,7 +206,7 @@ impl Read for LimitedBody<'_> {
         let amount = match &mut self.inner {
             DecodedBody::Plain(reader) => reader.read(buf)?,
             DecodedBody::Gzip(decoder) => decoder.read(buf).map_err(|error| {
-                // If `CountedBody` has recorded the cause, `record_failure` ignores this failure.
+                // If `CountedBody` has already recorded the cause, `record_failure` ignores this failure.
                 progress.record_failure(BodyError::Compression(error.to_string()))
             })?,
         };
@@ -224,7 +222,7 @@ impl Read for LimitedBody<'_> {
     }
 }
 
-/// Buffers for bodies, reused between requests, since a listing has hundreds of pages.
+/// Buffers for bodies, reused between requests, because a listing has hundreds of pages.
 #[derive(Default)]
 pub(super) struct Buffers(pub(super) Mutex<Vec<Vec<u8>>>);
 
@@ -232,12 +230,12 @@ impl Buffers {
     /// Maximum number of unused buffers. More than two concurrent requests are rare.
     const MAX_BUFFERS: usize = 2;
 
-    /// Takes an unused buffer, or creates an empty one.
+    /// Returns an unused buffer, or a new, empty one.
     fn take(&self) -> Vec<u8> {
         lock(&self.0).pop().unwrap_or_default()
     }
 
-    /// Returns a buffer for reuse. Frees the buffer instead if it is larger than a page needs.
+    /// Keeps a buffer for reuse. Frees the buffer if it is larger than a page needs, or if there are enough buffers.
     fn put_back(&self, mut buffer: Vec<u8>) {
         let mut buffers = lock(&self.0);
         if buffers.len() < Self::MAX_BUFFERS && buffer.capacity() < MAX_REUSED {
@@ -250,8 +248,8 @@ impl Buffers {
 /// UTF-8's byte order mark, which some proxies add.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads and parses a body of at most `limit` bytes after decompression. `encoding` is the reply's `Content-Encoding`.
-/// Passes complete rows to `content`, even if the body fails midway.
+/// Reads and parses a body. `limit` is the maximum size after decompression, and `encoding` the reply's
+/// `Content-Encoding`. Passes complete rows to `content`, even if the body fails midway.
 ///
 /// # Errors
 /// The reason why the body is unusable.
@@ -270,7 +268,7 @@ pub(super) fn read_reply(
     result
 }
 
-/// Reads and parses the body with this empty buffer: the main part of [`read_reply`].
+/// Reads and parses the body, the main part of [`read_reply`]. `buffer` must be empty.
 fn read_and_parse(
     reader: &mut LimitedBody<'_>,
     buffer: &mut Vec<u8>,
@@ -307,7 +305,7 @@ fn read_and_parse(
     })
 }
 
-/// Returns the beginning of an unexpected body, for diagnosis. The function never fails, but omits the unreadable part.
+/// Returns the beginning of an unexpected body, for diagnosis. Never fails; omits the part that cannot be read.
 pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut beginning = Vec::new();
     if let Ok(reader) = decode_body(body, encoding, MAX_EXAMINED as u64, progress) {
@@ -324,7 +322,7 @@ fn decode_body<'a>(
     progress: &'a BodyProgress<'a>,
 ) -> Result<LimitedBody<'a>, BodyError> {
     let counted = CountedBody {
-        // Removes `ureq`'s limit: `LimitedBody` has its own.
+        // Disables the limit of `ureq`, because `LimitedBody` has its own.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
     };

@@ -1,4 +1,4 @@
-//! Parses replies from memory as if they came from a server, for the fuzz targets.
+//! Parses replies from memory as if a server had sent them, for the fuzz targets.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use crate::model::{Item, ItemType, Library};
 /// The expected content of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// Only the head: identity and version.
+    /// Only identity and version.
     Head,
     /// Libraries.
     Libraries,
-    /// Items: their type, and their maximum number.
+    /// Items, with their type and maximum number.
     Items(ItemType, u64),
 }
 
 /// The content of a parsed reply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ParsedReply {
-    /// The items, also those before a failure.
+    /// The items, including those before a failure.
     pub items: Vec<Item>,
-    /// Number of rows, including unusable ones.
+    /// Number of rows, including unusable rows.
     pub rows: u64,
     /// The libraries, with unique uuids.
     pub libraries: Vec<Library>,
-    /// The head; `None` if the reply could not be parsed.
+    /// The reply's metadata; `None` if the reply could not be parsed.
     pub head: Option<ReplyHead>,
-    /// The reply had too many or too large rows.
+    /// Whether the reply had too many rows, or rows that were too large.
     pub is_over: bool,
 }
 
@@ -44,7 +44,7 @@ impl Meter for Unmetered {
     fn request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
-/// Parses a reply of at most `limit` bytes after decompression.
+/// Parses a reply. `limit` is the maximum size in bytes after decompression.
 #[must_use]
 pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) -> ParsedReply {
     let mut items = Vec::new();

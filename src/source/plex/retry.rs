@@ -1,4 +1,4 @@
-//! Retries transient failures with growing pauses, within the time allowed.
+//! Retries transient failures with growing pauses, within a time limit.
 
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant, SystemTime};
@@ -7,7 +7,7 @@ use crate::error::{Error, Result, Status};
 
 use super::super::contract::Bounds;
 
-/// The clock of retries, which tests replace.
+/// The clock that times retries. Tests replace it.
 pub trait RetryClock: Send + Sync {
     /// Returns the current time, for time limits and deadlines.
     fn now(&self) -> Instant;
@@ -15,24 +15,21 @@ pub trait RetryClock: Send + Sync {
     /// Returns the current date, for dates in `Retry-After`.
     fn date(&self) -> SystemTime;
 
-    /// Sleeps for this time. Callers split long pauses, so that they notice an abort.
+    /// Sleeps for `time`. Callers split long pauses to notice an abort.
     fn sleep(&self, time: Duration);
 }
 
 pub(super) struct SystemClock;
 
 impl RetryClock for SystemClock {
-    /// Returns the time of the system's monotonic clock.
     fn now(&self) -> Instant {
         Instant::now()
     }
 
-    /// Returns the date of the system's clock.
     fn date(&self) -> SystemTime {
         SystemTime::now()
     }
 
-    /// Puts the calling thread to sleep.
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
     }
@@ -44,9 +41,9 @@ pub(super) struct AttemptError {
     pub error: Error,
     /// Whether a retry may succeed.
     pub is_transient: bool,
-    /// Delay before a retry that the server requested.
+    /// Delay that the server requested before a retry.
     retry_after: Option<Duration>,
-    /// Whether the server may have rejected an argument: it responded with status 400 or 500.
+    /// Whether the server may have rejected an argument: the status was 400 or 500.
     pub is_refusal: bool,
 }
 
@@ -61,7 +58,7 @@ impl AttemptError {
         }
     }
 
-    /// Marks the failure as caused by an argument, so that the caller tries fewer arguments.
+    /// Records that an argument may have caused the failure, so that the caller retries with fewer arguments.
     pub fn into_refusal(self) -> Self {
         Self {
             is_refusal: true,
@@ -69,7 +66,7 @@ impl AttemptError {
         }
     }
 
-    /// Marks the failure as permanent: a retry would repeat it.
+    /// Marks the failure as permanent: a retry would fail in the same way.
     pub fn into_permanent(self) -> Self {
         Self {
             is_transient: false,
@@ -79,7 +76,7 @@ impl AttemptError {
 }
 
 impl From<Error> for AttemptError {
-    /// Creates a failure that a retry would repeat.
+    /// Creates a failure after which a retry would fail in the same way.
     fn from(error: Error) -> Self {
         Self::transient(error, None).into_permanent()
     }
@@ -88,15 +85,15 @@ impl From<Error> for AttemptError {
 /// Maximum delay until a pause notices an abort.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The first pause, before jitter.
+/// First pause, before jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause before jitter, unless the server requests a longer pause.
+/// Maximum pause before jitter, unless the server requests a longer pause.
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 
-/// Runs `attempt` until it succeeds, fails permanently, or no time remains for another pause. The time ends `retry_for`
-/// after the start, or at the deadline. `label` names the request in errors. Adds the number of attempts to the last
-/// error.
+/// Runs `attempt` until it succeeds, fails permanently, or has no time for another pause. The time limit is
+/// `retry_for`, or the deadline if that is earlier. Errors contain `label`, the purpose of the request. Adds the number
+/// of attempts to the last error.
 ///
 /// # Errors
 /// The last failure; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
@@ -129,7 +126,7 @@ pub(super) fn run<T>(
                 _ => with_attempts(error, attempts),
             });
         }
-        // Warns at the first retry, so that a user can see why the call takes long.
+        // Warns at the first retry, so that a user can see why the call takes so long.
         let level = if attempts == 1 {
             log::Level::Warn
         } else {
@@ -140,7 +137,7 @@ pub(super) fn run<T>(
     }
 }
 
-/// Sleeps for `pause`. Fails as soon as the host aborts the call or its deadline passes.
+/// Sleeps for `pause`. Fails as soon as the host aborts the call or the deadline passes.
 fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     let mut remaining = pause;
     while !remaining.is_zero() {
@@ -152,7 +149,7 @@ fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &d
     Ok(())
 }
 
-/// Fails if the host aborted the call or its deadline passed. `label` names the request in the error.
+/// Fails if the host has aborted the call or the deadline has passed. `label` is the purpose of the request.
 fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     if (bounds.aborted)() {
         return Err(aborted(label));
@@ -166,12 +163,12 @@ fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fm
     Ok(())
 }
 
-/// Creates the error of a call that the host aborted.
+/// Creates the error for a call that the host has aborted. `label` is the purpose of the request.
 pub(super) fn aborted(label: &dyn std::fmt::Display) -> Error {
     Error::new(Status::Aborted, format!("cannot {label}: the host stopped the call"))
 }
 
-/// Adds the number of attempts to the message, if there were several.
+/// Adds the number of attempts to the message if there were several attempts.
 fn with_attempts(mut error: Error, attempts: u32) -> Error {
     if attempts > 1 {
         error.message = format!("{} (tried {attempts} times)", error.message);
@@ -179,8 +176,8 @@ fn with_attempts(mut error: Error, attempts: u32) -> Error {
     error
 }
 
-/// Returns the pause after this number of attempts. Pauses double up to [`MAX_PAUSE`]. `random`, any 32-bit number,
-/// changes a pause by up to 25 %, so that processes that failed together do not retry together.
+/// Returns the pause after this number of attempts. Pauses double up to [`MAX_PAUSE`]. `random`, which may be any
+/// number, changes the pause by up to 25 %, so that processes that failed together do not retry together.
 fn backoff(attempts: u32, random: u32) -> Duration {
     let pause = FIRST_PAUSE
         .saturating_mul(1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX))
@@ -188,13 +185,13 @@ fn backoff(attempts: u32, random: u32) -> Duration {
     pause.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Returns a random number, from the random seed of std's hash tables.
+/// Returns a random number, derived from the random seed of std's hash tables.
 fn random() -> u32 {
     let hash = std::hash::RandomState::new().build_hasher().finish();
     u32::try_from(hash >> 32).unwrap_or_default()
 }
 
-/// Parses the header `Retry-After`, which has seconds or a date, and returns the time to wait.
+/// Parses the header `Retry-After`, seconds or a date. Returns the time to wait; `None` if the header is invalid.
 pub(super) fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {

@@ -1,4 +1,4 @@
-//! Sends one request and reads the head of its reply. Follows redirects and classifies failures.
+//! Sends one request and reads the status and headers of the reply. Follows redirects and classifies failures.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::wire::{ReplyContent, ReplyHead};
 const MAX_REDIRECTS: usize = 3;
 
 impl PlexHttp {
-    /// Sends a request once and reads the reply into `content`. If `is_minimal` is true, omits the optional arguments.
+    /// Sends a request once, and reads the reply into `content`. Omits the optional arguments if `is_minimal` is true.
     pub(super) fn send_once(
         &self,
         request: &ServerRequest<'_>,
@@ -53,7 +53,7 @@ impl PlexHttp {
             && rows.has_invalid_keys
         {
             log::warn!(
-                "ignoring items of {}: their keys are not 1 to {LONGEST_KEY} digits",
+                "ignoring some items from {}: their keys do not consist of 1 to {LONGEST_KEY} digits",
                 target.without_query()
             );
         }
@@ -69,8 +69,8 @@ impl PlexHttp {
         Ok(head)
     }
 
-    /// Sends a request and follows redirects. Returns a successful reply with its body unread, or a classified failure.
-    /// If `is_minimal` is true, omits the optional arguments.
+    /// Sends a request and follows redirects. Returns a successful reply whose body has not been read, or a classified
+    /// failure. Omits the optional arguments if `is_minimal` is true.
     pub(super) fn round_trip(
         &self,
         request: &ServerRequest<'_>,
@@ -86,7 +86,7 @@ impl PlexHttp {
             if target.origin.secure && !cfg!(feature = "tls") {
                 return Err(context.no_tls_error());
             }
-            // The first URL is encoded, so only a redirect can contain an invalid URL.
+            // The first URL is always valid, so only a redirect can contain an invalid URL.
             let http_request = self
                 .build_http_request(request, &target, bounds)
                 .map_err(|error| context.redirect_error(&format!("redirected to an invalid URL ({error})")))?;
@@ -100,8 +100,8 @@ impl PlexHttp {
                     let silence = self.stream_silence;
                     self.transport.open_stream(http_request, silence, bounds.aborted)
                 }
-                // An explicit empty body sends `Content-Length: 0`. Otherwise `ureq` would announce a chunked body,
-                // which some servers reject.
+                // An explicit empty body makes `ureq` send `Content-Length: 0`. Otherwise `ureq` would announce a
+                // chunked body, which some servers reject.
                 RequestKind::Edit => {
                     let http_request = http_request.map(|()| &b""[..]);
                     self.transport.send(http_request, time_left, context.silence).map(Some)
@@ -130,7 +130,7 @@ impl PlexHttp {
             if parts.status.is_redirection() {
                 let Some(location) = header("location") else {
                     let status = parts.status.as_u16();
-                    return Err(context.redirect_error(&format!("a redirect without a target ({status})")));
+                    return Err(context.redirect_error(&format!("the redirect has no target ({status})")));
                 };
                 reply_body::read_beginning(body, encoding, &progress);
                 target = match target.redirect(location) {
@@ -189,8 +189,7 @@ impl PlexHttp {
         }
     }
 
-    /// Builds the HTTP request with all headers. In place of the token, it has a placeholder, which the connection
-    /// replaces.
+    /// Builds the HTTP request with all headers. Instead of the token, the headers contain a placeholder.
     fn build_http_request(
         &self,
         request: &ServerRequest<'_>,
@@ -206,7 +205,7 @@ impl PlexHttp {
             .method(method)
             .uri(target.url())
             .header("X-Plex-Client-Identifier", &self.client_identifier);
-        // If the host has its own identifier, it has already given the device a name in Plex.
+        // A host with its own identifier has already given the device a name in Plex.
         if self.client_identifier.as_bytes().starts_with(OWN_IDENTIFIER.as_bytes()) {
             builder = builder
                 .header("X-Plex-Product", "plexindex")
@@ -223,7 +222,7 @@ impl PlexHttp {
         }
         builder = builder.header("Accept", accept);
         if !matches!(request.kind, RequestKind::Edit | RequestKind::Events) {
-            // On one machine, compression takes many times as long as the copy that it saves.
+            // On one machine, compression takes many times as long as the copying that it saves.
             let encoding = if target.origin.is_loopback_host() {
                 "identity"
             } else {
@@ -240,7 +239,7 @@ impl PlexHttp {
     }
 }
 
-/// A successful reply with an unread body.
+/// A successful reply whose body has not been read.
 pub(super) struct SuccessReply<'m> {
     pub request_meter: RequestMeter<'m>,
     pub parts: response::Parts,

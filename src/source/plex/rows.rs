@@ -7,27 +7,27 @@ use crate::model::{ItemType, LibraryKind};
 pub struct RowsRequest<'a> {
     /// Section id of the library.
     pub section: &'a str,
-    /// Leaf type of the rows; [`ItemType::Other`] means no type filter.
+    /// Item type of the rows; [`ItemType::Other`] disables the type filter.
     pub kind: ItemType,
-    /// Order and filter.
+    /// Sort order and filter.
     pub rows: Rows<'a>,
     /// Index of the first row.
     pub start: u64,
-    /// Maximum number of rows, 1 to 1,000.
+    /// Maximum number of rows, from 1 to 1,000.
     pub size: u32,
 }
 
-/// The order and the filter of rows.
+/// The sort order and filter of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows<'a> {
-    /// All rows by id, the order that is stable between pages.
+    /// All rows sorted by id, the order that is stable between pages.
     All,
-    /// All rows, newest updated first.
+    /// All rows, most recently updated first.
     NewestUpdated,
-    /// Rows whose title contains this text, by the server's rules. The result may have false and missing rows.
+    /// Rows whose title contains this string. The server may return rows that do not match, and omit rows that match.
     Title(&'a str),
-    /// Rows with a file whose name contains this text. Plex does not document this filter, and the result may have
-    /// false and missing rows.
+    /// Rows with a file whose name contains this string. Plex does not document this filter. The server may return rows
+    /// that do not match, and omit rows that match.
     FileName(&'a str),
 }
 
@@ -38,14 +38,13 @@ pub struct RowsEnd {
     pub rows: u64,
     /// `totalSize`; `None` if missing.
     pub total: Option<u64>,
-    /// `offset`; `None` if it is missing, since the reply may then contain the whole library.
+    /// `offset`; `None` if missing. The reply may then contain the whole library.
     pub offset: Option<u64>,
-    /// Whether the rows' times show a different order than newest first. Tracks have no times (`updatedAt`).
+    /// Whether the rows are not sorted newest first, according to their times. Tracks have no times (`updatedAt`).
     pub disordered: bool,
 }
 
-/// Returns the leaf types of a library, which together have all its files. Each leaf type is a partition of the
-/// listing.
+/// Returns the item types that have files in this kind of library. Each of these types is a partition of the listing.
 pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
     match kind {
         LibraryKind::Movie => &[ItemType::Movie],

@@ -1,13 +1,12 @@
-//! Sanitizes invalid JSON that servers send.
+//! Sanitizes invalid JSON from servers.
 //!
-//! Titles and file names come from disks and web sites. They may contain bytes that are not UTF-8, raw control
-//! characters, and half a surrogate pair where a tool truncated a title. A JSON parser must reject all of these, and
-//! one such title would make the whole library unreadable. So `sanitize` first replaces each of them by a valid
-//! character.
+//! Titles and file names come from disks and web sites, and may contain bytes that are not UTF-8, raw control
+//! characters, or, where a tool truncated a title, half a surrogate pair. A JSON parser rejects such text, so a single
+//! title would make the whole library unreadable. So this module first replaces the invalid parts.
 
-/// Replaces the bytes and escapes that JSON forbids, and returns the text.
+/// Replaces the bytes and escapes that JSON forbids, and returns the sanitized text.
 pub(super) fn sanitize(bytes: &mut Vec<u8>) -> &str {
-    // JSON allows control characters only as white space between strings, so a space is right everywhere.
+    // JSON allows control characters only as white space between strings, so a space is a valid replacement everywhere.
     for byte in bytes.iter_mut() {
         *byte = (*byte).max(b' ');
     }
@@ -49,7 +48,7 @@ fn find_lone_surrogates(text: &str) -> Vec<usize> {
     lone
 }
 
-/// Parses the UTF-16 code unit of the escape `\uXXXX` at this offset; `None` for other text.
+/// Parses the escape `\uXXXX` at this offset as a UTF-16 code unit; `None` if the text at this offset is different.
 fn parse_code_unit(text: &str, offset: usize) -> Option<u16> {
     let digits = text.get(offset..offset + ESCAPE_LENGTH)?.strip_prefix("\\u")?;
     // Rejects a sign, which the integer parser accepts.

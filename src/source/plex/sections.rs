@@ -1,5 +1,5 @@
-//! Parses the libraries in `/library/sections`. Each is a `Directory` with locations and two times, which become the
-//! library's change token.
+//! Parses the libraries in `/library/sections`. Each library is a `Directory` with locations and two times, which
+//! become the library's change token.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,20 +9,20 @@ use crate::model::{LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
 
 use super::lenient::{LIST_LIMIT, Object, TextFields, fill_each, scalar, skip, text};
 
-/// Collects libraries with the times of their changes. Neither time is reliable alone (`docs/design/freshness.md`).
+/// Collects libraries with two change times, neither of which is reliable alone (`docs/design/freshness.md`).
 #[derive(Default)]
 pub(super) struct Directories {
     pub libraries: Vec<Library>,
-    /// The library being parsed.
+    /// The library that is being parsed.
     library: Library,
-    /// A change counter, in spite of its name. The counter changes late, and is always 0 in some libraries.
+    /// A change counter, in spite of the name. The counter changes late, and is always 0 in some libraries.
     content_changed_at: i64,
-    /// End of the last scan in Unix seconds. This time also changes after a scan that found nothing new.
+    /// End of the last scan in Unix seconds. This time changes even if the scan found nothing new.
     scanned_at: i64,
 }
 
-/// Makes uuids unique: derives a uuid from the section id if a library's uuid is a duplicate, or missing, since some
-/// proxies remove it. Drops libraries with a duplicate section id.
+/// Makes uuids unique: derives a uuid from the section id if a library's uuid is a duplicate, or is missing because a
+/// proxy removed it. Drops libraries with a duplicate section id.
 pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
     let mut sections = HashSet::new();
     libraries.retain(|library| sections.insert(library.section.clone()));
@@ -58,7 +58,7 @@ impl Object for Directories {
         Ok(())
     }
 
-    /// Completes a library with its change token, and adds it to the list.
+    /// Adds the change token to a complete library, and the library to the list. Returns `true` to continue parsing.
     fn after_element(&mut self) -> bool {
         let mut library = std::mem::take(&mut self.library);
         let (content_changed_at, scanned_at) = (self.content_changed_at, self.scanned_at);

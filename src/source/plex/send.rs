@@ -1,5 +1,4 @@
-//! Sends a request until the server answers: retries transient failures, and omits optional arguments that a server
-//! refuses.
+//! Sends a request, retries transient failures, and omits optional arguments that a server rejects.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,13 +13,13 @@ use super::rows::{Rows, RowsEnd, RowsRequest};
 use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, ServerRequest};
 use super::wire::{ReplyContent, ReplyHead, RowReader};
 
-/// Number of responses with status 500, which may be transient, until plexindex omits the optional arguments.
+/// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments.
 const MAX_REFUSALS: u32 = 3;
 
 impl PlexHttp {
     /// Requests rows and adds their items to `items`, even if the call fails midway.
     ///
-    /// Counts items without a rating key but does not add them; adds items without files. If another thread's call of
+    /// Counts items without a rating key but does not add them; adds items without files. If a call of
     /// [`crate::source::Source::interrupt`] closed the connection, requests the rows again.
     ///
     /// # Errors
@@ -64,8 +63,8 @@ impl PlexHttp {
 
     /// Sends a request and reads the reply into `content`. Retries transient failures.
     ///
-    /// If the server refuses the request, omits the optional arguments: versions of Plex differ in the arguments that
-    /// they accept, and proxies in the length of a URL.
+    /// If the server rejects the request, retries without the optional arguments: versions of Plex differ in the
+    /// arguments that they accept, and proxies in the maximum length of a URL.
     pub(super) fn send(
         &self,
         request: &ServerRequest<'_>,
@@ -108,8 +107,7 @@ impl PlexHttp {
                     log::warn!("{} rejects searches by file name", self.base.origin);
                     return Ok(request.empty_reply());
                 }
-                // A retry would pass rows on twice. Plex does not document searches by file name: a search that failed
-                // will fail again.
+                // A retry would pass the rows on twice. A failed search by file name would fail again.
                 let has_rows = matches!(content, ReplyContent::Rows(rows) if rows.passed_on > 0);
                 let is_final = has_rows || filters_by_file && failure.error.status == Status::ServerError;
                 Err(if is_final { failure.into_permanent() } else { failure })

@@ -9,21 +9,21 @@ use super::rows::{Rows, RowsRequest};
 use super::url::encode;
 use super::wire::ReplyHead;
 
-/// Prefix of the path and of the public key of an item.
+/// Prefix of an item's path and of its public key.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
 
-/// Maximum number of rows per request. Servers may reject more.
+/// Maximum number of rows per request. Servers may reject a higher number.
 pub(super) const MAX_ROWS: u32 = 1_000;
 
-/// A reply may have this many times the rows of a full page. So a server that ignores paging can list a library of up
-/// to 16,000 items.
+/// Maximum size of a reply, as a multiple of a full page. This factor allows a server that ignores paging to send a
+/// library of up to 16,000 items in one reply.
 pub(super) const OVERSIZE_FACTOR: u64 = 16;
 
 /// Elements of a row that plexindex does not store. `Media` and `Guid` must not be in this list.
 const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
     Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
 
-/// Fields of a row that plexindex does not store. A server may send excluded fields and elements anyway.
+/// Fields of a row that plexindex does not store. A server may still send excluded fields and elements.
 const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
     grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
     audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentStudio,slug,\
@@ -31,23 +31,22 @@ const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThum
     skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
     videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
 
-/// Path and query of the event stream. Servers ignore unknown event names in the filter; servers without filters send
-/// all events.
+/// Path and query of the event stream. Servers ignore unknown event names in the filter; servers that do not support
+/// filters send all events.
 const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
 
-/// Maximum size of `/identity`, decompressed, in bytes.
+/// Maximum size of the reply to `/identity` in bytes, after decompression.
 const MAX_IDENTITY_BYTES: u64 = 1 << 20;
 
-/// Maximum size of the list of libraries in bytes. One library takes some 1 kB.
+/// Maximum size of the library list in bytes, after decompression. One library takes about 1 kB.
 const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
 
-/// Maximum size of a page, decompressed, in bytes. A server that ignores paging and exclusions sends some 3 kB per row.
+/// Maximum size of a page in bytes, after decompression. Without exclusions, servers send about 3 kB per row.
 const MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// A query argument.
 struct QueryParameter {
-    /// Whether requests may omit the argument. An optional argument only makes the reply smaller, or its order more
-    /// stable.
+    /// Whether requests may omit the argument, because it affects only the size or the order of the reply.
     is_optional: bool,
     /// `name=value`, encoded.
     text: String,
@@ -73,18 +72,18 @@ impl QueryParameter {
 
 /// A request to the server.
 pub(super) struct ServerRequest<'a> {
-    /// Kind in the statistics.
+    /// Request kind in the statistics.
     pub kind: RequestKind,
     /// Path below the base URL, encoded.
     path: String,
     arguments: Vec<QueryParameter>,
-    /// First row and number of rows, for the headers `X-Plex-Container-…`.
+    /// First row and number of rows, for the headers `X-Plex-Container-Start` and `X-Plex-Container-Size`.
     pub window: Option<(u64, u32)>,
     /// Whether to send the token.
     pub with_token: bool,
-    /// Maximum size of the reply, decompressed, in bytes.
+    /// Maximum size of the reply in bytes, after decompression.
     pub limit: u64,
-    /// Description for messages.
+    /// Purpose of the request, for messages.
     pub label: RequestLabel<'a>,
 }
 
@@ -96,7 +95,7 @@ impl<'a> ServerRequest<'a> {
             path: "/identity".into(),
             arguments: Vec::new(),
             window: None,
-            // This request has no token, so that plexindex can check which server this is before it sends the token.
+            // This request has no token, so that plexindex can identify the server before it sends the token.
             with_token: false,
             limit: MAX_IDENTITY_BYTES,
             label: RequestLabel::Identity,
@@ -127,7 +126,7 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Creates the request for an edit. `address` is its path and query.
+    /// Creates the request for an edit. `address` is the path and query of the request.
     pub fn edit(address: String, edit: &EditRequest<'a>) -> Self {
         Self {
             kind: RequestKind::Edit,
@@ -147,7 +146,7 @@ impl<'a> ServerRequest<'a> {
             },
             path: format!("/library/sections/{}/all", encode(request.section)),
             arguments: row_arguments(request),
-            // Always sends both numbers: with only one of them, servers send the whole library.
+            // Always sends both numbers: if a request contains only one number, servers send the whole library.
             window: Some((request.start, request.size.clamp(1, MAX_ROWS))),
             with_token: true,
             limit: MAX_PAGE_BYTES,
@@ -160,12 +159,12 @@ impl<'a> ServerRequest<'a> {
         matches!(self.label, RequestLabel::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
     }
 
-    /// Returns whether the request can be repeated without its optional arguments.
+    /// Returns whether the request has optional arguments, so that it can be repeated without them.
     pub fn has_optional_arguments(&self) -> bool {
         self.arguments.iter().any(|argument| argument.is_optional)
     }
 
-    /// Returns the path and query below the base URL, without optional arguments if `is_minimal` is true.
+    /// Returns the path and query below the base URL. Omits the optional arguments if `is_minimal` is true.
     pub fn address(&self, is_minimal: bool) -> String {
         let mut address = self.path.clone();
         let sent = self
@@ -179,7 +178,7 @@ impl<'a> ServerRequest<'a> {
         address
     }
 
-    /// Returns the head of a reply without rows, in place of a reply that the server refuses to send.
+    /// Returns the metadata of a reply without rows, as a substitute for a reply that the server refuses to send.
     pub fn empty_reply(&self) -> ReplyHead {
         ReplyHead {
             total: Some(0),
@@ -214,9 +213,9 @@ pub(super) enum RequestLabel<'a> {
     Identity,
     Libraries,
     Rows(&'a RowsRequest<'a>),
-    /// The number of items.
+    /// Number of items.
     Items(usize),
-    /// The number of items, and the section id of the library.
+    /// Number of items, and section id of the library.
     Edit(usize, &'a str),
     Events,
 }
@@ -230,14 +229,14 @@ impl fmt::Display for RequestLabel<'_> {
                 let (start, section) = (request.start, request.section);
                 match request.rows {
                     Rows::All => write!(f, "list library section {section} from row {start}"),
-                    Rows::NewestUpdated => write!(f, "read the latest changes of library section {section}"),
+                    Rows::NewestUpdated => write!(f, "read the latest changes in library section {section}"),
                     Rows::Title(_) => write!(f, "search library section {section} by title"),
                     Rows::FileName(_) => write!(f, "search library section {section} by file name"),
                 }
             }
             Self::Items(1) => f.write_str("fetch one item"),
             Self::Items(count) => write!(f, "fetch {count} items"),
-            Self::Edit(count, section) => write!(f, "edit {count} items of library section {section}"),
+            Self::Edit(count, section) => write!(f, "edit {count} items in library section {section}"),
             Self::Events => f.write_str("receive the server's events"),
         }
     }
@@ -249,7 +248,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     if request.kind != ItemType::Other {
         arguments.push(QueryParameter::required(format!("type={}", request.kind.number())));
     }
-    // The order by id is optional: without it, rows may shift between pages, which a listing detects.
+    // The order by id is optional: without it, rows may shift between pages, which plexindex detects.
     let (sort, sort_field) = match request.rows {
         Rows::All | Rows::Title(_) | Rows::FileName(_) => (QueryParameter::optional("sort=id"), "id"),
         Rows::NewestUpdated => (QueryParameter::required("sort=updatedAt:desc"), "updatedAt"),
@@ -267,7 +266,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
         Rows::All | Rows::NewestUpdated => {}
     }
     arguments.push(QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS}")));
-    // A server may not even read excluded fields, and then cannot sort by them.
+    // Some servers do not even read excluded fields, and so cannot sort by them.
     let fields: Vec<&str> = EXCLUDED_FIELDS
         .split(',')
         .filter(|field| *field != sort_field)
@@ -276,7 +275,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     arguments
 }
 
-/// Returns the path below the base URL that addresses these items.
+/// Returns the path of these items below the base URL.
 fn items_path(keys: &[&str]) -> String {
     let mut path = String::from(KEY_PREFIX);
     for (index, key) in keys.iter().enumerate() {

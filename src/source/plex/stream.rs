@@ -1,4 +1,4 @@
-//! Receives events: one request has an endless reply, the event stream.
+//! Receives events: one request whose reply, the event stream, never ends.
 
 use std::io::Read;
 
@@ -11,8 +11,7 @@ use super::round_trip::SuccessReply;
 use super::server_request::ServerRequest;
 
 impl PlexHttp {
-    /// Receives events and passes them to `sink`, until the server ends the stream, `sink` returns `false` or the host
-    /// aborts the call.
+    /// Passes events to `sink` until the server ends the stream, `sink` returns `false`, or the host aborts the call.
     pub(super) fn listen(
         &self,
         bounds: &Bounds<'_>,
@@ -26,7 +25,7 @@ impl PlexHttp {
             target,
         } = self.round_trip(&request, false, bounds)?;
         let context = self.error_context(&request, &target, bounds);
-        drop(request_meter); // counts the request now, since the stream may last for weeks
+        drop(request_meter); // counts the request now, because the stream may last for weeks
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         if !content_type.is_none_or(is_event_stream) {
             return Err(context.not_event_stream_error());
@@ -50,7 +49,7 @@ impl PlexHttp {
     }
 }
 
-/// Returns whether this is the content type of an event stream, ignoring case and parameters.
+/// Returns whether this is the content type of an event stream. Ignores case and parameters.
 fn is_event_stream(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     ["text/event-stream", "application/octet-stream"]

@@ -1,7 +1,7 @@
-//! TCP connections that another thread can end.
+//! TCP connections that another thread can close.
 //!
-//! `ureq` has such a connector too. But on Windows and under wine, shutting a connection down does not wake a thread
-//! that waits for data. Closing the socket would wake the thread, but `ureq` gives no access to the socket.
+//! `ureq` has a similar connector. But on Windows and under Wine, shutting down a connection does not wake a thread
+//! that waits for data. Closing the socket would wake the thread, but `ureq` does not provide access to the socket.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ pub(super) struct TcpConnector {
 impl<In: Transport> Connector<In> for TcpConnector {
     type Out = TcpTransport;
 
-    /// Connects to one address after the other, until one accepts or the time is over.
+    /// Tries one address after the other, until one accepts the connection or the time limit has passed.
     fn connect(&self, details: &ConnectionDetails, _: Option<In>) -> Result<Option<TcpTransport>, Error> {
         let started_at = Instant::now();
         let limit = match details.timeout.after {
@@ -35,7 +35,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         let end = limit.map(|limit| started_at + limit);
         let mut last_error = None;
         for (index, address) in details.addrs.iter().enumerate() {
-            // Each address gets half of the remaining time, and the last address all of it.
+            // Each address may use half of the remaining time; the last address may use all of it.
             let is_last = index + 1 == details.addrs.len();
             let remaining = end.map(|end| end.saturating_duration_since(Instant::now()));
             let time_limit = remaining.map(|remaining| if is_last { remaining } else { remaining / 2 });
@@ -53,7 +53,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
             }
         }
         match last_error {
-            // `reason` says whether the deadline of the call passed, which is no failure of the server.
+            // `reason` shows whether the call's deadline has passed, which is not a failure of the server.
             Some(error) if is_timeout(&error) => {
                 let elapsed = started_at.elapsed();
                 let is_agent_limit = matches!(details.timeout.after, time::Duration::Exact(after) if after <= elapsed);
@@ -70,7 +70,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
     }
 }
 
-/// Connects to one address within this time; without a limit if `time_limit` is `None`.
+/// Connects to one address within `time_limit`; `None` means no limit.
 fn connect(address: SocketAddr, time_limit: Option<Duration>) -> io::Result<TcpStream> {
     match time_limit {
         None => TcpStream::connect(address),
@@ -79,30 +79,30 @@ fn connect(address: SocketAddr, time_limit: Option<Duration>) -> io::Result<TcpS
     }
 }
 
-/// Returns whether a time limit caused the error. Operating systems use two codes for this.
+/// Returns whether a time limit caused the error. Operating systems use two different codes for time limits.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
-/// A connection. Its transport owns it; the agent that may shut it down has a weak reference.
+/// A connection. The transport owns the connection; the agent, which may shut it down, has a weak reference.
 #[derive(Debug)]
 struct Connection(TcpStream);
 
 impl ShutdownHandle for Connection {
-    /// Ends the connection, and wakes a thread that waits for its data.
+    /// Shuts down the connection, and wakes a thread that waits for its data.
     fn shutdown(&self) {
         interrupt::shut_down(&self.0);
     }
 }
 
-/// The bytes of one connection.
+/// Sends and receives the bytes of one connection.
 #[derive(Debug)]
 pub(super) struct TcpTransport {
     connection: Arc<Connection>,
     buffers: LazyBuffers,
 }
 
-/// Returns the time left before a limit; `None` if there is no limit. Fails if no time remains.
+/// Returns the time left before a limit; `None` if there is no limit. Fails if no time is left.
 fn remaining_time(timeout: NextTimeout, start: Instant) -> Result<Option<Duration>, Error> {
     let time::Duration::Exact(after) = timeout.after else {
         return Ok(None);
@@ -113,8 +113,7 @@ fn remaining_time(timeout: NextTimeout, start: Instant) -> Result<Option<Duratio
     }
 }
 
-/// Runs a system call with a time limit, and again if a signal interrupts the call. `set_timeout` sets the limit of the
-/// socket.
+/// Runs a system call with a time limit, which `set_timeout` sets. Repeats the call if a signal interrupts it.
 fn run_with_timeout<T>(
     timeout: NextTimeout,
     set_timeout: impl Fn(Option<Duration>) -> io::Result<()>,
@@ -123,7 +122,7 @@ fn run_with_timeout<T>(
     let start = Instant::now();
     loop {
         match set_timeout(remaining_time(timeout, start)?) {
-            // macOS rejects a time limit after the server closed the connection; received data can still be read.
+            // macOS rejects a time limit after the server has closed the connection; received data can still be read.
             Err(error) if error.kind() == ErrorKind::InvalidInput => {}
             result => result?,
         }
@@ -152,7 +151,7 @@ impl Transport for TcpTransport {
         run_with_timeout(timeout.for_write(), set_timeout, || stream.write_all(output))
     }
 
-    /// Waits for data and adds it to the input buffer. Returns `false` at the end of the data.
+    /// Waits for data and appends it to the input buffer. Returns `false` at the end of the data.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let mut stream = &self.connection.0;
         let buffer = self.buffers.input_append_buf();
@@ -162,10 +161,10 @@ impl Transport for TcpTransport {
         Ok(amount > 0)
     }
 
-    /// Returns whether an unused connection can carry another request.
+    /// Returns whether an idle connection can be used for another request.
     fn is_open(&mut self) -> bool {
-        // `ureq` calls this function for an unused connection. Data, or the end of the data, would belong to no
-        // request, so the connection must have neither.
+        // `ureq` calls this function for an idle connection. Data, or the end of the data, would belong to no request,
+        // so a usable connection has neither.
         let mut stream = &self.connection.0;
         let result = stream.set_nonblocking(true).and_then(|()| stream.read(&mut [0]));
         let has_no_data = result.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);

@@ -1,4 +1,4 @@
-//! HTTPS: the certificates that plexindex trusts. This file is compiled only with the feature `tls`.
+//! Configures HTTPS: which certificates plexindex trusts. This file is compiled only with the feature `tls`.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::error::{Error, Result, Status};
 use crate::options::Options;
 use crate::platform::files;
 
-/// Returns a configuration that trusts the authorities in `ca_file`, or without that option the system's authorities.
-/// With `accept_invalid_certs`, it trusts any certificate.
+/// Returns a configuration that trusts the authorities in `ca_file`, or the system's authorities if the option is not
+/// set. The option `accept_invalid_certs` makes the configuration trust any certificate.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`] if `ca_file` cannot be read or contains no certificate.
@@ -30,21 +30,21 @@ pub(super) fn config(options: &Options) -> Result<TlsConfig> {
     Ok(TlsConfig::builder()
         .root_certs(roots)
         .disable_verification(options.accept_invalid_certs)
-        // Without this line, another crate in the host's process could choose the cryptography.
+        // Without this setting, a different crate in the host's process could select the cryptography provider.
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build())
 }
 
-/// `ureq`'s connector, with one TLS configuration for all connections of an agent. Alone, `ureq`'s connector would
-/// create a configuration for each request with a deadline, and so would read the system's authorities again and resume
-/// no session.
+/// `ureq`'s connector with one TLS configuration for all connections of an agent. Alone, `ureq`'s connector creates a
+/// configuration for each request with a deadline, and so reads the system's authorities again and resumes no TLS
+/// session.
 #[derive(Debug, Default)]
 pub(super) struct TlsConnector(RustlsConnector);
 
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = <RustlsConnector as Connector<In>>::Out;
 
-    /// Connects with the configuration of the agent.
+    /// Connects with the agent's configuration.
     fn connect(
         &self,
         details: &ConnectionDetails,
@@ -62,13 +62,13 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// Reads the certificates of a PEM file, and checks that they can be used as authorities.
+/// Reads the certificates in a PEM file, and checks that they can be used as authorities.
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let invalid = |problem: String| {
         Error::new(
             Status::InvalidArgument,
             format!(
-                "ca_file \"{}\" {problem}: give a PEM file with the certificate of an authority",
+                "ca_file \"{}\" {problem}: specify a PEM file with an authority's certificate",
                 path.display()
             ),
         )

@@ -1,11 +1,11 @@
-//! Sends requests to the server: one `ureq` agent with our own connectors.
+//! Sends requests to the server through a `ureq` agent with custom connectors.
 //!
-//! Three things differ from the default agent:
+//! The agent differs from `ureq`'s default in three ways:
 //!
-//! - The calling thread resolves names. `ureq` would start a thread to enforce a time-out, and a host may unload this
-//!   library while that thread still runs.
-//! - Another thread can end a connection, also on Windows ([`super::tcp`]).
-//! - [`TokenTransport`] inserts the token below `ureq`, since `ureq` logs every byte that it sends at level `trace`.
+//! - The calling thread resolves names. `ureq` would start a thread to enforce a time-out, but a host may unload this
+//!   library while that thread is still running.
+//! - A thread can close another thread's connection, even on Windows ([`super::tcp`]).
+//! - [`TokenTransport`] inserts the token below `ureq`, because `ureq` logs every byte that it sends at level `trace`.
 
 use std::fmt;
 use std::io;
@@ -33,29 +33,27 @@ use super::tcp::TcpConnector;
 #[cfg(feature = "tls")]
 use super::tls;
 
-/// Maximum age of an unused connection. It is shorter than Plex's limit of 20 s: if Plex closes a connection just as a
-/// request starts, plexindex has to repeat the request.
+/// Maximum age of an idle connection, less than Plex's limit of 20 s: if Plex closed a connection just as a request
+/// starts, plexindex would have to repeat the request.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 
-/// Time limit for the TCP connection of an event stream, without TLS. The limit is short, since nothing can interrupt
-/// connecting, and the thread that ends the stream waits for it. The watch retries slower connections.
+/// Time limit for the TCP connection of an event stream, without TLS. The limit is short, because connecting cannot be
+/// interrupted, and would delay the end of the watch. After a time-out, the watch retries.
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
-/// The beginning of the header line that is a placeholder for the token. The token's number follows, then the line's
-/// end.
+/// Beginning of the header line that is a placeholder for the token. The token's number and the end of the line follow.
 const PLACEHOLDER: &[u8] = b"x-plex-token: ***";
 
-/// Returns the placeholder value of `X-Plex-Token`, in whose place [`TokenTransport`] sends the token with this number.
+/// Returns the value of `X-Plex-Token` that [`TokenTransport`] replaces with the token of this number.
 pub(super) fn token_placeholder(number: u64) -> String {
     format!("***{number}")
 }
 
 /// The connections to the server.
 pub(super) struct Transport {
-    /// The agent for requests, created at the first request, since loading the system's certificates takes
-    /// milliseconds.
+    /// The agent for requests, created at the first request, because loading certificates takes milliseconds.
     pub(super) agent: Mutex<Option<Agent>>,
-    /// A separate agent for the event stream, so that the stream can be ended alone.
+    /// A separate agent for the event stream, so that closing the stream closes no other connection.
     pub(super) stream: Mutex<Option<Agent>>,
     interruptions: AtomicU64,
     tokens: Arc<Tokens>,
@@ -69,9 +67,9 @@ impl Transport {
     /// Creates the agents' configuration from the options. Reads `ca_file`, but does not connect.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`] about `ca_file`.
+    /// [`crate::error::Status::InvalidArgument`] if `ca_file` is invalid.
     pub fn new(options: &Options, tokens: Arc<Tokens>) -> Result<Self> {
-        // Some systems take zero for 'no limit', and sums of very long times overflow.
+        // Some systems treat zero as 'no limit', and sums of very long times would overflow.
         let clamp = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
         Ok(Self {
             agent: Mutex::default(),
@@ -90,13 +88,13 @@ impl Transport {
         self.connect_timeout
     }
 
-    /// Returns the time limit without any data from the server.
+    /// Returns the maximum time without any data from the server.
     pub fn read_timeout(&self) -> Duration {
         self.read_timeout
     }
 
-    /// Sends a request and waits for the head of a reply with any status. `time_left` is the time limit for the whole
-    /// exchange, and `silence` the time limit without any data.
+    /// Sends a request, and waits for the status and headers of a reply with any status. `time_left` is the time limit
+    /// for the whole exchange, and `silence` the maximum time without any data.
     ///
     /// # Errors
     /// Those that [`super::errors`] classifies.
@@ -118,14 +116,15 @@ impl Transport {
         agent.run(request.build())
     }
 
-    /// Drops the connections without using them; connections in use end with their calls.
+    /// Drops the connections without using them. Connections in use are closed when their calls end.
     pub fn drop_connections(&self) {
         *lock(&self.agent) = None;
         *lock(&self.stream) = None;
     }
 
-    /// Sends a request whose reply is endless over a separate connection, which [`Transport::interrupt_stream`] ends.
-    /// Returns `None` if `aborted` returns `true` before the request. `silence` is the time limit without any data.
+    /// Sends a request whose reply is endless, over a separate connection, which [`Transport::interrupt_stream`]
+    /// closes. Returns `None` if `aborted` returns `true` before the request. `silence` is the maximum time without any
+    /// data.
     ///
     /// # Errors
     /// As [`Transport::send`].
@@ -137,8 +136,8 @@ impl Transport {
     ) -> std::result::Result<Option<Response<Body>>, ureq::Error> {
         let agent = self.new_agent(silence, Some(STREAM_CONNECT));
         *lock(&self.stream) = Some(agent.clone());
-        // This check comes after storing the agent, since the thread that ends the stream first sets `aborted` and then
-        // takes the agent.
+        // Checks `aborted` after storing the agent: a thread that closes the stream sets `aborted` and then takes the
+        // agent.
         if aborted() {
             return Ok(None);
         }
@@ -153,8 +152,8 @@ impl Transport {
         }
     }
 
-    /// Closes all connections except the event stream's. Requests under way end at once, and later requests open new
-    /// connections. So a call that the host stops does not wait for the server.
+    /// Closes all connections except the event stream's, so that calls that the host stops do not wait for the server.
+    /// Running requests end at once; later requests open new connections.
     pub fn interrupt(&self) {
         self.interruptions.fetch_add(1, Ordering::SeqCst);
         let agent = lock(&self.agent).take();
@@ -176,7 +175,7 @@ impl Transport {
             .clone()
     }
 
-    /// Creates an agent. `read_timeout` is the time limit without any data, and `tcp_limit` a time limit for TCP
+    /// Creates an agent. `read_timeout` is the maximum time without any data, and `tcp_limit` a time limit for TCP
     /// connections in addition to `connect_timeout`.
     fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
         let config = Config::builder();
@@ -184,10 +183,10 @@ impl Transport {
         let config = config.tls_config(self.tls.clone());
         let config = config
             .http_status_as_error(false)
-            // `round_trip` follows redirects, and never sends the token to another host.
+            // `round_trip` follows redirects, and never sends the token to a different server.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // The environment's proxy is for the internet, not for a server at home, and would see the token.
+            // A proxy in the environment is meant for the internet, not for a server at home, and would see the token.
             .proxy(None)
             .user_agent(concat!("plexindex/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(self.connect_timeout))
@@ -205,10 +204,10 @@ impl Transport {
     }
 }
 
-/// Capacity of `ureq`'s list of addresses.
+/// Capacity of `ureq`'s address list.
 const MAX_ADDRESSES: usize = 16;
 
-/// Resolves names in the calling thread. Only the system's time limits apply, not the deadline of the call.
+/// Resolves names in the calling thread. Only the system's time limits apply, not the call's deadline.
 #[derive(Debug)]
 struct BlockingResolver;
 
@@ -225,7 +224,7 @@ impl fmt::Display for NameNotFound {
 impl std::error::Error for NameNotFound {}
 
 impl Resolver for BlockingResolver {
-    /// Resolves the host of a URL with the system's resolver.
+    /// Resolves the host in a URL with the system's resolver.
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -250,14 +249,13 @@ impl Resolver for BlockingResolver {
     }
 }
 
-/// Wraps each connection so that it inserts the token into requests with a placeholder.
+/// Creates connections that insert the token into requests with a placeholder.
 #[derive(Debug)]
 struct TokenConnector(Arc<Tokens>);
 
 impl<In: Wire> Connector<In> for TokenConnector {
     type Out = TokenTransport<In>;
 
-    /// Wraps the connection in a [`TokenTransport`].
     fn connect(
         &self,
         _: &ConnectionDetails,
@@ -270,7 +268,7 @@ impl<In: Wire> Connector<In> for TokenConnector {
     }
 }
 
-/// A connection that inserts tokens, so that the layers above do not know them.
+/// A connection that inserts tokens, so that the layers above never see them.
 #[derive(Debug)]
 struct TokenTransport<In> {
     inner: In,
@@ -278,22 +276,20 @@ struct TokenTransport<In> {
 }
 
 impl<In: Wire> Wire for TokenTransport<In> {
-    /// Returns the buffers of the wrapped connection.
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
 
-    /// Sends the output. If it has a placeholder, sends the token in its place, and then wipes the token from the
-    /// buffer.
+    /// Sends the output with the token in place of the placeholder, and then wipes the token from the buffer.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
         let output = self.inner.buffers().output();
         let Some((number, range)) = find_placeholder(output.get(..amount).unwrap_or_default()) else {
             return self.inner.transmit_output(amount, timeout);
         };
-        // `Tokens` has the token as long as the call that sends the request runs.
+        // `Tokens` keeps the token as long as the call that sends this request is running.
         let session = self.tokens.get(number).filter(|session| session.number() == number);
         let Some(token) = session.as_ref().and_then(|session| session.token.as_ref()) else {
-            return Err(io::Error::other("the token of this request was replaced").into());
+            return Err(io::Error::other("the token used for this request has been replaced").into());
         };
         let (amount, token_range) = insert_token(output, amount, range, token.reveal().as_bytes())?;
         let result = self.inner.transmit_output(amount, timeout);
@@ -304,23 +300,20 @@ impl<In: Wire> Wire for TokenTransport<In> {
         result
     }
 
-    /// Waits for data of the wrapped connection.
     fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
         self.inner.await_input(timeout)
     }
 
-    /// Returns whether the wrapped connection is open.
     fn is_open(&mut self) -> bool {
         self.inner.is_open()
     }
 
-    /// Returns whether the wrapped connection uses TLS.
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
     }
 }
 
-/// Finds the placeholder in a request's head. Returns the token's number and the range to replace by the token.
+/// Finds the placeholder in a request. Returns the token's number and the range to replace, if any.
 fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
     let line = head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER)?;
     let number_start = line + PLACEHOLDER.len();
@@ -330,7 +323,7 @@ fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
     Some((number, number_start - "***".len()..number_start + digits))
 }
 
-/// Replaces the range `placeholder` of a request by the token. The request is the first `amount` bytes of `output`.
+/// Replaces the range `placeholder` of a request with the token. The request is the first `amount` bytes of `output`.
 /// Returns the new amount and the range of the token.
 fn insert_token(
     output: &mut [u8],
@@ -339,7 +332,7 @@ fn insert_token(
     token: &[u8],
 ) -> io::Result<(usize, Range<usize>)> {
     let new_amount = amount + token.len() - placeholder.len();
-    let no_room = io::Error::other("the request has no room for its token");
+    let no_room = io::Error::other("the request buffer has no room for the token");
     if new_amount > output.len() {
         return Err(no_room);
     }

@@ -1,4 +1,4 @@
-//! URLs of a server: the base URL, the URLs below it, and the check of redirects.
+//! URLs of a server: the base URL, the URLs that extend it, and the check of redirects.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,10 +7,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{Error, Result, Status};
 
-/// All characters that RFC 3986 does not call unreserved. URLs must encode them in path segments and query arguments.
+/// Characters to encode in path segments and query arguments: all except RFC 3986's unreserved characters.
 pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Encodes a text as a query argument or path segment.
+/// Encodes a string as a query argument or path segment.
 pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, ENCODED)
 }
@@ -20,19 +20,19 @@ pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
 pub(super) struct Origin {
     /// Whether the scheme is https.
     pub secure: bool,
-    /// Host name in lower case, or an address; IPv6 in brackets.
+    /// Host name in lower case, or an IP address; an IPv6 address is in brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
 }
 
 impl Origin {
-    /// Returns the port of a URL that names none. `secure`: the scheme is https.
+    /// Returns the default port: of https if `secure` is true, otherwise of http.
     fn default_port(secure: bool) -> u16 {
         if secure { 443 } else { 80 }
     }
 
-    /// Returns whether the port is the scheme's default. For Plex, this usually means that the user forgot `:32400`.
+    /// Returns whether the port is the scheme's default, usually because the user forgot Plex's port, `:32400`.
     pub fn has_default_port(&self) -> bool {
         self.port == Self::default_port(self.secure)
     }
@@ -64,15 +64,15 @@ impl fmt::Display for Origin {
 pub(super) struct BaseUrl {
     /// Scheme, host and port.
     pub origin: Origin,
-    /// Path prefix of a reverse proxy; empty, or with a leading and no trailing slash.
+    /// Path prefix of a reverse proxy: empty, or a path that starts but does not end with a slash.
     pub prefix: String,
 }
 
 impl BaseUrl {
-    /// Parses `server_url`.
+    /// Parses the option `server_url`.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] with the input, without secrets, and the remedy.
+    /// [`Status::InvalidArgument`], with the input, without its secrets, and a remedy.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let invalid = |problem: &str| {
@@ -91,21 +91,21 @@ impl BaseUrl {
         };
         if rest.contains('?') || text.to_ascii_lowercase().contains("x-plex-token") {
             return invalid(
-                "has a query: give only scheme, host, port and path, and pass the token as the option `token`",
+                "has a query: specify only scheme, host, port and path, and pass the token in the option `token`",
             );
         }
         if rest.contains('#') {
-            return invalid("has a fragment, like the address of Plex's web page: give only scheme, host and port");
+            return invalid("has a fragment, like the address of Plex's web page: specify only scheme, host and port");
         }
         let (authority, path) = match rest.find('/') {
             Some(slash) => rest.split_at(slash),
             None => (rest, ""),
         };
         if matches!(path.trim_end_matches('/'), "/web" | "/web/index.html") {
-            return invalid("is the address of Plex's web page: give only scheme, host and port");
+            return invalid("is the address of Plex's web page: specify only scheme, host and port");
         }
         if authority.contains('@') {
-            return invalid("contains a user name: Plex accepts only tokens; pass one as the option `token`");
+            return invalid("contains a user name, but Plex accepts only tokens: pass a token in the option `token`");
         }
         let Some(origin) = parse_authority(secure, authority) else {
             return invalid("has no host or an invalid port: write it as http://host:32400");
@@ -115,18 +115,18 @@ impl BaseUrl {
             prefix: path.trim_end_matches('/').to_owned(),
         };
         if base.url("/identity").parse::<ureq::http::Uri>().is_err() || !base.prefix.is_ascii() {
-            return invalid("contains characters that are invalid in a URL: percent-encode its path");
+            return invalid("contains characters that are invalid in a URL: percent-encode the path");
         }
         Ok(base)
     }
 
-    /// Returns the full URL of an address, which begins with a slash.
+    /// Returns the full URL of an address, which starts with a slash.
     pub fn url(&self, address: &str) -> String {
         format!("{}{}{address}", self.origin, self.prefix)
     }
 }
 
-/// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; `None` for other texts. `secure`: the scheme is https.
+/// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; `None` for other strings. `secure` means https.
 fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']')? + 1;
@@ -154,8 +154,7 @@ fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     })
 }
 
-/// Returns at most 200 characters of a URL for messages, without the parts that may be secret: user name, query and
-/// fragment.
+/// Returns at most 200 characters of a URL without the user name, query and fragment, which may be secret.
 fn without_secrets(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let end = [text.find('?'), text.find('#'), lower.find("x-plex-token")]
@@ -180,7 +179,7 @@ fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// The target of a request; a redirect may change it.
+/// The target of a request. A redirect may change the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// Origin, to which the token is sent.
@@ -192,9 +191,9 @@ pub(super) struct Target {
 /// Whether to follow a redirect.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Redirect {
-    /// Follow the redirect, with the token.
+    /// Follow the redirect and send the token.
     Follow(Target),
-    /// Do not follow the redirect, since it leads to this other server.
+    /// Do not follow the redirect: this URL belongs to a different server.
     Elsewhere(String),
 }
 
@@ -204,13 +203,13 @@ impl Target {
         format!("{}{}", self.origin, self.address)
     }
 
-    /// Returns the URL for messages: without its query, which may name files.
+    /// Returns the URL for messages, without its query, which may name files.
     pub fn without_query(&self) -> String {
         let path = self.address.split('?').next().unwrap_or_default();
         format!("{}{path}", self.origin)
     }
 
-    /// Checks the header `Location` in a reply from this target, and returns whether to follow the redirect.
+    /// Returns whether to follow a redirect from this target. `location` is the reply's `Location` header.
     pub fn redirect(&self, location: &str) -> Redirect {
         let location = location.trim().split('#').next().unwrap_or_default();
         if location.starts_with('/') && !location.starts_with("//") {
@@ -228,7 +227,7 @@ impl Target {
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, address) = rest.split_at(end);
         let Some(origin) = parse_authority(secure, authority) else {
-            // A user name is invalid too: the host of 'http://plex:32400@elsewhere' is 'elsewhere'.
+            // A URL with a user name is invalid too: the host of 'http://plex:32400@elsewhere' is 'elsewhere'.
             return Redirect::Elsewhere(without_secrets(
                 location.get(..location.len() - address.len()).unwrap_or_default(),
             ));

@@ -40,15 +40,15 @@ fn refusals_name_input_and_remedy_and_no_secret() {
         ("http://me:SECRET@plex:32400", "contains a user name"),
         (
             "http://plex:32400/?X-Plex-Token=SECRET",
-            "pass the token as the option `token`",
+            "pass the token in the option `token`",
         ),
         (
             "http://plex:32400/&x-plex-token=SECRET",
-            "pass the token as the option `token`",
+            "pass the token in the option `token`",
         ),
         ("http://plex:32400/web/index.html#!/SECRET", "has a fragment"),
-        ("http://plex:32400/web/", "Plex's web page: give only scheme"),
-        ("http://plex:32400/web/index.html", "Plex's web page: give only scheme"),
+        ("http://plex:32400/web/", "Plex's web page"),
+        ("http://plex:32400/web/index.html", "Plex's web page"),
         ("http://plex:32400/a b", "percent-encode"),
         ("http://pl ex:32400", "has no host"),
     ] {

@@ -1,7 +1,6 @@
-//! Parses Plex's replies: one `MediaContainer` with a few numbers and a list.
+//! Parses Plex's replies. A reply is one `MediaContainer` with a few numbers and a list of rows.
 //!
-//! The fields of the container can come in any order, so the numbers may follow the rows. The parser passes each row on
-//! as soon as the row is complete.
+//! The fields of the container can be in any order. The parser passes on each row as soon as it is complete.
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
@@ -11,18 +10,18 @@ use super::lenient::{Fields, Object, TextFields, fill, fill_each, scalar, skip, 
 use super::sanitize::sanitize;
 use super::sections::Directories;
 
-/// Returns whether a text can be a rating key: Plex's keys are numbers.
+/// Returns whether a string can be a rating key: Plex's rating keys are numbers.
 pub(super) fn is_rating_key(key: &str) -> bool {
     key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The fields of a reply besides its rows.
+/// The metadata of a reply: its fields except the rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyHead {
-    /// Whether a `MediaContainer` was present, as in each reply of a Plex server.
+    /// Whether the reply contains a `MediaContainer`, as every reply from a Plex server does.
     pub is_plex: bool,
-    /// Whether `_children` or `_elementType` was present, as in the unsupported JSON of servers of 2015 and before. In
-    /// that case, the parser skips the rest of the reply.
+    /// Whether the reply contains `_children` or `_elementType`, as the unsupported JSON of servers of 2015 and earlier
+    /// does. The parser then skips the remaining reply.
     pub is_ancient: bool,
     /// `totalSize`.
     pub total: Option<u64>,
@@ -32,22 +31,22 @@ pub struct ReplyHead {
     pub machine_identifier: Option<String>,
     /// `version`.
     pub version: Option<String>,
-    /// `librarySectionID`, if all rows have the same.
+    /// `librarySectionID`; servers send it if all rows have the same section id.
     pub section: Option<String>,
 }
 
-/// The expected content of a reply besides its head.
+/// The content that a reply should have, apart from its metadata.
 pub(super) enum ReplyContent<'a> {
-    /// Nothing: the parser skips rows.
+    /// No content: the parser skips rows.
     None,
-    /// The items of `Metadata`.
+    /// The items in `Metadata`.
     Rows(RowReader<'a>),
-    /// The libraries of `Directory`.
+    /// The libraries in `Directory`.
     Libraries(Vec<Library>),
 }
 
 impl ReplyContent<'_> {
-    /// Resets the state before reading another reply.
+    /// Resets the state before another reply is read.
     pub fn reset(&mut self) {
         match self {
             Self::None => {}
@@ -68,24 +67,23 @@ pub(super) struct RowReader<'a> {
     /// Number of items passed to the sink in all attempts.
     pub passed_on: u64,
     max_rows: u64,
-    /// Approximate memory of the items passed on, in bytes.
+    /// Approximate memory use of the items passed to the sink, in bytes.
     memory: usize,
     /// Whether the reply has more than `max_rows` rows, or its items take more than [`MAX_ROWS_BYTES`].
     is_over: bool,
     /// Whether keys were ignored because they cannot be rating keys.
     pub has_invalid_keys: bool,
     pub update_order: UpdateOrder,
-    /// Default type of items.
+    /// Type of items whose row has no type.
     kind: ItemType,
     sink: RowSink<'a>,
 }
 
-/// Receives an item, and the section id of its library if the row has it.
+/// Receives an item and, if the row contains it, the section id of the item's library.
 pub(super) type RowSink<'a> = &'a mut dyn FnMut(Item, Option<String>);
 
 impl<'a> RowReader<'a> {
-    /// Creates a reader that passes items to `sink` and fails after `max_rows` rows. `kind` is the type of rows that
-    /// have none.
+    /// Creates a reader that passes items to `sink` and fails after `max_rows` rows. `kind` is the default item type.
     pub fn new(kind: ItemType, max_rows: u64, sink: RowSink<'a>) -> Self {
         Self {
             count: 0,
@@ -100,7 +98,7 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// Returns the maximum number of rows if the reply exceeded it or the memory limit; otherwise `None`.
+    /// Returns the maximum number of rows if the reply exceeded this number or the memory limit; otherwise `None`.
     pub fn exceeded_limit(&self) -> Option<u64> {
         self.is_over.then_some(self.max_rows)
     }
@@ -114,7 +112,7 @@ pub(super) struct UpdateOrder {
 }
 
 impl UpdateOrder {
-    /// Adds the time of the next row, if the row has a time.
+    /// Adds the time of the next row; `None` if the row has no time.
     fn add(&mut self, time: Option<i64>) {
         if let Some(time) = time {
             self.is_disordered |= self.last.is_some_and(|last| last < time);
@@ -123,11 +121,11 @@ impl UpdateOrder {
     }
 }
 
-/// Approximate memory limit for the items of a reply, in bytes: twenty times a page of 1,000 movies.
+/// Approximate memory limit for the items in a reply, in bytes: twenty times a page of 1,000 movies.
 const MAX_ROWS_BYTES: usize = 32 << 20;
-/// Approximate overhead of a text in a list, in bytes.
+/// Approximate overhead of a string in a list, in bytes.
 const LIST_TEXT_OVERHEAD: usize = 48;
-/// Approximate overhead of a text in a field, in bytes.
+/// Approximate overhead of a string in a field, in bytes.
 const TEXT_OVERHEAD: usize = 16;
 
 /// Estimates the memory of an item in bytes, for the limit of a reply.
@@ -138,14 +136,14 @@ fn estimate_bytes(item: &Item) -> usize {
     size_of::<Item>() + list_bytes + text_bytes
 }
 
-/// A function that the parser calls after each row. If it returns `false`, the parser stops.
+/// A function that the parser calls after each row. If the function returns `false`, the parser stops.
 pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply, after replacing the parts that JSON forbids. Passes rows to `content` as they come, even if an error
-/// follows.
+/// Parses a reply, after replacing the bytes and escapes that JSON forbids. Passes complete rows to `content`, even if
+/// an error follows.
 ///
 /// # Errors
-/// Those of the JSON parser, and one if `may_continue` returns `false`.
+/// Those of the JSON parser, and an error if `may_continue` returns `false`.
 pub(super) fn parse_reply(
     body: &mut Vec<u8>,
     content: &mut ReplyContent<'_>,
@@ -217,7 +215,7 @@ impl Object for Reply<'_, '_> {
     }
 }
 
-/// Parses one row after the other.
+/// Parses rows one by one.
 struct Row<'r, 'a> {
     item: Item,
     section: Option<String>,
@@ -225,7 +223,7 @@ struct Row<'r, 'a> {
     may_continue: MayContinue<'r>,
 }
 
-/// Creates an item without texts and numbers. -1 means no season or no episode.
+/// Creates an item without strings and numbers. -1 means that there is no season or episode.
 fn empty_item(kind: ItemType) -> Item {
     Item {
         kind,
@@ -265,7 +263,7 @@ impl Object for Row<'_, '_> {
         Ok(())
     }
 
-    /// Checks the item of a row, passes it on, and begins the next one. Returns `false` beyond a limit.
+    /// Checks and passes on the item of a complete row. Returns `false` beyond a limit, or if the call must end.
     fn after_element(&mut self) -> bool {
         let reader = &mut *self.reader;
         reader.count += 1;
@@ -304,7 +302,7 @@ impl Object for Row<'_, '_> {
     }
 }
 
-/// Collects the files of all versions of an item, including optimized versions.
+/// Collects an item's files from all versions, including optimized versions.
 struct MediaVersions<'a>(&'a mut Vec<String>);
 
 impl Object for MediaVersions<'_> {

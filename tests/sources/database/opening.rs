@@ -124,7 +124,7 @@ fn one_companion_alone_is_not_now() {
         // Its server's, or a copy without it: that stays so.
         for said in [
             format!("has {end} but not {missing}"),
-            format!("if it is a copy, copy {missing} too"),
+            format!("if it is a copy, also copy {missing}"),
         ] {
             assert!(error.message.contains(&said), "{}", error.message);
         }

@@ -108,7 +108,7 @@ fn answers_that_are_not_plex() {
         body("text/xml", "<?xml version=\"1.0\"?><MediaContainer size=\"0\"/>"),
         Status::NotPlex,
         &[
-            "the Plex server answered in XML instead of JSON",
+            "the Plex server replied in XML instead of JSON",
             "Accept",
             "update the server",
         ],
@@ -119,7 +119,7 @@ fn answers_that_are_not_plex() {
             "<Response code=\"500\" title=\"Sorry\" status=\"Not now.\"/>",
         ),
         Status::NotPlex,
-        &["the Plex server answered only with a message", "Not now."],
+        &["the Plex server replied only with a message", "Not now."],
     );
     fails(
         body(
@@ -186,7 +186,7 @@ fn compression_that_is_damaged_or_unknown() {
     let cut = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body[..body.len() - 12])]);
     let error = client(&cut.url()).failure();
     assert_eq!(error.status, Status::BadAnswer);
-    assert!(error.message.contains("compressed answer is damaged"), "{error}");
+    assert!(error.message.contains("compressed reply is damaged"), "{error}");
 
     body[15] ^= 0x55;
     let damaged = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body)]);
@@ -287,8 +287,8 @@ fn a_server_that_speaks_xml_only_is_told_from_others() {
     let error = client.failure();
     assert_eq!(error.status, Status::NotPlex);
     for words in [
-        "the Plex server answered in XML",
-        "pass the header",
+        "the Plex server replied in XML",
+        "forward the header",
         "update the server",
     ] {
         assert!(error.message.contains(words), "{error}");

@@ -93,7 +93,7 @@ fn to_a_login_page_of_the_same_place() {
     assert!(
         error
             .message
-            .contains("/login): the answer is a login page, not from Plex, \"Who are you?\""),
+            .contains("/login): the reply is a login page, not from Plex, \"Who are you?\""),
         "{error}"
     );
 }
