@@ -1,4 +1,4 @@
-//! Answers that borrow from the snapshot.
+//! A query's answer, which borrows from a snapshot.
 
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
@@ -7,35 +7,36 @@ use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
 use crate::source::Kind;
 
-/// The answer to a query. It borrows from the snapshot, so copy the fields that you keep.
+/// The answer to a query. An answer borrows from a snapshot, so callers must copy the fields that they keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    /// [`Status::Ok`] for one item, [`Status::NotFound`] or [`Status::Ambiguous`]; an error only in a batch.
+    /// [`Status::Ok`] for one item; otherwise the status of a miss, of several matches, or of a passed deadline. In a
+    /// batch, also the status of an error.
     pub status: Status,
     /// The kind of match.
     pub match_kind: MatchKind,
     /// The confidence that the item belongs to the path.
     pub confidence: Confidence,
-    /// Why there is no single item.
+    /// The reason for a miss or for several items, or the evidence for a suffix match.
     pub reason: Reason,
-    /// Number of items that match.
+    /// Number of matching items.
     pub total: usize,
-    /// A sentence for users; empty if there is one item.
+    /// A sentence for users; empty if there is nothing to explain.
     pub message: &'a str,
-    /// Whether the listing behind the answer has expired.
+    /// Whether the answer may be outdated, because a listing has expired or the server failed.
     pub stale: bool,
-    /// Milliseconds since the listing was last seen to be current; `None` without a listing, or if the clock was set
-    /// back since then.
+    /// Milliseconds since plexindex last checked that the listing is current. `None` without a listing, or if the clock
+    /// was set back.
     pub age_ms: Option<i64>,
-    /// Kind of the source, which determines the form of keys.
+    /// The kind of source, which determines the format of keys.
     pub kind: &'static Kind,
-    /// The candidates. Their library numbers are indexes of `rows`.
+    /// The candidates, whose `library` fields are indexes into `rows`.
     found: &'a [FoundItem<'a>],
     rows: &'a [LibraryRow],
 }
 
 impl<'a> Answer<'a> {
-    /// Returns the answer for a path. Callers then set the message, the age and staleness.
+    /// Creates the answer for a path. The caller must set the message, the age and the staleness.
     pub(super) fn of(kind: &'static Kind, outcome: &'a Resolution<'_>, rows: &'a [LibraryRow], status: Status) -> Self {
         Self {
             status,
@@ -46,7 +47,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns the answer for a folder.
+    /// Creates the answer for a folder. The caller must set the message, the age and the staleness.
     pub(super) fn of_folder(
         kind: &'static Kind,
         outcome: &'a FolderResolution<'a>,
@@ -62,8 +63,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns the answer for the items with a GUID or title, which is also the base of other answers. `total` counts
-    /// all matching items.
+    /// Creates an answer from a list of items that match equally well. `total` is the number of all matching items,
+    /// including items that are not in `found`.
     pub(super) fn of_items(
         kind: &'static Kind,
         found: &'a [FoundItem<'a>],
@@ -90,7 +91,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns the answer of a call that must not wait, if no answer is available without waiting.
+    /// Creates the answer of a call that must not wait, when no answer is available without waiting.
     #[must_use]
     pub fn not_yet(kind: &'static Kind) -> Self {
         Self {
@@ -101,7 +102,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns the answer for a path of a batch whose lookup failed.
+    /// Creates the answer for a path whose lookup failed in a batch.
     pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
         Self {
             status: error.status,
@@ -110,8 +111,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sets the age to that of the oldest listing of `rows`. An item that a search found in an unfetched library has no
-    /// age.
+    /// Sets `age_ms` to the age of the oldest listing in `rows`; `None` if an item is from an unfetched library.
     pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
@@ -123,8 +123,8 @@ impl<'a> Answer<'a> {
         self.age_ms = ages.reduce(|a, b| Some(a?.max(b?))).flatten();
     }
 
-    /// Marks the answer as stale after a failed request, since the server may list a missing item. With `has_deadline`,
-    /// `NotFound` after a timeout becomes `NotYet`. Does nothing without a failure, and for a confirmed match.
+    /// Marks the answer as stale if a request failed, because the server may list the missing item. Changes `NotFound`
+    /// to `NotYet` after a timeout if `has_deadline` is true. Does not change a confirmed match.
     pub(super) fn mark_stale(&mut self, failure: Option<&Error>, has_deadline: bool) {
         let Some(failure) = failure.filter(|_| self.match_kind != MatchKind::Confirmed) else {
             return;
@@ -134,7 +134,7 @@ impl<'a> Answer<'a> {
             if has_deadline && failure.status == Status::Timeout {
                 self.status = Status::NotYet;
             }
-            // After an error of the store, the server may still be available.
+            // A store error does not mean that the server is unavailable.
             if failure.status.is_of_server()
                 && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty)
             {
@@ -143,7 +143,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns the item, if there is exactly one.
+    /// Returns the item if exactly one item matches; otherwise `None`.
     #[must_use]
     pub fn item(&self) -> Option<&FoundItem<'a>> {
         if self.status == Status::Ok {
@@ -153,13 +153,13 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns all items that match, best first, at most [`crate::matching::MAX_CANDIDATES`] of them.
+    /// Returns the matching items, best first, at most [`crate::matching::MAX_CANDIDATES`].
     #[must_use]
     pub fn candidates(&self) -> &'a [FoundItem<'a>] {
         self.found
     }
 
-    /// Returns the library of a candidate.
+    /// Returns a candidate's library.
     #[must_use]
     pub fn library(&self, candidate: &FoundItem<'_>) -> Option<&'a Library> {
         self.rows.get(candidate.library).map(|row| &row.library)
@@ -169,8 +169,8 @@ impl<'a> Answer<'a> {
 /// Additional fields of the answer for a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
-    /// The type of the folder: a show, season, artist or album, or the type of its only item. [`ItemType::Other`] for
-    /// any other folder.
+    /// Show, season, artist or album if the folder belongs to one, or the type of the only item; otherwise
+    /// [`ItemType::Other`].
     pub kind: ItemType,
     /// Number of items with a file below the folder.
     pub items: u64,

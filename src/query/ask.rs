@@ -1,8 +1,9 @@
-//! Answers every question in the same way: finds the libraries → searches the snapshot → repairs, verifies, searches
-//! the server, refreshes → searches the snapshot again → answers.
+//! Answers every query in the same way: finds the libraries, searches the snapshot, takes the necessary steps (repair,
+//! verify, search the server, refresh), searches the snapshot again after each step, and returns the answer.
 //!
-//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] the order of the steps. The loop takes each step only
-//! once, so every question ends with an answer or an error. Random walks in the tests check that.
+//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] determines the order of the steps. The loop takes each
+//! step a limited number of times, so every query ends with an answer or an error. The tests check this with random
+//! sequences of conditions.
 
 use super::answer::Answer;
 use super::queries::Queries;
@@ -18,28 +19,28 @@ use crate::sync::{
     segments_lost,
 };
 
-/// Maximum number of attempts to rebuild segments for one question.
+/// Maximum number of attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
-/// Maximum number of refreshes for one question. A question needs more than one refresh only if a different server now
-/// answers at the URL.
+/// Maximum number of refreshes in one query. A query needs a second refresh only if a different server answers at the
+/// URL.
 const MAX_REFRESHES: u32 = 3;
-/// Maximum number of restarts of one question because its libraries were evicted.
+/// Maximum number of times that one query restarts because its libraries were evicted.
 const MAX_RESTARTS: u32 = 8;
 
-/// The first step of a question: to find the libraries to search.
+/// The first step of a query, which determines the libraries to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LibraryStep {
     /// Continue with the known libraries.
     Continue,
     /// Fetch the list of libraries from the server.
     Fetch,
-    /// Return an error: the library is unknown, or the index has no libraries.
+    /// Return an error, because the library is unknown or the index has no libraries.
     Fail,
 }
 
 impl Queries {
-    /// Answers a question, with as many steps as necessary, and passes the answer to `then`. `pin` protects the
-    /// libraries of the question from eviction.
+    /// Answers a query in as many steps as necessary, passes the answer to `then`, and returns the result of `then`.
+    /// `pin` protects the query's libraries from eviction.
     pub fn ask<Q: Question, R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -80,7 +81,7 @@ impl Queries {
                 context.is_due(question, &found, assessment, step, &mut targets)
             })?;
             if step != Step::Answer {
-                // The next step reads or fetches these libraries, so they must not be evicted.
+                // Pinning prevents eviction of the libraries that the next step reads or fetches.
                 context.each_library(question, &found, &mut |index| pin.pin(snapshot.rows[index].id));
                 targets.libraries.iter().for_each(|row| pin.pin(row.id));
             } else if !(context.was_evicted(question, &found, &state) && state.restart()) {
@@ -94,8 +95,9 @@ impl Queries {
         }
     }
 
-    /// Answers from this snapshot if no step is due. Otherwise returns `then` unused, as an error, and the caller uses
-    /// [`Queries::ask`]. `call_then` passes the answer to `then`. The question must not read the store.
+    /// Answers a query from the given snapshot if no step is due; `call_then` then passes the answer to `then`.
+    /// Otherwise returns `then` unused in `Err`, and the caller must use [`Queries::ask`]. `question` must not read the
+    /// store.
     pub fn answer_at_once<Q: Question, R, F>(
         &self,
         call: &Call<'_>,
@@ -106,20 +108,19 @@ impl Queries {
     ) -> std::result::Result<Result<R>, F> {
         let (rows, only) = (&snapshot.rows, scope.only());
         let can_answer = |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms <= now_ms;
-        // In a query of all libraries, the search decides which libraries the answer comes from. So the code below
-        // checks these libraries later.
+        // If all libraries are in scope, the search decides which libraries the answer uses, so the code below checks
+        // the libraries after the search.
         let is_usable = |now_ms| match only {
             Some(index) => can_answer(index, now_ms),
             None => rows.iter().all(|row| row.checked_ms <= now_ms),
         };
-        // Times stored within the last milliseconds may be later than the coarse clock, so this code tries the precise
-        // clock too.
+        // Recently stored times may be a few milliseconds ahead of the coarse clock, so the precise clock is tried too.
         let usable_at = |now_ms| (self.reading.is_settled(snapshot) && is_usable(now_ms)).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };
         let is_fresh = || only.is_some_and(|index| !is_stale(&self.sync.age(&rows[index]), &self.policy, now_ms));
-        // For a local source this check reads the disk, so it waits until the result depends on it.
+        // For a local source, this check reads the disk, so the code delays the check until the result is needed.
         let early_is_fresh = (!self.sync.is_local()).then(is_fresh);
         let context = QueryContext {
             queries: self,
@@ -134,7 +135,7 @@ impl Queries {
             return Err(then);
         }
         if only.is_none() {
-            // Remains `None` if the answer comes from no library, since the list of libraries may then be incomplete.
+            // The variable remains `None` if the answer uses no library: the list of libraries may be incomplete.
             let mut can_all_answer = None;
             context.each_library(question, &found, &mut |index| {
                 can_all_answer = Some(can_all_answer.unwrap_or(true) && can_answer(index, now_ms));
@@ -148,7 +149,7 @@ impl Queries {
             ..QueryState::new(snapshot.sequence(), now_ms)
         };
         let assessment = question.assess(&context, &found);
-        // Fast path for most queries: checking every step takes longer.
+        // Fast path: most queries are final on a fresh library, so the slower check of each step is unnecessary.
         state.fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
         if !state.fresh && !context.needs_no_step(question, &found, assessment, &mut state) {
             return Err(then);
@@ -156,8 +157,7 @@ impl Queries {
         Ok(question.answer(&context, &found, state, |answer| call_then(then, answer)))
     }
 
-    /// Brings the snapshot up to date. Returns the snapshot and the current time in Unix ms, which the question uses
-    /// from then on.
+    /// Brings the snapshot up to date. Returns the snapshot and the current time in Unix milliseconds.
     fn read_snapshot(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -165,8 +165,8 @@ impl Queries {
         Ok((snapshot, self.clock.now_ms()))
     }
 
-    /// Executes a step on its `targets`. Stores a failure in `state` if it still allows an answer. `target` is what the
-    /// question searches for on the server.
+    /// Executes a step on its `targets`. Stores a failure in `state` if plexindex can still answer; otherwise returns
+    /// the failure. `target` is the path or folder to search for on the server.
     fn execute(
         &self,
         step: Step,
@@ -184,7 +184,7 @@ impl Queries {
             Step::Answer => None,
             Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
             Step::Verify => sync.verify(call, &targets.items).err(),
-            // After a timeout, the next step fetches the listing for as long as time is left.
+            // A timeout of the search is ignored, because the next step fetches the listing in the remaining time.
             Step::SearchUnfetched => search(true)?.filter(|error| error.status != Status::Timeout),
             Step::Refresh => return self.refresh(call, libraries, requests, state),
             Step::Probe | Step::Search => {
@@ -197,7 +197,7 @@ impl Queries {
                     _ => search(false)?,
                 };
                 if step_failure.is_none() {
-                    // A recent failure of another call counts too, so the call does not ask the server again.
+                    // After another call's recent failure, this call does not send another request.
                     state.failure = sync.failed_for_path(identity, libraries)?;
                 }
                 step_failure
@@ -206,8 +206,8 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.back_off_after(call, state, error, requests))
     }
 
-    /// Refreshes libraries for a query, unless the server failed recently. `requests` has the request counts before the
-    /// step.
+    /// Refreshes libraries for a query, unless the server failed recently. `requests` contains the request counts
+    /// before the refresh.
     fn refresh(
         &self,
         call: &Call<'_>,
@@ -216,7 +216,7 @@ impl Queries {
         state: &mut QueryState,
     ) -> Result<()> {
         let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
-        // The pause after a failure is shorter if no old listing can answer.
+        // The pause after a failure is shorter if there is no old listing to answer from.
         if let Some(error) = self.sync.recent_failure(if has_unfetched {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
@@ -226,7 +226,7 @@ impl Queries {
             state.failure = Some(error);
             return Ok(());
         }
-        // If an old listing can answer, the call waits only briefly to store a new one.
+        // If an old listing can answer the query, the call waits only briefly for a new listing.
         let mut refresh_call = *call;
         if !has_unfetched {
             refresh_call.deadline = call.deadline.at_most(SHORTLY);
@@ -248,9 +248,9 @@ impl Queries {
         }
     }
 
-    /// Stores an error for the answer, or returns the error if it ends the call. Errors of the store and the server do
-    /// not end the call, since a cached answer is better than none. `requests` has the request counts before the step
-    /// that failed, which show whether the server was asked at all.
+    /// Stores a server or store error in `state`, because a cached answer is better than no answer, and starts a pause
+    /// if the server failed. Returns any other error. `requests` contains the request counts before the failed step,
+    /// which show whether the step sent a request.
     fn back_off_after(
         &self,
         call: &Call<'_>,
@@ -276,7 +276,7 @@ impl Queries {
 }
 
 impl QueryContext<'_> {
-    /// Returns whether no step is due and the result is final although the search did not read the store.
+    /// Returns whether the result is final without any step and without reading the store.
     #[inline(never)]
     fn needs_no_step<Q: Question>(
         &self,
@@ -296,7 +296,7 @@ impl QueryContext<'_> {
 }
 
 impl QueryState {
-    /// Creates the state of a question that begins at this change sequence and time, before any step.
+    /// Creates the initial state of a query that starts at this change sequence and time (in Unix milliseconds).
     pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
@@ -305,31 +305,32 @@ impl QueryState {
         }
     }
 
-    /// Returns whether the question must first fetch the list of libraries, or fails without it. `scope` has the
-    /// libraries of the question, if they are known. `has_libraries`: any library is known. `may_ask`: the call may
-    /// send requests.
+    /// Returns whether the query continues, must first fetch the list of libraries, or fails. `scope` is `None` if the
+    /// query's library is unknown. `has_libraries`: the index has at least one library. `may_ask`: the call may send
+    /// requests.
     pub fn library_step(&mut self, scope: Option<Scope>, has_libraries: bool, may_ask: bool) -> LibraryStep {
         match scope {
             Some(Scope::One(_)) => LibraryStep::Continue,
             Some(Scope::All) if has_libraries => LibraryStep::Continue,
-            // The answer will say that the deadline passed.
+            // The answer's message explains that the deadline passed.
             None if !has_libraries && self.timeout_status.is_some() => LibraryStep::Continue,
             _ if may_ask && !self.fetched_libraries => {
                 self.fetched_libraries = true;
                 LibraryStep::Fetch
             }
-            // The answer will say that the server has no libraries, or failed.
+            // The answer's message explains that the server has no libraries or failed.
             Some(Scope::All) if self.fetched_libraries => LibraryStep::Continue,
             Some(Scope::All) | None => LibraryStep::Fail,
         }
     }
 
-    /// Returns the next step, and records it as taken. `is_due` returns whether a step is due; for [`Step::Answer`],
-    /// whether the result is final even if the library is stale. `is_due` may read the store, so this function calls it
-    /// only if the result matters.
+    /// Returns the next step, and records the step as taken. `is_due` returns whether a step is due; for
+    /// [`Step::Answer`], whether the result is final even if the library is stale. `is_due` may read the store, so this
+    /// function calls `is_due` only if necessary.
     ///
     /// # Errors
-    /// Errors of `is_due`; [`Status::Store`] if segments are still missing or damaged after [`MAX_REBUILDS`] attempts.
+    /// Returns the errors of `is_due`, and [`Status::Store`] if segments are still missing or damaged after
+    /// [`MAX_REBUILDS`] attempts.
     pub fn next_step(
         &mut self,
         conditions: &StepConditions,
@@ -347,7 +348,7 @@ impl QueryState {
             return Ok(Step::Verify);
         }
         if conditions.may_ask && !is_due(Step::Answer)? {
-            // After a failure, no search follows.
+            // After a failed request, the query sends no search.
             let may_search = conditions.identity.is_some() && self.failure.is_none();
             if !self.searched_unfetched && may_search && is_due(Step::SearchUnfetched)? {
                 self.searched_unfetched = true;
@@ -370,7 +371,7 @@ impl QueryState {
         Ok(Step::Answer)
     }
 
-    /// Returns whether [`Step::Verify`] is due, and records it as taken.
+    /// Returns whether [`Step::Verify`] is due, and records a due step as taken.
     fn take_verify_step(
         &mut self,
         conditions: &StepConditions,
@@ -379,14 +380,14 @@ impl QueryState {
         if self.verified || !conditions.may_ask || !is_due(Step::Verify)? {
             return Ok(false);
         }
-        // The server's reply about the item is enough for this question. The next question finds out whether the file
-        // belongs to a different item now.
+        // The server's reply about the item is enough for this query, so no probe or search follows. The next query
+        // checks whether the file now belongs to a different item.
         (self.verified, self.probed, self.searched) = (true, true, true);
         Ok(true)
     }
 
-    /// Allows another refresh after libraries of the question were evicted. Returns `false` after [`MAX_RESTARTS`]
-    /// restarts; the answer then asks the host to retry.
+    /// Allows another refresh after the query's libraries were evicted. Returns `false` after [`MAX_RESTARTS`]
+    /// restarts; the answer's status then tells the host to retry.
     fn restart(&mut self) -> bool {
         if self.restarts == MAX_RESTARTS {
             self.timeout_status.get_or_insert(Status::NotYet);

@@ -1,4 +1,4 @@
-//! Explains answers in a sentence.
+//! Builds the message of an answer.
 
 use super::answer::Answer;
 use super::queries::Queries;
@@ -10,52 +10,52 @@ use crate::model::{IdentityId, ItemType, MatchKind, Reason};
 use crate::source::Kind;
 use crate::sync::cannot;
 
-/// Facts for the message of an answer.
+/// Facts for an answer's message.
 pub struct ExplanationContext<'b> {
-    /// The title of a library outside of the query's scope that has the path below one of its folders.
+    /// The title of a library that is out of scope and has a location above the path.
     pub owner: Option<&'b str>,
-    /// The key of the recorded item and the title of its library, if that library does not list the item.
+    /// The recorded item's key and the title of the library, if the library does not list the item.
     pub recorded: Option<(&'b str, &'b str)>,
-    /// The view that the answer comes from.
+    /// The view that the answer is from.
     pub identity: Option<IdentityId>,
 }
 
 impl ExplanationContext<'_> {
-    /// Returns text to append to a sentence if the recorded item is not listed; otherwise an empty text.
+    /// Returns a clause to append to the message if the recorded item is not listed; otherwise an empty string.
     fn explain_recorded(&self) -> String {
         self.recorded.map_or_else(String::new, |(key, library)| {
             format!(
                 " (the item '{key}' recorded for this path is not listed in library '{library}': the key may be wrong \
-                 or belong to another library)"
+                 or belong to a different library)"
             )
         })
     }
 }
 
-/// Returns the joined titles of these libraries, and 'was' or 'were'.
+/// Returns the joined titles of the libraries, and 'was' or 'were'.
 fn titles_of<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'static str) {
     let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
     (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
 }
 
-/// Returns the libraries that were never fetched.
+/// Iterates over the unfetched libraries among `rows`.
 fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
     rows.iter().filter(|row| !row.generation.is_fetched())
 }
 
-/// Explains that libraries were never fetched.
+/// Explains that the unfetched libraries among `rows` must be fetched first.
 pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
     let (titles, were) = titles_of(unfetched(rows));
     let noun = if were == "were" { "libraries" } else { "library" };
-    format!("{noun} '{titles}' {were} never fetched: fetch once (refresh)")
+    format!("{noun} '{titles}' {were} never fetched: fetch the {noun} first (refresh)")
 }
 
-/// Explains that the deadline left no time to fetch the libraries. The text names the unfetched libraries, or all
-/// libraries if all were fetched.
+/// Explains that the deadline left no time to fetch the libraries. The message contains the titles of the unfetched
+/// libraries, or of all libraries if none is unfetched.
 fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
-        return format!("the deadline passed before {noun} listed its libraries: give a longer deadline");
+        return format!("the deadline passed before {noun} listed its libraries: set a longer deadline");
     }
     let (titles, were) = if unfetched(rows).next().is_some() {
         titles_of(unfetched(rows))
@@ -65,7 +65,7 @@ fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
     format!("the deadline passed before '{titles}' {were} fetched: retry to resume")
 }
 
-/// Explains why the deadline left an answer with this status, `NotYet` or `NeedsWarm`.
+/// Explains an answer with the status `NotYet` or `NeedsWarm`.
 pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
     if status == Status::NeedsWarm && !rows.is_empty() {
         return format!(
@@ -78,7 +78,7 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> Str
 }
 
 impl Queries {
-    /// Returns the first folders of these libraries as one string, for a message.
+    /// Returns the first few locations of the libraries as one string, for a message.
     fn folders_of(&self, rows: &[LibraryRow]) -> String {
         const MAX_FOLDERS: usize = 6;
         let mut folders: Vec<_> = Vec::new();
@@ -91,8 +91,8 @@ impl Queries {
         folders.join("', '")
     }
 
-    /// Explains why there is no single item, or what supports a suffix or file name match. `rows` has the libraries in
-    /// scope, `raw` the requested path, and `failure` the error of a failed request.
+    /// Explains a miss or several items, or the evidence for a suffix match or file name match. `rows` contains the
+    /// libraries in scope, `raw` is the queried path, and `failure` is the error of a failed request.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
@@ -105,7 +105,7 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &explanation.explain_recorded();
-            // A suffix match may hide a new item with this path, so the text mentions that the server was not reached.
+            // The server may have a new item with this path, so the message mentions the failed request.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
                 text.push_str(&explain_failure(error, kind));
             }
@@ -114,19 +114,19 @@ impl Queries {
         let mut text = match (answer.status, answer.reason) {
             (Status::NotYet | Status::NeedsWarm, _) => explain_deadline(answer.status, rows, kind),
             (_, Reason::SeveralItems) => format!("{} items match '{path}' equally well", answer.total),
-            (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': query one library"),
+            (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': query a single library"),
             (_, Reason::Unconfirmed) => {
                 format!("'{path}' was invalidated, and {} has not confirmed it since", kind.noun)
             }
             (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched) if folder_of(rows, raw).is_some() => {
                 format!(
-                    "'{path}' is a folder of library '{}': use the folder query (folder), or give the path of a file",
+                    "'{path}' is a folder of library '{}': use the folder query (folder), or specify a file",
                     folder_of(rows, raw).unwrap_or_default()
                 )
             }
             (_, Reason::NotFetched) => explain_unfetched(rows),
             (_, Reason::NoLocation) if explanation.owner.is_some() => format!(
-                "'{path}' is in a folder of library '{}', but the query was for '{}': query that library, or all",
+                "'{path}' is in a folder of library '{}', but only '{}' was queried: query all libraries",
                 explanation.owner.unwrap_or_default(),
                 titles_of(rows.iter()).0
             ),
@@ -134,7 +134,7 @@ impl Queries {
                 let folder = folder_hint(raw);
                 format!("'{path}' is in a library folder, but Plex does not list it (yet){folder}")
             }
-            _ if rows.is_empty() => format!("cannot find '{path}': no library is known; {}", kind.empty_hint),
+            _ if rows.is_empty() => format!("cannot find '{path}': the index has no libraries; {}", kind.empty_hint),
             _ => self.explain_outside(&path, rows, raw, explanation.identity),
         };
         text.push_str(&explanation.explain_recorded());
@@ -145,8 +145,8 @@ impl Queries {
         text
     }
 
-    /// Explains that a path is outside of all folders of these libraries, and proposes a mapping. `path` is the text of
-    /// the path `raw` for messages.
+    /// Explains that a path is outside all locations of the libraries, and proposes a mapping. `path` is the path `raw`
+    /// formatted for messages.
     fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<IdentityId>) -> String {
         let is_in_scope = |server_folder: &[u8]| {
             let locations = rows.iter().flat_map(|row| row.library.locations.iter());
@@ -170,13 +170,13 @@ impl Queries {
         )
     }
 
-    /// Explains what supports or contradicts the only item. `path` is the text of the path `raw` for messages.
+    /// Explains the evidence for or against the only item. `path` is the path `raw` formatted for messages.
     fn explain_item(&self, answer: &Answer<'_>, path: &str, raw: &[u8]) -> String {
         let listed = answer
             .item()
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
-        // Concatenates the parts, which is faster than formatting, since some hosts get a suffix match for every file.
+        // Some hosts get a suffix match for every file, so the code concatenates strings: formatting is slower.
         let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
@@ -187,7 +187,7 @@ impl Queries {
                 path,
                 "' differs, so a mapping is missing",
             ],
-            Reason::PathTells => &["Plex lists '", &listed, "', and '", path, "' names the same item"],
+            Reason::PathTells => &["Plex lists '", &listed, "', and '", path, "' contains the item's title"],
             Reason::Contradicted => &[
                 "Plex lists '",
                 &listed,
@@ -209,7 +209,7 @@ impl Queries {
                 &listed,
                 "', but '",
                 path,
-                "' has too little in common with that path (a film needs its year): check that both are the same file, or \
+                "' has too little in common with that path (a film needs the year): check that both are the same file, or \
                  add the missing mapping",
             ],
         };
@@ -217,8 +217,8 @@ impl Queries {
     }
 }
 
-/// Explains why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`: the path `raw`
-/// is a listed file. `owner` is the title of a library out of scope that the folder belongs to.
+/// Explains why a folder is not a single show or item, or why a suffix match is uncertain. `is_file`: the path `raw` is
+/// a listed file. `owner` is the title of a library out of scope whose location contains the folder.
 pub fn explain_folder(
     queries: &Queries,
     answer: &Answer<'_>,
@@ -254,7 +254,7 @@ pub fn explain_folder(
         ),
         (Status::Ambiguous, _) if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName) => {
             format!(
-                "{} listed folders or shows end like '{path}': give the full path, or add a mapping",
+                "{} listed folders or shows end like '{path}': specify the full path, or add a mapping",
                 answer.total
             )
         }
@@ -263,16 +263,16 @@ pub fn explain_folder(
             answer.total,
             nouns_of_candidates(answer)
         ),
-        (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': query one library"),
+        (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': query a single library"),
         (_, Reason::SeveralItems) => format!("'{path}' contains {} {}", answer.total, nouns_of_candidates(answer)),
-        (_, Reason::Empty) => format!("Plex lists no files below '{path}', which is a library folder or above one"),
+        (_, Reason::Empty) => format!("Plex lists no files below '{path}', which is or contains a library folder"),
         (_, Reason::NotListed) => {
             format!("'{path}' is in a library folder, but Plex lists no file below it (yet)")
         }
         (_, Reason::NotFetched) if !rows.is_empty() => explain_unfetched(rows),
-        _ if rows.is_empty() => format!("cannot find '{path}': no library is known; {}", kind.empty_hint),
+        _ if rows.is_empty() => format!("cannot find '{path}': the index has no libraries; {}", kind.empty_hint),
         _ if owner.is_some() => format!(
-            "'{path}' is in library '{}', but the query was for '{}': query that library, or all",
+            "'{path}' is in library '{}', but only '{}' was queried: query all libraries",
             owner.unwrap_or_default(),
             titles_of(rows.iter()).0
         ),
@@ -288,12 +288,12 @@ pub fn explain_folder(
     text
 }
 
-/// Returns text to append to a sentence if the server did not answer.
+/// Returns a clause about a failed request, to append to a message.
 pub fn explain_failure(error: &Error, kind: &Kind) -> String {
     format!(" (and {}: {error})", cannot(error, kind))
 }
 
-/// Returns the types of the candidates as nouns in the plural, such as 'shows or movies'.
+/// Returns the candidates' types as plural nouns, such as 'shows or movies'.
 fn nouns_of_candidates(answer: &Answer<'_>) -> String {
     let mut names: Vec<&str> = Vec::new();
     for found in answer.candidates() {
@@ -308,16 +308,16 @@ fn nouns_of_candidates(answer: &Answer<'_>) -> String {
     names.join("s or ") + "s"
 }
 
-/// Returns text to append to a sentence if the path looks like a folder; otherwise an empty text.
+/// Returns a hint to append to a message if the path looks like a folder; otherwise an empty string.
 fn folder_hint(path: &[u8]) -> &'static str {
     if looks_like_folder(path) {
-        "; for a folder, use the folder query (folder), or give the path of a file in it"
+        "; to query a folder, use the folder query (folder), or specify a file in the folder"
     } else {
         ""
     }
 }
 
-/// Returns whether a path does not end in a file extension: a short word without spaces after the last dot.
+/// Returns whether a path has no file extension. An extension has at most five ASCII letters and digits.
 fn looks_like_folder(path: &[u8]) -> bool {
     const MAX_EXTENSION: usize = 5;
     let windows = Shape::of(path).windows;
@@ -330,20 +330,20 @@ fn looks_like_folder(path: &[u8]) -> bool {
         || !extension.iter().all(u8::is_ascii_alphanumeric)
 }
 
-/// Returns text to append to a sentence if the path has a `..`; otherwise an empty text.
+/// Returns a hint to append to a message if the path contains `..`; otherwise an empty string.
 fn parent_hint(path: &[u8]) -> &'static str {
     let windows = Shape::of(path).windows;
     let leads_up = path
         .split(|byte| *byte == b'/' || windows && *byte == b'\\')
         .any(|component| component == b"..");
     if leads_up {
-        " (plexindex does not resolve '..', since a symbolic link may lead elsewhere: give the path without '..')"
+        " (plexindex does not resolve '..', because a symbolic link may lead elsewhere: remove '..' from the path)"
     } else {
         ""
     }
 }
 
-/// Returns the title of a library with a location at or below this path; `None` if no library has such a location.
+/// Returns the title of the first library with a location at or below a path; `None` if there is no such library.
 pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     let has_folder = |row: &&LibraryRow| {
         row.library
@@ -354,7 +354,7 @@ pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     rows.iter().find(has_folder).map(|row| row.library.title.as_str())
 }
 
-/// Returns whether `folder` equals `other` or lies below it. Neither has to be in normal form.
+/// Returns whether `folder` equals `other` or lies below `other`. The folders need not be in normal form.
 fn is_at_or_under(folder: &[u8], other: &[u8]) -> bool {
     let trimmed = |path: &[u8]| {
         let form = normal_form(path);

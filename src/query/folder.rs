@@ -1,4 +1,4 @@
-//! Answers for folders: the show, season, artist, album or item of a folder.
+//! Answers folder queries: finds the show, season, artist, album or item for a folder.
 
 use std::cell::Cell;
 
@@ -16,16 +16,16 @@ use crate::matching::{
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
-/// A question for the item of a folder.
+/// A query for the item that a folder belongs to.
 struct FolderQuestion<'p> {
     path: &'p Normal<'p>,
-    /// Additional fields of the answer. The caller reads them afterwards.
+    /// Additional fields of the answer, which the caller reads after the query.
     facts: Cell<FolderFacts>,
-    /// Whether the question must not read the store: only segments and memtables answer.
+    /// Whether the query must not read the store, but only segments and memtables.
     at_once: bool,
 }
 
-/// The search result for a folder.
+/// The result of searching the snapshot for a folder.
 #[derive(Default)]
 struct FoundFolder<'t> {
     outcome: FolderResolution<'t>,
@@ -33,12 +33,12 @@ struct FoundFolder<'t> {
     is_listed: bool,
     /// Whether the path is a listed file, not a folder.
     is_file: bool,
-    /// Whether the server was searched for everything below the folder in all unfetched libraries.
+    /// Whether plexindex has searched all unfetched libraries on the server for everything below the folder.
     is_complete_search: bool,
 }
 
 impl Queries {
-    /// Answers for a folder, with as many steps as necessary, and passes the answer to `then`.
+    /// Finds the item that a folder belongs to, in as many steps as necessary, and passes the answer to `then`.
     pub fn match_folder<R>(
         &self,
         call: &Call<'_>,
@@ -56,8 +56,8 @@ impl Queries {
         })
     }
 
-    /// Answers from the current snapshot if the listed files below the folder belong to one item or show. Otherwise, or
-    /// if the answer requires a wait, returns `then` unused, as an error.
+    /// Finds the item that a folder belongs to in the current snapshot, without waiting. Returns `then` unused in `Err`
+    /// if the files below the folder do not belong to a single item or show, or if the answer requires waiting.
     pub fn match_folder_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
@@ -85,7 +85,7 @@ fn can_list_folders(sync: &Syncing) -> bool {
 }
 
 impl<'p> FolderQuestion<'p> {
-    /// Creates the question. For `at_once` see [`FolderQuestion::at_once`].
+    /// Creates the query. `at_once`: see [`FolderQuestion::at_once`].
     fn new(path: &'p Normal<'p>, at_once: bool) -> Self {
         Self {
             path,
@@ -96,12 +96,12 @@ impl<'p> FolderQuestion<'p> {
 }
 
 impl FolderQuestion<'_> {
-    /// Returns, for each library, the folder's position relative to the library's locations.
+    /// Returns the folder's position relative to each library's locations.
     fn positions(&self, context: &QueryContext<'_>) -> Vec<FolderPosition> {
         folder_positions(&context.snapshot.views, context.queries.reading.mappings(), self.path)
     }
 
-    /// Returns whether recent searches found everything below the folder in the unfetched libraries.
+    /// Returns whether recent searches covered everything below the folder in all unfetched libraries.
     fn is_search_complete(&self, context: &QueryContext<'_>) -> bool {
         let sync = &context.queries.sync;
         let Some(identity) = context.snapshot.identity.filter(|_| can_list_folders(sync)) else {
@@ -123,7 +123,7 @@ impl Question for FolderQuestion<'_> {
     type Found<'t> = FoundFolder<'t>;
     const VERIFIES_FIRST: bool = false;
 
-    /// Searches the listings, and then the results of recent searches in unfetched libraries.
+    /// Resolves the folder in the listings, and then in the results of recent searches in unfetched libraries.
     fn find<'t>(&self, context: &QueryContext<'t>, found: &mut FoundFolder<'t>) -> Result<()> {
         let (views, mappings) = (&context.snapshot.views, context.queries.reading.mappings());
         let resolver = || FolderResolver::new(views, context.scope, mappings, self.path);
@@ -146,31 +146,31 @@ impl Question for FolderQuestion<'_> {
         Ok(())
     }
 
-    /// Judges the result. A folder counts as missing if no listed file lies below it, even after mappings.
+    /// Assesses the result. A folder is missing if no file is listed below the folder or the mapped folder.
     fn assess(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Assessment {
         let is_listed = matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped);
         Assessment {
             needs_rebuild: found.outcome.broken || context.snapshot.incomplete,
-            // No file below the folder is listed, so the folder may be new.
+            // A folder without listed files may be new.
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
             is_final_without_store: is_listed && found.outcome.total == 1,
         }
     }
 
-    /// Passes the libraries of the matched folders to `each`.
+    /// Passes the indexes of the matched folders' libraries to `each`.
     fn each_found_library(found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
         found.outcome.folders.iter().for_each(|folder| each(folder.library));
     }
 
-    /// Returns the libraries with a location at, above or below the folder.
+    /// Returns, for each library, whether the library has a location at, above or below the folder.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
         let positions = self.positions(context).into_iter();
         positions.map(|position| position > FolderPosition::Elsewhere).collect()
     }
 
-    /// Returns the invalidated items below the folder, if the folder was found with certainty. Returns at most as many
-    /// items as one request can verify.
+    /// Returns the invalidated items below the folder if the folder matches with high confidence. Returns at most
+    /// [`MAX_CANDIDATES`] items, which one request can verify.
     fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<Vec<Unverified>> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
@@ -191,17 +191,17 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    /// Searches unfetched libraries only, because a probe has already merged new items into the fetched libraries.
+    /// Returns the folder, which plexindex searches for only in unfetched libraries: probes update fetched libraries.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Folder(self.path))
     }
 
-    /// Returns whether the result comes from a complete search in unfetched libraries. Such a result is final.
+    /// Returns whether the result is from a complete search in unfetched libraries, which makes a refresh unnecessary.
     fn is_final(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<bool> {
         Ok(found.is_complete_search)
     }
 
-    /// Returns the unfetched libraries with a location above the folder, if the source can list folders.
+    /// Returns the unfetched libraries with a location above the folder if the source can list folders; otherwise none.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &context.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
@@ -214,12 +214,12 @@ impl Question for FolderQuestion<'_> {
         owned.cloned().collect()
     }
 
-    /// Returns `true` if no folder matches at all, since its root may differ on the server.
+    /// Returns `true` if no folder matches, because the folder's root may be different on the server.
     fn may_be_anywhere(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> bool {
         found.outcome.match_kind == MatchKind::None
     }
 
-    /// Builds the answer with its status, message and staleness, passes it to `then`, and counts it.
+    /// Builds the answer, passes the answer to `then`, and updates the statistics.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,
@@ -244,11 +244,11 @@ impl Question for FolderQuestion<'_> {
         }
         let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
         if rows.is_empty() && state.timeout_status == Some(status) {
-            // The deadline passed before the server listed its libraries.
+            // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
         }
         answer.set_age(rows, context.now_ms);
-        // Invalidated items that could not be verified may be gone, so they make the answer stale too.
+        // Invalidated items that could not be verified may no longer exist, so the answer is stale.
         answer.stale = context.has_expired(&state) || !self.unverified_items(context, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
@@ -276,7 +276,7 @@ impl Question for FolderQuestion<'_> {
 }
 
 impl Default for FolderFacts {
-    /// Returns the fields of an answer without items.
+    /// Returns the fields for an answer without items.
     fn default() -> Self {
         Self {
             kind: ItemType::Other,

@@ -1,4 +1,4 @@
-//! The content of a folder: listed items, page by page, and the walk over local files.
+//! The contents of a folder: pages of listed files, and walks over local files.
 
 use std::borrow::Cow;
 use std::sync::Mutex;
@@ -19,29 +19,29 @@ use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
 use crate::sync::{Call, Resolved, Selection, Selector, segments_lost};
 
-/// Maximum number of attempts to rebuild damaged segments for one page.
+/// Maximum number of attempts to rebuild damaged segments before a page fails.
 const MAX_REBUILDS: u32 = 3;
-/// Duration of one step of a walk. Between steps, the caller can report progress or stop.
+/// Maximum duration of one call that continues a walk. Between calls, the caller can report progress or stop.
 const WALK_STEP: Duration = Duration::from_millis(200);
-/// Number of threads that look up files, besides the caller's thread.
+/// Maximum number of threads that look up files on disk, in addition to the caller's thread.
 const WORKERS: usize = 3;
-/// Number of files that a thread looks up at a time.
+/// Number of files that a thread looks up in one batch.
 const FILES_PER_BATCH: usize = 64;
 
-/// Selects the listed files of a page.
+/// Filter for the listed files in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFilter {
-    /// All files.
+    /// All files of the page.
     All,
-    /// Files that are not on this machine, files of items with several files, and the last file of the page, which is
-    /// the start of the next page. The answer says for each file whether it exists.
+    /// Files that are not on this machine, files of items with several files, and the page's last file, which the host
+    /// needs to request the next page. The answer says whether each file exists.
     NotOnDisk,
 }
 
 impl Queries {
-    /// Passes a page of listed files below a folder to `then`, ordered by normal form: about `limit` files after the
-    /// listed path `after`. Sends no request. [`FolderFacts::files`] counts the files of the page before `filter` drops
-    /// some.
+    /// Passes a page of listed files below a folder to `then`, in the order of their normal forms: about `limit` files
+    /// after the listed path `after`. Sends no request. [`FolderFacts::files`] counts the page's files before
+    /// filtering.
     pub fn items_below<R>(
         &self,
         library: &Selection,
@@ -58,7 +58,7 @@ impl Queries {
         for attempt in 0.. {
             self.reading.catch_up(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
-            // An empty page means the end, so a missing or evicted listing must be an error.
+            // An empty page means that no files remain, so a missing or evicted listing must be an error.
             let scope = library.fetched_scope(&snapshot, &self.reading)?;
             let mappings = self.reading.mappings();
             let mut files = Normal::with(path, |path| {
@@ -91,15 +91,15 @@ impl Queries {
         Err(segments_lost())
     }
 
-    /// Walks local folders for a limited time. Returns the files that are not listed as a single item, including such
-    /// files of `starts`.
+    /// Walks local folders for at most [`WALK_STEP`]. Returns the files that the index does not list for exactly one
+    /// item. Also checks the files in `starts`.
     ///
-    /// `number` is the walk to continue; 0 begins a new walk, and `None` reads only the folders of `starts`. The call
-    /// returns after it has read `max_names` names.
+    /// `number` is the number of the walk to continue; 0 starts a new walk, and `None` reads only the folders in
+    /// `starts`. The call also returns after reading `max_names` names.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for an invalid path or an unknown walk; errors of [`Queries::items_below`] and of
-    /// `then`.
+    /// Returns [`Status::InvalidArgument`] for an invalid path or an unknown walk, and the errors of
+    /// [`Queries::items_below`].
     pub fn walk(
         &self,
         library: &Selection,
@@ -120,7 +120,7 @@ impl Queries {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) if !snapshot.rows.is_empty() => scope,
-                // Without libraries, every file would be reported as unlisted.
+                // If the index has no libraries, the walk would report every file as unlisted.
                 _ => {
                     let error = library.not_stored(&snapshot, &self.reading);
                     return Err(self.reading.refused_or(error));
@@ -153,14 +153,14 @@ impl Queries {
         Ok(findings)
     }
 
-    /// Validates and normalizes local paths, each with its flag `twin`. Rejects a path that is not absolute.
+    /// Validates and normalizes local paths, and keeps each path's `twin` flag. Rejects relative paths.
     fn local_paths<'p>(&self, paths: &[(bool, &'p [u8])]) -> Result<Vec<(bool, Cow<'p, [u8]>)>> {
         let normalized = paths.iter().map(|(twin, path)| {
             self.display.check_path(path)?;
             let local_path = local_path::normalize_host_path(path);
             if local_path::root(&local_path).is_empty() {
                 return refuse(format!(
-                    "'{}' is not an absolute path: start the path at the root",
+                    "'{}' is not an absolute path: specify the full path",
                     self.display.path(path)
                 ));
             }
@@ -170,7 +170,7 @@ impl Queries {
     }
 
     /// Returns how the index lists a local file. `twin`: the folder has another file whose name differs only in case.
-    /// The item then belongs to that other file if one of the item's files exists and none has exactly this path.
+    /// With `twin`, the item belongs to the other file if one of the item's files exists but none has this path.
     fn file_status(&self, library: &Selection, path: &[u8], twin: bool) -> ListedStatus {
         let mappings = self.reading.mappings();
         let is_of_twin = |answer: &Answer<'_>| {
@@ -195,7 +195,7 @@ impl Queries {
         };
         let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
         let status = status_in(Some(library), twin);
-        // Libraries may share a folder, so another library may list the file.
+        // Several libraries may share a folder, so another library may list the file.
         if !is_listed(&status) && *library.selector() != Selector::All && is_listed(&status_in(None, true)) {
             return ListedStatus::ListedElsewhere;
         }
@@ -203,9 +203,9 @@ impl Queries {
     }
 }
 
-/// Returns the folders of all libraries as local paths, each once. The walk needs the folders out of scope too, so that
-/// it reports no files there; their kinds and `is_fetched` have no meaning. A folder in scope counts as fetched if all
-/// its libraries in scope are.
+/// Returns the locations of all libraries as local paths, without duplicates. Includes locations out of scope, so that
+/// the walk reports no files there; their `kinds` and `is_fetched` are unused. A location in scope is fetched if all
+/// its libraries in scope are fetched.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
     let in_scope = places(scope, snapshot.rows.len());
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
@@ -241,8 +241,8 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     in_scope.chain(others).collect()
 }
 
-/// Maps a library's folder to a local path, without `.` and `..`. Mappings apply to the paths of files, so this
-/// function maps the path of a file in the folder.
+/// Maps a library location to a local path without `.` and `..`. Mappings translate file paths, so the function maps
+/// the path of a file in the location.
 fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
     let file = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
     let file = mappings.host_path(&file);
@@ -258,12 +258,12 @@ fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
             name => names.push(name),
         }
     }
-    // The path of a server with another operating system has no root here.
+    // A path from a server with a different operating system has no root on this machine.
     let root = if root.is_empty() { b"/" } else { root };
     [root, &*names.join(&b'/')].concat()
 }
 
-/// Keeps only the files that [`FileFilter::NotOnDisk`] selects, and sets for each whether it exists.
+/// Keeps only the files that [`FileFilter::NotOnDisk`] selects, and sets [`FoundItem::on_disk`] for each file.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let mut selected = find_not_on_disk(files, mappings).into_iter().peekable();
     let mut indexes = 0..;
@@ -276,7 +276,7 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
 }
 
 /// Looks up the files on disk in several threads. Returns the sorted indexes of the files that
-/// [`FileFilter::NotOnDisk`] selects.
+/// [`FileFilter::NotOnDisk`] selects, and whether each file exists.
 fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize, OnDisk)> {
     let next_batch = AtomicUsize::new(0);
     let selected: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
@@ -305,7 +305,7 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
     selected
 }
 
-/// Removes a `.` at the end of a folder's path, but keeps the separator before it.
+/// Removes a final `.` component from a folder's path, but keeps the separator.
 pub(super) fn without_dot(path: &[u8]) -> &[u8] {
     if path.ends_with(b"/.") {
         &path[..path.len() - 1]

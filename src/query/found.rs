@@ -1,4 +1,4 @@
-//! Answers and items as owned values, for the Rust API.
+//! The answers and items of the Rust API, as owned values.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,21 +13,21 @@ use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
 use crate::platform::files::named;
 use crate::source::Kind;
 
-/// The outcome of a query.
+/// The status of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MatchStatus {
-    /// There is exactly one item.
+    /// Exactly one item matches.
     Found,
-    /// Several items match equally well. The candidates list them, best first.
+    /// Several items match equally well; the candidates are sorted, best first.
     Ambiguous,
-    /// No known item matches. [`Match::reason`](crate::Match::reason) says why: with
-    /// [`Reason::NotFetched`](crate::Reason::NotFetched) the library was never fetched completely.
+    /// No known item matches. [`Match::reason`](crate::Match::reason) is the reason, such as
+    /// [`Reason::NotFetched`](crate::Reason::NotFetched) if the library was never fetched completely.
     NotFound,
-    /// The deadline passed before the answer was found. Repeat the query: plexindex continues where this query stopped.
+    /// The deadline passed before an answer was available. Repeat the query: plexindex resumes the work.
     NotYet,
-    /// Nothing came from the server before the deadline, and the same query would end so again: the server is silent,
-    /// or too slow. Fetch the library once without a deadline: [`Library::refresh`](crate::Library::refresh).
+    /// The server did not respond before the deadline, and repeating the query would fail again. Fetch the library once
+    /// without a deadline, using [`Library::refresh`](crate::Library::refresh).
     NeedsWarm,
 }
 
@@ -46,20 +46,20 @@ enum_names! { MatchStatus:
 /// # }
 /// ```
 ///
-/// The JSON has the fields under these names, except `age_ms` for `age`. It omits fields that are `None`.
+/// The JSON uses the field names, except `age_ms` for `age`, and omits fields that are `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Match {
-    /// The outcome of the query.
+    /// The status of the query.
     pub status: MatchStatus,
-    /// How plexindex found the item.
+    /// The kind of match that found the item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_kind: Option<MatchKind>,
-    /// Only [`Confidence::High`] is safe to write to.
+    /// The confidence of the match. Edit an item only if the confidence is [`Confidence::High`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
-    /// Why there is no single item, or what supports it.
+    /// The reason for a miss or for several items, or the evidence for a suffix match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Matching items, best first, at most 16.
@@ -69,10 +69,11 @@ pub struct Match {
     /// An explanation for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The listing has expired and was not renewed: the server did not answer, or a much smaller listing awaits
-    /// confirmation. Retry a stale [`MatchStatus::NotFound`] later.
+    /// Whether the listing has expired and could not be refreshed, because the server did not respond or a much smaller
+    /// listing awaits confirmation. Retry a stale [`MatchStatus::NotFound`] later.
     pub stale: bool,
-    /// Time since the listing was last known to be current; `None` without a listing, or after setting back the clock.
+    /// Time since plexindex last checked that the listing is current. `None` without a listing, or if the clock was set
+    /// back.
     #[serde(
         rename = "age_ms",
         serialize_with = "as_millis",
@@ -83,22 +84,22 @@ pub struct Match {
 }
 
 impl Match {
-    /// The item, if there is exactly one.
+    /// Returns the item if exactly one item matches; otherwise `None`.
     #[must_use]
     pub fn item(&self) -> Option<&Item> {
         self.candidates.first().filter(|_| self.status == MatchStatus::Found)
     }
 
-    /// The item, if there is exactly one.
+    /// Returns the item if exactly one item matches; otherwise `None`.
     #[must_use]
     pub fn into_item(mut self) -> Option<Item> {
         (self.status == MatchStatus::Found && !self.candidates.is_empty()).then(|| self.candidates.swap_remove(0))
     }
 
-    /// Copies an answer.
+    /// Copies an answer into owned values.
     ///
     /// # Errors
-    /// The error in the answer, if a lookup of a batch failed.
+    /// Returns the error of a lookup that failed in a batch.
     #[doc(hidden)]
     pub fn of(answer: &Answer<'_>) -> Result<Self> {
         let status = match answer.status {
@@ -132,7 +133,8 @@ impl Match {
     }
 }
 
-/// The answer for a folder: the show or item that owns all files below the folder, or the reason why there is none.
+/// The answer for a folder: the show or item that all files below the folder belong to, or the reason why there is not
+/// exactly one.
 ///
 /// ```
 /// # fn print(folder: plexindex::Folder) {
@@ -143,17 +145,17 @@ impl Match {
 /// # }
 /// ```
 ///
-/// The JSON has the fields of the answer and these fields.
+/// The JSON merges the fields of `answer` with the other fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Folder {
-    /// The item: the show or artist, the season or album if all files are in one, or the only item. Otherwise up to 16
-    /// candidates below the folder.
+    /// The answer with the item, which is the show or artist, the season or album if it contains all files, or the only
+    /// item. Otherwise up to 16 candidates below the folder.
     #[serde(flatten)]
     pub answer: Match,
-    /// [`ItemType::Show`], [`ItemType::Season`], [`ItemType::Artist`], [`ItemType::Album`], or the type of its only
-    /// item; otherwise `None`.
+    /// [`ItemType::Show`], [`ItemType::Season`], [`ItemType::Artist`], [`ItemType::Album`], or the type of the folder's
+    /// only item; otherwise `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ItemType>,
     /// Number of items below the folder; 0 if several folders match.
@@ -163,16 +165,16 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The show, season, artist, album or item, if there is exactly one.
+    /// Returns the show, season, artist, album or item if exactly one matches; otherwise `None`.
     #[must_use]
     pub fn item(&self) -> Option<&Item> {
         self.answer.item()
     }
 
-    /// Copies an answer, as [`Match::of`].
+    /// Copies a folder's answer into owned values.
     ///
     /// # Errors
-    /// As [`Match::of`].
+    /// Returns the error in the answer, if the lookup failed.
     #[doc(hidden)]
     pub fn of(answer: &Answer<'_>, facts: FolderFacts) -> Result<Self> {
         Ok(Self {
@@ -184,23 +186,23 @@ impl Folder {
     }
 }
 
-/// A movie, episode, track, clip or photo; for a folder also a show, season, artist or album.
+/// A movie, episode, track, clip or photo; in the answer for a folder, also a show, season, artist or album.
 ///
-/// A field that the server did not report is `None`. An item is displayed as its title, with its year or its show.
+/// A field is `None` if the server did not report a value. `Display` shows the title, with the year or the show.
 ///
-/// Its JSON has these fields by their names, but `library` for the library's title, without those that are `None`. A
-/// path that is not UTF-8 is `{"bytes": "<Base64>"}`.
+/// The JSON uses the field names, except `library` for `library_title`, and omits fields that are `None`. A path that
+/// is not UTF-8 is `{"bytes": "<Base64>"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Item {
-    /// Path on the server, such as `/library/metadata/1002`.
+    /// Plex's `key`: the item's path in the server's API, such as `/library/metadata/1002`.
     pub key: String,
-    /// Plex's `ratingKey`: the end of `key`.
+    /// Plex's `ratingKey`: the last part of `key`.
     pub rating_key: String,
     /// Type of the item.
     pub kind: ItemType,
-    /// Title of the item itself. Also `None` for a confirmed match whose item no listing has.
+    /// Title of the item itself. Also `None` for a confirmed match whose item is not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Year of release.
@@ -215,31 +217,31 @@ pub struct Item {
     /// GUID of the show or artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_guid: Option<String>,
-    /// Season of an episode (0: 'Specials'), or disc of a track. For a folder: the season, even if the server has no
-    /// key for it and the item is the show.
+    /// Season number of an episode (0 is 'Specials'), or disc number of a track. For a season folder, the season
+    /// number, even if the item is the show because the season has no key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub season: Option<u32>,
-    /// Number of an episode or track.
+    /// Episode number or track number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub episode: Option<u32>,
-    /// GUID, such as `plex://movie/…`.
+    /// GUID of the item, such as `plex://movie/…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
-    /// External ids, such as `imdb://…`. Only for stored items, not matches.
+    /// External IDs, such as `imdb://…`; `None` in answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guids: Option<Vec<String>>,
-    /// All files in the server's spelling. Only for stored items, not matches.
+    /// Paths of all files, in the server's spelling; `None` in answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<PathBuf>>,
-    /// The listed path that matched, in the server's spelling; the recorded path of a [`MatchKind::Confirmed`] match;
-    /// the path of a change.
+    /// The listed path that matched, in the server's spelling; the recorded path for a [`MatchKind::Confirmed`] match;
+    /// the file's path for a change.
     #[serde(
         serialize_with = "byte_string::path_or_null",
         skip_serializing_if = "Option::is_none"
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<byte_string::ByteString>"))]
     pub path: Option<PathBuf>,
-    /// Section id of the library, in answers and changes.
+    /// Section ID of the library, in answers and changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
     /// Title of the library, in answers and changes.
@@ -248,7 +250,7 @@ pub struct Item {
 }
 
 impl Item {
-    /// Converts a stored item with all files and external ids.
+    /// Converts a listed item, with all files and external IDs.
     pub(crate) fn of(item: model::Item, kind: &Kind) -> Self {
         let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
@@ -258,7 +260,7 @@ impl Item {
         }
     }
 
-    /// Converts an item of an answer.
+    /// Converts an item in an answer, without files and external IDs.
     fn of_ref(item: &ItemRef<'_>, kind: &Kind) -> Self {
         Self {
             key: kind.key(item.rating_key),
@@ -281,14 +283,14 @@ impl Item {
     }
 }
 
-/// Serializes a time in milliseconds.
+/// Serializes an optional duration in milliseconds.
 #[allow(clippy::ref_option)] // serde requires this signature
 pub fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
     time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         .serialize(out)
 }
 
-/// Returns `None` for an empty text, which means that the value is unknown.
+/// Converts an empty string, which means an unknown value, to `None`.
 pub fn non_empty(text: impl Into<String>) -> Option<String> {
     Some(text.into()).filter(|text| !text.is_empty())
 }

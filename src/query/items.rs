@@ -1,4 +1,4 @@
-//! Answers for GUIDs and titles.
+//! Answers queries by GUID and title.
 
 use std::time::Instant;
 
@@ -15,36 +15,36 @@ use crate::source::Kind;
 use crate::stats::Spent;
 use crate::sync::{Call, Unverified};
 
-/// A question for the items with a GUID or title.
+/// A query for the items with a GUID or title.
 enum ItemCriterion<'q> {
     Guid(&'q str),
     Title(&'q str),
 }
 
-/// The search result of all libraries in scope.
+/// The result of searching all libraries in scope.
 #[derive(Default)]
 struct FoundItems {
-    /// The items with the indexes of their libraries, at most [`MAX_CANDIDATES`].
+    /// The items and the indexes of their libraries, at most [`MAX_CANDIDATES`].
     items: Vec<(usize, Item)>,
-    /// The number of all items, including those beyond [`MAX_CANDIDATES`].
+    /// The total number of items, including items beyond [`MAX_CANDIDATES`].
     total: usize,
-    /// Whether no item has the title, and the items have all its words.
+    /// Whether no item has the whole title, so that `items` has the items whose titles contain all its words.
     by_words: bool,
     /// Whether a segment is missing or damaged.
     needs_rebuild: bool,
 }
 
 impl Queries {
-    /// Passes the answer with the items that have a GUID to `then`. Refreshes stale libraries first.
+    /// Finds the items with a GUID, and passes the answer to `then`. Refreshes stale libraries first.
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         check_text("the GUID", guid)?;
         if guid.is_empty() {
-            return refuse("the GUID is empty: give one, for example 'imdb://tt1254207'");
+            return refuse("the GUID is empty: specify a GUID, for example 'imdb://tt1254207'");
         }
         self.ask(&mut self.reading.eviction_pin(), call, &ItemCriterion::Guid(guid), then)
     }
 
-    /// Passes the answer with the items that have a title to `then`. Refreshes stale libraries first.
+    /// Finds the items with a title, and passes the answer to `then`. Refreshes stale libraries first.
     pub fn search_title<R>(
         &self,
         call: &Call<'_>,
@@ -53,7 +53,7 @@ impl Queries {
     ) -> Result<R> {
         check_text("the title", title)?;
         if title.trim().is_empty() {
-            return refuse("the title is empty: give the title of an item or show");
+            return refuse("the title is empty: specify the title of an item or show");
         }
         self.ask(
             &mut self.reading.eviction_pin(),
@@ -64,20 +64,20 @@ impl Queries {
     }
 }
 
-/// Validates a GUID or title. Rejects a text longer than any item has, since comparing it would take long.
+/// Validates a GUID or title. Rejects a string that is longer than any item's, because comparing long strings is slow.
+/// `argument` is the argument's name in the error message.
 fn check_text(argument: &str, text: &str) -> Result<()> {
     check_length(argument, text.len(), LONGEST_TEXT)?;
     if text.contains('\0') {
         return refuse(format!(
-            "{argument} '{}' contains a NUL byte: GUIDs and titles have none",
+            "{argument} '{}' contains a NUL byte, which GUIDs and titles cannot contain",
             abridged(text.as_bytes())
         ));
     }
     Ok(())
 }
 
-/// Returns the GUID, rating key and title of an item's show or artist if `is_show` is true, and otherwise of its season
-/// or album.
+/// Returns the GUID, rating key and title of an item's parent: the show or artist if `is_show`, or the season or album.
 fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     if is_show {
         [&item.show_guid, &item.show_rating_key, &item.show_title]
@@ -86,8 +86,8 @@ fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     }
 }
 
-/// Returns a sentence about the show, artist, season or album with this GUID. `None` if some of these items belong to a
-/// different parent.
+/// Returns a message about the show, artist, season or album with this GUID. `None` unless all `items` have the same
+/// parent.
 fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
     let (_, first_item) = items.first()?;
     let is_show = first_item.show_guid == guid;
@@ -104,7 +104,7 @@ fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind
     };
     let count = items.len();
     let limit_note = if count < total {
-        format!(", and the answer has {count} of them")
+        format!("; the answer contains {count} of the items")
     } else {
         String::new()
     };
@@ -118,7 +118,7 @@ impl Question for ItemCriterion<'_> {
     type Found<'t> = FoundItems;
     const VERIFIES_FIRST: bool = false;
 
-    /// Searches all fetched libraries in scope.
+    /// Searches the fetched libraries in scope.
     fn find(&self, context: &QueryContext<'_>, found: &mut FoundItems) -> Result<()> {
         let (rows, counters) = (context.snapshot.rows_in(context.scope), &context.queries.counters);
         found.by_words = true;
@@ -138,7 +138,7 @@ impl Question for ItemCriterion<'_> {
             counters.add_time(Spent::Store, start.elapsed());
             counters.add_time(Spent::Away, start.elapsed());
             found.needs_rebuild |= view.is_broken();
-            // An item with the whole title in one library beats items with its words in all other libraries.
+            // Items with the whole title take precedence over items in other libraries that have only the words.
             match (found.by_words, hits.by_words) {
                 (false, true) => continue,
                 (true, false) => (found.items, found.total, found.by_words) = (Vec::new(), 0, false),
@@ -151,7 +151,7 @@ impl Question for ItemCriterion<'_> {
         Ok(())
     }
 
-    /// Judges the result. No item counts as missing, since a GUID or title does not show which library should list it.
+    /// Assesses the result. An item is never missing, because a GUID or title does not determine the library.
     fn assess(&self, _: &QueryContext<'_>, found: &FoundItems) -> Assessment {
         Assessment {
             needs_rebuild: found.needs_rebuild,
@@ -159,15 +159,15 @@ impl Question for ItemCriterion<'_> {
         }
     }
 
-    /// Passes nothing to `each`: the result says nothing about libraries that must stay fresh.
+    /// Does nothing: the query always depends on all libraries in scope, whatever the result.
     fn each_found_library(_: &FoundItems, _: &mut dyn FnMut(usize)) {}
 
-    /// Returns `true` for all libraries, since an item with the GUID or title may be in any library.
+    /// Returns `true` for all libraries, because any library may have an item with the GUID or title.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
         vec![true; context.snapshot.rows.len()]
     }
 
-    /// Returns the items that were invalidated, or had a file invalidated, and were not verified since.
+    /// Returns the found items that have not been verified since the item or one of its files was invalidated.
     fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
         let snapshot = context.snapshot;
         let first_library = places(context.scope, snapshot.rows.len()).start;
@@ -187,7 +187,7 @@ impl Question for ItemCriterion<'_> {
         Ok(unverified)
     }
 
-    /// Builds the answer with its status, message and staleness, passes it to `then`, and counts it.
+    /// Builds the answer, passes the answer to `then`, and updates the statistics.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,
@@ -237,18 +237,18 @@ impl Question for ItemCriterion<'_> {
             }
             let words = match self {
                 ItemCriterion::Guid(_) => "",
-                ItemCriterion::Title(_) => ", or all its words in its title",
+                ItemCriterion::Title(_) => ", or a title with all its words",
             };
             let reason = match (answer.status, answer.reason) {
                 (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),
                 (_, Reason::NotFetched) => format!(": {}", explain_unfetched(rows)),
                 _ => String::new(),
             };
-            message = format!("no item of these libraries has {criterion}{words}{reason}");
+            message = format!("no item in the searched libraries has {criterion}{words}{reason}");
             answer.message = &message;
         } else if *by_words {
             message = format!(
-                "no item has {criterion}: {total} {} all its words",
+                "no item has {criterion}, but {total} {} all its words",
                 if total == 1 { "has" } else { "have" }
             );
             answer.message = &message;

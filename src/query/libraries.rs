@@ -1,4 +1,4 @@
-//! The list of known libraries, and how fresh each listing is.
+//! Lists the libraries in the index, with the freshness of each listing.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,31 +14,31 @@ use crate::freshness;
 use crate::model::LibraryKind;
 use crate::sync::{Call, Selector, nothing_known};
 
-/// A library, and how fresh its listing is.
+/// A library, with the freshness of its listing.
 ///
-/// The JSON has the fields under these names, except `age_ms` for `age`, and without `checked`. It omits fields that are
-/// `None`.
+/// The JSON uses the field names, except `age_ms` for `age`, and omits `checked` and fields that are `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LibraryInfo {
-    /// Section id, such as `1`.
+    /// Section ID of the library, such as `1`.
     pub section: String,
-    /// Identifier that survives renaming. If the server reports none: `section:` and the section id.
+    /// UUID of the library, which renaming does not change. Consists of `section:` and the section ID if the server
+    /// reports no UUID.
     pub uuid: String,
-    /// Title; two libraries may share one.
+    /// Title of the library; several libraries may have the same title.
     pub title: String,
     /// Type of the library.
     pub kind: LibraryKind,
-    /// Folders, as the server sees them.
+    /// The library's folders, as server paths.
     pub locations: Vec<PathBuf>,
-    /// Number of listed items; `None` if never fetched.
+    /// Number of listed items; `None` if the library was never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// When plexindex last checked that the listing is current; `None` if the library was never fetched.
+    /// Time when plexindex last checked that the listing is current; `None` if the library was never fetched.
     #[serde(skip)]
     pub checked: Option<SystemTime>,
-    /// Time since the listing was last known to be current.
+    /// Time since plexindex last checked that the listing is current; `None` if the library was never fetched.
     #[serde(
         rename = "age_ms",
         serialize_with = "as_millis",
@@ -46,14 +46,14 @@ pub struct LibraryInfo {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
-    /// Changes only when the listing changes; `None` if never fetched.
+    /// Generation of the listing, which changes only if the listing changes; `None` if the library was never fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// Whether the listing is current: answers are not stale.
+    /// Whether the listing is current, so that answers are not stale.
     pub fresh: bool,
 }
 
-/// Selects the library by its uuid, which stays when the library is renamed.
+/// Selects a library by its UUID, which renaming does not change.
 impl From<&LibraryInfo> for Selector {
     fn from(library: &LibraryInfo) -> Self {
         Self::Uuid(library.uuid.clone())
@@ -61,10 +61,10 @@ impl From<&LibraryInfo> for Selector {
 }
 
 impl Queries {
-    /// Returns all known libraries. Asks the server if none is known.
+    /// Returns all libraries in the index. Fetches the list of libraries from the server if the index has no libraries.
     ///
     /// # Errors
-    /// Errors of the server, if no library is known yet; errors of the store.
+    /// Returns the errors of the store, and the errors of the server if the index has no libraries.
     pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
         self.reading.catch_up(call.deadline)?;
         if self.reading.snapshot().rows.is_empty() && self.sync.may_ask(call) {
@@ -75,7 +75,7 @@ impl Queries {
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         let now = self.clock.now_ms();
-        // A negative time comes from a clock that was set back.
+        // A time can be negative if the clock was set back.
         let time = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         let infos = snapshot.rows.iter().map(|row| {
             let (library, is_fetched) = (row.library.clone(), row.generation.is_fetched());
@@ -95,8 +95,8 @@ impl Queries {
         Ok(infos.collect())
     }
 
-    /// Fetches the list of libraries from the server. After a failure, a call for one library ends; a call for all
-    /// libraries continues, and its answer mentions the failure.
+    /// Fetches the list of libraries from the server. Returns an error only for a call that is limited to one library.
+    /// A call for all libraries continues, with the failure in `state` for the answer's message.
     pub fn fetch_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
         match self.sync.probe(call, state.since) {
             Ok(_) => Ok(()),
@@ -116,7 +116,7 @@ impl Queries {
         }
     }
 
-    /// Returns the error for an unknown library, or for a store without libraries.
+    /// Returns `failure` if it is set; otherwise the error for an unknown library or an index without libraries.
     pub fn unknown_library(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,

@@ -1,4 +1,4 @@
-//! Queries: answers for paths, folders, GUIDs and titles. Asks the server if that is necessary and allowed.
+//! Answers queries for paths, folders, GUIDs and titles. Sends requests to the server if necessary and allowed.
 
 mod answer;
 mod ask;

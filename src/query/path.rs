@@ -1,4 +1,4 @@
-//! Answers for paths.
+//! Answers path queries.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -13,17 +13,17 @@ use crate::matching::{FirstEntry, LibraryIndex, MAX_PATH, Normal, Resolution, Re
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Call, EvictionPin, SearchTarget, TICK, Unverified};
 
-/// A question for the item of a path.
+/// A query for the item at a path.
 struct PathQuestion<'p> {
     path: &'p Normal<'p>,
-    /// The first entry of the path's hash in the only library in scope, if the caller looked it up already. The search
-    /// takes this value.
+    /// The first entry with the path's hash in the only library in scope; `None` if the caller has not looked up the
+    /// entry. The search consumes this value.
     first_entry: Cell<Option<FirstEntry>>,
 }
 
 impl Queries {
-    /// Answers from the current snapshot, or returns `then` unused, as an error. Never waits for another thread, the
-    /// server or the database.
+    /// Finds the item for a path in the current snapshot, without waiting for another thread, the server or the
+    /// database. Returns `then` unused in `Err` if the answer requires waiting.
     pub fn match_path_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
@@ -34,14 +34,14 @@ impl Queries {
         };
         let view = scope.only().map(|index| &snapshot.views[index]);
         let first_entry = |hash, length: usize| view.map(|view| view.first_entry(hash, 2 * length));
-        // The form of a path depends on its spelling only, so even a stale segment has the right form.
+        // The normal form depends only on the path's spelling, so even a stale segment has the right normal form.
         let cached_form = |spelling: &Spelling<'_>, buffer: &mut [u8]| {
             let form = view?.stored_form(spelling, first_entry(spelling.hash(), spelling.raw().len())?)?;
             buffer.get_mut(..form.len())?.copy_from_slice(form);
             Some(form.len())
         };
         Normal::with_cached_form(path, cached_form, |path| {
-            // Prefetches before all other work, since loading the memory takes longer than that work.
+            // The prefetch starts before the checks below, because loading the memory takes longer than the checks.
             let first_entry = Cell::new(first_entry(path.hash(), path.raw().len()));
             if self.display.check_path(path.raw()).is_err() {
                 return Err(then);
@@ -51,9 +51,8 @@ impl Queries {
         })
     }
 
-    /// Answers for one path, with as many steps as necessary, and passes the answer to `then`. Removes empty components
-    /// and `.` from the path, unless a library lists or a host recorded the path with them. For `pin` see
-    /// [`Queries::ask`].
+    /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. Removes empty
+    /// components and `.` from the path, unless the original path is listed or recorded. `pin`: see [`Queries::ask`].
     pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -73,7 +72,7 @@ impl Queries {
         })
     }
 
-    /// Returns whether this spelling of a path is recorded or listed, byte for byte.
+    /// Returns whether the exact path, including empty components and `.`, is recorded, listed or mapped.
     fn is_listed_as_spelled(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -84,17 +83,18 @@ impl Queries {
         Ok(resolution.match_kind.is_listed())
     }
 
-    /// Answers for many paths, and passes the answers to `each` in order. An error that concerns only one path becomes
-    /// the answer for that path.
+    /// Finds the items for many paths, and passes the answers to `each` in order. An error that concerns only one path
+    /// becomes the answer for that path.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
         let mut pin = self.reading.eviction_pin();
         let mut first_failure: Option<Error> = None;
-        // With a deadline of zero, plexindex sends no request and answers all paths from the store.
+        // If the deadline is zero, plexindex sends no requests, and answers all paths from the store.
         let had_time = !call.deadline.has_passed();
         let mut last_progress = Instant::now();
         for (index, path) in paths.iter().enumerate() {
             if had_time && index > 0 && call.deadline.has_passed() {
-                let text = "the deadline passed before this path was looked up: give a longer deadline or fewer paths";
+                let text =
+                    "the deadline passed before this path was looked up: set a longer deadline or pass fewer paths";
                 each(&Answer::failed(self.reading.kind(), &Error::new(Status::NotYet, text)));
                 continue;
             }
@@ -102,7 +102,7 @@ impl Queries {
                 last_progress = Instant::now();
                 call.report_progress()?;
             }
-            // After a failure, the server gets no requests for the remaining paths.
+            // After a failure, plexindex sends no requests for the remaining paths.
             let call = Call {
                 failure: first_failure.as_ref().or(call.failure),
                 ..*call
@@ -116,7 +116,7 @@ impl Queries {
                 Err(error) if error.status == Status::Aborted || self.sync.renews_after(&call, &error) => {
                     return Err(error);
                 }
-                // An error of the source for the first path concerns all paths.
+                // A source error for the first path affects all paths.
                 Err(error) if index == 0 && !error.status.is_of_caller() => return Err(error),
                 Err(error) => {
                     each(&Answer::failed(self.reading.kind(), &error));
@@ -131,7 +131,7 @@ impl Queries {
 }
 
 impl PathQuestion<'_> {
-    /// Returns whether the item comes from a recent search in a library that was never fetched.
+    /// Returns whether the item is from a recent search in a library that was never fetched.
     fn is_recent_search_result(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         if outcome.match_kind == MatchKind::None || outcome.unverified {
             return Ok(false);
@@ -149,8 +149,8 @@ impl PathQuestion<'_> {
             && sync.has_recent_hit(identity, row, SearchTarget::Path(self.path))?)
     }
 
-    /// Returns, for a path that is not listed, the key of its recorded item and the title of the item's library, if
-    /// that library does not list the item either. The message then says so.
+    /// Returns the rating key of the item recorded for an unlisted path, and the title of the item's library, if the
+    /// library does not list the item either. Otherwise returns `None`.
     fn recorded_unlisted<'t>(
         &self,
         context: &QueryContext<'t>,
@@ -183,7 +183,7 @@ impl Question for PathQuestion<'_> {
         Ok(())
     }
 
-    /// Judges the result. A path counts as missing if it is not listed, recorded or mapped, and no suffix match has
+    /// Assesses the result. A path is missing if it is not listed, recorded or mapped, and has no suffix match with
     /// high confidence.
     fn assess(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Assessment {
         let is_listed = outcome.match_kind.is_listed();
@@ -201,17 +201,17 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    /// Passes the libraries of the candidates to `each`.
+    /// Passes the indexes of the candidates' libraries to `each`.
     fn each_found_library(outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
         outcome.found().iter().for_each(|found| each(found.library));
     }
 
-    /// Returns the libraries with a location above the path.
+    /// Returns, for each library, whether the library has a location above the path or a mapped path.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
         context.snapshot.owners(self.path, context.queries.reading.mappings())
     }
 
-    /// Returns the candidates that were invalidated and not verified since.
+    /// Returns the candidates that were invalidated, and not verified since.
     fn unverified_items(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<Vec<Unverified>> {
         if !outcome.unverified {
             return Ok(Vec::new());
@@ -228,12 +228,12 @@ impl Question for PathQuestion<'_> {
             .collect())
     }
 
-    /// Returns the path: the server can search for it.
+    /// Returns the path, which plexindex can search for on the server.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Path(self.path))
     }
 
-    /// Returns whether the result is a confirmed match, which never expires, or comes from a recent search.
+    /// Returns whether the result is a confirmed match, which never expires, or is from a recent search.
     fn is_final(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         Ok(
             (outcome.match_kind == MatchKind::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
@@ -241,12 +241,12 @@ impl Question for PathQuestion<'_> {
         )
     }
 
-    /// Returns, for a call with a deadline, the unfetched library in scope, or in a query of all libraries the
-    /// unfetched owners of the path.
+    /// Returns the libraries to search if the call has a deadline: the only library in scope if unfetched, or, if all
+    /// libraries are in scope, the unfetched libraries with a location above the path.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let rows = context.snapshot.rows_in(context.scope);
-        // Searching a local source costs no request, so it does not depend on a deadline.
+        // Searching a local source sends no request, so a local search does not depend on a deadline.
         let sync = &context.queries.sync;
         let is_due = if sync.is_local() {
             context
@@ -268,8 +268,9 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    /// Returns `true` for a path outside of all locations, since its root may differ on the server. Returns `false` if
-    /// the item was found with high confidence, or if a library is fetched and the server failed recently.
+    /// Returns whether an unfetched library may have the item under a different root. Returns `false` if the path is or
+    /// contains a library location, if an item matches with high confidence, or if a library is fetched and the server
+    /// failed recently.
     fn may_be_anywhere(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &context.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
@@ -279,7 +280,7 @@ impl Question for PathQuestion<'_> {
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 
-    /// Builds the answer with its status, message and staleness, passes it to `then`, and counts it.
+    /// Builds the answer, passes the answer to `then`, and updates the statistics.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,
@@ -310,7 +311,7 @@ impl Question for PathQuestion<'_> {
                 && !queries.sync.has_source()
                 && status == Status::NotFound
             {
-                log::debug!("no library was fetched, and this index has no server");
+                log::debug!("no library was ever fetched, and this index has no server to fetch from");
             }
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
@@ -318,13 +319,13 @@ impl Question for PathQuestion<'_> {
         if outcome.unverified {
             (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);
         } else if rows.is_empty() && state.timeout_status == Some(status) {
-            // The deadline passed before the server listed its libraries.
+            // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
         }
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
             let explanation = ExplanationContext {
-                // Set only for a path outside of the folders of the libraries in scope.
+                // The owner is set only for a path outside the locations of the libraries in scope.
                 owner: (answer.reason == Reason::NoLocation)
                     .then(|| context.owner_elsewhere(self))
                     .flatten(),
@@ -340,8 +341,8 @@ impl Question for PathQuestion<'_> {
             status.name(),
             outcome.match_kind.name()
         );
-        // A suffix match may show a missing mapping. A match by file name does not, since the paths have no folder in
-        // common. Neither does a path in a library's folder, since it needs no mapping.
+        // A suffix match can suggest a missing mapping. A file name match cannot, because the paths have no folder in
+        // common. A path in a library location needs no mapping.
         if outcome.match_kind == MatchKind::Suffix
             && status == Status::Ok
             && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
@@ -350,13 +351,13 @@ impl Question for PathQuestion<'_> {
             queries.samples.add(snapshot.identity, path, found.path);
         }
         answer.set_age(rows, context.now_ms);
-        // An item from a search of an unfetched library expires with that search.
+        // An item from a search in an unfetched library expires when the search result expires.
         let is_outdated = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
         answer.stale = outcome.match_kind != MatchKind::Confirmed && (is_outdated || context.has_expired(&state));
-        // The server no longer has the item, but may list the file for another item.
+        // The server no longer has the item, but may list the file for a different item.
         answer.stale |= state.verified && status == Status::NotFound;
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());
         let result = then(&answer);

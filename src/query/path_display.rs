@@ -1,4 +1,4 @@
-//! Formats media paths for messages, in full or obfuscated.
+//! Formats media paths for messages, either in full or obfuscated.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use crate::engine::Store;
 use crate::error::{Result, abridged, refuse};
 use crate::matching::MAX_PATH;
 
-/// Bytes of the hash in an obfuscated path: enough to tell the paths of a log apart.
+/// Number of hash bytes in an obfuscated path, enough to distinguish the paths in a log.
 const HASH_BYTES: usize = 5;
 /// Maximum length of a path that is shown in full.
 const MAX_SHOWN: usize = 4_096;
-/// Maximum length of an extension that is shown in an obfuscated path. A longer extension may be part of a title.
+/// Maximum length of an extension shown in an obfuscated path. A longer extension may be part of a title.
 const MAX_EXTENSION: usize = 5;
 
 /// Formats and validates media paths.
@@ -21,14 +21,13 @@ pub struct PathDisplay {
 }
 
 impl PathDisplay {
-    /// Creates a formatter. `obfuscate`: see [`Options::obfuscate_paths`](crate::Options::obfuscate_paths).
+    /// Creates a formatter. `obfuscate` is the value of [`Options::obfuscate_paths`](crate::Options::obfuscate_paths).
     pub fn new(store: Arc<Store>, obfuscate: bool) -> Self {
         Self { store, obfuscate }
     }
 
-    /// Formats a path for an error or a log line. With `obfuscate`, the text is `path-`, a keyed hash and the
-    /// extension. In one store, a path always has the same text. Without the store's key, no one can test whether a
-    /// guessed path is right.
+    /// Formats a path for an error or a log line. An obfuscated path consists of `path-`, a keyed hash and the
+    /// extension, and is always the same within one store. Without the store's key, an attacker cannot test a guess.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.obfuscate {
             return if path.len() > MAX_SHOWN {
@@ -44,24 +43,24 @@ impl PathDisplay {
         Cow::Owned(format!("path-{hash:010x}{}", extension(path)))
     }
 
-    /// Validates a path: it must not be empty, contain a NUL, or exceed [`MAX_PATH`].
+    /// Validates a path, which must not be empty, contain a NUL byte, or exceed [`MAX_PATH`].
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`](crate::error::Status::InvalidArgument).
+    /// Returns [`Status::InvalidArgument`](crate::error::Status::InvalidArgument) if the path is invalid.
     pub fn check_path(&self, path: &[u8]) -> Result<()> {
         if path.is_empty() {
-            return refuse("the path is empty: give the path of a file or folder");
+            return refuse("the path is empty: specify the path of a file or folder");
         }
         if path.len() > MAX_PATH {
             return refuse(format!(
-                "the path that starts with '{}' is {} bytes long: give at most {MAX_PATH} bytes",
+                "the path that starts with '{}' is {} bytes long; the limit is {MAX_PATH} bytes",
                 self.path(&path[..32]),
                 path.len(),
             ));
         }
         if memchr::memchr(0, path).is_some() {
             return refuse(format!(
-                "the path '{}' contains a NUL byte: file names have none",
+                "the path '{}' contains a NUL byte, which file names cannot contain",
                 self.path(path)
             ));
         }
@@ -69,7 +68,7 @@ impl PathDisplay {
     }
 }
 
-/// Returns the extension of a path with its dot; an empty text if the path has none.
+/// Returns a path's extension, including the dot; an empty string if the path has no extension.
 fn extension(path: &[u8]) -> &str {
     let name = path
         .rsplit(|byte| matches!(byte, b'/' | b'\\'))

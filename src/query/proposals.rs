@@ -1,4 +1,4 @@
-//! Proposes missing mappings for a list of paths.
+//! Proposes mappings for a list of unlisted paths.
 
 use super::queries::Queries;
 use crate::error::Result;
@@ -7,14 +7,14 @@ use crate::matching::{Normal, Resolution, Resolver, Scope};
 use crate::model::{MatchKind, Reason};
 use crate::platform::deadline::Deadline;
 
-/// Maximum number of proposals to try.
+/// Maximum number of mappings to try.
 const MAX_TRIED: usize = 12;
-/// Maximum number of proposals to return.
+/// Maximum number of mappings to return.
 const MAX_RETURNED: usize = 5;
 
 impl Queries {
-    /// Proposes mappings for paths that are not listed. Returns each mapping with its gain: the number of paths that
-    /// this mapping finds and the mappings before it do not.
+    /// Proposes mappings for the unlisted paths among `paths`. Returns each mapping with its gain: the number of paths
+    /// that match with this mapping but with none of the earlier mappings.
     pub fn try_mappings(&self, paths: &[&[u8]]) -> Result<Vec<(PrefixPair, usize)>> {
         paths.iter().try_for_each(|path| self.display.check_path(path))?;
         self.reading.catch_up(Deadline::NONE)?;
@@ -43,7 +43,7 @@ impl Queries {
                 .filter(|path| Normal::with(path, finds) != Some(true))
                 .collect();
             let gain = unlisted.len() - still_unlisted.len();
-            // Among many paths, a mapping that finds 1 % of them or less may be a coincidence.
+            // If there are many paths, a mapping for at most 1 % of the paths may be a coincidence.
             if useful.len() < MAX_RETURNED && (gain > 1 + paths.len() / 100 || gain > 0 && paths.len() < 20) {
                 useful.push((pair, gain));
                 unlisted = still_unlisted;

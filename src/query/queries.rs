@@ -17,7 +17,7 @@ use crate::platform::fork::Release;
 use crate::stats::Counters;
 use crate::sync::{Reading, Syncing};
 
-/// The queries of one handle.
+/// Answers the queries of one handle.
 pub struct Queries {
     pub(super) store: Arc<Store>,
     pub(super) reading: Arc<Reading>,
@@ -28,12 +28,12 @@ pub struct Queries {
     pub display: PathDisplay,
     pub(super) samples: MappingSamples,
     pub(super) walks: Walks,
-    /// When a wait for changes last ended because a refresh was due, in milliseconds of the coarse clock.
+    /// Time when a wait for changes last ended because a refresh was due, in milliseconds of the coarse clock.
     pub(super) due_reported_ms: AtomicU64,
 }
 
 impl Queries {
-    /// Creates the component from those that it uses.
+    /// Creates the component from the components that it uses.
     pub fn new(
         store: Arc<Store>,
         reading: Arc<Reading>,
@@ -56,7 +56,7 @@ impl Queries {
         }
     }
 
-    /// Takes the locks of this component for a fork, and holds them until the returned values are dropped.
+    /// Acquires this component's locks before a fork. Dropping the returned values releases the locks.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
         [
             MappingSamples::hold(self, |queries| &queries.samples),
@@ -69,8 +69,8 @@ impl Queries {
         &self.samples
     }
 
-    /// Counts an answer if the host accepted it: if the host's function returned a `result` without an error. Also
-    /// counts the call itself if it was answered at once; [`Counters::call_ends`] counts the other calls.
+    /// Counts an answer, unless the host's function rejected the answer and `result` is an error. Also counts the call
+    /// if `at_once` is true; [`Counters::call_ends`] counts all other calls.
     pub fn count_answer<R>(&self, at_once: bool, answer: &Answer<'_>, result: &Result<R>) {
         let match_kind = if answer.status == Status::Ok {
             answer.match_kind

@@ -1,4 +1,4 @@
-//! The trait of a question, which [`Queries::ask`] answers: for a path, a folder, a GUID or a title.
+//! The trait for kinds of queries, which [`Queries::ask`] answers: by path, folder, GUID or title.
 
 use super::answer::Answer;
 use super::queries::Queries;
@@ -9,38 +9,38 @@ use crate::matching::Scope;
 use crate::model::{Generation, IdentityId, Sequence};
 use crate::sync::{Call, SearchTarget, Unverified};
 
-/// The snapshot that a question searches, and the call that asks.
+/// The snapshot that a query searches, and the call that made the query.
 pub struct QueryContext<'t> {
     pub queries: &'t Queries,
     pub call: &'t Call<'t>,
     pub snapshot: &'t Snapshot,
     pub scope: Scope,
-    /// When the snapshot was read, Unix ms.
+    /// Time when the snapshot was read, in Unix milliseconds.
     pub now_ms: i64,
-    /// Whether this call has searched the server for items of never-fetched libraries.
+    /// Whether this query has already searched unfetched libraries on the server.
     pub searched: bool,
 }
 
 /// A query for the item at a path or folder, or for the items with a GUID or title.
 pub trait Question {
-    /// The result of a search of the snapshot.
+    /// The result of searching the snapshot.
     type Found<'t>: Default;
-    /// Whether to verify invalidated items before refreshing libraries. True for a path, since verifying its item takes
-    /// only one request.
+    /// Whether to verify invalidated items before refreshing libraries. True for paths, because verifying one path's
+    /// items takes only one request.
     const VERIFIES_FIRST: bool;
 
-    /// Searches the snapshot and fills in `found`, since moving a large result takes long.
+    /// Searches the snapshot, and writes the result to `found`, because moving a large result is slow.
     fn find<'t>(&self, context: &QueryContext<'t>, found: &mut Self::Found<'t>) -> Result<()>;
-    /// Judges the result by facts that need no reads of the store.
+    /// Assesses the result without reading the store.
     fn assess(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Assessment;
-    /// Passes the indexes of the libraries with items of the result to `each`.
+    /// Calls `each` with the index of each library that has an item in the result.
     fn each_found_library(found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
-    /// Returns, for each library of the snapshot, whether the library should list the item because one of its locations
-    /// contains the path.
+    /// Returns, for each library in the snapshot, whether the library should list the item, because a location of the
+    /// library contains the path.
     fn owners(&self, context: &QueryContext<'_>) -> Vec<bool>;
-    /// Returns the items of the result that were invalidated and not verified since.
+    /// Returns the items in the result that were invalidated, and not verified since.
     fn unverified_items(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
-    /// Builds the answer from the result and the steps taken, and passes it to `then`.
+    /// Builds the answer from the result and the steps taken, and passes the answer to `then`.
     fn answer<R>(
         &self,
         context: &QueryContext<'_>,
@@ -53,16 +53,17 @@ pub trait Question {
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         None
     }
-    /// Returns the unfetched libraries to search on the server, if the call lacks the time to fetch them.
+    /// Returns the unfetched libraries that plexindex should search on the server, since searching is faster than
+    /// fetching.
     fn unfetched_to_search(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Vec<LibraryRow> {
         Vec::new()
     }
-    /// Returns whether a refresh could not change the result, as for a confirmed match. The call then does not refresh
-    /// a stale library.
+    /// Returns whether the result is final, so that the query need not refresh a stale library. For example, a
+    /// confirmed match is final.
     fn is_final(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
         Ok(false)
     }
-    /// Returns whether any unfetched library may have the item, although no library owns it.
+    /// Returns whether any unfetched library may have the item, even though no location contains the path.
     fn may_be_anywhere(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> bool {
         false
     }
@@ -72,22 +73,22 @@ pub trait Question {
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Assessment {
-    /// A segment that the question needs is missing or damaged.
+    /// A segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
-    /// The libraries that should list the item do not list it.
+    /// The libraries that should list the item do not list the item.
     pub is_missing: bool,
     /// The result is final if the library is fresh.
     pub is_final_if_fresh: bool,
-    /// The result is final although the search did not read the store.
+    /// The result is final even if the search did not read the store.
     pub is_final_without_store: bool,
 }
 
-/// A step towards the answer.
+/// A step that a query takes before the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Rebuild missing or damaged segments.
     Rebuild,
-    /// Verify the invalidated items of the result.
+    /// Verify the invalidated items in the result.
     Verify,
     /// Search unfetched libraries on the server.
     SearchUnfetched,
@@ -95,13 +96,13 @@ pub enum Step {
     Refresh,
     /// Probe libraries that should list the item but do not.
     Probe,
-    /// Search these libraries on the server.
+    /// Search the server for an item that libraries should list but do not.
     Search,
     /// Answer from the current snapshot.
     Answer,
 }
 
-/// Facts that decide on the next step and need no reads of the store.
+/// Facts that determine the next step without reading the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepConditions {
     pub may_ask: bool,
@@ -113,25 +114,25 @@ pub struct StepConditions {
     pub verifies_first: bool,
 }
 
-/// The steps that were taken for a question, and their results.
+/// The steps that a query has taken, and their results.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is a step that is taken once
 pub struct QueryState {
-    /// The change sequence when the question began. Replies of the server that were stored later are fresh enough.
+    /// The change sequence when the query started. Server replies that were stored later are fresh enough.
     pub since: Sequence,
-    /// When the question began, Unix ms.
+    /// Time when the query started, in Unix milliseconds.
     pub begun_ms: i64,
-    /// The status to report if the deadline passed.
+    /// The status of the answer if the deadline passed and no item matches.
     pub timeout_status: Option<Status>,
-    /// The error of a request that failed.
+    /// The error of a failed request.
     pub failure: Option<Error>,
-    /// The call must not wait: the answer comes from memory, without any step.
+    /// Whether the query must not wait, so that the answer is from memory, without any step.
     pub at_once: bool,
-    /// All libraries of the question are fresh, so the answer is not stale.
+    /// Whether all the query's libraries are fresh, so that the answer is not stale.
     pub fresh: bool,
-    /// The step [`Step::Verify`] was taken.
+    /// Whether [`Step::Verify`] was taken.
     pub verified: bool,
-    /// The view whose libraries were refreshed last; id 0 if no view was known then.
+    /// The view whose libraries were refreshed last; ID 0 if no view was known.
     pub refreshed: Option<IdentityId>,
     pub refreshes: u32,
     pub restarts: u32,
@@ -150,7 +151,7 @@ pub struct StepTargets {
 }
 
 impl<'t> QueryContext<'t> {
-    /// Collects the facts that decide on the next step.
+    /// Collects the facts that determine the next step.
     pub fn conditions<Q: Question>(&self, assessment: Assessment) -> StepConditions {
         StepConditions {
             may_ask: self.queries.sync.may_ask(self.call),
@@ -160,8 +161,8 @@ impl<'t> QueryContext<'t> {
         }
     }
 
-    /// Returns whether a step is due, and fills in its targets. For [`Step::Answer`], returns whether the result is
-    /// final even if the libraries are stale.
+    /// Returns whether a step is due, and sets `targets` to the step's targets. For [`Step::Answer`], returns whether
+    /// the result is final even if the libraries are stale.
     pub fn is_due<Q: Question>(
         &self,
         question: &Q,
@@ -179,19 +180,19 @@ impl<'t> QueryContext<'t> {
             }
             Step::SearchUnfetched => question.unfetched_to_search(self, found),
             Step::Refresh => self.stale_libraries(question, found),
-            // A local source needs no search: if it changed, a refresh has read all changes.
+            // A local source needs no search, because a refresh reads all changes.
             Step::Probe | Step::Search if sync.is_local() || !assessment.is_missing => Vec::new(),
             Step::Probe | Step::Search => {
                 let owned = self.libraries_where(question.owners(self)).cloned();
                 owned.filter(|row| row.generation.is_fetched()).collect()
             }
         };
-        // After a recent failure, the call skips the search; the refresh reports the failure.
+        // After a recent failure, the query skips the search, and the refresh reports the failure.
         Ok(!(targets.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))
     }
 
-    /// Passes the indexes of the question's libraries to `each`: the library in scope, or else the libraries with items
-    /// of the result, or else the owners of the item.
+    /// Passes the indexes of the query's libraries to `each`: the only library in scope, or the libraries with items in
+    /// the result, or, without items, the libraries that should list the item.
     pub fn each_library<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
         if let Scope::One(index) = self.scope {
             return each(index);
@@ -207,7 +208,7 @@ impl<'t> QueryContext<'t> {
         }
     }
 
-    /// Returns the libraries in scope for whose index `selected` is true.
+    /// Iterates over the libraries in scope whose element in `selected` is true.
     pub fn libraries_where(&self, selected: Vec<bool>) -> impl Iterator<Item = &LibraryRow> {
         let rows = &self.snapshot.rows;
         places(self.scope, rows.len())
@@ -215,18 +216,19 @@ impl<'t> QueryContext<'t> {
             .map(|index| &rows[index])
     }
 
-    /// Returns the libraries of the question that are due for a refresh.
+    /// Returns the query's libraries that are due for a refresh.
     fn stale_libraries<Q: Question>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
         let is_fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, self.now_ms) == Need::Nothing;
-        // Fast path for most questions, without an allocation.
+        // Fast path: most queries need no refresh and no allocation.
         if self.snapshot.rows_in(self.scope).iter().all(is_fresh) {
             return Vec::new();
         }
         if let Scope::One(index) = self.scope {
             return vec![rows[index].clone()];
         }
-        // Owners and fetched libraries count. Other libraries count only if the item has no owner.
+        // The query refreshes fetched libraries and libraries that should list the item. The query refreshes other
+        // unfetched libraries only if the item may be anywhere.
         let owns = question.owners(self);
         let may_be_anywhere = !owns.contains(&true) && question.may_be_anywhere(self, found);
         let targets = rows.iter().zip(owns).filter(|(row, owns)| {
@@ -239,8 +241,7 @@ impl<'t> QueryContext<'t> {
             .collect()
     }
 
-    /// Returns whether a library of the question was evicted after its refresh, so that the answer would lack its
-    /// items.
+    /// Returns whether one of the query's libraries was evicted after the refresh, so that the answer would lack items.
     pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
         let mut is_evicted = false;
         if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
@@ -252,14 +253,14 @@ impl<'t> QueryContext<'t> {
         is_evicted
     }
 
-    /// Returns the title of a library outside of the question's scope that should list the item, for the message.
+    /// Returns the title of a library that is out of scope but should list the item; `None` if no library matches.
     pub fn owner_elsewhere<Q: Question>(&self, question: &Q) -> Option<&'t str> {
         let Scope::One(_) = self.scope else { return None };
         let index = question.owners(self).iter().position(|owns| *owns)?;
         Some(self.snapshot.rows[index].library.title.as_str())
     }
 
-    /// Returns whether a listing in scope has expired, so that the answer is stale.
+    /// Returns whether the answer is stale, because a listing in scope has expired.
     pub fn has_expired(&self, state: &QueryState) -> bool {
         if state.fresh {
             return false;
@@ -267,8 +268,8 @@ impl<'t> QueryContext<'t> {
         let (sync, policy) = (&self.queries.sync, &self.queries.policy);
         let mut fetched_rows = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
         fetched_rows.any(|row| {
-            // With a TTL of 0 every listing is stale, but this query has just checked it. A check in the future was
-            // stored before the clock was set back.
+            // With a TTL of 0, every listing is stale, so a listing that this query has just checked is accepted. A
+            // listing whose check time is in the future, because the clock was set back, is not accepted.
             let is_just_checked = state.refreshed.is_some() && (state.begun_ms..=self.now_ms).contains(&row.checked_ms);
             is_stale(&sync.age(row), policy, self.now_ms) && (!is_just_checked || row.held_back || row.due)
         })

@@ -1,4 +1,4 @@
-//! Collects suffix matches, and proposes the mapping that is probably missing.
+//! Collects suffix matches, and proposes missing mappings.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,32 +7,32 @@ use crate::model::IdentityId;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// Maximum number of answers to count.
+/// Maximum number of suffix matches to count.
 const MAX_SAMPLES: usize = 500;
 
-/// The suffix matches of one view, and a sentence with the mapping that most of them suggest.
+/// The suffix matches in one view, and a sentence about the mapping that most suffix matches suggest.
 #[derive(Default)]
 pub struct MappingSamples(Mutex<SampleCounts>);
 
 #[derive(Default)]
 struct SampleCounts {
-    /// The view that the samples come from. Other views get no proposals from these samples.
+    /// The view that the samples are from. Other views get no proposals from these samples.
     identity: Option<IdentityId>,
     samples: Samples,
-    /// The sentence and the server's folder. Both are empty if there is no proposal. `None` after a new sample, so that
-    /// the next reader builds the sentence again.
+    /// The sentence and the mapping's server folder; empty if there is no proposal. `None` after a new sample, so that
+    /// the next reader rebuilds the sentence.
     sentence: Option<(Arc<str>, Vec<u8>)>,
 }
 
 impl MappingSamples {
-    /// Takes the lock for a fork, and holds it until the returned value is dropped. `within` returns this value from
-    /// its owner.
+    /// Acquires the lock before a fork. Dropping the returned value releases the lock. `within` returns the samples in
+    /// `owner`.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Counts a suffix match in this view: the host's path and the listed path. Does nothing after [`MAX_SAMPLES`]
-    /// answers, or while another thread holds the lock.
+    /// Counts a suffix match between a host path and a listed path in a view. Does nothing after [`MAX_SAMPLES`]
+    /// matches, or while another thread holds the lock.
     pub fn add(&self, identity: Option<IdentityId>, host_path: &[u8], listed: &[u8]) {
         let Ok(mut counts) = self.0.try_lock() else { return };
         if counts.identity != identity {
@@ -47,7 +47,7 @@ impl MappingSamples {
         }
     }
 
-    /// Returns the mappings that suffix matches in this view suggest, best supported first.
+    /// Returns the mappings that suffix matches in the view suggest, best first.
     pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<PrefixPair> {
         let counts = lock(&self.0);
         if counts.identity == identity {
@@ -57,9 +57,9 @@ impl MappingSamples {
         }
     }
 
-    /// Returns a sentence with the best supported mapping; `None` if no mapping has enough support, or if `accepts`
-    /// rejects the mapping's folder on the server. `format_folder` must give the same text for the same folder in every
-    /// call, since the sentence is cached.
+    /// Returns a sentence about the mapping with the most support; `None` if no mapping has enough support, or if
+    /// `accepts` rejects the mapping's server folder. The sentence is cached, so `format_folder` must always return the
+    /// same string for the same folder.
     pub fn proposal(
         &self,
         identity: Option<IdentityId>,
@@ -89,8 +89,8 @@ impl MappingSamples {
     }
 }
 
-/// Returns whether a proposal may appear in answers. A single path proves too little, and a mapping to a root would
-/// rewrite every path.
+/// Returns whether a proposal may appear in answers. A proposal needs more than one matching path, and must not map to
+/// a root, because such a mapping would affect too many paths.
 fn is_well_supported(proposal: &PrefixPair) -> bool {
     proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }

@@ -1,4 +1,4 @@
-//! Disk walks that continue over several calls.
+//! Disk walks that span several calls.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,26 +11,26 @@ use crate::platform::mutex::lock;
 
 /// Maximum number of stored walks, since a host may abandon walks.
 const MAX_WALKS: usize = 64;
-/// The number of the last walk. Numbers are unique in the process, so that a host cannot continue the walk of another
-/// index by mistake.
+/// The number of the newest walk. Numbers are unique in the process, so that a host cannot continue a different index's
+/// walk.
 static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// Unfinished walks and their numbers, the most recently used last.
+/// Unfinished walks and their numbers, in the order of their last use.
 #[derive(Default)]
 pub struct Walks(Mutex<VecDeque<(u64, WalkProgress)>>);
 
 impl Walks {
-    /// Takes the lock for a fork, and holds it until the returned value is dropped. `within` returns this value from
-    /// its owner.
+    /// Acquires the lock before a fork. Dropping the returned value releases the lock. `within` returns the walks in
+    /// `owner`.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Takes the walk with this number out of the list, so that no other call can use it until [`Walks::store`]. 0
-    /// begins a new walk.
+    /// Removes the walk with this number from the list and returns it, so that no other call can use the walk until
+    /// [`Walks::store`]. The number 0 starts a new walk.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`] for an unknown number.
+    /// Returns [`crate::error::Status::InvalidArgument`] if the number is unknown.
     pub fn take(&self, number: u64) -> Result<(u64, WalkProgress)> {
         let mut walks = lock(&self.0);
         if number == 0 {
@@ -45,7 +45,7 @@ impl Walks {
         Ok(walk)
     }
 
-    /// Stores an unfinished walk for the next call. Beyond [`MAX_WALKS`], drops the walk that was used least recently.
+    /// Stores an unfinished walk for the next call. Beyond [`MAX_WALKS`], drops the least recently used walk.
     pub fn store(&self, number: u64, progress: WalkProgress) {
         let mut walks = lock(&self.0);
         if walks.len() >= MAX_WALKS {

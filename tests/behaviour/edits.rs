@@ -204,7 +204,7 @@ fn an_edit_of_nothing_is_never_sent() {
         (vec![set("", "x")], "not a valid field name"),
         (vec![set("id", "1")], "not a valid field name"),
         (vec![set("type", "1")], "not a valid field name"),
-        (vec![set(&"x".repeat(256), "1")], "is 256 bytes long: give at most 255"),
+        (vec![set(&"x".repeat(256), "1")], "is 256 bytes long; the limit is 255"),
         (vec![set("title&id", "1")], "not a valid field name"),
         (vec![set("title", "1"), set("title", "2")], "two values"),
         (vec![set("genre", "1"), FieldChange::add("genre", "2")], "two values"),

@@ -59,7 +59,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
         (
             "/nas/Golden Window (2004).mkv",
             high(Reason::PathTells),
-            "names the same item",
+            "contains the item's title",
         ),
         (
             "/nas/Other Show/Season 17/S17E21.mkv",

@@ -128,7 +128,7 @@ static void file_names(const plexindex_library_handle *movies)
     /* Outside of the libraries' folders, a name with title and year is evidence. */
     answered = MATCH(movies, "/elsewhere/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, HIGH,
                      PLEXINDEX_REASON_PATH_TELLS);
-    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "names the same item") != NULL);
+    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "contains the item's title") != NULL);
     forget(&answered);
     /* Inside of a library's folder the file should be listed: low confidence. */
     answered = MATCH(movies, "/data/movies/new/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_FILE_NAME, LOW,

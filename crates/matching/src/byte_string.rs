@@ -1,4 +1,4 @@
-//! Paths and names in JSON: a string if they are UTF-8, otherwise their bytes in Base64.
+//! The JSON encoding of paths and names: a string for UTF-8, and otherwise an object with the Base64 encoding.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A path or a name. Its JSON is a string, or `{"bytes": "<Base64>"}` if the path is not UTF-8.
+/// The bytes of a path or name. The JSON encoding is a string, or `{"bytes": "<Base64>"}` for bytes that are not UTF-8.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByteString(pub Vec<u8>);
 
@@ -19,7 +19,7 @@ impl Serialize for ByteString {
     }
 }
 
-/// Writes the JSON of a [`ByteString`]: a string if the bytes are UTF-8, otherwise an object with the bytes in Base64.
+/// Serializes bytes in the JSON encoding of [`ByteString`].
 fn serialize_bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return out.serialize_str(text);
@@ -29,18 +29,18 @@ fn serialize_bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Erro
     object.end()
 }
 
-/// Serializes a path, for `serialize_with`.
+/// Serializes a path like a [`ByteString`], for serde's `serialize_with`.
 ///
 /// # Errors
-/// Those of the serializer.
+/// Returns the serializer's error.
 pub fn path<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
     serialize_bytes(path.as_os_str().as_encoded_bytes(), out)
 }
 
-/// Serializes a path that may be absent.
+/// Serializes an optional path like a [`ByteString`]; `None` becomes `null`.
 ///
 /// # Errors
-/// Those of the serializer.
+/// Returns the serializer's error.
 #[allow(clippy::ref_option)] // serde requires this signature
 pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S) -> Result<S::Ok, S::Error> {
     match optional {
@@ -49,7 +49,7 @@ pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S)
     }
 }
 
-/// The two JSON forms of a [`ByteString`].
+/// The two JSON encodings of a [`ByteString`].
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a string, or {\"bytes\": \"<Base64>\"}")]
 enum JsonForm<'j> {

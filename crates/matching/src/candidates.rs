@@ -7,24 +7,24 @@ use super::resolution::MAX_CANDIDATES;
 /// A listed or recorded path that matches, with its item.
 #[derive(Clone, Copy)]
 pub struct RankedHit<'v, H> {
-    /// Index of the library's view.
+    /// Index of the library among the resolver's libraries.
     pub library: usize,
     pub rating_key: &'v str,
     /// The listed or recorded path.
     pub path: &'v [u8],
-    /// The item's entry in the listing; `None` for a confirmed match whose item is not listed.
+    /// The item in the listing; `None` for a confirmed match whose item is not listed.
     pub item: Option<H>,
 }
 
-/// A list that keeps only the candidates of the best rank.
+/// The candidates with the best rank so far.
 pub struct Candidates<'v, H> {
     hits: SmallVec<[RankedHit<'v, H>; MAX_CANDIDATES]>,
-    /// Number of distinct items of the best rank, including those beyond [`MAX_CANDIDATES`].
+    /// Number of distinct items with the best rank, including items beyond [`MAX_CANDIDATES`].
     pub total: usize,
-    /// The best rank. For a suffix match, the number of common components. For other matches, 1 if the bytes are equal,
-    /// and 0 if only the normal forms are equal.
+    /// The best rank. The rank of a suffix match is the number of common components. Other matches have rank 1 if the
+    /// bytes are equal, and rank 0 if only the normal forms are equal.
     pub rank: usize,
-    /// Whether several files of one item have the best rank.
+    /// Whether two files of the same item have the best rank.
     pub has_repeated_item: bool,
 }
 
@@ -39,8 +39,8 @@ impl<'v, H: Copy> Candidates<'v, H> {
         }
     }
 
-    /// Adds a candidate. A rank better than before replaces the earlier candidates; a worse rank is ignored. See
-    /// [`Candidates::rank`].
+    /// Adds a candidate if no earlier candidate has a better [rank](Candidates::rank). Drops the earlier candidates if
+    /// the new rank is better.
     pub fn offer(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
         if rank < self.rank {
             return;
@@ -63,39 +63,39 @@ impl<'v, H: Copy> Candidates<'v, H> {
         }
     }
 
-    /// Iterates over the candidates in the order in which they were offered, at most [`MAX_CANDIDATES`].
+    /// Iterates over the candidates, at most [`MAX_CANDIDATES`], in the order of the calls of [`Candidates::offer`].
     pub fn iter(&self) -> impl Iterator<Item = &RankedHit<'v, H>> {
         self.hits.iter()
     }
 
-    /// Returns the candidate that was offered first, which need not be the best.
+    /// Returns the candidate that was added first; `None` if the list is empty.
     pub fn first(&self) -> Option<&RankedHit<'v, H>> {
         self.hits.first()
     }
 
-    /// Returns whether all candidates have the same listed path. Returns `false` if there were more than
-    /// [`MAX_CANDIDATES`], since their paths are not known.
+    /// Returns whether all candidates have the same path in the same library. Returns `false` for more than
+    /// [`MAX_CANDIDATES`] candidates, since the list does not keep all their paths.
     pub fn share_path(&self) -> bool {
         let library_and_path = |hit: &RankedHit<'v, H>| (hit.library, hit.path);
         let expected = self.first().map(library_and_path);
         self.total == self.hits.len() && self.iter().all(|hit| Some(library_and_path(hit)) == expected)
     }
 
-    /// Returns whether the candidates are in the same library. Does not see candidates beyond [`MAX_CANDIDATES`].
+    /// Returns whether the first [`MAX_CANDIDATES`] candidates are in the same library.
     pub fn share_library(&self) -> bool {
         let mut libraries = self.iter().map(|hit| hit.library);
         let expected = libraries.next();
         libraries.all(|library| Some(library) == expected)
     }
 
-    /// Calls `each` for the candidates, best first: by longest common suffix with `path`, then by longest common
-    /// prefix, in raw bytes. Library and rating key break ties, shorter keys first as they are numbers. So every
-    /// process gives the same answer, whatever the order in the segment.
+    /// Calls `each` for the candidates, best first: sorts by the longest common suffix with `path`, and then by the
+    /// longest common prefix, both in raw bytes. The library and the rating key break ties, so that every process
+    /// returns the same order. Rating keys are numbers, so shorter keys come first.
     pub fn for_each_ranked(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
         if let [only] = &self.hits[..] {
             return [only].into_iter().for_each(each);
         }
-        // Sorts references, since moving the candidates themselves takes longer.
+        // Sorting references is faster than moving the candidates.
         let similarity = |hit: &RankedHit<'v, H>| (common_suffix(path, hit.path), common_prefix(path, hit.path));
         let tie_breaker = |hit: &RankedHit<'v, H>| (hit.library, hit.rating_key.len(), hit.rating_key);
         let mut ranked: SmallVec<[_; MAX_CANDIDATES]> = self.iter().map(|hit| (similarity(hit), hit)).collect();
@@ -106,7 +106,7 @@ impl<'v, H: Copy> Candidates<'v, H> {
     }
 }
 
-/// Returns the length of the common prefix in bytes. Compares eight bytes at a time while they are equal.
+/// Returns the length of the common prefix in bytes. Compares eight bytes at a time, for speed.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let equal_words = a.chunks_exact(8).zip(b.chunks_exact(8)).take_while(|(a, b)| a == b);
     let word_bytes = equal_words.count() * 8;
@@ -114,7 +114,7 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     word_bytes + equal_bytes.count()
 }
 
-/// Returns the length of the common suffix in bytes. Compares eight bytes at a time while they are equal.
+/// Returns the length of the common suffix in bytes. Compares eight bytes at a time, for speed.
 fn common_suffix(a: &[u8], b: &[u8]) -> usize {
     let equal_words = a.rchunks_exact(8).zip(b.rchunks_exact(8)).take_while(|(a, b)| a == b);
     let word_bytes = equal_words.count() * 8;

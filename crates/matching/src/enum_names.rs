@@ -1,12 +1,12 @@
-//! A macro that defines the names of an enum's variants in one place.
+//! The macro that defines the names of an enum's variants.
 
-/// Implements `name`, `Display`, `FromStr`, `Serialize` and, for the schema, `JsonSchema` from a list of names.
+/// Implements `name`, `Display`, `FromStr`, `Serialize` and, with the feature `schema`, `JsonSchema` for an enum.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! enum_names {
     ($enum_type:ident: $($variant:ident $text:literal),*) => {
         impl $enum_type {
-            /// The variant's name, as in `Display` and JSON. Names never change and are never reused.
+            /// Returns the variant's name, which `Display` and JSON use too. Names never change and are never reused.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -21,13 +21,13 @@ macro_rules! enum_names {
             }
         }
 
-        /// Parses the text that [`name`](Self::name) returns.
+        /// Parses a name that [`name`](Self::name) returned.
         impl std::str::FromStr for $enum_type {
             type Err = $crate::error::Error;
 
             fn from_str(name: &str) -> Result<Self, Self::Err> {
                 match name {
-                    // Only C has a value for `none`; the Rust API has an `Option`.
+                    // `none` is a value only in C; the Rust API uses `Option`.
                     $($text if $text != "none" => Ok(Self::$variant),)*
                     _ => $crate::error::refuse(format!(
                         "'{}' is not a valid {}",

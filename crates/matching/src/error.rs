@@ -1,4 +1,4 @@
-//! The outcomes of calls, and the error that carries an outcome with a text for users.
+//! The status of a call, and the error type with a status and a message.
 
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -6,74 +6,74 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The outcome of a call. The numbers are part of the ABI: none changes or is reused. 0 is success, 1 to 99 are answers.
-/// Then come errors: from 100 on the caller's, 200 of the store, 300 of the server, 400 of libraries.
+/// The status of a call. The numbers are part of the ABI: they never change and are never reused. 0 is success, and 1
+/// to 99 are answers. Caller errors start at 100, store errors at 200, server errors at 300, and library errors at 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 #[non_exhaustive]
 pub enum Status {
-    /// Success; for a match: one item.
+    /// The call succeeded; a lookup found one item.
     Ok = 0,
-    /// No item has this path, GUID or title; the answer says why.
+    /// No item has this path, GUID or title; the answer contains the reason.
     NotFound = 1,
-    /// Several items match equally well; the answer lists them, best first.
+    /// Several items match equally well; the answer lists the items, best first.
     Ambiguous = 2,
-    /// The deadline passed before the answer was found. Repeat the call: plexindex continues where this call stopped.
+    /// The deadline passed before an answer was available. Repeat the call: plexindex resumes the work.
     NotYet = 3,
-    /// The deadline is too short for the server. Fetch the library once (`plexindex warm`).
+    /// The deadline is too short for this server. Fetch the library once (`plexindex warm`).
     NeedsWarm = 4,
 
     /// An argument has an invalid value.
     InvalidArgument = 100,
-    /// A pointer is NULL that must not be NULL.
+    /// A pointer that must not be NULL is NULL.
     NullPointer = 101,
-    /// A field or flag is unknown. For a known flag in the wrong call the status is `INVALID_ARGUMENT`.
+    /// A field or flag is unknown. A known flag in the wrong call causes `INVALID_ARGUMENT` instead.
     Unsupported = 102,
-    /// The buffer is too small. Its `length` is the size needed.
+    /// The buffer is too small; the buffer's `length` is the required size.
     BufferTooSmall = 103,
-    /// The host's progress callback ended the call. Items fetched so far are kept.
+    /// The host's progress callback cancelled the call. plexindex keeps the items fetched so far.
     Aborted = 104,
-    /// A defect in plexindex was caught. The handle stays usable.
+    /// plexindex caught a bug in its own code. The handle remains valid.
     Panic = 105,
 
-    /// The store cannot be opened, read or written, or no thread can be started.
+    /// plexindex cannot open, read or write the store, or cannot start a thread.
     Store = 200,
-    /// The disk is full, or a limit is reached. Nothing was changed.
+    /// The disk is full, or a limit is reached. The store is unchanged.
     StoreFull = 201,
 
-    /// No connection to the server can be made.
+    /// plexindex cannot connect to the server.
     Connect = 300,
-    /// The server's certificate is refused, or TLS failed in another way.
+    /// The server's certificate was rejected, or TLS failed for another reason.
     Tls = 301,
-    /// The server refuses the token (401), or the token expired (498): set a new one.
+    /// The server rejected the token (401), or the token has expired (498). Set a new token.
     Unauthorized = 302,
-    /// The server does not allow this to the token's user (403).
+    /// The token's user lacks the permission for this request (403).
     Forbidden = 303,
-    /// The server has no such item, library or address (404).
+    /// The server has no item, library or resource with this address (404).
     NotOnServer = 304,
-    /// The reply is not from a Plex Media Server, or from one that is too old.
+    /// The reply is not from a Plex Media Server, or the server's version is too old.
     NotPlex = 305,
-    /// The server is starting, or upgrading its database.
+    /// The server is starting or upgrading its database.
     Starting = 306,
-    /// The server's reply is cut off or malformed.
+    /// The server's reply is truncated or malformed.
     BadAnswer = 307,
-    /// The server failed: it replied with 5xx, or with another unexpected status.
+    /// The server replied with status 5xx or another unexpected status.
     ServerError = 308,
-    /// The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
+    /// The server did not reply in time, or an edit exceeded its deadline. Try again, or set a longer deadline.
     Timeout = 309,
-    /// The server redirects to another host. The token is not sent there.
+    /// The server redirected to another host. plexindex does not send the token to other hosts.
     Redirected = 310,
-    /// A request is needed, but the call or the index is offline, or there is no server URL.
+    /// The call requires a request, but the call or the index is offline, or no server URL is set.
     Offline = 311,
 
-    /// The server has no library with this title, section id or uuid.
+    /// The server has no library with this title, section ID or UUID.
     LibraryNotFound = 400,
-    /// Two libraries have this title.
+    /// Several libraries have this title.
     LibraryAmbiguous = 401,
-    /// The index no longer has the changes since the cursor: list everything again.
+    /// The index no longer has all changes since the cursor. Start a new full listing.
     ListAgain = 402,
-    /// The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit. Or
-    /// the server has not accepted a new token yet. Refresh first.
+    /// The index has no listing of the library, because the library was never fetched or was evicted, or because the
+    /// server has not accepted a new token yet. Refresh the library first.
     NotFetched = 403,
 }
 
@@ -83,7 +83,7 @@ macro_rules! status_names {
         /// Every status, in ascending order of its number.
         pub const ALL: [Self; [$($name),*].len()] = [$(Self::$status),*];
 
-        /// Returns the constant's name in the C header without its prefix, such as `NOT_FOUND`.
+        /// Returns the name of the constant in the C header without the prefix, such as `NOT_FOUND`.
         #[must_use]
         pub fn c_name(self) -> &'static CStr {
             match self {
@@ -126,19 +126,19 @@ impl Status {
         NotFetched c"NOT_FETCHED"
     }
 
-    /// Returns whether neither the store nor the server failed: the caller is at fault, or ended the call.
+    /// Returns whether the status is success, an answer or the caller's error, not a store or server failure.
     #[must_use]
     pub fn is_of_caller(self) -> bool {
         (self as i32) < Self::Store as i32
     }
 
-    /// Returns whether the server failed, or does not have the item or library.
+    /// Returns whether the server failed, or the item or library does not exist.
     #[must_use]
     pub fn is_of_server(self) -> bool {
         self as i32 >= Self::Connect as i32
     }
 
-    /// Returns the constant's name in the C header without its prefix, as text: see [`Status::c_name`].
+    /// Returns [`Status::c_name`] as a Rust string.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.c_name().to_str().unwrap_or_default()
@@ -151,21 +151,21 @@ impl Status {
     }
 }
 
-/// Whether another attempt may succeed after a failure of the source.
+/// Whether a retry can succeed after the source failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// No: the item or library does not exist.
+    /// A retry fails too: the item or library does not exist.
     NothingThere,
-    /// Yes, later: an immediate attempt fails too.
+    /// A later retry can succeed; an immediate retry fails too.
     NotNow,
-    /// Yes, perhaps at once: the source was reached, but failed this time.
+    /// An immediate retry can succeed: the source was reachable, but failed this time.
     Failed,
-    /// No, until a person changes something, such as the token.
+    /// A retry fails until a person changes something, such as the token.
     Never,
 }
 
 impl Status {
-    /// Returns whether another attempt may succeed after this failure. The rules are the same for all sources.
+    /// Returns whether a retry can succeed after this failure. The same rules apply to all sources.
     #[must_use]
     pub fn meaning(self) -> Meaning {
         match self {
@@ -177,18 +177,17 @@ impl Status {
     }
 }
 
-/// A call without a result has succeeded.
+/// A call that returns no value has the status [`Status::Ok`].
 impl From<()> for Status {
-    /// Returns [`Status::Ok`].
     fn from((): ()) -> Self {
         Self::Ok
     }
 }
 
-/// An error: a kind for programs, and a text for users.
+/// An error: a kind for programs, and a message for users.
 ///
-/// The text says what failed, with which input, and how to solve it. It never contains a token, and contains a media
-/// path only if this call got that path. Programs decide by the [`kind`](Error::kind).
+/// The message says what failed, for which input, and how to solve the problem. The message never contains a token, and
+/// contains a media path only if the caller passed that path. Programs should check the [`kind`](Error::kind).
 /// ```
 /// # mod plexindex { pub use plexindex_matching::{error::ErrorKind, model::Confidence}; }
 /// use plexindex::{Confidence, ErrorKind};
@@ -200,19 +199,18 @@ impl From<()> for Status {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Error {
-    /// The outcome, as in the C ABI.
+    /// The status, as in the C ABI.
     #[doc(hidden)]
     pub status: Status,
     kind: ErrorKind,
-    /// The text, for users.
+    /// The message for users.
     #[doc(hidden)]
     pub message: String,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Two errors are equal if their statuses and texts are.
+/// Two errors are equal if their statuses and messages are equal.
 impl PartialEq for Error {
-    /// Compares statuses and texts.
     fn eq(&self, other: &Self) -> bool {
         (self.status, &self.message) == (other.status, &other.message)
     }
@@ -220,7 +218,7 @@ impl PartialEq for Error {
 
 impl Eq for Error {}
 
-/// The result of every fallible function of the crate.
+/// The result type of the crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -230,9 +228,8 @@ impl Error {
         self.kind
     }
 
-    /// Creates an error, as an implementation of `Source` does. The status decides what the index does; the text says
-    /// what people can do. A source returns the statuses from 300 to 399, [`Status::Unsupported`] and
-    /// [`Status::Aborted`].
+    /// Creates an error, for implementations of `Source`. The index acts on the status; the message is for people. A
+    /// source returns only statuses from 300 to 399, [`Status::Unsupported`] and [`Status::Aborted`].
     #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
@@ -243,8 +240,8 @@ impl Error {
         }
     }
 
-    /// Sets the error's [`source`](std::error::Error::source). The text must name the cause too: users see only the
-    /// text.
+    /// Sets the error's [`source`](std::error::Error::source). Users see only the message, which must describe the
+    /// cause too.
     #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     #[must_use]
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -252,7 +249,8 @@ impl Error {
         self
     }
 
-    /// Adds a copy of an error of the operating system as the cause. `io::Error` has no `Clone`.
+    /// Sets a copy of an I/O error as the [`source`](std::error::Error::source). `io::Error` does not implement
+    /// `Clone`.
     #[doc(hidden)]
     #[must_use]
     pub fn because_io(self, cause: &io::Error) -> Self {
@@ -262,7 +260,7 @@ impl Error {
         })
     }
 
-    /// Puts the operation that failed before the error's text.
+    /// Prefixes the message with the operation that failed.
     #[doc(hidden)]
     #[must_use]
     pub fn while_doing(mut self, operation: &str) -> Self {
@@ -277,7 +275,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Shows the kind and the text. `main` prints this for an error that it returns.
+/// Shows the kind and the message: Rust prints the `Debug` output of an error that `main` returns.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind(), self.message)
@@ -285,83 +283,84 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// Returns the cause: a [`std::io::Error`] of the operating system, or an error of `SQLite`. The text of this error
-    /// contains the text of the cause.
+    /// Returns the cause: a [`std::io::Error`] from the operating system, or an `SQLite` error. The error's message
+    /// includes the cause's message.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
 }
 
-/// The kind of failure of an [`Error`].
+/// The kind of an [`Error`].
 ///
-/// Kinds may be added: a `match` needs an arm for others.
+/// Later versions may add kinds, so a `match` needs a wildcard arm.
 ///
 /// # Errors of the server
 /// A call that sends a request may fail with [`Connect`](Self::Connect), [`Tls`](Self::Tls),
 /// [`Unauthorized`](Self::Unauthorized), [`Forbidden`](Self::Forbidden), [`NotOnServer`](Self::NotOnServer),
 /// [`NotPlex`](Self::NotPlex), [`Starting`](Self::Starting), [`BadAnswer`](Self::BadAnswer),
 /// [`ServerError`](Self::ServerError), [`Timeout`](Self::Timeout), [`Redirected`](Self::Redirected) and
-/// [`Offline`](Self::Offline). [`is_transient`](Self::is_transient) says which of them may pass by themselves.
+/// [`Offline`](Self::Offline). [`is_transient`](Self::is_transient) returns whether a retry can succeed.
 ///
 /// # Errors of the store
-/// Almost every call may fail with [`Store`](Self::Store), and one that writes with [`StoreFull`](Self::StoreFull).
+/// Almost every call may fail with [`Store`](Self::Store). A call that writes may also fail with
+/// [`StoreFull`](Self::StoreFull).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An argument has an invalid value.
     InvalidArgument,
-    /// The kind of source cannot do this: it has no events, or no edits.
+    /// The source does not support events or edits.
     Unsupported,
-    /// The host's progress callback ended the call. Items fetched so far are kept.
+    /// The host's progress callback cancelled the call. plexindex keeps the items fetched so far.
     Aborted,
-    /// The store cannot be opened, read or written, or no thread can be started.
+    /// plexindex cannot open, read or write the store, or cannot start a thread.
     Store,
-    /// The disk is full, or a limit is reached. Nothing was changed.
+    /// The disk is full, or a limit is reached. The store is unchanged.
     StoreFull,
-    /// No connection to the server can be made.
+    /// plexindex cannot connect to the server.
     Connect,
-    /// The server's certificate is refused, or TLS failed in another way.
+    /// The server's certificate was rejected, or TLS failed for another reason.
     Tls,
-    /// The server refuses the token (401), or the token expired (498): set a new one.
+    /// The server rejected the token (401), or the token has expired (498). Set a new token.
     Unauthorized,
-    /// The server does not allow this to the token's user (403).
+    /// The token's user lacks the permission for this request (403).
     Forbidden,
-    /// The server has no such item, library or address (404).
+    /// The server has no item, library or resource with this address (404).
     NotOnServer,
-    /// The reply is not from a Plex Media Server, or from one that is too old.
+    /// The reply is not from a Plex Media Server, or the server's version is too old.
     NotPlex,
-    /// The server is starting, or upgrading its database.
+    /// The server is starting or upgrading its database.
     Starting,
-    /// The server's reply is cut off or malformed.
+    /// The server's reply is truncated or malformed.
     BadAnswer,
-    /// The server failed: it replied with 5xx, or with another unexpected status.
+    /// The server replied with status 5xx or another unexpected status.
     ServerError,
-    /// The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
+    /// The server did not reply in time, or an edit exceeded its deadline. Try again, or set a longer deadline.
     Timeout,
-    /// The server redirects to another host. The token is not sent there.
+    /// The server redirected to another host. plexindex does not send the token to other hosts.
     Redirected,
-    /// A request is needed, but the call or the index is offline, or there is no server URL.
+    /// The call requires a request, but the call or the index is offline, or no server URL is set.
     Offline,
-    /// The server has no library with this title, section id or uuid.
+    /// The server has no library with this title, section ID or UUID.
     LibraryNotFound,
-    /// The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit.
-    /// Or the server has not accepted a new token yet. Refresh first.
+    /// The index has no listing of the library, because the library was never fetched or was evicted, or because the
+    /// server has not accepted a new token yet. Refresh the library first.
     NotFetched,
-    /// Two libraries have this title.
+    /// Several libraries have this title.
     LibraryAmbiguous,
-    /// The index no longer has the changes since the cursor: list everything again.
+    /// The index no longer has all changes since the cursor. Start a new full listing.
     ListAgain,
-    /// A defect in plexindex. Please report it.
+    /// A bug in plexindex. Please report the bug.
     Defect,
 }
 
-/// Defines the names of [`ErrorKind`] and [`ErrorKind::of`] from one list. A kind has the name of its status.
+/// Defines the names of [`ErrorKind`] and [`ErrorKind::of`] from one list. A kind has the same name as the status.
 macro_rules! error_kinds {
     ($($kind:ident $text:literal),*) => {
         enum_names! { ErrorKind: $($kind $text,)* Defect "defect" }
 
         impl ErrorKind {
-            /// Returns the kind for a status. The Rust API never returns the other statuses as errors.
+            /// Returns the kind for a status; [`ErrorKind::Defect`] for a status that is not a Rust error.
             fn of(status: Status) -> Self {
                 match status {
                     $(Status::$kind => Self::$kind,)*
@@ -382,8 +381,8 @@ error_kinds! {
 }
 
 impl ErrorKind {
-    /// Returns whether the same call may succeed later: the server could not be reached, was too slow, is starting, or
-    /// sent a bad reply. After a timeout, give a longer deadline: zero leaves no time for a request.
+    /// Returns whether a later retry can succeed: the server was unreachable, too slow or starting, or sent a bad
+    /// reply. After a timeout, set a longer deadline; a deadline of zero leaves no time for a request.
     #[must_use]
     pub fn is_transient(self) -> bool {
         use ErrorKind::{BadAnswer, Connect, ServerError, Starting, Timeout};
@@ -391,7 +390,8 @@ impl ErrorKind {
     }
 }
 
-/// Cuts the middle out of a text that quotes a long input. The beginning says what failed, and the end has the remedy.
+/// Removes the middle of a message that quotes a long input. The beginning says what failed, and the end suggests a
+/// fix.
 fn cut_middle(text: String) -> String {
     const MAX_LENGTH: usize = 8_192;
     const TAIL_LENGTH: usize = 1_024;
@@ -414,60 +414,60 @@ fn cut_middle(text: String) -> String {
     )
 }
 
-/// Returns an error that rejects an argument, with this text for the user.
+/// Rejects an argument: returns an error with this message.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`], always.
+/// Returns [`Status::InvalidArgument`].
 pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
 }
 
-/// Rejects an argument whose `length` exceeds `limit`, before a copy of it exhausts the memory and aborts the host.
-/// `argument` is the argument's name for the error text.
+/// Rejects an argument whose `length` exceeds `limit`: copying a huge argument could exhaust memory and abort the host.
+/// The error message contains the argument's name, `argument`.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`].
+/// Returns [`Status::InvalidArgument`] if the argument is too long.
 pub fn check_length(argument: &str, length: usize, limit: usize) -> Result<()> {
     if length <= limit {
         return Ok(());
     }
-    refuse(format!("{argument} is {length} bytes long: give at most {limit} bytes"))
+    refuse(format!("{argument} is {length} bytes long; the limit is {limit} bytes"))
 }
 
-/// Formats an argument for an error message. Shows only the beginning of a long argument.
+/// Formats an argument for an error message, and truncates a long argument.
 #[must_use]
 pub fn abridged(value: &[u8]) -> Cow<'_, str> {
-    /// The longest value that is shown in full.
+    /// Maximum length of a value that is shown in full.
     const MAX_LENGTH: usize = 256;
-    /// Number of bytes shown of a longer value.
+    /// Length to which a longer value is truncated.
     const HEAD_LENGTH: usize = 32;
     if value.len() <= MAX_LENGTH {
         return String::from_utf8_lossy(value);
     }
     let mut end = HEAD_LENGTH;
-    // Avoids cutting a UTF-8 character, which ends with up to three bytes of the form 10xxxxxx.
+    // The loop avoids splitting a UTF-8 character, whose last bytes (at most three) have the form 10xxxxxx.
     while end > HEAD_LENGTH - 3 && value[end] & 0xC0 == 0x80 {
         end -= 1;
     }
     Cow::Owned(format!("{}…", String::from_utf8_lossy(&value[..end])))
 }
 
-/// Allocates an empty list for the caller's elements. Fails without enough memory, where `Vec::with_capacity` would
-/// abort the host. `elements` names them in the error.
+/// Allocates an empty list with capacity for `count` elements. Returns an error if memory is short, whereas
+/// `Vec::with_capacity` would abort the host. `elements` is a plural noun for the error message.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`].
+/// Returns [`Status::InvalidArgument`] if memory is short.
 pub fn room<T>(count: usize, elements: &str) -> Result<Vec<T>> {
     let mut list = Vec::new();
     list.try_reserve_exact(count).map_err(|_| no_room(count, elements))?;
     Ok(list)
 }
 
-/// Returns the error for a call with more elements than fit in memory. `elements` names them in the error.
+/// Returns the error for a call with more elements than fit in memory. `elements` is a plural noun for the message.
 #[must_use]
 pub fn no_room(count: usize, elements: &str) -> Error {
     Error::new(
         Status::InvalidArgument,
-        format!("not enough memory for {count} {elements}: give fewer at once, or raise the memory limit (ulimit -v)"),
+        format!("not enough memory for {count} {elements}: pass fewer at once, or raise the memory limit (ulimit -v)"),
     )
 }

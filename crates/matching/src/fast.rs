@@ -1,4 +1,4 @@
-//! Fast lookups. One entry of the index answers most of them; [`Resolver`] answers the others.
+//! Fast lookups, most of which need only a single index entry. All other lookups use the full [`Resolver`].
 
 use std::ops::Deref;
 
@@ -10,12 +10,12 @@ use super::resolver::{Resolver, Scope, first_entry_of};
 /// Maximum number of paths per call of [`Resolver::fast_lookup_all`].
 pub const GROUP: usize = 16;
 
-/// Buffers for the folded paths of one call of [`Resolver::fast_lookup_all`]. Callers reuse them, since clearing them
-/// takes a measurable part of a lookup.
+/// Buffers for the folded paths in one call of [`Resolver::fast_lookup_all`]. Callers reuse the buffers, because
+/// zeroing new buffers would slow down lookups measurably.
 pub struct FoldBuffers([FoldBuffer; GROUP]);
 
 impl Default for FoldBuffers {
-    /// Returns cleared buffers.
+    /// Returns zeroed buffers.
     fn default() -> Self {
         Self([FoldBuffer::EMPTY; GROUP])
     }
@@ -26,7 +26,8 @@ where
     L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
-    /// Returns the item of a path if the item is the only match, has high confidence and is verified.
+    /// Returns the item for a path if the item is the only match, has high confidence and is verified; otherwise
+    /// `None`.
     #[inline]
     #[must_use]
     pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
@@ -39,8 +40,8 @@ where
         self.fast_lookup_folded(path, &folded, entry)
     }
 
-    /// [`Resolver::fast_lookup`] for up to [`GROUP`] paths. Calls `each` with the results in order. Prefetches the
-    /// memory for all paths first, so that the cache misses overlap.
+    /// Calls [`Resolver::fast_lookup`] for up to [`GROUP`] paths, and passes the results to `each` in order. Prefetches
+    /// the memory for all paths first, so that cache misses overlap.
     #[inline]
     pub fn fast_lookup_all(
         &self,
@@ -68,8 +69,8 @@ where
         }
     }
 
-    /// Looks up a folded path. `entry` is the first entry of the path's hash in the only view in scope; a default entry
-    /// if several views are in scope.
+    /// Looks up a folded path. `entry` is the first entry with the path's hash in the only library in scope; a default
+    /// entry if several libraries are in scope.
     #[inline]
     fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
@@ -89,7 +90,8 @@ where
         })
     }
 
-    /// Looks up a path in normal form. `entry` is the first entry of the path's hash in the only view in scope.
+    /// Looks up a path in normal form. `entry` is the first entry with the path's hash in the only library in scope; a
+    /// default entry if several libraries are in scope.
     #[inline]
     fn fast_lookup_normal(&self, path: &Normal<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         if let Some((library, view)) = self.only_view()
@@ -100,11 +102,10 @@ where
         self.fast_lookup_resolved(path)
     }
 
-    /// Looks up a path that no single entry of the index answers: searches all libraries in scope for all kinds of
-    /// matches.
+    /// Looks up a path that needs more than one index entry: searches all libraries in scope for all kinds of matches.
     #[inline(never)]
     fn fast_lookup_resolved(&self, path: &Normal<'_>) -> Option<LookupHit<'v>> {
-        // If only one library can own the path, and lists the path, its item is the answer.
+        // If the path is in the locations of only one library, and this library lists the path, its item is the answer.
         if self.scope == Scope::All && !self.mappings.has_host_rules() {
             let mut owners = (0..self.views.len()).filter(|library| self.views[*library].owns(path));
             if let (Some(library), None) = (owners.next(), owners.next())

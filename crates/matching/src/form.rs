@@ -1,19 +1,19 @@
-//! Compares paths by their normal form, component by component, without allocating that form.
+//! Compares paths by their normal forms, component by component, without allocating memory.
 
 use std::cmp::Ordering;
 
-/// How to compute the normal form of a path from its stored bytes.
+/// The rule that computes the normal form of a path from the stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
-    /// Nothing to do: the bytes are in normal form.
+    /// No change: the bytes are in normal form.
     None,
     /// ASCII lower-casing: the path is ASCII.
     Ascii,
-    /// ASCII lower-casing, and `\` becomes `/`: the path is ASCII and begins like a Windows one.
+    /// ASCII lower-casing, and `/` for `\`: the path is ASCII and starts like a Windows path.
     Windows,
 }
 
-/// The normal form of a path, computed from the path's own bytes where possible.
+/// The normal form of a path, computed on the fly from stored bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'a> {
     bytes: &'a [u8],
@@ -21,19 +21,19 @@ pub struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    /// Wraps stored bytes; `fold` says how to compute the normal form from them.
+    /// Wraps stored bytes; `fold` is the rule that computes the normal form.
     #[must_use]
     pub fn new(bytes: &'a [u8], fold: Fold) -> Self {
         Self { bytes, fold }
     }
 
-    /// Wraps bytes that are in normal form already.
+    /// Wraps bytes that are already in normal form.
     #[must_use]
     pub fn from_folded(bytes: &'a [u8]) -> Self {
         Self::new(bytes, Fold::None)
     }
 
-    /// Returns whether the form equals these bytes.
+    /// Returns whether the normal form equals `form`.
     #[must_use]
     pub fn equals(self, form: &[u8]) -> bool {
         self.bytes.len() == form.len()
@@ -44,22 +44,22 @@ impl<'a> Form<'a> {
             }
     }
 
-    /// Returns the bytes of the normal form.
+    /// Iterates over the bytes of the normal form.
     pub fn bytes(self) -> impl Iterator<Item = u8> + 'a {
         let fold = self.fold;
         self.bytes.iter().map(move |byte| fold_byte(fold, *byte))
     }
 
-    /// Compares two forms bytewise. The caller knows that the first `equal_bytes` bytes are equal.
+    /// Compares two normal forms bytewise, but skips the first `equal_bytes` bytes, which the caller knows to be equal.
     #[must_use]
     pub fn compare(self, other: Form<'_>, equal_bytes: usize) -> Ordering {
         let offset = self.common_prefix_length(other, equal_bytes);
         self.byte(offset).cmp(&other.byte(offset))
     }
 
-    /// Compares the path with the range of paths below `folder`, in byte order: `Equal` means that the path lies below
-    /// the folder. Also returns the length of their common prefix. `folder` is in normal form without a trailing
-    /// separator. The caller knows that the first `equal_bytes` bytes are equal.
+    /// Compares the path with the range of paths below `folder`, in byte order; `Equal` if the path is below the
+    /// folder. Also returns the length of the common prefix. `folder` is in normal form without a trailing separator.
+    /// Skips the first `equal_bytes` bytes, which the caller knows to be equal.
     #[must_use]
     pub fn compare_to_folder(self, folder: &[u8], equal_bytes: usize) -> (Ordering, usize) {
         let offset = self.common_prefix_length(Form::from_folded(folder), equal_bytes);
@@ -71,12 +71,12 @@ impl<'a> Form<'a> {
         (order, offset)
     }
 
-    /// Returns the length of the common prefix in bytes. The caller knows that the first `equal_bytes` bytes are equal.
+    /// Returns the length of the common prefix in bytes, which the caller knows to be at least `equal_bytes`.
     fn common_prefix_length(self, other: Form<'_>, equal_bytes: usize) -> usize {
         let mut offset = equal_bytes;
         while let (Some(word), Some(other_word)) = (self.word(offset), other.word(offset)) {
             if word != other_word {
-                // Words are big endian, so leading zero bits are equal bytes.
+                // Words are big-endian, so eight leading zero bits in the XOR are one equal byte.
                 return offset + (word ^ other_word).leading_zeros() as usize / 8;
             }
             offset += 8;
@@ -87,14 +87,14 @@ impl<'a> Form<'a> {
             .unwrap_or(end)
     }
 
-    /// Returns the byte of the normal form at this offset; `None` behind the end.
+    /// Returns the byte of the normal form at this offset; `None` at or after the end.
     #[inline]
     fn byte(self, offset: usize) -> Option<u8> {
         self.bytes.get(offset).map(|byte| fold_byte(self.fold, *byte))
     }
 
-    /// Returns eight bytes of the normal form from this offset on, as a big-endian number, so that comparisons take
-    /// fewer steps. `None` near the end and for Windows paths.
+    /// Returns eight bytes of the normal form, starting at this offset, as a big-endian integer. `None` for Windows
+    /// paths, or if fewer than eight bytes remain.
     #[inline]
     fn word(self, offset: usize) -> Option<u64> {
         let word = u64::from_be_bytes(*self.bytes.get(offset..)?.first_chunk()?);
@@ -113,7 +113,7 @@ impl<'a> Form<'a> {
         form[..end].to_vec()
     }
 
-    /// Iterates over the components, last first. Skips empty ones, as between repeated separators.
+    /// Iterates over the components, last first. Skips empty components, as between repeated separators.
     #[must_use]
     pub fn rev_components(self) -> RevComponents<'a> {
         RevComponents {
@@ -123,7 +123,7 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// Returns the number of components that two forms share at their ends.
+    /// Returns the number of trailing components that two forms have in common.
     #[must_use]
     pub fn common_components(self, other: Form<'_>) -> usize {
         self.rev_components()
@@ -133,7 +133,7 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Returns the offset of the end of the first `components` components of a path. Empty components do not count.
+/// Returns the offset at which the first `components` components of a path end. Does not count empty components.
 pub fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u8) -> bool) -> usize {
     let mut remaining = components;
     let mut in_component = false;
@@ -154,13 +154,13 @@ pub fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u
     path.len()
 }
 
-/// Lower-cases eight ASCII bytes at once: sets bit 5 of each byte from `A` to `Z`.
+/// Lower-cases eight ASCII bytes at once by setting bit 5 in each byte from `A` to `Z`.
 #[inline]
 fn lower_case_word(word: u64) -> u64 {
     const ONES: u64 = u64::from_be_bytes([1; 8]);
     const HIGH_BITS: u64 = ONES << 7;
-    // Each addition compares all bytes at once: it sets the high bit of every byte that is large enough. Clearing the
-    // high bits first prevents a carry into the next byte.
+    // Each addition compares all eight bytes at once, by setting the high bit of each byte that is large enough.
+    // Clearing the high bits first prevents a carry into the next byte.
     let low_bits = word & !HIGH_BITS;
     let at_least_a = low_bits + ONES * u64::from(0x80 - b'A');
     let above_z = low_bits + ONES * u64::from(0x7F - b'Z');
@@ -177,26 +177,26 @@ fn fold_byte(fold: Fold, byte: u8) -> u8 {
     }
 }
 
-/// Folds a byte of a Windows path: lower case, and `/` for `\`.
+/// Folds a byte of a Windows path: lower-cases letters, and replaces `\` by `/`.
 fn fold_windows(byte: u8) -> u8 {
     if byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() }
 }
 
-/// Iterator over components, last first.
+/// Iterator over the components of a form, last first.
 #[derive(Clone)]
 pub struct RevComponents<'a> {
-    /// The bytes before the components that were returned.
+    /// The bytes before the components returned so far.
     rest: &'a [u8],
-    /// Whether `\` separates too.
+    /// Whether `\` is a separator, like `/`.
     windows: bool,
-    /// Whether the bytes may have ASCII capitals, which comparisons must lower-case.
+    /// Whether comparisons must lower-case the bytes.
     lower: bool,
 }
 
 impl<'a> Iterator for RevComponents<'a> {
     type Item = Component<'a>;
 
-    /// Returns the component before the last returned one.
+    /// Returns the next component toward the start of the path.
     #[inline]
     fn next(&mut self) -> Option<Component<'a>> {
         loop {
@@ -230,7 +230,7 @@ impl<'a> Iterator for RevComponents<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Component<'a> {
     bytes: &'a [u8],
-    /// Whether the bytes may have ASCII capitals, which comparisons must lower-case.
+    /// Whether comparisons must lower-case the bytes.
     lower: bool,
 }
 
@@ -273,11 +273,12 @@ impl<'a> Component<'a> {
     }
 }
 
-/// Returns whether a path lies under a folder, both in normal form: the path begins with the folder's components and
-/// has more. An absolute path never lies under a relative folder, nor a relative path under an absolute folder.
+/// Returns whether a path lies under a folder: the path starts with the folder's components and has more components.
+/// Path and folder are in normal form. An absolute path never lies under a relative folder, nor a relative path under
+/// an absolute folder.
 #[must_use]
 pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
-    // Fast path for nearly all paths: without empty components, a comparison of bytes is enough.
+    // For nearly all paths, which have no empty components, comparing bytes is enough.
     if let Some([b'/', next, ..]) = path.strip_prefix(folder)
         && *next != b'/'
         && !folder.is_empty()
@@ -287,13 +288,13 @@ pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
     components_below(path, folder).is_some_and(|mut below| below.next().is_some())
 }
 
-/// Returns whether a path is a folder or lies under it, both in normal form.
+/// Returns whether a path equals a folder or lies under the folder; path and folder are in normal form.
 #[must_use]
 pub fn lies_at_or_under(path: &[u8], folder: &[u8]) -> bool {
     components_below(path, folder).is_some()
 }
 
-/// Returns the path's components below the folder; `None` if the path is neither the folder nor under it.
+/// Returns the path's components below the folder; `None` if the path neither equals the folder nor lies under it.
 fn components_below<'p>(path: &'p [u8], folder: &[u8]) -> Option<impl Iterator<Item = &'p [u8]>> {
     let is_absolute = |form: &[u8]| form.first() == Some(&b'/');
     if folder.is_empty() || is_absolute(path) != is_absolute(folder) {
@@ -304,7 +305,7 @@ fn components_below<'p>(path: &'p [u8], folder: &[u8]) -> Option<impl Iterator<I
     starts_with_folder.then_some(path_components)
 }
 
-/// Iterates over the components of a normal form, and skips empty ones.
+/// Iterates over the components of a normal form. Skips empty components.
 fn components(form: &[u8]) -> impl Iterator<Item = &[u8]> {
     form.split(|byte| *byte == b'/')
         .filter(|component| !component.is_empty())

@@ -1,9 +1,10 @@
-//! Resolves paths to items: pure functions, without I/O, clock or lock. The trait [`LibraryIndex`] gives access to a library.
+//! Resolves paths to items, in pure functions without I/O, clocks or locks. The trait [`LibraryIndex`] is the interface to a
+//! library.
 //!
-//! [`normal`] makes spellings comparable, [`Form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`]
-//! finds the item, and [`propose`] suggests missing mappings.
+//! [`normal`] computes normal forms, [`Form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`] finds
+//! the item, and [`propose`] suggests missing mappings.
 
-// Only this repository calls these functions, so a missing `#[must_use]` is no risk.
+// Only this repository calls these functions, so they need no `#[must_use]`.
 #![allow(clippy::must_use_candidate)]
 
 #[macro_use]

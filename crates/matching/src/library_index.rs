@@ -1,80 +1,81 @@
-//! The trait through which matching reads a library. `engine::view` implements it, and tests implement it by a linear
-//! scan.
+//! The trait through which matching reads a library. `engine::view` implements the trait with segments and memtables;
+//! tests implement it with a linear scan.
 
 use super::normal::{Normal, Spelling};
 use super::resolution::{FoundItem, ItemRef};
 use crate::model::MatchKind;
 
-/// When a path was listed or recorded.
+/// The time when a path was listed or recorded, as a change sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FactTime {
-    /// The change sequence at which the listing was completed, the single item was added, or the match was recorded.
+    /// The change sequence of the transaction that completed the listing, added the single item or recorded the match.
     pub sequence: u64,
-    /// The order of changes with the same sequence: 0 in a segment, and counted up in the memtable.
+    /// The order of changes with the same sequence: 0 in a segment, and increasing in a memtable.
     pub order: u64,
 }
 
-/// The number of the first entry with a hash in a view's segment. `None` if there is no such entry, or if the caller
-/// did not look it up.
+/// The number of the first entry with a hash in a library's segment. `None` if there is no such entry, or if the caller
+/// did not look up the entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
-/// One library as one user sees it. All methods are lock-free and allocate nothing.
+/// One library as one user sees it. All methods are lock-free and allocate no memory.
 pub trait LibraryIndex {
-    /// A path that is listed or recorded, with its item. A hit is cheap to copy, since its fields are decoded on
-    /// demand.
+    /// A listed or recorded path, with its item. A hit is cheap to copy, because its fields are decoded on demand.
     type Hit<'v>: Copy
     where
         Self: 'v;
 
-    /// Returns whether a listing was ever completed.
+    /// Returns whether the library has a complete listing.
     fn is_fetched(&self) -> bool;
 
-    /// Returns whether the path lies under one of the library's locations.
+    /// Returns whether the path lies under a location of the library.
     fn owns(&self, path: &Normal<'_>) -> bool;
 
-    /// Returns how many components a listed path has below its location; 0 outside all locations. If locations are
-    /// nested, the outermost counts.
+    /// Returns the number of components that a listed path has below its location; 0 if the path is outside all
+    /// locations. If locations are nested, counts from the outermost location.
     fn components_below_location(&self, listed: &Normal<'_>) -> usize;
 
-    /// Returns `false` if the library has no confirmed matches, so that the caller need not search them.
+    /// Returns whether the library may have confirmed matches; if `false`, the caller skips them.
     fn may_have_confirmed(&self) -> bool;
 
-    /// Returns the rating key if exactly one item lists exactly these bytes. Most lookups take this fast path. The kind
-    /// is [`MatchKind::Confirmed`] if the match is recorded too, else [`MatchKind::Exact`]. After `None` the caller
-    /// resolves the path.
+    /// Returns the rating key and the kind of match if exactly one item lists the path's exact bytes. Most lookups use
+    /// this fast path. The kind is [`MatchKind::Confirmed`] if the match is also recorded, and otherwise
+    /// [`MatchKind::Exact`]. `None` means that the caller must resolve the path.
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
-    /// Returns the rating key as [`LibraryIndex::unique_hit`] does, for a path that is not ASCII, by its spelling.
+    /// Does the same as [`LibraryIndex::unique_hit`] for a non-ASCII path, using the hash of the path's spelling.
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
-    /// Returns the stored normal form of the path that is listed with this spelling; `None` if no such path is listed.
-    /// `entry` is the first entry of the spelling's hash.
+    /// Returns the stored normal form of the listed path with this spelling; `None` if no listed path has this
+    /// spelling. `entry` is the first entry with the spelling's hash.
     fn stored_form<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<&'v [u8]>;
 
-    /// Loads the memory of the index entries with this hash into the cache, since the caller looks for the hash next.
+    /// Prefetches the index entries with this hash into the CPU cache, before the caller looks up the hash.
     fn prefetch(&self, hash: u64);
 
-    /// Looks up the first entry of a hash. Prefetches the stored path and form, which together have this length.
+    /// Looks up the first entry with a hash. Prefetches the stored path and normal form; `length` is their total
+    /// length.
     fn first_entry(&self, hash: u64, length: usize) -> FirstEntry;
 
-    /// Returns the listed path of an entry that [`LibraryIndex::unique_hit`] accepted.
+    /// Returns the hit for an entry that [`LibraryIndex::unique_hit`] accepted.
     fn hit_of_entry(&self, entry: FirstEntry) -> Option<Self::Hit<'_>>;
 
-    /// Calls `each` for the confirmed matches of paths with this normal form.
+    /// Calls `each` for the confirmed matches whose paths have this normal form.
     fn each_confirmed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));
 
-    /// Calls `each` for the listed paths with this normal form. The second argument says whether the raw bytes are
-    /// equal too.
+    /// Calls `each` for the listed paths with this normal form. The second argument of `each` is whether the raw bytes
+    /// are equal too.
     fn each_listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
-    /// Calls `each` for the listed paths that a server-to-host rule maps to this normal form. The second argument says
-    /// whether the raw bytes are equal too.
+    /// Calls `each` for the listed paths that a server-to-host rule maps to this normal form. The second argument of
+    /// `each` is whether the raw bytes are equal too.
     fn each_mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
-    /// Finds the listed paths with the longest common suffix, if the suffix has at least `min_components` components
-    /// (and at least one). Calls `each` with the number of common components, the same in all calls, and a path.
-    /// Reports at least 16 distinct items if there are as many. Returns how many further paths share that suffix.
+    /// Finds the listed paths that share the longest suffix with `path`. The suffix must have at least `min_components`
+    /// components, and at least one. Calls `each` with the number of common components and a hit, until at least
+    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) distinct items were reported. Returns the number of unreported paths
+    /// with the same suffix.
     fn suffix_matches<'v>(
         &'v self,
         path: &Normal<'_>,
@@ -82,27 +83,28 @@ pub trait LibraryIndex {
         each: impl FnMut(usize, Self::Hit<'v>),
     ) -> usize;
 
-    /// Returns the first path of the listed item with this rating key; an empty path for an item without files.
+    /// Finds the listed item with this rating key. The hit has the item's first path; an empty path if the item has no
+    /// files. `None` if the library does not list the item.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;
 
-    /// Returns the rating key, and the path as it was listed or recorded.
+    /// Returns a hit's rating key, and its path as listed or recorded.
     fn key_and_path<'v>(&'v self, hit: Self::Hit<'v>) -> (&'v str, &'v [u8]);
 
-    /// Returns the item; for a confirmed match only its key.
+    /// Returns a hit's item; for a confirmed match, an item with only the rating key.
     fn item<'v>(&'v self, hit: Self::Hit<'v>) -> ItemRef<'v>;
 
-    /// Writes the item and the path into `found`, without a copy of the item.
+    /// Writes a hit's item and path to `found`. Implementations can avoid copying the item.
     fn fill_found<'v>(&'v self, hit: Self::Hit<'v>, found: &mut FoundItem<'v>) {
         found.item = self.item(hit);
         found.path = self.key_and_path(hit).1;
     }
 
-    /// Returns when the path was listed or recorded.
+    /// Returns the time when a hit's path was listed or recorded.
     fn fact_time(&self, hit: Self::Hit<'_>) -> FactTime;
 
-    /// Returns whether the requested path, the matched path or the item was invalidated and not verified since.
+    /// Returns whether the queried path, the matched path or the item was invalidated, and not verified since.
     fn is_unverified(&self, requested: &Normal<'_>, matched: &[u8], rating_key: &str) -> bool;
 
-    /// Returns whether a checksum failed: results are meaningless until the segment is rebuilt.
+    /// Returns whether a segment's checksum failed, so that results are unreliable until the segment is rebuilt.
     fn is_broken(&self) -> bool;
 }

@@ -1,5 +1,5 @@
-//! Rules for the names of system folders, samples and extras. A walk of the disk skips these files and folders, as
-//! Plex's scanner does. Title evidence counts such a name against a match.
+//! Rules for the names of system folders, samples and extras. A disk walk skips these files and folders, as Plex's
+//! scanner does. Matching treats these names as evidence against a match.
 
 use once_cell::race::OnceBox;
 use regex::bytes::Regex;
@@ -8,14 +8,14 @@ use regex::bytes::Regex;
 #[derive(Clone, Copy)]
 pub struct LowerName<'n>(pub &'n [u8]);
 
-/// Defines a method for each rule by a regular expression. In a pattern, `?1` matches nothing, one character, or one
-/// byte that is not UTF-8.
+/// Defines a method for each regular expression. In a pattern, `?1` matches nothing, one character or one non-UTF-8
+/// byte.
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident: $pattern:literal;)*) => {
         impl LowerName<'_> {
             $($(#[$doc])*
             pub fn $rule(&self) -> bool {
-                // This cell is lock-free, since another thread may fork meanwhile.
+                // This cell is lock-free because another thread may fork during the initialization.
                 static PATTERN: OnceBox<Option<Regex>> = OnceBox::new();
                 let pattern = PATTERN.get_or_init(|| {
                     Box::new(Regex::new(&format!("(?s){}", $pattern.replace("?1", "(?:.|(?-u:.))?"))).ok())
@@ -27,42 +27,41 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Returns whether an operating system or a NAS keeps its own files in a folder of this name.
+    /// Returns whether operating systems or NAS devices store system files in folders with this name.
     is_system_folder: r"^(?:@eadir|lost\+found|\.appledouble|[@#]recycle|@recently-snapshot)|\.itlp$|\.photoslibrary";
-    /// Returns whether an operating system keeps its own files in a folder of this name at the root of a disk.
+    /// Returns whether operating systems store system files in root folders with this name.
     is_root_system_folder: r"^(?:\$recycle\.bin|system volume information|temporary items|network trash folder)";
-    /// Returns whether a download program unpacks into a folder of this name.
+    /// Returns whether download programs unpack archives into folders with this name.
     is_being_unpacked: "_unpack_|_failed_";
-    /// Returns whether a folder of this name holds samples.
+    /// Returns whether folders with this name contain samples.
     is_samples_folder: "^!?sample";
-    /// Returns whether both folders of extras and folders of media commonly have this name, such as `Other`.
+    /// Returns whether the name, such as `Other`, is common for folders with extras and for folders with media.
     is_common_folder_name: "^(?:scene|short|other)?1$";
-    /// Returns whether a folder of this name holds extras. 'Extra' must be a whole word: 'Extra Scenes', not
+    /// Returns whether folders with this name contain extras. Matches 'Extra' only as a whole word, not in
     /// 'Extraction'.
     is_extras_folder: r"(?x) ^extras?(?:$|(?-u:[^0-9A-Za-z_\x80-\xff])) | ^bonus | bonus\ disc
         | ^(?:interview|scene|trailer|featurette|short|other)?1$
         | ^deleted(?:(?-u:.)?scene)??1$ | ^behind(?-u:.)?the(?-u:.)?scenes$";
     /// Returns whether the name ends in the whole word 'sample'.
     has_sample_suffix: "[-._]sample$";
-    /// Returns whether a file of this name is a sample.
+    /// Returns whether files with this name are samples.
     is_sample: "[-._ ]sample|sample[-._ ]";
-    /// Returns whether a file of this name is an extra.
+    /// Returns whether files with this name are extras.
     is_extra: r"^trailer?1$|^movie-trailer|-(?:trailer|deleted|behindthescenes|interview|scene|featurette|short|other)\.";
 }
 
 impl LowerName<'_> {
-    /// Returns whether this is the given name.
+    /// Returns whether the name equals `name`, which must be in lower case.
     pub fn is(&self, name: &[u8]) -> bool {
         self.0 == name
     }
 
-    /// Returns whether the name starts with this prefix.
+    /// Returns whether the name starts with `prefix`, which must be in lower case.
     pub fn starts_with(&self, prefix: &[u8]) -> bool {
         self.0.starts_with(prefix)
     }
 
-    /// Returns whether a folder of this name holds copies: deleted files, thumbnails, or other versions of listed
-    /// files.
+    /// Returns whether folders with this name contain copies: deleted files, thumbnails, or versions of listed files.
     pub fn is_copies_folder(&self) -> bool {
         [&b".trash"[..], b".recycle", b"plex versions"]
             .into_iter()

@@ -1,8 +1,8 @@
-//! Rules between host paths and server paths, compiled once when an index is opened.
+//! Rules that translate between host paths and server paths, compiled once when an index is opened.
 //!
-//! If the requested path is not listed, host-to-server rules rewrite it, in order, until the result is a listed path.
-//! Server-to-host rules rewrite the listed paths when a segment is built: the segment indexes the result of the first
-//! rule that matches. So plexindex never has to invert a pattern. Patterns run in linear time.
+//! If a queried path is not listed, plexindex applies the host-to-server rules in order until the result is a listed
+//! path. A segment also indexes each listed path as rewritten by the first matching server-to-host rule. With both
+//! kinds of rules, no lookup needs to invert a pattern. Patterns run in linear time.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -19,9 +19,9 @@ use crate::error::{Error, Result, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MappingKind {
-    /// From the host's paths to the server's: rewrites the path of a query.
+    /// From host path to server path: rewrites the queried path.
     HostToServer,
-    /// From the server's paths to the host's: rewrites the listed paths when a segment is built.
+    /// From server path to host path: rewrites the listed paths when plexindex builds a segment.
     ServerToHost,
 }
 
@@ -31,39 +31,40 @@ enum_names! { MappingKind: HostToServer "host_to_server", ServerToHost "server_t
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pattern {
-    /// An absolute folder, compared component by component in the normal form.
+    /// An absolute folder. Rules compare normal forms component by component.
     Prefix(Vec<u8>),
-    /// A regular expression without look-around and backreferences. It matches anywhere in the path unless it is
-    /// anchored.
+    /// A regular expression without look-around or backreferences. An unanchored expression matches anywhere.
     Regex(String),
 }
 
-/// A rule between paths as the host sees them and paths as the server sees them.
+/// A rule that translates a host path to a server path, or a server path to a host path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Mapping {
-    /// The direction.
+    /// The direction of the translation.
     pub kind: MappingKind,
     /// The pattern to replace.
     pub from: Pattern,
-    /// The replacement: a folder, or for a regular expression a text with groups: `\1`, `\g<1>`, `\g<name>`.
+    /// The replacement: a folder for a prefix, or a template for a regular expression. A template can refer to groups:
+    /// `\1`, `\g<1>`, `\g<name>`.
     pub to: Vec<u8>,
 }
 
 impl Mapping {
-    /// Replaces a folder of the host by a folder of the server.
+    /// Creates a rule that replaces a host folder with a server folder.
     #[must_use]
     pub fn host_to_server(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
         Self::of_folders(MappingKind::HostToServer, from.as_ref(), to.as_ref())
     }
 
-    /// Replaces a folder of the server by a folder of the host.
+    /// Creates a rule that replaces a server folder with a host folder.
     #[must_use]
     pub fn server_to_host(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
         Self::of_folders(MappingKind::ServerToHost, from.as_ref(), to.as_ref())
     }
 
-    /// Replaces the matches of a regular expression; `\1`, `\g<1>` and `\g<name>` are its groups.
+    /// Creates a rule that replaces the first match of a regular expression. `to` can refer to groups: `\1`, `\g<1>`,
+    /// `\g<name>`.
     ///
     /// ```
     /// # use plexindex_matching as plexindex;
@@ -82,7 +83,7 @@ impl Mapping {
         }
     }
 
-    /// Replaces a folder, in either direction.
+    /// Creates a rule that replaces a folder, in either direction.
     #[doc(hidden)]
     #[must_use]
     pub fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
@@ -95,7 +96,7 @@ impl Mapping {
     }
 }
 
-/// The compiled rules; cheap to clone.
+/// The compiled rules of an index. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Mappings(Option<Arc<CompiledMappings>>);
 
@@ -103,7 +104,7 @@ pub struct Mappings(Option<Arc<CompiledMappings>>);
 struct CompiledMappings {
     to_server: Vec<MappingRule>,
     to_host: Vec<MappingRule>,
-    /// The host-to-server prefixes with their sides swapped, which rewrite a server path to a host path.
+    /// The host-to-server prefix rules with `from` and `to` swapped, which translate a server path to a host path.
     inverted: Vec<PrefixRule>,
     /// See [`Mappings::digest`].
     digest: u64,
@@ -119,7 +120,7 @@ impl Mappings {
     /// Compiles the rules.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] with the rule and its mistake.
+    /// Returns [`Status::InvalidArgument`] if a rule is invalid. The message quotes the rule.
     pub fn new(mappings: &[Mapping]) -> Result<Self> {
         if mappings.is_empty() {
             return Ok(Self::default());
@@ -145,7 +146,7 @@ impl Mappings {
                         Pattern::Prefix(from) => (b'p', from.as_slice()),
                         Pattern::Regex(from) => (b'r', from.as_bytes()),
                     };
-                    // The lengths give ("a", "bc") and ("ab", "c") different hashes.
+                    // Hashing the lengths distinguishes ("a", "bc") from ("ab", "c").
                     digest.update(&[tag]);
                     digest.update(&from.len().to_le_bytes());
                     digest.update(from);
@@ -162,8 +163,8 @@ impl Mappings {
         Ok(Self(Some(Arc::new(rules))))
     }
 
-    /// Returns a hash of the server-to-host rules; 0 without such rules. A segment stores the hash, since its mapped
-    /// paths are valid for these rules only.
+    /// Returns a hash of the server-to-host rules; 0 if there are no such rules. A segment stores the hash, because the
+    /// mapped paths in the segment are valid only for the same rules.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.0.as_ref().map_or(0, |rules| rules.digest)
@@ -183,8 +184,8 @@ impl Mappings {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
-    /// Returns whether [`Self::host_path`] is right for every file: there are no host-to-server patterns, which cannot
-    /// be inverted.
+    /// Returns whether [`Self::host_path`] can translate every listed path, because no host-to-server rule is a
+    /// pattern. Patterns cannot be inverted.
     #[must_use]
     pub fn can_invert_all(&self) -> bool {
         let is_prefix = |rule: &MappingRule| matches!(rule, MappingRule::Prefix(_));
@@ -193,8 +194,8 @@ impl Mappings {
             .is_none_or(|rules| rules.to_server.iter().all(is_prefix))
     }
 
-    /// Rewrites a host path by each host-to-server rule that matches, in order, until `each` returns `Some`; returns
-    /// that result.
+    /// Rewrites a host path by each matching host-to-server rule in order, and calls `each` with each result. Returns
+    /// the first `Some` that `each` returns; `None` if `each` never returns `Some`.
     pub fn to_server<R>(&self, path: &Normal<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
         let rules = self.0.as_ref()?;
         rules
@@ -203,8 +204,7 @@ impl Mappings {
             .find_map(|rule| rule.rewrite(path, &mut |rewritten| each(rewritten)).flatten())
     }
 
-    /// Rewrites a server path by the first server-to-host rule that matches. Returns `None` if no rule changes the
-    /// path.
+    /// Rewrites a server path by the first matching server-to-host rule. Returns `None` if no rule changes the path.
     #[must_use]
     pub fn to_host(&self, path: &[u8]) -> Option<Vec<u8>> {
         let rules = self.0.as_ref().filter(|rules| !rules.to_host.is_empty())?;
@@ -217,8 +217,8 @@ impl Mappings {
         })
     }
 
-    /// Returns the host's path for a server path, or the same path if no rule matches. Tries the server-to-host rules
-    /// first, then the inverted host-to-server prefixes. Host-to-server patterns cannot be inverted.
+    /// Translates a server path to a host path; returns the same path if no rule matches. Tries the server-to-host
+    /// rules first, and then the inverted host-to-server prefixes. Host-to-server patterns cannot be inverted.
     #[must_use]
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
         let rewrite_inverted = || {
@@ -233,7 +233,7 @@ impl Mappings {
 }
 
 impl MappingRule {
-    /// Passes the rewritten path to `then` and returns the result; `None` if the rule does not match.
+    /// Passes the rewritten path to `then` and returns the result of `then`; `None` if the rule does not match.
     fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         match self {
             Self::Prefix(prefix) => prefix.rewrite(path, then),
@@ -245,15 +245,15 @@ impl MappingRule {
     }
 }
 
-/// Checks and compiles one rule. The error is a text for the user, without the rule itself.
+/// Validates and compiles one rule. The error message does not include the rule; [`invalid_mapping`] adds the rule.
 fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
     match &mapping.from {
         Pattern::Prefix(from) => {
             if from.is_empty() {
-                return Err("the folder to replace is empty: give an absolute path".into());
+                return Err("the folder to replace is empty: specify an absolute path".into());
             }
             if mapping.to.is_empty() {
-                return Err("the replacement folder is empty: give an absolute path; `/` is the root".into());
+                return Err("the replacement folder is empty: specify an absolute path; `/` is the root".into());
             }
             let folders = [(from, "the folder to replace"), (&mapping.to, "the replacement folder")];
             if let Some((_, description)) = folders.iter().find(|(folder, _)| !is_absolute(folder)) {
@@ -273,26 +273,26 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
     }
 }
 
-/// Returns a readable error text for a pattern that the crate `regex` rejects.
+/// Returns a readable error message for a pattern that the `regex` crate rejects.
 fn explain(pattern: &str, error: &regex::Error) -> String {
     let text = error.to_string();
-    // The text shows the pattern over several lines; the last line has the error.
+    // The error of the `regex` crate shows the pattern on several lines; only the last line describes the error.
     let last_line = text.lines().last().unwrap_or_default();
     let cause = last_line.strip_prefix("error: ").unwrap_or(last_line);
     if ["(?=", "(?!", "(?<=", "(?<!"]
         .iter()
         .any(|look_around| pattern.contains(look_around))
     {
-        return format!("look-around is not supported, since it can take exponential time ({cause})");
+        return format!("look-around is not supported, because it can take exponential time ({cause})");
     }
     if text.contains("backreference") {
-        return format!("backreferences are not supported, since they can take exponential time ({cause})");
+        return format!("backreferences are not supported, because they can take exponential time ({cause})");
     }
     cause.to_owned()
 }
 
-/// Returns the error for a rule that cannot be compiled. `index` is the rule's position in the list, and `cause` the
-/// text of [`compile`].
+/// Returns the error for an invalid rule. `index` is the rule's index in the list, and `cause` the message from
+/// [`compile`].
 fn invalid_mapping(index: usize, mapping: &Mapping, cause: &str) -> Error {
     let direction = match mapping.kind {
         MappingKind::HostToServer => "host to server",

@@ -1,20 +1,20 @@
-//! The members of a folder: shows and artists with files below the folder, their season or album, and single items.
+//! The members of a folder: the shows, artists and single items with files below the folder.
 
 use super::form::end_of_components;
 use super::normal::Shape;
 use super::resolution::{FoundItem, GuidRef, ItemRef, OnDisk};
 use crate::model::{Item, ItemType};
 
-/// A season or album, with the fields that Plex reports for each of its items.
+/// A season or album, with the fields that Plex repeats in each episode or track.
 #[derive(Clone, Copy, Debug)]
 pub struct Season<'v> {
-    /// Season number; -1 for an album, and for a season without a number.
+    /// Season number; -1 for an album or for a season without a number.
     pub number: i32,
-    /// Rating key; empty if unknown, as for hidden seasons.
+    /// Rating key; empty if unknown, as in shows with hidden seasons.
     pub rating_key: &'v str,
     /// Title.
     pub title: &'v str,
-    /// Scalar GUID.
+    /// GUID in Plex's `guid` attribute.
     pub guid: GuidRef<'v>,
 }
 
@@ -27,7 +27,7 @@ impl<'v> Season<'v> {
         guid: GuidRef::NONE,
     };
 
-    /// Returns the season or album of an item, without the season number.
+    /// Returns an item's season or album, with -1 as the number.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -38,33 +38,33 @@ impl<'v> Season<'v> {
         }
     }
 
-    /// Returns whether both are the same season of one show: their rating keys are equal, or if both have no rating
-    /// key, their numbers.
+    /// Returns whether two seasons of one show are the same. Compares the rating keys, or the numbers if both rating
+    /// keys are empty.
     pub fn is_same(&self, other: &Self) -> bool {
         self.rating_key == other.rating_key && (!self.rating_key.is_empty() || self.number == other.number)
     }
 }
 
-/// A show or artist with files below a folder, represented by one of its items; or an item without a show.
+/// A show or artist with files below a folder, represented by one of its items, or a single item without a show.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderMember<'v> {
-    /// The item, or one of the show's items below the folder.
+    /// The single item, or one of the show's items below the folder.
     pub item: ItemRef<'v>,
     /// The listed path of `item`.
     pub path: &'v [u8],
     /// Number of the path's components below the folder.
     pub below: usize,
-    /// Whether the member is the item's show or artist, not the item.
+    /// Whether the member is the show or artist of `item`, rather than `item` itself.
     pub is_show: bool,
-    /// The season or album of all the show's items below the folder; `None` if they are in several.
+    /// The season or album of all the show's items below the folder; `None` if there are several seasons.
     pub season: Option<Season<'v>>,
 }
 
 impl<'v> FolderMember<'v> {
-    /// Creates a member from an item and its season or album. For the other arguments, see the fields.
+    /// Creates a member from an item and its season or album. For `path`, `below` and `is_show`, see the fields.
     #[must_use]
     pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, is_show: bool) -> Self {
-        // For a track, `item.season` is the disc.
+        // A track stores the disc number in `item.season`.
         let number = if item.kind == ItemType::Episode {
             item.season
         } else {
@@ -79,14 +79,14 @@ impl<'v> FolderMember<'v> {
         }
     }
 
-    /// Adds the season of another item of the show. If the seasons differ, the member has no season afterwards.
+    /// Adds the season of another item in the show. Sets `season` to `None` if the seasons differ.
     pub fn merge_season(&mut self, other: Option<Season<'v>>) {
         self.season = self
             .season
             .filter(|season| other.is_some_and(|other| season.is_same(&other)));
     }
 
-    /// Returns whether both are the same show, or the same item.
+    /// Returns whether two members are the same show or the same single item.
     pub fn is_same(&self, other: &Self) -> bool {
         if self.is_show {
             other.is_show && self.item.show_rating_key == other.item.show_rating_key
@@ -95,7 +95,7 @@ impl<'v> FolderMember<'v> {
         }
     }
 
-    /// Returns the folder's path as the server spells it, extended by the first `extra` components below the folder.
+    /// Returns the folder's path in the server's spelling, extended by the next `extra` components of `path`.
     pub fn folder_path(&self, extra: usize) -> &'v [u8] {
         let separator = if Shape::of(self.path).windows { b'\\' } else { b'/' };
         let is_separator = |byte: u8| byte == b'/' || byte == separator;
@@ -103,15 +103,15 @@ impl<'v> FolderMember<'v> {
         let component_count = components.filter(|component| !component.is_empty()).count();
         let kept_components = component_count.saturating_sub(self.below) + extra;
         if kept_components == 0 {
-            // The folder is the root, which consists of separators only.
+            // The folder is the root folder, which consists only of separators.
             return &self.path[..self.path.iter().take_while(|byte| is_separator(**byte)).count()];
         }
         &self.path[..end_of_components(self.path, kept_components, is_separator)]
     }
 
-    /// Returns the item that the answer shows; a member without a show is its own item. If the member
-    /// `has_whole_folder`, the answer shows the season or album of all its files, if they share one, at the folder's
-    /// path. Otherwise it shows the show or artist, at the path of its entry in the folder.
+    /// Returns the item that represents the member in an answer, and its path. A single item represents itself. If
+    /// `has_whole_folder`, the folder has no other member: returns the common season or album if there is one, with the
+    /// folder's path. Otherwise returns the show or artist, with the path of the folder entry that contains its files.
     pub fn found_item(&self, library: usize, has_whole_folder: bool) -> FoundItem<'v> {
         let season = self.season.filter(|_| has_whole_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;

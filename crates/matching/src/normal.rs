@@ -1,28 +1,27 @@
 //! The normal form of a path, version 1: `NFC(lower(NFC(path)))`, with `/` between the components.
 //!
-//! - Lower-casing maps each character by itself, without context and without a language: `Σ` becomes `σ` also at the
-//!   end of a word (Python's `str.lower()` gives `ς` there). Only `İ` has a lower case of two characters: it becomes
-//!   `i` and a combining dot, as in Python.
-//! - `\` separates only in paths that begin like Windows ones: `X:\`, `X:/`, `\\server`. The long spellings `\\?\X:\…`
-//!   and `\\?\UNC\server\…` have the normal form of their short spellings.
-//! - A path that is not UTF-8 is its own normal form, so it matches only itself.
-//! - Nothing else changes: repeated separators, trailing dots and spaces stay.
+//! - Lower-casing ignores context and language: `Σ` becomes `σ` even at the end of a word, where Python's `str.lower()`
+//!   returns `ς`. Only `İ` becomes two characters, `i` and a combining dot, as in Python.
+//! - `\` is a separator only in paths that start like Windows paths: `X:\`, `X:/`, `\\server`. The long spellings
+//!   `\\?\X:\…` and `\\?\UNC\server\…` have the same normal form as the short spellings.
+//! - A path that is not UTF-8 is its own normal form, so the path matches only itself.
+//! - Everything else is unchanged, such as repeated separators and trailing dots and spaces.
 //!
 //! Lower-casing follows the Unicode version of the Rust standard library, and NFC the version of the crate
-//! `unicode-normalization`. [`form_tag`] has both versions. All files derived from normal forms store the tag. A build
-//! with different versions sees a different tag and rebuilds the files, so plexindex never compares forms of two
-//! versions.
+//! `unicode-normalization`. [`form_tag`] combines both versions, and all files derived from normal forms store this
+//! tag. A build with different versions rebuilds files with a different tag, so plexindex never compares normal forms
+//! from two versions.
 
 use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Maximum length of a path in bytes. Windows allows as many UTF-16 units; POSIX systems allow 4,096 bytes.
+/// Maximum length of a path in bytes. Windows allows as many UTF-16 units, and POSIX systems allow 4,096 bytes.
 pub const MAX_PATH: usize = 32_767;
-/// The version of the normal form.
+/// The version of the rules for normal forms.
 pub const FORM: u32 = 1;
 
-/// Returns [`FORM`] and the two Unicode versions in one number, for the header of files derived from normal forms.
+/// Returns [`FORM`] and the two Unicode versions as one number, for the header of files derived from normal forms.
 #[must_use]
 pub const fn form_tag() -> u32 {
     let lower = char::UNICODE_VERSION.0 as u32;
@@ -30,13 +29,13 @@ pub const fn form_tag() -> u32 {
     FORM << 16 | lower << 8 | compose
 }
 
-/// Maximum length in bytes of a path that is folded in a [`FoldBuffer`]. Clearing a small buffer is cheap.
+/// Maximum length in bytes of a path that is folded in a [`FoldBuffer`]. A small buffer is cheap to zero.
 const SHORT_PATH: usize = 256;
-/// Number of bytes folded at once, so that the compiler uses vector instructions.
+/// Number of bytes folded at once, chosen so that the compiler uses vector instructions.
 const VECTOR: usize = 32;
-/// First byte that cannot be part of UTF-8 text.
+/// Bytes from this value upwards never occur in UTF-8.
 const FIRST_INVALID_BYTE: u8 = 0xF8;
-/// Buffer for longer paths. Folding may triple the length of a path, so a path of 4 KiB needs no heap.
+/// Buffer for the normal forms of longer paths. Folding may triple the length, so a path of 4 KiB needs no heap memory.
 type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 
 /// Buffer for the folded form of a short path.
@@ -44,7 +43,7 @@ type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 pub(super) struct FoldBuffer([u8; SHORT_PATH]);
 
 impl FoldBuffer {
-    /// A cleared buffer.
+    /// A buffer of zero bytes.
     pub(super) const EMPTY: Self = Self([0; SHORT_PATH]);
 }
 
@@ -53,15 +52,15 @@ impl FoldBuffer {
 pub(super) enum FoldedPath<'a> {
     /// The normal form of an ASCII path.
     Ascii(Normal<'a>),
-    /// A path that is not ASCII. Computing its normal form would take longer than the rest of a lookup.
+    /// A non-ASCII path in its original spelling, because computing the normal form would be slow.
     Spelling(Spelling<'a>),
-    /// The path is too long for a [`FoldBuffer`], or starts like `\\?\`.
+    /// A path that is too long for a [`FoldBuffer`], or starts with a `\\?\` prefix that the normal form drops.
     NotFolded,
 }
 
 impl<'a> FoldedPath<'a> {
-    /// Lower-cases the ASCII letters of a path into the buffer and hashes the result, in a single pass.
-    // This function is inlined, since copying the result right after writing it would wait for the writes.
+    /// Lower-cases the ASCII letters of a path into `buffer`, and hashes the result.
+    // This function is inlined, because copying the result immediately after the writes would stall the CPU.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: saves a seventh of the time of a batch
     pub(super) fn of(path: &'a [u8], buffer: &'a mut FoldBuffer) -> Self {
@@ -77,7 +76,7 @@ impl<'a> FoldedPath<'a> {
         }
     }
 
-    /// Returns the hash under which a segment lists the path; `None` if the path was not folded.
+    /// Returns the hash under which a segment indexes the path; `None` if the path was not folded.
     #[inline]
     pub(super) fn hash(&self) -> Option<u64> {
         match self {
@@ -87,8 +86,8 @@ impl<'a> FoldedPath<'a> {
         }
     }
 
-    /// Returns the number of bytes that a segment stores for such a path, to prefetch them. For a path that is not
-    /// ASCII, a segment stores the normal form too.
+    /// Returns the approximate number of bytes that a segment stores for the path, for prefetching. For a non-ASCII
+    /// path, a segment also stores the normal form.
     #[inline]
     pub(super) fn stored_length(&self, path: &[u8]) -> usize {
         match self {
@@ -98,8 +97,8 @@ impl<'a> FoldedPath<'a> {
     }
 }
 
-/// A short non-ASCII path in its original spelling. Segments index such a path under two hashes: of the spelling and of
-/// the normal form. So a lookup with the same spelling needs no normal form.
+/// A short non-ASCII path in its original spelling. Segments index such paths by the hash of the spelling too, so that
+/// a lookup with the same spelling needs no normal form.
 #[derive(Clone, Copy)]
 pub struct Spelling<'a> {
     raw: &'a [u8],
@@ -119,8 +118,7 @@ impl<'a> Spelling<'a> {
         self.hash
     }
 
-    /// Returns the hash of the spelling, under which segments index a short path that is not ASCII. `None` for other
-    /// paths.
+    /// Returns the spelling's hash, by which segments index a short non-ASCII path; `None` for all other paths.
     #[must_use]
     pub fn hash_of(path: &[u8]) -> Option<u64> {
         let mut buffer = FoldBuffer::EMPTY;
@@ -131,7 +129,7 @@ impl<'a> Spelling<'a> {
     }
 }
 
-/// A path with its normal form and the hash of that form. Valid only within the closure passed to [`Normal::with`].
+/// A path with its normal form and the normal form's hash. Valid only within the closure passed to [`Normal::with`].
 #[derive(Clone, Copy)]
 pub struct Normal<'a> {
     raw: &'a [u8],
@@ -141,22 +139,23 @@ pub struct Normal<'a> {
 }
 
 impl<'a> Normal<'a> {
-    /// Folds `path` on the stack and passes the result to `then`. Allocates only for forms longer than 16 KiB, and for
-    /// letters with more than four combining marks.
+    /// Computes the normal form of `path` on the stack, and passes the result to `then`. Allocates memory only for
+    /// normal forms longer than 16 KiB, and for letters with more than four combining marks.
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&Normal<'_>) -> R) -> R {
         Self::with_cached_form(path, |_, _| None, then)
     }
 
-    /// [`Normal::with`] with a cache, since computing the normal form of a non-ASCII path takes longer than the rest of
-    /// a lookup. If `cached_form` knows the form, it writes the form to the buffer and returns its length.
+    /// Does the same as [`Normal::with`], but first calls `cached_form` for a short non-ASCII path, because computing
+    /// its normal form takes longer than the rest of a lookup. On a cache hit, `cached_form` writes the normal form to
+    /// the buffer and returns its length; on a miss, `cached_form` returns `None`.
     #[inline]
     pub fn with_cached_form<R>(
         path: &[u8],
         cached_form: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&Normal<'_>) -> R,
     ) -> R {
-        // Fast path: the keys of exact tables end in such a byte.
+        // Fast path: keys in exact tables end with an invalid byte.
         if path.last().is_some_and(|byte| *byte >= FIRST_INVALID_BYTE) {
             return then(&Normal::new(path, path, false));
         }
@@ -166,7 +165,7 @@ impl<'a> Normal<'a> {
             FoldedPath::Spelling(spelling) => Some(spelling),
             FoldedPath::NotFolded => None,
         };
-        // Uses a pointer to the closure, so that the compiler generates the closure's code twice and not five times.
+        // A pointer to the closure reduces the number of copies of the closure's code from five to two.
         let mut then = Some(then);
         let mut result = None;
         let mut call_then = |normal: &Normal<'_>| result = then.take().map(|then| then(normal));
@@ -182,7 +181,7 @@ impl<'a> Normal<'a> {
         }
     }
 
-    /// Creates a path from its normal form, which this function hashes. `text`: the path is UTF-8.
+    /// Creates a value from a path and its normal form, and hashes the normal form. `text`: the path is UTF-8.
     #[inline]
     fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {
         let hash = xxh3_64(form);
@@ -201,13 +200,13 @@ impl<'a> Normal<'a> {
         self.form
     }
 
-    /// Returns the hash of the normal form: xxh3, 64 bits, the same in every process.
+    /// Returns the normal form's hash (xxh3, 64 bits), which is the same in every process.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hash
     }
 
-    /// Returns whether the path is UTF-8. Other paths equal only themselves.
+    /// Returns whether the path is UTF-8. A path that is not UTF-8 matches only itself.
     #[must_use]
     pub fn is_text(&self) -> bool {
         self.text
@@ -220,8 +219,7 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
     Normal::with(path, |normal| normal.form().to_vec())
 }
 
-/// Computes the normal form of a path that is not ASCII, or too long for a [`FoldBuffer`], and passes the result to
-/// `then`.
+/// Computes the normal form of any path, without a [`FoldBuffer`], and passes the result to `then`.
 #[cold]
 #[inline(never)]
 fn with_folded(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
@@ -238,23 +236,24 @@ fn with_folded(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
     then(&Normal::new(path, &form, true));
 }
 
-/// What the first bytes of a path decide: whether `\` is a separator, and which prefix the normal form replaces.
+/// The kind of path (Windows or POSIX) and the prefix that the normal form replaces. Both depend on the path's first
+/// bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
-    /// Whether `\` separates.
+    /// Whether `\` is a separator, like `/`.
     pub windows: bool,
     /// Number of leading bytes that the normal form drops.
     dropped_bytes: usize,
-    /// The text that replaces the dropped bytes.
+    /// The string that replaces the dropped bytes.
     replacement: &'static str,
 }
 
 impl Shape {
-    /// Classifies a path by its first few bytes.
+    /// Determines the shape of a path from its first bytes.
     #[inline]
     #[must_use]
     pub fn of(path: &[u8]) -> Self {
-        // Fast path: nearly all paths begin with a slash.
+        // Fast path: nearly all paths start with `/`.
         if path.first() == Some(&b'/') {
             return Self::POSIX;
         }
@@ -267,7 +266,7 @@ impl Shape {
         replacement: "",
     };
 
-    /// Classifies a path that does not begin with `/`.
+    /// Determines the shape of a path that does not start with `/`.
     fn of_windows(path: &[u8]) -> Self {
         let windows = |dropped_bytes, replacement| Self {
             windows: true,
@@ -286,7 +285,7 @@ impl Shape {
         }
     }
 
-    /// Returns whether the normal form of an ASCII path is as long as the path, so that segments need not store it.
+    /// Returns whether an ASCII path is as long as its normal form, so that segments need not store the normal form.
     #[must_use]
     pub fn keeps_length(self) -> bool {
         self.dropped_bytes == 0
@@ -294,17 +293,17 @@ impl Shape {
 }
 
 /// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash of
-/// the result; `None` if the path is too long or its normal form is shorter than the path.
+/// the result. Returns `None` if the path is too long, or if its normal form drops a prefix.
 fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     let shape = Shape::of(path);
     if path.len() > SHORT_PATH || !shape.keeps_length() {
         return None;
     }
     let out = &mut out[..path.len()];
-    // The bitwise OR of all bytes: it is ASCII only if every byte is.
+    // The bitwise OR of all bytes is ASCII only if every byte is ASCII.
     let mut all_bits = [0; VECTOR];
-    // The loop folds whole vectors only. The last vector ends at the path's end: it overlaps the vector before, with
-    // equal results.
+    // The loop folds only whole vectors. The first call folds the last vector of the path, which can overlap the
+    // previous vector; the overlapping results are equal.
     if let (Some(from), Some(to)) = (path.last_chunk(), out.last_chunk_mut()) {
         fold_vector(from, to, &mut all_bits);
         for (from, to) in path.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
@@ -322,7 +321,7 @@ fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     Some((all_bits.is_ascii(), xxh3_64(out)))
 }
 
-/// Lower-cases the ASCII letters of one vector from `from` into `to`, and adds the bits of `from` to `all_bits`.
+/// Lower-cases the ASCII letters of one vector, and combines the vector into `all_bits` with a bitwise OR.
 #[inline]
 fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], all_bits: &mut [u8; VECTOR]) {
     for ((from, to), bits) in from.iter().zip(to).zip(all_bits) {
@@ -341,8 +340,8 @@ pub(super) fn unify_separators(form: &mut [u8]) {
 }
 
 /// Appends the NFC, lower-case form of `text` to `form`, one run of non-ASCII characters at a time. A quick check
-/// detects the runs that are in NFC before and after lower-casing, as almost all runs are. Other runs may combine with
-/// the ASCII character before them, so this function composes that character again.
+/// recognizes runs that are in NFC before and after lower-casing; almost all runs are. Any other run can combine with
+/// the preceding ASCII character, so the function normalizes that character again together with the run.
 fn fold_runs(text: &str, form: &mut FormBuffer) {
     let mut rest = text;
     while !rest.is_empty() {
@@ -365,9 +364,9 @@ fn fold_runs(text: &str, form: &mut FormBuffer) {
     form.make_ascii_lowercase();
 }
 
-/// Returns whether text is in NFC. Returns `false` also if the quick check cannot decide.
+/// Returns whether the characters are in NFC; `false` also if the quick check cannot decide.
 fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
-    // Fast path: characters below the first combining mark and common ideographs are always composed.
+    // Fast path: common ideographs and all characters below the first combining mark are always composed.
     let is_always_composed = |c: char| matches!(c, ..'\u{300}' | '\u{4E00}'..='\u{9FFF}');
     chars.clone().all(is_always_composed) || is_nfc_quick(chars) == IsNormalized::Yes
 }

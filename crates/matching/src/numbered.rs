@@ -1,15 +1,15 @@
-//! Parses disc, season and episode numbers in names.
+//! Parses disc, season and episode numbers in file and folder names.
 
 use super::words::{Words, number};
 
-/// Returns whether a word is the name of a disc with its number, such as `cd1`.
+/// Returns whether a word is a disc name with a number, such as `cd1`.
 pub fn is_disc_word(word: &[u8]) -> bool {
     DISCS
         .iter()
         .any(|name| word.strip_prefix(*name).and_then(number).is_some())
 }
 
-/// Returns whether a folder has the name of a disc, such as `CD1` or `Disc 2`.
+/// Returns whether a folder's name is a disc name with a number, such as `CD1` or `Disc 2`.
 pub fn is_disc(words: &Words) -> bool {
     words.len() == 1 && is_disc_word(words.word(0))
         || words.len() == 2 && DISCS.contains(&words.word(0)) && number(words.word(1)).is_some()
@@ -17,12 +17,13 @@ pub fn is_disc(words: &Words) -> bool {
 
 const DISCS: [&[u8]; 5] = [b"cd", b"disc", b"disk", b"dvd", b"disque"];
 
-/// Returns the season number in a folder's name; 0 for 'Specials', and `None` without a season.
+/// Returns the season number in a folder's name; 0 for 'Specials', and `None` if the name has no season.
 pub fn season_in(words: &Words) -> Option<i32> {
     (0..words.len()).find_map(|index| season_at(words, index))
 }
 
-/// Parses a season number that begins at the word with this index: `Season 2`, `S02`, `Specials`.
+/// Parses a season number, such as `Season 2`, `S02` or `Specials`, that starts at the word with this index. `None` if
+/// no season number starts there.
 pub fn season_at(words: &Words, index: usize) -> Option<i32> {
     const SEASONS: [&[u8]; 7] = [
         b"season",
@@ -43,16 +44,16 @@ pub fn season_at(words: &Words, index: usize) -> Option<i32> {
     number(word.strip_prefix(b"s")?)
 }
 
-/// The episode number in a file name, or the range of several episodes in one file.
+/// The episode numbers in a file name: one episode or a range.
 pub struct EpisodeMarker {
-    /// `None` if the name has an episode number only: `E02`.
+    /// The season number; `None` if the name has only an episode number, such as `E02`.
     pub season: Option<i32>,
     pub first_episode: i32,
     pub last_episode: i32,
 }
 
 impl EpisodeMarker {
-    /// Finds the first episode number with a season, or otherwise the first episode number without one.
+    /// Finds the first episode number with a season, or, if there is none, the first episode number without a season.
     pub fn find(words: &Words) -> Option<Self> {
         let markers = || (0..words.len()).filter_map(|index| Self::parse_at(words, index));
         markers()
@@ -60,8 +61,8 @@ impl EpisodeMarker {
             .or_else(|| markers().next())
     }
 
-    /// Parses the episode number that begins at the word with this index: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`,
-    /// `Season 1 Episode 2`, `E02`.
+    /// Parses an episode number that starts at the word with this index, such as `S01E02`, `s01e02e03`, `S01 E02`,
+    /// `1x02`, `Season 1 Episode 2` or `E02`. `None` if no episode number starts there.
     pub fn parse_at(words: &Words, index: usize) -> Option<Self> {
         let word = words.word(index);
         let digit_count = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -98,8 +99,8 @@ impl EpisodeMarker {
     }
 }
 
-/// Parses `E02`, `Ep02` or `Episode 2` at the word with this index, and returns the first and last episode. They differ
-/// for several episodes in one file, such as `E02E03`.
+/// Parses `E02`, `Ep02` or `Episode 2` at the word with this index. Returns the first and last episode, which differ
+/// for a range such as `E02E03`; `None` if no episode number starts there.
 fn episodes_at(words: &Words, index: usize) -> Option<(i32, i32)> {
     let word = words.word(index);
     if [&b"episode"[..], b"ep", b"e"].contains(&word) {
@@ -113,7 +114,7 @@ fn episodes_at(words: &Words, index: usize) -> Option<(i32, i32)> {
     Some((first, last.max(last_following_episode(words, index + 1))))
 }
 
-/// Parses a word such as `e01` or `e01e02`, and returns the first and last episode.
+/// Parses a word such as `e01` or `e01e02`. Returns the first and last episode; `None` for other words.
 fn parse_episodes(word: &[u8]) -> Option<(i32, i32)> {
     let mut numbers = word.strip_prefix(b"e")?.split(|byte| *byte == b'e').map(number);
     let first = numbers.next()??;
@@ -121,8 +122,8 @@ fn parse_episodes(word: &[u8]) -> Option<(i32, i32)> {
     Some((first, last))
 }
 
-/// Returns the last episode of the unbroken sequence of episode words that begins at `from`, as in `S01E01-E03`; 0 if
-/// the word at `from` is no such word.
+/// Returns the last episode number in a run of episode words that starts at index `from`, as in `S01E01-E03`; 0 if the
+/// word at `from` is not an episode word.
 fn last_following_episode(words: &Words, from: usize) -> i32 {
     (from..words.len())
         .map_while(|index| parse_episodes(words.word(index)))

@@ -1,9 +1,9 @@
-//! Path searches on the server: what to search for, and whether a result is the requested file.
+//! Searches for a path on the server: derives the search term, and checks whether a result is the queried file.
 
 use super::mappings::Mappings;
 use super::normal::{Normal, Shape, normal_form};
 
-/// Returns the last component of a path as it is spelled; `None` if it is empty or not UTF-8.
+/// Returns the last component of a path in its original spelling; `None` if the component is empty or not UTF-8.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
     let windows = Shape::of(path).windows;
@@ -15,12 +15,12 @@ pub fn file_name(path: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
-/// Guesses the title in a file name: 'Big Buck Bunny' in `Big Buck Bunny (2008).mkv`, 'Winter' in `Show - S01E02 -
-/// Winter.mkv`, 'Intro' in `01 - Intro.flac`. `None` if the name has no title of two or more characters.
+/// Guesses the title in a file name, such as 'Big Buck Bunny' in `Big Buck Bunny (2008).mkv`, 'Winter' in `Show -
+/// S01E02 - Winter.mkv`, or 'Intro' in `01 - Intro.flac`. `None` if the name has no title of at least two characters.
 #[must_use]
 pub fn title_in(name: &str) -> Option<String> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    // Names without spaces separate words by dots or underscores.
+    // Dots or underscores separate the words in names without spaces.
     let text: String = if stem.contains(' ') {
         stem.to_owned()
     } else {
@@ -47,7 +47,7 @@ pub fn title_in(name: &str) -> Option<String> {
     (title.chars().count() > 1).then_some(title)
 }
 
-/// Returns whether a word is a dash that separates the parts of a name.
+/// Returns whether a word is a dash, which separates the parts of a name.
 fn is_dash(word: &str) -> bool {
     matches!(word, "-" | "–" | "—")
 }
@@ -58,7 +58,7 @@ fn is_track_number(word: &str) -> bool {
     (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Returns whether a word starts with an episode number: `S01E02`, `S03E04-E06`.
+/// Returns whether a word starts with an episode number, such as `S01E02` or `S03E04-E06`.
 fn is_episode_number(word: &str) -> bool {
     let bytes = word.as_bytes();
     let digit_count = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -69,7 +69,7 @@ fn is_episode_number(word: &str) -> bool {
     season_length > 0 && matches!(bytes.get(1 + season_length), Some(b'e' | b'E')) && digit_count(2 + season_length) > 0
 }
 
-/// Returns whether a title ends before this word: a year, or a word in brackets.
+/// Returns whether a title ends before this word, because the word is a year or starts with a bracket.
 fn ends_title(word: &str) -> bool {
     let year = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
     let is_year = year.len() == 4
@@ -78,8 +78,8 @@ fn ends_title(word: &str) -> bool {
     is_year || word.starts_with(['[', '{'])
 }
 
-/// Returns whether a listed path is the requested file: the normal forms are equal, perhaps after mappings in either
-/// direction.
+/// Returns whether a listed path and the queried path refer to the same file: the normal forms are equal, or a mapping
+/// in either direction makes the normal forms equal.
 #[must_use]
 pub fn is_same_file(mappings: &Mappings, queried: &[u8], listed: &[u8]) -> bool {
     Normal::with(queried, |queried| {

@@ -1,4 +1,4 @@
-//! Proposes missing mappings: '482 of 500 files match if you map /mnt/media to /data/media'.
+//! Proposes missing mappings: for example, 482 of 500 files match if the host maps `/mnt/media` to `/data/media`.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::normal::{Normal, Shape, normal_form};
 use super::rewrite::{PrefixRule, is_absolute};
 
-/// A prefix mapping that would turn host paths into listed paths.
+/// A prefix mapping that would translate host paths to listed paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrefixPair {
     /// The folder as the host spells it.
@@ -20,20 +20,20 @@ pub struct PrefixPair {
 }
 
 impl PrefixPair {
-    /// Compiles the mapping, to try it on further paths.
+    /// Compiles the mapping, so that the caller can apply the mapping to more paths.
     #[must_use]
     pub fn rule(&self) -> PrefixRule {
         PrefixRule::new(&self.from, &self.to)
     }
 }
 
-/// Counts how many host paths each prefix mapping would turn into a listed path. Memory grows with the number of
-/// mappings, not of paths.
+/// Counts how many host paths each prefix mapping would translate to a listed path. Memory use grows with the number of
+/// mappings, not with the number of paths.
 #[derive(Debug, Default)]
 pub struct Samples {
     /// Number of paths examined.
     examined: usize,
-    /// The mappings, by the normal forms of both folders.
+    /// The mappings, keyed by the normal forms of `from` and `to`.
     pairs: HashMap<(Vec<u8>, Vec<u8>), PrefixPair>,
 }
 
@@ -44,7 +44,7 @@ impl Samples {
         self.examined
     }
 
-    /// Adds a sample: a host path that is not listed, with the listed paths that share its suffix.
+    /// Adds a sample: an unlisted host path, and the listed paths with a common suffix.
     pub fn add<'a>(&mut self, host_path: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
         self.examined += 1;
         let mut counted_pairs = Vec::new();
@@ -53,7 +53,7 @@ impl Samples {
                 continue;
             };
             let key = (normal_form(from), normal_form(to));
-            // Several listed paths may give the same pair; the host path counts once.
+            // Several listed paths can have the same pair of roots; each host path counts once per pair.
             if counted_pairs.contains(&key) {
                 continue;
             }
@@ -68,7 +68,7 @@ impl Samples {
         }
     }
 
-    /// Returns all mappings that at least two paths support, best first. If only one path was examined, one is enough.
+    /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough.
     #[must_use]
     pub fn proposals(&self) -> Vec<PrefixPair> {
         let is_supported = |pair: &&PrefixPair| pair.matched > 1 || self.examined == 1;
@@ -83,15 +83,16 @@ impl Samples {
     }
 }
 
-/// Orders by matching paths, most first. Folders break ties, so the same samples give the same text.
+/// Sorts by the number of matching paths, in descending order. The folders break ties, so that the order is
+/// reproducible.
 fn compare_support(a: &PrefixPair, b: &PrefixPair) -> Ordering {
     b.matched
         .cmp(&a.matched)
         .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
 }
 
-/// Removes the longest common suffix from both paths and returns the two roots, which a mapping would replace. `None`
-/// if the suffix has fewer than two components, or no rule can replace one root by the other.
+/// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
+/// path. `None` if the suffix has fewer than two components, or if no rule can replace one root with the other.
 fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host_path, server_path);
     let (windows_host, windows_server) = (Shape::of(host_path).windows, Shape::of(server_path).windows);
@@ -106,13 +107,13 @@ fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'
         (from, to) = (host_parent, server_parent);
     }
     let (from, to) = (non_empty_root(from, host_path), non_empty_root(to, server_path));
-    // A rule with a relative folder is invalid.
+    // Rules with a relative folder are invalid.
     let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
     (common_components >= 2 && is_rule).then_some((from, to))
 }
 
-/// Returns whether the rule from `from` to `to` rewrites the host's path to the server's. The rule does not if a path
-/// has no folder, or if the paths also differ elsewhere.
+/// Returns whether a rule that replaces `from` with `to` rewrites the host path to the server path. Also returns
+/// `false` if the two paths are equal, since they need no rule.
 fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> bool {
     let rewritten = Normal::with(host_path, |path| {
         PrefixRule::new(from, to).rewrite(path, &mut normal_form)
@@ -121,8 +122,8 @@ fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> boo
     normal_form(host_path) != server_form && rewritten == Some(server_form)
 }
 
-/// Splits a path into its parent, without a trailing separator, and its last component. `windows`: `\` is a separator
-/// too.
+/// Splits a path into its parent, without a trailing separator, and its last component. `windows`: `\` is a separator,
+/// like `/`.
 fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
     let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
     let trimmed = |path: &'_ [u8]| {
@@ -136,8 +137,8 @@ fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
     (&parent[..trimmed(parent)], name)
 }
 
-/// Returns `root`, or the leading separator of `path` if `root` is empty. [`split_last`] removes trailing separators,
-/// so the root `/` becomes empty, and a mapping needs a folder.
+/// Returns `root`, or the leading separator of `path` if `root` is empty. [`split_last`] strips trailing separators, so
+/// the root `/` becomes empty, but a mapping needs a non-empty folder.
 fn non_empty_root<'a>(root: &'a [u8], path: &'a [u8]) -> &'a [u8] {
     if root.is_empty() {
         &path[..path.len().min(1)]

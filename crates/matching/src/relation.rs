@@ -1,21 +1,21 @@
-//! Compares two paths without a library, for hosts that have their own list of paths.
+//! Compares two paths without an index, for hosts that have their own list of paths.
 
 use super::form::{Form, lies_under};
 use super::normal::Normal;
 
-/// The relation of two paths in normal form.
+/// The relation between two paths, compared in normal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation {
     /// Whether both paths have the same components.
     pub equal: bool,
-    /// Whether the first path lies under the second.
+    /// Whether the first path lies under the second path.
     pub under: bool,
-    /// Number of equal components at the end.
+    /// Number of trailing components that the paths have in common.
     pub common: usize,
 }
 
 impl Relation {
-    /// Compares `path` with `other`, a path in any spelling.
+    /// Compares `path` with `other`, which may have any spelling.
     #[must_use]
     pub fn of(path: &Normal<'_>, other: &[u8]) -> Self {
         Normal::with(other, |other| {

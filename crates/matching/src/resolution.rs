@@ -1,4 +1,4 @@
-//! The result of resolving a path. Borrows from the views, so that the caller copies only the fields it needs.
+//! The result of resolving a path. A result borrows from the index, so that callers copy only the fields they need.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 /// Maximum number of candidates in an answer.
 pub const MAX_CANDIDATES: usize = 16;
 
-/// A scalar GUID, as text or in the packed form of segments. [`fmt::Display`] writes the text of both.
+/// An item's GUID: a string, or the packed encoding in segments. [`fmt::Display`] writes the original string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuidRef<'v> {
-    /// The text as the server sent it; empty without a GUID.
+    /// The string as the server sent it; empty without a GUID.
     Text(&'v str),
-    /// `plex://<type>/<24 hexadecimal digits>`.
+    /// A packed GUID: `plex://<type>/<24 hexadecimal digits>`.
     Plex {
-        /// The part before the digits, such as `plex://movie/`.
+        /// The part of the string before the digits, such as `plex://movie/`.
         prefix: &'static str,
         /// The value of the digits.
         id: [u8; 12],
@@ -27,15 +27,14 @@ impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
 
-    /// Passes the text of a packed GUID to `then` in two pieces, the prefix and the digits, so that callers need no
-    /// allocation.
+    /// Passes a packed GUID to `then` as two strings, the prefix and the digits, so that callers allocate no memory.
     #[inline]
     pub fn with_pieces<R>((prefix, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 2]) -> R) -> R {
         then([prefix.as_bytes(), &hex_digits(id)])
     }
 }
 
-/// Returns the hexadecimal digits of these bytes, in lower case.
+/// Encodes the bytes of a GUID as lower-case hexadecimal digits.
 #[inline]
 fn hex_digits(id: &[u8; 12]) -> [u8; 24] {
     let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
@@ -60,7 +59,7 @@ impl fmt::Display for GuidRef<'_> {
     }
 }
 
-/// An item in an answer: the fields of [`crate::model::Item`] except external ids and further files.
+/// An item in an answer, with the fields of [`crate::model::Item`] except external IDs, season title and files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ItemRef<'v> {
     /// Plex's rating key.
@@ -69,7 +68,7 @@ pub struct ItemRef<'v> {
     pub kind: ItemType,
     /// Title of the item.
     pub title: &'v str,
-    /// Year; 0 when unknown.
+    /// Year of release; 0 if unknown.
     pub year: i32,
     /// Title of the show or artist.
     pub show_title: &'v str,
@@ -77,18 +76,18 @@ pub struct ItemRef<'v> {
     pub show_rating_key: &'v str,
     /// GUID of the show or artist.
     pub show_guid: GuidRef<'v>,
-    /// Season or disc; -1 without one.
+    /// Season number or disc number; -1 if unknown.
     pub season: i32,
-    /// Episode or track number; -1 without one.
+    /// Episode number or track number; -1 if unknown.
     pub episode: i32,
-    /// Scalar GUID.
+    /// GUID of the item.
     pub guid: GuidRef<'v>,
-    /// Whether only the key is known: a confirmed match of an item that is not listed.
+    /// Whether only the rating key is known, as for a confirmed match with an unlisted item.
     pub key_only: bool,
 }
 
 impl<'v> From<&'v Item> for ItemRef<'v> {
-    /// Borrows the fields of a stored item.
+    /// Borrows the fields of an [`Item`].
     fn from(item: &'v Item) -> Self {
         Self {
             rating_key: &item.rating_key,
@@ -107,7 +106,7 @@ impl<'v> From<&'v Item> for ItemRef<'v> {
 }
 
 impl<'v> ItemRef<'v> {
-    /// Creates an item of which only the key is known.
+    /// Creates an item with a rating key, and no other known fields.
     #[must_use]
     pub const fn key_only(rating_key: &'v str) -> Self {
         Self {
@@ -126,16 +125,16 @@ impl<'v> ItemRef<'v> {
     }
 }
 
-/// A candidate.
+/// An item that matches a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundItem<'v> {
-    /// Index of the library's view in the resolver's slice.
+    /// Index of the library among the resolver's libraries.
     pub library: usize,
     /// The item.
     pub item: ItemRef<'v>,
-    /// The listed path that matches, as the server spells it; for a confirmed match the recorded path.
+    /// The listed path that matches, in the server's spelling; for a confirmed match, the recorded path.
     pub path: &'v [u8],
-    /// Whether the file exists on this machine.
+    /// Whether the matching file exists on this machine.
     pub on_disk: OnDisk,
 }
 
@@ -147,13 +146,12 @@ pub enum OnDisk {
     Assumed,
     /// The file does not exist.
     Missing,
-    /// The operating system returned an error.
+    /// The operating system returned an error when plexindex checked the file.
     Unknown,
 }
 
 impl<'v> FoundItem<'v> {
-    /// Creates a candidate for a stored item, with its first path. Lookups by GUID or title use it, since no resolver
-    /// finds their items.
+    /// Creates a candidate from an item and its first path, for lookups by GUID or title.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -170,26 +168,26 @@ impl<'v> FoundItem<'v> {
 pub struct Resolution<'v> {
     /// The kind of match.
     pub match_kind: MatchKind,
-    /// Confidence; `None` without a match.
+    /// Confidence; `None` if there is no match.
     pub confidence: Confidence,
-    /// Why there is no single item.
+    /// The reason for a miss or for several items, or the evidence for a suffix match.
     pub reason: Reason,
-    /// Number of distinct items that match equally well. Exact up to [`MAX_CANDIDATES`]. Beyond that, it counts paths,
-    /// and an item may have several.
+    /// Number of distinct items that match equally well. Numbers above [`MAX_CANDIDATES`] may include an item several
+    /// times, once for each path.
     pub total: usize,
-    /// Whether a candidate, its path or the requested path was invalidated, so that a request must verify the match.
+    /// Whether a candidate, its path or the queried path was invalidated, so that a request must verify the match.
     pub unverified: bool,
-    /// Whether a segment is damaged: rebuild it and resolve again.
+    /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the path again.
     pub broken: bool,
-    /// For a suffix match, the number of common components at the end; otherwise 0.
+    /// Number of common components for a suffix match; 0 for other matches.
     pub components: usize,
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
-    /// Whether all candidates are episodes in one file.
+    /// Whether all candidates are different episodes in one file.
     are_episodes_of_one_file: bool,
 }
 
 impl Default for Resolution<'_> {
-    /// Returns the result without a match.
+    /// Returns a result without a match.
     fn default() -> Self {
         Self {
             match_kind: MatchKind::None,
@@ -206,7 +204,7 @@ impl Default for Resolution<'_> {
 }
 
 impl<'v> Resolution<'v> {
-    /// Adds a candidate and lets `fill` set its fields in place, which is faster than moving a complete candidate.
+    /// Adds a candidate and calls `fill` to set its fields in place, which is faster than moving a complete candidate.
     #[inline]
     pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut FoundItem<'v>)) {
         let empty = FoundItem {
@@ -219,7 +217,7 @@ impl<'v> Resolution<'v> {
         self.found.last_mut().map(fill);
     }
 
-    /// Adds a candidate, unless there are [`MAX_CANDIDATES`].
+    /// Adds a candidate, unless there are already [`MAX_CANDIDATES`].
     pub(super) fn push(&mut self, found: FoundItem<'v>) {
         if self.found.len() < MAX_CANDIDATES {
             self.found.push(found);
@@ -232,8 +230,8 @@ impl<'v> Resolution<'v> {
         &self.found
     }
 
-    /// Sorts the candidates by episode if all are episodes of one show in the same file. Two items for the same episode
-    /// remain ambiguous.
+    /// Sorts the candidates by episode number if all are episodes of one show in the same file. Two items with the same
+    /// number remain ambiguous.
     pub(super) fn sort_episodes(&mut self) {
         let file_and_show = |found: &FoundItem<'v>| (found.library, found.path, found.item.show_rating_key);
         let number = |found: &FoundItem<'v>| (found.item.season, found.item.episode);
@@ -253,7 +251,8 @@ impl<'v> Resolution<'v> {
         self.are_episodes_of_one_file = self.found.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
     }
 
-    /// Returns the only item, with any confidence; for several episodes in one file, the first episode.
+    /// Returns the single item, whatever the confidence. If one file contains several episodes, returns the first
+    /// episode. `None` for other results.
     #[must_use]
     pub fn single(&self) -> Option<&FoundItem<'v>> {
         if self.total == 1 || self.are_episodes_of_one_file {
@@ -270,10 +269,10 @@ impl<'v> Resolution<'v> {
     }
 }
 
-/// The result of a fast lookup: an item with high confidence.
+/// The result of a fast lookup: an item that matches with high confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupHit<'v> {
-    /// Index of the library's view in the resolver's slice.
+    /// Index of the library among the resolver's libraries.
     pub library: usize,
     /// The kind of match, for the statistics.
     pub match_kind: MatchKind,
@@ -282,7 +281,7 @@ pub struct LookupHit<'v> {
 }
 
 impl<'v> LookupHit<'v> {
-    /// Creates a result from the rating key and kind of match that a view returned.
+    /// Creates a result from a library index, a rating key and a kind of match.
     #[inline]
     pub(super) fn new(library: usize, (rating_key, match_kind): (&'v str, MatchKind)) -> Self {
         Self {

@@ -1,16 +1,17 @@
-//! Resolves a path to its item: the first kind of match that finds an item ends the search.
+//! Resolves a path to its item. The search stops at the first kind of match that finds an item.
 //!
-//! The kinds are: (1) confirmed match, (2) exact path, (3) path after mappings, (4) longest common suffix of two or
-//! more components, (5) file name. Within one kind, equal bytes beat an equal normal form. Candidates that match
-//! equally well are ambiguous.
+//! The kinds of match are: (1) confirmed match, (2) exact path, (3) mapped path, (4) longest common suffix of two or
+//! more components, (5) file name. Within one kind, equal bytes take precedence over equal normal forms. Several
+//! candidates that match equally well are ambiguous.
 //!
-//! A library *owns* a path that lies under one of its locations, perhaps after mappings. The resolver tries kinds 1 to
-//! 3 first in the owners and then in the other libraries; then kinds 4 and 5 in the same order. If any library owns the
-//! path, in scope or not, kinds 4 and 5 have low confidence: the library *should* list the path itself. Otherwise they
-//! have high confidence if only the root differs or the path has the item's title ([`super::title_evidence`]).
+//! A library *owns* the paths under its locations; mappings may translate a path first. The resolver first tries kinds
+//! 1 to 3 in the owners and then in the other libraries, and then kinds 4 and 5 in the same order. If any library owns
+//! the path, even a library out of scope, kinds 4 and 5 have low confidence: the owner *should* list the path itself.
+//! Otherwise kinds 4 and 5 have high confidence if only the root differs or the path contains the item's title
+//! ([`super::title_evidence`]).
 //!
-//! The longest suffix is the longest in all owners, or else in all other libraries. Paths that are not UTF-8 have no
-//! suffix matches.
+//! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
+//! that are not UTF-8 have no suffix matches.
 
 use std::ops::Deref;
 
@@ -22,17 +23,17 @@ use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
 use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
 use crate::model::{Confidence, MatchKind, Reason};
 
-/// The views to search.
+/// The libraries to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The view with this index.
+    /// Only the library with this index.
     One(usize),
-    /// All views.
+    /// All libraries of the resolver.
     All,
 }
 
 impl Scope {
-    /// Returns the index of the only view in scope; `None` if all views are in scope.
+    /// Returns the index of the only library in scope; `None` if all libraries are in scope.
     #[inline]
     #[must_use]
     pub fn only(self) -> Option<usize> {
@@ -43,7 +44,7 @@ impl Scope {
     }
 }
 
-/// Returns the views in scope, with their indexes.
+/// Iterates over the libraries in scope, with their indexes.
 pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
     views: &'v [V],
     scope: Scope,
@@ -53,7 +54,7 @@ pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
     views.filter(move |(library, _)| is_in_scope(*library))
 }
 
-/// Resolves paths in these views.
+/// Resolves paths in a list of libraries.
 #[derive(Debug)]
 pub struct Resolver<'v, 'm, V> {
     pub(super) views: &'v [V],
@@ -66,24 +67,24 @@ where
     L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
-    /// Creates a resolver with these mappings.
+    /// Creates a resolver. `views` has one entry per library; only the libraries in `scope` are searched.
     #[inline]
     #[must_use]
     pub fn new(views: &'v [V], scope: Scope, mappings: &'m Mappings) -> Self {
         Self { views, scope, mappings }
     }
 
-    /// Resolves a path. Allocates only if a pattern rule (not a prefix) rewrites the path.
+    /// Resolves a path. Allocates memory only if a regular expression rewrites the path.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
-        // The search fills the resolution in place, since moving a resolution takes longer than most searches.
+        // The search fills the resolution in place, because moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
         Normal::with(path, |path| self.resolve_normal(path, None, &mut resolution));
         resolution
     }
 
-    /// [`Resolver::resolve`] for a normalised path, into an empty resolution. `entry` is the first entry of the path's
-    /// hash in the only view in scope, if the caller looked it up already.
+    /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the first entry with
+    /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry.
     pub fn resolve_normal(&self, path: &Normal<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
         let hit = self.only_view().and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
@@ -104,40 +105,40 @@ where
         });
     }
 
-    /// Returns the only view in scope and its index; `None` if all views are in scope.
+    /// Returns the only library in scope and its index; `None` if all libraries are in scope.
     #[inline]
     pub(super) fn only_view(&self) -> Option<(usize, &'v L)> {
         let library = self.scope.only()?;
         Some((library, &**self.views.get(library)?))
     }
 
-    /// Returns the search for one path, which has not started yet.
+    /// Creates the resolver for one path.
     pub(super) fn with_path<'p>(&'p self, path: Normal<'p>) -> PathResolver<'v, 'p, V> {
         PathResolver { resolver: self, path }
     }
 }
 
-/// Looks up the first entry of a path's hash, and prefetches the stored path and its normal form. Both are about as
-/// long as the path.
+/// Looks up the first entry with a path's hash, and prefetches the stored path and its normal form, each about as long
+/// as the path.
 #[inline]
 pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &Normal<'_>) -> FirstEntry {
     view.first_entry(path.hash(), 2 * path.raw().len())
 }
 
-/// The search for one path.
+/// Resolves one path in the libraries of a [`Resolver`].
 pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
     path: Normal<'p>,
 }
 
-/// The libraries to search at once.
+/// A group of libraries that are searched together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LibraryGroup {
     /// All libraries in scope.
     All,
-    /// The libraries in scope that own the path.
+    /// The libraries in scope with a location that contains the path.
     Owners,
-    /// The other libraries in scope.
+    /// The libraries in scope without a location that contains the path.
     Others,
 }
 
@@ -146,7 +147,7 @@ where
     L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
-    /// Searches for the path and fills in an empty resolution.
+    /// Searches for the path, and writes the result to an empty `resolution`.
     fn fill(&self, resolution: &mut Resolution<'v>) {
         let mut candidates = Candidates::new();
         let (match_kind, confidence, evidence) = self.search(&mut candidates);
@@ -176,7 +177,7 @@ where
         resolution.broken = self.is_broken();
     }
 
-    /// Searches for the path. Returns the item if it is the only match, has high confidence and is verified.
+    /// Returns the item if the item is the only match, has high confidence and is verified; otherwise `None`.
     pub(super) fn fast_lookup(&self) -> Option<LookupHit<'v>> {
         let mut candidates = Candidates::new();
         let (match_kind, confidence, _) = self.search(&mut candidates);
@@ -186,10 +187,10 @@ where
         is_certain.then(|| LookupHit::new(hit.library, (hit.rating_key, match_kind)))
     }
 
-    /// Collects the candidates of the first kind of match that finds an item. Returns that kind, with the confidence
-    /// and reason that hold if there is a single item.
+    /// Collects the candidates for the first kind of match that finds an item. Returns the kind, and the confidence and
+    /// reason that apply if there is only one candidate.
     fn search(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (MatchKind, Confidence, Reason) {
-        // In a single library the order of the groups makes no difference.
+        // For a single library, the order of the groups makes no difference.
         let groups = match self.resolver.scope {
             Scope::One(_) => &[LibraryGroup::All][..],
             Scope::All => &[LibraryGroup::Owners, LibraryGroup::Others],
@@ -223,7 +224,7 @@ where
         (MatchKind::None, Confidence::None, Reason::None)
     }
 
-    /// Returns the evidence for suffix matches: for a single item, or for all items of one file.
+    /// Returns the evidence for suffix matches, if all candidates are items of one file; otherwise [`Reason::None`].
     fn evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
         let mut evidence = Reason::None;
         if candidates.share_path() {
@@ -237,7 +238,7 @@ where
         evidence
     }
 
-    /// Returns the evidence for one candidate. If several of its files match, evidence for one file is enough.
+    /// Returns the evidence for one candidate. If several of the candidate's files match, evidence for one is enough.
     fn evidence_for_candidate(
         &self,
         candidate: &RankedHit<'v, L::Hit<'v>>,
@@ -267,8 +268,8 @@ where
         evidence
     }
 
-    /// Returns the evidence that one listed file of the item gives; `fallback` if it gives none. `components` is the
-    /// number of common components.
+    /// Returns the evidence from one listed file of an item; `fallback` if there is none. `components` is the number of
+    /// trailing components that the file and the queried path have in common.
     fn evidence_from_file(
         &self,
         view: &'v L,
@@ -296,7 +297,7 @@ where
         })
     }
 
-    /// Returns the views of a group, with their indexes.
+    /// Iterates over the libraries in a group, with their indexes.
     fn views_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v L)> {
         let views = views_in_scope(self.resolver.views, self.resolver.scope);
         views.filter(move |(_, view)| {
@@ -304,13 +305,13 @@ where
         })
     }
 
-    /// Returns whether the library owns the path, perhaps after a mapping.
+    /// Returns whether a location of the library contains the path or a mapped path.
     fn is_owned_by(&self, view: &L) -> bool {
         let owns_rewritten = |path: &[u8]| Normal::with(path, |path| view.owns(path)).then_some(());
         view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some()
     }
 
-    /// Adds the confirmed matches of the path.
+    /// Adds the confirmed matches for the path.
     fn add_confirmed(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         for (library, view) in self.views_of(group) {
             if !view.may_have_confirmed() {
@@ -319,7 +320,7 @@ where
             view.each_confirmed(&self.path, |hit| {
                 let (rating_key, path) = view.key_and_path(hit);
                 let item = view.find_item(rating_key);
-                // Ignores the match while the complete listing lacks the item.
+                // A match is ignored while a complete listing lacks its item.
                 if item.is_none() && view.is_fetched() {
                     return;
                 }
@@ -337,7 +338,7 @@ where
         }
     }
 
-    /// Adds the items that list `path`: the requested path, or its result after a mapping.
+    /// Adds the items with the listed path `path`, which is the queried path or a mapped path.
     fn add_listed(&self, group: LibraryGroup, path: &Normal<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         for (library, view) in self.views_of(group) {
             view.each_listed(path, |hit, is_same_bytes| {
@@ -346,9 +347,9 @@ where
         }
     }
 
-    /// Adds the items that list the path after a mapping.
+    /// Adds the items that match after mappings: either the listed path or the queried path is rewritten.
     fn add_mapped(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        // Without server-to-host rules no listed path has a mapped form.
+        // Without server-to-host rules, the segments contain no mapped paths.
         let has_mapped_forms = self.resolver.mappings.has_server_rules();
         for (library, view) in self.views_of(group).filter(|_| has_mapped_forms) {
             view.each_mapped(&self.path, |hit, is_same_bytes| {
@@ -364,9 +365,9 @@ where
         });
     }
 
-    /// Adds the items whose listed path has the longest common suffix with the path.
+    /// Adds the items whose listed paths have the longest common suffix with the queried path.
     fn add_suffix_matches(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        // In a library that was never fetched, an unknown item might match better.
+        // Libraries that were never fetched are skipped, because an unknown item might match better.
         for (library, view) in self.views_of(group).filter(|(_, view)| view.is_fetched()) {
             let mut view_components = 0;
             let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), |components, hit| {
@@ -379,7 +380,7 @@ where
         }
     }
 
-    /// Creates a candidate from a listed path of a view.
+    /// Creates a candidate from a library's listed path.
     fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> RankedHit<'v, L::Hit<'v>> {
         let (rating_key, path) = view.key_and_path(hit);
         RankedHit {
@@ -390,13 +391,13 @@ where
         }
     }
 
-    /// Returns whether the path, the candidate's path or its item was invalidated and not verified since.
+    /// Returns whether the queried path, or a candidate's path or item, was invalidated, and not verified since.
     fn is_unverified(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> bool {
         let view = &*self.resolver.views[candidate.library];
         view.is_unverified(&self.path, candidate.path, candidate.rating_key)
     }
 
-    /// Reads a candidate's item from its view.
+    /// Reads a candidate's item from the library.
     fn found_item(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> FoundItem<'v> {
         let view = &*self.resolver.views[candidate.library];
         let item = match candidate.item {
@@ -411,13 +412,13 @@ where
         }
     }
 
-    /// Returns whether a library in scope has a damaged segment, so that the result may be incomplete until the segment
-    /// is rebuilt.
+    /// Returns whether a library in scope has a damaged segment, so that results may be incomplete until a rebuild.
     fn is_broken(&self) -> bool {
         self.views_of(LibraryGroup::All).any(|(_, view)| view.is_broken())
     }
 
-    /// Returns why nothing matches. The owners of the path decide, or all libraries if it has no owner.
+    /// Returns why nothing matches, judged by the libraries that own the path, or by all libraries if there is no
+    /// owner.
     fn reason_of_miss(&self) -> Reason {
         let has_owner = self.views_of(LibraryGroup::Owners).next().is_some();
         let group = if has_owner {
@@ -435,7 +436,7 @@ where
     }
 }
 
-/// Returns the confidence of a suffix match with this evidence.
+/// Returns the confidence of a suffix match with the given evidence.
 pub(super) fn confidence_of(evidence: Reason) -> Confidence {
     if is_positive(evidence) {
         Confidence::High
@@ -444,13 +445,13 @@ pub(super) fn confidence_of(evidence: Reason) -> Confidence {
     }
 }
 
-/// Returns whether the evidence proves that the path is a file of the item.
+/// Returns whether the evidence proves that the path is one of the item's files.
 fn is_positive(evidence: Reason) -> bool {
     matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
-/// Returns whether a confirmed match is outdated: only other items list its path, and one of them was added after the
-/// match was recorded.
+/// Returns whether a confirmed match is outdated: only other items list the recorded path, and one of the other items
+/// was added after the host recorded the match.
 fn is_overruled<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
     let recorded = view.fact_time(hit);
     let (mut is_listed_for_item, mut has_newer_item) = (false, false);

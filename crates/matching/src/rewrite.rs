@@ -1,21 +1,21 @@
-//! Rewrites paths by a mapping: replaces a folder, or parses the replacement text of a pattern.
+//! Replaces folders by prefix rules, and parses the replacement templates of regular expressions.
 
 use regex::bytes::Regex;
 use smallvec::SmallVec;
 
 use super::normal::{Normal, Shape, normal_form, unify_separators};
 
-/// Rewritten paths up to this length in bytes need no heap.
+/// Maximum length in bytes of a rewritten path that needs no heap memory.
 const ON_STACK: usize = 8192;
 
-/// Returns whether a folder is an absolute path, as every listed path is. The folder may lack its trailing separator,
-/// as in `C:`.
+/// Returns whether a folder is an absolute path, as all listed paths are. A trailing separator is optional, as in `C:`.
 pub fn is_absolute(folder: &[u8]) -> bool {
     let is_drive = matches!(folder, [drive, b':'] if drive.is_ascii_alphabetic());
     folder.starts_with(b"/") || Shape::of(folder).windows || is_drive
 }
 
-/// Replaces one folder by another. Compares components in normal form, so `C:\Media` also matches `c:/media/…`.
+/// A rule that replaces one folder with another. The rule compares normal forms, so `C:\Media` also matches
+/// `c:/media/…`.
 #[derive(Debug)]
 pub struct PrefixRule {
     /// The folder to replace, without trailing separators.
@@ -29,9 +29,9 @@ pub struct PrefixRule {
 }
 
 impl PrefixRule {
-    /// Creates a rule from two folders, with or without trailing separators.
+    /// Creates a rule that replaces `from` with `to`. The folders may have trailing separators.
     pub fn new(from: &[u8], to: &[u8]) -> Self {
-        // The root `/` becomes empty, since it has no component.
+        // The root `/` becomes empty, because the root has no components.
         let trim = |folder: &[u8]| {
             let windows = Shape::of(folder).windows;
             let end = folder
@@ -49,7 +49,8 @@ impl PrefixRule {
         }
     }
 
-    /// Passes the rewritten path to `then` and returns the result; `None` if the path does not lie under the folder.
+    /// Passes the rewritten path to `then` and returns the result of `then`; `None` if the path is not under the rule's
+    /// folder.
     pub fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         let windows = Shape::of(path.raw()).windows;
         let rest = self.strip_folder(path, windows)?;
@@ -62,8 +63,8 @@ impl PrefixRule {
         Some(then(&rewritten))
     }
 
-    /// Returns the rest of the path behind the folder, from the separator on, in the caller's spelling. `None` if the
-    /// path does not lie under the folder.
+    /// Returns the part of the path after the rule's folder, including the leading separator, in the caller's spelling.
+    /// `None` if the path does not lie under the folder.
     fn strip_folder<'p>(&self, path: &Normal<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
         let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
@@ -72,8 +73,9 @@ impl PrefixRule {
         {
             return Some(rest);
         }
-        // The normal forms may be equal where the bytes are not, and may differ in length. So this code counts the
-        // separators behind the folder in the normal form, and goes back as many in the raw path.
+        // The raw path may be spelled differently, and its length may differ from the normal form's. So this code
+        // counts the separators after the folder in the normal form, and counts as many separators back from the end of
+        // the raw path.
         let rest_of_form = path.form().strip_prefix(self.from_form.as_slice())?;
         if rest_of_form.first() != Some(&b'/') {
             return None;
@@ -89,10 +91,10 @@ impl PrefixRule {
     }
 }
 
-/// Translates a replacement text to the syntax of [`regex`].
+/// Translates a replacement template to the syntax of the crate [`regex`].
 ///
-/// `\1` to `\99`, `\g<1>` and `\g<name>` are groups, and `\\` is a backslash. A backslash before any other character is
-/// a backslash too, so that Windows paths need no doubled backslashes. The error is a text for the user.
+/// `\1` to `\99`, `\g<1>` and `\g<name>` refer to groups, and `\\` is a backslash. A backslash before any other
+/// character is a literal backslash, so that Windows paths need no escaping. The error is a message for the user.
 pub fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     let mut template = Vec::new();
     let mut rest = text;
@@ -114,14 +116,14 @@ pub fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
 }
 
 /// Parses the group reference after a backslash. Returns the group's number and the length of the reference; `None` if
-/// no reference begins here. The error is a text for the user: the pattern lacks the group.
+/// `text` does not start with a reference. The error is a message for the user: the pattern lacks the group.
 fn parse_group(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, String> {
     let (name, length) = match text {
         [b'g', b'<', tail @ ..] => {
             let end = tail
                 .iter()
                 .position(|byte| *byte == b'>')
-                .ok_or("the replacement has \\g< without a closing >")?;
+                .ok_or("the replacement contains \\g< without a closing >")?;
             (&tail[..end], end + 3)
         }
         [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => (&text[..2], 2),

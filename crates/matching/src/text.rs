@@ -1,10 +1,10 @@
-//! Folds titles for indexing and searching.
+//! Folds titles, so that searches ignore case, accents and punctuation.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Folds a title to words in lower case, without accents and punctuation, separated by single spaces. Drops
-/// apostrophes: `Ocean's` becomes `oceans`. A title of punctuation only is merely lower-cased.
+/// Folds a title to lower-case words without accents or punctuation, separated by single spaces. Drops apostrophes:
+/// `Ocean's` becomes `oceans`. Only lower-cases a title that consists of punctuation.
 #[must_use]
 pub fn fold_title(title: &str) -> String {
     let mut folded = String::with_capacity(title.len());
@@ -26,13 +26,12 @@ pub fn fold_title(title: &str) -> String {
     folded
 }
 
-/// Lower-cases decomposed letters and removes their accents.
+/// Lower-cases decomposed letters, and removes the accents.
 pub(super) fn fold_letters(letters: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
     letters.filter(|c| !is_combining_mark(*c)).flat_map(lower_plain)
 }
 
-/// Lower-cases a letter. Replaces letters with strokes and ligatures by plain letters, since Unicode does not decompose
-/// them.
+/// Lower-cases a letter. Replaces ligatures and letters with strokes by plain letters, unlike Unicode decomposition.
 fn lower_plain(c: char) -> impl Iterator<Item = char> {
     let plain = match c {
         'ø' | 'Ø' => ['o', '\0'],
@@ -54,7 +53,7 @@ fn lower_plain(c: char) -> impl Iterator<Item = char> {
         .filter(|c| !is_combining_mark(*c))
 }
 
-/// Returns whether `title` has every word of `query`. Both texts are results of [`fold_title`].
+/// Returns whether `title` contains every word of `query`. Both strings are results of [`fold_title`].
 #[must_use]
 pub fn has_all_words(title: &str, query: &str) -> bool {
     query
@@ -62,10 +61,10 @@ pub fn has_all_words(title: &str, query: &str) -> bool {
         .all(|query_word| title.split(' ').any(|word| word == query_word))
 }
 
-/// Returns the Levenshtein distance of two texts in characters.
+/// Returns the Levenshtein distance between two strings, in characters.
 #[must_use]
 pub fn distance(a: &str, b: &str) -> usize {
-    // One row of the matrix of distances between the prefixes of both texts.
+    // `distances` is one row of the matrix of distances between all prefixes of `a` and `b`.
     let mut distances: Vec<usize> = (0..=b.chars().count()).collect();
     for (row, a_char) in a.chars().enumerate() {
         let mut diagonal = std::mem::replace(&mut distances[0], row + 1);

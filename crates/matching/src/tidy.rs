@@ -1,10 +1,9 @@
-//! Removes the parts of a path that do not change its meaning.
+//! Removes redundant parts from a path.
 
 use super::normal::Shape;
 
-/// Removes empty components and `.` from a path. Returns `None` if there is nothing to remove. Keeps `..`, since its
-/// target depends on symbolic links, and keeps two separators at the beginning, which may start the name of a network
-/// server.
+/// Removes empty components and `.` from a path. Returns `None` if there is nothing to remove. Keeps `..`, because its
+/// target depends on symbolic links, and keeps two leading separators, which may precede the name of a network server.
 #[must_use]
 pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     let is_drive_relative = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
@@ -37,13 +36,13 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     Some([&path[..root_length], &components.join(&b'/')].concat())
 }
 
-/// Tidies a Windows path, as [`tidy`] does. Also removes the dots and spaces at the end of a name that Windows ignores:
-/// see Microsoft's 'File path formats on Windows systems', 'Trim characters'.
+/// Does the same as [`tidy`] for a Windows path. Also removes trailing dots and spaces that Windows ignores: see 'Trim
+/// characters' in Microsoft's 'File path formats on Windows systems'.
 ///
-/// `is_drive_relative`: the path begins with a single `\`, the root of the current drive. The result then has slashes,
-/// since only a path that begins with `/` is absolute here.
+/// `is_drive_relative`: the path starts with a single `\`, the root of the current drive. The result for such a path
+/// has slashes, because plexindex treats paths that start with a single `\` as relative.
 fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
-    // Windows changes nothing behind `\\?\`.
+    // Windows does not change paths that start with `\\?\`.
     let root_length = match path {
         [b'\\', b'\\', b'?', ..] => return None,
         [b'\\', b'\\', ..] => 2,
@@ -79,7 +78,7 @@ fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
     if !below_root.last().is_some_and(is_separator) && tidied.len() > root_length {
         tidied.pop();
     }
-    // A result of equal length can differ from the path in its separators only.
+    // A result of equal length can differ from the path only in the separators.
     (is_drive_relative || tidied.len() < path.len()).then_some(tidied)
 }
 

@@ -1,10 +1,10 @@
-//! Words in the names of media that are not part of a title.
+//! Words in file and folder names that are not part of a title.
 
 use super::numbered::is_disc_word;
 use super::words::{Gap, Words, number, year};
 
-/// Returns a bit number below 32 for a word that names an edition of a film, so that a `u32` can hold a set of such
-/// words; `None` for other words.
+/// Returns a distinct bit number for each edition word, such as `extended` or `unrated`; `None` for other words. The
+/// numbers are below 32, so that a `u32` can store a set of edition words.
 pub fn edition_bit(word: &[u8]) -> Option<u32> {
     Some(match word {
         b"edition" => 0,
@@ -27,7 +27,7 @@ pub fn edition_bit(word: &[u8]) -> Option<u32> {
     })
 }
 
-/// Words in folder names that do not identify the content, in ascending order for the binary search.
+/// Words in folder names that do not identify the contents, sorted for binary search.
 pub static GENERAL: [&[u8]; 143] = split_at_spaces(
     "album albums android apr april archive archives artist artists audio aug august avchd backup backups bdmv \
      bilder bluray bonus camera cameras canon cd clip clips complete completed data dcim dec december disc disk \
@@ -40,7 +40,7 @@ pub static GENERAL: [&[u8]; 143] = split_at_spaces(
      upload uploads usb various video videos volume whatsapp",
 );
 
-/// Splits a text at single spaces, at compile time.
+/// Splits a string at single spaces, at compile time.
 const fn split_at_spaces<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
     let mut words: [&[u8]; N] = [b""; N];
     let (mut rest, mut count) = (text.as_bytes(), 0);
@@ -62,19 +62,19 @@ const fn split_at_spaces<const N: usize>(text: &'static str) -> [&'static [u8]; 
     words
 }
 
-/// Returns whether a word in a folder's name does not identify the content: `media`, `april`, `gopro`.
+/// Returns whether a word in a folder's name does not identify the contents, such as `media`, `april` or `gopro`.
 pub fn is_general(word: &[u8]) -> bool {
     GENERAL.binary_search(&word).is_ok()
 }
 
-/// Words that describe a file's quality or origin, and are not part of any title.
+/// Words that describe a file's quality or origin, and are never part of a title.
 pub const QUALITY_WORDS: [&[u8]; 20] = [
     b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
     b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",
 ];
 
-/// Returns whether a title may end before this word: at the end of the name, or before a year, bracket, disc or quality
-/// word.
+/// Returns whether a title can end before the word at this index: at the end of the name, or before a bracket, a year,
+/// a disc or a quality word.
 pub fn ends_title(words: &Words, index: usize) -> bool {
     let word = words.word(index);
     index >= words.len()
@@ -84,13 +84,13 @@ pub fn ends_title(words: &Words, index: usize) -> bool {
         || is_disc_word(word)
 }
 
-/// Returns whether a word describes a file's quality or origin: `x264`, `1080p`.
+/// Returns whether a word describes a file's quality or origin, such as `x264` or `1080p`.
 pub fn is_quality_word(word: &[u8]) -> bool {
     let scan_lines = word.strip_suffix(b"p").or(word.strip_suffix(b"i"));
     QUALITY_WORDS.contains(&word) || scan_lines.is_some_and(|lines| lines.len() >= 3 && number(lines).is_some())
 }
 
-/// Returns whether a word behind a title makes it the title of a sequel: `II`, `3`, `Part`.
+/// Returns whether a word after a title is a sign of a sequel, such as `II`, `3` or `Part`.
 pub fn is_sequel(word: &[u8]) -> bool {
     let is_roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
     let starts_with_digit = word.first().is_some_and(u8::is_ascii_digit);

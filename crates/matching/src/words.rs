@@ -1,4 +1,4 @@
-//! Splits names into words without case, accents and punctuation, to compare titles. Works on the stack.
+//! Splits names into words, and folds case, accents and punctuation, to compare titles. Uses no heap memory.
 
 use std::ops::Range;
 
@@ -6,8 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::text::fold_letters;
 
-/// Capacity for folded words in bytes: more than file systems allow for a name, except in scripts that grow when
-/// folded.
+/// Capacity for folded words in bytes. File systems allow shorter names; in some scripts, folding increases the length.
 const MAX_BYTES: usize = 512;
 /// Maximum number of words in a name.
 const MAX_WORDS: usize = 64;
@@ -15,18 +14,18 @@ const MAX_WORDS: usize = 64;
 /// The strongest separator between two words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
-    /// A space, a dot, an underscore, a hyphen inside of a word …
+    /// Any other separator, such as a space, a dot, an underscore or a hyphen within a word.
     #[default]
     Plain,
-    /// A dash with spaces around it.
+    /// A dash between spaces.
     Dash,
-    /// `[` or `{`. Text in such brackets describes the file.
+    /// A `[` or `{`: text in square or curly brackets describes the file.
     Bracket,
-    /// `(`. Text in round brackets is a year, or a part of the title.
+    /// A `(`: text in round brackets is a year or part of the title.
     Round,
 }
 
-/// The position of a word in [`Words::bytes`], and what surrounded it in the text.
+/// The position of a word in [`Words::bytes`], and the word's surroundings in the original string.
 #[derive(Clone, Copy, Default)]
 struct WordSpan {
     start: u16,
@@ -44,14 +43,14 @@ pub struct Words {
 }
 
 impl Words {
-    /// Splits `text` into words. Returns `None` if the text is too long to compare. Allocates only for letters with
-    /// more than four marks.
+    /// Splits `text` into words. Returns `None` if the text is too long to compare. Allocates memory only for letters
+    /// with more than four combining marks.
     pub fn of(text: &str) -> Option<Self> {
         let mut words = Self::new();
         words.fold(text).then_some(words)
     }
 
-    /// Creates an empty list.
+    /// Creates an empty list of words.
     pub fn new() -> Self {
         Self {
             bytes: [0; MAX_BYTES],
@@ -61,8 +60,8 @@ impl Words {
         }
     }
 
-    /// Replaces these words by the words of `text`. Returns `false` if the text is too long to compare. Callers reuse
-    /// the memory, since clearing it takes as long as folding a name.
+    /// Replaces all words with the words of `text`. Returns `false` if the text is too long to compare. Callers reuse a
+    /// list, because zeroing a new list takes as long as folding a name.
     pub fn fold(&mut self, text: &str) -> bool {
         (self.used_bytes, self.count) = (0, 0);
         let splitter = WordSplitter {
@@ -80,7 +79,7 @@ impl Words {
         self.count
     }
 
-    /// Returns the word at this index; an empty word behind the last one.
+    /// Returns the word at this index; an empty word if the index is out of range.
     pub fn word(&self, index: usize) -> &[u8] {
         match self.spans[..self.count].get(index) {
             Some(span) => &self.bytes[usize::from(span.start)..usize::from(span.end)],
@@ -88,14 +87,14 @@ impl Words {
         }
     }
 
-    /// Returns the strongest separator before the word at this index.
+    /// Returns the strongest separator before the word at this index; [`Gap::Plain`] if the index is out of range.
     pub fn gap_before(&self, index: usize) -> Gap {
         self.spans[..self.count]
             .get(index)
             .map_or(Gap::Plain, |span| span.gap_before)
     }
 
-    /// Returns whether the word at this index is in brackets.
+    /// Returns whether the word at this index is in brackets; `false` if the index is out of range.
     pub fn is_in_brackets(&self, index: usize) -> bool {
         self.spans[..self.count].get(index).is_some_and(|span| span.in_brackets)
     }
@@ -105,9 +104,9 @@ impl Words {
         (0..self.count).map(|index| self.word(index))
     }
 
-    /// Matches the words from index `start` on against the title's words from index `title_start` on. Returns the index
-    /// behind the match; `None` if the title is not there. Ignores word boundaries between letters, as in
-    /// `S.H.I.E.L.D.` and `Spider-Man`, but not between digits.
+    /// Compares the words from index `start` with the title's words from index `title_start` to the end of the title.
+    /// Returns the index after the matching words; `None` if the words differ. Ignores word boundaries between letters,
+    /// as in `S.H.I.E.L.D.` and `Spider-Man`, but not between digits.
     fn match_title(&self, start: usize, title: &Words, title_start: usize) -> Option<usize> {
         let (mut index, mut title_index) = (start, title_start);
         let (mut name_rest, mut title_rest) = (self.word(index), title.word(title_index));
@@ -143,8 +142,8 @@ impl Words {
         }
     }
 
-    /// Returns the index behind `title` if the title begins at index `start`. The title's article may have moved to the
-    /// end, as in `Matrix, The`.
+    /// Returns the index after `title` if the title starts at index `start`; otherwise `None`. The title's article may
+    /// be at the end, as in `Matrix, The`.
     pub fn title_at(&self, start: usize, title: &Words) -> Option<usize> {
         if title.len() == 0 {
             return None;
@@ -157,7 +156,7 @@ impl Words {
         self.match_title(start, title, 0).or_else(with_moved_article)
     }
 
-    /// Returns the indexes of the words where `title` first occurs in this name; `None` if it does not occur.
+    /// Returns the index range of the first occurrence of `title` in this name; `None` if the title does not occur.
     pub fn find_title(&self, title: &Words) -> Option<Range<usize>> {
         (0..self.len()).find_map(|start| Some(start..self.title_at(start, title)?))
     }
@@ -167,8 +166,8 @@ impl Words {
         name.find_title(self).is_some()
     }
 
-    /// Returns whether the title is so short that a path may contain it by chance: fewer than 6 letters in several
-    /// words, or fewer than 9 in one word. Digits and a leading article do not count.
+    /// Returns whether the title is so short that paths may contain the title by chance: fewer than 6 letters in
+    /// several words, or fewer than 9 letters in one word. Does not count digits or a leading article.
     pub fn is_short(&self) -> bool {
         let start = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
         let letter_counts = (start..self.len()).map(|index| weighted_letters(self.word(index)));
@@ -181,7 +180,7 @@ impl Words {
     }
 }
 
-/// Returns the number of letters in a word. A letter of a script without spaces counts as three.
+/// Returns the number of letters in a word. Counts a letter from a script without spaces, such as Chinese, as three.
 fn weighted_letters(word: &[u8]) -> usize {
     if word.is_ascii() {
         return word.iter().filter(|byte| !byte.is_ascii_digit()).count();
@@ -191,30 +190,31 @@ fn weighted_letters(word: &[u8]) -> usize {
     letters.map(|c| if is_wide(c) { 3 } else { 1 }).sum()
 }
 
-/// Articles that names may have at the end of a title: `Matrix, The`.
+/// Articles that may be at the end of a title, as in `Matrix, The`.
 const ARTICLES: [&[u8]; 22] = [
     b"the", b"a", b"an", b"der", b"die", b"das", b"ein", b"eine", b"le", b"la", b"les", b"l", b"un", b"une", b"el",
     b"los", b"las", b"il", b"lo", b"gli", b"de", b"het",
 ];
 
-/// Parses a word as a year from 1900 to 2099.
+/// Parses a word as a year from 1900 to 2099; `None` for other words.
 pub fn year(word: &[u8]) -> Option<i32> {
     let value = number(word).filter(|_| word.len() == 4)?;
     (1900..2100).contains(&value).then_some(value)
 }
 
-/// Parses a word of one to four digits.
+/// Parses a word of one to four digits; `None` for other words.
 pub fn number(word: &[u8]) -> Option<i32> {
     let digits = (1..=4).contains(&word.len()) && word.iter().all(u8::is_ascii_digit);
     digits.then(|| word.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
 }
 
-/// Returns whether a letter is of a script without spaces. All letters of a word are wide, or none is.
+/// Returns whether a letter is from a script without spaces, such as Chinese. A word never mixes wide and other
+/// letters.
 fn is_wide(c: char) -> bool {
     matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// Maps ASCII letters and digits to lower case, and other bytes to 0.
+/// Table that maps ASCII letters and digits to lower case, and all other bytes to 0.
 const LETTERS: [u8; 256] = {
     let mut letters = [0; 256];
     let mut byte = 0_u8;
@@ -227,12 +227,12 @@ const LETTERS: [u8; 256] = {
     letters
 };
 
-/// Splits a text into [`Words`]. The methods return `None` if the text does not fit into the words' fixed memory.
+/// Splits a string into [`Words`]. The methods return `None` if the string exceeds the fixed capacity.
 struct WordSplitter<'w> {
     words: &'w mut Words,
-    /// Whether the last word may get more letters.
+    /// Whether the next letter belongs to the last word.
     is_in_word: bool,
-    /// Whether the last letter is of a script without spaces.
+    /// Whether the last letter is from a script without spaces.
     is_wide: bool,
     /// The strongest separator since the last word.
     gap: Gap,
@@ -240,13 +240,13 @@ struct WordSplitter<'w> {
 }
 
 impl WordSplitter<'_> {
-    /// Splits the whole text; `None` if the text is too long.
+    /// Splits the whole string; `None` if the string is too long.
     fn split(mut self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
         let mut previous = ' ';
         let mut offset = 0;
         while let Some(byte) = bytes.get(offset) {
-            // Fast path: most names are words of ASCII letters with a space, dot or underscore between them.
+            // Fast path: most names consist of ASCII words, separated by spaces, dots or underscores.
             if LETTERS[usize::from(*byte)] != 0 {
                 (previous, offset) = ('a', offset + self.append_ascii(&bytes[offset..])?);
                 continue;
@@ -274,8 +274,9 @@ impl WordSplitter<'_> {
         Some(())
     }
 
-    /// Adds a letter or digit to the current word. `&` becomes the word "and", apostrophes are dropped, and other
-    /// characters end the word. `is_spaced_dash`: the character is a dash with spaces around it.
+    /// Adds a character: appends a letter or digit to the current word, converts `&` to the word "and", and drops an
+    /// apostrophe. Any other character ends the word. `is_spaced_dash`: the character is a dash between spaces. Returns
+    /// `None` if the capacity is exceeded.
     fn put_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
         if c.is_alphanumeric() {
             if self.is_in_word && is_wide(c) != self.is_wide {
@@ -304,8 +305,8 @@ impl WordSplitter<'_> {
         Some(())
     }
 
-    /// Appends the ASCII letters and digits at the start of `text`, in lower case, to the current word. Returns their
-    /// number.
+    /// Appends the ASCII letters and digits at the start of `text` to the current word, in lower case. Returns the
+    /// number of appended bytes; `None` if the capacity is exceeded.
     fn append_ascii(&mut self, text: &[u8]) -> Option<usize> {
         if self.is_wide {
             self.end_word();
@@ -326,7 +327,7 @@ impl WordSplitter<'_> {
         Some(length)
     }
 
-    /// Appends a letter to the current word, or begins a word with it.
+    /// Appends a letter to the current word or to a new word. Returns `None` if the capacity is exceeded.
     fn append_letter(&mut self, c: char) -> Option<()> {
         self.begin_word()?;
         let length = c.len_utf8();
@@ -335,7 +336,7 @@ impl WordSplitter<'_> {
         self.extend_word(length)
     }
 
-    /// Begins a new word, unless the current one has not ended.
+    /// Starts a new word if the previous word has ended. Returns `None` if the capacity is exceeded.
     fn begin_word(&mut self) -> Option<()> {
         if self.is_in_word {
             return Some(());
@@ -353,7 +354,8 @@ impl WordSplitter<'_> {
         Some(())
     }
 
-    /// Extends the current word by `length` bytes that were just written.
+    /// Extends the current word by the `length` bytes that the caller has just written. Returns `None` if the capacity
+    /// is exceeded.
     fn extend_word(&mut self, length: usize) -> Option<()> {
         let words = &mut *self.words;
         words.used_bytes += length;
@@ -361,7 +363,7 @@ impl WordSplitter<'_> {
         Some(())
     }
 
-    /// Makes the next letter begin a new word.
+    /// Ends the current word, so that the next letter starts a new word.
     fn end_word(&mut self) {
         self.is_in_word = false;
     }

@@ -1,33 +1,33 @@
-//! A reader's position in the feed, as text that any process can use later. The text has the store's timeline, the view
-//! and the library, and is valid only for these.
+//! The string encoding of a reader's position in the feed. Any process can use a cursor later. A cursor contains the
+//! timeline, the view and the library for which the cursor is valid.
 
 use crate::engine::{FeedPlace, FeedPosition};
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::{IdentityId, LibraryId, Sequence};
 
-/// The first part of a cursor. Other versions of plexindex may use a different text.
+/// The first part of a cursor: the version of the encoding.
 const VERSION: &str = "c1";
-/// Marks a position in a full listing, instead of a position in the log.
+/// Marks a position in a full listing; other positions are in the change log.
 const FULL: &str = "full";
-/// Prefix of the change sequence at which an iteration over pages ends.
+/// Marks the change sequence at which the current series of pages ends.
 const END: &str = "to";
 
 /// A reader's position in the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedCursor {
-    /// A random number of the store's change log. A recreated store has a different number.
+    /// The timeline of the store's change log, a random number. A recreated store has a different timeline.
     pub timeline: i64,
     pub identity: IdentityId,
-    /// `None`: all libraries.
+    /// The library; `None` for all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
-    /// The change sequence at which the iteration over pages ends: the newest sequence when the iteration began. `None`
-    /// between iterations.
+    /// The change sequence at which the current series of pages ends, which is the newest sequence when the reader
+    /// fetched the first page. `None` between series.
     pub end: Option<Sequence>,
 }
 
 impl FeedCursor {
-    /// Formats the cursor for [`FeedCursor::from_text`].
+    /// Encodes the cursor as a string for [`FeedCursor::from_text`].
     pub fn to_text(self) -> String {
         let Self {
             timeline,
@@ -48,43 +48,43 @@ impl FeedCursor {
         }
     }
 
-    /// Parses the text of a cursor.
+    /// Parses a cursor, and rejects an invalid cursor.
     pub fn from_text(text: &str) -> Result<Self> {
-        /// The C header promises that a cursor has at most 200 bytes.
+        /// Maximum length of a cursor in bytes, as documented in the C header.
         const MAX_LENGTH: usize = 200;
-        /// Number of characters of an invalid text to quote.
+        /// Maximum number of characters quoted from an invalid cursor.
         const QUOTED: usize = 40;
         let parsed = (text.len() <= MAX_LENGTH).then(|| parse(text)).flatten();
-        // Rejects other spellings of the same numbers, such as leading zeros.
+        // This comparison rejects other spellings of the same numbers, such as leading zeros.
         let Some(cursor) = parsed.filter(|cursor| cursor.to_text() == text) else {
             let quoted: String = text.chars().take(QUOTED).collect();
             return refuse(format!(
-                "'{quoted}' is not a cursor of the feed: pass a cursor exactly as it was returned, or none to begin"
+                "'{quoted}' is not a valid cursor: pass a cursor exactly as returned, or omit the cursor to start over"
             ));
         };
         Ok(cursor)
     }
 
-    /// Returns an error if the cursor belongs to a different view or library than these.
+    /// Returns an error if the cursor is from a different view or library. `library` is `None` for all libraries.
     pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         let list_again = |cause: &str| Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")));
         if self.identity != identity {
-            return list_again("the cursor belongs to another server or user, or the store was recreated");
+            return list_again("the cursor belongs to a different server or user, or the store was recreated");
         }
         match (self.library, library) {
             (None, _) => Ok(()),
             (Some(cursor_library), Some(library)) if cursor_library == library => Ok(()),
             (Some(_), Some(_)) => {
-                list_again("the cursor belongs to another library, or the library was removed and added")
+                list_again("the cursor belongs to a different library, or the library was removed and added again")
             }
             (Some(_), None) => {
-                refuse("the cursor belongs to one library: name that library, or begin without a cursor")
+                refuse("the cursor belongs to one library: select that library, or omit the cursor to start over")
             }
         }
     }
 }
 
-/// Parses the text of a cursor; `None` if it is malformed.
+/// Parses a cursor; `None` if the cursor is malformed.
 fn parse(text: &str) -> Option<FeedCursor> {
     let mut parts = text.split('.');
     if parts.next()? != VERSION {

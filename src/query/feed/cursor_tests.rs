@@ -63,6 +63,6 @@ fn other_texts_are_refused_with_their_name() {
     ] {
         let error = FeedCursor::from_text(text).expect_err(text);
         assert_eq!(error.status, Status::InvalidArgument, "{text}");
-        assert!(error.message.contains("not a cursor of the feed"), "{}", error.message);
+        assert!(error.message.contains("not a valid cursor"), "{}", error.message);
     }
 }

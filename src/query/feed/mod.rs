@@ -1,4 +1,4 @@
-//! Reads the feed of changes in pages, from a cursor on, and waits for changes.
+//! Reads pages of changes from the feed, starting at a cursor, and waits for changes.
 
 mod cursor;
 
@@ -22,12 +22,12 @@ use crate::source::Kind;
 use crate::sync::{Call, Progress, Resolved};
 use cursor::FeedCursor;
 
-/// Interval at which a waiting call reports progress to the host while no process commits.
+/// Interval at which a waiting call reports progress to the host if no process commits.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// Minimum interval between reads of the database while other processes commit continuously.
 const MIN_READ_INTERVAL: Duration = Duration::from_millis(50);
-/// Interval between reads of the database without a version page, and between checks for listings that have expired.
-/// Also the minimum interval between two waits that end because a refresh is due.
+/// Interval between reads of the database if there is no version page, and between checks for expired listings. Also
+/// the minimum interval between two waits that end because a refresh is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The kind of a change.
@@ -38,23 +38,24 @@ pub enum ChangeKind {
     Added,
     /// The item was removed from the listing.
     Removed,
-    /// A field of the item changed, or the item has the new file `path`. With `from`, the item lost the file `from`.
+    /// A field of the item changed, or the item gained the file `path`. If `from` is set, the item lost the file
+    /// `from`.
     Changed,
-    /// The file of the item has a new path.
+    /// The item's file has a new path.
     Moved,
-    /// List the library again: it was added, removed or renamed, or changed too much. If listing it fails with
+    /// The library was added, removed or renamed, or changed too much: list the library again. If listing fails with
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound), the library was removed: drop its items.
     ListAgain,
 }
 
 enum_names! { ChangeKind: Added "added", Removed "removed", Changed "changed", Moved "moved", ListAgain "list_again" }
 
-/// A change of an item's file, or of a library.
+/// A change to a library, or to one file of an item.
 ///
-/// Displayed as its kind and the item.
+/// `Display` shows the kind and the item.
 ///
-/// Its JSON has these fields by their names, but `change` for the kind and `library` for the library's title, without
-/// those that are `None`.
+/// The JSON uses the field names, except `change` for `kind` and `library` for `library_title`, and omits fields that
+/// are `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -62,21 +63,21 @@ pub struct Change {
     /// The kind of change.
     #[serde(rename = "change")]
     pub kind: ChangeKind,
-    /// Section id of the library.
+    /// Section ID of the library.
     pub section: String,
     /// Title of the library.
     #[serde(rename = "library")]
     pub library_title: String,
-    /// The item after the change, or the removed item. `None` with [`ChangeKind::ListAgain`].
+    /// The item after the change, or the removed item; `None` for [`ChangeKind::ListAgain`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
-    /// The file in the server's spelling; `None` for an item without a file.
+    /// The file's path in the server's spelling; `None` for an item without files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// Old path of a moved file; with [`ChangeKind::Changed`], a file that the item lost.
+    /// Old path of a moved file; for [`ChangeKind::Changed`], the path of a file that the item lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// The old rating key, if it changed.
+    /// The old rating key, if the rating key changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_key: Option<String>,
 }
@@ -96,22 +97,22 @@ impl fmt::Display for Change {
 pub struct ChangePage {
     /// The changes, oldest first.
     pub changes: Vec<Change>,
-    /// Cursor of the next page.
+    /// Cursor for the next page.
     pub cursor: String,
-    /// Whether more pages follow with changes committed before the first page was read.
+    /// Whether more pages follow. Pages contain only changes that were committed before the caller read the first page.
     pub more: bool,
 }
 
 impl Queries {
-    /// Returns the changes since `cursor`, for about `limit` items. With an empty cursor, returns the current position
-    /// without changes, or with `full` the whole listing as additions. A cursor of all libraries that is used for one
-    /// library becomes a cursor of that library. Sends no request.
+    /// Returns a page of changes since `cursor`, for about `limit` items. If the cursor is empty, returns the current
+    /// position without changes, or, with `full`, the whole listing as additions. If the cursor is for all libraries
+    /// and the call is for one library, the returned cursor is for this library. Sends no request.
     ///
-    /// Consecutive pages end with the changes that were committed when the first page was read. Otherwise a reader would
-    /// never finish while a writer is faster.
+    /// A series of pages ends with the changes that were committed when the first page was read. Without this limit, a
+    /// reader would never catch up with a faster writer.
     pub fn changes(&self, call: &Call<'_>, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         if full && !cursor.is_empty() {
-            return refuse("a full listing begins without a cursor: pass no cursor, or ask for changes only");
+            return refuse("a full listing takes no cursor: omit the cursor, or request only changes");
         }
         self.reading.catch_up(call.deadline)?;
         let (identity, library) = self.identity_and_library(call)?;
@@ -130,7 +131,7 @@ impl Queries {
         } else {
             let mut reader = FeedCursor::from_text(cursor)?;
             reader.check(identity, library)?;
-            // The page lacks the changes of other libraries, so the new cursor is valid for this library only.
+            // The page lacks the other libraries' changes, so the new cursor is valid only for this library.
             reader.library = library;
             reader
         };
@@ -167,7 +168,8 @@ impl Queries {
         })
     }
 
-    /// A page of a full listing. It is read after the reader's place in the log, so that the log has all later changes.
+    /// Returns a page of a full listing. The listing is newer than the reader's position in the change log, so the log
+    /// contains all later changes.
     fn full_page(&self, call: &Call<'_>, reader: &FeedCursor, limit: usize) -> Result<FeedPage> {
         self.reading.catch_up(call.deadline)?;
         let position = (reader.timeline, reader.position);
@@ -175,27 +177,27 @@ impl Queries {
         FeedRows(&self.store).full_page(reader.identity, reader.library, position, limit, &items)
     }
 
-    /// Waits until there are changes since a cursor ([`Status::Ok`]), or until the deadline ([`Status::NotYet`]). Also
-    /// returns [`Status::Ok`] when a refresh is due: because of an event, or because a listing has expired.
+    /// Waits for changes after a cursor. Returns [`Status::Ok`] if there are changes, or if a refresh is due because of
+    /// an event or an expired listing. Returns [`Status::NotYet`] at the deadline.
     pub fn wait_for_changes(&self, call: &Call<'_>, cursor: &str) -> Result<Status> {
         let start = Instant::now();
         if cursor.is_empty() {
-            return refuse("the cursor is empty: get one from a page of changes first");
+            return refuse("the cursor is empty: pass a cursor from a page of changes");
         }
         let reader = FeedCursor::from_text(cursor)?;
         let mut last_age_check: Option<Instant> = None;
-        // The sequence on the version page at the last read of the database, and the time of that read.
+        // The time of the last database read, and the sequence on the version page at that time.
         let mut last_read: Option<(Option<u64>, Instant)> = None;
         loop {
             let wait = self.store.commit_waited_for();
             let sequence = self.store.shown_sequence();
             let is_unchanged = match last_read {
                 Some((Some(read_sequence), _)) if sequence == Some(read_sequence) => true,
-                // Without a version page, read the database once a second.
+                // Without a version page, the database must be read once per second.
                 Some((_, read_at)) if sequence.is_none() => read_at.elapsed() < POLL_INTERVAL,
                 _ => false,
             };
-            // Every reason for a refresh comes with a commit, except that a listing expires.
+            // Every reason for a refresh comes with a commit, except the expiry of a listing.
             let is_age_check_due = last_age_check.is_none_or(|checked_at| checked_at.elapsed() >= POLL_INTERVAL);
             let must_check_ages = !call.offline && (!is_unchanged || is_age_check_due);
             if !is_unchanged {
@@ -221,7 +223,7 @@ impl Queries {
         }
     }
 
-    /// Reads the database and returns whether the feed has changes after the reader's position.
+    /// Reads the database, and returns whether the feed has changes after the reader's position.
     fn has_changes(&self, call: &Call<'_>, reader: &FeedCursor) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         if self.reading.awaits_acceptance()? {
@@ -232,12 +234,12 @@ impl Queries {
         FeedRows(&self.store).has(identity, library, (reader.timeline, reader.position))
     }
 
-    /// Wakes all waiting calls, so that they report progress at once.
+    /// Wakes all waiting calls, so that they report progress immediately.
     pub fn wake_waiting(&self) {
         self.store.wake_waiting();
     }
 
-    /// Returns whether a refresh is due: a listing expired, an event arrived, or items were invalidated.
+    /// Returns whether a refresh is due, because a listing has expired, an event arrived, or items were invalidated.
     fn is_refresh_due(&self, call: &Call<'_>) -> Result<bool> {
         let snapshot = self.reading.snapshot();
         let Some(scope) = call.scope(&snapshot)? else {
@@ -249,13 +251,13 @@ impl Queries {
         Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 
-    /// Returns whether a wait may end because a refresh is due, which it may once per [`POLL_INTERVAL`]. The refresh may
-    /// fail, or stay due while the server scans.
+    /// Returns whether a wait may end because a refresh is due: at most once per [`POLL_INTERVAL`], because a refresh
+    /// can fail or remain due while the server scans.
     fn may_report_due(&self) -> bool {
         let (now, last) = (coarse_ms(), self.due_reported_ms.load(Ordering::Relaxed));
         let interval = u64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(u64::MAX);
         let has_interval_passed = last == 0 || now.saturating_sub(last) >= interval;
-        // Of two threads, only the one that stores the time may report.
+        // If two threads compete, only the thread that stores the time may report.
         has_interval_passed
             && self
                 .due_reported_ms
@@ -263,25 +265,27 @@ impl Queries {
                 .is_ok()
     }
 
-    /// Returns an error if no library in scope was fetched, since a full listing would look like an empty library.
+    /// Returns an error if no library in scope was fetched, because a full listing would look like an empty library.
+    /// `library` is `None` for all libraries.
     fn check_fetched(&self, library: Option<LibraryId>) -> Result<()> {
         let snapshot = self.reading.snapshot();
         let mut rows = snapshot.rows.iter().filter(|row| library.is_none_or(|id| id == row.id));
         if rows.any(|row| row.generation.is_fetched()) {
             return Ok(());
         }
-        let text = "no library was fetched completely yet: fetch one first (refresh)";
+        let text = "no library was ever fetched completely: fetch a library first (refresh)";
         Err(self.reading.refused_or(Error::new(Status::NotFetched, text)))
     }
 
-    /// Returns the view and the library of a call; `None` for all libraries. If the server refused the token, the error
-    /// says so.
+    /// Returns the view and the library of a call; the library is `None` for all libraries. If the server rejected the
+    /// token, the error says so.
     fn identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         self.find_identity_and_library(call)
             .map_err(|error| self.reading.refused_or(error))
     }
 
-    /// [`Queries::identity_and_library`] without a hint about a refused token.
+    /// Returns the view and the library of a call; the library is `None` for all libraries. Errors do not mention a
+    /// rejected token.
     fn find_identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
@@ -296,14 +300,14 @@ impl Queries {
         };
         let Some(identity) = snapshot.identity else {
             self.reading.check_accepted()?;
-            let text = "no library was ever fetched: fetch one first (refresh)";
+            let text = "no library was ever fetched: fetch a library first (refresh)";
             return Err(Error::new(Status::NotFetched, text));
         };
         Ok((identity, row.map(|row: &LibraryRow| row.id)))
     }
 }
 
-/// Reports to the progress callback that a call waits for changes. Fails if the callback ends the wait.
+/// Reports the elapsed time to the progress callback. Returns an error if the callback cancels the wait.
 fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
     let waiting = Progress {
         library: None,
@@ -316,11 +320,11 @@ fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
     }
     Err(Error::new(
         Status::Aborted,
-        "the progress callback ended the wait for changes",
+        "the progress callback cancelled the wait for changes",
     ))
 }
 
-/// Converts the change of an item to one change for each file, including files that the item lost.
+/// Converts a change to an item into one change for each file, including files that the item lost.
 fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
     let must_relist = changes.is_relist_marker();
     let ItemChange { library, was, now } = changes;
@@ -344,7 +348,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
         }
     };
     let one_per_file = |kind, item: &model::Item| {
-        // An item without files has one change too.
+        // An item without files also has one change.
         let files = files_of(item);
         let files = if files.is_empty() { vec![""] } else { files };
         files
@@ -371,7 +375,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
                 changes.push(change(kind, Some(&now), file, from.copied(), from_key));
             }
-            // Each further lost file is reported together with a file that the item still has.
+            // Each remaining lost file is reported with the path of a file that the item still has.
             let path = new_files.first().copied().unwrap_or_default();
             changes.extend(lost_files.map(|lost| change(ChangeKind::Changed, Some(&now), path, Some(lost), from_key)));
             if changes.is_empty() {
@@ -382,7 +386,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
     }
 }
 
-/// The files of an item, without duplicates.
+/// Returns the item's files without duplicates.
 fn files_of(item: &model::Item) -> Vec<&str> {
     let mut files: Vec<&str> = Vec::with_capacity(item.parts.len());
     for part in &item.parts {

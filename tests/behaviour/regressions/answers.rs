@@ -148,7 +148,7 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
                 "{message}"
             );
             assert_eq!(
-                message.contains("and the answer has 16 of them"),
+                message.contains("the answer contains 16 of the items"),
                 found.total > 16,
                 "{message}"
             );

@@ -171,7 +171,7 @@ fn a_cursor_of_one_library_is_refused_for_all() {
     let at = Scene::new();
     let page = at.answer("changes.list", &json!({ "library": "Movies" }));
     let refused = at.refusal("changes.list", &json!({ "cursor": page["cursor"] }));
-    assert!(refused.contains("name that library"), "{refused}");
+    assert!(refused.contains("select that library"), "{refused}");
 }
 
 #[test]

@@ -12,11 +12,11 @@ use crate::resolution::{FoundItem, OnDisk};
 /// A file below a folder.
 #[derive(Clone, Debug)]
 pub struct FolderFile<'v> {
-    /// Normal form of the path, after server-to-host mappings where these apply. Pages are sorted by it.
+    /// Normal form of the path, translated by the server-to-host mappings if any apply; the sort key of pages.
     pub form: Vec<u8>,
-    /// The item and the listed path.
+    /// The file's item, and the path as listed.
     pub found: FoundItem<'v>,
-    /// Whether the item has other files too.
+    /// Whether the item has more than one file.
     pub is_of_several: bool,
 }
 
@@ -25,10 +25,10 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    /// Returns a page of the files below the folder, ordered by normal form: the files after the listed path `after`,
-    /// or the first files if `after` is `None`. The page has at most `limit` files, and more only if further files
-    /// share the last file's normal form. It is empty unless the folder is found with high confidence. Check
-    /// [`crate::LibraryIndex::is_broken`] afterwards: a damaged segment gives an incomplete page.
+    /// Returns a page of the files below the folder, in the order of their normal forms. The page starts after the
+    /// listed path `after`, or with the first file if `after` is `None`. The page has at most `limit` files; more only
+    /// if several files share the last normal form. The page is empty unless the folder matches with high confidence.
+    /// Check [`crate::LibraryIndex::is_broken`] afterwards: if a segment is damaged, the page is incomplete.
     #[must_use]
     pub fn files(&self, after: Option<&[u8]>, limit: usize) -> Vec<FolderFile<'v>> {
         let Some((folder, mapped)) = self.find_listed_folder() else {
@@ -60,8 +60,8 @@ where
         files
     }
 
-    /// Returns the listed folder in normal form if it is found with high confidence, and whether it is the result of a
-    /// server-to-host rule.
+    /// Returns the normal form of the folder in the listing, and whether that form is a host path, translated by
+    /// server-to-host rules. `None` unless the folder matches with high confidence.
     fn find_listed_folder(&self) -> Option<(Vec<u8>, bool)> {
         let has_files = |folder: &[u8], mapped: bool| {
             self.fetched_views().any(|(_, view)| {

@@ -1,24 +1,24 @@
-//! The trait through which folder resolution reads a library.
+//! The trait through which [`FolderResolver`](crate::FolderResolver) reads a library.
 
 use crate::library_index::LibraryIndex;
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::resolution::ItemRef;
 
-/// The listed content of a folder.
+/// The listed contents of a folder.
 #[derive(Debug, Default)]
 pub struct FolderContents<'v> {
     /// Number of items with a file below the folder.
     pub items: u64,
     /// Number of files below the folder.
     pub files: u64,
-    /// Shows, artists or items below the folder: at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
+    /// The shows, artists or items below the folder, at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub members: Vec<FolderMember<'v>>,
-    /// Number of members, including those beyond [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
+    /// Number of members, including members beyond [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub total: usize,
 }
 
-/// Position of a folder relative to the nearest of a library's locations.
+/// Position of a folder relative to a library's nearest location. Later variants are nearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FolderPosition {
     /// Outside all locations.
@@ -33,35 +33,34 @@ pub enum FolderPosition {
 
 /// A file below a folder, in one library.
 pub struct ListedFile<'v> {
-    /// Normal form of the path, after server-to-host mappings where these apply.
+    /// Normal form of the path, translated by the server-to-host mappings if any apply.
     pub form: Vec<u8>,
     /// The item.
     pub item: ItemRef<'v>,
     /// The listed path.
     pub path: &'v [u8],
-    /// Whether the item has other files too.
+    /// Whether the item has more than one file.
     pub is_of_several: bool,
 }
 
-/// An invalidated item: its rating key and its invalidated paths. An empty path stands for the whole item.
+/// The rating key and the invalidated paths of an item. An empty path means the whole item.
 pub type Invalidated = (String, Vec<Vec<u8>>);
 
-/// The methods of a library that [`FolderResolver`](crate::FolderResolver) calls. Folders are in normal form, without a
-/// separator at the end.
+/// A library with the methods for [`FolderResolver`](crate::FolderResolver). Folders are normal forms without a
+/// trailing separator.
 pub trait Folders: LibraryIndex {
-    /// Returns the listed content of a folder. `mapped`: the folder is a host path, and server-to-host rules apply to
-    /// the listed paths.
+    /// Returns the listed contents of a folder. `mapped`: the folder is a host path, so server-to-host rules translate
+    /// the listed paths before the comparison.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
-    /// Returns at most `limit` items that were invalidated and not verified since. `below` (a folder, and whether
-    /// server-to-host rules apply) restricts them to items with a file below that folder. With `None`, items without
-    /// files count too.
+    /// Returns at most `limit` items that were invalidated and not verified since. `below` restricts the result to
+    /// items with a file below a folder; its `bool` says whether server-to-host rules translate the listed paths. If
+    /// `below` is `None`, the result includes items without files.
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated>;
 
-    /// Finds the folders of listed files that share the longest suffix with `folder`, if the suffix has at least
-    /// `min_components` components (and at least one). Calls `each` with the number of common components, the same in
-    /// all calls, and the folder, for at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total
-    /// number of such folders.
+    /// Finds the folders of listed files that share the longest suffix with `folder`. The suffix must have at least
+    /// `min_components` components, and at least one. Calls `each` with the number of common components and a folder,
+    /// for at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number of folders found.
     fn folder_suffix_matches(
         &self,
         folder: &[u8],
@@ -69,8 +68,9 @@ pub trait Folders: LibraryIndex {
         each: &mut dyn FnMut(usize, Vec<u8>),
     ) -> usize;
 
-    /// Calls `each` for the files below a folder whose normal form is greater than `after`, in order: for `limit`
-    /// files, and for all further files that share the last form. `mapped`: as in [`Folders::contents`].
+    /// Calls `each` for the files below a folder in the order of their normal forms, starting after the normal form
+    /// `after`. Stops after `limit` files, but includes all files with the last normal form. `mapped`: see
+    /// [`Folders::contents`].
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -80,7 +80,7 @@ pub trait Folders: LibraryIndex {
         each: &mut dyn FnMut(ListedFile<'v>),
     );
 
-    /// Returns the folder's position relative to the library's locations. Each location counts both in the server's
-    /// spelling and after server-to-host rules.
+    /// Returns the folder's position relative to the library's locations, both as the server reports the locations and
+    /// as server-to-host rules translate them.
     fn position(&self, folder: &[u8]) -> FolderPosition;
 }

@@ -6,11 +6,11 @@ use crate::resolution::FoundItem;
 /// A matched folder of one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundFolder {
-    /// Index of the library's view.
+    /// Index of the library among the resolver's libraries.
     pub library: usize,
     /// Normal form of the folder.
     pub form: Vec<u8>,
-    /// Whether the folder matched only after server-to-host rules.
+    /// Whether `form` is a host path, translated by server-to-host rules.
     pub mapped: bool,
 }
 
@@ -21,12 +21,13 @@ pub struct FolderResolution<'v> {
     pub match_kind: MatchKind,
     /// Confidence; `None` if there is no match.
     pub confidence: Confidence,
-    /// Why there is no single item.
+    /// The reason for a miss or for several items, or the evidence for a suffix match.
     pub reason: Reason,
     /// The shows, artists, seasons, albums or single items below the folder, at most
     /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub found: Vec<FoundItem<'v>>,
-    /// Number of shows, artists or items below the folder. If several folders match by suffix, the number of folders.
+    /// Number of shows, artists or items below the folder. If more than [`MAX_CANDIDATES`](crate::MAX_CANDIDATES)
+    /// folders match by suffix, at least the number of folders.
     pub total: usize,
     /// Number of items with a file below the folder; 0 if several folders match by suffix.
     pub items: u64,
@@ -36,12 +37,12 @@ pub struct FolderResolution<'v> {
     pub kind: ItemType,
     /// The matched folders.
     pub folders: Vec<FoundFolder>,
-    /// Whether a segment is damaged: rebuild it and resolve again.
+    /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the folder again.
     pub broken: bool,
 }
 
 impl Default for FolderResolution<'_> {
-    /// Returns the answer without a match.
+    /// Returns an answer without a match.
     fn default() -> Self {
         Self {
             match_kind: MatchKind::None,

@@ -1,13 +1,13 @@
-//! Resolves a folder to its show, season, artist, album or item, by the files that are listed below it.
+//! Resolves a folder to the show, season, artist, album or item whose files are listed below the folder.
 //!
-//! A folder has the kinds of match of a file, except confirmed matches: (2) files are listed below the folder, (3)
+//! Folders have the same kinds of match as files, except confirmed matches: (2) files are listed below the folder, (3)
 //! files are listed below the mapped folder, (4) a listed file's folder has the longest common suffix, of two or more
 //! components, (5) a listed file's folder has the same name.
 //!
-//! The result combines all libraries in scope, since a folder may lie above the locations of several. Only fetched
-//! libraries count: items missing from an incomplete listing might belong to another show.
+//! The result combines all libraries in scope, since a folder can contain locations of several libraries. Only fetched
+//! libraries are searched: items missing from an incomplete listing might belong to another show.
 //!
-//! A suffix match has high confidence only if nothing but the root of the listed folder differs, and the folder's name
+//! A suffix match has high confidence only if the folders differ in nothing but the root, and the folder's name
 //! identifies the item ([`folder_root_differs`]).
 
 use std::ops::Deref;
@@ -23,13 +23,13 @@ use crate::resolution::MAX_CANDIDATES;
 use crate::resolver::{Scope, views_in_scope};
 use crate::title_evidence::folder_root_differs;
 
-/// Resolves one folder in these views.
+/// Resolves one folder in a list of libraries.
 pub struct FolderResolver<'v, 'p, V> {
     views: &'v [V],
     scope: Scope,
     pub(super) mappings: &'p Mappings,
     path: &'p Normal<'p>,
-    /// The path's folder form.
+    /// Normal form of the path, without trailing separators.
     pub(super) folder: &'p [u8],
 }
 
@@ -38,7 +38,8 @@ where
     L: Folders + 'v,
     V: Deref<Target = L>,
 {
-    /// Creates a resolver for `path` with these mappings.
+    /// Creates a resolver for the folder `path`. `views` has one entry per library; `scope` selects the libraries to
+    /// search.
     #[must_use]
     pub fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p Normal<'p>) -> Self {
         Self {
@@ -50,7 +51,7 @@ where
         }
     }
 
-    /// Resolves the folder by the listings of the fetched libraries.
+    /// Resolves the folder in the fetched libraries in scope, and checks for damaged segments.
     #[must_use]
     pub fn resolve(&self) -> FolderResolution<'v> {
         let mut resolution = self.resolve_listed();
@@ -58,20 +59,20 @@ where
         resolution
     }
 
-    /// Resolves the folder in libraries that were never fetched; `None` if no file is known below it. Call this only
-    /// after a search of the server for all files below the folder, since otherwise these libraries know too few items.
+    /// Resolves the folder in libraries that were never fetched; `None` if no known file is below the folder. First
+    /// search the server for all files below the folder, because the index has too few of the libraries' items.
     #[must_use]
     pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
         let (totals, match_kind) = self.sum_below(false);
         (!totals.is_empty()).then(|| self.to_resolution(totals, match_kind, Reason::None))
     }
 
-    /// Returns the fetched views in scope, with their indexes.
+    /// Iterates over the fetched libraries in scope, with their indexes.
     pub(super) fn fetched_views(&self) -> impl Iterator<Item = (usize, &'v L)> {
         views_in_scope(self.views, self.scope).filter(|(_, view)| view.is_fetched())
     }
 
-    /// [`FolderResolver::resolve`] without the check for damaged segments.
+    /// Resolves the folder in the fetched libraries in scope, without checking for damaged segments.
     pub(super) fn resolve_listed(&self) -> FolderResolution<'v> {
         let (totals, match_kind) = self.sum_below(true);
         if !totals.is_empty() {
@@ -86,8 +87,8 @@ where
         })
     }
 
-    /// Sums the items below the folder, or if it has no items, below the mapped folder. Counts only the fetched
-    /// libraries if `fetched` is true, and otherwise only the others. Also returns the kind of match.
+    /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
+    /// the kind of match. Searches the fetched libraries if `fetched` is true, and otherwise the unfetched libraries.
     fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         let mut totals = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut totals);
@@ -106,8 +107,9 @@ where
         (totals, MatchKind::Mapped)
     }
 
-    /// Adds the items below one folder to the totals, for the fetched libraries or for the others. `mapped`:
-    /// server-to-host rules apply to the listed paths.
+    /// Adds the items below one folder to the totals. Searches the fetched libraries if `fetched` is true, and
+    /// otherwise the unfetched libraries. `mapped`: the folder is a host path, so server-to-host rules translate the
+    /// listed paths.
     fn add_below(&self, fetched: bool, folder: &[u8], mapped: bool, totals: &mut FolderTotals<'v>) {
         let views = views_in_scope(self.views, self.scope);
         for (library, view) in views.filter(|(_, view)| view.is_fetched() == fetched) {
@@ -121,7 +123,7 @@ where
                 });
             }
         }
-        // If there are several members, even in different libraries, none of them has the whole folder.
+        // If the folder has several members, even in different libraries, no member has the whole folder.
         if totals.total > 1 {
             totals
                 .members
@@ -130,9 +132,9 @@ where
         }
     }
 
-    /// Returns the listed folders with the longest common suffix (at most [`MAX_CANDIDATES`]), the number of all such
-    /// folders, and the number of common components. `positions` has the folder's position in each view. Searches the
-    /// libraries that own the folder first, and the others only if these have no match, as for files.
+    /// Returns the listed folders with the longest common suffix (at most [`MAX_CANDIDATES`]), their total number, and
+    /// the number of common components. `positions` contains the folder's position in each library. Like a file lookup,
+    /// searches the libraries whose locations contain the folder first, and, if there is no match, the other libraries.
     fn longest_suffix(&self, positions: &[FolderPosition]) -> (Vec<FoundFolder>, usize, usize) {
         let (mut components, mut total) = (0, 0);
         let mut folders: Vec<FoundFolder> = Vec::new();
@@ -164,7 +166,7 @@ where
         (folders, total, components)
     }
 
-    /// Resolves the folder by the listed folders with the longest common suffix; `None` if no folder shares a suffix.
+    /// Resolves the folder by the listed folders with the longest common suffix; `None` if no folder matches.
     fn resolve_by_suffix(&self, positions: &[FolderPosition]) -> Option<FolderResolution<'v>> {
         let (folders, folder_count, components) = self.longest_suffix(positions);
         let matched_form = &folders.first()?.form;
@@ -195,7 +197,7 @@ where
             Reason::NoEvidence
         };
         if !is_one_folder {
-            // Any of these folders may be the requested folder, so their counts would mislead.
+            // The requested folder may be any one of the matching folders, so their total counts would be misleading.
             (totals.items, totals.files) = (0, 0);
             if folder_count > folders.len() {
                 totals.total = totals.total.max(folder_count);
@@ -210,8 +212,8 @@ where
         Some(self.to_resolution(totals, match_kind, evidence))
     }
 
-    /// Builds the answer from the totals. If there is a single member, `evidence` becomes the reason. Otherwise the
-    /// reason says why there are several.
+    /// Builds the answer from the totals. The reason is `evidence` for a single member, and otherwise explains several
+    /// members.
     fn to_resolution(&self, totals: FolderTotals<'v>, match_kind: MatchKind, evidence: Reason) -> FolderResolution<'v> {
         let is_single = totals.total == 1;
         let mut libraries = totals.members.iter().map(|found| found.library);
@@ -246,14 +248,14 @@ where
         }
     }
 
-    /// Returns whether all matched folders are above the libraries' locations.
+    /// Returns whether each matched folder is above a location of its library; `false` if no folder matched.
     fn is_above_locations(&self, totals: &FolderTotals<'_>) -> bool {
         let is_above =
             |folder: &FoundFolder| self.views[folder.library].position(&folder.form) == FolderPosition::Above;
         !totals.folders.is_empty() && totals.folders.iter().all(is_above)
     }
 
-    /// Returns why no listed folder matches. The libraries whose locations are nearest to the folder decide.
+    /// Returns why no listed folder matches, judged by the libraries with the nearest locations.
     fn reason_of_miss(&self, positions: &[FolderPosition]) -> Reason {
         let views_in_scope = || views_in_scope(self.views, self.scope);
         let nearest = views_in_scope()
@@ -272,20 +274,20 @@ where
     }
 }
 
-/// A show, season, artist, album or item found below a folder, with its library.
+/// A show, season, artist, album or item below a folder, with its library.
 struct FoundMember<'v> {
     library: usize,
     member: FolderMember<'v>,
-    /// Whether the folder holds no other member.
+    /// Whether the folder has no other member.
     has_whole_folder: bool,
 }
 
-/// The items and files below a folder, added up over several libraries or folders.
+/// The items and files below a folder, added up across libraries or matching folders.
 #[derive(Default)]
 struct FolderTotals<'v> {
-    /// At most [`MAX_CANDIDATES`].
+    /// The members, at most [`MAX_CANDIDATES`].
     members: Vec<FoundMember<'v>>,
-    /// Number of members, including those beyond [`MAX_CANDIDATES`].
+    /// Number of members, including members beyond [`MAX_CANDIDATES`].
     total: usize,
     items: u64,
     files: u64,
@@ -293,13 +295,13 @@ struct FolderTotals<'v> {
 }
 
 impl<'v> FolderTotals<'v> {
-    /// Returns whether no file was found.
+    /// Returns whether no files were added.
     fn is_empty(&self) -> bool {
         self.files == 0
     }
 
-    /// Adds the contents of one folder. A member that was added before counts only once. `has_whole_folder`: the folder
-    /// holds no other member.
+    /// Adds the contents of one folder. If several folders contain a member, counts the member only once.
+    /// `has_whole_folder`: the folder has no other member.
     fn add(&mut self, library: usize, contents: &FolderContents<'v>, has_whole_folder: bool) {
         self.items += contents.items;
         self.files += contents.files;

@@ -1,7 +1,6 @@
-//! Folders: which item a folder belongs to, and pages of the files below it.
+//! Folder lookups: the item that a folder belongs to, and the files below a folder.
 //!
-//! [`folder_resolver`] resolves a folder, [`position`] compares it with library locations, and [`files`] lists pages of
-//! files.
+//! [`folder_resolver`] resolves a folder, [`position`] compares a folder with library locations, and [`files`] lists files.
 
 mod files;
 mod folder_index;

@@ -7,7 +7,7 @@ use crate::form::lies_under;
 use crate::mappings::Mappings;
 use crate::normal::Normal;
 
-/// Returns the normal form of a folder: the normal form of its path, without trailing separators.
+/// Returns the normal form of a folder's path, without trailing separators.
 #[must_use]
 pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
     let form = path.form();
@@ -15,8 +15,8 @@ pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
     &form[..end]
 }
 
-/// Returns, for every view, the folder's position relative to the library's locations. If mappings rewrite the folder,
-/// the nearest position counts.
+/// Returns, for each library in `views`, the folder's position relative to the library's locations. If mappings rewrite
+/// the folder, returns the nearest of the resulting positions.
 #[must_use]
 pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<FolderPosition>
 where
@@ -34,28 +34,28 @@ where
     positions
 }
 
-/// Rewrites a folder by each host-to-server rule that matches, in order, until `each` returns `Some`; returns that
-/// result. The folder and the argument of `each` are in normal form.
+/// Rewrites a folder by each matching host-to-server rule in order, and calls `each` with each result. Returns the
+/// first `Some` that `each` returns; `None` if `each` never returns `Some`. All folders are in normal form.
 pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
     if !mappings.has_host_rules() {
         return None;
     }
-    // Rules match paths below a folder: `^/mnt/tv/(.*)`.
+    // Rules match paths below a folder, such as `^/mnt/tv/(.*)`, so this code appends a separator to the folder.
     Normal::with(&[folder, b"/"].concat(), |below| {
         mappings.to_server(below, |path| Normal::with(path, |path| each(folder_form(path))))
     })
 }
 
-/// Returns the folder's position relative to these locations. The folder and the locations are in normal form, and the
-/// folder has no trailing separator.
+/// Returns the folder's position relative to the nearest of the locations. The folder and the locations are in normal
+/// form, and the folder has no trailing separator.
 #[must_use]
 pub fn position_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
-    // Without its trailing separator, the root is empty.
+    // Without its trailing separator, the root folder is an empty string.
     let ancestor: &[u8] = if folder.is_empty() { b"/" } else { folder };
     let component_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
     let position = |location: &[u8]| {
-        // A location may have extra separators. So folder and location are equal if they have the same number of
-        // components and a path in the folder lies under the location.
+        // A location can have redundant separators, so equality is checked by components: a path in the folder lies
+        // under the location, and folder and location have the same number of components.
         let path_in_folder = [folder, b"/-"].concat();
         if lies_under(folder, location) {
             FolderPosition::Within

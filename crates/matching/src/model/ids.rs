@@ -1,10 +1,10 @@
-//! Numbers assigned by the store, each with its own type, so that they cannot be confused.
+//! Numeric IDs that the store assigns. Each kind of ID has its own type, so that the compiler prevents mix-ups.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines a type for one kind of number, with its conversions.
+/// Defines the type for one kind of ID, with conversions from and to SQLite values.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
@@ -17,7 +17,7 @@ macro_rules! number {
             }
         }
 
-        // SQLite has only signed 64-bit integers, so the conversion of unsigned numbers keeps their bits.
+        // SQLite has only signed 64-bit integers, so the conversion of unsigned numbers preserves the bits.
         #[cfg(feature = "sqlite")]
         #[allow(clippy::cast_possible_wrap)]
         impl rusqlite::ToSql for $name {
@@ -37,28 +37,28 @@ macro_rules! number {
 }
 
 number! {
-    /// An identity: one user's view of one server. No number is ever used twice; 0 is invalid.
+    /// The ID of an identity: one user's view of one server. IDs are never reused; 0 means all identities.
     IdentityId(i64)
 }
 
 number! {
-    /// A library of an identity. No number is ever used twice; 0 is invalid.
+    /// The ID of a library in one identity. IDs are never reused; 0 means all libraries.
     LibraryId(i64)
 }
 
 number! {
-    /// A table of a host's own data. No number is ever used twice.
+    /// The ID of a host's table. IDs are never reused.
     TableId(i64)
 }
 
 number! {
-    /// The generation of a library's listing, which changes only with the content. 0: never fetched. -n: listing n was
-    /// evicted; fetching the same content again restores n.
+    /// The generation of a library's listing, which changes only if the content changes. 0 means never fetched. -n
+    /// means that listing n was evicted; refetching the same content restores n.
     Generation(i64)
 }
 
 number! {
-    /// The change sequence of a store, incremented by every write transaction.
+    /// A change sequence of the store, which every write transaction increments.
     Sequence(u64)
 }
 
@@ -73,7 +73,7 @@ impl LibraryId {
 }
 
 impl Generation {
-    /// Returns whether a listing exists: the library was fetched and not evicted since.
+    /// Returns whether the library has a listing: it was fetched, and has not been evicted since.
     #[must_use]
     pub fn is_fetched(self) -> bool {
         self.0 > 0
@@ -87,7 +87,7 @@ impl Generation {
 }
 
 impl Sequence {
-    /// Returns the sequence of the next transaction.
+    /// Returns the change sequence of the next transaction.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
@@ -99,19 +99,19 @@ impl Sequence {
 pub struct ListingName {
     /// The library.
     pub library: LibraryId,
-    /// The generation of its listing.
+    /// The generation of the listing.
     pub generation: Generation,
     /// The change sequence up to which the segment is complete.
     pub sequence: Sequence,
-    /// A random number. The other numbers may repeat after a power cut, and two segments must never share a name.
+    /// A random number, since generation and sequence may repeat after a power cut, but a name must be unique.
     pub number: u32,
 }
 
-/// The name of a segment of records.
+/// The name of a record segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SegmentName {
-    /// The change sequence of the write that created it.
+    /// The change sequence of the write that created the segment.
     pub sequence: Sequence,
-    /// A random number, as in [`ListingName`].
+    /// A random number, as in [`ListingName::number`].
     pub number: u32,
 }

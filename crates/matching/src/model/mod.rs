@@ -1,6 +1,6 @@
-//! The data types of plexindex, independent of storage, network and search.
+//! plexindex's data types, independent of storage, network and search.
 //!
-//! Terms are those of `docs/design.md`, 'Glossary'. All types contain only data.
+//! The glossary in `docs/design.md` defines the terms.
 
 mod ids;
 mod scrub;
@@ -9,21 +9,21 @@ mod token;
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 pub use token::{Claims, Token};
 
-/// Maximum length of a rating key in bytes. Plex's keys are short numbers. Longer keys are not stored, since every
+/// Maximum length of a rating key in bytes. Plex's keys are short numbers. plexindex ignores longer keys, because every
 /// process keeps keys in memory.
 pub const LONGEST_KEY: usize = 255;
-/// The beginning of a client identifier that the store generated.
+/// Prefix of the client identifiers that the store generates.
 pub const OWN_IDENTIFIER: &str = "plexindex-";
 
-/// Type of an item. Only leaf types own files; shows, seasons, artists and albums appear only in answers for folders.
+/// Type of an item. Only leaf items have files; shows, seasons, artists and albums appear only in answers for folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum ItemType {
-    /// An unknown type; stored and matched like the others.
+    /// An unknown type; plexindex stores and matches items of this type as usual.
     #[default]
     Other = 0,
-    /// A film, or a home video of an 'Other Videos' library (Plex lists both as type 1).
+    /// A film, or a home video in an 'Other Videos' library; Plex lists both as type 1.
     Movie = 1,
     /// A show; only in answers for folders.
     Show = 2,
@@ -44,7 +44,7 @@ pub enum ItemType {
 }
 
 impl ItemType {
-    /// Returns Plex's number for the type, as in the parameter `type=`; 0 for [`ItemType::Other`].
+    /// Returns Plex's number for the type, as in the request parameter `type`; 0 for [`ItemType::Other`].
     #[must_use]
     pub fn number(self) -> u8 {
         self as u8
@@ -52,14 +52,14 @@ impl ItemType {
 
     const LEAVES: [Self; 5] = [Self::Movie, Self::Episode, Self::Track, Self::Clip, Self::Photo];
 
-    /// Decodes Plex's number of a leaf; [`ItemType::Other`] for other numbers.
+    /// Decodes Plex's number for a leaf type; [`ItemType::Other`] for all other numbers.
     #[doc(hidden)]
     pub fn from_number(number: u8) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
         leaves.find(|leaf| leaf.number() == number).unwrap_or_default()
     }
 
-    /// Decodes Plex's name of a leaf; [`ItemType::Other`] for other names.
+    /// Decodes Plex's name for a leaf type; [`ItemType::Other`] for all other names.
     #[doc(hidden)]
     pub fn from_name(name: &str) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
@@ -77,16 +77,16 @@ enum_names! { ItemType:
 #[repr(u8)]
 #[non_exhaustive]
 pub enum LibraryKind {
-    /// An unknown kind; listed without a type filter.
+    /// An unknown kind; plexindex lists all items, whatever their type.
     #[default]
     Other = 0,
-    /// Films, and 'Other Videos'.
+    /// Films, or home videos ('Other Videos').
     Movie = 1,
-    /// Shows; indexed by their episodes.
+    /// Shows; plexindex indexes the episodes.
     Show = 2,
-    /// Music; indexed by its tracks.
+    /// Music; plexindex indexes the tracks.
     Artist = 8,
-    /// Photos, and the clips among them.
+    /// Photos, and clips in the photo library.
     Photo = 13,
 }
 
@@ -95,14 +95,14 @@ enum_names! { LibraryKind: Movie "movie", Show "show", Artist "artist", Photo "p
 impl LibraryKind {
     const KNOWN: [Self; 4] = [Self::Movie, Self::Show, Self::Artist, Self::Photo];
 
-    /// Decodes Plex's name; [`LibraryKind::Other`] for unknown names.
+    /// Decodes Plex's name for a library kind; [`LibraryKind::Other`] for unknown names.
     #[doc(hidden)]
     pub fn from_name(name: &str) -> Self {
         let mut kinds = Self::KNOWN.into_iter();
         kinds.find(|kind| kind.name() == name).unwrap_or_default()
     }
 
-    /// Decodes the number; [`LibraryKind::Other`] for unknown numbers.
+    /// Decodes the number of a library kind; [`LibraryKind::Other`] for unknown numbers.
     #[doc(hidden)]
     pub fn from_number(number: i64) -> Self {
         let mut kinds = Self::KNOWN.into_iter();
@@ -110,19 +110,19 @@ impl LibraryKind {
     }
 }
 
-/// Serializes a library's kind as the number that the store contains.
+/// Serializes a library's kind as a number.
 mod kind_number {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::LibraryKind;
 
-    /// Writes the kind's number, for serde's `with`.
+    /// Serializes the kind's number, for serde's `with`.
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     pub fn serialize<S: Serializer>(kind: &LibraryKind, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(*kind as u8)
     }
 
-    /// Reads a number; [`LibraryKind::Other`] for unknown numbers.
+    /// Deserializes a kind's number; [`LibraryKind::Other`] for unknown numbers.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<LibraryKind, D::Error> {
         u8::deserialize(from).map(|number| LibraryKind::from_number(number.into()))
     }
@@ -134,20 +134,20 @@ mod type_number {
 
     use super::ItemType;
 
-    /// Writes the type's number, for serde's `with`.
+    /// Serializes the type's number, for serde's `with`.
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde requires this signature
     pub fn serialize<S: Serializer>(kind: &ItemType, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_u8(kind.number())
     }
 
-    /// Reads a number; [`ItemType::Other`] for numbers of no leaf.
+    /// Deserializes a leaf type's number; [`ItemType::Other`] for all other numbers.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ItemType, D::Error> {
         u8::deserialize(from).map(ItemType::from_number)
     }
 }
 
-/// A leaf item of a library, with the fields that matching and answers need. The default has -1 for season and episode,
-/// like a film. Hosts exchange items as JSON: later versions may add fields, but never remove any.
+/// A leaf item in a library, with the fields that matching and answers need. Hosts exchange items as JSON, so later
+/// versions may add fields but must never remove a field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Item {
@@ -156,36 +156,36 @@ pub struct Item {
     /// Type of the item.
     #[serde(with = "type_number")]
     pub kind: ItemType,
-    /// Title of the item itself, not of its show.
+    /// Title of the item itself, not the show's title.
     pub title: String,
     /// Year of release; 0 if unknown.
     pub year: i32,
-    /// Title of the show (for a track, of the artist); empty without one.
+    /// Title of the show or artist; empty if the item has none.
     pub show_title: String,
-    /// Rating key of the show or artist; empty without one.
+    /// Rating key of the show or artist; empty if the item has none.
     pub show_rating_key: String,
-    /// Scalar GUID of the show or artist; empty without one.
+    /// Plex's `guid` attribute of the show or artist; empty if the item has none.
     pub show_guid: String,
-    /// Title of the season (for a track, of the album); empty without one.
+    /// Title of the season or album; empty if the item has none.
     pub season_title: String,
-    /// Rating key of the season or album; empty without one, as for hidden seasons.
+    /// Rating key of the season or album; empty if the item has none, or if the show hides its seasons.
     pub season_rating_key: String,
-    /// Scalar GUID of the season or album; empty without one.
+    /// Plex's `guid` attribute of the season or album; empty if the item has none.
     pub season_guid: String,
-    /// Season number of an episode, disc of a track; -1 without one (0 is 'Specials').
+    /// Season number of an episode (0 is 'Specials') or disc number of a track; -1 if unknown.
     pub season: i32,
-    /// Episode number, or track number; -1 without one.
+    /// Episode number or track number; -1 if unknown.
     pub episode: i32,
-    /// The scalar GUID (`plex://movie/…`, `local://…`, `com.plexapp.agents.…`); empty without one.
+    /// Plex's `guid` attribute (`plex://movie/…`, `local://…`, `com.plexapp.agents.…`); empty if unknown.
     pub guid: String,
-    /// External ids (`imdb://…`, `tmdb://…`, `tvdb://…`, `mbid://…`), in the server's order.
+    /// External IDs (`imdb://…`, `tmdb://…`, `tvdb://…`, `mbid://…`), in the server's order.
     pub guids: Vec<String>,
-    /// Paths of the files in the server's spelling and order, without duplicates.
+    /// Paths of the item's files, in the server's spelling and order, without duplicates.
     pub parts: Vec<String>,
 }
 
 impl Default for Item {
-    /// Returns an item without texts, and with -1 for season and episode.
+    /// Returns an empty item, with -1 for season and episode.
     fn default() -> Self {
         Self {
             rating_key: String::new(),
@@ -208,17 +208,17 @@ impl Default for Item {
 }
 
 impl Item {
-    /// Returns whether the rating key is valid: not empty, and without a NUL, since a NUL ends each key of a batch.
+    /// Returns whether the rating key is valid: not empty, and without a NUL, which terminates each key in a batch.
     #[must_use]
     pub fn has_key(&self) -> bool {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
-    /// Returns all texts of the item except external ids and paths: first its own texts, then the texts of its show,
-    /// then the texts of its season.
+    /// Returns all strings of the item except external IDs and paths, in this order: the item's own strings, the show's
+    /// strings, and the season's strings.
     #[doc(hidden)]
     pub fn texts(&self) -> [&String; 9] {
-        // The pattern is exhaustive, so that the compiler reports a new field.
+        // The pattern is exhaustive, so that the compiler reports each new field.
         let Self {
             rating_key,
             kind: _,
@@ -249,7 +249,7 @@ impl Item {
         ]
     }
 
-    /// Returns the texts of the item's show and season.
+    /// Returns the strings of the item's show and season.
     #[doc(hidden)]
     pub fn texts_above(&self) -> [&String; 6] {
         let [_, _, _, show_and_season @ ..] = self.texts();
@@ -261,17 +261,17 @@ impl Item {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Trust {
-    /// An equal token proves nothing.
+    /// Equal tokens do not prove that the library is unchanged.
     #[default]
     Useless = 0,
-    /// An equal token usually means no change, but may be late or miss some kinds of changes.
+    /// Equal tokens usually mean no change, but the token may be late or miss some kinds of changes.
     Hint = 1,
-    /// An equal token proves that nothing changed.
+    /// Equal tokens prove that the library is unchanged.
     Exact = 2,
 }
 
 impl Trust {
-    /// Decodes the number; [`Trust::Useless`] for unknown numbers.
+    /// Decodes the stored number; [`Trust::Useless`] for unknown numbers.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {
@@ -282,49 +282,49 @@ impl Trust {
     }
 }
 
-/// The state of a library as its source reports it.
+/// A library's state as the source reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SourceState {
-    /// The change token: opaque, and compared only for equality with tokens of the same library.
+    /// The change token: an opaque string, compared only for equality with the same library's tokens.
     pub token: String,
-    /// Reliability of `token`.
+    /// Reliability of the change token.
     pub trust: Trust,
-    /// Whether the server is scanning the library, so that its content is about to change.
+    /// Whether the server is scanning the library, so that the contents may change soon.
     pub busy: bool,
-    /// End of the last scan, Unix ms by the server's clock; 0 if unknown.
+    /// Time when the last scan ended, in Unix milliseconds by the server's clock; 0 if unknown.
     pub scanned_ms: i64,
 }
 
 /// A library as the server lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Library {
-    /// Plex's section id (`key` in `/library/sections`), such as `1`.
+    /// Plex's section ID (`key` in `/library/sections`), such as `1`.
     pub section: String,
-    /// Plex's identifier of the library, which does not change if the library is renamed; `section:` and the section id
-    /// if the server reports no uuid.
+    /// Plex's UUID for the library, which renaming does not change. Consists of `section:` and the section ID if the
+    /// server reports no UUID.
     pub uuid: String,
-    /// Title; need not be unique.
+    /// Title of the library; several libraries may have the same title.
     pub title: String,
     /// Type of the library.
     #[serde(with = "kind_number")]
     pub kind: LibraryKind,
-    /// Locations of the library, as paths of the server.
+    /// The library's locations, as server paths.
     pub locations: Vec<String>,
-    /// State of the library at the time of the request.
+    /// The library's state at the time of the request.
     pub change: SourceState,
 }
 
-/// Returns the identifier of a library for which the server reports no uuid.
+/// Returns the substitute UUID of a library for which the server reports no UUID.
 #[must_use]
 pub fn uuid_of_section(section: &str) -> String {
     format!("{SECTION_PREFIX}{section}")
 }
 
-/// Prefix of the identifier of a library without a uuid.
+/// Prefix of the substitute for a missing UUID.
 const SECTION_PREFIX: &str = "section:";
 
 impl Library {
-    /// Returns whether the server reported the uuid, so that it is globally unique.
+    /// Returns whether the UUID is from the server, and therefore globally unique.
     #[must_use]
     pub fn has_uuid(&self) -> bool {
         !self.uuid.starts_with(SECTION_PREFIX)
@@ -334,13 +334,13 @@ impl Library {
 /// The identity of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
-    /// Machine identifier; the same for every URL of the server.
+    /// The `machineIdentifier`, which is the same for all the server's URLs.
     pub machine_identifier: String,
-    /// Version for display; empty if unknown.
+    /// The server's version, for display; empty if unknown.
     pub version: String,
 }
 
-/// The kind of match that found an answer.
+/// The kind of match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -348,28 +348,27 @@ pub enum MatchKind {
     /// No match.
     #[doc(hidden)]
     None = 0,
-    /// The host recorded this match as true.
+    /// The host recorded this match with `record_match`.
     Confirmed = 1,
-    /// The path is listed: the same bytes, or the same normal form.
+    /// The path or its normal form is listed.
     Exact = 2,
-    /// The path is listed after a mapping.
+    /// A mapping translates the path to a listed path, or a listed path to this path.
     Mapped = 3,
-    /// The longest common suffix of two or more components.
+    /// A listed path has the longest common suffix with this path, at least two components long.
     Suffix = 4,
-    /// The same file name.
+    /// A listed file has the same name.
     FileName = 5,
 }
 
 impl MatchKind {
-    /// All kinds in the order of the search.
+    /// All kinds of match, in search order.
     pub const ALL: &'static [Self] = &[Self::Confirmed, Self::Exact, Self::Mapped, Self::Suffix, Self::FileName];
 
-    /// Number of kinds, including 'no match': the length of an array indexed by kind.
+    /// Number of kinds, including [`MatchKind::None`]; the length of arrays indexed by kind.
     #[doc(hidden)]
     pub const COUNT: usize = Self::ALL.len() + 1;
 
-    /// Returns whether the path itself is recorded or listed, perhaps after a mapping; `false` if only its suffix
-    /// matches.
+    /// Returns whether the whole path is recorded, listed or mapped; `false` if only a suffix matches.
     #[doc(hidden)]
     pub fn is_listed(self) -> bool {
         matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
@@ -385,29 +384,29 @@ enum_names! { MatchKind:
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Confidence {
-    /// There is no single item.
+    /// The path has no single item.
     #[doc(hidden)]
     None = 0,
-    /// One item whose listed path merely ends like this path, or several candidates. Show it to a person, but do not
-    /// edit the item.
+    /// Several candidates match, or only the suffix of the path matches an item. Show the candidates to a person; do
+    /// not edit an item.
     Low = 1,
-    /// One item. Its path is recorded, listed or mapped, or differs in the root only. Or the path has the item's title,
-    /// and nothing in the path contradicts the item. The item is safe to edit.
+    /// A single item, which is safe to edit. The path is recorded, listed or mapped, or differs from a listed path only
+    /// in the root, or contains the item's title and no contradiction.
     High = 2,
 }
 
-/// The reason why a path has no single item; for a suffix match, the evidence for the item.
+/// The reason why a path has no single item, or the evidence for a suffix match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Reason {
-    /// No reason needed: a recorded match, a listed path or a mapping gives a single item.
+    /// No reason: the path is recorded, listed or mapped, and has a single item.
     #[doc(hidden)]
     None = 0,
-    /// No library location contains this path: a mapping is missing, or the file is not Plex's.
+    /// No library location contains this path: a mapping is missing, or the file is outside the libraries.
     NoLocation = 1,
-    /// A library location contains this path, but the file is not listed (yet). A single item probably belongs to
-    /// another file: low confidence.
+    /// A library location contains this path, but the file is not listed (yet). An item with this reason probably
+    /// belongs to a different file: low confidence.
     NotListed = 2,
     /// The library was never fetched completely.
     NotFetched = 3,
@@ -415,24 +414,24 @@ pub enum Reason {
     SeveralItems = 4,
     /// Several libraries list the path.
     SeveralLibraries = 5,
-    /// The path was listed but invalidated, and has not been verified since.
+    /// The listed path was invalidated, and has not been verified since.
     Unconfirmed = 6,
-    /// The path differs from the listed path in its root only: a mapping is missing. High confidence.
+    /// The path differs from the listed path only in the root: a mapping is missing. High confidence.
     OnlyRootDiffers = 7,
     /// The path contains the item's title, and all other evidence in the path agrees. High confidence.
     PathTells = 8,
-    /// Only the suffix of the path, or the file name, matches. Low confidence.
+    /// Only the file name or a longer suffix of the path matches. Low confidence.
     NoEvidence = 9,
-    /// The suffix matches, but the path has a different year, number or edition, or lies among extras, samples, copies
-    /// or deleted files. Low confidence.
+    /// The suffix matches, but the path has a different year, number or edition, or is an extra, a sample, a copy or a
+    /// deleted file. Low confidence.
     Contradicted = 10,
-    /// One file with several episodes: all are candidates, the first is the item. High confidence.
+    /// The file contains several episodes: all are candidates, and the first is the item. High confidence.
     SeveralEpisodes = 11,
-    /// The folder is a library location, or lies above a location, and nothing is listed below it.
+    /// The folder is or contains a library location, but has no listed files.
     Empty = 12,
-    /// The folder lies above library locations, and contains several shows or items.
+    /// The folder contains library locations, and several shows or items.
     AboveLocations = 13,
-    /// The path is not listed, and the server, which may list it, could not be reached in time.
+    /// The path is not listed. The server, which may list the path, was not reachable in time.
     Unavailable = 14,
 }
 
@@ -446,32 +445,32 @@ enum_names! { Reason:
     AboveLocations "above_locations", Unavailable "unavailable"
 }
 
-/// The searches of a server for a path that was not listed.
+/// The times and the result of the server searches for an unlisted path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathSearch {
-    /// First search, Unix ms.
+    /// Time of the first search, in Unix milliseconds.
     pub first_ms: i64,
-    /// Last search, Unix ms.
+    /// Time of the last search, in Unix milliseconds.
     pub last_ms: i64,
     /// Whether the last search found the path.
     pub found: bool,
 }
 
-/// What events reported about a library since the last probe.
+/// The effect of the events about a library since the last probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Hint {
     /// No event.
     #[default]
     None = 0,
-    /// Something may have changed: probe the library.
+    /// Something may have changed, so the library needs a probe.
     Probe = 1,
-    /// Items changed. An unchanged change token proves nothing, since tokens may be late.
+    /// Items changed. Even if the change token is unchanged, the library needs a refresh, because tokens may be late.
     Changed = 2,
 }
 
 impl Hint {
-    /// Decodes the number; [`Hint::Changed`] for unknown numbers.
+    /// Decodes the stored number; [`Hint::Changed`] for unknown numbers.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {

@@ -1,20 +1,20 @@
-//! Removes secrets from a text, whole or in part, even if the text encodes them.
+//! Removes secrets, and parts of secrets, from a string, even if they are encoded.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-/// Length of the shortest piece of a secret to remove. Shorter pieces might be ordinary words.
+/// Minimum length of a removed piece. Shorter pieces of a secret might be ordinary words.
 const PIECE_LENGTH: usize = 8;
 
-/// Maximum number of encodings of one text: a server that quotes a URL within a URL encodes twice.
+/// Maximum number of nested encodings. For example, a URL within a URL is encoded twice.
 const MAX_ENCODINGS: usize = 4;
 
-/// Length of the longest escape of a character: two `\uXXXX`.
+/// Maximum length of an escape sequence for one character: two `\uXXXX`.
 const ESCAPE_LENGTH: usize = 12;
 
 type Piece = [u8; PIECE_LENGTH];
 
-/// A decoded byte, and the range of the text that encodes it.
+/// A decoded byte, and the range of the input that encodes the byte.
 #[derive(Clone, Copy)]
 struct DecodedByte {
     byte: u8,
@@ -22,11 +22,9 @@ struct DecodedByte {
     to: usize,
 }
 
-/// Returns the text with each piece of a secret replaced by `***`. Secrets shorter than `PIECE_LENGTH` are not
-/// detected.
+/// Returns the text with each piece of a secret replaced by `***`. Does not detect secrets shorter than `PIECE_LENGTH`.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
-    // The set has hashes and no secrets, since freeing a set does not overwrite its memory. The time is linear in the
-    // lengths of the secrets and the text.
+    // The set stores hashes instead of secrets, because freeing a set does not overwrite its memory.
     let state = RandomState::new();
     let hash = |piece: Piece| state.hash_one(piece);
     let pieces = secrets.iter().flat_map(|secret| secret.windows(PIECE_LENGTH));
@@ -64,8 +62,8 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     scrubbed
 }
 
-/// Sets `hidden` for all bytes of the text that encode a piece of a secret. Checks each position, since pieces of two
-/// secrets may overlap. `pieces` has the hashes of all pieces, as `hash` computes them.
+/// Sets the elements of `hidden` for all bytes that encode a piece of a secret. Checks each position, since pieces can
+/// overlap. `pieces` contains the hash of each piece.
 fn mark_pieces(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
     for piece in decoded_bytes.windows(PIECE_LENGTH) {
         if pieces.contains(&hash(std::array::from_fn(|index| fold_byte(piece[index].byte)))) {
@@ -74,12 +72,12 @@ fn mark_pieces(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, piece
     }
 }
 
-/// Lower-cases a byte, and decodes `+` to a space, as in a form-encoded URL.
+/// Lower-cases a byte, and replaces `+` by a space, as in form-encoded URLs.
 fn fold_byte(byte: u8) -> u8 {
     if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
 }
 
-/// Decodes one level of percent, HTML and JSON escapes. Each returned byte keeps its range in the original text.
+/// Decodes one level of percent, HTML and JSON escapes. Each decoded byte keeps its range in the original input.
 fn decode(decoded_bytes: &[DecodedByte]) -> Vec<DecodedByte> {
     let mut decoded = Vec::with_capacity(decoded_bytes.len());
     let mut index = 0;
@@ -100,8 +98,8 @@ fn decode(decoded_bytes: &[DecodedByte]) -> Vec<DecodedByte> {
     decoded
 }
 
-/// Decodes the escape at the beginning of a text. Returns the bytes and the length of the escape; `None` if there is no
-/// escape.
+/// Decodes an escape sequence at the start of `head`. Returns the decoded bytes and the length of the sequence; `None`
+/// if `head` does not start with an escape sequence.
 fn decode_escape(head: &[u8; ESCAPE_LENGTH]) -> Option<(Vec<u8>, usize)> {
     let number = |digits: &[u8], base| {
         let is_digit = |digit: &u8| char::from(*digit).is_digit(base);

@@ -1,4 +1,4 @@
-//! The token of a user, and the claims of a JSON Web Token.
+//! The user's token, and the claims in a JSON Web Token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::scrub::scrub;
 
-/// A secret. Displayed as `***`, and never written to disk or log. All clones share one copy in memory, which the last
-/// clone overwrites.
+/// A user's secret token. `Debug` prints `***`, and plexindex never writes the token to disk or to a log. All clones
+/// share one copy in memory, which plexindex overwrites when the last clone is dropped.
 ///
 /// ```
 /// # use plexindex_matching::model as plexindex;
@@ -26,17 +26,17 @@ use super::scrub::scrub;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Arc<Zeroizing<String>>);
 
-/// Claims of a JSON Web Token. The signature cannot be verified here, so use them only after a server accepted the
-/// token.
+/// Claims of a JSON Web Token. plexindex cannot verify the signature, so callers may rely on claims only after a server
+/// has accepted the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// The thumbprint of the key pair and the user's name in one text; `None` unless the token has both.
+    /// The key pair's thumbprint and the user's name, as a JSON array; `None` if either is missing.
     pub user: Option<String>,
-    /// Expiry, Unix ms.
+    /// Expiry time, in Unix milliseconds.
     pub expires_ms: i64,
 }
 
-/// The claims that plexindex reads. If a claim is repeated or has the wrong type, plexindex reads no claim at all.
+/// The claims that plexindex reads. If a claim is repeated or has the wrong type, plexindex ignores all claims.
 #[derive(Deserialize)]
 struct Payload {
     exp: Option<f64>,
@@ -45,9 +45,9 @@ struct Payload {
 }
 
 impl Token {
-    /// Creates a token; `None` for an empty text. With `None` in
-    /// [`Options::token`](struct.Options.html#structfield.token) plexindex sends no token, and a server that needs a
-    /// token rejects each request ([`ErrorKind::Unauthorized`](crate::error::ErrorKind::Unauthorized)).
+    /// Creates a token; `None` for an empty string. If [`Options::token`](struct.Options.html#structfield.token) is
+    /// `None`, plexindex sends no token, and a server that requires a token rejects each request
+    /// ([`ErrorKind::Unauthorized`](crate::error::ErrorKind::Unauthorized)).
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
@@ -71,23 +71,23 @@ impl Token {
             username,
         } = payload.ok()?;
         let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
-        // The text is JSON, so that different pairs give different texts.
+        // JSON ensures that different pairs have different strings.
         let user = non_empty(thumbprint)
             .zip(non_empty(username))
             .and_then(|pair| serde_json::to_string(&pair).ok());
-        // The result is at least 1, since callers use 0 for a token that never expires.
+        // The minimum is 1, because callers use 0 for a token that never expires.
         #[allow(clippy::cast_possible_truncation)] // `as` saturates
         let expires_ms = ((exp? * 1_000.0) as i64).max(1);
         Some(Claims { user, expires_ms })
     }
 
-    /// Returns the text without these tokens and their claims. A server may repeat them in a reply, in part or encoded.
+    /// Removes the tokens and their claims from `text`. A server's reply may quote tokens in part or encoded.
     #[doc(hidden)]
     pub fn scrub(tokens: &[&Self], text: &str) -> String {
         let mut claims = Vec::new();
         for token in tokens {
             for mut json in token.parts().into_iter().flatten().filter_map(base64url) {
-                // The names of claims are ordinary words, so only the values are secrets.
+                // Claim names are ordinary words, so only the values are secrets.
                 if let Ok(Value::Object(fields)) = serde_json::from_slice(&json) {
                     fields.into_iter().for_each(|(_, value)| add_texts(value, &mut claims));
                 }
@@ -103,7 +103,7 @@ impl Token {
         scrubbed
     }
 
-    /// Returns the encoded header and claims of a JSON Web Token; `None` for other tokens.
+    /// Returns the encoded header and the encoded claims of a JSON Web Token; `None` for other kinds of tokens.
     fn parts(&self) -> Option<[&str; 2]> {
         let mut parts = self.reveal().split('.');
         let [Some(head), Some(payload), Some(signature), None] = std::array::from_fn(|_| parts.next()) else {
@@ -112,14 +112,14 @@ impl Token {
         (!head.is_empty() && !signature.is_empty()).then_some([head, payload])
     }
 
-    /// Returns the claims of a JSON Web Token as decoded JSON; `None` for other tokens.
+    /// Returns the claims of a JSON Web Token as decoded JSON; `None` for other kinds of tokens.
     fn payload(&self) -> Option<Vec<u8>> {
         let [_, payload] = self.parts()?;
         base64url(payload)
     }
 }
 
-/// Adds all texts, numbers and field names within a claim's value to `texts`.
+/// Appends all strings, numbers and field names within a claim's value to `texts`.
 fn add_texts(value: Value, texts: &mut Vec<Vec<u8>>) {
     match value {
         Value::String(text) => texts.push(text.into_bytes()),
@@ -145,7 +145,7 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// Decodes URL-safe Base64 without padding, and ignores trailing bits; `None` for other texts.
+/// Decodes URL-safe Base64 without padding, and ignores trailing bits; `None` for invalid Base64.
 fn base64url(text: &str) -> Option<Vec<u8>> {
     let lenient = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)

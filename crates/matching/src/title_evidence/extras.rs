@@ -1,5 +1,4 @@
-//! Detects copies, samples and extras: files whose path ends like the path of a listed file, but that are not the
-//! listed file.
+//! Detects copies, samples and extras, whose paths share a suffix with a listed path although the files are different.
 
 use super::names::{components_of, has_external_id, naming_title};
 use crate::lower_name::LowerName;
@@ -9,12 +8,12 @@ use crate::numbered::season_in;
 use crate::resolution::ItemRef;
 use crate::words::{Gap, Words, year};
 
-/// Returns whether the requested path, but not the listed one, is in a folder for copies, samples or extras. Skips the
-/// last `common` components, which both paths have.
+/// Returns whether the queried path, unlike the listed path, is in a folder for copies, samples or extras. Skips the
+/// last `common` components, which are equal in both paths.
 ///
-/// A folder for copies counts anywhere, unless the listed path has a folder of that name. A folder for samples or
-/// extras counts only below a folder with the item's title or season. Higher up it is a folder for media, as in
-/// `Other/Lost/Season 01`.
+/// A folder for copies is evidence anywhere in the path, unless the listed path has a folder with the same name. A
+/// folder for samples or extras is evidence only below a folder with the item's title or season. Higher up, the same
+/// name is a folder for media, as in `Other/Lost/Season 01`.
 pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
     let mut item_folders = None;
     let mut queried_folders = components_of(queried).enumerate().skip(common.max(1));
@@ -34,8 +33,7 @@ pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Norma
     })
 }
 
-/// Returns whether the requested file's name ends like the names of samples and extras, while the item's own title does
-/// not end so.
+/// Returns whether the queried file's name has a suffix for samples or extras that is not part of the item's title.
 pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &Normal<'_>) -> bool {
     let text = components_of(queried).next().unwrap_or_default();
     let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
@@ -47,19 +45,19 @@ pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &Normal<'_>) -> bool {
     is_video(item) && has_suffix && !is_end_of_title()
 }
 
-/// Returns whether the item is a film or episode. Only videos have samples and extras in Plex.
+/// Returns whether the item is a film or episode: in Plex, only videos have samples and extras.
 fn is_video(item: &ItemRef<'_>) -> bool {
     matches!(item.kind, ItemType::Movie | ItemType::Episode)
 }
 
-/// Returns whether a folder of this name holds samples, extras or hidden files next to an item.
+/// Returns whether folders with this name contain an item's samples, extras or hidden files.
 fn holds_extras(name: LowerName<'_>) -> bool {
     name.is_samples_folder() || name.has_sample_suffix() || name.is_extras_folder() || name.starts_with(b".")
 }
 
-/// Returns whether a folder's name is the item's title followed by a year or external id, which folders for extras do
-/// not have. So `Extras (2010)` is the folder of the film `Extras`, but `Bonus Disc (2010)` is not the folder of the
-/// film `Bonus`.
+/// Returns whether a folder's name is the item's title followed by a year or external ID, which folders for extras
+/// lack. For example, `Extras (2010)` is the folder of the film `Extras`, but `Bonus Disc (2010)` is not the folder of
+/// the film `Bonus`.
 fn is_title_with_year_or_id(text: &str, words: &Words, title: &Words) -> bool {
     let Some(end) = words.title_at(0, title) else {
         return false;
@@ -70,17 +68,18 @@ fn is_title_with_year_or_id(text: &str, words: &Words, title: &Words) -> bool {
         && !LowerName(text.as_bytes()).has_sample_suffix()
 }
 
-/// The folders of a path that have the item's title or season. Indexes count from the end of the path; 0 is the file.
+/// Indexes of the folders in a path whose names have the item's title or season. Indexes count from the end; 0 is the
+/// file.
 struct ItemFolders {
-    /// The folder with the item's title that is nearest to the file. A folder that may hold extras counts only if no
-    /// other folder has the title.
+    /// Index of the folder with the item's title that is nearest to the file. A possible folder for extras is used only
+    /// if no other folder has the title.
     title_index: Option<usize>,
-    /// The outermost season folder; 0 without a season folder.
+    /// Index of the outermost season folder; 0 if there is no season folder.
     season_index: usize,
 }
 
 impl ItemFolders {
-    /// Finds the folders with the item's title or season in the requested path.
+    /// Finds the folders with the item's title or season in the queried path.
     fn find(item: &ItemRef<'_>, queried: &Normal<'_>) -> Self {
         let title = naming_title(item).and_then(Words::of);
         let (mut certain_index, mut ambiguous_index, mut season_index) = (None, None, 0);
@@ -109,14 +108,12 @@ impl ItemFolders {
         }
     }
 
-    /// Returns whether a folder with the item's title or season lies above the folder with this index and name, so that
-    /// the latter belongs to the item.
+    /// Returns whether the folder with this index and name is below a folder with the item's title or season.
     fn is_above(&self, index: usize, name: LowerName<'_>) -> bool {
         match self.title_index {
             Some(title_index) if title_index != index => title_index > index,
             Some(_) => self.season_index > index,
-            // Without a folder that has the title, the folder right above the file counts if people use its name for
-            // extras only.
+            // If no folder has the title, the file's parent folder belongs to the item if its name is only for extras.
             None => self.season_index > index || index == 1 && !name.is_common_folder_name() && !name.starts_with(b"."),
         }
     }

@@ -1,8 +1,8 @@
-//! Title evidence: the parts of a path that confirm or contradict a suffix or file name match.
+//! Title evidence: checks whether the names in a path confirm or contradict a suffix match or file name match.
 //!
-//! A listed file with the same name proves little, since other files may have that name too. So the path must either
-//! differ from the listed one in its root only ([`only_root_differs`]), or have the item's title where names of media
-//! usually have it ([`title_evidence`]). `docs/design/matching.md`, 'Evidence', has the rules.
+//! A listed file with the same name proves little, because other files may have the same name. So the queried path must
+//! either differ from the listed path only in the root ([`only_root_differs`]), or have the item's title in a usual
+//! position ([`title_evidence`]). 'Evidence' in `docs/design/matching.md` describes the rules.
 
 mod extras;
 mod names;
@@ -21,19 +21,19 @@ use names::{NAMES, PathNames, any, has_braces, has_external_id, is_unmatched, na
 
 pub use roots::{folder_root_differs, only_root_differs};
 
-/// The evidence of a path about an item.
+/// The result of comparing a path with the title of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TitleEvidence {
-    /// The path is a file of this item.
+    /// The path is a file of the item.
     Confirms,
-    /// No evidence.
+    /// The path neither confirms nor contradicts the item.
     Neutral,
     /// The path has a different year, number or edition.
     Contradicts,
 }
 
-/// Returns the evidence of the requested path about an item with this listed path. `common` is the number of equal
-/// components at the end of both paths.
+/// Returns the evidence that the queried path is a file of the item, which has the listed path `listed`. `common` is
+/// the number of trailing components that both paths have in common.
 pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
     let Some(title) = naming_title(item).and_then(Words::of) else {
         return TitleEvidence::Neutral;
@@ -56,25 +56,25 @@ pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<
     }
 }
 
-/// The words of a title within a name.
+/// The position of a title's words in a name.
 #[derive(Clone, Copy)]
 struct TitleSpan {
     /// Index of the title's first word.
     start: usize,
-    /// Index of the word behind the title.
+    /// Index of the first word after the title.
     end: usize,
 }
 
-/// The kind of text before a title in a name.
+/// The kind of prefix before a title in a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TitleLead {
-    /// Nothing, text in brackets, or a number.
+    /// The prefix is empty, or has only numbers and text in brackets.
     Start,
-    /// Other text that ends in a dash.
+    /// The prefix has other text, and ends with a dash.
     Dash,
 }
 
-/// Returns the kind of text before the word at index `start`; `None` if no title can begin after that text.
+/// Returns the kind of prefix before the word at index `start`; `None` if no title can start after such a prefix.
 fn lead_before(words: &Words, start: usize) -> Option<TitleLead> {
     let is_track_number = |index: usize| {
         let word = words.word(index);
@@ -88,33 +88,33 @@ fn lead_before(words: &Words, start: usize) -> Option<TitleLead> {
     }
 }
 
-/// The requested and the listed path, with the item of the listed path.
+/// The queried path and the listed path, with the listed path's item.
 struct PathPair<'a, 'i> {
     item: &'a ItemRef<'i>,
     /// The words of the item's [`naming_title`].
     title: &'a Words,
     queried: PathNames<'a>,
     listed: PathNames<'a>,
-    /// Number of equal components at the end.
+    /// Number of trailing components that both paths have in common.
     common: usize,
 }
 
-/// Title evidence for a film in one component of the path.
+/// Title evidence for a film in one component of a path.
 #[allow(clippy::struct_excessive_bools)] // independent facts
 struct FilmName {
-    /// The name has the title as a separate part.
+    /// The name contains the title as a separate part.
     has_title: bool,
-    /// The name has an external id, or a year that is the film's or at most one off.
+    /// The name contains an external ID, or a year that differs from the film's year by at most one.
     has_likely_year_or_id: bool,
-    /// The name has a year, but none that may be the film's.
+    /// The name contains a year, but no year that can be the film's year.
     has_other_year: bool,
-    /// The name has the film's year outside of the title.
+    /// The name contains the film's year outside the title.
     has_film_year: bool,
 }
 
 impl PathPair<'_, '_> {
-    /// Returns the first place where a name has the item's title as a separate part. `is_whole_title` decides by the
-    /// text before and after the title.
+    /// Returns the first position of the item's title in a name that `is_whole_title` accepts, after checking the text
+    /// before and after the title. `None` if there is no such position.
     fn title_span(&self, words: &Words, is_whole_title: impl Fn(TitleLead, TitleSpan) -> bool) -> Option<TitleSpan> {
         (0..words.len()).find_map(|start| {
             let lead = lead_before(words, start)?;
@@ -124,8 +124,8 @@ impl PathPair<'_, '_> {
         })
     }
 
-    /// Returns the evidence for a film: one name in the path is its title, one name has its year, and no name has a
-    /// different year. Folders below the name with the title must equal the listed folders.
+    /// Returns the evidence for a film. The evidence confirms the film if one name in the path is the title, one name
+    /// has the year, and no name has a different year. All folders below the title must equal the listed folders.
     fn film_evidence(&self) -> TitleEvidence {
         let (mut has_title, mut has_year_with_title, mut has_common_year, mut has_other_year) =
             (false, false, false, false);
@@ -154,8 +154,8 @@ impl PathPair<'_, '_> {
         if contradiction.is_some() || common_editions | queried_editions != common_editions | listed_editions {
             return TitleEvidence::Contradicts;
         }
-        // Remakes share a title, so the year must fit. A short title may appear by chance, and so may a year in another
-        // name.
+        // Remakes share a title, so the year must match. A short title, or a year in a different name, may be a
+        // coincidence.
         let is_matched = !is_unmatched(self.item.guid);
         let is_long = !self.title.is_short();
         let is_sure_by_name = has_year_with_title && (is_matched || is_long);
@@ -167,8 +167,8 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Returns the title evidence for a film in one component of the requested path. `index` counts from the end; 0 is
-    /// the file's name.
+    /// Returns the title evidence for a film in one component of the queried path. `index` counts from the end of the
+    /// path; 0 is the file's name.
     fn film_name(&self, index: usize, words: &Words) -> FilmName {
         let is_common = index < self.common;
         let is_matched = !is_unmatched(self.item.guid);
@@ -190,12 +190,12 @@ impl PathPair<'_, '_> {
             indexes.filter_map(|index| Some((index, year(words.word(index))?)))
         };
         let has_exact_year = years().any(|(_, year)| year == film_year);
-        // The year in a name that both paths share may be one off: films have several premieres.
+        // In a name that both paths share, the year may differ by one, because films have several premieres.
         let is_near = |year: i32| is_common && (film_year == 0 || (year - film_year).abs() <= 1);
         let has_common_id = is_common && has_external_id(self.queried.names[index]);
         let has_likely_year_or_id = has_common_id || years().any(|(_, year)| is_near(year));
-        // The title of an unmatched film is its file name. A number there counts as a year only in brackets or before a
-        // quality word, so not in `Recording 2019.mp4`.
+        // If Plex did not identify a film, its title is its file name. A number in such a title is a year only in
+        // brackets or before a quality word, unlike the number in `Recording 2019.mp4`.
         let is_marked = |index: usize| words.is_in_brackets(index) || is_quality_word(words.word(index + 1));
         let is_certain_year = is_matched || years().any(|(index, _)| is_marked(index));
         FilmName {
@@ -206,7 +206,7 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Returns the evidence for an episode: its season, its number, and the title of its show.
+    /// Returns the evidence for an episode, which must match by season, number and show title.
     fn episode_evidence(&self) -> TitleEvidence {
         let Some(marker) = Words::of(self.queried.names[0]).and_then(|file| EpisodeMarker::find(&file)) else {
             return TitleEvidence::Neutral;
@@ -233,8 +233,8 @@ impl PathPair<'_, '_> {
         self.show_evidence()
     }
 
-    /// Returns the evidence for the show of an episode: one name in the path has the show's title as a separate part,
-    /// and no year of a different show follows.
+    /// Returns the evidence for an episode's show. The evidence confirms the show if one name in the path has the
+    /// show's title as a separate part, not followed by the year of a different show.
     fn show_evidence(&self) -> TitleEvidence {
         let is_year_of_show = |year: i32| {
             let has_year = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
@@ -258,10 +258,11 @@ impl PathPair<'_, '_> {
                 Some(first_year) if is_year_of_show(first_year) || years.any(is_year_of_show) => true,
                 Some(_) => return Break(()),
             };
-            // A title right before an episode number is no coincidence.
+            // A title directly before an episode number is not a coincidence.
             let is_followed_by_number = index == 0 && title.start == 0 && has_episode_at(title.end);
             let is_long = !self.title.is_short();
-            // An unmatched show is named after its folder, such as `Home Videos`: only the file's name counts.
+            // Plex names an unidentified show after its folder, such as `Home Videos`, so only the file's name is
+            // evidence.
             is_confirmed |= is_followed_by_number
                 || index == 0 && is_long
                 || !is_unmatched(self.item.guid) && (has_year || is_long);
@@ -277,8 +278,8 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Returns the evidence for a track: the file's name has its title and number, and the file's name or a folder has
-    /// its artist. The item lacks the album's title, so the album's folder must equal the listed folder.
+    /// Returns the evidence for a track. The file's name must have the track's title and number, and the file's name or
+    /// a folder must have the artist. The item lacks the album's title, so the album's folder must be the listed one.
     fn track_evidence(&self) -> TitleEvidence {
         let (Some(file_words), Some(title)) = (Words::of(self.queried.names[0]), Words::of(self.item.title)) else {
             return TitleEvidence::Neutral;
@@ -300,7 +301,7 @@ impl PathPair<'_, '_> {
             .start
             .checked_sub(1)
             .and_then(|index| number(file_words.word(index)));
-        // On disc 1, track 2 is numbered 2 or 102.
+        // Track 2 on disc 1 can have the number 2 or 102.
         let number_with_disc = self.item.season * 100 + self.item.episode;
         if track_number.is_some_and(|number| number != self.item.episode && number != number_with_disc) {
             return TitleEvidence::Contradicts;
@@ -314,7 +315,7 @@ impl PathPair<'_, '_> {
             });
             artist_span.map_or(Continue(()), |artist| Break((index, artist)))
         });
-        // `Unknown Artist/Unknown Album/01 Track 01.mp3` is on every computer.
+        // General names prove nothing, as in `Unknown Artist/Unknown Album/01 Track 01.mp3`.
         if self.title.iter().all(is_general) {
             return TitleEvidence::Neutral;
         }
@@ -327,8 +328,7 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Returns whether both paths have an external id or edition of the same kind, such as `{imdb-tt0078748}`, with
-    /// different values.
+    /// Returns whether both paths have a tag of the same kind, such as `{imdb-tt0078748}`, but with different values.
     fn differ_by_tag(&self) -> bool {
         let listed_tags = || self.listed.iter().flat_map(|(_, name)| tags(name));
         let differs = |(key, value): (&str, &str)| {
@@ -339,7 +339,7 @@ impl PathPair<'_, '_> {
         tagged_names.flat_map(|(_, name)| tags(name)).any(differs)
     }
 
-    /// Returns the edition words in a name outside of the title, as a set of bits.
+    /// Returns the edition words in a name, excluding the title's words, as a bit set.
     fn editions(&self, words: &Words) -> u32 {
         let mut edition_bits = words
             .iter()
@@ -360,8 +360,8 @@ impl PathPair<'_, '_> {
     }
 }
 
-/// Returns whether a track's file name has an album between artist and title: a separate part with a word that is
-/// neither a number, nor a disc, nor a general word. The listed file has the same name, so the album is the same.
+/// Returns whether a track's file name has an album between the artist and the title: a separate part with at least one
+/// word that is not a number, a disc or a general word. The listed file has the same name, so the same album.
 fn has_album_between(file_words: &Words, artist_end: usize, title_start: usize) -> bool {
     let has_track_number = title_start > artist_end
         && number(file_words.word(title_start - 1)).is_some()

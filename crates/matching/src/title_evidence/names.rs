@@ -1,4 +1,4 @@
-//! The names in a path, and the tags in a single name, such as `{imdb-tt0078748}`.
+//! Splits a path into names, and parses the tags in a name, such as `{imdb-tt0078748}`.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
@@ -9,17 +9,17 @@ use crate::normal::Normal;
 use crate::resolution::{GuidRef, ItemRef};
 use crate::words::Words;
 
-/// Number of names examined: the file's name and the names of the three folders above.
+/// Number of examined names: the file's name and the names of three folders above the file.
 pub const NAMES: usize = 4;
 
-/// The last [`NAMES`] names of a path. The first is the file's, without its extension.
+/// The last [`NAMES`] names in a path, in reverse order. The first name is the file's name without its extension.
 pub struct PathNames<'p> {
     pub names: [&'p str; NAMES],
     pub count: usize,
 }
 
 impl<'p> PathNames<'p> {
-    /// Splits off the last names of a path.
+    /// Returns the last [`NAMES`] names in a path.
     pub fn of(path: &Normal<'p>) -> Self {
         let mut names = [""; NAMES];
         let mut count = 0;
@@ -30,20 +30,20 @@ impl<'p> PathNames<'p> {
         Self { names, count }
     }
 
-    /// Iterates over the names with their index; 0 is the file's.
+    /// Iterates over the names with their indexes; 0 is the file's name.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &'p str)> {
         self.names[..self.count].iter().copied().enumerate()
     }
 
-    /// Calls `each` with the index and words of each name in this range, until `each` breaks; then returns its value.
-    /// Skips names too long to compare.
+    /// Calls `each` with the index and words of each name in a range, until `each` returns `Break`. Returns the value
+    /// in `Break`; `None` if `each` never breaks. Skips names that are too long to compare.
     pub fn each<B>(&self, indexes: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
         each_of(self.iter().take(indexes.end).skip(indexes.start), each)
     }
 }
 
-/// Calls `each` with the index and words of each of these names, until `each` breaks; then returns its value. Skips
-/// names too long to compare.
+/// Calls `each` with the index and words of each name in `names`, until `each` returns `Break`. Returns the value in
+/// `Break`; `None` if `each` never breaks. Skips names that are too long to compare.
 pub fn each_of<'p, B>(
     names: impl Iterator<Item = (usize, &'p str)>,
     mut each: impl FnMut(usize, &Words) -> ControlFlow<B>,
@@ -59,13 +59,13 @@ pub fn each_of<'p, B>(
     None
 }
 
-/// Returns whether `test` holds for the words of any name.
+/// Returns whether `test` is true for the words of any name. Skips names that are too long to compare.
 pub fn any<'p>(names: impl Iterator<Item = &'p str>, mut test: impl FnMut(&Words) -> bool) -> bool {
     let break_on_match = |_, words: &Words| if test(words) { Break(()) } else { Continue(()) };
     each_of(names.enumerate(), break_on_match).is_some()
 }
 
-/// Returns a file name without its extension, which has at most five ASCII letters and digits.
+/// Returns a file name without its extension. An extension has at most five ASCII letters and digits.
 fn stem(name: &str) -> &str {
     let is_extension = |text: &str| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match name.rsplit_once('.') {
@@ -74,8 +74,8 @@ fn stem(name: &str) -> &str {
     }
 }
 
-/// Returns the title by which people name the files and folders of an item: a film's title, an episode's show, a
-/// track's artist. `None` for other types, and for an item without a title.
+/// Returns the title that appears in the names of an item's files and folders: a film's title, the title of an
+/// episode's show, or a track's artist. `None` for other types, or if the title is empty.
 pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     let title = match item.kind {
         ItemType::Movie => item.title,
@@ -85,28 +85,28 @@ pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     (!title.is_empty()).then_some(title)
 }
 
-/// Returns whether Plex did not identify the item. The title of such a film is its file name.
+/// Returns whether Plex did not identify the item with this GUID. The title of an unidentified film is its file name.
 pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
     matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
 }
 
-/// Iterates over all components of a path, last first.
+/// Iterates over a path's components as strings, last first.
 pub fn components_of<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
     let text = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
     Form::from_folded(path.form()).rev_components().map(text)
 }
 
-/// Returns whether a name has an external id, such as `{imdb-tt0078748}`.
+/// Returns whether a name has an external ID, such as `{imdb-tt0078748}`.
 pub fn has_external_id(name: &str) -> bool {
     has_braces(name) && tags(name).any(|(key, _)| key != "edition")
 }
 
-/// Returns whether a name has braces or brackets: a fast check before [`tags`].
+/// Returns whether a name has an opening brace or bracket: a fast check before calling [`tags`].
 pub fn has_braces(name: &str) -> bool {
     name.bytes().any(|byte| matches!(byte, b'{' | b'['))
 }
 
-/// Returns the keys and values of the tags in braces or brackets: external ids and editions.
+/// Iterates over the keys and values of the tags in braces or brackets, which are external IDs and editions.
 pub fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
     const KEYS: [&str; 7] = ["imdb", "imdbid", "tmdb", "tmdbid", "tvdb", "tvdbid", "edition"];
     name.split(['{', '[']).skip(1).filter_map(|rest| {

@@ -1,4 +1,4 @@
-//! Checks whether only the roots of two paths differ, as under different mount points.
+//! Checks whether two paths differ only in the root, as files under different mount points do.
 
 use super::extras::is_copy_or_extra;
 use super::names::{NAMES, any, components_of, has_external_id, is_unmatched, naming_title};
@@ -10,13 +10,15 @@ use crate::resolution::ItemRef;
 use crate::vocabulary::{ends_title, is_general};
 use crate::words::{Words, year};
 
-/// Returns whether the requested path equals the listed one except for its root. `common` is the number of equal
-/// components at the end, and `below` the number of listed components below the library's location.
+/// Returns whether the queried path and the listed path differ only in the root. `common` is the number of trailing
+/// components that both paths have in common. `below` is the number of components that the listed path has below its
+/// location.
 ///
-/// One of the equal folders must have a specific name: the item's title, or a name that a person chose. `DCIM/100CANON`
-/// is on every memory card, `Season 01` in every show, `2019` in every collection of photos. The library's location
-/// counts if it has the item's title; then the requested path must have the title too. A film's title needs its year,
-/// since remakes share titles. A copy, sample or extra is a different file ([`is_copy_or_extra`]).
+/// One of the common folders must have a specific name: the item's title, or a name that a person chose. Generic names
+/// do not count: every memory card has `DCIM/100CANON`, every show `Season 01`, and every photo collection `2019`. If
+/// the library location or a folder above has the item's title, the queried path must have the title there too. A
+/// film's title needs the year, because remakes share titles. A copy, sample or extra is a different file
+/// ([`is_copy_or_extra`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
     queried: &Normal<'_>,
@@ -60,11 +62,11 @@ pub fn only_root_differs(
     !has_title_above(listed) || has_title_above(queried)
 }
 
-/// Returns whether a requested folder equals a listed one except for its root: [`only_root_differs`] for two folders in
-/// normal form.
+/// Returns whether a queried folder and a listed folder differ only in the root. Both folders are in normal form; see
+/// [`only_root_differs`] for the other parameters.
 ///
-/// Applies the rule for a file in the folder. If only the folder itself has the same name on both sides, the name must
-/// be the item's title: two folders called `Documentaries` may be different.
+/// Applies [`only_root_differs`] to a file in each folder. If the listed folder is directly below its library location,
+/// its name must also be the item's title, because two folders called `Documentaries` may be different.
 pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
     let file_in = |folder: &[u8]| [folder, b"/-"].concat();
     let file_root_differs = || {
@@ -84,16 +86,16 @@ pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], co
     below > 0 && common >= below && (below > 1 || is_named_by_title()) && file_root_differs()
 }
 
-/// Returns whether a folder's name is the item's title, and the title identifies the item. `Various Artists` identifies
-/// no item.
+/// Returns whether a folder's name is the item's title, and the title identifies the item. A title of general words,
+/// such as `Various Artists`, does not identify an item.
 fn is_specific_title(words: &Words, title: Option<&Words>) -> bool {
     let title = title.filter(|title| !title.iter().all(is_general));
     let end = title.and_then(|title| words.title_at(0, title));
     end.is_some_and(|end| ends_title(words, end))
 }
 
-/// Returns whether a name has the film's year outside of the title. The year may be one off, since both paths have the
-/// same name. `film_year`: 0 if unknown.
+/// Returns whether a name has the film's year outside the title. Both paths contain the name, so the year may differ
+/// from the film's year by one. `film_year` is 0 if unknown, which matches any year.
 fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
     let is_film_year =
         |index: &usize| year(words.word(*index)).is_some_and(|year| film_year == 0 || (year - film_year).abs() <= 1);
@@ -109,10 +111,10 @@ fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
     })
 }
 
-/// Returns whether a folder's name has only general words and numbers, like folders on discs and memory cards, in shows
-/// and in collections. Such a name does not identify the content.
+/// Returns whether a folder's name does not identify its contents, because the name has only general words and numbers
+/// or is a camera, season or disc folder.
 fn is_generic_folder(name: &[u8], words: &Words) -> bool {
-    // Cameras name the folders on memory cards by three digits and five letters, such as `100CANON`.
+    // Cameras create folders with three digits and five letters on memory cards, such as `100CANON`.
     let is_camera_folder = name.len() == 8
         && name[..3].iter().all(u8::is_ascii_digit)
         && name[3..]

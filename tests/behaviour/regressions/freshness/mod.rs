@@ -343,7 +343,7 @@ fn wrong_options_leave_nothing_behind() {
         (|options| options.user = Some(String::new()), "user is empty: "),
         (
             |options| options.user = Some("x".repeat(4097)),
-            "user is 4097 bytes long: give at most 4096 bytes",
+            "user is 4097 bytes long; the limit is 4096 bytes",
         ),
         (
             |options| options.connect_timeout = Duration::ZERO,
