@@ -1,28 +1,28 @@
-//! An append-only sequence that never moves its elements: readers need no lock.
+//! An append-only sequence that never moves its elements, so readers need no lock.
 
 use once_cell::race::OnceBox;
 
-/// Elements of the first block; each further block has twice as many.
+/// Number of elements in the first block. Each further block is twice as large as the previous one.
 const FIRST: usize = 32;
-/// Enough blocks for any memtable.
+/// Number of blocks, enough for the largest memtable.
 const BLOCKS: usize = 20;
 
 type Block<T> = Vec<OnceBox<T>>;
 
-/// An append-only sequence. One thread appends, any number read.
+/// An append-only sequence for one writing thread and any number of reading threads.
 pub struct AppendLog<T> {
     blocks: [OnceBox<Block<T>>; BLOCKS],
 }
 
 impl<T> AppendLog<T> {
-    /// Creates an empty sequence; allocates nothing.
+    /// Creates an empty sequence without allocating memory.
     pub fn new() -> Self {
         Self {
             blocks: std::array::from_fn(|_| OnceBox::new()),
         }
     }
 
-    /// Stores `value` at `index`. Returns `false` if the index already has a value, or is beyond the last block.
+    /// Stores `value` at `index`. Returns `false` if `index` already has a value or is out of range.
     pub fn set(&self, index: usize, value: T) -> bool {
         let (block, at) = position(index);
         let Some(slots) = self.blocks.get(block) else {
@@ -33,7 +33,7 @@ impl<T> AppendLog<T> {
         slots[at].set(Box::new(value)).is_ok()
     }
 
-    /// Returns the element at `index`.
+    /// Returns the element at `index`; `None` if `index` has no value yet.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
         let (block, at) = position(index);
@@ -41,8 +41,8 @@ impl<T> AppendLog<T> {
     }
 }
 
-/// Returns the block of an element, and the index in it. Block n has `FIRST << n` elements and begins with element
-/// `FIRST * (2ⁿ - 1)`.
+/// Returns the block that contains the element, and the element's index in this block. Block n has `FIRST << n`
+/// elements; the first of them has the index `FIRST * (2ⁿ - 1)`.
 #[inline]
 fn position(index: usize) -> (usize, usize) {
     let scaled = index / FIRST + 1;

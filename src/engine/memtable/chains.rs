@@ -1,5 +1,4 @@
-//! Records in hash chains, from the newest to the oldest. Both kinds of memtables consist of them. Readers take no
-//! lock.
+//! Records in hash chains, newest first: the data structure of all memtables. Readers take no lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -7,47 +6,46 @@ use once_cell::race::OnceBox;
 
 use super::append_only::AppendLog;
 
-/// Number of chains; a power of two. Chains stay short in a full memtable, since each record may cost a cache miss.
+/// Number of chains for each kind of hash; a power of two. Short chains save cache misses.
 const CHAINS: usize = 4096;
-/// Records that a memtable holds before it must be compacted: twice the changed items that a refresh compacts.
+/// Maximum number of records in a memtable. A refresh compacts at half of this number at the latest.
 pub const CAPACITY: usize = 8192;
-/// Maximum number of nodes of all chains of one kind. It exceeds `CAPACITY` because an item may have several parts, and
-/// a mapping gives a part a second path.
+/// Maximum number of nodes for each kind of hash. The limit exceeds `CAPACITY` because an item can have several files,
+/// and a mapping gives each file a second path.
 const NODES: usize = CAPACITY * 8;
 
-/// The memtable is full: compact it into a segment.
+/// The error for a full memtable, which the caller must compact into a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemtableFull;
 
-/// A node of a chain: a record and one of its normal forms.
+/// A node of a chain: links a hash to a record.
 struct ChainNode {
     hash: u64,
-    /// The record.
     record: u32,
-    /// Index of the normal form among those of the record.
+    /// Index of the normal form with this hash in the record's list of normal forms.
     form: u32,
-    /// The index of the next node plus one; 0 at the end of the chain.
+    /// Index of the next node plus one; 0 at the end of the chain.
     next: u32,
 }
 
-/// Chains from hashes to records, newest first. One thread adds, any number read.
+/// Hash chains for one kind of hash, newest record first. One thread adds nodes; any number of threads read.
 struct Chains {
-    /// Low half: the first node, as in `ChainNode::next`. High half: a filter of 32 bits for the chain's hashes.
+    /// Lower half: the first node, encoded like `ChainNode::next`. Upper half: a 32-bit filter for the chain's hashes.
     heads: Box<[AtomicU64]>,
     nodes: AppendLog<ChainNode>,
     length: AtomicU32,
 }
 
-/// The bits of a head that hold the first node.
+/// Mask for the bits of a head that contain the first node.
 const FIRST_NODE: u64 = 0xFFFF_FFFF;
 
-/// Returns the first node in a head, as [`ChainNode::next`] has it.
+/// Returns the first node in a chain's head, encoded like [`ChainNode::next`].
 #[inline]
 fn first(head: u64) -> u32 {
     u32::try_from(head & FIRST_NODE).unwrap_or(0)
 }
 
-/// Returns the filter bit of a hash, from other bits than those that select the chain.
+/// Returns the filter bit for a hash. The upper bits of the hash select it, because the lower bits select the chain.
 #[inline]
 fn bit(hash: u64) -> u64 {
     1 << (32 + (hash >> 59))
@@ -62,13 +60,13 @@ impl Chains {
         }
     }
 
-    /// Returns the head of the chain that a hash belongs to.
+    /// Returns the head of the chain for a hash.
     fn head(&self, hash: u64) -> &AtomicU64 {
         &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
     }
 
-    /// Adds a record, which is already stored, at the front of the chain of `hash`. `form`: the index of the record's
-    /// normal form that has this hash.
+    /// Adds a record, which must already be stored, to the front of the chain for `hash`. `form` is the index of the
+    /// record's normal form with this hash.
     fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
@@ -83,7 +81,7 @@ impl Chains {
             return Err(MemtableFull);
         }
         self.length.store(index + 1, Ordering::Relaxed);
-        // Release: a reader that sees the head sees the node and its record.
+        // With release ordering, a reader that sees the head also sees the node and its record.
         head.store(
             (old | bit(hash)) & !FIRST_NODE | u64::from(index + 1),
             Ordering::Release,
@@ -91,11 +89,11 @@ impl Chains {
         Ok(())
     }
 
-    /// Iterates over the nodes of a hash, newest first.
+    /// Iterates over the nodes with this hash, newest first.
     #[inline]
     fn walk(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
         let head = self.head(hash).load(Ordering::Acquire);
-        // Most paths are in no memtable: the filter bit saves reading a node.
+        // Most paths are in no memtable, and the filter bit then avoids reading a node.
         let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
         std::iter::from_fn(move || {
             let node = self.nodes.get((next as usize).checked_sub(1)?)?;
@@ -106,15 +104,15 @@ impl Chains {
     }
 }
 
-/// Records since a segment, found by `KINDS` kinds of hashes. One thread appends, any number read without a lock.
+/// Records with `KINDS` sets of hash chains. One thread appends; any number of threads read without a lock.
 pub struct Chained<T, const KINDS: usize>(
-    /// Allocated with the first record, so that a lookup in an empty memtable costs only one load.
+    /// Allocated when the first record is added, so a lookup in an empty memtable costs only one load.
     OnceBox<Filled<T, KINDS>>,
 );
 
 struct Filled<T, const KINDS: usize> {
     records: AppendLog<T>,
-    /// Number of records visible to readers.
+    /// Number of records that readers can see.
     length: AtomicU32,
     chains: [Chains; KINDS],
 }
@@ -126,15 +124,14 @@ impl<T, const KINDS: usize> Default for Chained<T, KINDS> {
 }
 
 impl<T, const KINDS: usize> Chained<T, KINDS> {
-    /// Returns whether nothing was appended yet.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.get().is_none()
     }
 
-    /// Appends the record that `make` returns for its number, counted from 1, and links it into chains. Each of `links`
-    /// has the kind of hash, the hash, and the index of the normal form with this hash; readers find the record by them
-    /// in this order. Only one thread at a time may call this, so the caller must hold a lock.
+    /// Appends the record that `make` creates from its number, counted from 1. Each element of `links` has the kind of
+    /// hash, the hash, and the index of the normal form with this hash. Links the record in the given order. The caller
+    /// must hold a lock, because only one thread at a time may append.
     pub fn push(&self, make: impl FnOnce(u64) -> T, links: &[(usize, u64, usize)]) -> Result<(), MemtableFull> {
         let filled = self.0.get_or_init(|| {
             Box::new(Filled {
@@ -161,8 +158,9 @@ impl<T, const KINDS: usize> Chained<T, KINDS> {
         (0..count).filter_map(move |index| filled?.records.get(index))
     }
 
-    /// Iterates over the records with a hash of this kind (such as that of a path or of a key), newest first, each with
-    /// the index of the normal form that has the hash. Calls `hash` only if there are records.
+    /// Iterates over the records with a hash, newest first, each with the index of the normal form that has the hash.
+    /// `kind` selects the kind of hash, such as path hashes. `hash` is called only if there are records; `None` yields
+    /// no record.
     #[inline]
     pub fn walk(&self, kind: usize, hash: impl FnOnce() -> Option<u64>) -> impl Iterator<Item = (&T, usize)> {
         let found = self.0.get().and_then(|filled| Some((filled, hash()?)));

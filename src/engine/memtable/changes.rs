@@ -1,15 +1,16 @@
-//! Changes since the segments were made. One thread appends, any number read without a lock.
+//! The memtable of a library: changes that its segment does not contain yet. One thread appends; any number of threads
+//! read without a lock.
 //!
-//! Every change is a record. Readers find it by the normal form of a path or by rating key, and an added item also by
-//! the file names of its parts. Of the records that answer a question, the newest counts. A record is complete before a
-//! chain leads to it, so a reader sees all of it or nothing.
+//! Each change is a record. Readers find a record by rating key or by the normal form of a path, and an added item also
+//! by the file names of its parts. If several records answer a query, the newest one is valid. A record is stored
+//! before it is linked, so a reader sees the complete record or nothing.
 //!
-//! | question | answered by the newest of |
+//! | query | changes, of which the newest is valid |
 //! |---|---|
-//! | the confirmed match of exactly this path | `Matched`, `Forgotten` |
-//! | the item with this key | `Added`, `Removed` |
-//! | is the path invalidated | `UnverifiedPath`; `VerifiedPath`, `Matched` |
-//! | is the item invalidated | `UnverifiedItem`; `VerifiedItem`, `Matched` |
+//! | confirmed match of exactly this path | `Matched`, `Forgotten` |
+//! | item with this rating key | `Added`, `Removed` |
+//! | whether the path is invalidated | `UnverifiedPath`, `VerifiedPath`, `Matched` |
+//! | whether the item is invalidated | `UnverifiedItem`, `VerifiedItem`, `Matched` |
 
 use std::sync::Arc;
 
@@ -21,82 +22,83 @@ use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
 
-/// One change.
+/// A change in a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemtableChange {
     /// The host recorded this match.
     Matched {
-        /// The path, in the host's bytes.
+        /// The path as the host passed it.
         path: Vec<u8>,
         /// The item's rating key.
         rating_key: String,
-        /// The change sequence of the recording.
+        /// The change sequence at which the match was recorded.
         sequence: u64,
     },
     /// The confirmed match of exactly this path was removed.
     Forgotten {
-        /// The path it was recorded with.
+        /// The path as the host recorded it.
         path: Vec<u8>,
     },
-    /// The path was invalidated. No lookup returns it until a request verifies it.
+    /// The path was invalidated. Lookups return no item until a request verifies the path.
     UnverifiedPath {
-        /// Any spelling of the path.
+        /// The path in any spelling.
         path: Vec<u8>,
     },
-    /// A request verified the path's answer.
+    /// A request verified the path.
     VerifiedPath {
-        /// Any spelling of the path.
+        /// The path in any spelling.
         path: Vec<u8>,
     },
-    /// The item was invalidated, with all its paths.
+    /// The item and all its paths were invalidated.
     UnverifiedItem {
-        /// Its rating key.
+        /// The item's rating key.
         rating_key: String,
     },
     /// A request verified the item.
     VerifiedItem {
-        /// Its rating key.
+        /// The item's rating key.
         rating_key: String,
     },
-    /// The server returned this item, which is new or has changed. It replaces the item with the same rating key.
+    /// The server returned this new or changed item, which replaces any item with the same rating key.
     Added {
-        /// The item with all its parts.
+        /// The item with all its files.
         item: Arc<Item>,
-        /// The change sequence of its addition.
+        /// The change sequence at which the item was added.
         sequence: u64,
     },
     /// The item was removed.
     Removed {
-        /// Its rating key.
+        /// The item's rating key.
         rating_key: String,
     },
 }
 
-/// The changes since a segment.
+/// The changes in a library that its segment does not contain yet.
 #[derive(Default)]
 pub struct Memtable(Chained<MemtableEntry, 3>);
 
-/// The kinds of hashes by which readers find a change: of a path, of a rating key, and of a file name.
+/// Kinds of hashes: of a path, of a rating key, and of a file name.
 const PATHS: usize = 0;
 const KEYS: usize = 1;
 const NAMES: usize = 2;
 
-/// The indexes of an item's parts that have a mapped path on the host, each with this path.
+/// The parts of an item to which a mapping applies: the index of each part, and its path on the host.
 type MappedParts = Vec<(usize, Vec<u8>)>;
 
-/// A stored change.
+/// A change in a memtable.
 pub struct MemtableEntry {
     pub change: MemtableChange,
-    /// Numbered from 1, in the order of appending.
+    /// The change's number in the memtable, counted from 1.
     pub order: u64,
-    /// Normal forms of the change's paths; for `Added` those of its parts, then of [`MemtableEntry::mapped`].
+    /// The normal forms of the change's paths. For `Added`, the forms of the item's parts, followed by the forms of the
+    /// paths in [`MemtableEntry::mapped`].
     pub forms: Vec<Box<[u8]>>,
-    /// For `Added`: the parts that have a mapped path on the host, each with this path.
+    /// For `Added`, the parts to which a mapping applies, with their paths on the host.
     pub mapped: MappedParts,
 }
 
 impl Memtable {
-    /// Returns whether nothing was appended yet.
+    /// Returns whether no change has been appended yet.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -110,11 +112,12 @@ impl Memtable {
         self.records().count()
     }
 
-    /// Appends a change. Only one thread at a time may call this, so the caller must hold a lock. `mappings`: those of
-    /// the segment, which give the parts of an added item their paths on the host.
+    /// Appends a change. The caller must hold a lock, because only one thread at a time may append. `mappings` are the
+    /// mappings of the segment, which translate the paths of an added item to paths on the host.
     ///
     /// # Errors
-    /// [`MemtableFull`]: the change is not, or not completely, in the memtable, and the caller must compact.
+    /// Fails with [`MemtableFull`] if there is no room. The change is then missing or incomplete, so the caller must
+    /// compact.
     pub fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
         let (forms, mapped) = forms_of(&change, mappings);
         let mut links: Vec<_> = (forms.iter().enumerate())
@@ -124,7 +127,7 @@ impl Memtable {
             let names = forms[..item.parts.len()].iter().enumerate();
             links.extend(names.filter_map(|(part, form)| Some((NAMES, name_hash(form)?, part))));
         }
-        // Link the key last. It hides the segment's item, so the paths of the added item must be found before.
+        // Link the key last: it hides the segment's item, so readers must already find the paths of the added item.
         links.extend(change.rating_key().map(|key| (KEYS, xxh3_64(key.as_bytes()), 0)));
         let entry = |order| MemtableEntry {
             change,
@@ -146,7 +149,7 @@ impl Memtable {
         self.0.records()
     }
 
-    /// Iterates over the records of this path, newest first, each with the index of the matching form.
+    /// Iterates over the records for this path, newest first, each with the index of the matching normal form.
     pub fn about_path(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         let form = path.form();
         self.0
@@ -154,7 +157,7 @@ impl Memtable {
             .filter(move |(record, at)| record.forms.get(*at).is_some_and(|own| **own == *form))
     }
 
-    /// Iterates over the records of the item with this key, newest first.
+    /// Iterates over the records for the item with this rating key, newest first.
     pub fn about_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
         self.0
             .walk(KEYS, || Some(xxh3_64(rating_key.as_bytes())))
@@ -162,8 +165,8 @@ impl Memtable {
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
 
-    /// Iterates over the added items with a file of the same name as this path, each with the index of the file and the
-    /// number of last components that both paths have in common.
+    /// Iterates over the files of added items that have the same file name as `path`. Yields the item's record, the
+    /// file's index in the item, and the number of last components that the file's path has in common with `path`.
     pub fn suffix_matches(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::from_folded(path.form());
         self.0
@@ -179,8 +182,7 @@ impl Memtable {
     }
 }
 
-/// Returns the normal forms by which readers find a change, and the mapped paths of an added item; see
-/// [`MemtableEntry::forms`] and [`MemtableEntry::mapped`].
+/// Returns the values of [`MemtableEntry::forms`] and [`MemtableEntry::mapped`] for a change.
 fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, MappedParts) {
     let MemtableChange::Added { item, .. } = change else {
         let form = change.path().map(|path| normal_form(path).into_boxed_slice());
@@ -196,7 +198,7 @@ fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, Ma
 }
 
 impl MemtableChange {
-    /// Returns the rating key of the change's item; `None` for a change that concerns only a path.
+    /// Returns the rating key of the changed item; `None` if the change has only a path.
     #[must_use]
     pub fn rating_key(&self) -> Option<&str> {
         match self {
@@ -209,7 +211,7 @@ impl MemtableChange {
         }
     }
 
-    /// Returns the path of the change; `None` for a change that concerns only an item.
+    /// Returns the path of the change; `None` if the change has only an item.
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {

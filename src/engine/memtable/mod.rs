@@ -1,4 +1,4 @@
-//! Memtables: changes since the segments were made. One thread appends, any number read without a lock.
+//! Memtables: changes that the segments do not contain yet. One thread appends; readers take no lock.
 
 mod append_only;
 mod chains;

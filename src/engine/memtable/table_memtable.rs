@@ -1,10 +1,10 @@
-//! Unmerged records of tables. One thread appends, any number read without a lock.
+//! The memtable of tables: records that the segments do not contain yet. One thread appends; readers take no lock.
 
 use super::chains::{Chained, MemtableFull};
 use crate::engine::segment::{Record, Stored};
 use crate::model::TableId;
 
-/// Records by table and name; the newest of each name counts.
+/// Records by table and name; the newest record for a name is valid.
 #[derive(Default)]
 pub struct TableMemtable(Chained<OwnedRecord, 1>);
 
@@ -13,11 +13,11 @@ pub struct TableMemtable(Chained<OwnedRecord, 1>);
 pub struct OwnedRecord {
     /// The table.
     pub table: TableId,
-    /// As in [`Record`].
+    /// Whether the name is a path; see [`Record::is_path`].
     pub is_path: bool,
     /// The entry's name.
     pub name: Box<[u8]>,
-    /// Its row of the store.
+    /// The row id in the record log.
     pub row: i64,
     /// The value; `None` if the entry was removed.
     pub state: Option<OwnedValue>,
@@ -26,16 +26,16 @@ pub struct OwnedRecord {
 /// A value that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedValue {
-    /// The bytes; `None` for a long value, which only the store has.
+    /// The bytes; `None` for a long value, which only the database contains.
     pub value: Option<Box<[u8]>>,
-    /// Its length.
+    /// Length of the value in bytes.
     pub length: u64,
-    /// When it expires, Unix ms.
+    /// Time of expiry in Unix ms; `None` for never.
     pub expires_ms: Option<i64>,
 }
 
 impl OwnedRecord {
-    /// Borrows the record.
+    /// Returns the record with borrowed bytes.
     #[must_use]
     pub fn borrow(&self) -> Record<'_> {
         Record {
@@ -53,11 +53,11 @@ impl OwnedRecord {
 }
 
 impl TableMemtable {
-    /// Appends a record. `hash`: that of its name. Only one thread at a time may call this, so the caller must hold a
-    /// lock.
+    /// Appends a record. `hash` is the hash of the record's name. The caller must hold a lock, because only one thread
+    /// at a time may append.
     ///
     /// # Errors
-    /// [`MemtableFull`]: the record was not added.
+    /// Fails with [`MemtableFull`] if there is no room; the record is then not added.
     pub fn push(&self, record: OwnedRecord, hash: u64) -> Result<(), MemtableFull> {
         self.0.push(|_| record, &[(0, hash, 0)])
     }
@@ -67,7 +67,7 @@ impl TableMemtable {
         self.0.records()
     }
 
-    /// Returns the newest record of a name in a table. `hash`: that of the name.
+    /// Returns the newest record with this table and name. `hash` is the hash of the name.
     #[inline]
     #[must_use]
     pub fn find(&self, (table, name): (TableId, &[u8]), hash: u64) -> Option<Record<'_>> {

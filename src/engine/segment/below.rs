@@ -1,4 +1,4 @@
-//! Items below a folder in a segment.
+//! Finds the items below a folder in a segment.
 
 use std::ops::{ControlFlow, Range};
 
@@ -7,33 +7,33 @@ use super::read::ListingSegment;
 use super::record::{self, EntryHead, MAPPED, SHOW};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
 
-/// Numbers of the shows beyond those that an answer lists.
+/// The shows for which an answer has no room, by the number of their record.
 pub type Others = Vec<u32>;
 
 impl ListingSegment {
-    /// Returns the range of listed paths below a folder, or of mapped paths with `mapped`. The folder is in normal form
-    /// without trailing separator.
+    /// Returns the range of positions below a folder in the folder order: of mapped paths if `mapped` is true,
+    /// otherwise of listed paths. `folder` is in normal form, without a trailing separator.
     #[must_use]
     pub fn below(&self, folder: &[u8], mapped: bool) -> Range<usize> {
         self.order.below(&self.file, folder, mapped).unwrap_or(0..0)
     }
 
-    /// Returns the part of a range after a path in normal form.
+    /// Returns the part of a range whose normal forms are greater than `form`.
     #[must_use]
     pub fn range_after(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
         let from = self.order.first_after(&self.file, within.clone(), form);
         from.unwrap_or(within.end)..within.end
     }
 
-    /// Returns the entry at this place of the folder order; `None` if the segment is damaged there.
+    /// Returns the entry at this position in the folder order; `None` if the segment is damaged there.
     #[must_use]
     pub fn at(&self, place: usize) -> Option<EntryHead<'_>> {
         let number = self.order.entry(&self.file, place).ok()?;
         self.entry(number).ok()
     }
 
-    /// Calls `each` with all entries of an item: those of its files, then the mapped ones. `first`: the number of the
-    /// item's first entry.
+    /// Calls `each` with all entries of an item: first the entries of its files, then the mapped entries. `first` is
+    /// the number of the item's first entry.
     pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryHead<'i>)) {
         let _damage_is_marked: Read<()> = (|| {
             let entry = self.entry(first)?;
@@ -44,8 +44,7 @@ impl ListingSegment {
             let (mut left, mut end) = (rest.more, rest.ids(&self.file)?.1);
             loop {
                 let at = end.next_multiple_of(4);
-                // After the item's own entries come its mapped entries, if it has any; then a show, another item, or
-                // the end.
+                // The item's listed entries are followed by its mapped entries, a show, another item or the end.
                 if !self.has_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
                     return Ok(());
                 }
@@ -60,13 +59,14 @@ impl ListingSegment {
         })();
     }
 
-    /// Returns whether a mapped entry belongs to the item that begins with `first`.
+    /// Returns whether a mapped entry belongs to the item whose first entry is `first`. The mapped entry refers to a
+    /// listed entry, which is this first entry or refers to it.
     fn is_of(&self, mapped: &EntryHead<'_>, first: u32) -> Read<bool> {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
-    /// Returns the sorted places in `within` at which entries of hidden items stand. `firsts`: the first entries of
-    /// these items. `folder` and `mapped`: as for [`Self::below`].
+    /// Returns the sorted positions in `within` that belong to hidden items. `firsts` are the first entries of these
+    /// items. `within` is the result of [`Self::below`] for `folder` and `mapped`.
     pub fn hidden_places(
         &self,
         firsts: impl Iterator<Item = u32>,
@@ -90,9 +90,9 @@ impl ListingSegment {
         places
     }
 
-    /// Adds the content of a range of places to `contents`: counts, one episode of each show, and items without a show.
-    /// `hidden`: sorted places to leave out. `components`: the number of the folder's components. Returns the shows
-    /// beyond the limit of an answer.
+    /// Adds the contents of a range of positions to `contents`: file and item counts, one episode of each show, and the
+    /// items without a show. Skips the sorted positions in `hidden`. `components` is the folder's number of components.
+    /// Returns the shows for which the answer has no room, so that the caller does not count them twice.
     pub fn gather<'i>(
         &'i self,
         within: &Range<usize>,
@@ -108,8 +108,8 @@ impl ListingSegment {
         others
     }
 
-    /// Does the work of [`Self::gather`]; `others` gets the shows beyond the limit of an answer. A run has the paths of
-    /// one season, or of items without a show.
+    /// Does the work of [`Self::gather`], run by run. Adds the shows for which the answer has no room to `others`. A
+    /// run has the paths of one season, or of items without a show.
     fn gather_runs<'i>(
         &'i self,
         within: &Range<usize>,
@@ -137,7 +137,7 @@ impl ListingSegment {
                     contents.members.push(self.member(place, components, false)?);
                 }
             } else if let Some((_, member_index)) = shows.iter().find(|(known, _)| *known == show) {
-                // A show that has several seasons already needs no further reads.
+                // If the show is known to have several seasons, reading a further item adds nothing.
                 if contents.members[*member_index].season.is_some()
                     && let Some(place) = run.clone().find(is_live)
                 {
@@ -157,7 +157,7 @@ impl ListingSegment {
         })
     }
 
-    /// Returns the item of an entry as a member of a folder with this number of components.
+    /// Returns the item at a position as a member of a folder. `components` is the folder's number of components.
     fn member(&self, place: usize, components: usize, is_show: bool) -> Read<FolderMember<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
@@ -180,9 +180,10 @@ impl ListingSegment {
             .any(|show| record::show_key(&self.file, *show).is_ok_and(|key| key == rating_key))
     }
 
-    /// Finds the listed folders that share the most last components with `folder`, at least `least`. Leaves out folders
-    /// whose items are all hidden; `hidden` returns the first entry of each hidden item. Calls `each` with the number
-    /// of common components and the folder's form. Returns the number of folders; 0 if the segment cannot be read.
+    /// Finds the listed folders that have the most last components in common with `folder`, but at least `least`. Skips
+    /// the folders in which all items are hidden; `hidden` returns the first entry of each hidden item. Calls `each`
+    /// with the number of common components and the folder's normal form. Returns the number of folders; 0 if the
+    /// segment is damaged.
     pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,
@@ -206,7 +207,7 @@ impl ListingSegment {
     }
 }
 
-/// Returns how many of these sorted places lie in a range.
+/// Returns how many of these sorted positions are in the range.
 fn count(places: &[usize], within: &Range<usize>) -> usize {
     if places.is_empty() {
         return 0;

@@ -1,7 +1,7 @@
-//! Builds the segment of a listing: writes the records as items arrive, and the tables at the end.
+//! Builds a listing's segment: writes the records as items arrive, and the tables at the end.
 //!
-//! Records are written directly to the file. The input of the tables is sorted in runs, in temporary files. So a
-//! segment of any size needs the same memory, except for its shows.
+//! Records go directly to the file. The input of the tables is sorted in temporary files. As a result, a segment of any
+//! size needs the same amount of memory, except for its shows.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,67 +24,66 @@ use crate::matching::{Mappings, Normal, Spelling};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes::same;
 
-/// The identity of a segment.
+/// Metadata of a listing's segment.
 #[derive(Clone, Debug, Default)]
 pub struct ListingMeta {
-    /// The library's uuid, of up to 255 bytes.
+    /// The library's uuid, at most 255 bytes.
     pub library: String,
     /// The listing's generation.
     pub generation: u64,
-    /// The change sequence up to which it has every change.
+    /// The change sequence up to which the segment contains all changes.
     pub sequence: u64,
-    /// The path mappings. Mapped paths are indexed too.
+    /// The path mappings. The segment also indexes mapped paths.
     pub mappings: Mappings,
 }
 
-/// The finished segment.
+/// Size of a finished segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListingInfo {
-    /// Size of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
     /// Number of items.
     pub items: u64,
-    /// Listed paths, without mapped ones.
+    /// Number of listed paths, excluding mapped paths.
     pub parts: u64,
 }
 
-/// Builds a segment from items.
+/// Builds a listing's segment from items.
 pub struct ListingBuilder {
     meta: ListingMeta,
-    /// The records, and the parts after them.
+    /// The segment file, which begins with the records.
     records: SegmentWriter,
-    /// Hashes of normal forms, each with its entry.
+    /// Hashes of normal forms, each with the entry of the path.
     paths: PairSorter,
-    /// Hashes of rating keys, each with its entry.
+    /// Hashes of rating keys, each with the item's first entry.
     keys: PairSorter,
-    /// Hashes of file names, each with its entry.
+    /// Hashes of file names, each with the entry of the path.
     names: PairSorter,
-    /// Normal forms of listed paths, and of mapped ones.
+    /// Normal forms of listed paths, for the folder order.
     listed: KeySorter,
     mapped: KeySorter,
-    /// Shows and seasons by the hash of their records. After a hash collision the record is written again for each
+    /// Shows and seasons, by the hash of their records. After a hash collision, a record is written again for each
     /// item.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
     /// Total size of the records in `shows`, in bytes.
     show_bytes: usize,
-    /// The first record with each rating key of a show or season, by the hash of the key.
+    /// The first record for each rating key of a show or season, by the hash of the rating key.
     owners: HashMap<u64, u32>,
-    /// Show and season of the last item, as texts.
+    /// The strings of the previous item's show and season, and their records.
     parents: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
-    /// Digest of the content of all items; see [`content_digest`].
+    /// Digest of all items; see [`content_digest`].
     content: u64,
-    /// Hashes of the rating keys, in the order of the items.
+    /// Hashes of the rating keys, in listing order.
     pub key_hashes: Vec<u64>,
-    /// The buffer of [`content_digest`].
+    /// A buffer for [`content_digest`].
     buffer: Vec<u8>,
     /// The first error. After an error, the builder ignores further items.
     failed: Option<io::Error>,
 }
 
-/// The records of an item's show and season. `show_owner` and `season_owner`: the first records with the same rating
-/// keys, or 0.
+/// The records of an item's show and season. The owners are the first records with the same rating keys, or 0.
 #[derive(Clone, Copy)]
 struct ParentRecords {
     show: Option<u32>,
@@ -93,20 +92,20 @@ struct ParentRecords {
     season_owner: u32,
 }
 
-/// Maximum size of an item without its texts and paths, in bytes.
+/// Maximum size of an item without its strings, in bytes.
 const MAX_ITEM_OVERHEAD: usize = 4096;
 
-/// Memory limit for shows, in bytes. Beyond it, shows are written again with each item.
+/// Memory limit for shows, in bytes. Beyond this limit, each further show is written again for every item.
 const MAX_SHOW_BYTES: usize = 16 << 20;
 
-/// Number of items whose sort runs fill the memory of the sorters.
+/// Number of items after which the memory of the sorters is full.
 const ITEMS_PER_RUN: u64 = 40_000;
 
-/// With more paths than this, a separate thread builds the folder order.
+/// Number of paths above which a separate thread builds the folder order.
 const THREAD_THRESHOLD: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
-    /// Starts a segment in a temporary file in the folder of `path`. Sweeping removes it after a kill.
+    /// Creates a builder with a temporary file beside `path`. A later sweep removes an abandoned file.
     #[must_use]
     pub fn new(meta: ListingMeta, path: &Path) -> Self {
         Self {
@@ -130,11 +129,11 @@ impl ListingBuilder {
         }
     }
 
-    /// Fails early if there is no memory for one sort run of items, some 512 bytes for each. Most such failures would
-    /// otherwise abort the host at a later allocation.
+    /// Checks that there is enough memory for one sort run (about 512 bytes per item), and frees the memory again.
+    /// Without this check, a later allocation would usually abort the host.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`].
+    /// Fails with [`crate::error::Status::Store`] if there is too little memory.
     pub fn check_memory(items: u64) -> Result<()> {
         let items_here = items.min(ITEMS_PER_RUN) as usize;
         let size = items_here * 512;
@@ -143,13 +142,13 @@ impl ListingBuilder {
             .map_err(|_| failed("", &no_memory(items)))
     }
 
-    /// Adds an item with all its files. Rating keys must differ.
+    /// Adds an item with all its files. No two items may have the same rating key.
     pub fn push(&mut self, item: &Item) {
         self.push_single(item, 0);
     }
 
-    /// Adds an item. `added_sequence`: the change sequence at which it was added after the listing; 0 if it came with
-    /// the listing.
+    /// Adds an item. `added_sequence` is the change sequence at which the item was added after the listing; 0 if it
+    /// came with the listing.
     pub fn push_single(&mut self, item: &Item, added_sequence: u64) {
         let bytes = item
             .texts()
@@ -167,23 +166,23 @@ impl ListingBuilder {
         self.items
     }
 
-    /// Returns the digest of the content of all items, equal for equal items in any order.
+    /// Returns a digest of all items. Segments with the same items, in any order, have the same digest.
     #[must_use]
     pub fn content(&self) -> u64 {
         self.content
     }
 
-    /// Runs a step, unless an earlier one failed.
+    /// Runs a step and keeps its error, unless an earlier step has failed.
     fn attempt(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
         if self.failed.is_none() {
             self.failed = work(self).err();
         }
     }
 
-    /// Reserves memory for one more item, with these numbers of paths and bytes of text: a failed allocation would
-    /// abort the host.
+    /// Reserves memory for one more item, because a failed allocation would abort the host. `paths` is the item's
+    /// number of files, and `texts` the size of the item's strings in bytes.
     fn reserve(&mut self, paths: usize, texts: usize) -> io::Result<()> {
-        // A path is stored as listed, folded, and mapped.
+        // Each file can have a listed entry and a mapped entry.
         let entries = 2 * paths + 1;
         self.records
             .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + texts.saturating_mul(8))?;
@@ -192,7 +191,7 @@ impl ListingBuilder {
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
-    /// Appends an item with its entries, and adds it to the tables. `texts`: size of its texts in bytes.
+    /// Appends an item with its entries, and adds it to the tables. `texts` is the size of the item's strings in bytes.
     fn put_item(&mut self, item: &Item, added_sequence: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
         let parents = self.parents(item)?;
@@ -202,7 +201,7 @@ impl ListingBuilder {
             if item.parts.len() > 1 { first } else { 0 },
             parents.show_owner,
             match parents.season_owner {
-                // A season without a key gets a number from the end, where no record begins.
+                // A season without a rating key gets a number that no record can have, counted down from the maximum.
                 0 if item.kind == ItemType::Episode => !item.season.cast_unsigned(),
                 season => season,
             },
@@ -225,8 +224,7 @@ impl ListingBuilder {
         self.records.flush_pieces()
     }
 
-    /// Appends the entry that precedes the item. Returns the distance of the title before the item, if the path
-    /// contains the title.
+    /// Appends the item's first entry. If the path contains the title, returns the distance from the title to the item.
     fn put_first_entry(&mut self, item: &Item, path: ListedPath) -> io::Result<Option<usize>> {
         let Some(listed) = item.parts.first().map(String::as_bytes) else {
             let out = self.records.buffer_for(0)?;
@@ -238,8 +236,8 @@ impl ListingBuilder {
         Ok(offset.map(|offset| self.records.position() - (begin + offset)))
     }
 
-    /// Appends the entries of the item's further files, then those of all mapped paths. Readers expect them directly
-    /// after the item.
+    /// Appends the entries of the item's further files, then the entries of all mapped paths. Readers expect these
+    /// entries directly after the item.
     fn put_further_entries(&mut self, item: &Item, first: ListedPath) -> io::Result<()> {
         let mut mapped = Vec::new();
         for (part, listed) in item.parts.iter().map(String::as_bytes).enumerate() {
@@ -257,13 +255,14 @@ impl ListingBuilder {
         Ok(())
     }
 
-    /// Writes the segment to a temporary file and renames it to `path`. `name_mac`: the hash of its name, to open it.
+    /// Writes the segment to a temporary file and renames it to `path`. `name_mac` is the keyed hash of the segment's
+    /// name.
     ///
-    /// The file is not synced. After a crash of the machine, its checksums show damage, and plexindex fetches the
-    /// listing again. That costs less than syncing.
+    /// The file is not synced: after a system crash, checksums reveal damage, and plexindex fetches the listing again.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; then the file at `path` is unchanged.
+    /// Fails with [`crate::error::Status::Store`], or with [`crate::error::Status::StoreFull`] if the disk is full. An
+    /// existing file at `path` is then unchanged.
     pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingInfo> {
         let written = self.write(name_mac).and_then(|(out, info)| {
             out.persist(path)?;
@@ -272,7 +271,7 @@ impl ListingBuilder {
         cannot_write(written, path)
     }
 
-    /// Does the work of [`Self::finish`]. If an allocation fails, the error has a remedy.
+    /// Does the work of [`Self::finish`], except for the renaming. If an allocation fails, the error suggests a remedy.
     fn write(self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
         let items = self.items;
         self.write_all(name_mac).map_err(|error| match error.kind() {
@@ -281,7 +280,7 @@ impl ListingBuilder {
         })
     }
 
-    /// Writes all parts and the head; with many paths, the folder order is prepared on another thread meanwhile.
+    /// Writes all parts and the header. If there are many paths, another thread prepares the folder order in parallel.
     fn write_all(mut self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
         self.align()?;
         if let Some(error) = self.failed {
@@ -306,14 +305,13 @@ impl ListingBuilder {
         let (listed, mapped) = (self.listed, self.mapped);
         let mut folder_order = FolderOrderBuilder::new(&place);
         let add_folders = move || {
-            // The flag: paths after server-to-host mapping.
+            // The second argument is `true` for mapped paths.
             folder_order.add(listed, false)?;
             folder_order.add(mapped, true)?;
             Ok(folder_order)
         };
         let with_thread = self.paths.len() > THREAD_THRESHOLD;
         let (folder_order, hash_twins) = run_both(with_thread, add_folders, || {
-            // Entries that share the stored half of their hash.
             let hash_twins = put_paths(self.paths, &mut head, &mut body)?;
             put_keys(self.keys, &mut head, &mut body)?;
             put_names(self.names, &mut head, &mut body)?;
@@ -331,17 +329,17 @@ impl ListingBuilder {
         Ok((out, info))
     }
 
-    /// Pads the records to the next entry's alignment, and returns its number.
+    /// Pads the records to a multiple of four bytes, and returns the number of the next entry.
     fn align(&mut self) -> io::Result<u32> {
         let padding = self.records.position().next_multiple_of(4) - self.records.position();
         self.records.buffer_for(padding)?.extend_from_slice(&[0; 4][..padding]);
         u32::try_from(self.records.position() / 4).map_err(|_| too_large())
     }
 
-    /// Appends a listed entry and adds it to the tables; the records are aligned. Returns the offset of its path.
+    /// Appends a listed entry to the aligned records, and adds it to the tables. Returns the offset of its path.
     fn entry(&mut self, path: &[u8], flags: u8, place: ListedPath) -> io::Result<usize> {
         self.parts += 1;
-        // A further file points to its item's first entry.
+        // The entry of a further file refers to the first entry of its item.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
         self.put_path(path, flags, target, place.entry, |segment, form| {
             segment.listed.push(form, place.to_numbers())?;
@@ -352,7 +350,7 @@ impl ListingBuilder {
         })
     }
 
-    /// Appends the mapped entry of a listed one. `listed`: the number of the listed entry.
+    /// Appends the mapped entry for a listed entry. `listed` is the number of the listed entry.
     fn mapped_entry(&mut self, path: &[u8], listed: u32, place: ListedPath) -> io::Result<()> {
         let put = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
             segment.mapped.push(form, place.to_numbers())
@@ -360,8 +358,8 @@ impl ListingBuilder {
         put.map(drop)
     }
 
-    /// Appends an entry, adds it to the path table, and calls `with_form` with its normal form. Returns the offset of
-    /// its path.
+    /// Appends an entry to the records and the path table. Passes the normal form to `with_form`. Returns the path's
+    /// offset.
     fn put_path(
         &mut self,
         path: &[u8],
@@ -395,8 +393,8 @@ impl ListingBuilder {
         })
     }
 
-    /// Returns the number of the first record of the show or season with this rating key, which is `record` if there
-    /// was none before. Returns 0 without a key or a record.
+    /// Returns the first record with this rating key of a show or season, which is `record` if the key is new. Returns
+    /// 0 if the key is empty or there is no record.
     fn owner(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
         match record {
             Some(record) if !rating_key.is_empty() => {
@@ -406,7 +404,7 @@ impl ListingBuilder {
         }
     }
 
-    /// Returns the records of the item's show and season, which mostly are those of the last item.
+    /// Returns the records of the item's show and season. Most items have the same parents as the previous item.
     fn parents(&mut self, item: &Item) -> io::Result<ParentRecords> {
         if let Some((known, parents)) = &self.parents
             && known
@@ -428,7 +426,7 @@ impl ListingBuilder {
         Ok(parents)
     }
 
-    /// Returns the record of the item's show. Writes it if it is new.
+    /// Returns the show's record, and writes it if it is new. `None` if the item has no show.
     fn show(&mut self, item: &Item) -> io::Result<Option<u32>> {
         if item.show_title.is_empty() && item.show_rating_key.is_empty() && item.show_guid.is_empty() {
             return Ok(None);
@@ -436,7 +434,8 @@ impl ListingBuilder {
         self.put_shared(|out| record::put_show(out, item)).map(Some)
     }
 
-    /// Returns the record of the item's season or album. Writes it if it is new.
+    /// Returns the record of the season or album, and writes it if it is new. `None` if the item has no season or
+    /// album.
     fn season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
         if item.season_title.is_empty() && item.season_rating_key.is_empty() && item.season_guid.is_empty() {
             return Ok(None);
@@ -445,7 +444,8 @@ impl ListingBuilder {
             .map(Some)
     }
 
-    /// Returns the number of a record that items share. Writes the record if it is new.
+    /// Writes a record that several items can share, unless the file contains an equal one. Returns the record's
+    /// number.
     fn put_shared(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
         let number = self.align()?;
         let tail = self.records.buffer_for(0)?;
@@ -468,18 +468,18 @@ impl ListingBuilder {
     }
 }
 
-/// Returns a digest of the content of an item. The sum of all digests does not depend on their order.
+/// Returns a digest of an item. The sum of all digests does not depend on the order of the items.
 fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
     buffer.clear();
-    // Serialisation into memory cannot fail; an item without a digest would only cost a comparison.
+    // Serialization into memory cannot fail.
     if let Ok(packed) = postcard::to_extend(item, std::mem::take(buffer)) {
         *buffer = packed;
     }
     xxh3_64(buffer)
 }
 
-/// Returns the offset of the title in the path, if a component begins with it. `None` for a short title, since a
-/// reference to it would not take fewer bytes.
+/// Returns the offset of the title in the path, if a component begins with the title. `None` for a title of three bytes
+/// or fewer, because a reference to it would take at least as many bytes.
 fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     if title.len() <= 3 {
         return None;
@@ -489,10 +489,10 @@ fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     begins.find(|at| path[*at..].starts_with(title))
 }
 
-/// Returns the error for too little memory, with a remedy.
+/// Returns an error that reports insufficient memory and suggests a remedy.
 fn no_memory(items: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::OutOfMemory,
-        format!("not enough memory for a segment of {items} items: raise the memory limit (ulimit -v)"),
+        format!("not enough memory for a segment of {items} items; raise the memory limit (ulimit -v)"),
     )
 }

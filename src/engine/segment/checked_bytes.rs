@@ -1,4 +1,4 @@
-//! Verified bytes: each block is checked once, on its first read.
+//! Verified reads from a segment: the first read of a block verifies the block's checksum.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,37 +7,37 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{BLOCK, SegmentHead, u64_at};
 use crate::platform::map::FileBytes;
 
-/// A failed check, or an offset out of bounds. The segment is marked as broken already.
+/// The error for a failed check or an offset out of bounds. The segment is already marked as broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// The result of a read. Callers can ignore an error, since the segment is already marked as broken.
+/// The result of a read. Callers can ignore an error, because the segment is already marked as broken.
 pub type Read<T> = Result<T, Damaged>;
 
-/// A file with its checksums and the blocks that passed them.
+/// The bytes of a segment file, and the set of blocks that have passed verification.
 pub struct CheckedBytes {
     bytes: FileBytes,
-    /// The offset of the table of checksums, which was verified at opening.
+    /// Offset of the checksum table, which [`CheckedBytes::new`] has verified.
     sums: usize,
-    /// Bit n: block n has passed. Relaxed throughout: the bytes never change, so the bits order nothing.
+    /// Bit n is set if block n has passed verification. Relaxed ordering is enough, because the bytes never change.
     passed: Box<[AtomicU64]>,
     broken: AtomicBool,
 }
 
 impl CheckedBytes {
-    /// Verifies the table of checksums, on which all later checks rest. The error says what is wrong.
+    /// Verifies the checksum table, on which all later checks rely. On failure, returns the reason.
     pub fn new(bytes: FileBytes, head: &SegmentHead) -> Result<Self, &'static str> {
-        let sums = usize::try_from(head.sums.at).map_err(|_| "it is too large")?;
+        let sums = usize::try_from(head.sums.at).map_err(|_| "the file is too large")?;
         let blocks = sums.div_ceil(BLOCK);
-        let table = bytes.get(sums..).ok_or("it was cut off")?;
+        let table = bytes.get(sums..).ok_or("the file is truncated")?;
         if head.length != bytes.len() as u64 || sums < BLOCK || table.len() != (blocks - 1) * 8 {
-            return Err("it was cut off");
+            return Err("the file is truncated");
         }
         if xxh3_64(table) != head.sums_sum {
-            return Err("its check sums are damaged");
+            return Err("the checksum table is damaged");
         }
         let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        // The head has its own sum.
+        // The header has its own checksum, which has already been verified.
         if let Some(first) = passed.first() {
             first.store(1, Ordering::Relaxed);
         }
@@ -49,11 +49,11 @@ impl CheckedBytes {
         })
     }
 
-    /// Returns `length` verified bytes at `at`.
+    /// Returns `length` bytes at the offset `at` after verifying their blocks.
     #[inline]
     pub fn slice(&self, at: usize, length: usize) -> Read<&[u8]> {
         let end = at.wrapping_add(length);
-        // The table of sums is not read through this function.
+        // This function reads only the bytes before the checksum table.
         if at > end || end > self.sums {
             return Err(self.fail());
         }
@@ -65,19 +65,18 @@ impl CheckedBytes {
         Ok(&self.bytes[at..end])
     }
 
-    /// Returns up to `length` verified bytes at `at`, fewer at the end of the file.
+    /// Returns `length` verified bytes at the offset `at`, or fewer if the data ends earlier.
     #[inline]
     pub fn up_to(&self, at: usize, length: usize) -> Read<&[u8]> {
         self.slice(at, length.min(self.sums.saturating_sub(at)))
     }
 
-    /// Prefetches the bytes at `at`, verified or not.
+    /// Prefetches the bytes at the offset `at` without verifying them.
     #[inline]
     pub fn prefetch(&self, at: usize) {
         self.bytes.prefetch(at);
     }
 
-    /// Returns whether a block has passed its check.
     #[inline]
     fn has_passed(&self, block: usize) -> bool {
         self.passed
@@ -85,7 +84,7 @@ impl CheckedBytes {
             .is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
     }
 
-    /// Verifies the blocks from `first` to `last` that have not passed yet.
+    /// Verifies the blocks from `first` to `last`, except those that have already passed.
     #[inline(never)]
     fn verify_blocks(&self, first: usize, last: usize) -> Read<()> {
         (first..=last)
@@ -93,12 +92,12 @@ impl CheckedBytes {
             .try_for_each(|block| self.verify(block))
     }
 
-    /// Compares a block with its checksum, and notes that it has passed.
+    /// Verifies the checksum of a block, and marks the block as passed.
     #[cold]
     #[inline(never)]
     fn verify(&self, block: usize) -> Read<()> {
         if block * BLOCK >= self.sums {
-            // This is an empty read at the end of the file.
+            // An empty read at the end of the data touches no block.
             return Ok(());
         }
         let end = (block * BLOCK + BLOCK).min(self.sums);
@@ -117,7 +116,6 @@ impl CheckedBytes {
         Damaged
     }
 
-    /// Returns whether any check has failed.
     #[inline]
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)

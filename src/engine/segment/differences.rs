@@ -4,7 +4,7 @@ use super::checked_bytes::Read;
 use super::read::ListingSegment;
 use super::record::{self, EntryHead, TWIN};
 
-/// An item that differs: its first entries in the old segment and in the new one.
+/// An added, changed or removed item: its first entry in each segment that contains the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
     Added(u32),
@@ -13,14 +13,14 @@ pub enum Difference {
 }
 
 impl ListingSegment {
-    /// Returns how the items of `new` differ from these; `None` if `new` adds and changes, or removes and changes, more
-    /// than `most` items.
+    /// Returns the differences between this older segment and `new`. Returns `None` if more than `most` items were
+    /// added or changed, or if more than `most` items were removed or changed.
     ///
     /// Both segments are read in the order of their items. Servers mostly list items in the same order, so few items
-    /// are looked up by key.
+    /// must be looked up by key.
     ///
     /// # Errors
-    /// One of the segments is damaged, and marked as broken.
+    /// Fails if one of the segments is damaged, and marks that segment as broken.
     pub fn differences(&self, new: &Self, most: usize) -> Read<Option<Vec<Difference>>> {
         let mut found = Vec::new();
         let (mut changed, mut common) = (0, 0);
@@ -66,7 +66,7 @@ impl ListingSegment {
         Ok(Some(found))
     }
 
-    /// Returns the first entry of the item with this key, and the offset after the item.
+    /// Returns the first entry of the item with this rating key, if any, and the offset after the item.
     fn item_from(&self, rating_key: &str) -> Read<Option<(EntryHead<'_>, usize)>> {
         match self.find(rating_key) {
             Some(number) => self.next_first(super::layout::offset_of(number)),
@@ -74,7 +74,7 @@ impl ListingSegment {
         }
     }
 
-    /// Returns whether two items have equal content. `end` and `new_end`: the offsets after them.
+    /// Returns whether an item equals an item in `new`. `end` and `new_end` are the offsets after the items.
     fn has_equal_item(
         &self,
         entry: &EntryHead<'_>,
@@ -85,7 +85,7 @@ impl ListingSegment {
     ) -> Read<bool> {
         let (_, extras) = record::item(&self.file, entry.end)?;
         let (_, new_extras) = record::item(&new.file, new_entry.end)?;
-        // Without a show and further files, the bytes of an item contain all of it.
+        // If an item has only one file and no show, its bytes contain the whole item.
         let is_alone =
             |extras: &record::ItemExtras| extras.above == 0 && extras.more == 0 && extras.added_sequence == 0;
         if is_alone(&extras) && is_alone(&new_extras) && entry.flags & !TWIN == new_entry.flags & !TWIN {

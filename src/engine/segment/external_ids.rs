@@ -1,6 +1,7 @@
-//! External ids and GUIDs, packed. An id of a known kind is stored as its kind and number.
+//! Packed external ids and GUIDs. An id of a known kind is stored as its kind and number.
 //!
-//! An id starts with a byte: the number of a prefix in [`PREFIXES`], and the form of the rest ([`TEXT`] …).
+//! The first byte of a packed id encodes the index of its prefix in [`PREFIXES`] and the format of the rest ([`TEXT`]
+//! …).
 
 use std::fmt::Write;
 
@@ -8,7 +9,7 @@ use super::fields::put_bytes;
 use super::layout::{put_varint, varint};
 use crate::platform::bytes::from_hex;
 
-/// Prefixes of known ids. The order is part of the format: new ones come last.
+/// Prefixes of known ids. Their order is part of the file format, so new prefixes must come last.
 const PREFIXES: [&str; 11] = [
     "",
     "plex://movie/",
@@ -23,23 +24,23 @@ const PREFIXES: [&str; 11] = [
     "mbid://",
 ];
 
-/// The forms of an id after its prefix, part of the format. `TEXT`: a text. `NUMBER`: the count of decimal digits, and
-/// a varint. `PLEX`: 24 hexadecimal digits in 12 bytes. `UUID`: 16 bytes.
+/// Formats in which an id is stored after its prefix. Their numbers are part of the file format. `TEXT` is a string.
+/// `NUMBER` is the count of decimal digits, and the number as a varint. `PLEX` is 24 hexadecimal digits in 12 bytes.
+/// `UUID` is 16 bytes.
 const TEXT: usize = 0;
 const NUMBER: usize = 1;
 const PLEX: usize = 2;
 const UUID: usize = 3;
 const KINDS: usize = 4;
-/// The maximum number of decimal digits that always fit into a `u64`.
+/// Maximum number of decimal digits that always fit into a `u64`.
 const DIGITS: usize = 19;
 /// Positions of the dashes in a UUID.
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
-/// Maximum length of a decoded text. Texts of servers are shorter. The limit prevents large allocations if a length is
-/// damaged.
+/// Maximum length of a decoded string in bytes, which prevents a large allocation if a length is damaged.
 const MAX_TEXT: usize = 32 << 20;
 
-/// Encodes an id in the shortest form that decodes to the same text.
+/// Encodes an id in the shortest form that decodes to the same string.
 pub fn put_id(out: &mut Vec<u8>, id: &str) {
     let mut known = PREFIXES.iter().enumerate().skip(1);
     let known = known.find_map(|(at, prefix)| Some((at, id.strip_prefix(prefix)?)));
@@ -61,42 +62,41 @@ pub fn put_id(out: &mut Vec<u8>, id: &str) {
     }
 }
 
-/// Returns the value of a text that consists of decimal digits; `None` for other texts, and for more than [`DIGITS`]
-/// digits.
+/// Parses a string of decimal digits. `None` for other strings, or if there are more than [`DIGITS`] digits.
 fn number(text: &str) -> Option<u64> {
     if !(1..=DIGITS).contains(&text.len()) {
         return None;
     }
-    // No overflow: the length was checked.
+    // The length check prevents an overflow.
     text.bytes().try_fold(0, |number, byte| {
         let digit = byte.wrapping_sub(b'0');
         (digit < 10).then(|| number * 10 + u64::from(digit))
     })
 }
 
-/// Returns the bytes of a UUID with lower-case digits; `None` for other texts.
+/// Parses a UUID with lower-case digits; `None` for other strings.
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let dashes = text.match_indices('-').map(|(at, _)| at);
     (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
 }
 
-/// Returns the value of big-endian bytes.
+/// Converts big-endian bytes to a number.
 fn big(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// Packed texts and ids that are not decoded yet.
+/// Packed strings and ids that remain to be decoded.
 pub struct PackedReader<'c>(pub &'c [u8]);
 
 impl<'c> PackedReader<'c> {
-    /// Reads a number; `None` if the bytes end before.
+    /// Reads a varint; `None` if it is incomplete.
     pub fn varint(&mut self) -> Option<u64> {
         let (value, used) = varint(self.0)?;
         self.0 = &self.0[used..];
         Some(value)
     }
 
-    /// Reads the length of a text; `None` if it exceeds [`MAX_TEXT`].
+    /// Reads the length of a string; `None` if it is incomplete or exceeds [`MAX_TEXT`].
     pub fn length(&mut self) -> Option<usize> {
         usize::try_from(self.varint()?)
             .ok()
@@ -110,13 +110,13 @@ impl<'c> PackedReader<'c> {
         Some(taken)
     }
 
-    /// Reads a text after its length; `None` if it is not UTF-8.
+    /// Reads a length and a string of this length; `None` if the string is incomplete or not UTF-8.
     pub fn text(&mut self) -> Option<String> {
         let length = self.length()?;
         String::from_utf8(self.take(length)?.to_vec()).ok()
     }
 
-    /// Reads an id that [`put_id`] wrote; `None` if it is damaged.
+    /// Reads an id that [`put_id`] wrote; `None` if the id is damaged.
     pub fn id(&mut self) -> Option<String> {
         let kind = usize::from(self.take(1)?[0]);
         let mut id = (*PREFIXES.get(kind / KINDS)?).to_owned();

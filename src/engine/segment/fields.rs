@@ -1,11 +1,11 @@
-//! Fields of records: a reader, and the packed form of GUIDs.
+//! A reader for the fields of records, and the packed form of GUIDs.
 
 use super::checked_bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, varint};
 use crate::matching::GuidRef;
 use crate::platform::bytes;
 
-/// Prefixes of packed GUIDs. Their order is part of the format.
+/// Prefixes of packed GUIDs. Their order is part of the file format.
 const PREFIXES: [&str; 8] = [
     "plex://movie/",
     "plex://episode/",
@@ -17,16 +17,16 @@ const PREFIXES: [&str; 8] = [
     "plex://album/",
 ];
 
-/// Flag bits for the GUID. 0: none; 1: a text; from 2 on: packed, with the prefix of this index plus 2.
+/// Mask for a GUID's tag in the flags: 0 for no GUID, 1 for a string, otherwise the index in [`PREFIXES`] plus 2.
 pub const GUID: u8 = 7;
 
-/// Appends bytes after their length.
+/// Appends the length of `bytes` as a varint, and then `bytes`.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Converts bytes of a segment to text. Marks the segment as broken if they are not UTF-8.
+/// Converts bytes of a segment to a string. Marks the segment as broken if they are not UTF-8.
 #[inline]
 pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
     bytes::text(bytes).ok_or_else(|| file.fail())
@@ -36,15 +36,14 @@ pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
 pub struct RecordReader<'i> {
     pub file: &'i CheckedBytes,
     pub at: usize,
-    /// The verified rest of the block, so that most fields need no other bounds check.
+    /// The verified rest of the block, from which most fields can be read without a further bounds check.
     here: &'i [u8],
 }
 
 impl<'i> RecordReader<'i> {
-    /// Starts to read at this offset.
     #[inline]
     pub fn new(file: &'i CheckedBytes, at: usize) -> Self {
-        // A damaged block fails at the first read.
+        // If the block is damaged, the first read fails.
         let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
         Self { file, at, here }
     }
@@ -59,7 +58,7 @@ impl<'i> RecordReader<'i> {
         Ok(bytes)
     }
 
-    /// Does the work of [`Self::take`] across the end of the block.
+    /// Does the work of [`Self::take`] if the bytes extend beyond the block.
     #[cold]
     #[inline(never)]
     fn take_beyond(&mut self, length: usize) -> Read<&'i [u8]> {
@@ -68,16 +67,14 @@ impl<'i> RecordReader<'i> {
         Ok(bytes)
     }
 
-    /// Returns the next byte.
     #[inline]
     pub fn byte(&mut self) -> Read<u8> {
         Ok(self.take(1)?[0])
     }
 
-    /// Reads a number of one or more bytes.
     #[inline]
     pub fn varint(&mut self) -> Read<u64> {
-        // Most varints have one byte; those of years have two.
+        // Most varints have one byte; a year has two.
         match self.here {
             [value @ ..0x80, rest @ ..] => {
                 (self.at, self.here) = (self.at + 1, rest);
@@ -91,7 +88,7 @@ impl<'i> RecordReader<'i> {
         }
     }
 
-    /// Does the work of [`Self::varint`] for numbers of three or more bytes, or across the end of the block.
+    /// Does the work of [`Self::varint`] for a varint that has three or more bytes or extends beyond the block.
     #[cold]
     #[inline(never)]
     fn long_varint(&mut self) -> Read<u64> {
@@ -100,21 +97,21 @@ impl<'i> RecordReader<'i> {
         Ok(value)
     }
 
-    /// Reads bytes after their length.
+    /// Reads a length and this number of bytes.
     #[inline]
     pub fn bytes(&mut self) -> Read<&'i [u8]> {
         let length = usize::try_from(self.varint()?).map_err(|_| self.file.fail())?;
         self.take(length)
     }
 
-    /// Reads a text after its length.
+    /// Reads a length and a string of this length.
     #[inline]
     pub fn text(&mut self) -> Read<&'i str> {
         let bytes = self.bytes()?;
         text(self.file, bytes)
     }
 
-    /// Reads a GUID. `tag`: its flag bits, as [`GUID`] describes them.
+    /// Reads a GUID with this tag, as [`GUID`] describes.
     #[inline]
     pub fn guid(&mut self, tag: u8) -> Read<GuidRef<'i>> {
         match tag {
@@ -130,7 +127,7 @@ impl<'i> RecordReader<'i> {
     }
 }
 
-/// A GUID as it is written into a record.
+/// A GUID in the form in which a record stores it.
 pub enum PackedGuid<'g> {
     None,
     Text(&'g str),
@@ -138,7 +135,7 @@ pub enum PackedGuid<'g> {
 }
 
 impl<'g> PackedGuid<'g> {
-    /// Packs a GUID in the shortest form that unpacks to the same text.
+    /// Packs a GUID in the shortest form that unpacks to the same string.
     pub fn of(guid: &'g str) -> Self {
         if guid.is_empty() {
             return Self::None;
@@ -146,8 +143,8 @@ impl<'g> PackedGuid<'g> {
         Self::plex(guid).unwrap_or(Self::Text(guid))
     }
 
-    /// Packs the GUID of an item. The item's flags have three bits for the tag ([`GUID`]), so this packs GUIDs with the
-    /// first six prefixes, and keeps others as texts.
+    /// Packs an item's GUID. An item has only three bits for the tag ([`GUID`]), so GUIDs with the last two prefixes
+    /// are not packed but remain strings.
     pub fn of_item(guid: &'g str) -> Self {
         match Self::of(guid) {
             Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
@@ -155,8 +152,7 @@ impl<'g> PackedGuid<'g> {
         }
     }
 
-    /// Packs a GUID that unpacks to the same text: one with a known prefix and lower-case digits. Returns `None` for
-    /// others.
+    /// Packs a GUID that has a known prefix and 24 hexadecimal digits in lower case; `None` for other GUIDs.
     fn plex(guid: &str) -> Option<Self> {
         let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
         let text_prefix = &guid[..guid.len() - 24];
@@ -164,7 +160,7 @@ impl<'g> PackedGuid<'g> {
         Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
     }
 
-    /// Returns the flag bits of the GUID, as [`GUID`] describes them.
+    /// Returns the GUID's tag, as [`GUID`] describes.
     pub fn tag(&self) -> u8 {
         match self {
             Self::None => 0,

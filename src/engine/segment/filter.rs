@@ -1,24 +1,22 @@
-//! A Bloom filter of the hashes in the newer segments: one check saves a lookup in each of them.
+//! A Bloom filter for the hashes in the newer record segments. For an absent hash, these segments are not searched.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::record_segment::HASH_MULTIPLIER;
 use crate::platform::map::prefetch;
 
-/// Number of bits of the filter per hash. Each hash sets three bits, so about one in sixty absent hashes is a false
-/// positive.
+/// Number of filter bits per hash. Each hash sets three bits, so about one in sixty absent hashes is a false positive.
 const BITS_PER_HASH: usize = 16;
 
-/// A blocked Bloom filter: all bits of a hash are in one word. Hashes may be added during lookups.
+/// A blocked Bloom filter: all bits of a hash are in one word. Threads can add hashes during lookups.
 pub struct Filter {
-    /// The words of the filter, whose number is a power of two.
+    /// The words of the filter. Their number is a power of two.
     words: Vec<AtomicU64>,
-    /// Number of added hashes.
     added: AtomicUsize,
 }
 
-/// Returns a number that selects the word of a hash, and the three bits of the hash in this word. The upper half of the
-/// mixed hash selects the word; its lowest three groups of six bits select the bits.
+/// Returns a number that selects the word for a hash, and a mask with the hash's three bits in this word. `upper` is
+/// the upper half of the hash.
 fn word_and_bits(upper: u32) -> (u64, u64) {
     let mixed = u64::from(upper).wrapping_mul(HASH_MULTIPLIER);
     let bit = |shift: u32| 1 << (mixed >> shift & 63);
@@ -26,7 +24,7 @@ fn word_and_bits(upper: u32) -> (u64, u64) {
 }
 
 impl Filter {
-    /// Creates a filter for up to twice this number of hashes.
+    /// Creates a filter with room for twice as many hashes as `hashes`.
     pub fn new(hashes: usize) -> Self {
         let words = (2 * hashes * BITS_PER_HASH / 64).next_power_of_two();
         Self {
@@ -35,30 +33,29 @@ impl Filter {
         }
     }
 
-    /// Returns the word for a number from [`word_and_bits`].
+    /// Returns the word for a selector from [`word_and_bits`].
     fn word(&self, selector: u64) -> &AtomicU64 {
         &self.words[usize::try_from(selector).unwrap_or(0) & (self.words.len() - 1)]
     }
 
-    /// Adds a hash. `upper`: the upper half of the hash.
+    /// Adds a hash. `upper` is the upper half of the hash.
     pub fn add(&self, upper: u32) {
         let (selector, bits) = word_and_bits(upper);
         self.word(selector).fetch_or(bits, Ordering::Relaxed);
         self.added.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns whether the filter is too small for this number of further hashes.
+    /// Returns whether the filter has too little room for this number of additional hashes.
     pub fn is_too_small(&self, further_hashes: usize) -> bool {
         (self.added.load(Ordering::Relaxed) + further_hashes) * BITS_PER_HASH > self.words.len() * 64
     }
 
-    /// Prefetches the word of a hash.
     #[inline]
     pub fn prefetch(&self, upper: u32) {
         prefetch(std::ptr::from_ref(self.word(word_and_bits(upper).0)).cast());
     }
 
-    /// Returns `false` if the hash with this upper half was certainly not added.
+    /// Returns `false` if no hash with this upper half was added. `true` may be a false positive.
     #[inline]
     pub fn may_have(&self, upper: u32) -> bool {
         let (selector, bits) = word_and_bits(upper);

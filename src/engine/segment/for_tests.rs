@@ -64,6 +64,6 @@ impl ListingSegment {
         self.file
             .slice(0, self.head.sums.byte(0, 1))
             .map(|_| ())
-            .map_err(|Damaged| refuse(Path::new(&self.head.uuid), "it is damaged"))
+            .map_err(|Damaged| refuse(Path::new(&self.head.uuid), "the file is damaged"))
     }
 }

@@ -1,11 +1,11 @@
 //! Hash tables of eight-byte slots, sorted by hash. A lookup jumps to a slot and reads a few slots from there, nearly
 //! always in one cache line.
 //!
-//! A slot has the upper 32 bits of a hash in its lower half, and an entry, which is not 0, in its upper half. A free
-//! slot is zero. The home slot of a hash is its upper half scaled to the number of homes. The builder fills slots in
-//! the order of the hashes, each at its home or, if that is taken, after its predecessor. So entries of equal hashes
-//! are adjacent, and a search ends at the first free slot or greater hash. The table extends beyond the last home and
-//! never wraps around.
+//! The lower half of a slot contains the upper half of a hash; the upper half contains the number of an entry, which is
+//! never 0. A free slot is zero. The home slot for a hash is the upper half of the hash, scaled to the number of home
+//! slots. The builder fills slots in hash order. An entry goes to its home slot or, if that slot is taken, to the slot
+//! after the previous entry. As a result, entries with equal hashes are adjacent, and a search ends at the first free
+//! slot or greater hash. The table extends beyond the last home slot and never wraps around.
 
 use std::io;
 
@@ -13,22 +13,21 @@ use super::checked_bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, SegmentPart};
 use super::segment_writer::SegmentWriter;
 
-/// Percentage of home slots that are used. A higher load saves memory and makes searches longer.
+/// Percentage of home slots in use. A higher load saves memory but makes searches longer.
 const LOAD_PERCENT: usize = 85;
 
-/// Returns the number of homes for this number of entries.
+/// Returns the number of home slots for this number of entries.
 pub fn homes(entries: usize) -> usize {
     (entries * 100).div_ceil(LOAD_PERCENT).max(1)
 }
 
-/// Builds a table from entries in the order of their hashes.
+/// Builds a table from entries in hash order.
 pub struct HashTableBuilder {
     pub homes: usize,
     slots_written: usize,
 }
 
 impl HashTableBuilder {
-    /// Creates a builder for a table of this number of entries.
     pub fn new(entries: usize) -> Self {
         Self {
             homes: homes(entries),
@@ -36,7 +35,7 @@ impl HashTableBuilder {
         }
     }
 
-    /// Appends free slots up to the slot for this entry, and the entry. Hashes must not decrease.
+    /// Writes free slots up to the slot for this entry, and then the entry. Hashes must come in ascending order.
     pub fn put(&mut self, hash: u64, entry: u32, body: &mut SegmentWriter) -> io::Result<()> {
         let slot_index = home_slot(hash, self.homes as u64).max(self.slots_written);
         self.put_free(slot_index, body)?;
@@ -45,12 +44,12 @@ impl HashTableBuilder {
         body.put(&slot.to_le_bytes())
     }
 
-    /// Appends the free slots after the last entry.
+    /// Writes the free slots after the last entry.
     pub fn end(mut self, body: &mut SegmentWriter) -> io::Result<()> {
         self.put_free(self.homes, body)
     }
 
-    /// Appends free slots before the slot with this index.
+    /// Writes free slots until the table has `end` slots.
     fn put_free(&mut self, end: usize, body: &mut SegmentWriter) -> io::Result<()> {
         while self.slots_written < end {
             self.slots_written += 1;
@@ -60,7 +59,7 @@ impl HashTableBuilder {
     }
 }
 
-/// Returns the upper half of a hash, which slots store.
+/// Returns the upper half of a hash. Slots store only this half.
 pub fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }
@@ -71,8 +70,7 @@ fn split_slot(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
-/// Returns the index of the slot where a search for a hash begins. In a damaged table it may be out of bounds, so reads
-/// check the bounds.
+/// Returns the slot index where a search for a hash begins. In a damaged table, the index may be out of bounds.
 #[inline]
 fn home_slot(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
@@ -84,7 +82,7 @@ fn slots_in_block(offset: usize) -> usize {
     (BLOCK - offset % BLOCK) / 8
 }
 
-/// A table in a segment.
+/// A hash table in a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct HashTable {
     part: SegmentPart,
@@ -92,19 +90,18 @@ pub struct HashTable {
 }
 
 impl HashTable {
-    /// Describes the table in this part of a file.
     pub fn new(part: SegmentPart, homes: u64) -> Self {
         Self { part, homes }
     }
 
-    /// Returns the file offset where a search for this hash begins.
+    /// Returns the file offset where the search for this hash begins.
     #[inline]
     pub fn search_offset(&self, hash: u64) -> usize {
         self.part.byte(home_slot(hash, self.homes), 8)
     }
 
-    /// Calls `each` with the upper half of each hash that is equal to this hash or greater, in order, and with its
-    /// entry, until `each` returns `true`.
+    /// Calls `each` in hash order with every entry whose hash is equal to or greater than `hash`, until `each` returns
+    /// `true`. Compares only the upper halves of hashes. The first argument is the upper half of the entry's hash.
     pub fn for_each_from(
         &self,
         file: &CheckedBytes,
@@ -127,7 +124,7 @@ impl HashTable {
         Ok(())
     }
 
-    /// Returns the first entry whose hash has this upper half.
+    /// Returns the first entry whose hash has the same upper half as `hash`, if any.
     #[inline]
     pub fn first(&self, file: &CheckedBytes, hash: u64) -> Read<Option<u32>> {
         let mut first = None;
@@ -138,7 +135,7 @@ impl HashTable {
         Ok(first)
     }
 
-    /// Calls `each` with each entry whose hash has this upper half, until `each` returns `true`.
+    /// Calls `each` with every entry whose hash has the same upper half as `hash`, until `each` returns `true`.
     #[inline(always)]
     #[allow(clippy::inline_always)] // saves a tenth of a lookup, as measured
     pub fn find(&self, file: &CheckedBytes, hash: u64, mut each: impl FnMut(u32) -> Read<bool>) -> Read<()> {
@@ -146,7 +143,7 @@ impl HashTable {
         let mut slot = home_slot(hash, self.homes);
         let slots = self.part.len();
         while slot < slots {
-            // Reads to the end of the block at most: verifying the checksum of the next block is rarely necessary.
+            // Read only to the end of the block: few searches need the next block and its verification.
             let offset = self.part.byte(slot, 8);
             let in_block = slots_in_block(offset).clamp(1, slots - slot);
             for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {

@@ -1,5 +1,6 @@
-//! The index of a listing's items by GUID and title: a file beside the segment, built at the first such question, since
-//! most hosts never ask. It is a hash table over GUIDs and folded titles. Hits are candidates; the items are compared.
+//! The index of a listing's items by GUID and title, in a file beside the segment. The first query by GUID or title
+//! builds the index, because most hosts never make such a query. The index is a hash table of GUIDs and folded titles.
+//! Results are candidates, so the caller must compare the items.
 
 use std::io;
 use std::path::Path;
@@ -15,19 +16,19 @@ use super::sorter::PairSorter;
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// An open index.
+/// An open index by GUID and title.
 pub struct ItemIndex {
     file: CheckedBytes,
     table: HashTable,
 }
 
 impl ItemIndex {
-    /// Opens the index at `path`. `None` if it is damaged, or was made with another `name_mac`.
+    /// Opens the index at `path`; `None` if the file is damaged or contains a different `name_mac`.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Option<Self>> {
         Ok(Self::of(FileBytes::open(path, mode)?, name_mac))
     }
 
-    /// Returns the index in these bytes; `None` as for [`Self::open`].
+    /// Creates an index from the bytes of its file; `None` if the file is damaged or contains a different `name_mac`.
     fn of(bytes: FileBytes, name_mac: u64) -> Option<Self> {
         let head = SegmentHead::decode(&bytes).ok();
         let ours = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
@@ -39,8 +40,9 @@ impl ItemIndex {
         })
     }
 
-    /// Writes the index to `path`, and opens it through its handle: another process may evict the library, and remove
-    /// the file, at any moment. `hashes`: those of all GUIDs and folded titles, each with the first entry of its item.
+    /// Writes the index to `path`, and opens it through the handle of the written file, because another process may
+    /// evict the library and remove the file at any moment. `hashes` contains the hashes of all GUIDs and folded
+    /// titles, each with the first entry of its item.
     pub fn write(hashes: PairSorter, path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Self> {
         let mut body = SegmentWriter::new(path);
         let mut head = SegmentHead {
@@ -56,7 +58,8 @@ impl ItemIndex {
         Self::of(FileBytes::of(file, mode)?, name_mac).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Returns the first entries of the items that may have this text, in the order in which they were listed.
+    /// Returns the first entries of the items with this GUID or folded title, in listing order. The items can include
+    /// false positives.
     pub fn find(&self, text: &str) -> Read<Vec<u32>> {
         let mut firsts = Vec::new();
         self.table.find(&self.file, Self::hash(text), |first| {

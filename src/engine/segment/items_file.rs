@@ -1,8 +1,9 @@
-//! The items file of a listing under way: its pages, one after another, until the listing's segment is complete.
+//! The items file of an unfinished listing: its pages, one after another, until the listing's segment is complete.
 //!
-//! A page is a frame: its length (4 bytes), a checksum (8 bytes), and the change sequence of its request with its
-//! items, as `postcard` encodes them. A checksum covers its frame and all frames before it. The database names the end
-//! of the last page, so bytes after that end are of a page that a kill interrupted.
+//! A page is stored as a frame: length (4 bytes), checksum (8 bytes), and data. The data is the change sequence of the
+//! page's request and the page's items, encoded with `postcard`. A checksum covers its own frame and all earlier
+//! frames. The database stores the offset at which the last page ends. Any bytes after this offset belong to a page
+//! whose write was interrupted.
 
 use std::io;
 use std::path::Path;
@@ -17,23 +18,22 @@ use crate::error::Result;
 use crate::model::{Item, Sequence};
 use crate::platform::files;
 
-/// The size of a frame's length and checksum.
+/// Size of a frame's length and checksum, in bytes.
 const FRAME_HEAD: usize = 12;
 
-/// The end of the last page.
+/// The end of the last page in an items file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEnd {
-    /// The offset after the last page.
+    /// Offset of the first byte after the last page.
     pub offset: u64,
-    /// The checksum of all pages.
     checksum: u64,
 }
 
-/// Writes a page after `end`, the end of the page before. `requested_at`: the change sequence of the page's request.
-/// Returns the new end.
+/// Appends a page after `end`, the end of the previous page, and returns the new end. `requested_at` is the change
+/// sequence at which the page was requested.
 ///
 /// # Errors
-/// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+/// Fails with [`crate::error::Status::Store`], or with [`crate::error::Status::StoreFull`] if the disk is full.
 pub fn append_page(path: &Path, end: FileEnd, requested_at: Sequence, items: &[Item]) -> Result<FileEnd> {
     let append = || {
         let no_form = |error| io::Error::new(io::ErrorKind::InvalidData, error);
@@ -48,13 +48,13 @@ pub fn append_page(path: &Path, end: FileEnd, requested_at: Sequence, items: &[I
             checksum,
         })
     };
-    append().map_err(|error| failed(&format!("cannot store a page in {}: ", path.display()), &error))
+    append().map_err(|error| failed(&format!("cannot write a page to {}: ", path.display()), &error))
 }
 
-/// Passes the pages before `end` to `each`, in order.
+/// Passes the pages before `end` to `each` in order, each with the change sequence at which it was requested.
 ///
 /// # Errors
-/// Errors of the operating system; [`io::ErrorKind::InvalidData`] if a page is damaged.
+/// Fails if the operating system cannot read the file, or with [`io::ErrorKind::InvalidData`] if a page is damaged.
 pub fn read_pages(path: &Path, end: FileEnd, mut each: impl FnMut(Sequence, Vec<Item>)) -> io::Result<()> {
     let mut at = FileEnd::default();
     if at == end {

@@ -1,10 +1,10 @@
-//! The head of a segment, and the small encodings that its parts share.
+//! The header of a segment, and the encodings that several parts share.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::model::Sequence;
 
-/// The kind of a file.
+/// The kind of a segment file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileKind {
     /// The items of a complete listing.
@@ -12,26 +12,26 @@ pub enum FileKind {
     Listing,
     /// Records of hosts: confirmed matches and tables.
     Records,
-    /// The index of a listing by GUID and title.
+    /// An index of a listing's items by GUID and title.
     Index,
 }
 
-/// The bytes under one checksum, and the head's size.
+/// Size of the header, and of a block with its own checksum, in bytes.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
-/// Version of the layout. If a listing's segment has another version, plexindex fetches the listing again.
+/// Version of the format. If a listing's segment has a different version, plexindex fetches the listing again.
 const VERSION: u32 = 10;
-/// Offset of the head's checksum, which covers all before it.
+/// Offset of the header's checksum, which covers all bytes before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
 const AT_KIND: usize = 247;
-/// Offset of the library's uuid: a length byte, then its bytes.
+/// Offset of the library's uuid: a length byte, then the uuid.
 const AT_UUID: usize = 248;
-/// The longest uuid that fits; Plex's have 36 bytes.
+/// Maximum length of a uuid in bytes. A uuid from Plex has 36 bytes.
 pub const MAX_UUID: usize = 255;
 
-/// Returns the offset of the entry or record with this number: numbers count units of four bytes. Where `usize` has 32
-/// bits, a damaged number gives an offset beyond the end of any file, so that reads fail.
+/// Returns the offset of the entry or record with this number. A number is an offset divided by four. On 32-bit
+/// platforms, a damaged number results in an offset after the end of any file, so that reads fail.
 #[inline]
 pub fn offset_of(number: u32) -> usize {
     (number as usize).saturating_mul(4)
@@ -40,19 +40,17 @@ pub fn offset_of(number: u32) -> usize {
 /// Offset and number of elements of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SegmentPart {
-    /// Its first byte.
     pub at: u64,
-    /// Its elements.
+    /// Number of elements.
     pub count: u64,
 }
 
 impl SegmentPart {
-    /// Returns the number of elements as an index.
     pub fn len(self) -> usize {
         usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
-    /// Returns the offset of the element with this index, if all elements have this size. Reads check the bounds.
+    /// Returns the offset of the element with this index. All elements have `size` bytes. Reads check the bounds.
     #[inline]
     pub fn byte(self, index: usize, size: usize) -> usize {
         let at = usize::try_from(self.at).unwrap_or(usize::MAX);
@@ -60,7 +58,7 @@ impl SegmentPart {
     }
 }
 
-/// The head, decoded.
+/// The decoded header of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentHead {
     pub kind: FileKind,
@@ -71,29 +69,29 @@ pub struct SegmentHead {
     pub mappings: u64,
     pub items: u64,
     pub parts: u64,
-    /// A digest of the content of all items, in any order.
+    /// A digest of all items, which does not depend on their order.
     pub content: u64,
     pub records: SegmentPart,
-    /// Slots of the path table, including those after the last home slot.
+    /// Slots of the path table, including the slots after the last home slot.
     pub paths: SegmentPart,
-    /// Number of home slots of the path table. Hashes are scaled to this number.
+    /// Number of home slots in the path table. Hashes are scaled to this number.
     pub path_homes: u64,
     pub keys: SegmentPart,
     pub key_homes: u64,
     pub names: SegmentPart,
     pub directory: SegmentPart,
-    /// Words of four bytes.
+    /// The folder order, in words of four bytes.
     pub order: SegmentPart,
     pub sums: SegmentPart,
-    /// Checksum of the table of checksums.
+    /// Checksum of the checksum table.
     pub sums_sum: u64,
-    /// MAC of the file's name and store.
+    /// Keyed hash of the file's name. Each store has its own key.
     pub name_mac: u64,
     pub uuid: String,
 }
 
 impl SegmentHead {
-    /// Encodes the head as the first block of the file, with its checksum.
+    /// Encodes the header and its checksum as the first block of the file.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut out = [0; BLOCK];
         out[..8].copy_from_slice(&MAGIC);
@@ -118,17 +116,17 @@ impl SegmentHead {
         out
     }
 
-    /// Decodes the head at the beginning of `file`. The error says what is wrong.
+    /// Decodes the header at the beginning of `file`, and verifies its checksum. On failure, returns the reason.
     pub fn decode(file: &[u8]) -> Result<Self, &'static str> {
-        let head = file.get(..BLOCK).ok_or("it is too short")?;
+        let head = file.get(..BLOCK).ok_or("the file is too short")?;
         if head[..8] != MAGIC {
-            return Err("it is no segment");
+            return Err("the file is not a segment");
         }
         if xxh3_64(&head[..AT_SUM]) != u64_at(head, AT_SUM) {
-            return Err("its head is damaged");
+            return Err("the header is damaged");
         }
         if u32_at(head, 8) != VERSION {
-            return Err("it has another version");
+            return Err("the file has a different format version");
         }
         let uuid = head[AT_UUID + 1..AT_SUM].get(..usize::from(head[AT_UUID]));
         let mut decoded = Self {
@@ -140,7 +138,7 @@ impl SegmentHead {
             form: u32_at(head, 12),
             uuid: uuid
                 .and_then(|uuid| std::str::from_utf8(uuid).ok())
-                .ok_or("its head is damaged")?
+                .ok_or("the header is damaged")?
                 .to_owned(),
             ..Self::default()
         };
@@ -150,7 +148,7 @@ impl SegmentHead {
         Ok(decoded)
     }
 
-    /// Returns the numbers of the head in their order in the file, for reading and writing.
+    /// Returns the header's numbers in file order, for reading and writing.
     fn words(&mut self) -> [&mut u64; 25] {
         [
             &mut self.length,
@@ -182,21 +180,21 @@ impl SegmentHead {
     }
 }
 
-/// Returns the number at `at`; the caller has checked the bounds.
+/// Returns the little-endian number at the offset `at`. The caller has checked the bounds.
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
 }
 
-/// Returns the number at `at`; the caller has checked the bounds.
+/// Returns the little-endian number at the offset `at`. The caller has checked the bounds.
 pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)
 }
 
-/// Appends a number in groups of seven bits, lowest first.
+/// Appends a number as a varint: groups of seven bits, lowest group first.
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);
@@ -205,11 +203,10 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value.to_le_bytes()[0]);
 }
 
-/// The longest varint, of 64 bits.
+/// Maximum length of a varint in bytes.
 pub const LONGEST_VARINT: usize = 10;
 
-/// Returns the number that [`put_varint`] wrote at the beginning of `bytes`, and the length of the varint. `None` if it
-/// is cut off or too long.
+/// Returns the number in the varint at the beginning of `bytes`, and the varint's length. `None` for an invalid varint.
 #[inline]
 pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
@@ -226,22 +223,22 @@ pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Maps signed numbers to unsigned ones. Small numbers stay small, so that their varints are short.
+/// Maps signed numbers to unsigned numbers. Numbers close to zero stay small, so that their varints are short.
 pub fn zigzag(value: i32) -> u64 {
     let value = i64::from(value);
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-/// Returns the number that [`zigzag`] mapped to this one; 0 for an invalid number.
+/// Reverses [`zigzag`]. Returns 0 for an invalid number.
 pub fn unzigzag(value: u64) -> i32 {
     let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
     i32::try_from(value).unwrap_or(0)
 }
 
-/// A match stores the lower half of a change sequence; the upper half is the same for the whole store.
+/// Mask for the half of a change sequence that match records store. The other half is constant in a store.
 const LOWER: u64 = 0xFFFF_FFFF;
 
-/// Encodes the value of a match record: its change sequence and rating key.
+/// Encodes the value of a match record: the change sequence at which the match was recorded, and the rating key.
 #[must_use]
 pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
     let mut value = Vec::with_capacity(rating_key.len() + 5);
@@ -250,8 +247,8 @@ pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
     value
 }
 
-/// Decodes the value of a match record: the rating key, and the change sequence of the recording. `beside`: any change
-/// sequence of the store, which has the upper half.
+/// Decodes the value of a match record: the rating key, and the change sequence at which the match was recorded.
+/// `beside` is any change sequence of the store, and supplies the upper half. `None` if the value is malformed.
 #[must_use]
 pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
     let (recorded_at, length) = varint(value)?;

@@ -1,4 +1,4 @@
-//! The confirmed matches of a library in segments: records whose name is the path as the host gave it.
+//! The confirmed matches of a library in record segments. The name of such a record is the path as the host passed it.
 
 use std::sync::Arc;
 
@@ -8,32 +8,32 @@ use super::record_segments::{RecordSegments, SegmentsLost};
 use crate::matching::Normal;
 use crate::model::{Sequence, TableId};
 
-/// The matches of a library in segments.
+/// Reads the confirmed matches of a library from record segments.
 pub struct Matches {
     segments: Arc<RecordSegments>,
     table: TableId,
     /// Number of matches.
     pub count: u64,
-    /// Any change sequence of the store.
+    /// Any change sequence of the store, for the upper half that match records omit.
     beside: Sequence,
 }
 
-/// The place of a match: segment and record number.
+/// The position of a confirmed match: the index of its segment, and the number of its record.
 pub type RecordPlace = (usize, u32);
 
-/// The recorded match of a path, if one record is enough to know it.
+/// The confirmed match of a path, if a fast lookup can determine it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SingleMatch<'m> {
-    /// No match under any spelling.
+    /// No match is recorded for the path in any spelling.
     None,
-    /// This item, recorded only under this spelling.
+    /// The recorded item's rating key. No other spelling of the path is recorded.
     Match(&'m str),
     /// The caller must examine all recorded matches of the path.
     Unsure,
 }
 
 impl Matches {
-    /// Creates a reader of the matches in a table. `count`: their number. `beside`: any change sequence of the store.
+    /// Creates a reader for the `count` matches in a table. `beside` is any change sequence of the store.
     #[must_use]
     pub fn new(segments: Arc<RecordSegments>, table: TableId, count: u64, beside: Sequence) -> Self {
         Self {
@@ -44,21 +44,20 @@ impl Matches {
         }
     }
 
-    /// Returns whether the segments must be rebuilt.
+    /// Returns whether a segment is missing or damaged, so that all segments must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
         self.segments.are_lost()
     }
 
-    /// Prefetches the memory of a lookup of this hash.
+    /// Prefetches the memory for a lookup. `form` is the hash of the path's normal form.
     #[inline]
     pub fn prefetch(&self, form: u64) {
         self.segments.prefetch(path_hash(self.table, form));
     }
 
-    /// Returns the recorded match of a path, if one record is enough to know it. `form`: the hash of the path's normal
-    /// form.
+    /// Returns a path's confirmed match if a fast lookup can determine it. `form` is the hash of the normal form.
     #[inline]
     #[must_use]
     pub fn unique_hit(&self, path: &[u8], form: u64) -> SingleMatch<'_> {
@@ -83,10 +82,10 @@ impl Matches {
         }
     }
 
-    /// Returns whether exactly this path was recorded.
+    /// Returns whether a match is recorded for exactly this path.
     ///
     /// # Errors
-    /// [`SegmentsLost`].
+    /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
     pub fn has(&self, path: &[u8]) -> Result<bool, SegmentsLost> {
         Normal::with(path, |normal| {
             let hash = path_hash(self.table, normal.hash());
@@ -97,7 +96,7 @@ impl Matches {
         })
     }
 
-    /// Calls `each` with the matches whose paths have this normal form.
+    /// Calls `each` with the position and the path of every match whose path has this normal form.
     pub fn each(&self, path: &Normal<'_>, mut each: impl FnMut(RecordPlace, &[u8])) {
         let hash = path_hash(self.table, path.hash());
         let is_newest = |record: &Record<'_>| {
@@ -113,7 +112,7 @@ impl Matches {
         });
     }
 
-    /// Calls `each` with the paths that were recorded for an item. Newer records may have replaced some.
+    /// Calls `each` with all paths that were recorded for an item, even if newer records have replaced them.
     pub fn of_item<'m>(&'m self, rating_key: &str, mut each: impl FnMut(&'m [u8])) {
         let hash = record_hash(self.table, rating_key.as_bytes());
         for segment in self.segments.list() {
@@ -128,7 +127,8 @@ impl Matches {
         }
     }
 
-    /// Returns the rating key, the path and the change sequence of a match, which [`Matches::each`] passed.
+    /// Returns the rating key, the path and the change sequence of the match at a position from [`Matches::each`].
+    /// `None` if the segment is damaged.
     #[must_use]
     pub fn get(&self, place: RecordPlace) -> Option<(&str, &[u8], Sequence)> {
         let record = self.segments.record(place)?;
@@ -136,7 +136,7 @@ impl Matches {
         Some((rating_key, record.name, recorded_at))
     }
 
-    /// Returns the rating key and the change sequence of a match record; `None` for a removal.
+    /// Returns the rating key and the change sequence in the record of a match; `None` if the record is a removal.
     fn read<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {
         match_of(record.state?.value?, self.beside)
     }

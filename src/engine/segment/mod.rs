@@ -1,23 +1,25 @@
-//! Segments: immutable files, written once and mapped by all processes. A segment holds the listing of one library, or
-//! records of hosts ([`record_segment`]). A listing's segment has this layout:
+//! Segments: immutable files, written once and mapped by all processes. A segment contains either the listing of one
+//! library or hosts' records ([`record_segment`]).
 //!
-//! All numbers are little-endian. Offsets of entries are counted in units of four bytes, so a file may have 16 GiB.
+//! A listing's segment has the following layout. All numbers are little-endian. The number of an entry is its offset
+//! divided by four, so a file can have up to 16 GiB.
 //!
-//! | part | what |
+//! | part | content |
 //! |---|---|
-//! | head | 4 KiB: magic, versions, counts, offsets of the parts, and a checksum: [`layout`] |
-//! | records | entries (a path, and after an item's first path the item), with shows between them: [`record`] |
-//! | paths | hash table from normal forms, and from spellings that are not ASCII, to entries: [`hash_table`] |
-//! | keys | hash table from rating keys to items: [`hash_table`] |
-//! | names | all listed paths by the file name's hash, then by the components before it; with a directory: [`name_table`] |
-//! | order | all paths in order, the places where shows begin among them, and folders by their end: [`order`] |
-//! | sums | a checksum for each 4 KiB between the head and this part |
+//! | header | 4 KiB: magic number, versions, counts, offsets of the parts, and a checksum: [`layout`] |
+//! | records | entries (a path and, after an item's first path, the item), with shows between them: [`record`] |
+//! | paths | hash hash_table from normal forms, and from spellings that are not ASCII, to entries: [`hash_table`] |
+//! | keys | hash hash_table from rating keys to items: [`hash_table`] |
+//! | name_table | all listed paths, sorted by the file name's hash, then by the components before it: [`name_table`] |
+//! | order | all paths in order, the positions where shows begin, and folders by their last components: [`order`] |
+//! | sums | a checksum for each 4 KiB between the header and this part |
 //!
-//! Damage never leads to a wrong answer: head and table of checksums are verified at opening, every other block on its
-//! first read ([`checked_bytes`]), and all offsets are checked against the file's bounds. A failed check marks the
-//! segment as broken. A record segment is then rebuilt from the database, and a listing is fetched again.
+//! Damage never leads to a wrong answer: plexindex verifies the header and the checksum hash_table when it opens a segment,
+//! and every other block when it first reads the block ([`checked_bytes`]). plexindex checks all offsets against the file's
+//! bounds. A failed check marks the segment as broken. plexindex then rebuilds a broken record segment from the
+//! database, and fetches a broken listing again.
 //!
-//! Beside a listing's segment lies the index of its items by GUID and title, once a question needed it: [`item_index`].
+//! The first query by GUID or title creates an index of the items in a file beside the segment: [`item_index`].
 
 mod below;
 mod builder;
@@ -63,9 +65,9 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Logs why the segment at `path` cannot be used. `what` names the kind of segment.
+/// Logs that a segment cannot be used. `what` describes the segment in the message.
 pub fn log_unusable(what: &str, path: &Path, error: &Error) {
-    // A missing file may have been replaced since its name was read.
+    // If the file is missing, another process may have replaced the segment after this process read its name.
     let level = if path.exists() {
         log::Level::Warn
     } else {

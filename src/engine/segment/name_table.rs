@@ -1,9 +1,9 @@
-//! The name table: all listed paths, ordered so that paths with a common end are neighbours.
+//! The name table: all listed paths, sorted so that paths with the same last components are adjacent.
 //!
-//! Paths are sorted by the upper half of the file name's hash, then by their components from the end: byte by byte,
-//! shorter paths first. An element has that half of the hash and the number of the entry. A directory has the index at
-//! which each small range of hashes begins, so a short scan finds a hash. Bisection then compares the components before
-//! the file name.
+//! Paths are sorted by the upper half of the file name's hash, then by their components, last component first.
+//! Components are compared byte by byte, and shorter paths come first. An element contains this half of the hash and
+//! the number of the entry. A directory contains the index at which each small range of hashes begins, so a short scan
+//! finds a hash. A binary search then compares the components.
 
 use std::cmp::Ordering;
 use std::io;
@@ -19,16 +19,17 @@ use super::record::EntryHead;
 use super::spool::Spool;
 use crate::matching::{Form, Normal};
 
-/// Elements per range of hashes in the directory.
+/// Average number of elements in each hash range of the directory.
 const RANGE_ELEMENTS: usize = 4;
-/// Ranges of at most this length are scanned, not bisected.
+/// Maximum length of a range that is scanned instead of bisected.
 const MAX_SCANNED: usize = 16;
-/// Maximum number of components that a bisection compares; a scan finds longer common ends.
+/// Maximum number of nested ranges: one for the file name's hash, and one for each common component.
 const DEPTH: usize = 32;
-/// One more than the number of distinct items that an answer shows, to detect that there are more.
+/// Number of items after which a search stops: one more than an answer lists, so that the caller knows if there are
+/// more.
 const ENOUGH: usize = crate::matching::MAX_CANDIDATES + 1;
 
-/// Returns the hash of the file name of a path, which is the last component of its normal form.
+/// Returns the hash of a path's file name, the last component of its normal form. `None` if the path has no components.
 pub fn name_hash(form: &[u8]) -> Option<u64> {
     Form::from_folded(form)
         .rev_components()
@@ -36,18 +37,18 @@ pub fn name_hash(form: &[u8]) -> Option<u64> {
         .map(|name| xxh3_64(name.bytes()))
 }
 
-/// Builds the array and its directory from sorted elements.
+/// Encodes the sorted elements of the name table, and builds their directory.
 pub struct NameTableBuilder {
     count: usize,
-    /// Elements so far.
+    /// Number of elements so far.
     at: usize,
-    /// The next range of the directory.
+    /// Index of the directory's next range.
     next: usize,
     directory: Spool,
 }
 
 impl NameTableBuilder {
-    /// Creates a builder for `count` elements. `place`: a path beside which it creates a temporary file.
+    /// Creates a builder for `count` elements. A large directory uses a temporary file beside `place`.
     pub fn new(count: usize, place: &Path) -> Self {
         Self {
             count,
@@ -57,25 +58,24 @@ impl NameTableBuilder {
         }
     }
 
-    /// Returns the bytes of the next element, and adds the range of its hash to the directory.
+    /// Returns the next element in encoded form, and adds the range of its hash to the directory.
     pub fn element(&mut self, upper_hash: u32, entry: u32) -> io::Result<[u8; 8]> {
         self.begin_ranges(range_of(upper_hash, self.ranges()))?;
         self.at += 1;
         Ok((u64::from(entry) << 32 | u64::from(upper_hash)).to_le_bytes())
     }
 
-    /// Returns the directory. Call this after the last element.
+    /// Returns the directory. Call this function after the last element.
     pub fn end(mut self) -> io::Result<Spool> {
         self.begin_ranges(self.ranges())?;
         Ok(self.directory)
     }
 
-    /// Returns the number of ranges in the directory.
     fn ranges(&self) -> usize {
         self.count.div_ceil(RANGE_ELEMENTS)
     }
 
-    /// Adds the ranges up to `until` to the directory: they begin with the next element.
+    /// Adds the ranges up to `until` to the directory. These ranges all begin at the next element.
     fn begin_ranges(&mut self, until: usize) -> io::Result<()> {
         while self.next <= until {
             self.directory.put(&number(self.at).to_le_bytes())?;
@@ -85,13 +85,12 @@ impl NameTableBuilder {
     }
 }
 
-/// Converts an index to a stored number.
+/// Converts an index to a 32-bit number.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Returns the range of the directory that a hash belongs to. In a damaged segment the range may be wrong, so reads
-/// check the bounds.
+/// Returns the index of the directory range for a hash. In a damaged segment, the index may be out of bounds.
 fn range_of(upper_hash: u32, ranges: usize) -> usize {
     usize::try_from(u64::from(upper_hash).wrapping_mul(ranges as u64) >> 32).unwrap_or(0)
 }
@@ -103,23 +102,22 @@ pub struct NameTable {
     directory: SegmentPart,
 }
 
-/// A range of paths with a common end.
+/// A range of paths with the same last components.
 #[derive(Clone, Copy)]
 struct NameRange {
     from: usize,
     to: usize,
-    /// Number of last components that all paths of the range share with the searched path.
+    /// Number of last components that all paths in the range have in common with the searched path.
     components: usize,
 }
 
 impl NameRange {
-    /// Returns the number of elements in the range.
     fn len(self) -> usize {
         self.to - self.from
     }
 }
 
-/// Nested ranges around the searched path, and its position in the last one.
+/// Nested ranges around the searched path, and the path's position in the narrowest range.
 struct NarrowedRange {
     ranges: [NameRange; DEPTH],
     depth: usize,
@@ -127,7 +125,6 @@ struct NarrowedRange {
 }
 
 impl NameTable {
-    /// Creates a reader of the name table of a segment with this head.
     pub fn new(head: &SegmentHead) -> Self {
         Self {
             array: head.names,
@@ -135,9 +132,10 @@ impl NameTable {
         }
     }
 
-    /// Calls `each` with the entries that share the longest end with the searched path: at least `least` components,
-    /// and at least one. Leaves out `hidden` entries. Stops after as many distinct items as an answer shows; entries
-    /// near the searched path come first. Returns how many entries were not read.
+    /// Calls `each` with the entries whose paths have the most last components in common with `path`: at least `least`,
+    /// and at least one. Skips entries for which `hidden` returns `true`. Entries close to `path` in the table come
+    /// first. Stops once [`ENOUGH`] distinct items have been reported. Returns the number of entries that were not
+    /// read.
     pub fn suffix_matches<'i>(
         &self,
         file: &'i CheckedBytes,
@@ -150,8 +148,7 @@ impl NameTable {
         let Some(narrowed) = self.narrow(file, form)? else {
             return Ok(0);
         };
-        // Usually the narrowest range is enough. If all its entries are hidden, the rest of the next wider range is
-        // read.
+        // If all entries in the narrowest range are hidden, the search continues in the next wider range.
         let mut seen = 0..0;
         for (index, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
             let innermost = index + 1 == narrowed.depth;
@@ -160,8 +157,7 @@ impl NameTable {
             if innermost && range.len() <= MAX_SCANNED {
                 self.report_longest(file, *range, form, least, &hidden, &mut reported)?;
             } else if range.components >= least.max(1) {
-                // An entry in this range that is in no narrower range shares exactly `range.components` last components
-                // with the path.
+                // An unseen entry in this range shares exactly `range.components` last components with the path.
                 let near = narrowed.near.clamp(range.from, range.to);
                 let start = near.saturating_sub(ENOUGH / 2).max(range.from);
                 let mut unread = range.len() - seen.len();
@@ -186,8 +182,8 @@ impl NameTable {
         Ok(0)
     }
 
-    /// Scans a short range of the name table. Reports the entries whose paths have the most last components in common
-    /// with `form`, at least `least`, and that are not hidden.
+    /// Scans a range of at most [`MAX_SCANNED`] elements. Reports the entries whose paths have the most last components
+    /// in common with `form`, at least `least`. Skips entries for which `hidden` returns `true`.
     fn report_longest<'i, E: FnMut(usize, &EntryHead<'i>)>(
         &self,
         file: &'i CheckedBytes,
@@ -214,8 +210,9 @@ impl NameTable {
         Ok(())
     }
 
-    /// Returns nested ranges around the searched path, each of paths that share one more component with it, until few
-    /// entries are left or none has the next component. `None` if no path has this file name.
+    /// Returns nested ranges around the searched path. Each range requires one more common component than the previous
+    /// range. Stops when few entries are left, or when no path has the next component. `None` if no path has this file
+    /// name.
     fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> Read<Option<NarrowedRange>> {
         let Some(name) = form.rev_components().next() else {
             return Ok(None);
@@ -257,7 +254,7 @@ impl NameTable {
         Ok(Some(narrowed))
     }
 
-    /// Returns the range of elements with this upper half of a hash: all paths with the file name, and possibly others.
+    /// Returns the range of elements whose hash has this upper half: all paths with the file name, and possibly others.
     fn same_hash(&self, file: &CheckedBytes, upper_hash: u32) -> Read<(usize, usize)> {
         let ranges = self.directory.len().saturating_sub(1);
         if ranges == 0 {
@@ -280,15 +277,15 @@ impl NameTable {
     }
 }
 
-/// Returns the part of `from..to` that is equal by `order`, if any. Sets `near` to its beginning, or to where it would
-/// begin.
+/// Returns the part of `from..to` for which `order` returns `Equal`; `None` if it is empty. Sets `near` to the
+/// beginning of this part, or to the position where the part would begin.
 fn equal(
     from: usize,
     to: usize,
     order: impl Fn(usize) -> Read<Ordering>,
     near: &mut usize,
 ) -> Read<Option<(usize, usize)>> {
-    // Often the whole range matches: equal file names are in equally named folders.
+    // Often the whole range is equal, because files with the same name are often in folders with the same name.
     if order(from)?.is_eq() && order(to - 1)?.is_eq() {
         *near = from;
         return Ok(Some((from, to)));
@@ -298,7 +295,7 @@ fn equal(
     if begin == to || order(begin)?.is_ne() {
         return Ok(None);
     }
-    // The end is usually near: doubling steps find it with few reads.
+    // The end is usually close, so doubling steps find it with few reads.
     let mut known = begin;
     let mut step = 1;
     while known + step < to && order(known + step)?.is_eq() {
@@ -309,7 +306,7 @@ fn equal(
     Ok(Some((begin, end)))
 }
 
-/// Reports entries to `each`, and counts their distinct items up to the limit of an answer.
+/// Passes entries to `each`, and counts their distinct items up to [`ENOUGH`].
 struct ReportedItems<E> {
     items: [u32; ENOUGH],
     count: usize,
@@ -325,7 +322,7 @@ impl<E> ReportedItems<E> {
         }
     }
 
-    /// Reports an entry, and counts its item if it is new.
+    /// Passes an entry to `each`, and counts the entry's item if it is new.
     fn report<'i>(&mut self, components: usize, entry: &EntryHead<'i>)
     where
         E: FnMut(usize, &EntryHead<'i>),
@@ -339,7 +336,7 @@ impl<E> ReportedItems<E> {
         }
     }
 
-    /// Returns whether as many distinct items were reported as an answer shows.
+    /// Returns whether [`ENOUGH`] distinct items were reported.
     fn is_full(&self) -> bool {
         self.count >= ENOUGH
     }

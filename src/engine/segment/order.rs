@@ -1,15 +1,15 @@
-//! The folder order: all paths in the order of their normal forms, so that a folder is one range. The part consists of
-//! words of four bytes: a head with four counts, then four arrays.
+//! The folder order: all paths, sorted by normal form, so that the paths below a folder are one range. The part
+//! consists of words of four bytes: a header with four counts, then four arrays.
 //!
-//! | array | an element |
+//! | array | element |
 //! |---|---|
-//! | order | an entry: first listed paths, then mapped ones, by bytes, then by entry |
-//! | runs | a place in the order where show, season or album changes, and the show from there on (0: none) |
-//! | repeats | a place of an item's further file, and the item's place before it |
-//! | folders | a folder of listed paths: 24 bits of its name's hash and its depth; and the place where it begins |
+//! | order | an entry: first listed paths, then mapped paths, both sorted by normal form, then by entry |
+//! | runs | the position where the show, season or album changes, and the show from there on (0 for none) |
+//! | repeats | the position of a further file of an item, and the item's previous position |
+//! | folders | a folder of listed paths: 24 bits of its name's hash and its depth; and the position of its first path |
 //!
-//! A range is found by bisection. Its number of items is its length less the repeats within it. Its runs name the
-//! shows, so their episodes need not be read. Folders are ordered by hash, then by their components from the end.
+//! A binary search finds a folder's range. A range has as many items as positions that are not repeats. Runs contain
+//! the shows, so episodes need not be read. Folders are sorted by hash, then by their components, last one first.
 
 use std::cmp::Ordering;
 use std::io;
@@ -27,20 +27,20 @@ use super::spool::{Spool, reserve};
 use super::suffix_groups::SuffixGroups;
 use crate::matching::Form;
 
-/// Words of the head.
+/// Number of words in the header.
 const HEAD: usize = 4;
-/// Maximum depth, in components, of a folder that is found by its end.
+/// Maximum depth of a folder that [`FolderOrder::suffix_matches`] can find, in components.
 const MAX_DEPTH: usize = 255;
 
-/// A path of a segment under construction.
+/// A path of the segment under construction.
 #[derive(Clone, Copy)]
 pub struct ListedPath {
     pub entry: u32,
-    /// The item if it has several files, else 0.
+    /// The item if it has several files; otherwise 0.
     pub item: u32,
-    /// The show, 0 without one.
+    /// The show; 0 for none.
     pub show: u32,
-    /// Distinguishes the show's seasons or albums.
+    /// A number that distinguishes the seasons or albums of a show.
     pub season: u32,
 }
 
@@ -54,7 +54,7 @@ impl ListedPath {
         }
     }
 
-    /// Returns the numbers to sort with a form. Equal forms are ordered by entry.
+    /// Returns the numbers for the sorter. The entry comes first and so orders paths with equal normal forms.
     pub fn to_numbers(self) -> SortedNumbers {
         [self.entry, self.item, self.show, self.season]
     }
@@ -64,22 +64,22 @@ impl ListedPath {
     }
 }
 
-/// Builds the arrays from paths in order.
+/// Builds the folder order from sorted paths.
 pub struct FolderOrderBuilder {
     /// Temporary files are created beside this path.
     place: PathBuf,
     order: Spool,
     count: usize,
     runs: Spool,
-    /// Items with several files, each with the places of its files: of listed paths, and of mapped ones.
+    /// Items with several files, each with the position of a file; separate for listed and mapped paths.
     repeats: [PairSorter; 2],
-    /// Folders: a key of the name's hash, the place where the folder begins and its depth; and the entry at that place.
+    /// Folders: a key (name hash, position of the first path, and depth), and the entry of this path.
     folders: PairSorter,
-    /// The previous path.
+    /// The normal form of the previous path.
     before: Vec<u8>,
-    /// The offsets of its separators.
+    /// Offsets of the separators in the previous path.
     ends: Vec<usize>,
-    /// Show and season of the previous path. A run begins where they change.
+    /// The show and season of the previous path. A change of show or season begins a new run.
     owner: Option<(u32, u32)>,
 }
 
@@ -99,13 +99,14 @@ impl FolderOrderBuilder {
         }
     }
 
-    /// Adds all listed paths, or afterwards all mapped ones.
+    /// Adds all paths of one kind. Call this function first for the listed paths, then with `mapped` for the mapped
+    /// paths.
     pub fn add(&mut self, paths: KeySorter, mapped: bool) -> io::Result<()> {
         self.owner = None;
         paths.sorted(|form, beside| self.put(form, ListedPath::of(beside), mapped))
     }
 
-    /// Adds a path to the arrays. Its form must not be lower than that of the path before.
+    /// Adds a path to the arrays. Paths of one kind must come in ascending order of their normal forms.
     fn put(&mut self, form: &[u8], place: ListedPath, mapped: bool) -> io::Result<()> {
         let at = saturating_u32(self.count);
         self.count += 1;
@@ -136,7 +137,7 @@ impl FolderOrderBuilder {
         for end in self.ends.iter().copied() {
             if end > begin {
                 depth += 1;
-                // The previous path lies below this folder too if it begins with the folder and the separator.
+                // If the common prefix includes this separator, the folder also contains the previous path.
                 if end >= common && depth <= MAX_DEPTH {
                     let name = u64::from(folder_word(&form[begin..end], depth));
                     let key = (name & !255) << 32 | u64::from(at) << 8 | name & 255;
@@ -148,7 +149,7 @@ impl FolderOrderBuilder {
         Ok(())
     }
 
-    /// Writes the part; `body` has the entries.
+    /// Writes the part to `body`, which already contains the entries.
     pub fn finish(self, body: &mut SegmentWriter) -> io::Result<SegmentPart> {
         let place = self.place.as_path();
         let mut repeats = PairSorter::new(place);
@@ -172,7 +173,6 @@ impl FolderOrderBuilder {
             body.put(&low_half(at).to_le_bytes())?;
             body.put(&before.to_le_bytes())
         })?;
-        // Folders of the same hash are ordered by their components, read from their forms.
         let mut sorted = Spool::new(place);
         let mut groups = SuffixGroups::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
             record::form_at(body, entry, form)?;
@@ -192,7 +192,7 @@ impl FolderOrderBuilder {
     }
 }
 
-/// Returns the length of the common prefix of two paths.
+/// Returns the length of the common prefix of two paths in bytes.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let same = 8 * eights.take_while(|(a, b)| a == b).count();
@@ -211,13 +211,12 @@ fn saturating_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Returns the stored word of a folder: part of its name's hash, and its depth.
+/// Returns the stored word for a folder: 24 bits of its name's hash, and its depth.
 fn folder_word(name: &[u8], depth: usize) -> u32 {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
     super::hash_table::upper(xxh3_64(name)) & !255 | depth
 }
 
-/// Returns the depth in a word that [`folder_word`] made.
 fn depth_of(folder_word: u32) -> usize {
     (folder_word & 255) as usize
 }
@@ -229,7 +228,7 @@ pub struct FolderOrder {
     listed: usize,
 }
 
-/// First word and length of each array.
+/// The index of each array's first word, and its number of elements. `order` begins after the header.
 struct ArrayOffsets {
     order: usize,
     runs: (usize, usize),
@@ -245,7 +244,7 @@ impl FolderOrder {
         }
     }
 
-    /// Reads `count` words of the part from the word `at` on.
+    /// Returns `count` words of the part, starting at the word `at`.
     fn words<'i>(&self, file: &'i CheckedBytes, at: usize, count: usize) -> Read<&'i [u8]> {
         if at.checked_add(count).is_none_or(|end| end > self.part.len()) {
             return Err(file.fail());
@@ -253,21 +252,21 @@ impl FolderOrder {
         file.slice(self.part.byte(at, 4), count * 4)
     }
 
-    /// Reads the element with the index `at` of an array whose elements have two words.
+    /// Returns element `at` of an array (first word and length) whose elements have two words.
     fn pair(&self, file: &CheckedBytes, array: (usize, usize), at: usize) -> Read<[usize; 2]> {
         let pair = self.words(file, array.0 + 2 * at, 2)?;
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// Reads the head: the first word and the number of elements of each array. Elements of `order` have one word;
-    /// those of the other arrays have two. `None` for a segment without paths.
+    /// Reads the header; `None` if the segment has no paths. An element of `order` has one word; other elements have
+    /// two.
     fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);
         }
         let head = self.words(file, 0, HEAD)?;
         let counts = [0, 4, 8, 12].map(|at| u32_at(head, at));
-        // Checked first, since the offsets of a damaged head need not fit into 32 bits.
+        // Check the counts as 64-bit numbers first: in a damaged header, their sum may exceed 32 bits.
         let [order, pairs @ ..] = counts.map(u64::from);
         let end = HEAD as u64 + order + 2 * pairs.iter().sum::<u64>();
         if end != self.part.len() as u64 || self.listed as u64 > order {
@@ -284,7 +283,7 @@ impl FolderOrder {
         }))
     }
 
-    /// Returns the number of the entry at a place of the order.
+    /// Returns the number of the entry at a position in the order.
     pub fn entry(&self, file: &CheckedBytes, place: usize) -> Read<u32> {
         Ok(u32_at(self.words(file, HEAD + place, 1)?, 0))
     }
@@ -293,7 +292,7 @@ impl FolderOrder {
         Ok(EntryHead::read(file, self.entry(file, place)?)?.form())
     }
 
-    /// Returns all places of listed paths, or of mapped ones.
+    /// Returns the positions of all mapped paths if `mapped` is true, otherwise of all listed paths.
     pub fn all(&self, file: &CheckedBytes, mapped: bool) -> Read<Range<usize>> {
         let Some(arrays) = self.arrays(file)? else {
             return Ok(0..0);
@@ -305,14 +304,15 @@ impl FolderOrder {
         })
     }
 
-    /// Returns the places below a folder. The folder is in normal form, without trailing separator.
+    /// Returns the positions below a folder, among the mapped paths if `mapped` is true, otherwise among the listed
+    /// paths. `folder` is in normal form, without a trailing separator.
     pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
         let all = self.all(file, mapped)?;
         let order = |at: usize, same: usize| Ok(self.form(file, at)?.compare_to_folder(folder, same));
-        // All paths of a range share the prefix that its two ends share with the folder.
+        // Comparisons skip the prefix that both ends of the range, and so all paths in it, share with the folder.
         let (mut from, mut behind) = (all.start, all.end);
         let (mut before_same, mut behind_same) = (0, 0);
-        // The end lies after the last place known to be below the folder, and not after the first known to follow it.
+        // The end of the result lies after `last`, which is below the folder, and at or before `end`, which is not.
         let (mut last, mut end, mut end_same) = (None, all.end, 0);
         while from < behind {
             let middle = from + (behind - from) / 2;
@@ -333,13 +333,13 @@ impl FolderOrder {
         Ok(from..end)
     }
 
-    /// Returns the first place whose form is greater than `form`.
+    /// Returns the first position in `within` whose normal form is greater than `form`; `within.end` if there is none.
     pub fn first_after(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
         let form = Form::from_folded(form);
         bisect(within, |at| Ok(self.form(file, at)?.compare(form, 0).is_le()))
     }
 
-    /// Returns where `entry`, whose form is `form`, stands in this order; `None` if it is not in `within`.
+    /// Returns the position of `entry`, whose normal form is `form`; `None` if the entry is not in `within`.
     pub fn place_of(
         &self,
         file: &CheckedBytes,
@@ -356,7 +356,7 @@ impl FolderOrder {
         Ok((at < within.end && self.entry(file, at)? == entry).then_some(at))
     }
 
-    /// Calls `each` with the runs within a non-empty range: the places of the run within the range, and its show.
+    /// Calls `each` with the runs in a non-empty range: the positions of the run within this range, and the run's show.
     pub fn runs(
         &self,
         file: &CheckedBytes,
@@ -389,7 +389,7 @@ impl FolderOrder {
         Ok(())
     }
 
-    /// Returns the places in `part` whose item has another place before, at `first` or later.
+    /// Returns the positions in `part` that repeat an item: the item's previous position is `first` or later.
     pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> Read<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.arrays(file)? else {
@@ -410,8 +410,9 @@ impl FolderOrder {
         Ok(found)
     }
 
-    /// Finds the folders with the most last components in common with `folder`, at least `least`, that `is_live`
-    /// accepts. Calls `each` for at most `most` of them, with the number of common components. Returns their number.
+    /// Finds the folders that have the most last components in common with `folder`, but at least `least`. Passes up to
+    /// `most` folders that `is_live` accepts to `each`, with the number of common components. Returns the number of
+    /// folders; a number above `most` includes folders that `is_live` might reject.
     pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
@@ -428,7 +429,7 @@ impl FolderOrder {
         let hash = |at: usize| Ok(saturating_u32(self.pair(file, arrays.folders, at)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
-        // Nested ranges: each shares one more component.
+        // The ranges are nested: each requires one more common component.
         let outermost = from..to;
         let mut ranges = vec![outermost];
         for component in folder.rev_components() {
@@ -454,7 +455,6 @@ impl FolderOrder {
             let mut count = 0;
             for at in range.clone().filter(|at| !seen.contains(at)) {
                 if count == most {
-                    // The rest shares as many components; it is counted without calling `is_live`.
                     return Ok(range.len() - seen.len());
                 }
                 let (form, depth) = self.folder(file, &arrays, at)?;
@@ -472,7 +472,7 @@ impl FolderOrder {
         Ok(0)
     }
 
-    /// Returns the form of the first path in the folder with the index `at`, and the folder's number of components.
+    /// Returns the normal form of the first path in folder number `at`, and the folder's number of components.
     fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> Read<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {
@@ -486,7 +486,7 @@ impl FolderOrder {
     }
 }
 
-/// Returns the first number in `within` for which `before` is false, if `before` is true for all numbers below it.
+/// Binary search: returns the first number in `within` for which `before` is `false`, or else `within.end`.
 pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
     while within.start < within.end {
         let middle = within.start + (within.end - within.start) / 2;

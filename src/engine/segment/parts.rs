@@ -1,4 +1,4 @@
-//! The parts of a segment that follow its records.
+//! Writes the parts that follow the records in a listing's segment.
 
 use std::io;
 use std::sync::mpsc::sync_channel;
@@ -22,7 +22,7 @@ pub fn run_both<A: Send, B>(
         return Ok((first()?, second()?));
     }
     std::thread::scope(|scope| {
-        // The closure is sent once the thread runs. If the thread cannot start, the closure stays here.
+        // The thread receives the closure only after a successful start. Otherwise the closure runs on this thread.
         let (give, take) = sync_channel(1);
         let work = move || {
             take.recv()
@@ -41,7 +41,7 @@ pub fn run_both<A: Send, B>(
     })
 }
 
-/// Writes the path table. Returns the entries that share the stored half of their hash with another entry.
+/// Writes the path table. Returns the entries whose hash has the same upper half as another entry's hash.
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut hash_twins = PairSorter::new(&body.place());
     let mut before: Option<(u32, u32)> = None;
@@ -58,14 +58,14 @@ pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
     Ok(hash_twins)
 }
 
-/// Writes the table of rating keys. `keys`: their hashes, each with the first entry of its item.
+/// Writes the table of rating keys. `keys` contains the hash of each rating key, with the first entry of its item.
 pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     head.key_homes = hash_table::homes(keys.len()) as u64;
     head.keys = put_table(keys, body, |_, _| Ok(()))?;
     Ok(())
 }
 
-/// Writes a hash table, and calls `each` with its hashes and entries in order.
+/// Sorts pairs of a hash and an entry, and writes them as a hash table. Calls `each` with every pair in order.
 pub fn put_table(
     pairs: PairSorter,
     body: &mut SegmentWriter,
@@ -80,7 +80,7 @@ pub fn put_table(
     body.end_part(begin, 8)
 }
 
-/// Writes the name table and its directory. `names`: the hashes of all file names, each with its entry.
+/// Writes the name table and its directory. `names` contains the hash of each file name, with its entry.
 pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
     let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), &place));
@@ -101,13 +101,12 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
     Ok(())
 }
 
-/// Sets the flag [`TWIN`] of the entries that share the stored half of their hash.
+/// Sets the flag [`TWIN`] in entries whose hash has the same upper half as another entry's hash.
 pub fn mark_twins(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut offsets: Vec<usize> = Vec::new();
     hash_twins.sorted(|entry, _| {
-        // An entry's number is its offset in words of four bytes.
         let offset = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
-        // Mark the entries of one block together.
+        // One call marks all entries of a block, because each call rewrites the block.
         if offsets.last().is_some_and(|last| offset / BLOCK != last / BLOCK) {
             body.mark(&offsets, TWIN)?;
             offsets.clear();

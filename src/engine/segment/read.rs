@@ -1,4 +1,4 @@
-//! Reads the segment of a listing.
+//! Reads a listing's segment.
 
 use std::io;
 use std::num::NonZero;
@@ -20,7 +20,7 @@ use crate::matching::{FirstEntry, FoundItem, ItemRef, Normal};
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// An open segment.
+/// An open segment of a listing.
 pub struct ListingSegment {
     pub(super) head: SegmentHead,
     pub(super) file: CheckedBytes,
@@ -28,34 +28,34 @@ pub struct ListingSegment {
     pub(super) keys: HashTable,
     names: NameTable,
     pub(super) order: FolderOrder,
-    /// Where it was opened, and how.
+    /// The path of the file, and how the file was mapped.
     pub(super) place: (PathBuf, MapMode),
-    /// The index of its items, opened or built at the first question.
+    /// The index by GUID and title. The first query for either opens or builds the index.
     pub(super) index: OnceBox<ItemIndex>,
 }
 
 impl ListingSegment {
-    /// Opens the segment at `path`, which must have been made with this `name_mac`. Verifies only the head and the
-    /// table of checksums.
+    /// Opens the segment at `path`. `name_mac` is the keyed hash of the segment's name, which the file must contain.
+    /// Verifies only the header and the checksum table.
     ///
     /// # Errors
-    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. The error has a
-    /// source if the operating system cannot read the file.
+    /// Fails with [`Status::Store`] if the file is missing or damaged, or has a different format, path rules or name.
+    /// The error has a source only if the operating system cannot read the file.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| cannot_read(path, &error))?;
         let mut segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
         segment.place = (path.to_path_buf(), mode);
         if segment.head.name_mac != name_mac {
-            return Err(refuse(path, "it belongs to another name or to another store"));
+            return Err(refuse(path, "the file was renamed or belongs to another store"));
         }
         Ok(segment)
     }
 
-    /// Verifies the head and the table of checksums of a segment's bytes. The error says what is wrong.
+    /// Creates a segment from its bytes. Verifies the header and the checksum table. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
         let head = SegmentHead::decode(&bytes)?;
         if head.form != form_tag() {
-            return Err("it was made with another normal form");
+            return Err("a different version of plexindex wrote the file, with different rules for paths");
         }
         let file = CheckedBytes::new(bytes, &head)?;
         Ok(Self {
@@ -82,27 +82,27 @@ impl ListingSegment {
         self.head.items
     }
 
-    /// Returns the digest of the content of all items, equal for equal items in any order.
+    /// Returns a digest of all items. Segments with the same items, in any order, have the same digest.
     #[must_use]
     pub fn content(&self) -> u64 {
         self.head.content
     }
 
-    /// Returns the digest ([`crate::matching::Mappings::digest`]) of the mapping rules that the segment was built with.
+    /// Returns the digest ([`crate::matching::Mappings::digest`]) of the mappings that the segment was built with.
     #[must_use]
     pub fn mappings(&self) -> u64 {
         self.head.mappings
     }
 
-    /// Returns whether a check failed. If so, the caller discards everything that it read since the last call.
+    /// Returns whether a check has failed. If so, the caller must discard everything read since the last call.
     #[inline]
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.file.is_broken()
     }
 
-    /// Calls `each` with the entries whose listed or mapped path has this normal form, and whether the path's bytes are
-    /// equal too.
+    /// Calls `each` with every entry whose listed or mapped path has this normal form. The second argument says whether
+    /// the paths are also equal byte for byte.
     #[inline]
     pub fn paths<'i>(&'i self, path: &Normal<'_>, mut each: impl FnMut(&EntryHead<'i>, bool)) {
         let _damage_is_marked: Read<()> = self.paths.find(&self.file, path.hash(), |number| {
@@ -115,40 +115,42 @@ impl ListingSegment {
         });
     }
 
-    /// Returns the rating key of the item whose first path has exactly these bytes, if no other path has the same hash.
-    /// `first`: the first entry of the hash. If it returns `None`, use [`ListingSegment::paths`].
+    /// Returns the rating key of the item whose first path has exactly these bytes. `first` is the first entry with the
+    /// hash of the path. Returns `None` if another path has the same hash, or if this fast lookup fails for another
+    /// reason; then use [`ListingSegment::paths`].
     #[inline]
     pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i str> {
         let (rating_key, _) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(rating_key)
     }
 
-    /// As [`ListingSegment::unique_hit`], for a path that is not ASCII, by its spelling; also returns the hash of its
-    /// normal form.
+    /// Returns the rating key for a path that is not ASCII, as [`ListingSegment::unique_hit`] does, and the hash of the
+    /// path's normal form. `first` is the first entry with the hash of the path's spelling.
     #[inline]
     pub fn unique_hit_spelled<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
         let (rating_key, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some((rating_key, xxh3_64(form)))
     }
 
-    /// Returns the normal form of a path that is not ASCII, found by its spelling.
+    /// Returns the stored normal form of a path that is not ASCII. `first` is the first entry with the hash of the
+    /// path's spelling.
     pub fn form_of<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
         let (_, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(form)
     }
 
-    /// Prefetches the memory of a lookup of this hash, so that the loads of several lookups overlap.
+    /// Prefetches the memory for a lookup of this hash, so that the loads for several lookups overlap.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.file.prefetch(self.paths.search_offset(hash));
     }
 
-    /// Returns the first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes.
-    /// Prefetches nothing else, because a processor can have only a few loads in flight.
+    /// Returns the first entry with this hash, if any. Prefetches the entry's path and normal form, which together have
+    /// `length` bytes, but nothing else, because a processor can have only a few loads in flight.
     #[inline]
     pub fn first(&self, hash: u64, length: usize) -> FirstEntry {
         const LINE: usize = 64;
-        /// The bytes around the path to prefetch: its length, and the first fields of the item.
+        /// Number of bytes to prefetch around the path: the path's length, and the first fields of the item.
         const BYTES_AROUND: usize = 40;
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return FirstEntry(None);
@@ -161,9 +163,9 @@ impl ListingSegment {
         FirstEntry(NonZero::new(number))
     }
 
-    /// Calls `each` with the listed entries whose paths share the longest end with `path`; see
-    /// [`NameTable::suffix_matches`]. `hidden` returns whether to leave out the item with a rating key. Returns how
-    /// many entries were not read.
+    /// Calls `each` with the listed entries whose paths have the most last components in common with `path`; see
+    /// [`NameTable::suffix_matches`]. Skips items for whose rating key `hidden` returns `true`. Returns the number of
+    /// entries that were not read.
     pub fn suffix_matches<'i>(
         &'i self,
         path: &Normal<'_>,
@@ -180,7 +182,8 @@ impl ListingSegment {
             .unwrap_or(0)
     }
 
-    /// Returns the first entry of the item with this rating key; its path is empty if the item has no files.
+    /// Returns the first entry of the item with this rating key, if any. If the item has no files, the entry's path is
+    /// empty.
     #[must_use]
     pub fn find(&self, rating_key: &str) -> Option<u32> {
         let mut found = None;
@@ -195,7 +198,7 @@ impl ListingSegment {
         found
     }
 
-    /// Returns the rating key of an entry's item; empty if the segment is broken there.
+    /// Returns the rating key of an entry's item; an empty string if the segment is damaged there.
     #[must_use]
     pub fn rating_key(&self, number: u32) -> &str {
         self.entry(number)
@@ -203,7 +206,7 @@ impl ListingSegment {
             .unwrap_or_default()
     }
 
-    /// Returns the rating key of an entry's item, and the entry's path; empty if the segment is broken there.
+    /// Returns an entry's rating key and path. If the segment is damaged there, returns empty values.
     #[must_use]
     pub fn facts(&self, number: u32) -> (&str, &[u8]) {
         let facts = self
@@ -227,7 +230,8 @@ impl ListingSegment {
         record::rating_key(&self.file, self.item_at(entry)?)
     }
 
-    /// Returns the offset of the entry's item.
+    /// Returns the offset of an entry's item. A mapped entry refers to its listed entry, which refers to the first
+    /// entry.
     #[inline]
     pub(super) fn item_at(&self, entry: &EntryHead<'_>) -> Read<usize> {
         if entry.is_first() {
@@ -244,13 +248,13 @@ impl ListingSegment {
         }
     }
 
-    /// Returns the item of an entry; an empty one if the segment is broken there.
+    /// Returns an entry's item; an empty item if the segment is damaged there.
     #[must_use]
     pub fn item(&self, number: u32) -> ItemRef<'_> {
         self.item_of_files(number).0
     }
 
-    /// Returns the item of an entry, and whether it has several files.
+    /// Returns an entry's item, and whether the item has several files.
     #[must_use]
     pub fn item_of_files(&self, number: u32) -> (ItemRef<'_>, bool) {
         self.entry(number)
@@ -259,7 +263,7 @@ impl ListingSegment {
             .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
     }
 
-    /// Reads the item of an entry and the entry's path into `found`; both are empty if the segment is broken there.
+    /// Reads an entry's item and path into `found`. If the segment is damaged there, writes empty values.
     pub fn show<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
         let shown = match record::show(&self.file, number, found) {
             Ok(false) => self.entry(number).and_then(|entry| {
@@ -273,7 +277,7 @@ impl ListingSegment {
         }
     }
 
-    /// Returns the change sequence at which the item of an entry was added; 0 if it came with the listing.
+    /// Returns the change sequence at which an entry's item was added after the listing; 0 if the listing contained it.
     #[must_use]
     pub fn added_sequence(&self, number: u32) -> u64 {
         self.entry(number)
@@ -284,7 +288,7 @@ impl ListingSegment {
 }
 
 /// Returns the error for a file that cannot be read. The error has a source if the operating system failed, but not if
-/// the file is missing or something else has its name.
+/// the file is missing or is not a regular file.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
     let refused = refuse(path, &error.to_string());
     if error.kind() == io::ErrorKind::NotFound || files::is_in_the_way(error) {
@@ -293,7 +297,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
     refused.because_io(error)
 }
 
-/// Returns the error for a segment that cannot be used. `why` completes the message.
+/// Returns the error for a segment that cannot be used. `why` is the end of the message.
 pub(super) fn refuse(path: &Path, why: &str) -> Error {
     Error::new(Status::Store, format!("cannot use segment {}: {why}", path.display()))
 }

@@ -1,21 +1,22 @@
-//! Entries and items, packed.
+//! Entries and items in packed form. An entry is a path of an item.
 //!
 //! An entry begins at a multiple of four bytes:
 //!
-//! | field | when |
+//! | field | present |
 //! |---|---|
 //! | flags, one byte: [`FORM`] (2 bits), [`FIRST`], [`TWIN`], [`MAPPED`], [`BARE`], [`SHOW`] | always |
 //! | length of the path, varint | always |
-//! | number of the item's first entry, or for a mapped path of its listed entry, u32 | not first |
+//! | number of the item's first entry or, for a mapped path, of its listed entry, u32 | unless [`FIRST`] |
 //! | the path | always |
-//! | length of the normal form, varint, and the form | with [`FORM_STORED`] |
-//! | the item | first |
+//! | length of the normal form, varint, and the normal form | with [`FORM_STORED`] |
+//! | the item | with [`FIRST`] |
 //!
-//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, title, then the fields that the flags name: year,
-//! season and episode, GUID, show, number of further entries, change sequence, external ids. Numbers are varints. A
-//! title that is part of the path is stored as its length and its distance before the item. A GUID of Plex's own
-//! (`plex://movie/<24 digits>`) takes 12 bytes; external ids follow their length in bytes ([`put_id`]). Shows and
-//! seasons are records of their own. A season points to its show; an episode points to its season, else to its show.
+//! An item consists of its type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, title, and the fields that the flags
+//! announce: year, season and episode, GUID, show, number of further entries, change sequence, and external ids.
+//! Numbers are varints. If the path contains the title, the item stores the title's length and the distance from the
+//! title to the item. A GUID in Plex's own format (`plex://movie/<24 digits>`) takes 12 bytes. External ids follow
+//! their total length in bytes ([`put_id`]). Shows and seasons are separate records. A season refers to its show. An
+//! episode refers to its season or, if it has none, to its show.
 
 use std::io;
 
@@ -28,27 +29,27 @@ use super::spool::reserve;
 use crate::matching::{Fold, Form, FoundItem, ItemRef, Season};
 use crate::model::{Item, ItemType};
 
-/// The bits of an entry's flags that say how its normal form is stored.
+/// Mask for the flag bits that say how an entry stores its normal form.
 const FORM: u8 = 3;
-/// The path in ASCII lower case.
+/// The normal form is the path in ASCII lower case.
 pub const FORM_ASCII: u8 = 0;
-/// The path in ASCII lower case, with `\` as a separator.
+/// The normal form is the path in ASCII lower case, with `/` for each `\`.
 pub const FORM_WINDOWS: u8 = 1;
-/// Stored after the path.
+/// The normal form is stored after the path.
 pub const FORM_STORED: u8 = 2;
-/// The path itself.
+/// The normal form is the path itself.
 pub const FORM_RAW: u8 = 3;
-/// The item's first path: the item follows it.
+/// The entry contains the first path of its item, and the item follows the entry.
 pub const FIRST: u8 = 4;
-/// Another entry has the same hash: a lookup must continue.
+/// Another entry's hash has the same upper half, so a lookup must continue.
 pub const TWIN: u8 = 8;
-/// Not listed, but mapped from a listed path.
+/// The path is not listed; a mapping translated it from a listed path.
 pub const MAPPED: u8 = 16;
-/// An item without files: its path is empty and in no table.
+/// The item has no files. The entry's path is empty and in no table.
 pub const BARE: u8 = 32;
-/// A show, not an entry.
+/// The record is a show, season or album, not an entry.
 pub const SHOW: u8 = 128;
-/// With [`SHOW`]: a season or album. The reference to its show precedes its texts.
+/// With [`SHOW`]: the record is a season or album. The number of the show's record precedes the strings.
 const SEASON: u8 = 64;
 
 // Flags of an item.
@@ -56,25 +57,25 @@ const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
 const WITH_MORE: u8 = 64;
-/// Stored with the type: the item was added after the listing, and its change sequence is the last field.
+/// Flag in the type's byte: the item was added after the listing, and its change sequence is stored.
 const ADDED_LATER: u8 = 64;
-/// Stored with the type: the title is part of the path.
+/// Flag in the type's byte: the path contains the title.
 const TITLE_ABOVE: u8 = 32;
-/// Stored with the type: external ids follow the other fields.
+/// Flag in the type's byte: the item has external ids.
 const WITH_IDS: u8 = 128;
 
-/// The head of an entry, borrowed from the segment.
+/// An entry without its item, borrowed from the segment.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryHead<'i> {
-    /// The number of the entry: its offset in units of four bytes.
+    /// The number of the entry: its offset divided by four.
     pub number: u32,
     pub flags: u8,
-    /// The path as it was listed or recorded.
+    /// The path as it was listed or mapped.
     pub path: &'i [u8],
     stored: &'i [u8],
-    /// The entry that this one points to; a first entry points to itself.
+    /// The entry to which this entry refers; for a first entry, the entry itself.
     pub target: u32,
-    /// The offset after the entry, where the item of a first entry begins.
+    /// Offset after the entry; for a first entry, the offset of the item.
     pub end: usize,
 }
 
@@ -112,7 +113,7 @@ impl<'i> EntryHead<'i> {
         Ok(entry)
     }
 
-    /// Its normal form.
+    /// Returns the normal form of the entry's path.
     #[inline]
     pub fn form(&self) -> Form<'i> {
         match self.flags & FORM {
@@ -123,27 +124,27 @@ impl<'i> EntryHead<'i> {
         }
     }
 
-    /// Returns whether this is the first entry of its item, which the item follows.
+    /// Returns whether the entry contains the first path of its item, so that the item follows the entry.
     #[inline]
     pub fn is_first(&self) -> bool {
         self.flags & FIRST != 0
     }
 
-    /// Returns the number of this entry, or for a mapped entry that of its listed entry.
+    /// Returns the number of the entry or, if its path is mapped, of the entry with the listed path.
     #[inline]
     pub fn listed(&self) -> u32 {
         if self.is_mapped() { self.target } else { self.number }
     }
 
-    /// Returns whether it is a mapped entry.
+    /// Returns whether a mapping translated the entry's path from a listed path.
     #[inline]
     pub fn is_mapped(&self) -> bool {
         self.flags & MAPPED != 0
     }
 }
 
-/// Appends an entry; the caller has aligned `out`. Uses `form` only with [`FORM_STORED`]. Returns the offset of the
-/// path.
+/// Appends an entry to `out`, which the caller has aligned. `form`, the normal form, is used only with [`FORM_STORED`].
+/// Returns the offset of the path in `out`.
 pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
     out.push(flags);
     put_varint(out, path.len() as u64);
@@ -158,11 +159,11 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
     at
 }
 
-/// Reads the normal form of the path of an entry into `form`, while its segment is being written.
+/// Reads the normal form of an entry's path into `form` while the segment is being written.
 pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
     let at = offset_of(entry);
     let mut bytes = Vec::new();
-    // Most entries are shorter. If one is longer, read more.
+    // Most entries are shorter than 512 bytes. For a longer entry, the next attempt reads more.
     let mut length = 512;
     loop {
         body.read(at, length, &mut bytes)?;
@@ -179,7 +180,7 @@ pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Resu
     }
 }
 
-/// Returns the normal form of the first entry, if the bytes have all of it.
+/// Returns the normal form of the entry at the beginning of `bytes`; `None` if `bytes` is too short.
 fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     let field = |bytes: &[u8]| varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
     let flags = *bytes.first()?;
@@ -197,8 +198,9 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     })
 }
 
-/// Appends an item after its first entry. `title`: distance of the title before the item, if the path contains it.
-/// `above`: its season, else its show. `more`: number of further entries. `added_sequence`: see [`ADDED_LATER`].
+/// Appends an item after its first entry. `title` is the distance from the title to the item if the path contains the
+/// title. `above` is the record of the item's season or, if there is none, of its show. `more` is the number of further
+/// entries. `added_sequence` is 0, or the change sequence at which the item was added after the listing.
 pub fn put_item(
     out: &mut Vec<u8>,
     item: &Item,
@@ -250,7 +252,7 @@ pub fn put_item(
     }
 }
 
-/// Appends the show of an item; the caller has aligned `out`.
+/// Appends the show of an item to `out`, which the caller has aligned.
 pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     let guid = PackedGuid::of(&item.show_guid);
     out.extend_from_slice(&[SHOW, guid.tag()]);
@@ -259,7 +261,8 @@ pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     guid.put(out);
 }
 
-/// Appends the season or album of an item. `show`: its show's record, or 0. The caller has aligned `out`.
+/// Appends the season or album of an item to `out`, which the caller has aligned. `show` is the number of the show's
+/// record, or 0.
 pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
     let guid = PackedGuid::of(&item.season_guid);
     out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
@@ -269,7 +272,7 @@ pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
     guid.put(out);
 }
 
-/// Returns the rating key at the beginning of an item. `item`: the item's offset.
+/// Returns the rating key of the item at the offset `item`.
 #[inline]
 pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
     let head = file.up_to(item, 2 + LONGEST_VARINT)?;
@@ -279,18 +282,19 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
     text(file, file.slice(item + 2 + used, length)?)
 }
 
-/// Returns the rating key of the item of this entry, and the form of its path. `None` unless it is a first entry with
-/// exactly this path, and no other entry has its hash. Reads entry and item with one bounds check.
+/// Returns the rating key of an entry's item, and the normal form of the path. Returns `None` unless the entry is a
+/// first entry with exactly this path, and no other entry has its hash. Needs only one bounds check.
 #[inline]
 pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
-    // Maximum number of bytes around the path: its flags and length, type and flags of the item, length of the key, the
-    // key. With a longer key this function returns `None`, and the caller looks the path up more slowly.
+    // Maximum number of bytes around the path: flags and length of the path, type and flags of the item, length of the
+    // rating key, and the rating key. For a longer key, this function returns `None`, and the caller makes a slower
+    // lookup.
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
     let at = offset_of(number);
     let mut read = file.up_to(at, path.len() + AROUND)?;
     let stores_form = read.first().is_some_and(|flags| flags & FORM == FORM_STORED);
     if stores_form {
-        // The stored form is rarely longer than the path.
+        // The normal form is rarely longer than the path.
         read = file.up_to(at, 2 * path.len() + 2 + AROUND)?;
     }
     let [flags, bytes @ ..] = read else {
@@ -319,7 +323,7 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<
         };
         (form, bytes) = (stored, item);
     }
-    // Type, flags, then the key, whose length is one byte for any key that Plex makes.
+    // The item begins with its type, its flags and the rating key. The length of each key from Plex takes one byte.
     match bytes {
         [_, _, length @ ..0x80, key @ ..] if key.len() >= usize::from(*length) => {
             let key = text(file, &key[..usize::from(*length)])?;
@@ -329,23 +333,22 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<
     }
 }
 
-/// Further fields of an item.
+/// Fields of an item that [`ItemRef`] lacks.
 #[derive(Default)]
 pub struct ItemExtras {
-    /// Number of further entries.
+    /// Number of the item's further listed entries.
     pub more: u64,
-    /// The change sequence at which it was added after the listing, else 0.
+    /// The change sequence at which the item was added after the listing; 0 if the item came with the listing.
     pub added_sequence: u64,
-    /// The record of the item's season, or else of its show; 0 without either.
+    /// The number of the season's record or, if there is no season, of the show's record; 0 for neither.
     pub above: u32,
-    /// Whether it has external ids.
     with_ids: bool,
-    /// The offset after the fields, where the external ids begin, if there are any.
+    /// Offset after the other fields, where any external ids begin.
     pub end: usize,
 }
 
 impl ItemExtras {
-    /// Its external ids, packed, and the offset after the item.
+    /// Returns the item's external ids in packed form, and the offset after the item.
     pub fn ids<'i>(&self, file: &'i CheckedBytes) -> Read<(&'i [u8], usize)> {
         let mut cursor = RecordReader::new(file, self.end);
         let ids = if self.with_ids { cursor.bytes()? } else { b"" };
@@ -353,14 +356,15 @@ impl ItemExtras {
     }
 }
 
-/// Reads the item at an offset, except its external ids.
+/// Reads the item at the offset `at`, except its external ids.
 pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let extras = fill(file, at, &mut item)?;
     Ok((item, extras))
 }
 
-/// Returns the change sequence at which an item was added after the listing, else 0.
+/// Returns the change sequence at which the item at the offset `at` was added after the listing; 0 if it came with the
+/// listing.
 pub fn added_sequence(file: &CheckedBytes, at: usize) -> Read<u64> {
     if RecordReader::new(file, at).byte()? & ADDED_LATER == 0 {
         return Ok(0);
@@ -368,13 +372,12 @@ pub fn added_sequence(file: &CheckedBytes, at: usize) -> Read<u64> {
     fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.added_sequence)
 }
 
-/// Reads the item at an offset into `item`, except its external ids. On a hot path, returning the item by value would
-/// cost too much.
+/// Reads the item at the offset `at` into `item`, except its external ids. Returning the item by value would be slower.
 pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     fill_from(RecordReader::new(file, at), item)
 }
 
-/// Reads path and item of a first entry into `found`, in one pass. Returns `false` for any other entry.
+/// Reads the path and the item of a first entry into `found`, in a single pass. Returns `false` for any other entry.
 #[inline]
 pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> Read<bool> {
     let mut cursor = RecordReader::new(file, offset_of(number));
@@ -390,7 +393,7 @@ pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) 
     Ok(true)
 }
 
-/// Reads the item at a reader's position into `item`. Returns its further fields.
+/// Reads the item at a reader's position into `item`. Returns the other fields.
 fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
@@ -443,13 +446,13 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<I
     })
 }
 
-/// Returns the flags and the GUID tag of the record of a season or show, and a reader of the rest.
+/// Returns the flags and the GUID tag in the record of a season or show, and a reader for its other fields.
 fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, RecordReader<'_>)> {
     let mut cursor = RecordReader::new(file, offset_of(number));
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
-/// Returns the season or album in the record `above`, if it is one.
+/// Returns the season or album in the record with the number `above`; `None` if it is a show or `above` is 0.
 pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
     if above == 0 {
         return Ok(None);
@@ -467,12 +470,12 @@ pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
     }))
 }
 
-/// Returns the rating key in the record of a show.
+/// Returns the rating key of a show. `show` is the number of its record.
 pub fn show_key(file: &CheckedBytes, show: u32) -> Read<&str> {
     RecordReader::new(file, offset_of(show).saturating_add(2)).text()
 }
 
-/// Returns the offset after the show or season at `at`.
+/// Returns the offset after the show, season or album at the offset `at`.
 pub fn behind_show(file: &CheckedBytes, at: usize) -> Read<usize> {
     let mut cursor = RecordReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);

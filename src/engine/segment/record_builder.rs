@@ -1,4 +1,4 @@
-//! Builds segments of records.
+//! Builds record segments.
 
 use std::io;
 use std::path::Path;
@@ -13,31 +13,29 @@ use crate::model::Sequence;
 
 /// Number of buckets per hash table: one for each value of a hash's upper byte.
 const BUCKETS: usize = 256;
-/// Indexes of the first buckets of the hash tables `paths` and `keys`.
+/// Index of the first bucket of each hash table, `paths` and `keys`.
 const PATH_BUCKETS: usize = 0;
 const KEY_BUCKETS: usize = BUCKETS;
 
-/// Builds a segment from sorted records.
+/// Builds a record segment from sorted records.
 pub struct RecordSegmentBuilder {
     body: SegmentWriter,
     records: u64,
-    /// The unsorted slots of both hash tables, in buckets by the upper byte of the hash. A slot has the upper half of a
-    /// hash in its upper half and the number of a record in its lower half.
+    /// The unsorted slots of both hash tables, in buckets by the upper byte of the hash. The upper half of a slot is
+    /// the upper half of a hash; the lower half is the number of a record.
     buckets: Vec<Vec<u64>>,
-    /// The part `order`.
     order: Vec<u8>,
     head: SegmentHead,
     /// The unfinished hash table: its offset and its builder.
     table: Option<(usize, HashTableBuilder)>,
-    /// Index of the next bucket to write.
     next_bucket: usize,
 }
 
 impl RecordSegmentBuilder {
-    /// Number of buckets of both hash tables: the number of steps of [`RecordSegmentBuilder::index_some`].
+    /// Number of buckets in both hash tables. [`RecordSegmentBuilder::index_some`] writes one bucket per call.
     pub const PARTS: usize = 2 * BUCKETS;
 
-    /// Creates a builder whose temporary file is beside `place`.
+    /// Creates a builder with a temporary file beside `place`.
     #[must_use]
     pub fn new(place: &Path) -> Self {
         Self {
@@ -61,10 +59,10 @@ impl RecordSegmentBuilder {
         self.records
     }
 
-    /// Adds a record. Records must come in the order of [`Record::key`].
+    /// Adds a record. Records must come in ascending order of [`Record::key`].
     ///
     /// # Errors
-    /// Errors of the disk; too little memory; a segment of more than 16 GiB.
+    /// Fails on an I/O error, if there is too little memory, or if the segment would exceed 16 GiB.
     pub fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
         let position = self.body.position();
         let begin = position.next_multiple_of(4);
@@ -108,7 +106,7 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Adds a record to the hash table whose buckets begin at this index.
+    /// Adds a record to a hash table. `first_bucket` is the index of the table's first bucket.
     fn add_slot(&mut self, first_bucket: usize, hash: u64, number: u32) -> io::Result<()> {
         let upper_byte = hash.to_be_bytes()[0];
         let bucket = &mut self.buckets[first_bucket + usize::from(upper_byte)];
@@ -117,10 +115,11 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Sorts the next bucket and adds it to its hash table. Returns whether work remains. Called after the last record.
+    /// Sorts the next bucket and writes it to its hash table. Returns whether work remains. Call this function after
+    /// the last record.
     ///
     /// # Errors
-    /// As [`RecordSegmentBuilder::push`].
+    /// Fails on an I/O error, or if there is too little memory.
     pub fn index_some(&mut self) -> io::Result<bool> {
         if self.next_bucket == Self::PARTS {
             let begin = self.body.position();
@@ -157,10 +156,11 @@ impl RecordSegmentBuilder {
         Ok(true)
     }
 
-    /// Writes the remaining parts of the segment and renames the file to `path`.
+    /// Writes the remaining parts of the segment, and renames the file to `path`. `name_mac` is the keyed hash of the
+    /// segment's name.
     ///
     /// # Errors
-    /// Errors of the disk. Then there is no file at `path`.
+    /// Fails on an I/O error, without creating a file at `path`.
     pub fn finish(mut self, path: &Path, name_mac: u64) -> io::Result<()> {
         if self.head.order.at == 0 {
             while self.index_some()? {}

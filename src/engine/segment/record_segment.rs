@@ -1,13 +1,13 @@
-//! A segment of records by exact name. All kinds of segments have the same head, checksums and hash tables.
+//! Record segments: records by exact name. All kinds of segments have the same header, checksums and hash tables.
 //!
 //! | part | content |
 //! |---|---|
 //! | records | the records, sorted by table and name |
-//! | paths | hash table of the records by name ([`super::hash_table`]) |
-//! | keys | hash table of the confirmed matches by rating key |
-//! | order | the position of every [`STEP`]th record, for bisection by name |
+//! | paths | hash hash_table from names to records ([`super::hash_table`]) |
+//! | keys | hash hash_table from rating keys to confirmed matches |
+//! | order | the number of every [`STEP`]th record, for binary searches by name |
 //!
-//! A record begins at a multiple of four bytes, so that 32 bits can address 16 GiB. Its fields:
+//! A record begins at a multiple of four bytes, so that 32-bit numbers can address 16 GiB. A record has these fields:
 //!
 //! | field | present |
 //! |---|---|
@@ -31,27 +31,27 @@ use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// The part `order` has one in this many records.
+/// Number of records for each element of the part `order`.
 pub(super) const STEP: u64 = 16;
-/// Maximum size of all fields of a record but the name and the value, in bytes.
+/// Maximum size of a record without its name and its value, in bytes.
 pub(super) const MAX_NUMBERS_SIZE: usize = 4 * LONGEST_VARINT + 8;
 /// State of a removal.
 pub(super) const STATE_REMOVED: u64 = 0;
 /// State of a value that is too long for segments.
 pub(super) const STATE_LONG: u64 = 1;
-/// State of an empty value. A longer value adds its length.
+/// State of an empty value. The state of a longer value is this number plus the value's length.
 pub(super) const STATE_EMPTY: u64 = 2;
 
-/// A record of a table.
+/// A record of a table: the value of an entry, or its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'r> {
     /// The table.
     pub table: TableId,
-    /// Whether the name is a path. If so, lookups use the hash of the normalized path.
+    /// Whether the name is a path. If so, lookups use the hash of the path's normal form.
     pub is_path: bool,
     /// The entry's name.
     pub name: &'r [u8],
-    /// The row of the log.
+    /// The row id in the record log.
     pub row: i64,
     /// The value; `None` if the entry was removed.
     pub state: Option<Stored<'r>>,
@@ -60,22 +60,22 @@ pub struct Record<'r> {
 /// A value in a segment or memtable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored<'r> {
-    /// The bytes; `None` for a long value, which only the store has.
+    /// The bytes; `None` for a long value, which only the database contains.
     pub value: Option<&'r [u8]>,
-    /// Length of the value.
+    /// Length of the value in bytes.
     pub length: u64,
     /// Time of expiry in Unix ms; `None` for never.
     pub expires_ms: Option<i64>,
 }
 
 impl Record<'_> {
-    /// Returns the sort key.
+    /// Returns the sort key: the table and the name.
     #[must_use]
     pub fn key(&self) -> (TableId, &[u8]) {
         (self.table, self.name)
     }
 
-    /// Returns the hash for lookups.
+    /// Returns the hash under which lookups find the record.
     #[must_use]
     pub fn hash(&self) -> u64 {
         if self.is_path {
@@ -93,31 +93,30 @@ pub fn record_hash(table: TableId, name: &[u8]) -> u64 {
     xxh3_64_with_seed(name, table.0.cast_unsigned())
 }
 
-/// An odd constant with evenly spread bits: 2^64 divided by the golden ratio.
+/// A multiplier that mixes bits well: 2^64 divided by the golden ratio.
 pub(super) const HASH_MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Returns the hash of a path in a table of paths. `normalized`: the hash of the normalized path.
+/// Returns the hash of a path in a table of paths. `normalized` is the hash of the path's normal form.
 #[inline]
 #[must_use]
 pub fn path_hash(table: TableId, normalized: u64) -> u64 {
     normalized ^ table.0.cast_unsigned().wrapping_mul(HASH_MULTIPLIER)
 }
 
-/// The first record in a segment with some hash, or the error of a failed check.
+/// The first record with a given hash in a segment, if any, or the error of a failed check.
 #[derive(Clone, Copy)]
 pub struct FirstRecord(Read<Option<u32>>);
 
 impl FirstRecord {
-    /// The result for a list without segments.
+    /// The result for an empty list of segments.
     pub const NONE: Self = Self(Ok(None));
 }
 
-/// Number of cache lines to prefetch of a record. Names and values are rarely longer.
+/// Number of cache lines to prefetch for a record. Few records span more.
 const PREFETCHED_LINES: usize = 3;
-/// Size of a cache line in bytes.
 const CACHE_LINE: usize = 64;
 
-/// An open segment of records.
+/// An open record segment.
 pub struct RecordSegment {
     file: CheckedBytes,
     names: HashTable,
@@ -130,28 +129,28 @@ pub struct RecordSegment {
 pub struct RecordCursor(usize);
 
 impl RecordCursor {
-    /// Before the first record.
+    /// The position before the first record.
     pub const BEGIN: Self = Self(BLOCK);
 }
 
 impl RecordSegment {
-    /// Opens the segment at `path`. `name_mac`: the keyed hash of its name, which the file must contain.
+    /// Opens the segment at `path`. `name_mac` is the keyed hash of the segment's name, which the file must contain.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`] if the segment must be rebuilt.
+    /// Fails with [`crate::error::Status::Store`] if the file is missing or unusable. The segment must then be rebuilt.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         Self::new(bytes, name_mac).map_err(|why| refuse(path, why))
     }
 
-    /// Verifies the head of a segment's bytes. The error says what is wrong.
+    /// Creates a segment from the bytes of its file, and verifies the header. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
         let head = SegmentHead::decode(&bytes)?;
         if head.kind != FileKind::Records || head.name_mac != name_mac {
-            return Err("it has another name, or belongs to another store");
+            return Err("the file was renamed or belongs to another store");
         }
         if head.form != form_tag() {
-            return Err("a different version of plexindex wrote it, with different rules for paths");
+            return Err("a different version of plexindex wrote the file, with different rules for paths");
         }
         Ok(Self {
             names: HashTable::new(head.paths, head.path_homes),
@@ -161,7 +160,7 @@ impl RecordSegment {
         })
     }
 
-    /// Returns whether a checksum or bounds check failed.
+    /// Returns whether a check has failed.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.file.is_broken()
@@ -173,16 +172,16 @@ impl RecordSegment {
         self.head.items
     }
 
-    /// Prefetches the slot of a hash, so that the loads of several segments overlap.
+    /// Prefetches the hash table slot for this hash, so that the loads for several segments overlap.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.file.prefetch(self.names.search_offset(hash));
     }
 
-    /// Calls `each` with the upper half of the hash of every record.
+    /// Calls `each` with the upper half of every record's hash.
     ///
     /// # Errors
-    /// As [`RecordSegment::find`].
+    /// Fails if the segment is damaged.
     pub fn for_each_upper(&self, mut each: impl FnMut(u32)) -> Read<()> {
         self.names.for_each_from(&self.file, 0, |upper, _| {
             each(upper);
@@ -190,7 +189,7 @@ impl RecordSegment {
         })
     }
 
-    /// Finds the first record with this hash, for [`RecordSegment::find`], and prefetches it.
+    /// Finds the first record with this hash, for [`RecordSegment::find`], and prefetches the record.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -203,10 +202,11 @@ impl RecordSegment {
         FirstRecord(first)
     }
 
-    /// Returns the record of this name. `first`: the result of [`RecordSegment::first`] for the hash.
+    /// Returns the record with this table and name, if any. `first` is the result of [`RecordSegment::first`] for the
+    /// hash.
     ///
     /// # Errors
-    /// If a check fails.
+    /// Fails if the segment is damaged.
     #[inline]
     pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Read<Option<Record<'_>>> {
         let Some(number) = first.0? else {
@@ -218,7 +218,7 @@ impl RecordSegment {
         }
     }
 
-    /// As [`RecordSegment::find`], if the first record with the hash has another name.
+    /// Does the work of [`RecordSegment::find`] if the first record with the hash has a different name.
     #[cold]
     #[inline(never)]
     fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> Read<Option<Record<'_>>> {
@@ -230,11 +230,11 @@ impl RecordSegment {
         Ok(found)
     }
 
-    /// Calls `each` with the number of each record with this hash and the record, until `each` returns `true`. Also
-    /// passes some records with other hashes.
+    /// Calls `each` with the number and content of every record with this hash, until `each` returns `true`. The
+    /// records can include false positives.
     ///
     /// # Errors
-    /// As [`RecordSegment::find`].
+    /// Fails if the segment is damaged.
     #[inline]
     pub fn of_hash<'s>(&'s self, hash: u64, mut each: impl FnMut(u32, Record<'s>) -> bool) -> Read<()> {
         self.names.find(&self.file, hash, |number| {
@@ -243,11 +243,11 @@ impl RecordSegment {
         })
     }
 
-    /// Calls `each` with the confirmed matches of an item, by the hash of its rating key. Also passes some other
-    /// matches.
+    /// Calls `each` with the confirmed matches of an item. `hash` is the hash of the item's rating key. The matches can
+    /// include false positives.
     ///
     /// # Errors
-    /// As [`RecordSegment::find`].
+    /// Fails if the segment is damaged.
     pub fn of_item<'s>(&'s self, hash: u64, mut each: impl FnMut(Record<'s>)) -> Read<()> {
         self.keys.find(&self.file, hash, |number| {
             each(self.record(number)?);
@@ -255,15 +255,15 @@ impl RecordSegment {
         })
     }
 
-    /// Returns the record with this number, which [`RecordSegment::of_hash`] returned.
+    /// Returns the record with a number that [`RecordSegment::of_hash`] passed.
     ///
     /// # Errors
-    /// As [`RecordSegment::find`].
+    /// Fails if the segment is damaged.
     pub fn record(&self, number: u32) -> Read<Record<'_>> {
         Ok(self.record_at(offset_of(number))?.0)
     }
 
-    /// Returns the record with this number, if it has this name.
+    /// Returns the record with this number; `None` if the record has a different table or name.
     #[inline]
     fn record_if_named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
         let offset = offset_of(number);
@@ -286,7 +286,7 @@ impl RecordSegment {
         self.read_after_name(offset + varint_length + length, name)
     }
 
-    /// Reads the fields of a record after its name, which begin at `begin`. Also returns the offset of the next record.
+    /// Reads the fields after a record's name, at the offset `begin`. Also returns the offset of the next record.
     #[inline]
     fn read_after_name<'s>(&'s self, begin: usize, name: &'s [u8]) -> Read<(Record<'s>, usize)> {
         let bytes = self.file.up_to(begin, MAX_NUMBERS_SIZE)?;
@@ -330,10 +330,10 @@ impl RecordSegment {
         Ok((record, end.next_multiple_of(4)))
     }
 
-    /// Returns the next record after a cursor, and the cursor after the record; `None` at the end.
+    /// Returns the next record after a cursor, and the cursor after this record. `None` at the end of the segment.
     ///
     /// # Errors
-    /// As [`RecordSegment::find`].
+    /// Fails if the segment is damaged.
     pub fn next(&self, cursor: RecordCursor) -> Read<Option<(Record<'_>, RecordCursor)>> {
         let end = self.head.records.byte(self.head.records.len(), 1);
         if cursor.0 >= end {
@@ -343,10 +343,10 @@ impl RecordSegment {
         Ok(Some((record, RecordCursor(next))))
     }
 
-    /// Returns the cursor before the first record whose key is equal to this one or greater.
+    /// Returns the cursor before the first record whose sort key is equal to or greater than `key`.
     ///
     /// # Errors
-    /// As [`RecordSegment::find`].
+    /// Fails if the segment is damaged.
     pub fn seek(&self, key: (TableId, &[u8])) -> Read<RecordCursor> {
         let order = self.head.order;
         let cursor_in_order = |index: usize| {

@@ -1,4 +1,4 @@
-//! The record segments of a store, the newest first.
+//! The record segments of a store, newest first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,21 +8,21 @@ use super::hash_table::upper;
 use super::record_segment::{FirstRecord, Record, RecordSegment};
 use crate::model::TableId;
 
-/// Segments, the newest first. A record in a newer segment replaces the records of its name in older segments.
+/// A list of record segments, newest first. A newer record replaces older records with the same name.
 #[derive(Default)]
 pub struct RecordSegments {
     list: Vec<Arc<RecordSegment>>,
-    /// The hashes in all segments but the oldest. May also have hashes of earlier segments.
+    /// The hashes in all segments except the oldest. May also contain hashes of earlier segments.
     filter: Option<Arc<Filter>>,
     lost: AtomicBool,
 }
 
-/// The error for a damaged or missing segment: the segments must be rebuilt.
+/// The error for a damaged or missing segment, after which all segments must be rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentsLost;
 
 impl RecordSegments {
-    /// Creates a list of segments, the newest first. Extends the filter of the `previous` list if that filter is large
+    /// Creates a list of segments, newest first. Extends the filter of the `previous` list if that filter is large
     /// enough, so that only new segments must be read.
     #[must_use]
     pub fn after(list: Vec<Arc<RecordSegment>>, previous: &Self) -> Self {
@@ -45,12 +45,12 @@ impl RecordSegments {
         segments
     }
 
-    /// Returns all segments but the oldest, which is the largest.
+    /// Returns all segments except the oldest, which is the largest.
     fn newer(&self) -> &[Arc<RecordSegment>] {
         self.list.split_last().map_or(&[], |(_, newer)| newer)
     }
 
-    /// Returns the segments that may have a hash, which are all or only the oldest, and the index of the first of them.
+    /// Returns the segments that may contain a hash (either all or only the oldest), and the index of the first one.
     #[inline]
     fn candidates(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
         let begin = match &self.filter {
@@ -68,27 +68,27 @@ impl RecordSegments {
         segments
     }
 
-    /// Returns the segments, the newest first.
+    /// Returns the segments, newest first.
     #[must_use]
     pub fn list(&self) -> &[Arc<RecordSegment>] {
         &self.list
     }
 
-    /// Returns whether the segments must be rebuilt.
+    /// Returns whether a segment is missing or damaged, so that all segments must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Marks the segments as lost, so that they are rebuilt. Returns the error for the caller.
+    /// Marks the segments as lost, so that they are rebuilt, and returns the error for the caller.
     #[cold]
     pub fn set_lost(&self) -> SegmentsLost {
         self.lost.store(true, Ordering::Release);
         SegmentsLost
     }
 
-    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, which is the largest.
+    /// Looks up a hash in the oldest and largest segment, and prefetches the memory for lookups in newer segments.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -101,7 +101,7 @@ impl RecordSegments {
         oldest.first(hash)
     }
 
-    /// Prefetches the slots of a hash.
+    /// Prefetches the filter word and the hash table slots for a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         match (&self.filter, self.list.last()) {
@@ -113,10 +113,11 @@ impl RecordSegments {
         }
     }
 
-    /// Returns the newest record of a name. `first`: the result of [`RecordSegments::first`] for the hash.
+    /// Returns the newest record with this table and name, if any. `first` is the result of [`RecordSegments::first`]
+    /// for the hash.
     ///
     /// # Errors
-    /// [`SegmentsLost`].
+    /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
     #[inline]
     pub fn find(
         &self,
@@ -140,11 +141,11 @@ impl RecordSegments {
         oldest.find(key, hash, first).map_err(|_| self.set_lost())
     }
 
-    /// Calls `each` with the records with a hash, the newest first, until `each` returns `true`. `each` also gets the
-    /// index of the segment and the number of the record. Also passes some records with other hashes.
+    /// Calls `each` with every record with this hash, newest segment first, until `each` returns `true`. The first
+    /// argument is the index of the segment and the number of the record. The records can include false positives.
     ///
     /// # Errors
-    /// [`SegmentsLost`].
+    /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
     #[inline]
     pub fn of_hash<'s>(
         &'s self,
@@ -169,7 +170,7 @@ impl RecordSegments {
         Ok(())
     }
 
-    /// Returns the record with this index of the segment and this number, which [`RecordSegments::of_hash`] passed.
+    /// Returns the record at a position that [`RecordSegments::of_hash`] passed; `None` if the segment is damaged.
     #[must_use]
     pub fn record(&self, (index, number): (usize, u32)) -> Option<Record<'_>> {
         let record = self.list.get(index)?.record(number);
@@ -177,7 +178,6 @@ impl RecordSegments {
     }
 }
 
-/// Returns the total number of records in these segments.
 fn count_records(segments: &[Arc<RecordSegment>]) -> usize {
     let records = segments.iter().map(|segment| segment.records()).sum::<u64>();
     usize::try_from(records).unwrap_or(usize::MAX)

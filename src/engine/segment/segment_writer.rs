@@ -1,4 +1,4 @@
-//! Writes the file of a segment: its parts in order, their checksums, and the head last.
+//! Writes a segment file: its parts in order, their checksums, and finally the header.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -12,19 +12,17 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files;
 use crate::platform::open_files;
 
-/// The size and alignment of writes. File systems with large folios then cache the file in pieces of this size, which
-/// take one TLB entry each. So lookups in a large segment cause fewer TLB misses, and a new process has fewer page
-/// faults.
+/// Size and alignment of writes. File systems with large folios then cache the file in pieces of this size, each with
+/// one TLB entry, which reduces TLB misses in large segments and page faults in new processes.
 const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
-/// A file under a temporary name; removed on drop unless it was kept.
+/// A file under a temporary name. Dropping it removes the file, unless [`TemporaryFile::persist`] has renamed the file.
 pub struct TemporaryFile {
     file: File,
     name: Option<PathBuf>,
 }
 
 impl TemporaryFile {
-    /// Creates a temporary file in the folder of `path`.
     pub fn create_beside(path: &Path) -> io::Result<Self> {
         let name = temporary(path);
         Ok(Self {
@@ -33,13 +31,12 @@ impl TemporaryFile {
         })
     }
 
-    /// Returns a handle of the file, which stays usable if another process removes the name that the file gets.
+    /// Returns another handle to the file. This handle stays usable even if another process removes the renamed file.
     pub fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Renames the file to `path`, unless another process was faster: then that process's file stays, since processes
-    /// may have it mapped.
+    /// Renames the file to `path`. An existing file, which processes may have mapped, is kept instead.
     pub fn persist(mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(());
@@ -53,7 +50,6 @@ impl TemporaryFile {
 }
 
 impl Drop for TemporaryFile {
-    /// Removes the file, unless [`Self::persist`] gave it its final name.
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             let _ = files::remove(name);
@@ -61,14 +57,14 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// The file of a segment under a temporary name beside `place`, created at the first write.
+/// A segment's temporary file beside `place`, created on the first write.
 struct SegmentOutput {
     place: PathBuf,
     temporary: Option<TemporaryFile>,
 }
 
 impl SegmentOutput {
-    /// Returns the file for writing, and creates it at the first call.
+    /// Returns the file for writing, and creates it on the first call.
     fn open(&mut self) -> io::Result<&mut File> {
         let made = match self.temporary.take() {
             Some(made) => made,
@@ -77,25 +73,25 @@ impl SegmentOutput {
         Ok(&mut self.temporary.insert(made).file)
     }
 
-    /// Returns the file for reading; fails if nothing was written yet.
+    /// Returns the file for reading. Fails if nothing has been written yet.
     fn written(&self) -> io::Result<&File> {
         let temporary = self.temporary.as_ref();
         Ok(&temporary.ok_or(io::ErrorKind::UnexpectedEof)?.file)
     }
 }
 
-/// Writes the parts between head and checksums.
+/// Writes the parts between the header and the checksums.
 pub struct SegmentWriter {
     out: SegmentOutput,
-    /// Bytes written, in whole pieces.
+    /// Number of bytes written to the file, in whole pieces.
     written: usize,
-    /// The write buffer. The first piece begins with space for the head.
+    /// The write buffer. The first piece begins with space for the header.
     buffer: Vec<u8>,
     sums: Vec<u8>,
 }
 
 impl SegmentWriter {
-    /// Starts a segment in the folder of `place`.
+    /// Creates a writer for a segment in the same folder as `place`.
     pub fn new(place: &Path) -> Self {
         Self {
             out: SegmentOutput {
@@ -108,24 +104,24 @@ impl SegmentWriter {
         }
     }
 
-    /// Returns a path in the folder for temporary files.
+    /// Returns a path beside which temporary files can be created.
     pub fn place(&self) -> PathBuf {
         self.out.place.clone()
     }
 
-    /// Returns the offset of the next byte.
+    /// Returns the file offset of the next byte.
     pub fn position(&self) -> usize {
         self.written + self.buffer.len()
     }
 
-    /// Returns the buffer to append to, with memory reserved for `room` bytes. Call [`SegmentWriter::flush_pieces`]
-    /// afterwards.
+    /// Reserves memory for `room` more bytes, and returns the buffer to append them to. Call
+    /// [`SegmentWriter::flush_pieces`] afterwards.
     pub fn buffer_for(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
         reserve(&mut self.buffer, room)?;
         Ok(&mut self.buffer)
     }
 
-    /// Writes the whole pieces of the buffer.
+    /// Writes the whole pieces in the buffer to the file.
     pub fn flush_pieces(&mut self) -> io::Result<()> {
         if self.buffer.len() < PIECE {
             return Ok(());
@@ -138,13 +134,13 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Appends bytes to the segment.
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.buffer_for(bytes.len())?.extend_from_slice(bytes);
         self.flush_pieces()
     }
 
-    /// Adds the checksums of the buffer's blocks up to `until`, except that of the head, which has its own.
+    /// Computes the checksums of the buffer's blocks up to the offset `until`. Skips the header, which contains its own
+    /// checksum.
     fn sum(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
         reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
@@ -154,7 +150,8 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Ends a part that began at `from` and has elements of this size, and pads it to a multiple of eight bytes.
+    /// Pads a part that began at the offset `from` to a multiple of eight bytes. `size` is the size of the part's
+    /// elements.
     pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
         let length = self.position() - from;
         self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
@@ -164,14 +161,14 @@ impl SegmentWriter {
         })
     }
 
-    /// Copies a part from a spool. `size`: the size of its elements.
+    /// Copies a part from a spool. `size` is the size of the part's elements.
     pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
         let from = self.position();
         spool.all(|bytes| self.put(bytes))?;
         self.end_part(from, size)
     }
 
-    /// Reads `length` bytes from `at`, or fewer at the end.
+    /// Reads `length` bytes at the offset `at` into `to`, or fewer if the segment ends earlier.
     pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) -> io::Result<()> {
         let length = length.min(self.position().saturating_sub(at));
         to.clear();
@@ -187,7 +184,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Sets these bits in the bytes at ascending offsets, and updates the checksums.
+    /// Sets `bits` in the bytes at these ascending offsets, and updates the checksums.
     pub fn mark(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
         for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let begin = block[0] - block[0] % BLOCK;
@@ -209,7 +206,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Writes the checksums, and then the head at the beginning.
+    /// Writes the checksums, and then the header at the beginning of the file.
     pub fn finish(mut self, head: &mut SegmentHead) -> io::Result<TemporaryFile> {
         self.sum(self.buffer.len())?;
         head.sums = SegmentPart {
@@ -227,7 +224,7 @@ impl SegmentWriter {
     }
 }
 
-/// Creates an error whose text begins with `what`: the operation that failed.
+/// Creates an error whose message begins with `what`. If the disk is full, the message suggests a remedy.
 pub fn failed(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };
@@ -239,12 +236,12 @@ pub fn failed(what: &str, error: &io::Error) -> Error {
     Error::new(status, format!("{what}{}{remedy}", open_files::text_of(error))).because_io(error)
 }
 
-/// Adds the path of the segment to the error of a failed write.
+/// Adds the segment's path to the error of a failed write.
 pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
-    done.map_err(|error| failed(&format!("the segment {} cannot be written: ", path.display()), &error))
+    done.map_err(|error| failed(&format!("cannot write segment {}: ", path.display()), &error))
 }
 
-/// Returns the error for a segment of more than 16 GiB, which entry numbers cannot address.
+/// Returns the error for a segment of more than 16 GiB, which 32-bit entry numbers cannot address.
 pub fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, "a segment holds 16 GiB at most")
+    io::Error::new(io::ErrorKind::StorageFull, "a segment can have at most 16 GiB")
 }

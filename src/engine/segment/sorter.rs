@@ -1,4 +1,4 @@
-//! External sorting: sorted runs in temporary files, merged at the end.
+//! External sorting: sorted runs are written to temporary files, and merged at the end.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,26 +8,26 @@ use std::path::Path;
 
 use super::spool::{Spool, SpoolReader, reserve};
 
-/// Number of pairs per run, which take 2 MiB. Smaller in tests, so that these write several runs.
+/// Number of pairs per run (2 MiB); lower in tests, so that they write several runs.
 const PAIRS_PER_RUN: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
-/// Size of a run's keys and numbers in bytes. Smaller in tests, so that these write several runs.
+/// Memory limit for a run's keys and numbers, in bytes; lower in tests, so that they write several runs.
 const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
-/// Maximum size of a group that is sorted by comparing whole keys.
+/// Maximum number of keys in a group that is sorted by comparing whole keys.
 const SMALL_GROUP: usize = 12;
-/// Size of a pair in a run: a `u64` and a `u32`.
+/// Size of a pair in a run, in bytes: a `u64` and a `u32`.
 const PAIR_BYTES: usize = 12;
-/// Size of a key's length and numbers in a run: five times a `u32`.
+/// Size of a key's length and numbers in a run, in bytes: five `u32` values.
 const KEY_HEAD_BYTES: usize = 20;
 
-/// Sorted runs, one after the other in a spool.
+/// Sorted runs, one after another in a spool.
 struct SortRuns {
     spool: Spool,
-    /// The end of each run in the spool.
+    /// The offset at which each run ends in the spool.
     ends: Vec<u64>,
 }
 
 impl SortRuns {
-    /// Starts without runs. `place`: a path beside which the spool creates its file.
+    /// Creates an empty list of runs. Their temporary file is beside `place`.
     fn new(place: &Path) -> Self {
         Self {
             spool: Spool::new(place),
@@ -40,7 +40,7 @@ impl SortRuns {
         self.ends.push(self.spool.len());
     }
 
-    /// Merges the runs: reads each element with `read`, and calls `each` with the elements of all runs in order.
+    /// Merges the runs. Reads the elements with `read`, and passes the elements of all runs to `each` in order.
     fn merge<T: Ord + Default>(
         &self,
         read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
@@ -82,7 +82,7 @@ pub struct PairSorter {
 }
 
 impl PairSorter {
-    /// Creates a sorter. `place`: a path beside which it creates temporary files.
+    /// Creates a sorter with temporary files beside `place`.
     pub fn new(place: &Path) -> Self {
         Self {
             memory: Vec::new(),
@@ -91,12 +91,11 @@ impl PairSorter {
         }
     }
 
-    /// Returns the number of pairs.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Adds a pair. If the memory is full, writes the pairs in it as a run.
+    /// Adds a pair. If the memory is full, first writes the pairs in memory as a run.
     pub fn push(&mut self, first: u64, second: u32) -> io::Result<()> {
         if self.memory.len() == PAIRS_PER_RUN {
             self.end_run()?;
@@ -120,7 +119,7 @@ impl PairSorter {
         Ok(())
     }
 
-    /// Calls `each` with all pairs in order.
+    /// Sorts the pairs, and passes them to `each` in order.
     pub fn sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             self.memory.sort_unstable();
@@ -137,10 +136,10 @@ impl PairSorter {
     }
 }
 
-/// The numbers that a key is sorted with.
+/// The numbers that are sorted along with a key.
 pub type SortedNumbers = [u32; 4];
 
-/// Sorts keys of bytes, each with some numbers. Sorts equal keys by their numbers.
+/// Sorts byte keys, each with four numbers. Equal keys are sorted by their numbers.
 pub struct KeySorter {
     /// The bytes of the keys that are not in a run yet.
     keys: Vec<u8>,
@@ -148,7 +147,7 @@ pub struct KeySorter {
     runs: SortRuns,
 }
 
-/// The position of a key in [`KeySorter::keys`], and its numbers.
+/// The position of a key in [`KeySorter::keys`], and the numbers for the key.
 #[derive(Clone, Copy)]
 struct KeySlot {
     offset: usize,
@@ -157,14 +156,14 @@ struct KeySlot {
 }
 
 impl KeySlot {
-    /// Returns the bytes of the key. `keys`: [`KeySorter::keys`].
+    /// Returns the bytes of the key. `keys` is [`KeySorter::keys`].
     fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
         &keys[self.offset..self.offset + self.length as usize]
     }
 }
 
 impl KeySorter {
-    /// Creates a sorter. `place`: a path beside which it creates temporary files.
+    /// Creates a sorter with temporary files beside `place`.
     pub fn new(place: &Path) -> Self {
         Self {
             keys: Vec::new(),
@@ -173,7 +172,7 @@ impl KeySorter {
         }
     }
 
-    /// Adds a key with its numbers. If the memory is full, writes the keys in it as a run.
+    /// Adds a key with its numbers. If the memory is full, first writes the keys in memory as a run.
     pub fn push(&mut self, key: &[u8], numbers: SortedNumbers) -> io::Result<()> {
         if self.keys.len() + self.slots.len() * size_of::<KeySlot>() > RUN_BYTES {
             self.end_run()?;
@@ -206,7 +205,7 @@ impl KeySorter {
         Ok(())
     }
 
-    /// Calls `each` with all keys in order.
+    /// Sorts the keys, and passes them to `each` in order, each with its numbers.
     pub fn sorted(mut self, mut each: impl FnMut(&[u8], SortedNumbers) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             let sorted = sort_slots(&self.keys, &self.slots)?;
@@ -229,12 +228,12 @@ impl KeySorter {
     }
 }
 
-/// Returns the slots sorted by key and numbers.
+/// Returns the slots, sorted by key and then by numbers.
 ///
-/// Sorts all slots by the first eight bytes of their keys, then each group with equal bytes by the next eight, and so
-/// on. That is faster than comparing whole keys, which share long prefixes: each access to a key is a cache miss.
+/// This function sorts all slots by the first eight bytes of their keys, then each group with equal bytes by the next
+/// eight, and so on. Comparing whole keys is slower, because each access to a key is a cache miss.
 fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
-    // Eight bytes of a key, and the index of its slot.
+    // An entry consists of eight bytes of a key, and the index of the key's slot.
     type Entry = (u64, u32);
     let key_of = |(_, index): &Entry| slots[*index as usize].key(keys);
     let numbers_of = |(_, index): &Entry| slots[*index as usize].numbers;
@@ -243,7 +242,7 @@ fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     reserve(&mut entries, slots.len())?;
     let count = u32::try_from(slots.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
     entries.extend((0..count).map(|index| (0, index)));
-    // Ranges of entries whose keys are equal in this many first bytes.
+    // Unsorted ranges of entries, each with the number of first bytes in which its keys are equal.
     let mut unsorted = vec![(0..entries.len(), 0)];
     while let Some((range, depth)) = unsorted.pop() {
         let mut begin = range.start;
@@ -258,7 +257,7 @@ fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
         group.sort_unstable_by_key(|(bytes, _)| *bytes);
         for equal in group.chunk_by_mut(|a, b| a.0 == b.0) {
             let end = begin + equal.len();
-            // With a zero byte, some keys may have ended, so that further bytes do not distinguish them.
+            // A zero byte may be padding after the end of a key, so further bytes might not distinguish the keys.
             if equal.len() > 1 && equal[0].0.to_be_bytes().contains(&0) {
                 equal.sort_unstable_by(compare);
             } else if equal.len() > 1 {
@@ -273,7 +272,7 @@ fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     Ok(sorted)
 }
 
-/// Returns eight bytes of a key as a number that sorts as the bytes do. Bytes after the end of the key are zero.
+/// Returns eight bytes of a key, padded with zeros, as a number with the same sort order.
 fn eight_bytes(key: &[u8], offset: usize) -> u64 {
     let rest = key.get(offset..).unwrap_or_default();
     let mut bytes = [0; 8];

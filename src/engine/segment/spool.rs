@@ -1,4 +1,4 @@
-//! Spools: temporary byte sequences, in memory while short and then in unlinked files.
+//! Spools: temporary byte sequences. A short spool stays in memory; a longer spool uses an unlinked file.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::platform::files;
 
-/// Size of a spool's write buffer, and maximum size of a read buffer.
+/// Size of a spool's write buffer, and maximum size of a read buffer, in bytes.
 const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
-/// Maximum size of the read buffers of all readers of a spool together.
+/// Maximum total size of all read buffers for a spool, in bytes.
 const MAX_READ_BUFFERS: usize = 4 << 20;
 
-/// Returns a unique temporary path beside `path`. If the process is killed, a later sweep removes the file.
+/// Returns a unique path for a temporary file beside `path`. If the process is killed, a later sweep removes the file.
 pub fn temporary(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -21,25 +21,25 @@ pub fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Reserves memory for further elements. Fails if there is too little, where an allocation would abort the host.
+/// Reserves memory for more elements. Fails if there is too little memory, instead of aborting the host.
 pub fn reserve<T>(list: &mut Vec<T>, further_elements: usize) -> io::Result<()> {
     list.try_reserve(further_elements)
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
-/// A sequence of bytes, which is first appended to and then read.
+/// A temporary sequence of bytes. All writes come before the first read.
 pub struct Spool {
-    /// The file is created beside this path.
+    /// The path beside which the spool creates its file.
     place: PathBuf,
     file: Option<File>,
     /// Number of bytes in the file.
     written: u64,
-    /// The bytes after those in the file.
+    /// The bytes that are not in the file yet.
     tail: Vec<u8>,
 }
 
 impl Spool {
-    /// Creates an empty spool. `place`: a path beside which it creates its file, once the buffer is full.
+    /// Creates an empty spool. Once its buffer is full, the spool creates a file beside `place`.
     pub fn new(place: &Path) -> Self {
         Self {
             place: place.to_path_buf(),
@@ -49,12 +49,11 @@ impl Spool {
         }
     }
 
-    /// Returns the number of bytes.
     pub fn len(&self) -> u64 {
         self.written + self.tail.len() as u64
     }
 
-    /// Appends bytes, to the file if the buffer is full.
+    /// Appends bytes to the buffer. Writes a full buffer to the file.
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         reserve(&mut self.tail, bytes.len())?;
         self.tail.extend_from_slice(bytes);
@@ -70,7 +69,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Fills `buffer` with the bytes from `offset` on. Fails if there are too few.
+    /// Fills `buffer` with the bytes at `offset`. Fails if the spool contains too few bytes.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let in_file = usize::try_from(self.written.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (from_file, from_tail) = buffer.split_at_mut(in_file.min(buffer.len()));
@@ -86,7 +85,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Calls `each` with all bytes, in order and in chunks.
+    /// Passes all bytes to `each`, in order and in chunks.
     pub fn all(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut chunk = Vec::new();
         let mut offset = 0;
@@ -107,18 +106,18 @@ impl Spool {
 /// Reads a range of a spool.
 pub struct SpoolReader<'s> {
     spool: &'s Spool,
-    /// The offset after the buffered bytes.
+    /// Offset of the first byte after the buffered bytes.
     offset: u64,
     end: u64,
-    /// Number of bytes to read at once.
+    /// Number of bytes to read from the spool at once.
     read_size: usize,
     buffer: Vec<u8>,
-    /// Number of bytes at the start of the buffer that were returned.
+    /// Number of buffered bytes that have already been returned.
     taken: usize,
 }
 
 impl<'s> SpoolReader<'s> {
-    /// Creates a reader for the bytes `begin..end`. `readers`: the number of readers that share [`MAX_READ_BUFFERS`].
+    /// Creates a reader for the bytes `begin..end`. `readers` is the number of readers that share [`MAX_READ_BUFFERS`].
     pub fn new(spool: &'s Spool, begin: u64, end: u64, readers: usize) -> Self {
         Self {
             spool,
@@ -130,12 +129,12 @@ impl<'s> SpoolReader<'s> {
         }
     }
 
-    /// Returns whether all bytes were returned.
+    /// Returns whether all bytes have been returned.
     pub fn is_over(&self) -> bool {
         self.taken == self.buffer.len() && self.offset == self.end
     }
 
-    /// Returns the next `count` bytes. Fails if there are fewer.
+    /// Returns the next `count` bytes. Fails if fewer bytes remain.
     pub fn take(&mut self, count: usize) -> io::Result<&[u8]> {
         let buffered = self.buffer.len() - self.taken;
         if buffered < count {

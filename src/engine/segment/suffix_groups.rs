@@ -1,5 +1,5 @@
-//! Orders elements of the same hash by their components from the end. The input is sorted by hash. Most hashes are
-//! unique, so few elements are compared.
+//! Sorts elements with equal hashes by the components of their paths, last component first. The input is sorted by
+//! hash. Most hashes are unique, so few elements are compared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use super::sorter::KeySorter;
 use crate::matching::Form;
 
-/// An element: two numbers.
+/// An element of the array to sort: two numbers.
 pub type Element = [u32; 2];
 
-/// Receives the sorted elements.
+/// A function that receives the sorted elements.
 type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
 
-/// Groups elements by hash. `form` reads the form of an element's entry, and returns how many of its components count.
+/// Sorts elements in groups with equal hashes. `form` reads the normal form of an element's entry, and returns the
+/// number of first components to compare.
 pub struct SuffixGroups<F> {
     place: PathBuf,
     form: F,
-    /// Hash, entry and element of the last call. The next element may belong to the same group.
+    /// Hash, entry and element from the previous call. The next element may belong to the same group.
     last: Option<(u32, u32, Element)>,
     group: Option<KeySorter>,
     bytes: Vec<u8>,
@@ -25,7 +26,7 @@ pub struct SuffixGroups<F> {
 }
 
 impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F> {
-    /// Creates the groups. `place`: a path beside which large groups create temporary files.
+    /// Creates a sorter. Large groups use temporary files beside `place`.
     pub fn new(place: &Path, form: F) -> Self {
         Self {
             place: place.to_path_buf(),
@@ -37,8 +38,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         }
     }
 
-    /// Adds an element, whose hash must not be lower than that of the element before. Passes the elements of a complete
-    /// group to `write`.
+    /// Adds an element. Elements must come in ascending order of their hashes. Passes a completed group to `write`.
     pub fn put(&mut self, hash: u32, entry: u32, element: Element, write: &mut Write<'_>) -> io::Result<()> {
         let Some((last_hash, last_entry, last_element)) = self.last.replace((hash, entry, element)) else {
             return Ok(());
@@ -54,7 +54,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         Ok(())
     }
 
-    /// Writes the last group.
+    /// Passes the last group to `write`.
     pub fn end(mut self, write: &mut Write<'_>) -> io::Result<()> {
         if let Some((_, entry, element)) = self.last.take() {
             if self.group.is_none() {
@@ -65,16 +65,16 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         self.end_group(write)
     }
 
-    /// Adds an element to the group of its hash.
+    /// Adds an element to the current group.
     fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
         let count = (self.form)(entry, &element, &mut self.bytes)?;
         suffix_key(Form::from_folded(&self.bytes), count, &mut self.key);
         let group = self.group.get_or_insert_with(|| KeySorter::new(&self.place));
-        // Equal components are ordered by the second number.
+        // Elements with equal components are sorted by their second number.
         group.push(&self.key, [element[1], element[0], 0, 0])
     }
 
-    /// Passes the elements of the group to `write` in order, if there is a group.
+    /// Passes the elements of the current group, if there is one, to `write` in order.
     fn end_group(&mut self, write: &mut Write<'_>) -> io::Result<()> {
         match self.group.take() {
             Some(group) => group.sorted(|_, [second, first, ..]| write([first, second])),
@@ -83,8 +83,8 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
     }
 }
 
-/// Writes to `key` a sort key of the first `count` components of a path, the last of them first, so that shorter paths
-/// come first. The key of a folder leaves out the components below the folder.
+/// Writes a sort key for a path to `key`: its first `count` components, last component first, so that shorter paths
+/// come first. For a folder, the remaining components lie below the folder.
 fn suffix_key(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
     key.clear();
     let skipped = form.rev_components().count().saturating_sub(count);
@@ -92,7 +92,7 @@ fn suffix_key(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
         if !key.is_empty() {
             key.push(0);
         }
-        // Zero separates components, so it is escaped.
+        // A zero byte separates components, so zero bytes in a component are escaped.
         for byte in component.folded() {
             match byte {
                 0 => key.extend_from_slice(&[1, 1]),

@@ -1,4 +1,4 @@
-//! Whole items of a segment, with all files and external ids: by entry, in pages, by GUID and title.
+//! Reads whole items, with all files and external ids, by entry, in pages, or by GUID or title.
 
 use std::io;
 use std::path::Path;
@@ -18,13 +18,13 @@ use crate::matching::text::fold_title;
 use crate::model::Item;
 use crate::platform::bytes;
 
-/// Returns the cursor of an item: a position in the order of the hashes of rating keys, which no listing changes. It is
-/// at least 1.
+/// Returns the cursor of an item: its position in the order of rating key hashes, which is the same in every listing. A
+/// cursor is at least 1.
 pub fn cursor_of(rating_key: &str) -> i64 {
     (xxh3_64(rating_key.as_bytes()) >> 1).cast_signed().max(1)
 }
 
-/// Returns all GUIDs of an item: its own, those of its season and show, and its external ids.
+/// Returns all GUIDs of an item: its own GUID, those of its season and show, and its external ids.
 pub fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
     let own = [&item.guid, &item.season_guid, &item.show_guid];
     own.into_iter().chain(&item.guids).filter(|guid| !guid.is_empty())
@@ -37,12 +37,12 @@ pub fn folds_of(item: &Item) -> impl Iterator<Item = String> {
 }
 
 impl ListingSegment {
-    /// Returns the item that begins with this entry; `None` if the segment is broken there.
+    /// Returns the item whose first entry is `first`; `None` if the segment is damaged there.
     pub fn whole_item(&self, first: u32) -> Option<Item> {
         self.entry(first).and_then(|entry| self.whole(&entry)).ok()
     }
 
-    /// Reads the whole item that begins with this entry, with all files and external ids.
+    /// Reads the item of a first entry, with all files and external ids.
     pub(super) fn whole(&self, entry: &EntryHead<'_>) -> Read<Item> {
         let file = &self.file;
         let (item, extras) = record::item(file, self.item_at(entry)?)?;
@@ -86,7 +86,7 @@ impl ListingSegment {
         })
     }
 
-    /// Passes the items after a cursor to `each`, with their cursors and in their order, until it returns `true`.
+    /// Passes the items after a cursor and their cursors to `each`, in cursor order, until `each` returns `true`.
     pub fn items_after(&self, cursor: i64, mut each: impl FnMut(i64, Item) -> bool) {
         let hash = cursor.cast_unsigned() << 1;
         let _damage_is_marked: Read<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
@@ -96,8 +96,7 @@ impl ListingSegment {
         });
     }
 
-    /// Calls `each` with the first entry, the rating key, the title and the show's title of each item, in the order in
-    /// which they were listed.
+    /// Calls `each` for every item in listing order, with its first entry, rating key, title and show title.
     pub fn titles<'i>(&'i self, mut each: impl FnMut(u32, &'i str, [&'i str; 2])) {
         let _damage_is_marked = self.for_each_first(|entry| {
             if let Ok((item, _)) = record::item(&self.file, entry.end) {
@@ -106,7 +105,7 @@ impl ListingSegment {
         });
     }
 
-    /// Calls `each` with the first entries of all items, in the order in which they were listed.
+    /// Calls `each` with the first entries of all items, in listing order.
     pub fn for_each_first<'i>(&'i self, mut each: impl FnMut(&EntryHead<'i>)) -> Read<()> {
         let mut at = self.first_record();
         while let Some((entry, end)) = self.next_first(at)? {
@@ -116,12 +115,12 @@ impl ListingSegment {
         Ok(())
     }
 
-    /// Returns the offset of the first record.
     pub(super) fn first_record(&self) -> usize {
         self.head.records.byte(0, 1)
     }
 
-    /// Returns the first entry of the next item from an offset on, and the offset after the item; `None` at the end.
+    /// Returns the first entry of the next item at or after the offset `at`, and the offset after this item. `None` at
+    /// the end of the records.
     pub(super) fn next_first(&self, mut at: usize) -> Read<Option<(EntryHead<'_>, usize)>> {
         while self.has_records(at) {
             if self.file.slice(at, 1)?[0] & SHOW != 0 {
@@ -138,8 +137,8 @@ impl ListingSegment {
         Ok(None)
     }
 
-    /// Passes all items to `each` in the order in which they were listed, with the change sequences at which they were
-    /// added after the listing, else 0.
+    /// Passes all items to `each` in listing order, each with the change sequence at which it was added after the
+    /// listing; 0 if it came with the listing.
     pub fn for_each_item(&self, mut each: impl FnMut(Item, u64) -> Result<()>) -> Result<()> {
         let mut at = self.first_record();
         let mut next = || -> Read<Option<(Item, u64)>> {
@@ -156,7 +155,7 @@ impl ListingSegment {
         Ok(())
     }
 
-    /// Calls `each` with the rating keys of all items, in the order in which they were listed.
+    /// Calls `each` with the rating keys of all items, in listing order.
     pub fn for_each_key(&self, mut each: impl FnMut(&str)) -> Result<()> {
         let mut read = Ok(());
         self.for_each_first(|entry| match self.key_of(entry) {
@@ -167,15 +166,16 @@ impl ListingSegment {
         .map_err(|_| self.damaged())
     }
 
-    /// Returns the error for a damaged segment.
     fn damaged(&self) -> Error {
-        refuse(&self.place.0, "it is damaged")
+        refuse(&self.place.0, "the file is damaged")
     }
 
-    /// Passes the items that may have this GUID or folded title to `each`, in the order in which they were listed.
+    /// Passes the items with this GUID or folded title to `each`, in listing order. The items can include false
+    /// positives.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`] if the index cannot be built.
+    /// Fails with [`crate::error::Status::Store`] if the index cannot be built, or with
+    /// [`crate::error::Status::StoreFull`] if the disk is full.
     pub fn items_with(&self, text: &str, each: impl FnMut(Item)) -> Result<()> {
         let index = match self.index.get_or_try_init(|| self.open_index().map(Box::new)) {
             Err(error) if !self.is_broken() => return Err(error),
@@ -183,8 +183,8 @@ impl ListingSegment {
             Ok(index) => index,
         };
         let found = index.find(text);
-        // If the index is damaged, mark the segment as broken: it is then built again under another name, and then the
-        // index.
+        // If the index is damaged, mark the segment as broken. plexindex then builds the segment again under a
+        // different name, and after that a new index.
         let firsts = found.map_err(|_| self.file.fail()).unwrap_or_default();
         firsts
             .into_iter()
@@ -193,14 +193,14 @@ impl ListingSegment {
         Ok(())
     }
 
-    /// Opens the index of the items by GUID and title. Builds it if it is missing or damaged, or belongs to other
-    /// items.
+    /// Opens the index by GUID and title, or builds a new one if the file is missing, damaged or outdated.
     fn open_index(&self) -> Result<ItemIndex> {
         let (place, mode) = &self.place;
         let mut path = place.clone().into_os_string();
         path.push(".index");
         let path = Path::new(&path);
-        // A missing segment is built again under its name, with other entries, so the index must name the content too.
+        // A missing segment is built again under the same name, but with different entries. So the index must match the
+        // content of the segment too, not only its name.
         let name_mac = self.head.name_mac ^ self.head.sums_sum;
         if let Ok(Some(index)) = ItemIndex::open(path, *mode, name_mac) {
             return Ok(index);
@@ -222,7 +222,7 @@ impl ListingSegment {
         cannot_write(build(), path)
     }
 
-    /// Returns the number of the entry or record at this offset, or at the next offset where one can begin.
+    /// Returns the number of the entry or record at this offset, or at the next multiple of four bytes.
     fn number_at(&self, offset: usize) -> Read<u32> {
         u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.fail())
     }

@@ -1,41 +1,42 @@
-//! The version counters (a seqlock): two loads show a reader whether anything was committed since its snapshot.
+//! The version counters (a seqlock): two loads tell a reader whether anything was committed since its snapshot.
 //!
-//! `pending` and `done` are in a page that all processes map. Write transactions are numbered, and the database stores
-//! the last number. While it holds the database's write lock, a writer
+//! All processes map the page with the counters `pending` and `done`. Write transactions are numbered, and the database
+//! stores the last number. A writer takes these steps while it holds the database's write lock:
 //!
-//! 1. stores `pending = number`,
-//! 2. commits,
-//! 3. stores `done = number`, and only then returns to its caller.
+//! 1. It stores `pending = number`.
+//! 2. It commits.
+//! 3. It stores `done = number`, and only then returns to its caller.
 //!
-//! A reader loads `done`, then `pending`. Its snapshot has a number too, and is current if both counters equal that
-//! number. Otherwise the reader queries the database.
+//! A reader loads `done`, then `pending`. If both counters equal the number of the reader's snapshot, the snapshot is
+//! current. Otherwise the reader queries the database.
 //!
 //! **A lookup that starts after a commit has returned does not see the old answer.** Let n be the number of the commit.
-//! The commit returns after step 3, and the store of step 3 is sequentially consistent, so later lookups see it. From
-//! then on `done` is n or more, since only holders of the write lock store `done`, with numbers that the database has
-//! reached. A snapshot without the commit has a smaller number, which never equals the counters again.
+//! The commit returns after step 3, whose store is sequentially consistent, so later lookups see the new value of
+//! `done`. After that, `done` is always n or more, because only holders of the write lock store `done`, with numbers
+//! that the database has reached. A snapshot without the commit has a smaller number, which never equals the counters
+//! again.
 //!
 //! **The same is true if the writer dies.**
 //!
-//! - Before step 1, nothing has happened.
-//! - Between 1 and 2, the database rolls back. `pending` is greater than `done`, so readers query the database and get
-//!   the old answer, which is right.
-//! - Between 2 and 3, `done` still has the old number. `pending` was stored before the commit, so a reader that sees
-//!   the effects of the commit cannot see both counters at the old number. It queries the database and gets the new
-//!   answer.
+//! - If the writer dies before step 1, nothing has happened.
+//! - If the writer dies between steps 1 and 2, the database rolls back. `pending` is greater than `done`, so readers
+//!   query the database and get the old answer, which is right.
+//! - If the writer dies between steps 2 and 3, `done` still has the old number. `pending` was stored before the commit,
+//!   so a reader that sees the effects of the commit cannot see the old number in both counters. This reader queries
+//!   the database and gets the new answer.
 //!
-//! This state ends with the next writer: its steps, or [`VersionCounters::repair`], set both counters to the database's
-//! number. Before a repair and after each of its stores, `done ≤ database ≤ pending`, so the counters are never equal
-//! at an old number. After a crash of the machine the page may have any content, and the first process that opens the
-//! store repairs it.
+//! The next writer makes the counters equal again: its steps, or [`VersionCounters::repair`], set both counters to the
+//! database's number. Before a repair and after each of its stores, `done ≤ database ≤ pending`, so the counters are
+//! never equal at an old number. After a system crash, the page may have any content, and the first process that opens
+//! the store repairs it.
 
-/// A shared counter: an atomic of std, or of loom in the model test.
+/// A shared counter: an atomic from `std`, or from `loom` in the model test.
 pub trait SharedWord {
-    /// Loads the value, sequentially consistent.
+    /// Loads the value with sequentially consistent ordering.
     fn load(&self) -> u64;
-    /// Stores a value, sequentially consistent.
+    /// Stores a value with sequentially consistent ordering.
     fn store(&self, value: u64);
-    /// Replaces the value by this one if this one is greater, sequentially consistent.
+    /// Stores `value` if it is greater than the current value, with sequentially consistent ordering.
     fn raise(&self, value: u64);
 }
 
@@ -61,11 +62,11 @@ impl SharedWord for std::sync::atomic::AtomicU64 {
 pub enum PageState {
     /// The last transaction has this number and is finished.
     Equal(u64),
-    /// A transaction is running, or its writer died: query the database.
+    /// A transaction is running, or its writer died. The reader must query the database.
     Pending,
 }
 
-/// The two counters.
+/// The counters `pending` and `done`.
 #[derive(Debug)]
 pub struct VersionCounters<'a, W> {
     pending: &'a W,
@@ -73,7 +74,7 @@ pub struct VersionCounters<'a, W> {
 }
 
 impl<'a, W: SharedWord> VersionCounters<'a, W> {
-    /// Uses these two words as counters.
+    /// Creates the counters from two shared words.
     pub fn new(pending: &'a W, done: &'a W) -> Self {
         Self { pending, done }
     }
@@ -83,13 +84,13 @@ impl<'a, W: SharedWord> VersionCounters<'a, W> {
         self.pending.store(number);
     }
 
-    /// Announces that transaction `number` is finished. Call this function after the commit, before returning to the
-    /// caller. Does not replace a higher number, which a later writer stored.
+    /// Announces that transaction `number` is committed. Call this function after the commit, before returning to the
+    /// caller. Keeps the higher number that a later writer may have stored.
     pub fn commit(&self, number: u64) {
         self.done.raise(number);
     }
 
-    /// Sets both counters to the database's number. Call this function only under the write lock, outside of a
+    /// Sets both counters to the number of the last commit. Call this function only under the write lock, outside a
     /// transaction.
     pub fn repair(&self, number: u64) {
         self.done.store(number);

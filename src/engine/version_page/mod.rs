@@ -1,4 +1,4 @@
-//! The file with the [`VersionCounters`]: one page, mapped by every process that has the store open.
+//! The version page: a file with the [`VersionCounters`], which every process maps while it has the store open.
 
 mod counters;
 
@@ -17,31 +17,29 @@ use crate::platform::map::{PAGE, SharedPage};
 pub use counters::PageState;
 use counters::VersionCounters;
 
-/// The first word of a page.
 const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
-/// Version of the layout.
 const VERSION: u64 = 3;
 
-// Indexes of words in the page. The counters have their own cache line, apart from the constant words.
+// Indexes of words in the page. The counters and the constant words are in different cache lines.
 const MAGIC_WORD: usize = 0;
 const VERSION_WORD: usize = 1;
 const STORE_ID_WORD: usize = 2;
 const PENDING_WORD: usize = 16;
 const DONE_WORD: usize = 17;
-/// The number of answers by processes that only read, which the store has not counted yet.
+/// The number of lookups that read-only processes answered and that the store has not counted yet.
 const ANSWERS_WORD: usize = 24;
-/// The number of waits for a commit. Waits of killed processes remain counted. At 0, a commit need not wake anyone.
+/// The number of threads that wait for a commit, including threads of killed processes. At 0, a commit wakes no thread.
 const WAITING_WORD: usize = 32;
 
-/// Interval in ms at which a reader checks that the page still has its name.
+/// Interval in milliseconds at which a reader checks whether the page's file was removed or replaced.
 pub const HOLDS_MS: u64 = 500;
-/// Time after which all readers have noticed that a page lost its name. Includes the lag of their coarse clocks.
+/// Time after which every reader has noticed that the file was removed or replaced. Includes the lag of coarse clocks.
 const NOTICE_TIME: Duration = Duration::from_millis(HOLDS_MS + 60);
 
-/// Maximum wait for another process that creates a page.
+/// Maximum time to wait while another process creates a page.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Returns the words that never change, each with its index.
+/// Returns the constant words of a page, each with its index.
 fn constant_words(store_id: u64) -> [(usize, u64); 3] {
     [(MAGIC_WORD, MAGIC), (VERSION_WORD, VERSION), (STORE_ID_WORD, store_id)]
 }
@@ -53,15 +51,15 @@ pub struct VersionPage {
 }
 
 impl VersionPage {
-    /// Maps the page at `path`. Creates a page if there is none, or only one of another store. Both counters of a new
-    /// page are 0, so call [`VersionPage::repair`] under the database's write lock.
+    /// Maps the page at `path`. Creates a page if there is none, or if the existing page belongs to another store. In a
+    /// new page, both counters are 0, so call [`VersionPage::repair`] under the database's write lock.
     ///
     /// Other processes may still have a removed page mapped, so this function waits until they have noticed the
-    /// removal. `is_fresh`: the store has no commit yet, so no process can have an older page mapped and no wait is
-    /// needed.
+    /// removal. If `is_fresh` is set, the store has no commit yet, so no process can have an older page mapped, and
+    /// this function does not wait.
     ///
     /// # Errors
-    /// [`Status::Store`] if the file cannot be created or mapped.
+    /// Fails with [`Status::Store`] if the file cannot be created or mapped.
     pub fn open(path: &Path, store_id: u64, is_fresh: bool) -> Result<Self> {
         let failed = |error: io::Error| {
             Error::new(
@@ -72,8 +70,9 @@ impl VersionPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        // The folder's lock prevents two processes from creating two pages. Another process may have created one before
-        // this process got the lock. On a file system without locks, maps are unreliable too, so this function fails.
+        // The folder's lock ensures that only one process creates a page. Another process may create one while this
+        // process waits for the lock. On a file system without locks, shared maps are unreliable too, so this function
+        // fails.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let _exclusive = FileLock::on_folder(folder, Deadline::after(CREATE_TIMEOUT), &|| false)
@@ -88,15 +87,15 @@ impl VersionPage {
             .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
 
-    /// Maps the page if it exists and belongs to this store.
+    /// Maps the page if it exists and belongs to this store; otherwise returns `None`.
     ///
     /// # Errors
-    /// If the file cannot be mapped.
+    /// Fails if the file exists but cannot be opened or mapped.
     pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
         let file = match files::existing(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // A link, a pipe or a directory, which a new page will replace.
+            // Something other than a file, such as a link, has the page's name. A new page will replace it.
             Err(error) if files::is_in_the_way(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -113,7 +112,7 @@ impl VersionPage {
         Ok(is_of_store.then_some(Self { page, file }))
     }
 
-    /// Creates a page in place of any file with its name.
+    /// Creates a page at `path` and replaces any existing file. For `is_fresh`, see [`VersionPage::open`].
     fn create(path: &Path, store_id: u64, is_fresh: bool) -> io::Result<()> {
         if !is_fresh {
             Self::take_away(path, false)?;
@@ -132,14 +131,15 @@ impl VersionPage {
     }
 
     /// Removes the page's file. Returns after all other processes have noticed the removal, so that they query the
-    /// database. `is_unused`: if there is no file, no process has one mapped.
+    /// database. If `is_unused` is set and the file does not exist, no process has a page mapped, so this function does
+    /// not wait.
     ///
     /// # Errors
-    /// If the file cannot be removed.
+    /// Fails if the file cannot be removed.
     pub fn take_away(path: &Path, is_unused: bool) -> io::Result<()> {
-        // Removes the file by path, which needs no free descriptor.
+        // Unlike `files::remove`, `fs::remove_file` needs no free file descriptor.
         match fs::remove_file(path) {
-            // This ignores a directory, for example, since no process can have it mapped.
+            // If the path is not a regular file, no process can have it mapped, so the error is ignored.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if is_unused => {}
             _ => wait_coarse(NOTICE_TIME),
@@ -147,27 +147,27 @@ impl VersionPage {
         Ok(())
     }
 
-    /// Returns whether the file at `path` is still this page. If not, other processes use another page, so that they do
-    /// not see commits announced here. Writers check this before each write, readers twice a second.
+    /// Returns whether the file at `path` is still this page. If not, other processes use a different page and do not
+    /// see the commits that this process announces. Writers check this before each write, readers twice a second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         Inode::of(path) == Some(self.file)
     }
 
-    /// Counts answered lookups on the page, for a process that has nothing else to write. The next writer moves the
-    /// count to the store.
+    /// Adds to the number of answered lookups on the page. A process that has nothing else to write calls this
+    /// function; the next writer moves the number to the store.
     pub fn count_answers(&self, answers: u64) {
         self.page.words()[ANSWERS_WORD].fetch_add(answers, Ordering::Relaxed);
     }
 
-    /// Returns the number of answered lookups that are not in the store's counters yet.
+    /// Returns the number of answered lookups that the store has not counted yet.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.page.words()[ANSWERS_WORD].load(Ordering::Relaxed)
     }
 
-    /// Returns the number of answered lookups that are not in the store's counters yet, and resets it to 0. The caller
-    /// adds the number to these counters.
+    /// Returns the number of answered lookups that the store has not counted yet, and resets the number to 0. The
+    /// caller must add the number to the store's statistics.
     #[must_use]
     pub fn take_answers(&self) -> u64 {
         self.page.words()[ANSWERS_WORD].swap(0, Ordering::Relaxed)
@@ -178,35 +178,36 @@ impl VersionPage {
         self.counters().begin(sequence);
     }
 
-    /// Announces that a transaction is finished, as [`VersionCounters::commit`] does, and wakes waiting processes.
+    /// Announces that a transaction is committed, and wakes waiting threads; see [`VersionCounters::commit`].
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
         self.wake();
     }
 
-    /// Sets both counters to the database's number, as [`VersionCounters::repair`] does, and wakes waiting processes.
+    /// Sets both counters to the number of the last commit, and wakes waiting threads; see [`VersionCounters::repair`].
     pub fn repair(&self, sequence: u64) {
         self.counters().repair(sequence);
         self.wake();
     }
 
     /// Returns the number of the last finished transaction, for [`VersionPage::wait`]. Call this function before
-    /// checking for commits.
+    /// checking for commits, so that the wait does not miss any.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.page.words()[DONE_WORD].load(Ordering::SeqCst)
     }
 
-    /// Waits for a commit after `done`, a signal, [`VersionPage::wake`] or the time-out. May return early.
+    /// Waits for a commit after `done`, a Unix signal, [`VersionPage::wake`] or the timeout. May return early.
     pub fn wait(&self, done: u64, timeout: Duration) {
         let waiting = &self.page.words()[WAITING_WORD];
-        // Before `SharedPage::wait` compares the value: a commit that sees no waiter has changed the value before.
+        // Count this thread before `wait` compares the value: a commit that sees no waiting thread has already changed
+        // it.
         waiting.fetch_add(1, Ordering::SeqCst);
         self.page.wait(DONE_WORD, done, timeout);
         waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Ends all waits in all processes that have the page mapped.
+    /// Wakes all waiting threads in all processes that have the page mapped.
     pub fn wake(&self) {
         if self.page.words()[WAITING_WORD].load(Ordering::SeqCst) != 0 {
             self.page.wake(DONE_WORD);
@@ -220,7 +221,6 @@ impl VersionPage {
         self.counters().state()
     }
 
-    /// Returns the counters in the page.
     fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
         let words = self.page.words();
         VersionCounters::new(&words[PENDING_WORD], &words[DONE_WORD])
