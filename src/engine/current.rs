@@ -1,5 +1,4 @@
-//! Keeps a snapshot of the store current, for libraries and for tables: one thread at a time reads the newer commits,
-//! and adds them in place or replaces the snapshot.
+//! Keeps snapshots of the store current. One thread at a time adds newer commits to a snapshot, or replaces it.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,17 +12,17 @@ use crate::platform::fork::SingleThreadProof;
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
 
-/// The segments that a manifest names.
+/// The open segments that a manifest lists.
 #[derive(Default)]
 pub struct OpenSegments {
     pub incarnation: Incarnation,
     pub manifest: Manifest,
-    /// In the order of the manifest.
+    /// Segments in manifest order.
     pub segments: Arc<RecordSegments>,
 }
 
 impl OpenSegments {
-    /// Returns whether a segment is missing or damaged, so that all of them must be rebuilt.
+    /// Returns whether a segment is missing or damaged, which means that all segments must be rebuilt.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
@@ -31,16 +30,16 @@ impl OpenSegments {
     }
 }
 
-/// A snapshot of a part of the store: of the libraries, or of the tables.
+/// A snapshot of the store's libraries or tables, depending on `P`.
 #[derive(Default)]
 pub struct Shown<P> {
-    /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
+    /// Number of the snapshot within its handle, counted from 1. The empty initial snapshot has number 0.
     pub number: u64,
-    /// The change sequence up to which the snapshot shows every commit.
+    /// The change sequence up to which the snapshot contains every commit.
     sequence: AtomicU64,
-    /// The segments of recorded matches and tables, with the incarnation of the whole snapshot.
+    /// Segments of confirmed matches and tables, with the incarnation of the snapshot.
     pub open: Arc<OpenSegments>,
-    /// Whether the snapshot must be read again, because something changed that cannot be added in place.
+    /// Whether the snapshot must be reloaded, because a change cannot be added in place.
     outdated: AtomicBool,
     part: P,
 }
@@ -48,7 +47,7 @@ pub struct Shown<P> {
 impl<P> Deref for Shown<P> {
     type Target = P;
 
-    /// Gives access to the part of the snapshot.
+    /// Returns the libraries or tables in the snapshot.
     #[inline]
     fn deref(&self) -> &P {
         &self.part
@@ -56,7 +55,7 @@ impl<P> Deref for Shown<P> {
 }
 
 impl<P> Shown<P> {
-    /// Creates the snapshot that follows `before` and shows every commit up to `sequence`.
+    /// Creates the successor of the snapshot `before`, with every commit up to `sequence`.
     pub fn after(before: &Self, sequence: Sequence, open: Arc<OpenSegments>, part: P) -> Self {
         Self {
             number: before.number + 1,
@@ -67,39 +66,39 @@ impl<P> Shown<P> {
         }
     }
 
-    /// Returns the change sequence up to which the snapshot shows every commit.
+    /// Returns the change sequence up to which the snapshot contains every commit.
     #[inline]
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
-    /// Notes that the snapshot now shows every commit up to this change sequence.
+    /// Records that the snapshot now contains every commit up to `sequence`.
     pub fn advance_to(&self, sequence: Sequence) {
         self.sequence.store(sequence.0, Ordering::Release);
     }
 
-    /// Returns whether the snapshot must be read again, because something changed that cannot be added in place.
+    /// Returns whether the snapshot must be reloaded, because a change cannot be added in place.
     #[inline]
     pub fn is_outdated(&self) -> bool {
         self.outdated.load(Ordering::Acquire)
     }
 
-    /// Marks the snapshot, so that the next catch-up reads it again.
+    /// Marks the snapshot as outdated, so that the next catch-up reloads it.
     pub fn set_outdated(&self) {
         self.outdated.store(true, Ordering::Release);
     }
 }
 
-/// The current snapshot of one handle. Lookups read it without a lock.
+/// The current snapshot of one handle. Lookups read the snapshot without a lock.
 pub struct Current<P> {
     store: Arc<Store>,
     snapshot: Swap<Shown<P>>,
-    /// Held while a thread brings the snapshot up to date.
+    /// Locked while a thread updates the snapshot.
     pub catching_up: Mutex<()>,
 }
 
 impl<P: Default> Current<P> {
-    /// Creates an empty snapshot, which the first catch-up replaces.
+    /// Starts with an empty snapshot, which the first catch-up replaces.
     pub fn new(store: Arc<Store>) -> Self {
         Self {
             store,
@@ -108,30 +107,30 @@ impl<P: Default> Current<P> {
         }
     }
 
-    /// Returns the snapshot as it is, perhaps without the newest commits. Takes no lock.
+    /// Returns the snapshot without taking a lock. The newest commits may be missing.
     #[inline]
     pub fn read(&self) -> Guard<'_, Shown<P>> {
         self.snapshot.read()
     }
 
-    /// Replaces the snapshot. The caller holds the lock.
+    /// Replaces the snapshot. The caller must have locked `catching_up`.
     pub fn replace(&self, snapshot: Shown<P>) {
         self.snapshot.replace(snapshot);
     }
 
-    /// Waits for the thread that is bringing the snapshot up to date, and keeps others from it.
+    /// Locks updates of the snapshot. Waits for a thread that is updating the snapshot.
     pub fn lock(&self) -> MutexGuard<'_, ()> {
         lock(&self.catching_up)
     }
 
-    /// Returns whether the snapshot shows every commit. This takes only some loads.
+    /// Returns whether the snapshot contains every commit, after only a few memory loads.
     #[inline]
     pub fn shows_all(&self, snapshot: &Shown<P>) -> bool {
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
     }
 
-    /// Returns whether this commit is the only one that the snapshot does not show. In another incarnation the same
-    /// sequence is another commit.
+    /// Returns whether the snapshot lacks only one commit: the commit with this incarnation and change sequence. The
+    /// incarnation is compared, because two incarnations can use the same change sequence for different commits.
     pub fn lacks_only(&self, snapshot: &Shown<P>, incarnation: Incarnation, sequence: Sequence) -> bool {
         snapshot.open.incarnation == incarnation
             && self.store.incarnation() == incarnation
@@ -139,9 +138,10 @@ impl<P: Default> Current<P> {
             && !snapshot.is_outdated()
     }
 
-    /// Returns a snapshot that shows every commit, with the result of `look`; `None` if the caller would have to wait.
-    /// `look` runs before the check that the snapshot is current, so that its prefetches overlap with the check. Its
-    /// result must not depend on what commits add in place. `read_newer` reads the newer commits.
+    /// Returns a snapshot with every commit, and the result of `look` for this snapshot. Returns `None` if the caller
+    /// would have to wait, or if `read_newer`, which reads newer commits, fails. `look` runs before the check that the
+    /// snapshot is current, so that memory prefetches overlap with the check. The result of `look` must not depend on
+    /// records that commits add in place.
     #[inline]
     pub fn at_once<B>(
         &self,
@@ -163,7 +163,8 @@ impl<P: Default> Current<P> {
         Some((snapshot, looked_up))
     }
 
-    /// Returns a snapshot that is settled. Waits if necessary. `read_newer` reads the newer commits.
+    /// Returns a settled snapshot. If the current snapshot is not settled, takes the lock, and calls `read_newer`,
+    /// which reads newer commits.
     pub fn settled(
         &self,
         is_settled: impl Fn(&Shown<P>) -> bool,
@@ -180,7 +181,7 @@ impl<P: Default> Current<P> {
         Ok(self.read())
     }
 
-    /// Resets what the parent's other threads held. Called in the child of a fork.
+    /// Releases the snapshot readers of the parent's other threads, in the child after a fork.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.snapshot.reset_after_fork(alone);
     }

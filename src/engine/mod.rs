@@ -1,11 +1,11 @@
 //! The storage engine: a log-structured merge tree over `SQLite`. Readers take no lock.
 //!
-//! The database ([`sql`]) has what cannot be fetched again. Segments are immutable mapped files: listings, and records
-//! built from the database ([`segment`]).
-//! Memtables hold the changes since then ([`memtable`]). A [`view`] combines both for one library, a [`snapshot`] for
-//! all libraries. The version page shows whether a snapshot is current ([`version_page`]). Confirmed matches and tables
-//! are [`records`]. [`maintenance`] writes, replaces and removes the segments of listings, and keeps the folder small.
-//! The rest of the crate uses only the names exported here.
+//! The database ([`sql`]) stores all data that cannot be fetched again. Segments ([`segment`]) are immutable mapped
+//! files, built from listings or from records in the database. Memtables ([`memtable`]) contain the changes since the
+//! segments were built. [`view`] combines the segment and memtable of one library. [`snapshot`] contains the state of
+//! all libraries. The version page ([`version_page`]) shows whether a snapshot is current. [`records`] stores confirmed
+//! matches and tables. [`maintenance`] writes, replaces and removes listing segments, and limits the size of the
+//! folder. The rest of the crate uses only the items that this module exports.
 
 mod current;
 mod maintenance;
@@ -27,7 +27,7 @@ pub use sql::{
     WriteObserver, unverified_kind,
 };
 
-/// Further exports for tests, fuzz targets and benchmarks.
+/// Additional exports for tests, fuzz targets and benchmarks.
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use super::memtable::MemtableChange;

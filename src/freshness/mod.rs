@@ -1,4 +1,4 @@
-//! Decides when to ask the server, and for what. Pure: the caller passes in ages, change tokens, counts and the time.
+//! Decides when to send which request to the server. Pure: callers pass ages, change tokens, counts and the time.
 //!
 //! Each source states how reliable its change tokens are ([`Trust`]). `docs/design/freshness.md` explains the rules.
 
@@ -7,31 +7,30 @@ use std::time::Duration;
 use crate::model::{Hint, PathSearch, SourceState, Trust};
 use crate::options::{Options, Ttl};
 
-/// Time to live of a provisional listing, which was fetched during a scan or has inconsistent counts.
+/// Time to live of a provisional listing: a listing that was fetched during a scan, or that has inconsistent counts.
 pub const PROVISIONAL_MS: i64 = 60_000;
-/// How long items may still change after the end of a scan.
+/// Time after a scan during which items can still change.
 pub const SETTLING_MS: i64 = 60_000;
-/// How long an interrupted listing can be resumed.
+/// Time during which an interrupted listing can be resumed.
 const RESUME_MS: i64 = 600_000;
 
-/// How long deltas may replace full listings, for each page of the library. So plexindex fetches expensive listings
-/// less often.
+/// Time during which deltas can replace a full listing, per page, so that expensive listings are less frequent.
 const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
-/// Number of rows in a page of a full listing.
+/// Number of rows per page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
-/// Minimum interval between two searches or probes of a server for unlisted paths, in all processes together.
+/// Minimum interval between two searches or probes that all processes together send to a server for unlisted paths.
 pub const ASK_AGAIN_MS: i64 = 30_000;
-/// Replaces [`ASK_AGAIN_MS`] if the server refused the last connection or was starting: the server may be back soon,
-/// and an attempt costs little.
+/// Minimum interval, instead of [`ASK_AGAIN_MS`], after the server refused a connection or was starting. This interval
+/// is short because the server may be back soon, and an attempt costs little.
 pub const ASK_AWAY_AGAIN_MS: i64 = 5_000;
-/// Maximum number of searches within [`ASK_AGAIN_MS`] for a library that was never fetched. After this number,
-/// plexindex fetches the library.
+/// Maximum number of searches within [`ASK_AGAIN_MS`] for a library that was never fetched. Instead of sending more
+/// searches, plexindex fetches the library.
 pub const SEARCHES_UNFETCHED: u64 = 3;
 
-/// Maximum clock correction, in either direction, that does not expire listings. Small corrections are frequent.
+/// Maximum clock correction, in either direction, that does not expire listings. Small clock corrections are frequent.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
 
-/// How long listings count as fresh.
+/// How long listings stay fresh, from the host's options.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     ttl: Ttl,
@@ -39,7 +38,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Returns the policy from the host's options.
+    /// Creates the policy from the host's options.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
@@ -50,7 +49,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// Returns the maximum age at which a probe by another host replaces a probe of this host: the TTL.
+    /// Returns the maximum age of another host's probe that this host may use instead of its own probe.
     #[must_use]
     pub fn oldest_probe(&self) -> Duration {
         Duration::from_millis(self.ttl_ms(0, self.max_age_ms).unsigned_abs())
@@ -66,55 +65,55 @@ impl Policy {
     }
 }
 
-/// The age of a listing, and the other facts that decide whether it is stale.
+/// The age of a listing, and other facts that determine whether the listing is stale.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, as stored
 pub struct Age {
-    /// The library has a listing.
+    /// Whether the library has a listing.
     pub listed: bool,
-    /// When the listing was completed, Unix ms.
+    /// Time at which the listing was completed, in Unix ms.
     pub listed_ms: i64,
-    /// When the listing was last known to be current, Unix ms.
+    /// Time at which the listing was last known to be current, in Unix ms.
     pub checked_ms: i64,
-    /// The listing expires after [`PROVISIONAL_MS`].
+    /// Whether the listing expires after [`PROVISIONAL_MS`].
     pub provisional: bool,
-    /// The listing was invalidated.
+    /// Whether the listing was invalidated.
     pub due: bool,
-    /// A newer listing was so much shorter that a second listing must confirm it.
+    /// Whether plexindex is holding back a newer, much shorter listing until a second listing confirms it.
     pub held_back: bool,
-    /// The listing's counts are inconsistent: rows may be missing.
+    /// Whether the listing's counts are inconsistent, so that rows may be missing.
     pub partial: bool,
     /// Number of listed items.
     pub items: u64,
-    /// What events reported since the last probe.
+    /// Changes that events have reported since the last probe.
     pub hint: Hint,
-    /// The reliability of the change token, as the source last reported it.
+    /// Reliability of the change token, as last reported by the source.
     pub trust: Trust,
-    /// The files of a local source show that the source changed after `checked_ms`.
+    /// Whether the files of a local source have changed after `checked_ms`.
     pub moved: bool,
 }
 
-/// The requests that make a library fresh.
+/// The kind of request that a library needs to become fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// No request: the library is fresh.
     Nothing,
-    /// One request that shows whether anything changed.
+    /// A probe: one request that shows whether the library has changed.
     Probe,
-    /// A delta: the items that were added or updated last.
+    /// A delta: requests for the items that were added or updated recently.
     Delta,
     /// A full listing.
     Listing,
 }
 
-/// Returns the request that makes a library of this age fresh now.
+/// Returns the request that a library needs to become fresh.
 #[must_use]
 pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if !age.listed {
         return Need::Listing;
     }
     if age.held_back {
-        // Waits before the second listing, since the server's disk is probably still unmounted.
+        // The second listing is delayed, because the server's disk is probably still unmounted.
         let since_check_ms = now_ms.saturating_sub(age.checked_ms);
         return if (0..PROVISIONAL_MS).contains(&since_check_ms) {
             Need::Nothing
@@ -139,15 +138,15 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     } else {
         policy.ttl_ms(0, 0)
     };
-    // After the clock was set back, ages are negative: then ask the server.
+    // A negative age means that the clock was set back, so a probe is necessary.
     if (0..ttl_ms).contains(&now_ms.saturating_sub(age.checked_ms)) {
         return Need::Nothing;
     }
     Need::Probe
 }
 
-/// Returns the request that a library needs after a probe. `listed_token` is the change token of the listing, and
-/// `probed` the state that the probe returned. With `reports_all`, the source reports all changes, so deltas always
+/// Returns the request that a library needs after a probe. `listed_token`: the listing's change token. `probed`: the
+/// state that the probe returned. `reports_all`: whether the source's deltas are complete, so that they can always
 /// replace listings.
 #[must_use]
 pub fn need_when_probed(
@@ -168,34 +167,34 @@ pub fn need_when_probed(
     } else if reports_all {
         Need::Delta
     } else if probed.trust == Trust::Exact || since_listed_ms >= listing_interval_ms(age.items, policy) {
-        // Listings of an exact source never expire, so an item that a delta missed would stay wrong for ever.
+        // Listings with an exact token never expire, so an item that a delta missed would stay wrong forever.
         Need::Listing
     } else {
         Need::Delta
     }
 }
 
-/// Returns whether a listing is so old that a new one is due even if the token is equal. A listing with an exact token
-/// is never too old, since an equal token proves that nothing changed.
+/// Returns whether a listing is so old that a new listing is necessary even if the change token is equal. A listing
+/// with an exact token is never too old, because an equal token then proves that nothing has changed.
 fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.trust != Trust::Exact && is_aged(age, policy, now_ms)
 }
 
-/// Returns whether the listing is older than `max_age`. Also `true` for a time in the future, since the age is unknown
-/// after the clock was set back.
+/// Returns whether a listing is older than `max_age`. Also returns `true` for a listing from the future, because the
+/// clock was set back and the age is unknown.
 fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-CLOCK_TOLERANCE_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
 
-/// Returns the milliseconds since a listing was last known to be current, for answers. `None` if that time is in the
-/// future, because the clock was set back.
+/// Returns the milliseconds since a listing was last known to be current, as reported in answers; `None` if that time
+/// is in the future, because the clock was set back.
 #[must_use]
 pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
     let age = now_ms.saturating_sub(checked_ms);
     (age > -CLOCK_TOLERANCE_MS).then(|| age.max(0))
 }
 
-/// Returns how long deltas may replace a full listing of this many items.
+/// Returns how long deltas can replace a full listing with this number of items, in milliseconds.
 fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
     let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1);
     pages
@@ -203,9 +202,9 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
         .min(policy.max_age_ms)
 }
 
-/// Returns whether to search again for a path, after the searches in `search`. The pause between searches begins with
-/// half a minute and is at most the TTL. This pause equals the time between the first and the last search, so it
-/// doubles with each search.
+/// Returns whether plexindex may search for a path again. `search`: the earlier searches for the path. The pause before
+/// a search equals the time between the first and the last search, so the pause doubles with each search. The pause is
+/// at least [`ASK_AGAIN_MS`] and at most the TTL.
 #[must_use]
 pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(search) = search else {
@@ -216,19 +215,19 @@ pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) 
     is_over(Some(search.last_ms), pause_ms, now_ms)
 }
 
-/// Returns whether plexindex may search for an unlisted path now, if the last search for any path was at `last_ms`.
+/// Returns whether plexindex may search for an unlisted path now. `last_ms`: time of the last search (Unix ms).
 #[must_use]
 pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
     is_over(last_ms, ASK_AGAIN_MS, now_ms)
 }
 
-/// Returns whether a pause is over. Also `true` if the pause never began (`None`) or the clock was set back.
+/// Returns whether a pause is over, never started (`None`), or started in the future (the clock was set back).
 #[must_use]
 pub fn is_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
     start_ms.is_none_or(|start_ms| !(0..pause_ms).contains(&now_ms.saturating_sub(start_ms)))
 }
 
-/// Returns whether the last search for a path found it so recently that no request is necessary.
+/// Returns whether the last search found the path, and is so recent that no new request is necessary.
 #[must_use]
 pub fn is_remembered(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let ttl_ms = policy.ttl_ms(0, i64::MAX);
@@ -241,8 +240,8 @@ pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.held_back || need(age, policy, now_ms) != Need::Nothing
 }
 
-/// Returns whether a probe proves that the listing is current. `listed_token` is the change token of the listing, and
-/// `probed` the state that the probe returned.
+/// Returns whether a probe proves that a listing is current. `listed_token`: the listing's change token. `probed`: the
+/// state that the probe returned.
 #[must_use]
 pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &Policy, now_ms: i64) -> bool {
     let is_token_reliable = match probed.trust {
@@ -253,31 +252,31 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &
     is_token_reliable && age.listed && !age.due && !age.provisional && !age.held_back && listed_token == probed.token
 }
 
-/// Returns whether a listing that begins in this state is provisional: a scan is running or has just ended, so items
-/// may still change. A listing with an exact token is never provisional, since the token changes with every item.
+/// Returns whether a listing that starts in this state is provisional: a scan is running or has just finished, so items
+/// can still change. A listing with an exact token is never provisional: the token changes with each item.
 #[must_use]
 pub fn is_unsettled(change: &SourceState, now_ms: i64) -> bool {
     let since_scan_ms = now_ms.saturating_sub(change.scanned_ms);
     change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
 
-/// Returns whether the library did not change while its listing was fetched. `before` and `after` are its states at the
-/// begin, at `begun_ms`, and at the end.
+/// Returns whether a library remained unchanged while its listing was fetched. `before`: the library's state at the
+/// start of the listing, at `begun_ms`. `after`: the library's state at the end of the listing.
 #[must_use]
 pub fn is_settled(before: &SourceState, begun_ms: i64, after: &SourceState) -> bool {
     let is_scanning = after.busy && after.trust != Trust::Exact;
     !is_unsettled(before, begun_ms) && !is_scanning && before.token == after.token
 }
 
-/// Returns whether an interrupted listing can be resumed: its last page is recent, and the change token has not changed
-/// since the listing began (`begun_at`).
+/// Returns whether an interrupted listing can be resumed: the last page is recent, and the change token is still the
+/// token from the start of the listing (`begun_at`).
 #[must_use]
 pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceState, now_ms: i64) -> bool {
     (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
 }
 
-/// Returns whether a listing lost more than 30 % of its items, so that a second listing must confirm it. An unmounted
-/// disk empties listings.
+/// Returns whether a listing has lost more than 30 % of its items. A second listing must confirm the loss, because an
+/// unmounted disk can empty a listing.
 #[must_use]
 pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {
     items_now.saturating_mul(10) < items_before.saturating_mul(7)

@@ -1,4 +1,4 @@
-//! The pause between requests after a failure of the server.
+//! Pauses requests after a failure of the server or the store.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,12 +9,12 @@ use crate::platform::mutex::lock;
 use crate::source::Kind;
 use crate::stats::Counters;
 
-/// The pause after a failure if stale answers are available.
+/// Length of the pause after a failure, if stale answers are available.
 pub const BACK_OFF_MS: i64 = 15_000;
-/// The pause after a failure without stale answers. It is so short that a person hardly notices it.
+/// Length of the pause after a failure if no stale answers are available: so short that users hardly notice it.
 pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 
-/// The last failure. While it is recent, plexindex returns stale answers and sends no request.
+/// The last failure. After a recent failure, plexindex returns stale answers and sends no requests.
 pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -24,12 +24,12 @@ pub struct BackOff {
 
 struct LastFailure {
     error: Error,
-    /// Time of the failure, Unix ms.
+    /// Time of the failure, in Unix ms.
     failed_ms: i64,
 }
 
 impl BackOff {
-    /// Creates the state before any failure. `kind` is the kind of source, which log lines name.
+    /// Creates the state before any failure. `kind`: the kind of source, for log lines.
     pub fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>, kind: &'static Kind) -> Self {
         Self {
             clock,
@@ -39,13 +39,12 @@ impl BackOff {
         }
     }
 
-    /// Takes the lock of this struct for a fork, and holds it until the returned value is dropped. `part` returns this
-    /// struct from its owner.
+    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
     pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).failure))
     }
 
-    /// Starts a pause after a failure of the server or the store. Logs the same failure only once.
+    /// Starts a pause after a failure of the server or the store. Logs repeated failures only once.
     pub fn begin(&self, error: &Error) {
         self.counters.count_failure();
         let mut failure = lock(&self.failure);
@@ -58,21 +57,21 @@ impl BackOff {
         });
     }
 
-    /// Ends the pause, because the server answered.
+    /// Ends the pause after the server has answered.
     pub fn end(&self) {
         if lock(&self.failure).take().is_some() {
             log::info!("answers are current again");
         }
     }
 
-    /// Ends the pause without a request, so that the next call sends one.
+    /// Ends the pause without waiting for an answer, so that the next call sends a request.
     pub fn forget(&self) {
         *lock(&self.failure) = None;
     }
 
-    /// Returns the last failure, if more than `remaining_ms` of the pause after the failure remains.
+    /// Returns the last failure if more than `remaining_ms` of the pause remains; otherwise `None`.
     pub fn last(&self, remaining_ms: i64) -> Option<Error> {
-        // A negative age means that the clock was set back: the pause is over.
+        // A negative age means that the clock was set back, so the pause is over.
         let ages = 0..BACK_OFF_MS - remaining_ms;
         let now = self.clock.now_ms();
         lock(&self.failure)
@@ -81,16 +80,16 @@ impl BackOff {
             .map(|failure| failure.error.clone())
     }
 
-    /// Returns the text of the last failure, of any age; `None` after a request succeeded.
+    /// Returns the message of the last failure, regardless of its age; `None` if a request has succeeded since.
     pub fn text(&self) -> Option<String> {
         lock(&self.failure).as_ref().map(|failure| failure.error.to_string())
     }
 }
 
-/// Returns a phrase for messages that names the operation which the error prevents, such as 'cannot reach the server'.
+/// Returns the beginning of a message about the operation that the error prevents, such as 'cannot reach the server'.
 pub fn cannot(error: &Error, kind: &Kind) -> String {
     match error.status {
-        Status::Store | Status::StoreFull => "cannot store anything new".into(),
+        Status::Store | Status::StoreFull => "cannot write to the store".into(),
         _ => format!("cannot reach {}", kind.noun),
     }
 }

@@ -1,4 +1,4 @@
-//! One call of the host: its limits, and its progress.
+//! The limits and the progress of one call from the host.
 
 use std::time::Duration;
 
@@ -9,68 +9,68 @@ use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
 
-/// Maximum silence of a server during a query. Listings use the limit from the options, since a server that scans may
-/// need long for a page.
+/// Maximum silence of a server during a query. Listings use the limit from the options, since a server can need a long
+/// time for a page during a scan.
 const QUERY_SILENCE: Duration = Duration::from_secs(15);
 
-/// Maximum time for retries during a query. Listings use the limit from the options.
+/// Maximum total time for retries during a query. Listings use the limit from the options.
 const QUERY_RETRY_TIME: Duration = Duration::from_secs(3);
 
-/// The views that may answer a call.
+/// The views from which plexindex may answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedView {
-    /// The view of the current token, for any user.
+    /// The view of the current token, whoever the user is.
     Any,
     /// Only this view.
     Of(IdentityId),
-    /// No view: the user of the token at the beginning of the call is unknown.
+    /// No view, because the user of the token at the start of the call is unknown.
     Unknown,
 }
 
-/// The reason for a refresh of a library.
+/// Why a library is refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshReason {
     /// The listing has expired.
     Due,
-    /// A path is not in the listing: the library may have changed before the listing expired.
+    /// A requested path is not in the listing, so the library may have changed.
     Missing,
-    /// The host requested a check, even of a listing that has not expired.
+    /// The host requested a check, even if the listing has not expired.
     Now,
-    /// Items were invalidated, and the source cannot fetch single items: a full listing is needed.
+    /// Items were invalidated, and the source cannot fetch single items, so a full listing is necessary.
     Unverified,
-    /// The host requested a full listing, and accepts the result without a second listing that confirms it.
+    /// The host requested a full listing, and accepts a much smaller listing without a second listing as confirmation.
     Full,
 }
 
-/// A call: its library, its deadline, and whether it may send requests.
+/// The parameters of a call: library, deadline, and whether the call may send requests.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// The library of the call; `None` for all libraries.
     pub library: Option<&'a Selection>,
-    /// The deadline of the call, shared by all its jobs.
+    /// The call's deadline, which applies to all of the call's jobs.
     pub deadline: Deadline,
     /// Maximum silence of the server; `None` for the limit from the options.
     pub silence: Option<Duration>,
     /// Maximum time for retries; `None` for the limit from the options.
     pub retry_for: Option<Duration>,
-    /// The number of the token that the index had when the call began.
+    /// Number of the index's token at the start of the call.
     pub session: u64,
-    /// The view that may answer if the caller repeats the call with a new token.
+    /// The view that a repeated call with a new token may use.
     pub allowed_view: AllowedView,
-    /// If the server rejects the token, the call fails without a stale answer, and the caller repeats the call with a
-    /// new token.
+    /// Whether the caller repeats the call with a new token if the server rejects the token, so that the call must fail
+    /// instead of returning a stale answer.
     pub renews: bool,
     /// Whether the call must not send requests.
     pub offline: bool,
     /// The failure of an earlier attempt. Each step that needs the server fails with this error and sends no request.
     pub failure: Option<&'a Error>,
-    /// Receives the progress of a fetch, on the caller's thread; `false` stops the fetch.
+    /// Callback that receives a fetch's progress, on the calling thread. The fetch stops if it returns `false`.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
 }
 
 impl<'a> Call<'a> {
-    /// Returns the parameters of a call that sends no request. `library` is `None` for all libraries, and `session` the
-    /// number of the token.
+    /// Returns the parameters of a call that sends no requests. `library`: `None` for all libraries. `session`: the
+    /// token's number.
     pub fn offline(library: Option<&'a Selection>, session: u64) -> Self {
         Self {
             library,
@@ -86,8 +86,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reports progress during work that sends no requests, so that the host can stop the call. Fails if the host stops
-    /// it.
+    /// Reports progress during work that sends no requests. Fails if the host stops the call.
     pub fn report_progress(&self) -> Result<()> {
         let progress = Progress {
             library: None,
@@ -101,7 +100,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Returns the libraries of this call; `None` if the call names an unknown library.
+    /// Returns the libraries that the call selects; `None` if the library is unknown.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         match self.library.map(|library| library.resolve(snapshot)).transpose()? {
@@ -118,7 +117,7 @@ impl<'a> Call<'a> {
 pub struct Progress<'a> {
     /// Title of the library; `None` before the first library is fetched, and while another process fetches.
     pub library: Option<&'a str>,
-    /// Number of fetched items, including items from an earlier, interrupted fetch.
+    /// Number of items fetched so far, including items from an earlier, interrupted fetch.
     pub items: u64,
     /// Number of items in the library, if the server reports it.
     pub total: Option<u64>,

@@ -1,5 +1,5 @@
-//! Deltas: changes since the last listing, from sources that report them. plexindex does not merge a delta that removes
-//! too many items at once, but fetches a full listing.
+//! Merges deltas: changes since the last listing, from sources that report changes. If a delta removes too many items
+//! at once, plexindex fetches a full listing instead.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -14,31 +14,31 @@ use crate::platform::mutex::lock;
 use crate::source::{Delta, KnownItems, SourceChanges};
 use crate::stats::Spent;
 
-/// The changes that a delta merged.
+/// Changes that a delta has merged.
 #[derive(Default)]
 pub struct MergedDelta {
-    /// Added and changed items, if the caller keeps them.
+    /// Added and changed items; empty unless the caller requested them.
     pub added: Vec<Item>,
-    /// Rating keys of items that are gone.
+    /// Rating keys of removed items.
     pub gone: Vec<String>,
 }
 
-/// The items of a library that the index has: the base of a delta.
+/// The stored items of a library, to which a delta is applied.
 struct IndexedLibrary<'o> {
     sync: &'o Syncing,
     row: &'o LibraryRow,
     /// The change token of the library's listing.
     since: &'o str,
-    /// The library's items, of the current generation or of a listing that is not published yet.
+    /// The library's items, from the current generation or from a listing that is not published yet.
     items: StoredItems<'o>,
-    /// Whether `items` are of the current generation.
+    /// Whether `items` are from the current generation.
     is_current: bool,
-    /// The change sequence before the source was read. Single items that were added or removed since then are newer.
+    /// The change sequence before the source was read. Later changes are newer than the source's reply.
     begun: Sequence,
-    /// Whether the library is allowed to lose any number of items at once.
+    /// Whether the library may lose any number of items at once.
     may_shrink: bool,
     deadline: Deadline,
-    /// The items added so far, if the caller keeps them.
+    /// Items added so far; `None` unless the caller requested them.
     added: Option<Mutex<Vec<Item>>>,
 }
 
@@ -60,12 +60,12 @@ impl KnownItems for IndexedLibrary<'_> {
         Ok(())
     }
 
-    /// Returns whether the store has an identical item.
+    /// Returns whether the store contains an identical item.
     fn has(&self, item: &Item) -> Result<bool> {
         Ok(self.items.item(&item.rating_key)?.as_ref() == Some(item))
     }
 
-    /// Returns whether the store has an item with one of these keys.
+    /// Returns whether the store contains an item with one of these rating keys.
     fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
         for key in rating_keys {
             if self.items.has(key)? {
@@ -80,31 +80,32 @@ impl KnownItems for IndexedLibrary<'_> {
         self.items.count()
     }
 
-    /// Returns the number of items that the source reported; `None` for a listing that is not published yet.
+    /// Returns the item count that the source reported; `None` for a listing that is not published yet.
     fn count_at_since(&self) -> Result<Option<u64>> {
         Ok(self.is_current.then_some(self.row.told_items))
     }
 
-    /// Passes all stored keys to `each`.
+    /// Passes the rating keys of all stored items to `each`.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.items.keys(each)
     }
 
-    /// Returns whether the library may have only this many items left, without a second listing.
+    /// Returns whether the library may shrink to this number of items without a second listing as confirmation.
     fn may_shrink_to(&self, items: u64) -> Result<bool> {
-        // Compares with the number of items before the delta, so that items just added do not allow more removals.
+        // The comparison uses the count before the delta, so that newly added items do not allow more removals.
         Ok(self.may_shrink || !freshness::shrank_too_much(self.row.items, items))
     }
 }
 
 impl SyncJob<'_> {
-    /// Returns whether the source is exact and complete. Then all items that it does not list are gone, however many.
+    /// Returns whether the source's change tokens are exact and its deltas complete, so that items which the source
+    /// does not list have certainly been removed, however many.
     pub fn is_exact_and_complete(&self, library: &Library) -> bool {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges the changes of a library, and returns them; `None` if a full listing is needed. The result has the added
-    /// items only if `keeps` is true.
+    /// Merges the changes of a library, and returns them; `None` if a full listing is necessary. The result contains
+    /// added items only if `keeps` is true.
     pub fn delta(&self, row: &LibraryRow, keeps: bool) -> Result<Option<MergedDelta>> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
@@ -136,9 +137,8 @@ impl SyncJob<'_> {
         Ok(Some(MergedDelta { added, gone }))
     }
 
-    /// Merges the changes that happened during the listing of a library into `stored`, its items after all pages.
-    /// `shown` is the library after the listing. Returns the new number of items; `None` if the source does not know
-    /// all changes.
+    /// Merges changes that happened during a listing into `stored`, the listed items. `shown`: the library's state
+    /// after the listing. Returns the new number of items; `None` if the source cannot report all changes.
     pub fn catch_up_with(
         &self,
         row: &LibraryRow,
@@ -164,8 +164,8 @@ impl SyncJob<'_> {
         Ok(self.merge_changes(shown, &known)?.map(|(items, _)| items))
     }
 
-    /// Merges the changes that the source reports. Returns the number of items left, and the keys of removed items;
-    /// `None` if a full listing is needed.
+    /// Merges the changes that the source reports. Returns the remaining number of items and the rating keys of removed
+    /// items; `None` if a full listing is necessary.
     fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
         let changes = self.source.changes(library, known, self.bounds);
         let SourceChanges::Known { gone } = changes? else {

@@ -1,6 +1,6 @@
-//! Lets only one thread of one process fetch at a time. Threads share a lock with a time-out. Processes share a file
-//! lock, which the system releases when a process ends. On a file system without locks, two processes may fetch the
-//! same library.
+//! Ensures that only one thread in one process fetches a library at a time. Threads use a lock with a timeout.
+//! Processes use a file lock, which the operating system releases when a process exits. On a file system without locks,
+//! two processes can fetch the same library at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,30 +13,28 @@ use crate::platform::lock::FileLock;
 use crate::platform::mutex::lock;
 use crate::source::Bounds;
 
-/// Interval at which a waiting thread checks whether it must stop.
+/// Interval at which a waiting thread checks whether to stop waiting.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The running fetches of this process, by name.
+/// Locks for the running fetches of this process, by name.
 ///
-/// Uses `parking_lot`, whose locks have a time-out. Only the library's own threads wait for these locks, since waiting
-/// creates a thread-local with a destructor.
+/// Uses `parking_lot`, because its locks support timeouts. Only plexindex's own threads wait for these locks: a waiting
+/// thread gets a thread-local variable with a destructor, which on a host's thread would prevent unloading plexindex.
 #[derive(Default)]
 pub struct SingleFlight {
     by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
 }
 
 impl SingleFlight {
-    /// Takes the lock of this struct for a fork, and holds it until the returned value is dropped. `part` returns this
-    /// struct from its owner.
+    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
     pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).by_name))
     }
 
-    /// Runs `work` while no other thread or process runs work with this name. Returns `None` if the bounds end before
-    /// the other work does.
+    /// Runs `work` as soon as no other thread or process runs work with this name; `None` if that exceeds `bounds`.
     ///
     /// # Errors
-    /// Errors of `work`.
+    /// Errors from `work`.
     pub fn single_flight<T>(
         &self,
         store: &Store,
@@ -54,7 +52,7 @@ impl SingleFlight {
             Ok(None) => return Ok(None),
             Err(error) => {
                 log::debug!(
-                    "cannot lock {}: {error}; other processes may fetch the same library",
+                    "cannot lock {}: {error}; another process may fetch the same library",
                     path.display()
                 );
                 None
@@ -63,7 +61,7 @@ impl SingleFlight {
         work().map(Some)
     }
 
-    /// Resets all locks in the child of a fork, where the threads that held them do not exist.
+    /// Releases all locks in the child after a fork, since the threads that held the locks do not exist there.
     pub fn reset_after_fork(&self) {
         if let Ok(mut by_name) = self.by_name.try_lock() {
             by_name.clear();
@@ -71,7 +69,7 @@ impl SingleFlight {
     }
 }
 
-/// Takes a lock; `None` if the bounds end first.
+/// Takes a lock; `None` if the wait exceeds `bounds`.
 fn lock_within<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
     loop {
         if let Some(guard) = lock.try_lock_for(bounds.deadline.wait(POLL)) {

@@ -1,5 +1,4 @@
-//! Sync jobs: a thread of the library (`platform::thread`) sends requests to the server, and the thread of the call
-//! reports progress.
+//! Sync jobs: a worker thread (`platform::thread`) sends requests, and the calling thread reports progress.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -27,10 +26,10 @@ use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source, WantedPath};
 use crate::stats::{Counters, Spent};
 
-/// A time before all failures, Unix ms. Half of the minimum, so that differences do not overflow.
+/// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
 const NEVER_MS: i64 = i64::MIN / 2;
 
-/// Brings the store of one handle up to date.
+/// Sends requests to the source in order to keep one handle's store up to date.
 pub struct Syncing {
     pub(super) store: Arc<Store>,
     pub(super) source: Option<Arc<dyn Source>>,
@@ -42,69 +41,68 @@ pub struct Syncing {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     pub(super) flights: SingleFlight,
-    /// Other hosts.
+    /// Other hosts that share the index.
     pub peers: Arc<dyn Peers>,
-    /// When the server last failed to answer a request for invalidated items, Unix ms.
+    /// Time at which a request for invalidated items last failed, in Unix ms.
     pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
 }
 
-/// One sync job, bounded by the call's deadline.
+/// One sync job, limited by the call's deadline.
 pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
     pub source: &'a dyn Source,
-    /// The token that the job uses.
+    /// The session with the token that the job uses.
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
-    /// If the source is another host's copy of a listing, the time of that listing in Unix ms. `None` for the server.
+    /// Time of another host's listing, in Unix ms, if the job copies the listing; `None` for the server.
     pub copied_ms: Option<i64>,
 }
 
-/// The conditions under which a probe of another host replaces a probe by this host.
+/// The conditions under which this host uses another host's probe instead of sending a probe.
 #[derive(Clone, Copy)]
 pub struct AcceptedProbe<'p> {
-    /// Maximum age. A probe after the start of the call is accepted at any age.
+    /// Maximum age of the other host's probe. A probe after the start of the call is always accepted.
     pub oldest: Duration,
-    /// Uuid of a library: the probe must be newer than the last event or invalidation of this library.
+    /// UUID of a library. The probe must be newer than the last event or invalidation of the library.
     pub library: Option<&'p str>,
 }
 
 impl AcceptedProbe<'_> {
-    /// Maximum age for a missing path: the pause in which this host sends no second probe for a path.
+    /// Maximum age if a path is missing: the same as this host's pause between two probes for missing paths.
     pub const RECENT: Duration = Duration::from_millis(ASK_AGAIN_MS.unsigned_abs());
 }
 
-/// Other hosts that share the replies of the same server. A job asks them before it sends a request. The defaults are
-/// for a host that shares nothing (`NoPeers`).
+/// Other hosts that share replies from the same server. A job asks the other hosts before it sends a request. The
+/// default methods are for a host that does not share ([`NoPeers`]).
 pub trait Peers: Any + Send + Sync {
-    /// Starts sharing, once the index is open.
+    /// Starts sharing, after the index was opened.
     fn begin(&self) {}
 
-    /// Ends sharing, before the index closes.
+    /// Stops sharing, before the index is closed.
     fn end(&self) {}
 
-    /// Records that a host uses the index.
+    /// Records that the host is using the index.
     fn note_use(&self) {}
 
-    /// Returns whether to postpone a refresh of a library, because another host's changes are expected. Until these
-    /// arrive, queries return stale answers.
+    /// Returns whether to postpone a library's refresh because changes from another host are expected soon. Until the
+    /// changes arrive, queries return stale answers.
     fn holds_back(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
         Ok(false)
     }
 
-    /// Probes the server, or uses a recent probe of another host that the conditions accept. Returns the rows of the
-    /// libraries.
+    /// Probes the server, or uses an acceptable probe of another host. Returns the rows of all libraries.
     fn probe(&self, job: &SyncJob<'_>, _accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         Ok(job.probe()?.1)
     }
 
-    /// Brings a library up to date, from the source or from another host.
+    /// Updates a library from the source or from another host.
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         job.fetch(row, need, why, false).map(drop)
     }
 
-    /// Searches for a path, as [`Source::find_path`] does, or uses a recent search of another host.
+    /// Searches for a path like [`Source::find_path`], or uses another host's recent search.
     fn find_path(
         &self,
         job: &SyncJob<'_>,
@@ -115,36 +113,34 @@ pub trait Peers: Any + Send + Sync {
         job.source.find_path(library, wanted, job.bounds, accept)
     }
 
-    /// Records the reply to a request for items by their keys. `gone` has the keys of items that the server no longer
-    /// has.
+    /// Records the reply to a request for items. `gone`: rating keys of items that the server no longer has.
     fn note_verified(&self, _library: &str, _items: &[Item], _gone: &[&str]) {}
 
-    /// Starts or stops receiving other hosts' changes immediately, for a watch of the server. Without a watch, the host
-    /// reads these changes from time to time.
+    /// Starts or stops receiving other hosts' changes immediately, while the host watches the server. Without a watch,
+    /// the host reads other hosts' changes from time to time.
     fn listen(&self, _listens: bool) {}
 
-    /// Fails if this host does not share.
+    /// Fails if this host does not share its index.
     fn expect_shared(&self) -> Result<()> {
         Err(not_shared())
     }
 
-    /// Returns whether other hosts can use a match of this path, because the path means the same file on each of them.
+    /// Returns whether this path refers to the same file on all hosts, so that they can share a match for it.
     fn can_tell(&self, _library: &Library, _path: &[u8]) -> bool {
         true
     }
 
-    /// Publishes the changes of this host, and returns when other hosts can read them. Fails if this host does not
-    /// share.
+    /// Publishes this host's changes, and waits until other hosts can read them. Fails if the index is not shared.
     fn deliver(&self, _deadline: Deadline) -> Result<()> {
         self.expect_shared()
     }
 
-    /// Takes all locks for a fork, and holds them until the returned values are dropped.
+    /// Takes all locks for a fork. Dropping the returned values releases the locks.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         Vec::new()
     }
 
-    /// Resets the state in the child of a fork.
+    /// Resets the state in the child after a fork.
     fn after_fork(&self) {}
 }
 
@@ -161,18 +157,18 @@ pub struct PeerComponents {
 pub fn not_shared() -> Error {
     Error::new(
         Status::InvalidArgument,
-        "the index is not shared: open it with the option 'shared' and a server_url, and not offline",
+        "the index is not shared: open it with the option 'shared' and a server_url, without the offline flag",
     )
 }
 
-/// The implementation for an index that is not shared.
+/// Implements [`Peers`] for an index that is not shared.
 pub struct NoPeers;
 
 impl Peers for NoPeers {}
 
 impl Syncing {
-    /// Creates the component from those that it uses. `source` is `None` if the index is offline.
-    #[allow(clippy::too_many_arguments)] // all components that it uses
+    /// Creates the component from its dependencies. `source`: `None` if the index is offline.
+    #[allow(clippy::too_many_arguments)] // one argument per component
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
@@ -201,8 +197,7 @@ impl Syncing {
         }
     }
 
-    /// Takes the locks of this component and of those below for a fork, and holds them until the returned values are
-    /// dropped.
+    /// Takes the locks of this component and its subcomponents for a fork. Dropping the result releases the locks.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = self.peers.hold();
         locks.push(BackOff::hold(self, |sync| &sync.back_off));
@@ -211,7 +206,7 @@ impl Syncing {
         locks
     }
 
-    /// Resets the state in the child of a fork.
+    /// Resets the state in the child after a fork.
     pub fn after_fork(&self) {
         self.flights.reset_after_fork();
         self.peers.after_fork();
@@ -220,12 +215,12 @@ impl Syncing {
         }
     }
 
-    /// Returns whether the index has a source, so that it is not offline.
+    /// Returns whether the index has a source, which an offline index lacks.
     pub fn has_source(&self) -> bool {
         self.source.is_some()
     }
 
-    /// Returns whether this call may send requests.
+    /// Returns whether this call is allowed to send requests.
     pub fn may_ask(&self, call: &Call<'_>) -> bool {
         self.has_source() && !call.offline
     }
@@ -235,30 +230,29 @@ impl Syncing {
         self.source.as_deref().map(Source::abilities)
     }
 
-    /// Forgets earlier failures, because the host set a new token.
+    /// Forgets earlier failures, after the host has set a new token.
     pub fn forget_failures(&self) {
         self.back_off.forget();
         self.failed_ms.store(NEVER_MS, Ordering::Relaxed);
     }
 
-    /// Returns whether to repeat the call: the server rejected the token, and the host has set a new token or may
-    /// supply one.
+    /// Returns whether to repeat the call: the server rejected the token, and a new token is or may become available.
     pub fn renews_after(&self, call: &Call<'_>, error: &Error) -> bool {
         error.status == Status::Unauthorized && (call.renews || self.reading.tokens.current().number() != call.session)
     }
 
-    /// Returns the pause after the last failure.
+    /// Returns the state of the pause after a failure.
     pub fn back_off(&self) -> &BackOff {
         &self.back_off
     }
 
-    /// Returns whether the source is local: reading it sends no request.
+    /// Returns whether the source is local, so that reading the source sends no requests.
     pub fn is_local(&self) -> bool {
         self.abilities().is_some_and(|can| can.local)
     }
 
-    /// Returns the last failure, if more than `remaining_ms` of the pause after the failure remains. `None` for a local
-    /// source, which needs no pauses.
+    /// Returns the last failure if more than `remaining_ms` of the pause remains; otherwise `None`. Always returns
+    /// `None` for a local source, which needs no pauses.
     pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
         if self.is_local() {
             return None;
@@ -266,7 +260,7 @@ impl Syncing {
         self.back_off.last(remaining_ms)
     }
 
-    /// Returns the age of a library's listing, and whether a local source has changed since.
+    /// Returns the age of a library's listing, including whether a local source has changed since the listing.
     pub fn age(&self, row: &LibraryRow) -> Age {
         Age {
             moved: row.generation.is_fetched()
@@ -276,14 +270,14 @@ impl Syncing {
         }
     }
 
-    /// Returns whether a local source may have changed a library since the last probe.
+    /// Returns whether a library may have changed since the last probe; always `false` unless the source is local.
     pub fn has_moved(&self, row: &LibraryRow) -> bool {
         self.source
             .as_deref()
             .is_some_and(|source| source.abilities().local && source.has_moved(&row.library.change.token))
     }
 
-    /// Fetches items by rating key. The result lacks items that the server does not have.
+    /// Fetches items by rating key. The result omits items that the server does not have.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
             Err(error) if error.status.meaning() == Meaning::NothingThere => Ok(Vec::new()),
@@ -296,17 +290,15 @@ impl Syncing {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
-    /// Returns the lock name for work that concerns the whole server. Each server has its own lock, so that a silent
-    /// server does not block calls to another server in the same folder.
+    /// Returns the lock name for work that concerns the whole server. Each server has its own lock, so that an
+    /// unresponsive server does not block calls to another server in the same folder.
     pub(super) fn server_lock_name(&self, work: &str) -> String {
-        // The name has only two bytes of the hash, since lock files are never removed and their number must have a
-        // limit.
+        // Lock files are never removed, so only two bytes of the hash are used to limit their number.
         let [hash_0, hash_1, ..] = xxh3_64(self.reading.viewpoint.place().as_bytes()).to_le_bytes();
         format!("{work}-{hash_0:02x}{hash_1:02x}")
     }
 
-    /// Runs `work` and returns its result. Returns `None` at once if another thread or process runs work with this
-    /// name.
+    /// Runs `work`; returns `None` without waiting if another thread or process is running work with this name.
     pub(super) fn run_unless_running<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         let no_wait = Bounds {
             deadline: Deadline::after(Duration::ZERO),
@@ -315,7 +307,7 @@ impl Syncing {
         self.flights.single_flight(&self.store, name, no_wait, work)
     }
 
-    /// Fails if the snapshot belongs to a view that the call must not use, because the token was replaced.
+    /// Fails if the call must not use the snapshot's view, because the token was replaced.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
         let is_token_allowed = self.reading.tokens.current_with_view_of(call.session).is_some();
         let is_user_allowed = match call.allowed_view {
@@ -329,7 +321,7 @@ impl Syncing {
         Err(token_replaced())
     }
 
-    /// Runs a sync job: `work` on a worker thread, and progress reports on this thread.
+    /// Runs a sync job: runs `work` on a worker thread, and reports progress on the calling thread.
     pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
         if let Some(failure) = call.failure {
             return Err(failure.clone());
@@ -337,11 +329,11 @@ impl Syncing {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "this call needs the server, but the index is offline: set server_url or database, and drop the \
+                "this call needs the server, but the index is offline: set server_url or database, and remove the \
                  offline flag",
             ));
         };
-        // With a different view, the libraries that the call has read would belong to a different user.
+        // If the view has changed, the libraries that the call has read may belong to a different user.
         let Some(session) = self.reading.tokens.current_with_view_of(call.session) else {
             return Err(token_replaced());
         };
@@ -381,9 +373,9 @@ impl Syncing {
         }
         if result.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
-                monitor.tick(false); // reports the end, so that a progress bar becomes full
+                monitor.tick(false); // the final report, so that a progress bar becomes full
             }
-            // Without a request, success does not prove that the server answers again.
+            // Success proves that the server answers again only if the job sent a request.
             if self.is_local() || sent_requests {
                 self.back_off.end();
             }
@@ -394,13 +386,13 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Runs `work` while no other thread or process runs work with this name, so that only one of them fetches. Returns
-    /// `None` if the bounds of the job end first.
+    /// Waits until no other thread or process runs work with this name, and then runs `work`. Returns `None` if the
+    /// wait exceeds the job's bounds.
     pub fn single_flight<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         self.single_flight_within(self.bounds, name, work)
     }
 
-    /// Runs `work` as [`SyncJob::single_flight`] does, but waits within these bounds, and counts the waiting time.
+    /// Runs `work` like [`SyncJob::single_flight`], within `bounds`, and adds the waiting time to the counters.
     pub fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
@@ -420,12 +412,12 @@ impl SyncJob<'_> {
         result
     }
 
-    /// Returns the server and the user of the job's requests; `None` without a source.
+    /// Returns the server and the user for the job's requests; `None` without a source.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.sync.reading.viewpoint.endpoint_of(self.session)
     }
 
-    /// Returns the view of the job's endpoint; `None` if no request has identified the server yet.
+    /// Returns the identity of the job's view; `None` if no request has identified the server yet.
     pub fn identity(&self) -> Result<Option<IdentityId>> {
         match &self.endpoint() {
             Some(endpoint) => LibraryRows(&self.sync.store).identity(endpoint),
@@ -433,8 +425,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Checks the condition under which the source may be used, such as that the database belongs to the server, unless
-    /// a check succeeded less than a day ago.
+    /// Checks once a day the source's precondition, such as that the database belongs to the server.
     fn check_precondition(&self) -> Result<()> {
         let sync = self.sync;
         let Some(precondition) = self.source.precondition() else {
@@ -446,7 +437,7 @@ impl SyncJob<'_> {
         }
         match self.source.check_precondition(self.bounds) {
             Ok(()) => SearchRows(&sync.store).note_held(hash, now, self.bounds.deadline),
-            // The server is unreachable. The store knows the view, so an earlier check succeeded. The next job checks
+            // The server is unreachable, but the view is stored, so an earlier check succeeded. The next job checks
             // again.
             Err(error) if error.status.meaning() == Meaning::NotNow && self.identity()?.is_some() => {
                 log::info!("cannot check whether {precondition}: {error}; assuming that nothing changed");
@@ -456,14 +447,14 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Returns the error for a deadline that passed while another thread or process fetched.
+    /// Returns the error for a deadline that passed while another thread or process was fetching.
     pub fn deadline_error(&self) -> Error {
         if (self.bounds.aborted)() {
             return aborted();
         }
         Error::new(
             Status::Timeout,
-            "the deadline passed while another thread or process fetches; retry later",
+            "the deadline passed while another thread or process was fetching; retry later",
         )
     }
 }
@@ -473,7 +464,7 @@ pub fn cleared(row: &LibraryRow) -> Error {
     Error::new(
         Status::Store,
         format!(
-            "cannot list library '{}': another call cleared it meanwhile; try again",
+            "cannot list library '{}': another call cleared it during the listing; try again",
             row.library.title
         ),
     )
@@ -483,7 +474,7 @@ pub fn cleared(row: &LibraryRow) -> Error {
 fn token_replaced() -> Error {
     Error::new(
         Status::Unauthorized,
-        "the token was replaced during this call, by another user's token or one that the server has not accepted yet: \
-         call again",
+        "the token was replaced during this call by a different user's token, or by a token that the server has not \
+         accepted yet; retry",
     )
 }

@@ -1,4 +1,4 @@
-//! Full listings: begun or resumed, fetched page by page, checked, and published.
+//! Starts or resumes full listings, fetches and checks their pages, and publishes the results.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -14,12 +14,12 @@ use crate::model::{Generation, IdentityId, Library};
 use crate::source::{Bounds, Delta, Resume};
 use crate::stats::Spent;
 
-/// Maximum number of confirmed matches that one transaction copies from another token's view.
+/// Maximum number of confirmed matches that one transaction copies from the views of other tokens.
 const MATCHES_PER_COPY: usize = 1_000;
 
 impl SyncJob<'_> {
-    /// Fetches and publishes a full listing, or resumes an interrupted one. Retries as long as the options allow. `why`
-    /// decides whether a much smaller listing needs a confirmation.
+    /// Fetches and publishes a full listing, or resumes an interrupted listing. Retries as long as the options allow.
+    /// `why`: if not [`RefreshReason::Full`], a second listing must confirm a much smaller listing.
     pub fn list(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let bounds = Bounds {
             retry_for: None,
@@ -28,7 +28,7 @@ impl SyncJob<'_> {
         SyncJob { bounds, ..*self }.list_patiently(row, why)
     }
 
-    /// Fetches and publishes a full listing, or resumes an interrupted one, within the bounds of this job.
+    /// Fetches and publishes a full listing, or resumes an interrupted listing, within the job's bounds.
     fn list_patiently(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
@@ -41,7 +41,7 @@ impl SyncJob<'_> {
                     && self.can_resume(row, &listing, now) =>
             {
                 log::info!(
-                    "'{}': the listing resumes after {} rows",
+                    "'{}': resuming the listing after {} rows",
                     row.library.title,
                     listing.rows
                 );
@@ -66,20 +66,20 @@ impl SyncJob<'_> {
                 return Err(Error::new(
                     Status::BadAnswer,
                     format!(
-                        "library '{}' changes faster than it can be listed: retry after its scan",
+                        "cannot list library '{}': it changes faster than plexindex can list it; retry after the scan",
                         row.library.title
                     ),
                 ));
             }
-            log::info!("'{}': rows moved during the listing; starting again", row.library.title);
+            log::info!("'{}': rows moved during the listing; restarting it", row.library.title);
             listing = ListingRows(&sync.store).begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
             draft = sync.segments.empty_draft(row, &listing);
         }
         self.complete(row, listing, draft, begun, why)
     }
 
-    /// Returns whether pages fetched now fit the stored pages. A source that reports all changes and moves no position
-    /// may have changed since then, because the job merges its changes afterwards.
+    /// Returns whether newly fetched pages would be consistent with the stored pages. If a source reports all changes
+    /// and its positions never move, changes since the last page are allowed, because the job merges them later.
     fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
         let can = self.source.abilities();
         let is_exact = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
@@ -87,8 +87,8 @@ impl SyncJob<'_> {
         freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
     }
 
-    /// Checks a listing with all pages against its own counts and the library's change token, and publishes it. `begun`
-    /// is the start of the job, for the log.
+    /// Compares a complete listing with the reported counts and the library's change token, and publishes the listing.
+    /// `begun`: start of the job, for the log.
     fn complete(
         &self,
         row: &LibraryRow,
@@ -124,31 +124,31 @@ impl SyncJob<'_> {
         sync.counters.add_time(Spent::Store, storing.elapsed());
         sync.counters.count_listing();
         log::info!(
-            "'{}': {} items listed in {:.1} s{}",
+            "'{}': listed {} items in {:.1} s{}",
             row.library.title,
             stored.items,
             begun.elapsed().as_secs_f64(),
-            if stored.provisional { ", provisionally" } else { "" }
+            if stored.provisional { " (provisional)" } else { "" }
         );
         self.tidy_after_listing();
         Ok(())
     }
 
-    /// Deletes unused files, evicts libraries beyond the size limit, and writes the counters.
+    /// Deletes dead rows and unused files, enforces the folder's size limit, and stores the counters. Only logs errors.
     fn tidy_after_listing(&self) {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
         sync.maintenance.sweep(deadline);
         sync.reading.keep_within_limit(deadline);
         if let Err(error) = sync.maintenance.flush_counters(deadline) {
-            log::debug!("cannot write the counters now: {error}; the next write includes them");
+            log::debug!("cannot store the counters: {error}; will retry later");
         }
     }
 
-    /// Probes the library again after its listing, and returns its view and new state, which shows whether it changed
-    /// meanwhile.
+    /// Probes the library again after its listing. Returns the view's identity and the library's new state, which shows
+    /// whether the library changed during the listing.
     fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
         if self.copied_ms.is_some() {
-            // Another host has probed the library, and published the listing afterwards.
+            // The host that published the listing has already probed the library.
             let identity = self.identity()?.ok_or_else(|| cleared(row))?;
             return Ok((identity, row.library.clone()));
         }
@@ -165,8 +165,7 @@ impl SyncJob<'_> {
         ))
     }
 
-    /// Returns whether a listing with this number of `items` is so much smaller than the last listing that a second
-    /// listing must confirm it.
+    /// Returns whether a second listing must confirm a listing of `items` items, because it is much smaller.
     fn is_held_back(
         &self,
         identity: IdentityId,
@@ -185,17 +184,17 @@ impl SyncJob<'_> {
             return Ok(false);
         }
         log::warn!(
-            "'{}' shrank from {} items to {items}: perhaps a disk is not mounted; using the old listing until a second \
-             listing, at least a minute later, confirms the change; to accept the change now, refresh in full \
-             (plexindex warm --full)",
+            "library '{}' shrank from {} to {items} items, perhaps because a disk is not mounted; plexindex uses the \
+             old listing until a second listing, at least a minute later, confirms the change; to accept the change \
+             now, refresh in full (plexindex warm --full)",
             row.library.title,
             row.items
         );
         Ok(true)
     }
 
-    /// Merges the changes since the first page, and copies matches from other views, before the listing is published.
-    /// `new` is the new segment, or `None` if the current segment has the same content.
+    /// Merges changes that happened during the listing, and copies matches from other views, before the listing is
+    /// published. `new`: the new segment; `None` if the current segment has the same content.
     fn reconcile(
         &self,
         identity: IdentityId,
@@ -217,16 +216,16 @@ impl SyncJob<'_> {
             listing.change.clone_from(&shown.change);
             result.provisional = result.partial;
         }
-        // A library that was evicted copied the matches at its first listing.
+        // Matches are copied only at the first listing, not when an evicted library is listed again.
         if row.generation == Generation::default() {
             self.inherit(identity, row, &stored()?)?;
         }
         Ok(())
     }
 
-    /// Copies confirmed matches from the views of other tokens, for items that both tokens show.
+    /// Copies confirmed matches from the views of other tokens, for items that this view also contains.
     ///
-    /// Runs before the listing is published, so that it runs again after a kill.
+    /// The copy runs before the listing is published, so that it is repeated if the process is killed.
     fn inherit(&self, identity: IdentityId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
         let inherited = RecordRows(&self.sync.store).matches_of_others(identity, row.id, &is_listed)?;
@@ -238,7 +237,7 @@ impl SyncJob<'_> {
         }
         if !inherited.is_empty() {
             log::info!(
-                "'{}': copied {} confirmed matches from the view of another token",
+                "'{}': copied {} confirmed matches from the views of other tokens",
                 row.library.title,
                 inherited.len()
             );

@@ -1,5 +1,4 @@
-//! Synchronisation: decides which requests to send and when, lets one caller at a time send them, and stores the
-//! replies.
+//! Decides when to send which requests, ensures that only one caller at a time sends them, and stores the replies.
 
 mod back_off;
 mod call;

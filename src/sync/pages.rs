@@ -1,5 +1,4 @@
-//! Fetches the pages of a full listing, stores each page while the next one is being fetched, and adds the items to the
-//! segment.
+//! Fetches the pages of a full listing, and stores each page while the next page is being fetched.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,21 +13,21 @@ use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 
-/// Maximum number of pages that wait to be stored, while a fast source continues.
+/// Maximum number of fetched pages that wait to be stored.
 const MAX_WAITING_PAGES: usize = 6;
-/// The smallest page that a call with a deadline requests.
+/// Minimum number of rows in a page that a call with a deadline requests.
 const SMALL_PAGE: u32 = 100;
 
-/// One page, or its rows before a failure.
+/// A page of items, or the rows that arrived before a failure.
 struct FetchedPage {
     partition: usize,
-    /// Number of rows that the server returned. It is smaller than the requested number if the page is incomplete.
+    /// Number of new rows that the server returned. An incomplete page has fewer rows than requested.
     rows: u64,
     /// The position of the next page.
     next: u64,
     total: Option<u64>,
     items: Vec<Item>,
-    /// The change sequence when the page was requested.
+    /// The change sequence at which the page was requested.
     requested_at: Sequence,
     /// Whether this is the first page of a partition.
     first: bool,
@@ -36,26 +35,25 @@ struct FetchedPage {
     last: bool,
 }
 
-/// The position in the pages of a partition.
+/// The progress of a listing in one partition.
 struct PartitionCursor<'t> {
     partition: usize,
     position: u64,
-    /// The position of the first new row, behind the overlap.
+    /// Position of the first new row, after the overlap.
     resumed_at: u64,
-    /// The keys of the rows that were stored last. If positions are row numbers, the fetched rows must begin with
-    /// these.
+    /// Rating keys of the last stored rows, which are fetched again, and must come first if positions are row numbers.
     overlap: &'t [String],
-    /// Number of rows of the overlap that were not received yet.
+    /// Number of overlap rows that have not been received yet.
     to_skip: u64,
     total: Option<u64>,
-    /// Whether no page of the partition was received yet.
+    /// Whether no page of the partition has been received yet.
     first: bool,
     /// Number of rows received.
     rows: u64,
 }
 
 impl<'t> PartitionCursor<'t> {
-    /// Creates a cursor that begins at the first row of the overlap, which ends at `position`.
+    /// Creates a cursor at the start of the overlap. `position`: the position after the overlap.
     fn new(partition: usize, position: u64, overlap: &'t [String], total: Option<u64>) -> Self {
         let to_skip = overlap.len() as u64;
         Self {
@@ -70,14 +68,15 @@ impl<'t> PartitionCursor<'t> {
         }
     }
 
-    /// Returns whether the items begin with the overlap, the rows that were stored last, so that no rows moved. If the
-    /// page is shorter than the overlap, the next page must have the rest.
+    /// Returns whether the items start with the overlap, which proves that no rows have moved. If the overlap is longer
+    /// than `items`, compares only its first rows, and the next page must contain the rest.
     fn overlaps(&self, items: &[Item]) -> bool {
         let mut both = items.iter().zip(self.overlap);
         both.all(|(item, key)| item.rating_key == *key)
     }
 
-    /// Returns the page to store; `None` if rows moved, so that the listing must start again.
+    /// Checks a received page and advances the cursor. Returns the page to store; `None` if rows have moved and the
+    /// listing must start again.
     fn accept(
         &mut self,
         library: &Library,
@@ -94,7 +93,7 @@ impl<'t> PartitionCursor<'t> {
         }
         self.rows += end.rows;
         if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
-            return Ok(None); // the listing might never end
+            return Ok(None); // otherwise the listing might never finish
         }
         self.total = end.total;
         let skipped = self.to_skip.min(end.rows);
@@ -114,8 +113,8 @@ impl<'t> PartitionCursor<'t> {
         )))
     }
 
-    /// Returns the rows that arrived before a page failed, if they continue the last page, so that a resumed listing
-    /// need not fetch them again. `size` is the requested number of rows: a reply with more rows is not a page.
+    /// Returns the rows that arrived before a page failed, so that a resumed listing need not fetch them again. Returns
+    /// `None` if the rows do not continue the last page, or exceed `size`, the requested number.
     fn rescue(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
         let received = items.len() as u64;
         let known = self.overlap.len().min(items.len()) as u64;
@@ -123,7 +122,7 @@ impl<'t> PartitionCursor<'t> {
         is_page.then(|| self.page(items, received - known, self.position + received, false, requested_at))
     }
 
-    /// Builds a page from the received items, without those of the overlap, which are stored already.
+    /// Builds a page from the received items, without the overlap, which is already stored.
     fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, requested_at: Sequence) -> FetchedPage {
         let known = self.overlap.len().min(items.len());
         items.drain(..known);
@@ -142,9 +141,9 @@ impl<'t> PartitionCursor<'t> {
 }
 
 impl SyncJob<'_> {
-    /// Fetches the remaining pages in one thread, stores them in this thread, and adds stored items to the segment in a
-    /// third thread. `earlier` is the number of rows from before an interruption. Returns `false` if rows moved, so
-    /// that the listing must start again.
+    /// Fetches the remaining pages on one thread, stores them on this thread, and adds stored items to the segment on a
+    /// third thread. `earlier`: number of rows that were fetched before an interruption. Returns `false` if rows have
+    /// moved and the listing must start again.
     pub(super) fn pages(
         &self,
         row: &LibraryRow,
@@ -155,7 +154,7 @@ impl SyncJob<'_> {
         let from = (listing.partition, listing.position);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
-        // A stored page goes into the segment while this thread stores the next one.
+        // Each stored page is added to the segment while this thread stores the next page.
         let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
         std::thread::scope(|scope| {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
@@ -174,8 +173,8 @@ impl SyncJob<'_> {
                 Ok(_) => self.store_pages(listing, &to_segment, &receive, earlier),
                 Err(error) => Err(no_thread(error)),
             };
-            drop(to_segment); // ends the segment's thread
-            drop(receive); // ends a fetching thread that still sends
+            drop(to_segment); // stops the segment's thread
+            drop(receive); // stops the fetching thread if it is still sending
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             if let Ok(segment_thread) = segment_thread {
                 segment_thread
@@ -187,9 +186,9 @@ impl SyncJob<'_> {
         })
     }
 
-    /// Fetches the pages from a position on and passes them to `send`. `tail` has the keys of the rows that were stored
-    /// last, which it fetches again. Returns `false` if rows moved: the fetched rows do not begin with these keys, or
-    /// the total has changed.
+    /// Fetches all pages from a position on, and passes them to `send`. `tail`: rating keys of the last stored rows,
+    /// which are fetched again. Returns `false` if the fetched rows do not start with `tail`, or if the total has
+    /// changed.
     fn fetch_pages(
         &self,
         library: &Library,
@@ -200,7 +199,7 @@ impl SyncJob<'_> {
     ) -> Result<bool> {
         let by_row = self.source.abilities().resume == Resume::ByRow;
         let mut size = self.page_size();
-        // The overlap has at most one page, so that a call with time for two pages makes progress.
+        // The overlap is at most one page, so that even a call with time for only two pages makes progress.
         let tail = &tail[tail.len().saturating_sub(size as usize)..];
         for partition in first..self.source.partitions(library) {
             let (position, overlap) = match partition == first {
@@ -216,8 +215,8 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Fetches the pages of one partition and passes them to `send`. `size` is the number of rows of the next page.
-    /// Returns `false` if rows moved.
+    /// Fetches the pages of one partition, and passes them to `send`. `size`: number of rows to request in the next
+    /// page. Returns `false` if rows have moved and the listing must start again.
     fn fetch_partition(
         &self,
         library: &Library,
@@ -234,14 +233,13 @@ impl SyncJob<'_> {
                 size: *size,
             };
             let mut items = Vec::new();
-            // A scanning server may be silent for long before a page.
+            // The query's limit on silence does not apply, because a server can be silent for long during a scan.
             let bounds = Bounds {
                 silence: None,
                 ..self.bounds
             };
             let outcome = self.source.page(&request, bounds, &mut items);
-            // An answer cannot have an item without a valid key, and in a batch of keys, a NUL would shift all keys
-            // after it.
+            // Items need a valid rating key: a NUL in a batch of keys would shift all following keys.
             items.retain(Item::has_key);
             let page = match outcome {
                 Ok(end) => cursor.accept(library, &end, items, requested_at)?,
@@ -258,7 +256,7 @@ impl SyncJob<'_> {
                 return Ok(false);
             };
             let is_last = page.last;
-            // A closed channel means that storing failed, which reports its own error.
+            // If the channel is closed, the storing thread has failed and reports the error.
             send.send(page).map_err(|_| aborted())?;
             if is_last {
                 return Ok(true);
@@ -267,11 +265,11 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Returns the number of rows of the first page.
+    /// Returns the number of rows to request in the first page.
     fn page_size(&self) -> u32 {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
-            // If little time is left, a smaller page arrives sooner.
+            // When little time is left, a smaller page is requested, because it arrives sooner.
             Some(left) if left < Duration::from_secs(2) => {
                 max_size.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(max_size) / 2))
             }
@@ -279,12 +277,12 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Returns the number of rows of the next page, after a page of `size` rows took this time.
+    /// Returns the number of rows to request in the next page. `took`: time that the last page, with `size` rows, took.
     fn next_size(&self, size: u32, took: Duration) -> u32 {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
             None => max_size,
-            // Requests as many rows as fit into half of the remaining time, at the speed of the last page.
+            // The size is chosen so that the next page takes half of the remaining time, at the speed of the last page.
             Some(left) => {
                 let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
@@ -294,8 +292,8 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Stores pages as they arrive, reports progress, and passes the pages on to the segment. `earlier` is the number
-    /// of rows from before an interruption, below which the progress does not fall.
+    /// Stores pages as they arrive, reports progress, and passes stored pages to the segment's thread. `earlier`:
+    /// number of rows that were fetched before an interruption. The reported progress never falls below `earlier`.
     fn store_pages(
         &self,
         listing: &mut Listing,
@@ -308,7 +306,7 @@ impl SyncJob<'_> {
             advance(listing, &page, self.sync.clock.now_ms());
             ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
             self.sync.counters.add_time(Spent::Store, begun.elapsed());
-            let _ = to_segment.send(page); // a panic of the receiving thread is reported when it is joined
+            let _ = to_segment.send(page); // the join reports a panic of the receiving thread
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.rows_arrived.store(true, Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
@@ -320,7 +318,7 @@ impl SyncJob<'_> {
     }
 }
 
-/// Adds a page to the counts of a listing, and moves its position behind the page.
+/// Adds a page to the counts of a listing, and advances the listing's position past the page.
 fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
     if page.first && page.partition != listing.partition {
         listing.partition = page.partition;
@@ -341,34 +339,33 @@ fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
         .tail
         .extend(page.items.iter().map(|item| item.rating_key.as_str()));
     if page.last {
-        // The partition is complete, so a resumed listing begins with the next one.
+        // The partition is complete, so a resumed listing starts with the next partition.
         listing.tail.clear();
     }
 }
 
-/// Returns the error for a thread that could not be started.
+/// Returns the error for a thread that cannot be started.
 fn no_thread(error: &std::io::Error) -> Error {
     Error::new(
         Status::Store,
-        format!("cannot start a thread for the fetch ({error}): {NO_THREAD}"),
+        format!("cannot start a thread for the fetch: {error}; {NO_THREAD}"),
     )
     .because_io(error)
 }
 
-/// Returns whether counts or positions are too large for a library. Their sums could overflow, and the store could not
-/// hold them.
+/// Returns whether counts or positions are too large to be added without overflow, or too large to be stored.
 fn exceeds_limits(end: &PageEnd) -> bool {
     const MOST_ROWS: u64 = 1 << 40;
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())
 }
 
-/// Returns the error for a server that reports more rows and returns none.
+/// Returns the error for a server that reports more rows but returns none.
 fn contradicts_itself(library: &Library, end: &PageEnd, position: u64) -> Error {
     let total = end.total.map_or_else(|| "more".to_owned(), |total| total.to_string());
     Error::new(
         Status::BadAnswer,
         format!(
-            "section {}: the server reports {total} rows, but returned none after row {position}; try again",
+            "cannot list section {}: the server reports {total} rows, but returned none after row {position}; retry",
             library.section
         ),
     )

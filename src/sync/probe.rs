@@ -1,4 +1,4 @@
-//! The probe: requests the server's identity, its libraries and their change tokens.
+//! Probes the server: requests its identity, its libraries, and their change tokens.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use crate::model::{IdentityId, Library, Sequence, Server};
 use crate::stats::Spent;
 
 impl Syncing {
-    /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process has
-    /// done so since the change sequence `since`. Returns whether the server has any libraries.
+    /// Fetches and stores the libraries and their change tokens. Does nothing if another thread or process has sent a
+    /// probe since the change sequence `since`. Returns whether the server has any libraries.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
             let accepted = AcceptedProbe {
@@ -26,13 +26,13 @@ impl Syncing {
         })
     }
 
-    /// Requests the server's identity and its libraries, even if the store has them. Returns the server, the duration
-    /// of the first request, and the number of libraries.
+    /// Requests the server's identity and libraries, even if they are stored. Returns the server, the duration of the
+    /// first request, and the number of libraries.
     pub fn ask_server(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "cannot ask the server: the index or this call is offline; set server_url or database, and drop the \
+                "cannot ask the server: the index or this call is offline; set server_url or database, and remove the \
                  offline flag",
             ));
         }
@@ -47,8 +47,8 @@ impl Syncing {
         })
     }
 
-    /// Returns the library of a selection. Probes the server if the library is unknown. `operation` names the call in
-    /// errors, after 'cannot'.
+    /// Returns the selected library. Probes the server if the library is unknown. `operation`: the call's name in error
+    /// messages, after 'cannot'.
     pub fn find_library(
         &self,
         library: &Selection,
@@ -58,7 +58,7 @@ impl Syncing {
         if *library.selector() == Selector::All {
             return Err(Error::new(
                 Status::InvalidArgument,
-                format!("cannot {operation} in all libraries at once: name one"),
+                format!("cannot {operation} in all libraries at once: name one library"),
             ));
         }
         let call = &Call {
@@ -75,9 +75,9 @@ impl Syncing {
         found.ok_or_else(|| cleared_again(library.selector().name()))
     }
 
-    /// Returns the result of `find` for the snapshot. If the result is `None`, probes the server and tries again,
-    /// repeatedly if other processes clear the libraries meanwhile. Returns `None` if the call is for all libraries and
-    /// the server has none.
+    /// Returns the result of `find` for the snapshot. If the result is `None`, probes the server and calls `find`
+    /// again. Repeats the probe if other processes clear the libraries in between. Returns `None` if the call is for
+    /// all libraries and the server has none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
@@ -91,7 +91,7 @@ impl Syncing {
                 if let Some(found) = find(&snapshot)? {
                     return Ok(Some(found));
                 }
-                // If this is true, another process cleared the libraries that the probe stored.
+                // If `is_cleared` after a probe, another process has cleared the libraries that the probe stored.
                 let is_cleared = server_has_libraries && snapshot.rows.is_empty();
                 match call.library {
                     _ if self.may_ask(call) && (attempts == 0 || is_cleared && attempts < MAX_RETRIES) => {}
@@ -114,8 +114,8 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Fetches the libraries, and also the server's identity if the server is new or the store knows none of its
-    /// libraries. Stores and returns both.
+    /// Fetches and stores the libraries, and returns the view's identity and the rows of the libraries. Also requests
+    /// the server's identity if the server is new, or if none of its libraries are stored.
     pub fn probe(&self) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
@@ -131,21 +131,21 @@ impl SyncJob<'_> {
             _ => None,
         };
         let expected = stored.or(claimed);
-        // This request needs no token, so a new server that is not Plex does not receive the token.
+        // The request for a new server's identity is sent without the token, in case the server is not Plex.
         let mut server = expected
             .is_none()
             .then(|| self.source.server(self.bounds))
             .transpose()?;
         let begun_sequence = Totals::of(&sync.store)?.sequence;
         let libraries = self.source.libraries(self.bounds)?;
-        // The server has accepted the token. All requests come before any write, so a failed request changes nothing.
+        // The server has accepted the token. Nothing is written before all requests have succeeded.
         let now = sync.clock.now_ms();
         if let Some(expected) = expected
             && self.has_no_stored_library(expected, &libraries)?
         {
             let current_server = self.source.server(self.bounds)?;
             if current_server.machine_identifier != LibraryRows(&sync.store).machine_identifier(expected)? {
-                log::warn!("another server answers at this URL; ignoring the libraries of the old server");
+                log::warn!("a different server answers at this URL; ignoring the libraries of the old server");
                 server = Some(current_server);
             }
         }
@@ -177,8 +177,8 @@ impl SyncJob<'_> {
         Ok((identity, rows))
     }
 
-    /// Probes the server, unless another job did so after `since` while this job waited for the lock. Returns the rows
-    /// of the libraries. `accepted` has the conditions for using another host's probe.
+    /// Probes the server, unless another job has probed it since the change sequence `since`. Returns the rows of all
+    /// libraries. `accepted`: conditions for using another host's probe.
     pub fn probe_once(&self, since: Sequence, accepted: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
@@ -193,8 +193,8 @@ impl SyncJob<'_> {
         .ok_or_else(|| self.deadline_error())
     }
 
-    /// Returns whether the store has libraries of this view and the server has none of them, as after a change of the
-    /// server at this URL.
+    /// Returns whether the store contains libraries for this view but the server has none of them, which happens when
+    /// the URL leads to a different server.
     fn has_no_stored_library(&self, identity: IdentityId, on_server: &[Library]) -> Result<bool> {
         let stored = LibraryRows(&self.sync.store).libraries(identity)?;
         let is_on_server = |row: &LibraryRow| {

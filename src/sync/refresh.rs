@@ -1,4 +1,4 @@
-//! Refreshes libraries by a probe alone, a delta, or a full listing.
+//! Refreshes libraries with a probe, a delta or a full listing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::source::{Bounds, Delta};
 
 /// Maximum number of attempts to refresh a library that other processes clear at the same time.
 const MAX_CLEAR_RETRIES: u32 = 8;
-/// Number of locks for fetching. Library ids grow and lock files remain, so several libraries share a lock.
+/// Number of fetch locks. Libraries share locks, because ids keep growing and lock files are never removed.
 const LOCKS: i64 = 64;
 
 impl Syncing {
-    /// Brings libraries up to date. Returns [`Status::Ok`]; if the deadline passes first, `NotYet` if rows arrived, so
-    /// that another call makes progress, and otherwise `NeedsWarm`. `since` is the change sequence at which the call
-    /// read the rows.
+    /// Updates libraries, and returns [`Status::Ok`] on success. If the deadline passes first, returns `NotYet` if rows
+    /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. `since`: change sequence at which
+    /// the call read `libraries`.
     pub fn update(
         &self,
         call: &Call<'_>,
@@ -49,9 +49,9 @@ impl Syncing {
         }
     }
 
-    /// Brings the libraries of a call up to date, and fetches their invalidated items.
+    /// Refreshes the libraries of a call, and fetches their invalidated items.
     pub fn refresh(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
-        // A refresh may take long, so only the options limit its retries.
+        // A refresh can take a long time, so the options limit its retries, not the shorter limit for queries.
         let call = &Call {
             retry_for: None,
             ..*call
@@ -67,7 +67,7 @@ impl Syncing {
         Ok(status)
     }
 
-    /// Rebuilds the segments of listings with many changes, so that lookups need not read the changes.
+    /// Rebuilds listing segments that have many changes, so that new processes need not read the changes.
     fn compact_listings(&self, call: &Call<'_>) -> Result<()> {
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
@@ -95,7 +95,7 @@ impl Syncing {
             });
             match result {
                 Ok(is_new) => has_new_segment |= is_new == Some(true),
-                // The refresh itself succeeded, so the call does not fail.
+                // The refresh itself has succeeded, so the call does not fail.
                 Err(error) => log::warn!(
                     "cannot write the listing of '{}' to a segment: {error}; the next refresh will try again",
                     row.library.title
@@ -109,12 +109,12 @@ impl Syncing {
         Ok(())
     }
 
-    /// Probes if necessary, and brings the stale libraries of a call up to date.
+    /// Probes if necessary, and updates the stale libraries of a call.
     fn refresh_listings(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "cannot refresh: the index or this call is offline; set server_url or database, and drop the offline \
+                "cannot refresh: the index or this call is offline; set server_url or database, and remove the offline \
                  flag",
             ));
         }
@@ -133,8 +133,7 @@ impl Syncing {
         Ok(status)
     }
 
-    /// Returns the libraries to refresh. Omits evicted libraries unless the call names them, since the next query
-    /// fetches them.
+    /// Returns the libraries to refresh. Omits evicted libraries unless the call selects one, since queries fetch them.
     fn stale_libraries(&self, call: &Call<'_>, rows: &[LibraryRow], reason: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
         let is_selected = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
@@ -145,8 +144,7 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Brings libraries up to date, one after the other. `since` is the change sequence at which the call read the
-    /// rows.
+    /// Updates libraries one after the other. `since`: change sequence at which the call read `libraries`.
     pub fn update(&self, libraries: &[LibraryRow], since: Sequence, reason: RefreshReason) -> Result<()> {
         for library in libraries {
             let mut id = library.id;
@@ -161,9 +159,9 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Brings a library up to date. Sends no request if another call did so while this call waited for the lock. `id`
-    /// is the library's current id. If another process cleared the library meanwhile, does nothing and returns the
-    /// library's new id.
+    /// Updates a library. Sends no request if another call updated the library while this call waited for the lock.
+    /// `id`: the library's current id. If another process has cleared the library, does nothing and returns the
+    /// library's new id; otherwise returns `None`.
     pub fn update_one(
         &self,
         library: &LibraryRow,
@@ -173,7 +171,7 @@ impl SyncJob<'_> {
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&library.library.title);
-        // A probe for a missing path does not wait for a running listing, which may take minutes.
+        // A probe for a missing path does not wait for a running listing, which can take minutes.
         let bounds = Bounds {
             deadline: if reason == RefreshReason::Missing {
                 Deadline::after(Duration::ZERO)
@@ -211,8 +209,8 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Brings a library up to date from the source. Returns the changes if a delta was enough, and `None` after a
-    /// listing. The changes include added items only if `keep_items` is true.
+    /// Updates a library from the source. Returns the changes if a delta was sufficient; `None` after a full listing.
+    /// The changes include added items only if `keep_items` is true.
     pub fn fetch(
         &self,
         row: &LibraryRow,
@@ -226,8 +224,8 @@ impl SyncJob<'_> {
         };
         if merged.is_none() {
             let row = match need {
-                // An incomplete delta may have added items. The listing must be compared with the number of items
-                // before the delta.
+                // An incomplete delta may have added items, but a listing is compared with the item count before the
+                // delta.
                 Need::Delta => LibraryRow {
                     items: row.items,
                     ..LibraryRows(&self.sync.store).library_row(row.id)?
@@ -239,11 +237,11 @@ impl SyncJob<'_> {
         Ok(merged)
     }
 
-    /// Returns how recent a probe of another host must be to replace a probe by this host.
+    /// Returns the conditions under which this host uses another host's probe instead of sending a probe.
     fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> AcceptedProbe<'r> {
         AcceptedProbe {
             oldest: match reason {
-                // This is the age at which a listing needs a probe.
+                // The TTL is also the age at which a listing needs a probe.
                 RefreshReason::Due => self.sync.policy.oldest_probe(),
                 RefreshReason::Missing => AcceptedProbe::RECENT,
                 RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
@@ -260,8 +258,7 @@ impl SyncJob<'_> {
         let probed = || freshness::need_when_probed(&age, listed_token, current, reports_all, &self.sync.policy, now);
         match reason {
             RefreshReason::Unverified | RefreshReason::Full => Need::Listing,
-            // A listing is held back because a disk may be unmounted, so queries for missing paths start no other
-            // listing.
+            // Missing paths must not start a second listing while a disk may be unmounted.
             RefreshReason::Missing if age.held_back => Need::Nothing,
             RefreshReason::Due | RefreshReason::Now
                 if (reason == RefreshReason::Due || age.held_back)

@@ -1,4 +1,4 @@
-//! The progress of a sync job.
+//! Reports the progress of a sync job to the host.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,29 +11,29 @@ use crate::source::Source;
 /// Interval between progress reports to the host.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// Progress that the worker thread writes and the thread of the call reports to the host.
+/// Progress of a sync job. The worker thread updates the progress, and the calling thread reports it to the host.
 #[derive(Default)]
 pub struct Report {
-    /// Title of the library.
+    /// Title of the library that the job is fetching.
     pub library: Mutex<String>,
     pub items: AtomicU64,
     /// Number of items in the library; 0 if unknown.
     pub total: AtomicU64,
-    /// Whether rows arrived in this job. `items` also counts the rows of an interrupted listing.
+    /// Whether this job has received rows. `items` also includes rows from an interrupted listing.
     pub rows_arrived: AtomicBool,
-    /// Whether the job fetches a library, so that the numbers are valid.
+    /// Whether the job is fetching a library, so that the title and the numbers are valid.
     pub fetching: AtomicBool,
     abort: AtomicBool,
 }
 
 impl Report {
-    /// Returns whether the host stopped the job.
+    /// Returns whether the host has stopped the job.
     pub fn is_aborted(&self) -> bool {
         self.abort.load(Ordering::Relaxed)
     }
 }
 
-/// Monitors a running job on the thread of the call.
+/// Monitors a running job on the calling thread.
 pub struct JobMonitor<'m> {
     source: &'m dyn Source,
     call: &'m Call<'m>,
@@ -42,7 +42,7 @@ pub struct JobMonitor<'m> {
 }
 
 impl<'m> JobMonitor<'m> {
-    /// Creates the monitor of a job that starts now.
+    /// Creates a monitor for a job that starts now.
     pub fn new(source: &'m dyn Source, call: &'m Call<'m>, report: &'m Report) -> Self {
         Self {
             source,
@@ -52,8 +52,8 @@ impl<'m> JobMonitor<'m> {
         }
     }
 
-    /// Interrupts operations that exceed their bounds, and reports progress to the host. If the host's callback asks
-    /// for it, stops the job. `is_working`: the job is still running.
+    /// Interrupts operations that exceed their bounds, and reports progress to the host. Stops the job if the host's
+    /// callback returns `false`. `is_working`: whether the job is still running.
     pub fn tick(&mut self, is_working: bool) {
         let (source, report) = (self.source, self.report);
         source.interrupt_overrun();

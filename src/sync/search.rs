@@ -1,11 +1,11 @@
-//! Path searches on the server.
+//! Searches the server for paths.
 //!
-//! Searches have two uses. If a library was never fetched and the caller has little time, one search may find the
-//! answer. And if a path in a library's folder is not in the listing, the file may be new: one probe checks whether the
-//! library changed, and one search checks whether the server has the file.
+//! Searches have two uses. If a library was never fetched and the caller has little time, a search can find the answer.
+//! If a path in a library's folder is not in the listing, the file may be new: a probe checks whether the library has
+//! changed, and a search checks whether the server has the file.
 //!
-//! Only an item with exactly this path counts as a hit. A search without a hit proves nothing. The store records
-//! searches, so that other processes do not repeat them.
+//! A hit is an item with exactly the requested path. A search without a hit proves nothing. The store records searches,
+//! so that other processes do not repeat them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,17 +24,17 @@ use crate::model::{IdentityId, Item, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::source::{Bounds, RequestKind, WantedPath};
 
-/// Maximum time for a search if an answer without it is available.
+/// Maximum time for a search if plexindex can answer without the search.
 pub const SHORTLY: Duration = Duration::from_secs(1);
 
 /// Number of requests by this process, by kind.
 pub type RequestCounts = [u64; RequestKind::COUNT];
-/// Maximum number of files in a folder search. A listing is better for a folder with more files.
+/// Maximum number of files in a folder search. For a larger folder, plexindex fetches a listing.
 const MAX_FOLDER_FILES: usize = 1_000;
-/// Maximum wait for a probe of another thread or process.
+/// Maximum time to wait for another thread's or process's probe.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
-/// Returns the pause before the next probe for a path, in ms, after a probe with this outcome.
+/// Returns the pause after a probe for a path with this outcome, in milliseconds.
 fn pause_after(outcome: ProbeOutcome) -> i64 {
     match outcome {
         ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => ASK_AWAY_AGAIN_MS,
@@ -42,17 +42,18 @@ fn pause_after(outcome: ProbeOutcome) -> i64 {
     }
 }
 
-/// The target of a search.
+/// A file or folder that plexindex searches for.
 #[derive(Clone, Copy)]
 pub enum SearchTarget<'q> {
-    /// A file.
+    /// The path of a file.
     Path(&'q Normal<'q>),
-    /// All files below a folder.
+    /// The path of a folder, to search for all files below it.
     Folder(&'q Normal<'q>),
 }
 
 impl SearchTarget<'_> {
-    /// Returns the key of the target in the store. The prefix of a folder begins with NUL, as no path does.
+    /// Returns the hash under which the store records searches for the target. A folder's hash has a prefix that starts
+    /// with NUL, because no path starts with NUL.
     fn hash(self) -> u64 {
         match self {
             Self::Path(path) => path.hash(),
@@ -62,7 +63,7 @@ impl SearchTarget<'_> {
 }
 
 impl Syncing {
-    /// Returns whether a recent search of this library found the target.
+    /// Returns whether a recent search in this library found the target.
     pub fn has_recent_hit(&self, identity: IdentityId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
         let search = SearchRows(&self.store).path_search(identity, row.id, target.hash())?;
         let now = self.clock.now_ms();
@@ -70,15 +71,15 @@ impl Syncing {
     }
 
     /// Returns whether to search a local source for a path in libraries that were never fetched. Returns `false` after
-    /// a few searches in a short time, when a listing is cheaper.
+    /// several searches in a short time, because a listing is then cheaper.
     pub fn may_search(&self, identity: IdentityId) -> bool {
         let now = self.clock.now_ms();
         let searches = SearchRows(&self.store).last_path_search(identity, now - ASK_AGAIN_MS, now);
         searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
     }
 
-    /// Returns the error of the last probe for a path by any process, while the pause after the probe lasts. Returns
-    /// `None` if a later probe found the libraries current.
+    /// Returns an error if the last probe for a path by any process failed and the pause after the probe is not over.
+    /// Returns `None` if a later probe found all of `libraries` current.
     pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
         let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
@@ -100,25 +101,25 @@ impl Syncing {
         )))
     }
 
-    /// Returns the last failure, while the pause before the next request for a path lasts.
+    /// Returns the last failure of this handle; `None` once the pause before the next request for a path is over.
     pub fn recent_failure_for_path(&self) -> Option<Error> {
         let failure = self.recent_failure(0)?;
         let pause = pause_after(ProbeOutcome::Failed(Some(failure.status))).min(BACK_OFF_MS);
         self.recent_failure(BACK_OFF_MS - pause)
     }
 
-    /// Returns the numbers of requests so far, by kind.
+    /// Returns the number of requests so far, by kind.
     pub fn request_counts(&self) -> RequestCounts {
         self.counters.read().requests
     }
 
-    /// Returns whether a deadline passed before the first request, so that the server is not the cause of `error`.
-    /// `requests_before` has the request counts before the operation.
+    /// Returns whether `error` is a timeout that occurred before the first request, so that the server did not cause
+    /// it. `requests_before`: the request counts before the operation.
     pub fn was_not_asked(&self, error: &Error, requests_before: RequestCounts) -> bool {
         error.status == Status::Timeout && self.request_counts() == requests_before
     }
 
-    /// Stores the outcome of a probe for a path, so that no process repeats the probe soon. `requests_before` has the
+    /// Stores the outcome of a probe for a path, so that no process repeats the probe soon. `requests_before`: the
     /// request counts before the probe.
     fn note_outcome<T>(
         &self,
@@ -129,8 +130,8 @@ impl Syncing {
     ) {
         let outcome = match result {
             Ok(_) => ProbeOutcome::Answered,
-            // The next query may probe again: the host stopped this probe or left no time for it, or the server
-            // rejected the token, and other processes may use a different token.
+            // The next query can probe again, because an aborted probe, a rejected token, or a deadline before the
+            // first request does not prove that the server is down.
             Err(error)
                 if matches!(error.status, Status::Aborted | Status::Unauthorized)
                     || self.was_not_asked(error, requests_before) =>
@@ -145,11 +146,10 @@ impl Syncing {
         }
     }
 
-    /// Probes libraries because of an unlisted path that may be new, and merges changes. Returns the server's error, if
-    /// any.
+    /// Probes libraries because an unlisted path may be new, and merges changes. Returns the error of a failed request.
     ///
-    /// Does nothing within half a minute after the last probe for a path, or within five seconds if the server was
-    /// unreachable. Does nothing either if the libraries were probed after the change sequence `since`.
+    /// Does nothing for 30 seconds after the last probe for a path, or for 5 seconds if the server was unreachable.
+    /// Also does nothing if the libraries were probed after the change sequence `since`.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
@@ -159,7 +159,7 @@ impl Syncing {
     ) -> Result<Option<Error>> {
         let is_due = || -> Result<bool> {
             let last = SearchRows(&self.store).last_probe_for_path(identity)?;
-            // A probe that the store still marks as running belongs to a killed process, since the lock is free.
+            // If the store marks a probe as running while the lock is free, the process that sent the probe was killed.
             let finished = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
             let pause = finished.map_or(0, |(_, outcome)| pause_after(outcome));
             let probed_ms = finished.map(|(probed_ms, _)| probed_ms);
@@ -174,7 +174,7 @@ impl Syncing {
         };
         let result = self.job(&call, |job| {
             let deadline = job.bounds.deadline;
-            // Another thread's probe usually ends soon, but it may lead to a listing, which takes long.
+            // Another thread's probe usually finishes soon, but can lead to a listing, which takes a long time.
             let bounds = Bounds {
                 deadline: deadline.earliest(Deadline::after(PROBE_WAIT)),
                 ..job.bounds
@@ -196,7 +196,7 @@ impl Syncing {
         Ok(result.err())
     }
 
-    /// Returns the path in the host's spelling, then the path after each host-to-server mapping that matches.
+    /// Returns the path unchanged, and then as mapped by each host-to-server rule that matches.
     fn spellings(&self, path: &Normal<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
@@ -206,17 +206,16 @@ impl Syncing {
         spellings
     }
 
-    /// Announces to the source that the caller will search for this path, so that the next probe can include the
-    /// search.
+    /// Tells the source that a search for this path will follow, so that the next probe can include the search.
     pub fn expect_path(&self, path: &Normal<'_>) {
         if let Some(source) = &self.source {
             source.prefetch_path(&self.spellings(path));
         }
     }
 
-    /// Searches the server for the target in each of these libraries for which a search is due, and stores the hits.
-    /// Returns the server's error, if any. `unfetched`: the libraries were never fetched, so a few searches in a row
-    /// are allowed.
+    /// Searches the server for the target in those of `libraries` that were not searched recently, and stores the hits.
+    /// Returns the error if a request failed; otherwise `None`. `unfetched`: whether the libraries were never fetched,
+    /// so that several searches in a short time are allowed.
     pub fn search(
         &self,
         call: &Call<'_>,
@@ -254,14 +253,14 @@ impl Syncing {
                 return Ok(true);
             }
             let earlier = SearchRows(&self.store).path_search(identity, row.id, hash)?;
-            // Another thread or process found the target while this call waited for the lock.
+            // Another thread or process may have found the target while this call waited for the lock.
             let was_just_found = earlier.is_some_and(|search| search.found && search.last_ms >= started_ms);
             Ok(!was_just_found && freshness::may_ask_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
         };
         if !may_search_now()? {
             return Ok(None);
         }
-        // Searches all libraries that may have the path, since two hits make the answer ambiguous.
+        // All libraries that may contain the path are searched, because two hits make the answer ambiguous.
         let mut due = Vec::new();
         for row in libraries {
             if is_due(row)? {
@@ -271,7 +270,7 @@ impl Syncing {
         if due.is_empty() {
             return Ok(None);
         }
-        // The search gets at most half of the time, since the listing may need the other half.
+        // The search uses at most half of the remaining time, because a listing may need the rest.
         let call = Call {
             deadline: call.deadline.half().at_most(SHORTLY),
             ..*call
@@ -291,9 +290,9 @@ impl Syncing {
                         SearchTarget::Folder(path) => job.search_folder(row, path),
                     };
                     if matches!(&result, Err(error) if error.status == Status::Unauthorized) {
-                        return result.map(drop); // not recorded, so that a call with a new token may search
+                        return result.map(drop); // not recorded, so that a call with a new token can search again
                     }
-                    // Also records a search that failed or took too long, so that no process repeats it soon.
+                    // Failed and slow searches are also recorded, so that no process repeats them soon.
                     let is_found = matches!(result, Ok(true));
                     let (now, deadline) = (self.clock.now_ms(), call.deadline);
                     SearchRows(&self.store).note_path_search(identity, row.id, hash, now, is_found, deadline)?;
@@ -312,12 +311,12 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Stores for all processes that the server did not answer a request of this job, so that queries for other paths
-    /// can name the reason. Does nothing if the job sent no request. `requests_before` has the request counts before
-    /// the job.
+    /// Records for all processes that the server did not answer a request from this job, so that queries for other
+    /// paths can report the reason. Does nothing if the job sent no request. `requests_before`: the request counts
+    /// before the job.
     pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
-        // A job that timed out while rows arrived does not prove a failure.
+        // A timeout while rows were arriving does not prove that the server has failed.
         let rows_arrived = error.status == Status::Timeout && self.report.rows_arrived.load(Ordering::Relaxed);
         if sync.is_local()
             || error.status.meaning() != Meaning::NotNow
@@ -326,8 +325,7 @@ impl SyncJob<'_> {
         {
             return;
         }
-        // Only a recent success has to be replaced. Without a recent success, the next query for a path sends a request
-        // itself.
+        // Without a recent success to overwrite, the next query for a path sends its own request.
         let has_recent_success = |identity| -> Result<bool> {
             let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
             Ok(last.is_some_and(|(probed_ms, outcome)| {
@@ -344,11 +342,11 @@ impl SyncJob<'_> {
             _ => Ok(()),
         });
         if let Err(error) = written {
-            log::debug!("cannot store that the server did not answer: {error}");
+            log::debug!("cannot record that the server did not answer: {error}");
         }
     }
 
-    /// Searches for a path on the server, and adds the hits to the store. Returns whether the search had a hit.
+    /// Searches the server for a path, and adds the hits to the store. Returns whether there was a hit.
     fn search_path(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
         let spellings = self.sync.spellings(path);
         let name = file_name(path.raw()).unwrap_or_default();
@@ -369,7 +367,7 @@ impl SyncJob<'_> {
         self.sync.peers.find_path(self, &row.library, &wanted, &mut merge)
     }
 
-    /// Returns whether an item has a file at exactly the path of the search, perhaps after mappings.
+    /// Returns whether one of the item's files is exactly the requested file, after mapping the path if necessary.
     pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &String| {
             let path = wanted.spellings.first();
@@ -378,10 +376,10 @@ impl SyncJob<'_> {
         item.has_key() && item.parts.iter().any(is_file)
     }
 
-    /// Adds all items that the server has below a folder to the store. Returns whether the result is complete and not
-    /// empty.
+    /// Fetches all items below a folder from the server, and adds them to the store. Returns `true` if the folder
+    /// contains items; `false` if it contains none, or too many for a search.
     fn search_folder(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
-        // The folder ends with a separator, since mapping rules apply only to paths below a folder.
+        // A separator is appended to the folder, because mapping rules apply only to paths below a folder.
         let folder = [trim_end_separators(path.raw()), b"/"].concat();
         let mut folders = Normal::with(&folder, |folder| self.sync.spellings(folder));
         for folder in &mut folders {
@@ -400,7 +398,7 @@ impl SyncJob<'_> {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
-        // Removes items that an earlier search found and that the server no longer has below the folder.
+        // Removes items that an earlier search found but that are no longer below the folder.
         let mut vanished = Vec::new();
         ItemRows(store).of(row)?.for_each(&mut |stored, _| {
             if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {
@@ -416,7 +414,7 @@ impl SyncJob<'_> {
     }
 }
 
-/// Removes the separators of both kinds at the end of a path.
+/// Removes all trailing slashes and backslashes from a path.
 fn trim_end_separators(path: &[u8]) -> &[u8] {
     let last = path.iter().rposition(|byte| !matches!(byte, b'/' | b'\\'));
     &path[..last.map_or(0, |index| index + 1)]

@@ -1,4 +1,4 @@
-//! Verification: plexindex fetches invalidated items again before it returns them.
+//! Verifies invalidated items: fetches the items from the server before plexindex returns them again.
 
 use std::sync::atomic::Ordering;
 
@@ -10,47 +10,47 @@ use crate::matching::{Folders, Invalidated, Scope};
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
-/// An invalidated item, or an invalidated path that leads to it.
+/// An invalidated item, or an item with invalidated paths.
 pub struct Unverified {
     pub row: LibraryRow,
     pub rating_key: String,
-    /// The invalidated paths that lead to the item; empty if the item itself was invalidated.
+    /// Invalidated paths that match the item; an empty path if the item itself was invalidated.
     pub paths: Vec<Vec<u8>>,
 }
 
-/// Maximum number of items in one request.
+/// Maximum number of items per request.
 const MAX_BATCH: usize = 64;
-/// Maximum number of items in one refresh. Lookups fetch the others.
+/// Maximum number of items per refresh. Lookups fetch the remaining items.
 const MAX_ITEMS: usize = 4 * MAX_BATCH;
-/// Maximum number of failed requests for one batch. Seven isolate a single item with which the server fails.
+/// Maximum number of failed requests per batch. Seven requests isolate a single item for which the server always fails.
 const MAX_FAILURES: u32 = 8;
-/// Pause of refreshes between fetches of invalidated items after the server did not answer.
+/// Time during which refreshes fetch no invalidated items after a request for such items has failed, in milliseconds.
 const RETRY_AFTER_MS: i64 = 30_000;
 
 impl Syncing {
-    /// Returns whether libraries in scope have invalidated items that a refresh can fetch now.
+    /// Returns whether the libraries in scope contain invalidated items that a refresh can fetch now.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
         self.may_fetch_invalidated()
             && places(scope, snapshot.rows.len()).any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
     }
 
-    /// Returns at most `limit` invalidated items of the library with this index.
+    /// Returns at most `limit` invalidated items in the library with this index.
     fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<Invalidated> {
         snapshot.views[index].invalidated(None, self.reading.mappings(), limit)
     }
 
-    /// Fetches the invalidated items of a call's libraries, for readers of the feed, who look nothing up. Items without
-    /// a reply stay invalidated. The refresh does not fail for that reason, since the listings are right.
+    /// Fetches the invalidated items in a call's libraries, so that they also become current for hosts that only read
+    /// the feed. Items without a reply stay invalidated; the refresh succeeds, because the listings are current.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
         if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
         }
-        // One call fetches the items for all others, which wake at the same commit and do not wait for this call.
+        // Only one call fetches the items. Other calls, which notice the same commit, do not wait.
         let done = self.run_unless_running(&self.server_lock_name("verify"), || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
 
-    /// Fetches the invalidated items of a call's libraries, while this thread holds the lock for it.
+    /// Fetches the invalidated items in a call's libraries. The caller must hold the verification lock.
     fn verify_all(&self, call: &Call<'_>) -> Result<Status> {
         self.reading.catch_up(call.deadline)?;
         let mut unverified = Vec::new();
@@ -72,7 +72,7 @@ impl Syncing {
             match self.verify(call, unverified) {
                 Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
-                    log::warn!("cannot verify invalidated items now: {error}; a later lookup or refresh will");
+                    log::warn!("cannot verify invalidated items: {error}; a later lookup or refresh will retry");
                     self.failed_ms.store(self.clock.now_ms(), Ordering::Relaxed);
                     if error.status.meaning() == Meaning::NotNow {
                         break;
@@ -87,22 +87,21 @@ impl Syncing {
         Ok(Status::Ok)
     }
 
-    /// Returns whether a refresh may fetch invalidated items now. It must not do so soon after the server did not
-    /// answer.
+    /// Returns whether a refresh may fetch invalidated items now: the source supports it, and did not fail recently.
     fn may_fetch_invalidated(&self) -> bool {
         let since = self.clock.now_ms() - self.failed_ms.load(Ordering::Relaxed);
         self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
     }
 
-    /// Returns whether the source can fetch single items. If not, plexindex lists the library instead.
+    /// Returns whether the source can fetch single items, so that no listing is necessary to verify items.
     fn can_fetch_items(&self) -> bool {
         self.abilities().is_some_and(|can| can.items)
     }
 
-    /// Fetches invalidated items in one request, stores the replies, and ends the invalidation of these items.
+    /// Fetches invalidated items, stores the replies, and marks the items and their paths as verified.
     pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
         if !self.can_fetch_items() {
-            // The source cannot fetch single items: a listing verifies them all.
+            // The source cannot fetch single items, so a full listing verifies all items.
             let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
             return self
                 .update(
@@ -113,7 +112,7 @@ impl Syncing {
                 )
                 .map(|_| ());
         }
-        // Reads the snapshot before the request, since another token may change the view meanwhile.
+        // The snapshot is read before the request, because a new token can change the view during the request.
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
             (snapshot.identity, snapshot.rows.clone())
@@ -121,7 +120,7 @@ impl Syncing {
         let Some(identity) = identity else {
             return Ok(());
         };
-        // Reads the sequence before the request, since the reply may not reflect later invalidations.
+        // The sequence is read before the request, because the reply may not reflect later invalidations.
         let since = Totals::of(&self.store)?.sequence;
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
@@ -135,7 +134,7 @@ impl Syncing {
                 .iter()
                 .find(|located| located.item.rating_key == *rating_key);
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
-                // Rows from the server are valid even if the item's paths changed, so they are merged.
+                // The server's reply is valid even if the item's paths have changed, and is therefore merged.
                 let item = std::slice::from_ref(&located.item);
                 ItemRows(&self.store).merge_items(row, item, None, call.deadline)?;
                 self.peers.note_verified(&row.library.uuid, item, &[]);
@@ -149,14 +148,13 @@ impl Syncing {
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {whence}; plexindex no longer returns it");
             }
-            // The index is up to date now: the invalidation ends.
+            // The stored item is now up to date, so the invalidation ends.
             LibraryRows(&self.store).verified(identity, row.id, paths, &[rating_key], since, call.deadline)?;
         }
         replies.failure.map_or(Ok(()), Err)
     }
 
-    /// Fetches items and adds the replies. If a batch fails, fetches its halves, since a single item may cause the
-    /// failure.
+    /// Adds fetched items to `replies`. If a batch fails, fetches each half, since a single item may be the cause.
     fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {
         match self.items(call, keys) {
             Ok(items) => replies.items.extend(items),
@@ -176,7 +174,7 @@ impl Syncing {
         Ok(())
     }
 
-    /// Merges an item that moved to another library, if that library is known and fetched.
+    /// Merges an item that has moved to another library, if that library is in `rows` and has been fetched.
     fn merge_elsewhere(&self, rows: &[LibraryRow], located: &LocatedItem, deadline: Deadline) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
@@ -186,7 +184,7 @@ impl Syncing {
     }
 }
 
-/// The replies to requests for items.
+/// Replies to requests for items.
 #[derive(Default)]
 struct ItemReplies<'k> {
     items: Vec<LocatedItem>,

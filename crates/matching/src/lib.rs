@@ -1,5 +1,5 @@
-//! Resolves paths to items, in pure functions without I/O, clocks or locks. The trait [`LibraryIndex`] is the interface to a
-//! library.
+//! Resolves paths to items, in pure functions without I/O, clocks or locks. The trait [`LibraryIndex`] is the interface
+//! to a library.
 //!
 //! [`normal`] computes normal forms, [`Form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`] finds
 //! the item, and [`propose`] suggests missing mappings.

@@ -1,19 +1,19 @@
-//! A listing under way, in the process that fetches it: the segment that its pages fill.
+//! The segment of a running listing, in the process that fetches the listing.
 
 use std::collections::HashSet;
 
 use crate::engine::segment::ListingBuilder;
 use crate::model::{Item, Sequence};
 
-/// The segment of a listing under way. It has the pages in their order.
+/// The segment of a running listing, filled page by page.
 pub struct ListingDraft {
     pub(super) builder: ListingBuilder,
-    /// For each page, the number of items up to its end, and the change sequence of its request.
+    /// For each page, the number of items up to its end, and the change sequence at which it was requested.
     pub(super) pages: Vec<(usize, Sequence)>,
 }
 
 impl ListingDraft {
-    /// Starts a draft without pages. `builder`: an empty builder of the listing's segment.
+    /// Creates a draft without pages. `builder`: an empty builder for the listing's segment.
     pub(super) fn new(builder: ListingBuilder) -> Self {
         Self {
             builder,
@@ -21,7 +21,7 @@ impl ListingDraft {
         }
     }
 
-    /// Adds a page that was requested at this change sequence.
+    /// Appends a page that was requested at the change sequence `requested_at`.
     pub fn push_page(&mut self, requested_at: Sequence, items: &[Item]) {
         for item in items {
             self.builder.push(item);
@@ -29,13 +29,14 @@ impl ListingDraft {
         self.pages.push((self.builder.key_hashes.len(), requested_at));
     }
 
-    /// Returns the number of items.
+    /// Returns the number of items in all pages so far.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.builder.items()
     }
 
-    /// Returns the hashes of rating keys that several items have, because rows moved on the server between two pages.
+    /// Returns the hash of each rating key that occurs more than once in the draft. Duplicates occur when rows move on
+    /// the server between two page requests.
     pub(super) fn twins(&self) -> HashSet<u64> {
         let mut hashes = self.builder.key_hashes.clone();
         hashes.sort_unstable();

@@ -1,4 +1,4 @@
-//! The listing segments of a store: builds, publishes, opens and compacts them.
+//! Builds, publishes, opens and compacts a store's listing segments.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -21,15 +21,14 @@ use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::stats::{Counters, Spent};
 
-/// plexindex rebuilds a listing's segment after one added or removed item for this many items of the listing, within
-/// the bounds below.
+/// plexindex rebuilds a listing's segment once the number of added and removed items reaches the number of listed items
+/// divided by this constant, within the bounds below.
 const ITEMS_PER_CHANGE: u64 = 256;
-/// Bounds of the number of changes that cause a rebuild: each new process reads these changes, and a memtable must hold
-/// them.
+/// Bounds on the number of changes that cause a rebuild, since each new process reads them into its memtable.
 const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
-/// The listing segments of one store, built with one set of mappings.
+/// A handle's access to the store's listing segments.
 pub struct ListingSegments {
     store: Arc<Store>,
     mappings: Mappings,
@@ -38,7 +37,8 @@ pub struct ListingSegments {
 }
 
 impl ListingSegments {
-    /// Creates the segments of a store. `no_mmap`: whether to read segments into memory instead of mapping them.
+    /// Creates access to the store's listing segments for a handle with the given mappings. `no_mmap`: whether to read
+    /// segments into memory instead of mapping them.
     pub fn new(store: Arc<Store>, mappings: Mappings, counters: Arc<Counters>, no_mmap: bool) -> Self {
         Self {
             store,
@@ -48,8 +48,7 @@ impl ListingSegments {
         }
     }
 
-    /// Builds a new segment with the changes of a library whose memtable is full, so that a new memtable can begin
-    /// empty.
+    /// Rebuilds the segment of a library whose memtable is full. The next memtable starts empty.
     pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row, deadline)?;
@@ -59,21 +58,23 @@ impl ListingSegments {
     }
 
     /// Returns whether enough single items were added or removed to rebuild the listing's segment. The threshold grows
-    /// with the listing, so the bytes written for each change stay the same. Example: a million items with 50 changes a
-    /// minute are rebuilt every 78 minutes.
+    /// with the listing, so that the number of bytes written per change stays constant. Example: a segment with a
+    /// million items and 50 changes per minute is rebuilt every 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
         let many = (row.items / ITEMS_PER_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
         Ok(LibraryRows(&self.store).unmerged_items(row.id)? >= many)
     }
 
-    /// Rebuilds a listing's segment, including all single changes. A damaged listing is lost.
+    /// Rebuilds a listing's segment with all changes of single items. If the old segment is missing or damaged,
+    /// discards the listing, so that plexindex fetches it again.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let compacted = self.compact(identity, row, deadline);
         self.lose_if_damaged(row, compacted, deadline)
     }
 
+    /// Does the work of [`Self::compact_listing`], but returns an error if the old segment is missing or damaged.
     fn compact(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        // Changes after this sequence may be in the segment too; applying them again has no effect.
+        // The segment can also contain changes after `sequence`, which readers apply again without effect.
         let sequence = Totals::of(&self.store)?.sequence;
         let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
         let items = ItemRows(&self.store).of(row)?;
@@ -82,8 +83,8 @@ impl ListingSegments {
         LibraryRows(&self.store).set_segment(identity, &name, deadline)
     }
 
-    /// Writes a segment with the items that `read` passes on, each with the change sequence at which it was added after
-    /// the listing, or 0.
+    /// Writes a segment with the items that `read` passes to its argument. Each item comes with the change sequence at
+    /// which it was added, or 0 if it is from the listing.
     fn write_items(
         &self,
         name: &ListingName,
@@ -101,15 +102,15 @@ impl ListingSegments {
         self.write(builder, name, row)
     }
 
-    /// Updates the time of the segment file that is about to be replaced, so that sweeps spare it for a minute: other
-    /// processes may be opening it.
+    /// Updates the modification time of a segment file that is about to be replaced, so that sweeps keep the file for
+    /// another minute, in case other processes are opening it.
     pub fn touch(&self, row: &LibraryRow) {
         if let Some(name) = &row.segment {
             StoreFolder::touch(&self.path(name));
         }
     }
 
-    /// Begins the segment of a listing under way, with the pages that are stored already. `None` if these are damaged.
+    /// Creates the draft of a running listing, with all pages stored so far; `None` if the stored pages are damaged.
     pub fn draft(&self, row: &LibraryRow, listing: &Listing) -> Option<ListingDraft> {
         let mut draft = self.empty_draft(row, listing);
         let is_whole =
@@ -117,19 +118,19 @@ impl ListingSegments {
         is_whole.then_some(draft)
     }
 
-    /// Begins the segment of a listing, without any page.
+    /// Creates the draft of a listing, without pages.
     pub fn empty_draft(&self, row: &LibraryRow, listing: &Listing) -> ListingDraft {
         ListingDraft::new(self.builder(&Self::name_of(listing), row))
     }
 
-    /// Makes a name for the segment of a listing, with a new random number. The segment has all single changes up to
-    /// the begin of the listing.
+    /// Creates a name for the segment of a listing, with a new random number. The segment contains all changes of
+    /// single items up to the start of the listing.
     fn name_of(listing: &Listing) -> ListingName {
         StoreFolder::new_listing_name(listing.library, listing.generation, listing.begun_sequence)
     }
 
-    /// Returns the draft without items whose keys later items have too, because rows moved on the server between two
-    /// pages. Reads the stored pages again if there are such items.
+    /// Returns the draft with only the last of several items with the same rating key. Duplicates occur when rows move
+    /// on the server between two page requests. Reads the stored pages again only if there are duplicates.
     pub fn without_twins(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
         let twins = draft.twins();
         if twins.is_empty() {
@@ -158,13 +159,13 @@ impl ListingSegments {
             return Ok(single);
         }
         let why = format!(
-            "the pages of '{}' were damaged while it was fetched; retry",
+            "cannot list library '{}': its stored pages are damaged; retry",
             row.library.title
         );
         Err(Error::new(Status::Store, why))
     }
 
-    /// Returns whether a listing has the same content as the current one, so that it needs no new segment.
+    /// Returns whether a listing has the same content as the current segment, and therefore needs no new segment.
     pub fn is_current(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
         if !row.generation.is_fetched() {
             return Ok(false);
@@ -191,8 +192,8 @@ impl ListingSegments {
         })
     }
 
-    /// Publishes a complete listing, and returns the new row of the library. `new`: the segment; `None` if its content
-    /// is that of the current one. Removes the file of a new segment that the database did not accept.
+    /// Publishes a complete listing, and returns the library's new row. `new`: the new segment; `None` keeps the
+    /// current segment, which has the same content. If the database does not accept the new segment, removes its file.
     pub fn publish(
         &self,
         identity: IdentityId,
@@ -207,13 +208,13 @@ impl ListingSegments {
         if let Some(NewListing { name, segment, .. }) = new
             && published.as_ref().is_ok_and(|row| row.segment != Some(name))
         {
-            drop(segment); // Windows removes no file that is mapped
+            drop(segment); // Windows cannot remove a mapped file
             let _ = files::remove(&self.path(&name));
         }
         published
     }
 
-    /// Creates an empty builder of a segment.
+    /// Creates an empty builder for the segment with this name.
     fn builder(&self, name: &ListingName, row: &LibraryRow) -> ListingBuilder {
         let meta = ListingMeta {
             library: row.library.uuid.clone(),
@@ -224,13 +225,13 @@ impl ListingSegments {
         ListingBuilder::new(meta, &self.path(name))
     }
 
-    /// Writes a segment under this name.
+    /// Finishes a segment and stores it under this name.
     fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
         let info = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
         self.counters.add_time(Spent::ListingSegment, begun.elapsed());
         log::debug!(
-            "segment of '{}': {} items, {} bytes",
+            "wrote the segment of '{}': {} items, {} bytes",
             row.library.title,
             info.items,
             info.bytes
@@ -238,22 +239,22 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// Returns the path of a segment with this handle's mappings.
+    /// Returns the path of the segment that has this name and this handle's mappings.
     fn path(&self, name: &ListingName) -> PathBuf {
         self.store.folder().listing_segment(name, self.mappings.digest())
     }
 
-    /// Opens the segment with this name that was built under this handle's mappings.
+    /// Opens the segment that has this name and was built with this handle's mappings.
     fn open_file(&self, name: &ListingName) -> Result<ListingSegment> {
         let mode = self.store.folder().map_mode(self.no_mmap);
         ListingSegment::open(&self.path(name), mode, self.store.key().name_mac(name))
     }
 
-    /// Opens the segment that the row names; `None` if it is missing or damaged, or was built with other mapping rules.
+    /// Opens a library's segment; `None` if it is missing or damaged, or was built with different mappings.
     pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let name = row.segment.as_ref()?;
         match self.open_file(name) {
-            // With other mapping rules, a segment has other mapped paths.
+            // A segment that was built with different mappings contains different mapped paths.
             Ok(segment) if segment.mappings() != self.mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
@@ -263,22 +264,23 @@ impl ListingSegments {
         }
     }
 
-    /// Replaces a missing or damaged segment, if the database still names it, by a copy of a segment with other
-    /// mappings, which has the same items. If there is none, the listing is lost, and plexindex fetches it again.
+    /// Replaces a missing or damaged segment, if the database still refers to this segment. Copies the items from a
+    /// segment that was built with different mappings. If no segment with different mappings exists, discards the
+    /// listing, so that plexindex fetches it again.
     pub fn replace_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let Some(name) = row.segment.as_ref().filter(|_| self.is_named(row)) else {
-            return Ok(()); // the caller reads the segment that the database names by now
+            return Ok(()); // another process has replaced the segment, and the caller reads the new one
         };
         let replaced = match self.copy_segment(name, row) {
-            // A damaged file may be mapped by others, so the new one gets another name.
+            // Other processes may have mapped the damaged file, so the new segment gets a new name.
             Ok(true) => self.compact(identity, row, deadline),
             copied => copied.map(drop),
         };
         self.lose_if_damaged(row, replaced, deadline)
     }
 
-    /// Makes the file of a segment from a segment with other mappings. Returns `true` if that is impossible, because a
-    /// damaged file has its name.
+    /// Writes a segment with the items of a segment that was built with different mappings. Returns `true` and writes
+    /// nothing if a damaged file already has this name.
     fn copy_segment(&self, name: &ListingName, row: &LibraryRow) -> Result<bool> {
         if self.path(name).symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(true);
@@ -290,25 +292,26 @@ impl ListingSegments {
         self.open_file(name).map(|_| false)
     }
 
-    /// If reading a listing failed because it is missing or damaged, marks the listing as lost, so that plexindex
-    /// fetches it again. Returns other errors.
+    /// If `done` failed because the segment is missing or damaged, discards the listing, so that plexindex fetches it
+    /// again. Returns all other errors.
     fn lose_if_damaged(&self, row: &LibraryRow, done: Result<()>, deadline: Deadline) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         if !self.is_named(row) {
-            return Ok(()); // the caller reads the segment that the database names by now
+            return Ok(()); // another process has replaced the segment, and the caller reads the new one
         }
         if !row.segment.as_ref().is_some_and(|name| self.is_damaged(name)) {
             return Err(error);
         }
         if LibraryRows(&self.store).lose_listing(row, deadline)? {
             let title = &row.library.title;
-            log::warn!("the listing of '{title}' is lost and will be fetched again: {error}");
+            log::warn!("the listing of '{title}' is missing or damaged: {error}; plexindex will fetch it again");
         }
         Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
-    /// Returns whether a segment is missing or damaged. If the operating system cannot read it now, it may do so later.
+    /// Returns whether a segment is missing or damaged. Returns `false` if the operating system cannot read the file,
+    /// since a later attempt may succeed.
     fn is_damaged(&self, name: &ListingName) -> bool {
         match self.store.listing_segment(name) {
             Ok(segment) => segment.for_each_item(|_, _| Ok(())).is_err(),
@@ -316,7 +319,7 @@ impl ListingSegments {
         }
     }
 
-    /// Returns whether the database still names this row's segment and generation.
+    /// Returns whether the segment and generation in this row are still current in the database.
     fn is_named(&self, row: &LibraryRow) -> bool {
         let now = LibraryRows(&self.store).library_row(row.id);
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)

@@ -1,5 +1,5 @@
-//! Maintenance of a store: builds, opens and compacts segments, records matches, sweeps dead rows and files, and limits
-//! the size of the folder.
+//! Maintains a store: builds, opens and compacts segments, records matches, removes dead rows and unused files, and
+//! limits the size of the folder.
 
 mod draft;
 mod folder_limit;

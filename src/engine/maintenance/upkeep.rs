@@ -1,4 +1,4 @@
-//! Maintenance of a store: recording matches, lifting invalidations, sweeping dead rows.
+//! Maintains a store: records matches, stores counters, and removes dead rows and unused files.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,32 +14,32 @@ use crate::stats::{Counters, Spent};
 
 /// Lock timeout for writing the counters.
 const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum number of transactions of one [`Maintenance::sweep`].
+/// Maximum number of transactions per [`Maintenance::sweep`].
 const MAX_SWEEPS: usize = 50;
-/// Number of rows swept per transaction.
+/// Maximum number of rows of each kind that a sweep deletes per transaction.
 pub(super) const ROWS_PER_SWEEP: usize = 2_000;
 
 /// The result of writing matches.
 pub struct MatchWrite {
-    /// Incarnation and change sequence of the write.
+    /// Incarnation and change sequence of the write transaction.
     pub at: (Incarnation, Sequence),
-    /// The write created a segment, and may have evicted matches.
+    /// Whether the write created a segment, and may have evicted matches.
     pub has_segment: bool,
 }
 
-/// Maintenance of one store.
+/// Maintains a store for one handle.
 pub struct Maintenance {
     store: Arc<Store>,
     records: Arc<Records>,
     counters: Arc<Counters>,
-    /// Whether this handle sweeps after its writes. A handle that fetches listings sweeps with each listing instead.
+    /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after each listing.
     sweeps: bool,
-    /// The counts of this handle that are already stored.
+    /// This handle's request and answer counts that are already in the store.
     flushed: Mutex<(u64, u64)>,
 }
 
 impl Maintenance {
-    /// Creates the maintenance of a store. `sweeps`: whether this handle sweeps after its writes.
+    /// Creates the maintenance for a handle. `sweeps`: whether the handle sweeps after its own writes.
     pub fn new(store: Arc<Store>, counters: Arc<Counters>, records: Arc<Records>, sweeps: bool) -> Self {
         Self {
             store,
@@ -50,38 +50,38 @@ impl Maintenance {
         }
     }
 
-    /// Takes the lock of the counts, for the caller to hold during a fork.
+    /// Locks the counts until the result is dropped, so that the counts are consistent during a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |all| &all.flushed))
     }
 
-    /// Resets the counts in the child of a fork, since the parent stores the counts from before the fork.
+    /// In the child after a fork, marks all earlier counts as stored, since the parent stores them.
     pub fn after_fork(&self) {
         if let Ok(mut flushed) = self.flushed.try_lock() {
             *flushed = self.counters.begin_child();
         }
     }
 
-    /// Adds this handle's counts to the store's totals.
+    /// Adds this handle's new requests and answers to the store's totals.
     pub fn flush_counters(&self, deadline: Deadline) -> Result<()> {
         let mut flushed = lock(&self.flushed);
-        // Read under the lock: another thread's newer numbers must not be flushed before these.
+        // The totals are read under the lock, so that another thread cannot store newer totals first.
         let now = self.counters.totals();
         if *flushed == now {
             return Ok(());
         }
-        // The counters are not worth a long wait.
+        // Storing the counters is not worth a long wait.
         let deadline = deadline.at_most(COUNTERS_LOCK_TIMEOUT);
         if Totals::add(&self.store, now.0 - flushed.0, now.1 - flushed.1, deadline)? {
             *flushed = now;
         } else {
-            log::debug!("other processes are writing to the store; the counters will be written later, or lost");
+            log::debug!("cannot store the counters: other processes are writing to the store; will retry later");
         }
         Ok(())
     }
 
-    /// Stores the counters of a handle that closes. If only answers are new, adds them to the version page, which needs
-    /// no write transaction; the next write of counters moves them to the store.
+    /// Stores the counters when a handle is closed. If only answers are new, adds the answers to the version page,
+    /// which needs no write transaction. [`Totals::add`] later moves answers from the version page to the store.
     pub fn flush_at_the_end(&self) -> Result<()> {
         {
             let mut flushed = lock(&self.flushed);
@@ -94,18 +94,18 @@ impl Maintenance {
         self.flush_counters(Deadline::NONE)
     }
 
-    /// Sweeps after the library was cleared.
+    /// Removes dead rows and unused files after a library was cleared.
     pub fn sweep_after_clear(&self) {
         if self.sweeps {
             self.sweep_rows(Deadline::NONE);
         }
         Sweeper(&self.store).sweep_segments();
-        // Removing rows has enlarged the write-ahead log; empty it.
+        // The removals have enlarged the write-ahead log, so checkpoint it.
         self.store.settle();
     }
 
-    /// Records matches, which are pairs of path and rating key. Returns `None` if the library was cleared meanwhile, so
-    /// that the caller must look it up again.
+    /// Records confirmed matches. `pairs`: paths and rating keys. Returns `None` if the library was cleared since `row`
+    /// was read; the caller must then look up the library again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
@@ -129,20 +129,20 @@ impl Maintenance {
         Ok(Some(MatchWrite { at, has_segment }))
     }
 
-    /// Sweeps dead rows in slices, and removes unused files.
+    /// Deletes dead rows in several transactions, and removes unused files.
     pub fn sweep(&self, deadline: Deadline) {
         self.sweep_rows(deadline);
         Sweeper(&self.store).sweep_segments();
     }
 
-    /// Deletes rows that no reader can see, in slices. Only logs an error, since a later sweep retries.
+    /// Deletes rows that no reader can see, in several transactions. Only logs errors, since a later sweep retries.
     fn sweep_rows(&self, deadline: Deadline) {
         for _ in 0..MAX_SWEEPS {
             match Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    log::warn!("cannot remove dead rows: {error}");
+                    log::warn!("cannot remove dead rows: {error}; a later sweep will retry");
                     break;
                 }
             }

@@ -1,4 +1,4 @@
-//! Compaction of records: flushes the unmerged rows of the log into a segment, and merges segments of similar size.
+//! Compacts records: flushes unmerged rows of the log into a segment, and merges segments of similar size.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -24,14 +24,14 @@ use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::open_files::text_of;
 
-/// Number of records to merge for each record written, so that a merge ends before the next one is due.
+/// Number of records to merge for each record written, so that a merge finishes before the next merge is due.
 pub(super) const PACE: usize = 32;
-/// [`Records::flush_removals`] counts the unmerged records once in this many calls, starting with the first.
+/// [`Records::flush_removals`] counts the unmerged records on the first of every 32 calls.
 const COUNT_EVERY: u32 = 32;
-/// A process sweeps old segment files once in this many flushes, starting with the first.
+/// A process removes old segment files on the first of every 32 flushes.
 const SWEEP_EVERY: u32 = 32;
 
-/// The reason why a write stopped: a damaged segment, or an error of `SQLite`.
+/// Why a write stopped: a damaged segment, or an `SQLite` error.
 pub(super) enum WriteStopped {
     SegmentsLost,
     Failed(rusqlite::Error),
@@ -49,9 +49,9 @@ impl From<rusqlite::Error> for WriteStopped {
     }
 }
 
-/// The unmerged records for a flush.
+/// The unmerged records that a flush writes to a segment.
 struct UnmergedRecords {
-    /// The newest unmerged record of each name.
+    /// The newest unmerged record for each name.
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
     collections: Vec<Collection>,
     /// Ids of the rows that the log no longer needs after the flush.
@@ -59,7 +59,7 @@ struct UnmergedRecords {
 }
 
 impl UnmergedRecords {
-    /// Reads the unmerged records and counts them into their tables.
+    /// Reads the unmerged records, and adds the records to the counts of their tables.
     fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteStopped> {
         let mut unmerged = Self {
             newest: BTreeMap::new(),
@@ -75,16 +75,16 @@ impl UnmergedRecords {
         Ok(unmerged)
     }
 
-    /// Returns the collection with this id; `None` if it was cleared.
+    /// Returns the collection with this id; `None` if the collection was cleared.
     fn collection(&mut self, table: TableId) -> Option<&mut Collection> {
         self.collections.iter_mut().find(|collection| collection.id == table)
     }
 
-    /// Inserts a record in place of an earlier record of the same name, and updates the counts of the table.
+    /// Inserts a record, replaces an earlier record with the same name, and updates the table's counts.
     fn insert(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteStopped> {
         let table = record.table;
         if record.state.is_none() {
-            // The new segment has the removal, which hides the records of older segments.
+            // The log no longer needs the row, because the removal in the new segment hides older records.
             self.dead_rows.push(record.row);
         }
         let new_counts = counts_of(Some(&record.borrow()));
@@ -118,13 +118,13 @@ impl UnmergedRecords {
         Ok(())
     }
 
-    /// Evicts the oldest confirmed matches until all matches take at most `limit` bytes.
+    /// Evicts the oldest confirmed matches until the total size of all matches is at most `limit` bytes.
     fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteStopped> {
         if self.match_bytes() <= limit {
             return Ok(());
         }
         tx.oldest_matches(|row| {
-            // A row without an unmerged record is the current one, since a flush deletes replaced rows.
+            // A row without an unmerged record contains the current match, because a flush deletes replaced rows.
             let unmerged = self.newest.get(&(row.table, row.name.clone()));
             self.dead_rows.push(row.id);
             if unmerged.is_none_or(|newest| newest.row == row.id) {
@@ -141,7 +141,7 @@ impl UnmergedRecords {
         })
     }
 
-    /// Stores the result of a flush: names the segments in the manifest, deletes dead rows, and updates the counts.
+    /// Stores the result of a flush: updates the manifest and the counts, and deletes dead rows.
     fn store_merged(&self, tx: &RecordTx<'_>, segments: &[NamedSegment]) -> rusqlite::Result<()> {
         tx.name_segments(segments)?;
         for row in &self.dead_rows {
@@ -153,14 +153,14 @@ impl UnmergedRecords {
         Ok(())
     }
 
-    /// Returns the bytes of all confirmed matches.
+    /// Returns the total size of all confirmed matches in bytes.
     fn match_bytes(&self) -> u64 {
         let matches = self.collections.iter().filter(|collection| collection.is_paths);
         u64::try_from(matches.map(|collection| collection.counts[1]).sum::<i64>()).unwrap_or(0)
     }
 }
 
-/// Returns the error for a segment that cannot be written. Returning it from a write rolls the transaction back.
+/// Returns the error for a segment that cannot be written. A write that returns this error rolls its transaction back.
 pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
     let code = if files::is_full(error) {
         SQLITE_FULL
@@ -172,24 +172,24 @@ pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
 }
 
 impl Records {
-    /// Flushes the unmerged records into a segment if there are many. Returns whether it did. `written`: the number of
-    /// records of this write.
+    /// Flushes the unmerged records into a segment if there are many. Returns whether records were flushed. `written`:
+    /// number of records that this transaction wrote.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         if !self.must_flush(tx, written)? {
             return Ok(false);
         }
         match self.flush(tx) {
             Ok(()) => Ok(true),
-            // The log has every record, and the next reader rebuilds the segments.
+            // The log contains every record, and the next reader rebuilds the segments.
             Err(WriteStopped::SegmentsLost) => Ok(false),
             Err(WriteStopped::Failed(error)) => Err(error),
         }
     }
 
-    /// Returns whether there are enough unmerged records for a flush, of tables and matches together. `written`: number
-    /// of records of this write.
+    /// Returns whether tables and matches together have enough unmerged records for a flush. `written`: number of
+    /// records that this transaction wrote.
     pub(super) fn must_flush(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
-        // Counting reads every row, so the count is cached. The cache is valid if no other process wrote meanwhile.
+        // Counting reads every row, so the count is cached, and stays valid while no other process commits.
         let mut cached = lock(&self.unmerged);
         let incarnation = self.store.incarnation();
         let unmerged = match *cached {
@@ -205,11 +205,11 @@ impl Records {
         Ok(must_flush)
     }
 
-    /// Flushes the log if it has many unmerged rows, after a removal of matches. Otherwise the next write of a record
-    /// would flush them, and until then each new process would read them all.
+    /// After a removal of matches, flushes the log if it has many unmerged rows, which each new process would otherwise
+    /// have to read until the next flush.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn flush_removals(&self, deadline: Deadline) -> Result<()> {
         let earlier_calls = self.flush_checks.fetch_add(1, Ordering::Relaxed);
         if !earlier_calls.is_multiple_of(COUNT_EVERY) {
@@ -224,8 +224,7 @@ impl Records {
         Ok(())
     }
 
-    /// Writes the unmerged records into a segment, merged with the newest segments if these are small, and names the
-    /// segment in the manifest.
+    /// Merges the unmerged records and the newest small segments into a new segment in the manifest.
     pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<(), WriteStopped> {
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
@@ -266,22 +265,22 @@ impl Records {
         Ok(())
     }
 
-    /// Updates the times of replaced segment files, so that sweeps spare the files for another minute.
+    /// Updates the modification times of replaced segment files, so that sweeps keep the files for another minute.
     fn touch<'n>(&self, replaced: impl Iterator<Item = &'n SegmentName>) {
         replaced.for_each(|name| StoreFolder::touch(&self.store.folder().segment(name)));
     }
 
-    /// Merges some records after a write of `written` records, and starts a merge if one is due. `has_flushed`: the
-    /// write made a segment.
+    /// Advances the running merges after a write of `written` records, and starts a merge if one is due. `has_flushed`:
+    /// whether the write created a segment.
     ///
-    /// A merge of small segments interrupts a merge of large ones, which takes long. A large write runs all due merges
-    /// to their end, so that later small writes stay fast.
+    /// A merge of small segments interrupts a merge of large segments, which takes a long time. A large write finishes
+    /// all due merges, so that later small writes stay fast.
     pub fn merge_some(&self, written: usize, has_flushed: bool, deadline: Deadline) {
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
         };
         if has_flushed {
-            // A host that only writes records sweeps nowhere else.
+            // A host that only writes records has no other occasion to remove old files.
             if self.flushes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
                 Sweeper(&self.store).sweep_segments();
             }
@@ -294,14 +293,14 @@ impl Records {
                     if let Some(merge) = merging.pop()
                         && let Err(error) = self.end_merge(merge, deadline)
                     {
-                        log::debug!("cannot merge segments; a later write retries: {error}");
+                        log::debug!("cannot merge segments: {error}; a write will retry");
                         return;
                     }
                     self.begin_merge(&mut merging);
                 }
                 Err(error) => {
                     merging.clear();
-                    log::warn!("cannot merge segments of tables and confirmed matches; a later write retries: {error}");
+                    log::warn!("cannot merge segments of tables and confirmed matches: {error}; a write will retry");
                 }
             }
             if written as u64 <= MAX_WRITE_MERGE {
@@ -310,12 +309,12 @@ impl Records {
         }
     }
 
-    /// Starts the next due merge, if any, beside the running ones.
+    /// Starts the next due merge, if any, in addition to the running merges.
     fn begin_merge(&self, running: &mut Vec<SlicedMerge>) {
         running.extend(self.next_merge(running));
     }
 
-    /// Returns the next merge that is due among the segments that are newer than those of the running merges.
+    /// Returns the next due merge, if any, of segments that are newer than all segments in running merges.
     fn next_merge(&self, running: &[SlicedMerge]) -> Option<SlicedMerge> {
         let incarnation = self.store.incarnation();
         let state = RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
@@ -346,7 +345,7 @@ impl Records {
         ))
     }
 
-    /// Replaces the inputs of a merge by its result in the manifest, if the manifest still names them.
+    /// Replaces the inputs of a merge with the merged segment in the manifest, if the manifest still lists them.
     fn end_merge(&self, merge: SlicedMerge, deadline: Deadline) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
         let mut builder = Some(merge.into_builder());

@@ -1,4 +1,4 @@
-//! Decides which segments to merge, and merges sorted runs of records into one segment.
+//! Selects the segments to merge, and merges sorted runs of records into one segment.
 
 use std::io;
 use std::path::Path;
@@ -8,19 +8,19 @@ use crate::engine::segment::{Record, RecordCursor, RecordSegment, RecordSegmentB
 use crate::engine::sql::Incarnation;
 use crate::model::{SegmentName, TableId};
 
-/// A merge includes the next older segment if its records are at most this many times those of the merge. So in the end
-/// each segment has more than this many times the records of all newer segments.
+/// Maximum ratio of an older segment's record count to the record count of a merge that includes the segment. Segment
+/// sizes therefore grow by at least this factor with age.
 const RATIO: u64 = 8;
-/// Number of unmerged records that a flush needs.
+/// Number of unmerged records above which a write flushes the log.
 pub const FLUSH_RECORDS: usize = 512;
-/// Maximum number of records that one write merges. A larger merge runs in slices.
+/// Maximum number of records that one write merges. Larger merges run in slices.
 pub const MAX_WRITE_MERGE: u64 = 8_192;
-/// If there are this many segments, a write merges them without regard to their size. Otherwise hosts that exit before
-/// a merge in slices ends would accumulate segments.
+/// Number of segments from which on a flush merges without a size limit, since segments would accumulate if every host
+/// exited before a merge in slices finished.
 const MAX_SEGMENTS: usize = 12;
 
-/// Returns how many of the newest segments to merge with a flush of `records` records. `segments`: the number of
-/// records of each segment, the newest first.
+/// Returns how many of the newest segments to merge with a flush of `records` records. `segments`: the record count of
+/// each segment, from newest to oldest.
 pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
     let max_records = if segments.len() < MAX_SEGMENTS {
         MAX_WRITE_MERGE
@@ -30,8 +30,8 @@ pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
     count_to_merge(records, segments, max_records)
 }
 
-/// Returns adjacent segments to merge in slices, as the first index and the count. Leaves out the newest segment while
-/// flushes still extend it.
+/// Returns which adjacent segments to merge in slices, as first index and count; `None` if no merge is due. `segments`:
+/// the record count of each segment, from newest to oldest. Excludes the newest segment while flushes still extend it.
 pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
     let is_complete = |index: &usize| *index > 0 || segments[0] > MAX_WRITE_MERGE;
     (0..segments.len()).filter(is_complete).find_map(|index| {
@@ -40,7 +40,7 @@ pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
     })
 }
 
-/// Returns how many of the older segments to merge with `records` records into a segment of at most `max_records`.
+/// Returns how many of the `older` segments to merge with `records` records, up to `max_records` in total.
 fn count_to_merge(records: u64, older: &[u64], max_records: u64) -> usize {
     let mut sum = records;
     let is_included = |segment: &&u64| {
@@ -56,12 +56,12 @@ fn count_to_merge(records: u64, older: &[u64], max_records: u64) -> usize {
 pub enum MergeRun<'r> {
     /// Records in memory.
     Sorted(&'r [Record<'r>]),
-    /// The records of a segment after a cursor.
+    /// The records of a segment, starting at a cursor.
     Segment(&'r RecordSegment, RecordCursor),
 }
 
 impl<'r> MergeRun<'r> {
-    /// Returns the first record, and the run after it; `None` for an empty run.
+    /// Returns the first record and the rest of the run; `None` for an empty run.
     fn split_first(self) -> io::Result<Option<(Record<'r>, Self)>> {
         Ok(match self {
             Self::Sorted(records) => records.split_first().map(|(first, rest)| (*first, Self::Sorted(rest))),
@@ -73,7 +73,7 @@ impl<'r> MergeRun<'r> {
     }
 }
 
-/// Returns the error for a damaged segment, which ends a merge.
+/// Returns the error that stops a merge when a segment is damaged.
 fn damaged() -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
@@ -83,15 +83,15 @@ fn damaged() -> io::Error {
 
 /// The rules for dropping records in a merge.
 pub struct MergeRules<'m> {
-    /// The existing tables. A merge drops records of other tables.
+    /// Existing tables. A merge drops records of all other tables.
     pub tables: &'m [TableId],
-    /// The merge includes the oldest segment, so that a removal has nothing to hide and is dropped.
+    /// Whether the merge includes the oldest segment, and therefore drops removals, which hide no older records.
     pub includes_oldest: bool,
 }
 
 impl MergeRules<'_> {
-    /// Merges at most `max_records` records of the runs into the segment, and advances the runs. `runs`: the newest
-    /// first. Returns whether records remain.
+    /// Merges at most `max_records` records of `runs` into the segment `into`, and advances the runs, which are sorted
+    /// from newest to oldest. Returns whether records remain.
     pub fn merge_slice(
         &self,
         runs: &mut [MergeRun<'_>],
@@ -103,7 +103,7 @@ impl MergeRules<'_> {
             .map(|run| run.split_first())
             .collect::<io::Result<Vec<_>>>()?;
         for _ in 0..max_records {
-            // Take the record with the smallest key, and of equal keys that of the newest run.
+            // The merge takes the record with the smallest key and, of equal keys, the record from the newest run.
             let firsts = heads.iter().flatten().map(|(record, _)| *record);
             let Some(record) = firsts.reduce(|a, b| if b.key() < a.key() { b } else { a }) else {
                 return Ok(false);
@@ -125,21 +125,21 @@ impl MergeRules<'_> {
     }
 }
 
-/// A merge of segments in slices. Its file has a temporary name until the merge ends.
+/// A merge of segments in slices. The new file has a temporary name until the merge finishes.
 pub struct SlicedMerge {
     pub incarnation: Incarnation,
-    /// The merged segments, which are adjacent in the manifest; the newest first.
+    /// Names of the segments to merge, which are adjacent in the manifest, from newest to oldest.
     pub names: Vec<SegmentName>,
     inputs: Vec<(Arc<RecordSegment>, RecordCursor)>,
     tables: Vec<TableId>,
     includes_oldest: bool,
     builder: RecordSegmentBuilder,
-    /// Whether records remain to be merged. Afterwards the merge builds the hash tables.
+    /// Whether records remain to be merged. After the last record, the merge builds the hash tables.
     has_records: bool,
 }
 
 impl SlicedMerge {
-    /// Starts a merge of `inputs`. The temporary file is beside the path `place`.
+    /// Starts a merge of `inputs`. The temporary file is created in the same folder as the path `place`.
     pub fn new(
         incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
@@ -161,7 +161,7 @@ impl SlicedMerge {
         }
     }
 
-    /// Merges at most `max_records` records, or indexes about as many. Returns whether work remains.
+    /// Merges at most `max_records` records, or adds about as many to the hash tables. Returns whether work remains.
     pub fn step(&mut self, max_records: usize) -> io::Result<bool> {
         if !self.has_records {
             let parts = max_records * RecordSegmentBuilder::PARTS
@@ -196,7 +196,7 @@ impl SlicedMerge {
         Ok(true)
     }
 
-    /// Returns the merged segment.
+    /// Returns the builder with the merged segment, to be finished under a final name.
     pub fn into_builder(self) -> RecordSegmentBuilder {
         self.builder
     }

@@ -1,4 +1,4 @@
-//! Rebuilds the segments of records from the log.
+//! Rebuilds record segments from the log.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,11 +15,11 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 impl Records {
-    /// Writes the whole log into one segment. This is needed if segments are missing or damaged, or if the log has more
-    /// unmerged rows than fit into a memtable. Does nothing if the segments have changed since `open`.
+    /// Writes the whole log into one segment. Call this if segments are missing or damaged, or if a memtable cannot
+    /// contain all unmerged rows. Does nothing if the manifest has changed since `open`.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn rebuild(&self, open: &OpenSegments, deadline: Deadline) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
         let changed = RecordRows(&self.store).read_records(|log| Ok(log.manifest()?.changed))?;
@@ -34,8 +34,8 @@ impl Records {
         Ok(())
     }
 
-    /// Does the work of [`Records::rebuild`] in a transaction: replaces all segments by a new one, and deletes the rows
-    /// that no reader needs.
+    /// Does the work of [`Records::rebuild`] in a transaction: replaces all segments with a single new segment, and
+    /// deletes replaced rows and removals from the log.
     fn rebuild_in(&self, tx: &RecordTx<'_>, open: &OpenSegments) -> rusqlite::Result<()> {
         let all = AllRecords::read(&tx.log)?;
         if (self.store.incarnation(), all.changed) != (open.incarnation, open.manifest.changed) {
@@ -58,16 +58,16 @@ impl Records {
     }
 }
 
-/// All rows of the log without their values, sorted by name, the newest row of each name first.
+/// All rows of the log, without values, sorted by table and name, and then from newest to oldest.
 struct AllRecords {
-    /// The change sequence at which segments or tables changed last.
+    /// Change sequence of the last change to the list of segments or tables.
     changed: Sequence,
     collections: Vec<Collection>,
     rows: Vec<RecordRow>,
 }
 
 impl AllRecords {
-    /// Reads the log without the rows of cleared tables.
+    /// Reads all rows of the log, except rows of cleared tables.
     fn read(log: &RecordLog<'_>) -> rusqlite::Result<Self> {
         let collections = log.collections()?;
         let mut rows = log.rows_after(0, usize::MAX)?;
@@ -80,27 +80,27 @@ impl AllRecords {
         })
     }
 
-    /// Returns whether a row is the newest of its name and has a value.
+    /// Returns whether the row at `index` is the newest row with its name, and has a value.
     fn is_live(&self, index: usize) -> bool {
         let key = |index: usize| (self.rows[index].table, &self.rows[index].name);
         self.rows[index].value.is_some() && (index == 0 || key(index - 1) != key(index))
     }
 
-    /// Returns the rows that a lookup can return.
+    /// Returns the rows that a lookup can find: the newest row for each name, unless it is a removal.
     fn live_rows(&self) -> impl Iterator<Item = &RecordRow> {
         (0..self.rows.len())
             .filter(|index| self.is_live(*index))
             .map(|index| &self.rows[index])
     }
 
-    /// Returns the replaced rows and the removals.
+    /// Returns replaced rows and removals.
     fn dead_rows(&self) -> impl Iterator<Item = &RecordRow> {
         (0..self.rows.len())
             .filter(|index| !self.is_live(*index))
             .map(|index| &self.rows[index])
     }
 
-    /// Returns the number of entries and bytes of each table.
+    /// Returns the entry count and the size in bytes of each table.
     fn counts(&self) -> HashMap<TableId, [i64; 2]> {
         let zero = |collection: &Collection| (collection.id, [0; 2]);
         let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(zero).collect();
@@ -112,7 +112,7 @@ impl AllRecords {
         counts
     }
 
-    /// Builds a segment from the live rows. The builder's temporary file is beside `path`.
+    /// Writes the live rows to a segment builder. The builder's temporary file is in the same folder as `path`.
     fn build_segment(&self, log: &RecordLog<'_>, path: &Path) -> rusqlite::Result<RecordSegmentBuilder> {
         let is_of_paths = |table: TableId| {
             let mut collections = self.collections.iter();

@@ -1,4 +1,4 @@
-//! Reads and writes of one table.
+//! A handle to one table: lookups, reads and writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +11,12 @@ use crate::error::{Result, check_length};
 use crate::model::TableId;
 use crate::options::Ttl;
 
-/// A table, which need not exist yet. Usable from any thread.
+/// A handle to a table, which need not exist yet. Usable from any thread.
 pub struct Table {
     tables: Arc<Tables>,
     pub(super) name: Vec<u8>,
     pub(super) folds: bool,
-    /// The last index in a snapshot's tables in the low [`INDEX_BITS`] bits, and the snapshot's number in the other
-    /// bits.
+    /// The table's index in a snapshot (the low [`INDEX_BITS`] bits), and the snapshot's number (the high bits).
     cached: AtomicU64,
 }
 
@@ -26,19 +25,19 @@ const INDEX_BITS: u32 = 16;
 /// The highest index that [`Table::cached`] can contain.
 const MAX_CACHED_INDEX: u64 = (1 << INDEX_BITS) - 1;
 
-/// A change of a table, for [`Tables::write`].
+/// A change to a table, for [`Tables::write`].
 #[derive(Clone, Copy)]
 pub enum Op<'o> {
-    /// Stores a value under a name, and replaces an earlier value.
+    /// Stores a value (third field) under a name (second field), and replaces an earlier value.
     Put(&'o Table, &'o [u8], &'o [u8]),
-    /// Removes an entry.
+    /// Removes the entry with the given name.
     Remove(&'o Table, &'o [u8]),
     /// Removes all entries of a table.
     Clear(&'o Table),
 }
 
 impl Tables {
-    /// Returns the table with this name. If `folds`, names of entries ignore the case of the letters A to Z.
+    /// Returns a handle to the table with this name. If `folds`, entry names ignore the case of the letters A to Z.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
@@ -48,15 +47,14 @@ impl Tables {
     }
 }
 
-/// The terms of a removal, which evicts nothing.
+/// TableLimits for removals, which evict nothing.
 pub const NO_LIMIT: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
 };
 
 impl Table {
-    /// Creates a handle of the table with this name, which need not exist. If `folds`, names of entries ignore the case
-    /// of the letters A to Z.
+    /// Creates a handle to the table with this name. If `folds`, entry names ignore the case of the letters A to Z.
     pub(super) fn new(tables: &Arc<Tables>, name: &[u8], folds: bool) -> Self {
         Self {
             tables: Arc::clone(tables),
@@ -72,23 +70,23 @@ impl Table {
         &self.name
     }
 
-    /// Returns all tables of the store.
+    /// Returns the store's tables, to which this table belongs.
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {
         &self.tables
     }
 
-    /// Passes the value of this name to `use_value` and returns the result, if the value is in memory. `None` does not
-    /// mean that there is no value.
+    /// If the entry's value is in memory, passes the value to `use_value` and returns the result. `None` means that
+    /// there is no value, or that the lookup would need the database.
     ///
-    /// Takes no lock and never waits. Checks twice a second that the store's files still exist.
+    /// Takes no lock while the snapshot is current. Checks twice a second that the store's files still exist.
     #[inline]
     pub fn lookup<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.find(name, use_value).flatten()
     }
 
-    /// As [`Table::lookup`], but tells a missing value from an unknown one: returns `Some(None)` if there is certainly
-    /// no value, and `None` if only the store knows.
+    /// Like [`Table::lookup`], but distinguishes a missing value (`Some(None)`) from a lookup that would need the
+    /// database (`None`).
     #[inline]
     pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
         let mut folded_bytes = [0; 256];
@@ -118,11 +116,11 @@ impl Table {
         }
     }
 
-    /// Passes the value of this name to `use_value` if the value has at most `max_length` bytes. Returns the length of
-    /// the value; `None` if there is no value or it has expired.
+    /// Passes an entry's value to `use_value` if the value has at most `max_length` bytes. Returns the value's length
+    /// in bytes; `None` if there is no entry, or if the entry has expired.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn get(&self, name: &[u8], max_length: usize, use_value: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         if name.len() > LONGEST_NAME {
             return Ok(None);
@@ -130,8 +128,8 @@ impl Table {
         let folded = self.folds.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
         self.tables.retry(|| {
-            // The row id; whether the value is only in the database; its length; and the value if it is in memory and
-            // not too long.
+            // `found` contains the row id, whether the value is only in the database, the value's length, and the value
+            // if it is in memory and not too long.
             let found = self.tables.query(|snapshot| {
                 let Some(id) = self.id(snapshot) else { return Ok(None) };
                 let hash = record_hash(id, name);
@@ -151,7 +149,7 @@ impl Table {
             })?;
             Ok(match found {
                 None => Some(None),
-                // If the row is missing, another write replaced the value: `None` retries.
+                // If the row is missing, another write has replaced the value, so `None` starts another attempt.
                 Some((row, true, ..)) => {
                     let rows = RecordRows(&self.tables.store);
                     rows.long_value(row, max_length, use_value)?.map(Some)
@@ -166,35 +164,35 @@ impl Table {
         })
     }
 
-    /// Stores a value, by [`Tables::write`].
+    /// Stores a value with [`Tables::write`].
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`]; errors of the store.
+    /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn put(&self, name: &[u8], value: &[u8], terms: &TableLimits) -> Result<()> {
         self.tables.write(&[Op::Put(self, name, value)], terms)
     }
 
-    /// Removes an entry, if it exists.
+    /// Removes the entry with this name, if it exists.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`]; errors of the store.
+    /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
         self.tables.write(&[Op::Remove(self, name)], &NO_LIMIT)
     }
 
-    /// Removes all entries, in the same time for any number of entries.
+    /// Removes all entries. The time does not depend on the number of entries.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn clear(&self) -> Result<()> {
         self.tables.write(&[Op::Clear(self)], &NO_LIMIT)
     }
 
-    /// Returns the name of the next entry after `after` in byte order, or of the first entry for `None`. Skips expired
-    /// entries.
+    /// Returns the name of the first entry after `after` in byte order; `None` after the last entry. Without `after`,
+    /// starts with the first entry. Skips expired entries.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn next(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
         let now_ms = self.tables.clock.now_ms();
         self.tables.query(|snapshot| {
@@ -218,7 +216,7 @@ impl Table {
     /// Returns the number of entries, including expired entries that are still stored.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn count(&self) -> Result<u64> {
         self.tables.query(|snapshot| {
             let table = self.id(snapshot).and_then(|id| snapshot.table(id));

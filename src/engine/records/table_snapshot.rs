@@ -8,35 +8,35 @@ use crate::engine::segment::{FirstRecord, Record, SegmentsLost, Stored};
 use crate::engine::sql::{RecordRow, TableRow};
 use crate::model::{Sequence, TableId};
 
-/// Overhead per entry in bytes, which the size limit includes.
+/// Overhead per entry in bytes. The size limit includes the overhead.
 const ENTRY_OVERHEAD: u64 = 64;
-/// Length of the longest value in segments and memtables. Longer values are only in the store.
+/// Maximum length of a value in segments and memtables, in bytes. Longer values are only in the database.
 pub const MAX_INLINE: usize = 1000;
 
-/// The state that lookups read. Catch-ups add new records in place; any other change replaces the snapshot. If the
-/// memtable is full, the snapshot becomes outdated and lookups in it fail.
+/// The snapshot of the tables that lookups read. Catch-ups add new records in place; any other change replaces the
+/// snapshot. If the memtable is full, the snapshot becomes outdated, and lookups in this snapshot fail.
 pub type TableSnapshot = Shown<TablesShown>;
 
-/// The part of a snapshot about tables.
+/// The tables and the memtable of a snapshot.
 #[derive(Default)]
 pub struct TablesShown {
     pub tables: Vec<TableCount>,
     pub memtable: TableMemtable,
 }
 
-/// A table with its counts, which include the memtable.
+/// A table with its number of entries and bytes, including records in the memtable.
 pub struct TableCount {
     pub row: TableRow,
     entries: AtomicI64,
     bytes: AtomicI64,
 }
 
-/// Returns the bytes of an entry that the size limit counts.
+/// Returns an entry's size in bytes, as counted by the size limit.
 pub fn entry_bytes(name: &[u8], value_length: u64) -> i64 {
     i64::try_from(name.len() as u64 + value_length + ENTRY_OVERHEAD).unwrap_or(i64::MAX)
 }
 
-/// Returns the number of entries and bytes that a record adds to its table: none for a removal or for `None`.
+/// Returns the number of entries and bytes that a record adds to its table: zeros for a removal or `None`.
 pub fn counts_of(record: Option<&Record<'_>>) -> [i64; 2] {
     match record {
         Some(Record {
@@ -49,7 +49,7 @@ pub fn counts_of(record: Option<&Record<'_>>) -> [i64; 2] {
 }
 
 impl TableCount {
-    /// Starts with the counts of the table's row. The memtable's records are added later.
+    /// Copies the counts from the table's row. The caller adds the memtable's records later.
     pub fn new(row: TableRow) -> Self {
         Self {
             entries: AtomicI64::new(row.entries),
@@ -71,7 +71,7 @@ impl TableCount {
 }
 
 impl TablesShown {
-    /// Creates the part of a snapshot with these tables, and with an empty memtable.
+    /// Creates the content of a snapshot from the given tables and an empty memtable.
     pub fn new(tables: Vec<TableRow>) -> Self {
         Self {
             tables: tables.into_iter().map(TableCount::new).collect(),
@@ -81,18 +81,18 @@ impl TablesShown {
 }
 
 impl TableSnapshot {
-    /// Returns the change sequences of the snapshot and of its manifest. If the manifest changed after that, the whole
-    /// state must be read.
+    /// Returns the change sequence of the snapshot, and the sequence of the last change to its manifest. If the
+    /// database contains a newer manifest, all state must be reloaded.
     pub fn since(&self) -> (Sequence, Sequence) {
         (self.sequence(), self.open.manifest.changed)
     }
 
-    /// Returns the table with this id.
+    /// Returns the table with this id; `None` if the table does not exist.
     pub fn table(&self, table: TableId) -> Option<&TableCount> {
         self.tables.iter().find(|count| count.row.id == table)
     }
 
-    /// Returns the number of entries and bytes of all tables.
+    /// Returns the total number of entries and bytes of all tables.
     pub fn total(&self) -> [i64; 2] {
         self.tables.iter().fold([0; 2], |sum, table| {
             let counts = table.counts();
@@ -100,19 +100,19 @@ impl TableSnapshot {
         })
     }
 
-    /// Returns whether the snapshot must be read again, or its segments rebuilt.
+    /// Returns whether the snapshot is unusable, because it is outdated, or because a segment is missing or damaged.
     #[inline]
     pub fn is_lost(&self) -> bool {
         self.is_outdated() || self.open.are_lost()
     }
 
-    /// Adds a row of the log to the memtable. Must not run on two threads at once.
+    /// Adds a row of the log to the memtable. Only one thread may call this method at a time.
     pub fn apply(&self, row: RecordRow) {
         self.push(to_record(row, false));
     }
 
-    /// Adds a record to the memtable, unless the snapshot has it or its table was cleared. Must not run on two threads
-    /// at once.
+    /// Adds a record to the memtable, unless the snapshot already contains the record or the table was cleared. Only
+    /// one thread may call this method at a time.
     pub fn push(&self, record: OwnedRecord) {
         let Some(table) = self.table(record.table) else {
             return;
@@ -132,13 +132,15 @@ impl TableSnapshot {
         }
     }
 
-    /// Prefetches the memory of a lookup, and looks up the hash in the oldest segment, which is the largest.
+    /// Prefetches the memory that a lookup of `hash` needs, and looks up the hash in the oldest segment, which is the
+    /// largest. [`TableSnapshot::find`] needs the result.
     #[inline]
     pub fn first(&self, hash: u64) -> FirstRecord {
         self.open.segments.first(hash)
     }
 
-    /// Returns the newest record of a name. `first`: the result of [`TableSnapshot::first`] for the hash.
+    /// Returns the newest record with this table and name, which may be a removal; `None` if there is no record.
+    /// `first`: the result of [`TableSnapshot::first`] for `hash`.
     #[inline]
     pub fn find(
         &self,
@@ -155,7 +157,7 @@ impl TableSnapshot {
         self.open.segments.find(key, hash, first)
     }
 
-    /// Returns the first name after `after` in the memtable or in a segment, also if its entry was removed.
+    /// Returns the first name after `after`, even if the entry was removed; `None` after the last name.
     pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, SegmentsLost> {
         if self.is_lost() {
             return Err(SegmentsLost);
@@ -190,7 +192,7 @@ impl TableSnapshot {
     }
 }
 
-/// Converts a row of the log to a record of a memtable. `is_path`: whether its name is a path.
+/// Converts a row of the log to a memtable record. `is_path`: whether the name is a path.
 pub fn to_record(row: RecordRow, is_path: bool) -> OwnedRecord {
     OwnedRecord {
         table: row.table,

@@ -1,4 +1,4 @@
-//! The tables of a store, and their snapshot.
+//! The tables of a store, with a snapshot that lookups read.
 
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::swap::Guard;
 
-/// Maximum number of attempts of a call. An attempt fails if a segment is damaged, or if another write replaces a
+/// Maximum number of attempts per call. An attempt fails if a segment is damaged, or if another write replaces the
 /// value.
 const MAX_RETRIES: u32 = 8;
-/// Maximum length of the name of a table or an entry.
+/// Maximum length of a table name or entry name in bytes.
 pub const LONGEST_NAME: usize = 1 << 20;
-/// Maximum length of a value. With its name, the value fits into a row of `SQLite` of at most 1,000,000,000 bytes.
+/// Maximum length of a value in bytes. `SQLite` limits a row, with its name, to 1,000,000,000 bytes.
 pub const MAX_VALUE_BYTES: usize = 900_000_000;
 
-/// The tables of a store. Usable from any thread. Their calls have no deadline.
+/// The tables of a store. Usable from any thread. Calls have no deadline.
 pub struct Tables {
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
@@ -31,13 +31,13 @@ pub struct Tables {
     pub(super) snapshot: Current<TablesShown>,
 }
 
-/// Expiry and size limit of values.
+/// Expiry and size limit for values that a write stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableLimits {
-    /// The time until the values expire. By default they never do.
+    /// Time until the values expire. By default, values never expire.
     pub ttl: Ttl,
-    /// Maximum size of all tables in the store: names, values, and 64 bytes per entry. A write beyond the limit removes
-    /// the oldest entries first, and none of its own. No limit by default.
+    /// Maximum total size of all tables in the store in bytes: names, values, and 64 bytes per entry. A write that
+    /// exceeds the limit removes the oldest entries, but never entries that the same write stored. No limit by default.
     pub limit: Option<u64>,
 }
 
@@ -50,11 +50,11 @@ impl Default for TableLimits {
     }
 }
 
-// A panic leaves nothing half written, since SQLite rolls the transaction back.
+// After a panic, no write is incomplete, because SQLite rolls the transaction back.
 impl RefUnwindSafe for Tables {}
 
 impl Tables {
-    /// Creates the tables of a store. Forks wait until no thread brings their snapshot up to date.
+    /// Opens the tables of a store. A fork waits until no thread is updating the snapshot.
     pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let tables = Arc::new(Self {
             snapshot: Current::new(Arc::clone(&store)),
@@ -69,12 +69,12 @@ impl Tables {
     /// Returns the number of entries in all tables, including expired entries that are still stored.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn count(&self) -> Result<u64> {
         self.query(|snapshot| Ok(entry_count(snapshot.total())))
     }
 
-    /// Returns the result of `find` in a current snapshot. Rebuilds lost segments.
+    /// Returns the result of `find` for a current snapshot. Rebuilds missing or damaged segments first.
     pub(super) fn query<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
         self.retry(|| {
             let snapshot = self.catch_up()?;
@@ -88,8 +88,8 @@ impl Tables {
         })
     }
 
-    /// Calls `attempt` until it returns a result. An attempt returns `None` if it repaired a segment, or if another
-    /// write replaced the value.
+    /// Calls `attempt` until the result is not `None`, at most [`MAX_RETRIES`] times. `attempt` returns `None` after it
+    /// repaired a segment, or if another write replaced the value.
     pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
             if let Some(result) = attempt()? {
@@ -99,14 +99,14 @@ impl Tables {
         Err(Error::new(
             Status::Store,
             format!(
-                "store in {}: the segments of tables are damaged again after each repair; find the program that \
+                "store in {}: the table segments are damaged again after each repair; find the program that \
                  writes to these files, or choose another cache_dir",
                 self.store.folder().path().display()
             ),
         ))
     }
 
-    /// Rebuilds the lost segments of this snapshot, and reads a new snapshot.
+    /// Rebuilds the missing or damaged segments of `snapshot`, and loads a new snapshot.
     pub(super) fn rebuild(&self, snapshot: Guard<'_, TableSnapshot>) -> Result<()> {
         let open = Arc::clone(&snapshot.open);
         drop(snapshot);
@@ -115,24 +115,23 @@ impl Tables {
         self.reload()
     }
 
-    /// Returns a current snapshot with the result of `look`; `None` if the caller would have to wait. See
-    /// [`Current::at_once`].
+    /// Returns a current snapshot and the result of `look`; `None` instead of waiting: see [`Current::at_once`].
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
         self.snapshot.at_once(look, || self.catch_up_locked(false))
     }
 
-    /// Returns a current snapshot. Waits if necessary.
+    /// Returns a current snapshot. Waits for the database or another thread if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
         let is_current = |snapshot: &_| self.snapshot.shows_all(snapshot) && !snapshot.is_lost();
         self.snapshot.settled(is_current, || self.catch_up_locked(true))
     }
 
-    /// Reads the commits since the snapshot. The caller holds `catching_up`. If not `patient`, fails instead of waiting
-    /// long for the database.
+    /// Reads the commits since the snapshot. The caller must have locked `catching_up`. If not `patient`, fails rather
+    /// than wait long for the database.
     ///
-    /// A state with a manifest is complete and replaces the snapshot. Other states have only rows to add to the
-    /// snapshot.
+    /// A state with a manifest is complete and replaces the snapshot. A state without a manifest contains only rows to
+    /// add to the snapshot.
     fn catch_up_locked(&self, patient: bool) -> Result<()> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();
@@ -153,13 +152,13 @@ impl Tables {
         Ok(())
     }
 
-    /// Reads everything again. The caller holds `catching_up`.
+    /// Reloads all state from the database. The caller must have locked `catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
         self.snapshot.read().set_outdated();
         self.catch_up_locked(true)
     }
 
-    /// Creates a snapshot from a complete state. `previous`: the snapshot that it will replace.
+    /// Creates a snapshot from a complete state, to replace `previous`.
     pub(super) fn load(
         &self,
         previous: &TableSnapshot,
@@ -184,18 +183,18 @@ impl Tables {
     }
 }
 
-/// Returns the number of entries from a pair of counts. The count may be below 0 while another thread changes it.
+/// Returns the number of entries from a pair of counts, which can be negative while another thread changes them.
 pub(super) fn entry_count([entries, _bytes]: [i64; 2]) -> u64 {
     u64::try_from(entries).unwrap_or(0)
 }
 
 impl Forks for Tables {
-    /// Takes the lock of the snapshot, so that no thread is bringing it up to date during the fork.
+    /// Locks the snapshot, so that no thread is updating it during the fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(hold(&self, |tables| &tables.snapshot.catching_up))]
     }
 
-    /// Forgets the readers of the snapshot in the child, which does not have the parent's other threads.
+    /// Releases the snapshot readers of the parent's other threads in the child, which has only one thread.
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.snapshot.after_fork(alone);
@@ -204,7 +203,7 @@ impl Forks for Tables {
 }
 
 impl Drop for Tables {
-    /// Removes the tables from the components that forks call.
+    /// Unregisters the tables from fork handling.
     fn drop(&mut self) {
         fork::forget_closed_handles();
     }

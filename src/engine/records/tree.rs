@@ -17,25 +17,25 @@ use crate::platform::swap::Swap;
 pub struct Records {
     pub(super) store: Arc<Store>,
     mode: MapMode,
-    /// Maximum size of the confirmed matches of all libraries in bytes.
+    /// Maximum total size of all confirmed matches in bytes.
     pub(super) matches_limit: u64,
     open: Swap<Arc<OpenSegments>>,
-    /// The running merges. The last one has the smallest and newest segments, and each write advances it.
+    /// Running merges, with the smallest and newest segments last. Each write advances the last merge.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
-    /// Number of calls of [`Records::flush_removals`].
+    /// Number of calls to [`Records::flush_removals`].
     pub(super) flush_checks: AtomicU32,
     /// Number of flushes by this process.
     pub(super) flushes: AtomicU32,
-    /// The number of unmerged records after a write of this process, with its incarnation and change sequence. Locked
-    /// only under the database's write lock, and so never during a fork.
+    /// Incarnation and change sequence of this process's last write, and the number of unmerged records after that
+    /// write. Locked only while the database's write lock is held, so never during a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
-    /// Held while a thread rebuilds segments.
+    /// Locked while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
 }
 
 impl Records {
-    /// Creates the records of a store. `no_mmap`: whether to read segments into memory instead of mapping them.
-    /// `matches_limit`: the maximum size of all confirmed matches in bytes.
+    /// Opens the records of a store. `no_mmap`: whether to read segments into memory instead of mapping them.
+    /// `matches_limit`: the maximum total size of all confirmed matches in bytes.
     pub(crate) fn new(store: Arc<Store>, no_mmap: bool, matches_limit: u64) -> Arc<Self> {
         let mode = store.folder().map_mode(no_mmap);
         let records = Arc::new(Self {
@@ -53,10 +53,10 @@ impl Records {
         records
     }
 
-    /// Opens the segments of a manifest. Reuses those that are already open.
+    /// Opens the segments in a manifest. Reuses segments that are already open.
     ///
-    /// Two threads may open the same segments, since a mutex could deadlock: a write would take the mutex after the
-    /// write lock, and a fork before it.
+    /// Two threads can open the same segments at the same time. A mutex could deadlock here, because a write would lock
+    /// the mutex after the database's write lock, but a fork would lock the mutex first.
     #[must_use]
     pub fn open(&self, incarnation: Incarnation, manifest: Manifest) -> Arc<OpenSegments> {
         let previous = self.open.read();
@@ -74,7 +74,7 @@ impl Records {
         open
     }
 
-    /// Opens all segments of a manifest. If one is unusable, returns a list that is marked as lost.
+    /// Opens all segments in a manifest. If a segment is unusable, returns an empty list that is marked as lost.
     fn open_segments(
         &self,
         previous: &OpenSegments,
@@ -91,7 +91,7 @@ impl Records {
         }))
     }
 
-    /// Opens a segment of the manifest, or returns the open one. Returns `None` if the segment is unusable.
+    /// Opens a segment of the manifest, unless it is already open. Returns `None` if the segment is unusable.
     fn open_segment(
         &self,
         named: &NamedSegment,
@@ -118,7 +118,7 @@ impl Records {
 }
 
 impl Forks for Records {
-    /// Takes the locks of rebuilds and merges, so that neither is running during the fork.
+    /// Takes the locks for rebuilds and merges, so that no rebuild or merge is running during the fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |records| &records.rebuilding)),
@@ -126,11 +126,11 @@ impl Forks for Records {
         ]
     }
 
-    /// Forgets what the parent's other threads used, which the child does not have.
+    /// In the child, releases the snapshot readers of the parent's other threads, and abandons the parent's merges.
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.open.reset_after_fork(alone);
-            // Dropping these merges would remove their files, which the parent still writes.
+            // Dropping the merges would remove their files, which the parent is still writing.
             if let Some(mut merging) = try_lock(&self.merging) {
                 std::mem::forget(std::mem::take(&mut *merging));
             }
@@ -139,7 +139,7 @@ impl Forks for Records {
 }
 
 impl Drop for Records {
-    /// Removes the records from the components that forks call.
+    /// Unregisters the records from fork handling.
     fn drop(&mut self) {
         fork::forget_closed_handles();
     }

@@ -1,4 +1,4 @@
-//! Writes to tables. A write appends records to the log, and flushes the log into a segment if there are many.
+//! Writes to tables: appends records to the log, and flushes the log into a segment if many are unmerged.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -19,28 +19,28 @@ use crate::platform::deadline::Deadline;
 /// Maximum number of expired entries that one write removes.
 const MAX_EXPIRED: usize = 10;
 
-/// A write that was committed.
+/// A committed write.
 struct CommittedWrite {
     incarnation: Incarnation,
     sequence: Sequence,
-    /// The records that the write added.
+    /// Records that the write added.
     records: Vec<OwnedRecord>,
-    /// Whether the snapshot must be read again: the manifest or the tables changed, or other writes came between.
+    /// Whether the snapshot must be reloaded: the manifest or tables changed, or the snapshot lacks other writes.
     needs_reload: bool,
-    /// Whether the write made a segment.
+    /// Whether the write created a segment.
     has_flushed: bool,
 }
 
-/// The records of an unfinished write, after the records of other processes that the snapshot lacks.
+/// Records that are newer than the snapshot: from other processes, and then from an unfinished write.
 pub(super) struct WriteBatch<'b> {
     pub tx: &'b RecordTx<'b>,
     pub base: &'b TableSnapshot,
     pub records: Vec<OwnedRecord>,
-    /// Index of this write's first record. The records before it are from other writes.
+    /// Index of this write's first record. Earlier records are from other writes.
     first_new: usize,
-    /// Index of the last record of each hash.
+    /// Index of the last record with each hash.
     last_of_hash: HashMap<u64, usize>,
-    /// Entries and bytes that the records add to each table.
+    /// Number of entries and bytes that the records add to each table.
     added: HashMap<TableId, [i64; 2]>,
     /// Tables that this write created, by name.
     new_tables: Vec<(Vec<u8>, TableId)>,
@@ -48,7 +48,7 @@ pub(super) struct WriteBatch<'b> {
 }
 
 impl<'b> WriteBatch<'b> {
-    /// Starts a batch without records. `base`: the snapshot under the records.
+    /// Creates an empty batch on top of the snapshot `base`.
     fn new(tx: &'b RecordTx<'b>, base: &'b TableSnapshot) -> Self {
         Self {
             tx,
@@ -62,11 +62,11 @@ impl<'b> WriteBatch<'b> {
         }
     }
 
-    /// Returns the newest record of a name, from this batch or from the snapshot.
+    /// Returns the newest record with this table and name, from the batch or the snapshot; `None` without a record.
     fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, SegmentsLost> {
         let hash = record_hash(key.0, key.1);
         if let Some(last) = self.last_of_hash.get(&hash) {
-            // Several names may have the same hash, so the names are compared too.
+            // Different names can have the same hash, so the names are compared as well.
             let mut newest_first = self.records[..=*last].iter().rev().map(OwnedRecord::borrow);
             if let Some(record) = newest_first.find(|record| record.key() == key) {
                 return Ok(Some(record));
@@ -75,7 +75,7 @@ impl<'b> WriteBatch<'b> {
         self.base.find(key, hash, self.base.first(hash))
     }
 
-    /// Adds a record to the batch. `old_counts`: entries and bytes of the record that it replaces.
+    /// Adds a record to the batch. `old_counts`: number of entries and bytes of the replaced record.
     fn push(&mut self, record: OwnedRecord, old_counts: [i64; 2]) {
         let new_counts = counts_of(Some(&record.borrow()));
         let added = self.added.entry(record.table).or_default();
@@ -88,7 +88,7 @@ impl<'b> WriteBatch<'b> {
         self.records.push(record);
     }
 
-    /// Appends a record to the log: a value, or a removal without one. Removing a missing entry does nothing.
+    /// Appends a value to the log, or a removal if `value` is `None`. Removing a missing entry does nothing.
     fn add(
         &mut self,
         table: TableId,
@@ -115,7 +115,7 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Returns the id of the table with this name, if the table exists.
+    /// Returns the id of the table with this name; `None` if the table does not exist.
     fn table_id(&self, name: &[u8]) -> Option<TableId> {
         let mut new_tables = self.new_tables.iter().rev();
         let new_id = new_tables.find(|(table, _)| table == name).map(|(_, id)| *id);
@@ -146,7 +146,7 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Applies one change. A stored value expires at `expires_ms`.
+    /// Applies one change. A stored value expires at `expires_ms`, in Unix ms; `None`: never.
     fn apply(&mut self, op: &Op<'_>, expires_ms: Option<i64>) -> std::result::Result<(), WriteStopped> {
         match op {
             Op::Put(table, name, value) => {
@@ -161,7 +161,7 @@ impl<'b> WriteBatch<'b> {
         }
     }
 
-    /// Returns the existing tables, each with the number of its entries and bytes after this write.
+    /// Returns the id of each table after this write, with its number of entries and bytes.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, [i64; 2])> {
         let stored = self.base.tables.iter().map(|table| (table.row.id, table.counts()));
         let new = self.new_tables.iter().map(|(_, id)| (*id, [0; 2]));
@@ -174,7 +174,7 @@ impl<'b> WriteBatch<'b> {
             })
     }
 
-    /// Returns the bytes of all tables.
+    /// Returns the total size of all tables in bytes.
     fn bytes(&self) -> u64 {
         let bytes = self.tables().map(|(_, [_, bytes])| bytes).sum::<i64>();
         u64::try_from(bytes).unwrap_or(0)
@@ -190,8 +190,8 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Removes the oldest entries until all tables take at most `limit` bytes. Removes all entries of an older write,
-    /// or none.
+    /// Removes the oldest entries until the total size of all tables is at most `limit` bytes. Entries that were
+    /// written together are removed together. Entries of this write are never removed.
     fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteStopped> {
         if self.bytes() <= limit {
             return Ok(());
@@ -209,12 +209,13 @@ impl<'b> WriteBatch<'b> {
         })
     }
 
-    /// Returns whether this write added a row. Its rows come after the last row of the previous change sequence.
+    /// Returns whether this write added the row with the id `row`. A row id contains the change sequence, so rows of
+    /// this write come after the last possible row of the previous sequence.
     fn is_of_this_write(&self, row: i64) -> bool {
         row > last_row(Sequence(self.tx.sequence().0 - 1))
     }
 
-    /// Deletes a row of the log, and removes the entry if the row is its newest. Returns whether an entry was removed.
+    /// Deletes a row of the log, and removes its entry if the row is current. Returns whether an entry was removed.
     fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteStopped> {
         let is_current = self.tables().any(|(id, _)| id == table)
             && self.find((table, name))?.is_some_and(|record| record.row == row);
@@ -227,11 +228,11 @@ impl<'b> WriteBatch<'b> {
 }
 
 impl Tables {
-    /// Applies all `ops` or none. Also removes some expired entries, and the oldest entries beyond the limit. Entries
-    /// of one call are removed together.
+    /// Applies all of `ops` in one transaction. Also removes some expired entries, and the oldest entries if the tables
+    /// exceed the size limit. Entries that were written by one call are removed together.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`]; errors of the store.
+    /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn write(&self, ops: &[Op<'_>], terms: &TableLimits) -> Result<()> {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
@@ -242,7 +243,7 @@ impl Tables {
             }
         }
         self.retry(|| {
-            // Catches up before the write transaction, so that the transaction has little to read.
+            // The catch-up before the write transaction leaves little to read in the transaction.
             drop(self.catch_up()?);
             let Ok(committed) = self.write_once(ops, terms)? else {
                 self.rebuild(self.catch_up()?)?;
@@ -256,14 +257,14 @@ impl Tables {
     /// Removes all entries of all tables.
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Store errors.
     pub fn clear(&self) -> Result<()> {
         RecordRows(&self.store).clear_tables(Deadline::NONE)?;
         Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
-    /// Runs the write in one transaction. Writes nothing if segments must be rebuilt first.
+    /// Applies `ops` in one transaction. The inner error means that segments must be rebuilt first.
     fn write_once(
         &self,
         ops: &[Op<'_>],
@@ -282,8 +283,8 @@ impl Tables {
         lost.get().map_or(result.map(Ok), |lost| Ok(Err(lost)))
     }
 
-    /// Writes in a transaction: catches up with other writes, applies the changes, evicts, and flushes if there are
-    /// many unmerged records.
+    /// Applies `ops` in a running transaction. Reads other writes first; afterwards evicts old entries, and flushes the
+    /// log if it has many unmerged records.
     fn write_in(
         &self,
         tx: &RecordTx<'_>,
@@ -294,7 +295,8 @@ impl Tables {
         let snapshot = self.snapshot.read();
         let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
         let mut state = tx.log.state(is_usable.then(|| snapshot.since()), MAX_INLINE)?;
-        // A state with a manifest is complete and becomes a new snapshot. Otherwise it has only rows to add.
+        // A state with a manifest is complete and becomes a new snapshot. A state without a manifest contains only rows
+        // to add to the snapshot.
         let newer_rows = if state.manifest.is_some() {
             Vec::new()
         } else {
@@ -339,7 +341,7 @@ impl Tables {
     fn publish(&self, committed: CommittedWrite) {
         let count = committed.records.len();
         if committed.needs_reload {
-            // The write succeeded, so an error here is ignored: the next reader reports it.
+            // The write has succeeded, so an error of the catch-up is ignored. The next reader reports the error.
             drop(self.catch_up());
         } else {
             let _catching_up = self.snapshot.lock();
@@ -358,7 +360,7 @@ impl Tables {
     }
 }
 
-/// Returns the time in Unix ms at which a value that is written at `now_ms` expires; `None` for never.
+/// Returns when a value written at `now_ms` expires, in Unix ms; `None`: never.
 fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
     match ttl {
         Ttl::Forever => None,
@@ -367,7 +369,7 @@ fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
     }
 }
 
-/// Returns the name of an entry as the store has it: in lower case if the table ignores case.
+/// Returns an entry's name as it is stored: in lower case if the table ignores case.
 fn stored_name<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
     if table.folds {
         name.to_ascii_lowercase().into()

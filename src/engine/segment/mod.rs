@@ -8,15 +8,15 @@
 //! |---|---|
 //! | header | 4 KiB: magic number, versions, counts, offsets of the parts, and a checksum: [`layout`] |
 //! | records | entries (a path and, after an item's first path, the item), with shows between them: [`record`] |
-//! | paths | hash hash_table from normal forms, and from spellings that are not ASCII, to entries: [`hash_table`] |
-//! | keys | hash hash_table from rating keys to items: [`hash_table`] |
-//! | name_table | all listed paths, sorted by the file name's hash, then by the components before it: [`name_table`] |
+//! | paths | hash table from normal forms, and from spellings that are not ASCII, to entries: [`hash_table`] |
+//! | keys | hash table from rating keys to items: [`hash_table`] |
+//! | names | all listed paths, sorted by the file name's hash, then by the components before it: [`name_table`] |
 //! | order | all paths in order, the positions where shows begin, and folders by their last components: [`order`] |
 //! | sums | a checksum for each 4 KiB between the header and this part |
 //!
-//! Damage never leads to a wrong answer: plexindex verifies the header and the checksum hash_table when it opens a segment,
-//! and every other block when it first reads the block ([`checked_bytes`]). plexindex checks all offsets against the file's
-//! bounds. A failed check marks the segment as broken. plexindex then rebuilds a broken record segment from the
+//! Damage never leads to a wrong answer: plexindex verifies the header and the checksum table when it opens a segment,
+//! and every other block when it first reads the block ([`checked_bytes`]). plexindex checks all offsets against the
+//! file's bounds. A failed check marks the segment as broken. plexindex then rebuilds a broken record segment from the
 //! database, and fetches a broken listing again.
 //!
 //! The first query by GUID or title creates an index of the items in a file beside the segment: [`item_index`].

@@ -3,8 +3,8 @@
 //! | part | content |
 //! |---|---|
 //! | records | the records, sorted by table and name |
-//! | paths | hash hash_table from names to records ([`super::hash_table`]) |
-//! | keys | hash hash_table from rating keys to confirmed matches |
+//! | paths | hash table from names to records ([`super::hash_table`]) |
+//! | keys | hash table from rating keys to confirmed matches |
 //! | order | the number of every [`STEP`]th record, for binary searches by name |
 //!
 //! A record begins at a multiple of four bytes, so that 32-bit numbers can address 16 GiB. A record has these fields:

@@ -1,4 +1,4 @@
-//! Keeps the snapshot current: adds newer commits in place, or reads the whole state again.
+//! Keeps the snapshot current: adds newer commits in place, or reloads the snapshot.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,18 +13,18 @@ use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
 use crate::stats::Spent;
 
-/// Maximum number of changes of one write that are added to the snapshot in place. The matches of larger writes are
-/// read again as segments.
+/// Maximum number of changes from one of this process's writes that are added to the snapshot in place. After a larger
+/// write, the next catch-up reads the changes from the database.
 const MAX_APPLIED: usize = 1024;
 /// When a memtable is full and at least this many records are unmerged, plexindex rebuilds the records into a segment.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
-/// A change of this thread: its library, kind, path and rating key.
+/// A change that this thread has written: library, kind, path and rating key.
 pub type OwnChange<'c> = (LibraryId, LoggedKind, &'c [u8], &'c str);
 
 impl LiveSnapshot {
-    /// Brings the snapshot up to date, or waits for a thread that is doing so. The deadline applies to writes: if there
-    /// are more changes than a memtable holds, they are written into a segment.
+    /// Updates the snapshot, or waits for a thread that is updating it. The deadline applies to writes: this call
+    /// writes changes to a segment if there are more than a memtable can contain.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let read_newer = || self.catch_up_locked(Some(deadline));
         self.snapshot
@@ -32,8 +32,9 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds what this thread has just written to the snapshot, without reading it from the database. Does nothing if
-    /// anything else was committed since the snapshot. The next catch-up then reads these changes too.
+    /// Adds to the snapshot the changes that this thread has just committed, without reading them from the database.
+    /// `own`: the changes of the commit at this incarnation and change sequence. Does nothing if the snapshot lacks any
+    /// other commit; the next catch-up then reads all changes.
     pub fn apply_own(
         &self,
         identity: IdentityId,
@@ -56,20 +57,20 @@ impl LiveSnapshot {
                 ..LoggedChange::default()
             };
             if !self.apply(&snapshot, &change) {
-                return; // the memtable is full: the next catch-up adds all of them again, without effect
+                return; // the memtable is full; the next catch-up applies all changes (again, without effect)
             }
         }
         snapshot.advance_to(sequence);
     }
 
-    /// Reads the commits since the snapshot. Without a `deadline` it fails instead of waiting for more than a moment.
-    /// The caller holds `catching_up`.
+    /// Reads the commits since the snapshot. Without a `deadline`, fails rather than wait long for the database. The
+    /// caller must have locked `catching_up`.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let can_wait = deadline.is_some();
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
         let (sequence, changes) = StoreStates(&self.store).changes(snapshot.identity, since, incarnation, can_wait)?;
-        // The freshness of libraries changed: a caller that can wait reads the whole state again.
+        // If the freshness of a library changed, a caller that can wait reloads the snapshot.
         let must_reload =
             |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
         if let Some(changes) = changes.filter(|changes| !must_reload(changes))
@@ -82,7 +83,7 @@ impl LiveSnapshot {
         self.reload_locked(deadline)
     }
 
-    /// Adds changes to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
+    /// Adds changes to the snapshot in place. Returns `false` if the snapshot must be reloaded instead.
     fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> bool {
         let mut applied = true;
         for change in changes {
@@ -95,14 +96,14 @@ impl LiveSnapshot {
         applied && !(can_wait && snapshot.is_outdated())
     }
 
-    /// Reads the whole state again.
+    /// Reloads the snapshot from the database.
     pub fn reload(&self, deadline: Deadline) -> Result<()> {
         let _catching_up = self.snapshot.lock();
         self.reload_locked(Some(deadline))
     }
 
-    /// Reads the whole state again. The caller holds `catching_up`. Changes that do not fit into memtables become
-    /// segments. Without a `deadline` it fails if it had to write them, or to wait for more than a moment.
+    /// Reloads the snapshot from the database. The caller must have locked `catching_up`. Writes changes that do not
+    /// fit into memtables to segments. Without a `deadline`, fails if this needs a write or a long wait.
     pub(super) fn reload_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
@@ -113,11 +114,11 @@ impl LiveSnapshot {
                 self.snapshot.replace(snapshot);
                 break;
             };
-            // More changes than a memtable holds: write them into segments, then read again. This snapshot lacks some
-            // of them, so no lookup gets it.
+            // If memtables could not contain all changes, the changes are written to segments, which the next attempt
+            // loads. The incomplete snapshot is not published.
             let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
             let open = Arc::clone(&snapshot.open);
-            // Changes of items fill memtables too, so rebuild the records only if many are unmerged.
+            // Changes to items also fill memtables, so the records are rebuilt only if many of them are unmerged.
             let unmerged =
                 RecordRows(&self.store).read_records(|log| log.count_since(open.manifest.merged, MANY_UNMERGED))?;
             if unmerged == MANY_UNMERGED {
@@ -133,10 +134,10 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds a change to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
+    /// Adds a change to the snapshot in place. Returns `false` if the snapshot must be reloaded instead.
     pub(super) fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> bool {
         let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            // The library is not in the snapshot.
+            // Changes to the content of a library that is not in the snapshot are ignored.
             return !matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness);
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
@@ -165,13 +166,13 @@ impl LiveSnapshot {
             .is_ok()
     }
 
-    /// Returns whether the snapshot shows every commit, and the freshness in its rows is up to date.
+    /// Returns whether the snapshot contains every commit and the current freshness of each library.
     pub fn is_settled(&self, snapshot: &Snapshot) -> bool {
         self.snapshot.shows_all(snapshot) && !snapshot.is_outdated()
     }
 
-    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing: without the
-    /// segments of matches, a lookup could return a wrong item.
+    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing. Without the
+    /// segments of confirmed matches, a lookup could return a wrong item.
     #[inline]
     pub fn whole(&self) -> Option<Guard<'_, Snapshot>> {
         let (snapshot, ()) = self.snapshot.at_once(|_| (), || self.catch_up_locked(None))?;

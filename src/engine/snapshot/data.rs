@@ -1,4 +1,4 @@
-//! A snapshot: the libraries of one user's view with their segments and memtables.
+//! A snapshot: the libraries of one view, with their segments and memtables.
 
 use std::sync::Arc;
 
@@ -10,32 +10,32 @@ use crate::freshness::Age;
 use crate::matching::{LibraryIndex, Mappings, Normal, Scope};
 use crate::model::IdentityId;
 
-/// The state that lookups read. Changes of single matches and items are added in place; any other change replaces the
-/// snapshot. It is outdated when the freshness in its rows is outdated. A call that can wait then reads the rows again;
-/// fast lookups use the snapshot nevertheless.
+/// The snapshot of the libraries that lookups read. Changes to single matches and items are added in place; any other
+/// change replaces the snapshot. The snapshot is outdated when the freshness in the rows is outdated. Calls that can
+/// wait reload an outdated snapshot; fast lookups use it.
 pub type Snapshot = Shown<SnapshotLibraries>;
 
-/// What a snapshot shows of the libraries.
+/// The libraries in a snapshot.
 #[derive(Default)]
 pub struct SnapshotLibraries {
-    /// The user's view of a server; `None` until the server was first reached.
+    /// The identity of the view; `None` until plexindex first reached the server.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
-    /// Their segments and memtables, in the same order.
+    /// The segments and memtables of the libraries, in the order of `rows`.
     pub views: Vec<Arc<LibraryView>>,
-    /// A segment is missing, or was made under other mappings.
+    /// Whether a segment is missing or damaged, or was built with different mappings.
     pub incomplete: bool,
 }
 
 impl Snapshot {
-    /// Returns the view of a library if a later snapshot can reuse it: the row names the same segments, and the change
-    /// log has all changes since.
+    /// Returns the library's segments and memtable if a newer snapshot, in which the library has the row `row`, can
+    /// reuse them: the segments are the same, and the change log contains all changes since this snapshot.
     pub fn reusable_view(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
         let index = self.rows.iter().position(|old| old.id == row.id)?;
         let (old, view) = (&self.rows[index], &self.views[index]);
-        // A finished listing and an invalidation of all paths end invalidations, but the change log has no rows for
-        // that.
+        // The comparison includes `listed_sequence` and `due_sequence`, because a finished listing and an invalidation
+        // of all paths end earlier invalidations without a row in the change log.
         let is_same = (
             old.generation,
             old.listed_sequence,
@@ -55,23 +55,23 @@ impl Snapshot {
         is_same.then_some(view)
     }
 
-    /// Returns the rows of the libraries of a scope.
+    /// Returns the rows of the libraries in a scope.
     pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
         &self.rows[places(scope, self.rows.len())]
     }
 
-    /// Returns the views of the libraries of a scope.
+    /// Returns the segments and memtables of the libraries in a scope.
     pub fn views_in(&self, scope: Scope) -> &[Arc<LibraryView>] {
         &self.views[places(scope, self.views.len())]
     }
 
-    /// Returns whether an item, the path in the question or the path that was found is invalidated. `place`: the index
-    /// of the library. `queried`: the path in the question.
+    /// Returns whether an item, the requested path or the matched path is invalidated. `place`: the library's index.
+    /// `queried`: the requested path. `path`: the matched path.
     pub fn is_unverified(&self, place: usize, queried: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[place].is_unverified(queried, path, rating_key)
     }
 
-    /// Returns for each library whether the path, as given or mapped, lies in one of its folders.
+    /// Returns, for each library, whether one of its folders contains the path or its mapped server path.
     pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
         self.views
             .iter()
@@ -87,12 +87,12 @@ impl Snapshot {
     }
 }
 
-/// Returns whether a new snapshot can reuse a segment of the last one.
+/// Returns whether a new snapshot can reuse a segment: the segment is open and not damaged.
 pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken())
 }
 
-/// Returns the age of a library's listing, from which the freshness rules decide whether to refresh it.
+/// Returns the age of a library's listing. The freshness rules use the age to decide whether to refresh the library.
 pub fn age(row: &LibraryRow) -> Age {
     Age {
         listed: row.generation.is_fetched(),
@@ -109,7 +109,7 @@ pub fn age(row: &LibraryRow) -> Age {
     }
 }
 
-/// Returns the indexes of the libraries of a scope. `count`: the number of all libraries.
+/// Returns the index range of the libraries in a scope. `count`: the number of all libraries.
 pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
     match scope {
         Scope::One(index) => index..index + 1,

@@ -1,4 +1,4 @@
-//! The snapshot of one handle, and the components that keep it current.
+//! The snapshot of one handle, and the components that update the snapshot.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,10 +14,10 @@ use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
 use crate::stats::Counters;
 
-/// Returns the endpoint whose libraries a snapshot shows; `None` without a server.
+/// Returns the endpoint whose libraries the snapshot contains; `None` without a server.
 pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
 
-/// The snapshot of one handle, and the components that keep it current.
+/// The snapshot of one handle, and the components that update the snapshot.
 pub struct LiveSnapshot {
     pub store: Arc<Store>,
     pub(super) listings: Arc<ListingSegments>,
@@ -26,12 +26,12 @@ pub struct LiveSnapshot {
     pub counters: Arc<Counters>,
     pub(super) endpoint: CurrentEndpoint,
     pub snapshot: Current<SnapshotLibraries>,
-    /// Held while a thread rebuilds segments.
+    /// Locked while a thread rebuilds segments.
     pub rebuilding: Mutex<()>,
 }
 
 impl LiveSnapshot {
-    /// Creates an empty snapshot, which the first catch-up loads.
+    /// Starts with an empty snapshot. The first catch-up loads the libraries.
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,
@@ -52,27 +52,27 @@ impl LiveSnapshot {
         }
     }
 
-    /// Returns the snapshot as it is, perhaps without the newest commits.
+    /// Returns the snapshot without checking for newer commits.
     #[inline]
     pub fn snapshot(&self) -> Guard<'_, Snapshot> {
         self.snapshot.read()
     }
 
-    /// Returns the identity of the user's view that the snapshot shows; `None` until the server was first reached.
+    /// Returns the identity of the view that the snapshot contains; `None` until plexindex first reached the server.
     pub fn identity(&self) -> Option<IdentityId> {
         self.snapshot.read().identity
     }
 
-    /// Returns the rules that translate between the host's paths and the server's.
+    /// Returns the rules that translate between host paths and server paths.
     #[inline]
     pub fn mappings(&self) -> &Mappings {
         &self.mappings
     }
 
-    /// Calls `change`, which changes the endpoint, and reads the snapshot for the new endpoint. In between, lookups see
-    /// no library. The caller holds the snapshot's lock.
+    /// Calls `change`, which changes the endpoint, and loads a snapshot for the new endpoint. Until the new snapshot is
+    /// loaded, lookups find no libraries. The caller must have locked the snapshot.
     pub fn change_endpoint(&self, change: impl FnOnce()) -> Result<()> {
-        // Replace the snapshot first: a call with the new endpoint must not see the old one's snapshot.
+        // The snapshot is emptied first, so that no call with the new endpoint reads the old endpoint's libraries.
         let before = self.snapshot.read();
         let empty = Shown::after(
             &before,

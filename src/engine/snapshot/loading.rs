@@ -1,4 +1,4 @@
-//! Loads snapshots, reusing parts of the previous one.
+//! Loads snapshots, and reuses parts of the previous snapshot.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use crate::error::Result;
 use crate::model::Sequence;
 
 impl LiveSnapshot {
-    /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables. Fails if not
-    /// `patient` and the database is locked.
+    /// Loads a snapshot. Also returns the libraries whose memtables could not contain all changes. If not `patient`,
+    /// fails rather than wait long for the database.
     pub(super) fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let loaded = self.load_once(true, patient)?;
         if loaded.1.is_empty() {
             return Ok(loaded);
         }
-        // A memtable that was kept may be full of replaced changes. A new one has only the last change of each item.
+        // A reused memtable may be full of replaced changes. A new memtable contains only the last change to each item.
         self.load_once(false, patient)
     }
 
-    /// Loads a snapshot. With `keeps_memtables`, a library whose segments did not change keeps its memtable, and only
-    /// newer changes are read.
+    /// Loads a snapshot. If `keeps_memtables`, a library whose segments have not changed keeps its memtable, and only
+    /// newer changes are read. Returns the same results as [`Self::load`].
     fn load_once(&self, keeps_memtables: bool, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let before = self.snapshot.read();
         let known = |row: &LibraryRow, manifest: &Manifest| {
@@ -79,8 +79,8 @@ impl LiveSnapshot {
         Ok((snapshot, full))
     }
 
-    /// Adds changes to a new snapshot. Returns the libraries whose changes must be compacted: those whose memtable is
-    /// full, and those with more changes than a memtable holds.
+    /// Adds changes to a new snapshot. Returns the libraries whose changes must be compacted, because the memtable is
+    /// full, or because there are more changes than a memtable can contain.
     fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange]) -> Vec<LibraryRow> {
         let mut full: Vec<LibraryRow> = Vec::new();
         for change in changes {
@@ -91,7 +91,7 @@ impl LiveSnapshot {
                 full.push(row.clone());
             }
         }
-        // However many changes a single item has, they fit into the memtable, but would never be compacted.
+        // A library with more changes than a memtable can contain is compacted in any case.
         let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
         let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
         full.extend(
@@ -102,8 +102,7 @@ impl LiveSnapshot {
         full
     }
 
-    /// Creates the view of a library. Reuses the segment of `known`, the library in the last snapshot, if it is the
-    /// same.
+    /// Creates the state of a library. `known`: the library in the last snapshot, to reuse an unchanged segment.
     fn view(
         &self,
         row: &LibraryRow,
@@ -115,7 +114,7 @@ impl LiveSnapshot {
             Some((old, view)) if old.segment == row.segment && usable(view.segment.as_ref()) => view.segment.clone(),
             _ => self.listings.open(row),
         };
-        // If there are no matches, lookups need not read the segments of records.
+        // If a library has no confirmed matches in segments, lookups skip the record segments.
         let matches = row.matches.and_then(|table| {
             let count = row.merged_matches;
             (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))

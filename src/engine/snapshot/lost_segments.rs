@@ -16,9 +16,9 @@ use crate::platform::mutex::lock;
 /// Segments of a snapshot that are missing or damaged.
 struct LostSegments {
     identity: Option<IdentityId>,
-    /// Libraries, and whether the snapshot has no segment of them.
+    /// Libraries with a lost segment, which is missing (`true`) or damaged (`false`).
     listings: Vec<(LibraryRow, bool)>,
-    /// Segments of recorded matches and tables.
+    /// Segments of confirmed matches and tables; `None` if these segments are intact.
     segments: Option<Arc<OpenSegments>>,
 }
 
@@ -32,7 +32,7 @@ impl LiveSnapshot {
         }
     }
 
-    /// Returns the number of confirmed matches in the current snapshot.
+    /// Returns the number of confirmed matches in the current snapshot. Rebuilds lost segments first.
     pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
         self.rebuild_lost(deadline)?;
         let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
@@ -46,9 +46,9 @@ impl LiveSnapshot {
         Ok(counted(&self.snapshot.read()).unwrap_or(0))
     }
 
-    /// Rebuilds missing and damaged segments.
+    /// Rebuilds all missing and damaged segments of the snapshot, and reloads the snapshot.
     pub fn rebuild_broken(&self, deadline: Deadline) -> Result<()> {
-        // Another thread may have rebuilt them meanwhile.
+        // While this thread waited for the lock, another thread may have rebuilt the segments.
         let _rebuilding = lock(&self.rebuilding);
         let LostSegments {
             identity,
@@ -62,7 +62,7 @@ impl LiveSnapshot {
             self.records.rebuild(&open, deadline)?;
         }
         for (row, is_missing) in &listings {
-            // Another process may have built the missing segment meanwhile.
+            // Another process may have built a segment that was missing when the snapshot was loaded.
             if !is_missing || self.listings.open(row).is_none() {
                 self.listings.replace_segment(identity, row, deadline)?;
             }

@@ -1,4 +1,4 @@
-//! The snapshot of the store that lookups read, and the code that keeps it current.
+//! The snapshot that lookups read, and the code that keeps the snapshot current.
 
 mod catch_up;
 mod data;

@@ -1,4 +1,4 @@
-//! Items below a folder: those of the segment that have not changed, and those of the memtable.
+//! Finds items below a folder: unchanged items in the segment, and items in the memtable.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::matching::{
 use crate::model::Item;
 
 impl LibraryView {
-    /// Returns the first entries of the items that changed since the segment was built.
+    /// Returns, in order, the segment's first entries for the items that the memtable changes or removes.
     fn overridden_firsts(&self, segment: &ListingSegment) -> Vec<u32> {
         let mut firsts: Vec<u32> = self
             .memtable
@@ -28,8 +28,7 @@ impl LibraryView {
         firsts
     }
 
-    /// Returns whether a listed item has a file below a folder. `mapped`: the folder is a path of the host, so look at
-    /// mapped paths.
+    /// Returns whether a listed item has a file below a folder. `mapped`: whether to compare mapped paths.
     fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
         match &self.segment {
             Some(segment) if self.overridden(rating_key).is_none() => {
@@ -47,8 +46,8 @@ impl LibraryView {
         }
     }
 
-    /// Returns the items that were added since the segment, with each of their paths below a folder and its normal
-    /// form. `mapped`: the folder is a path of the host, so look at mapped paths.
+    /// Returns, for each path below a folder that belongs to an item in the memtable, the item, the listed path, and
+    /// the normal form. `mapped`: whether `folder` is a host path, which is compared with mapped paths.
     pub(super) fn added_below<'v>(
         &'v self,
         folder: &[u8],
@@ -64,7 +63,8 @@ impl LibraryView {
     }
 }
 
-/// Returns the paths of an added item, each with its form, or with its mapped form if `mapped`.
+/// Returns, for each path of an added item, the item, the listed path, and the normal form. If `mapped`, returns only
+/// mapped paths, each with the normal form of the host path.
 fn paths_of<'v>(
     record: &'v MemtableEntry,
     item: &'v Item,
@@ -82,13 +82,14 @@ fn paths_of<'v>(
     })
 }
 
-/// Returns the number of components of a normal form.
+/// Returns the number of path components in a normal form.
 fn components(form: &[u8]) -> usize {
     Form::from_folded(form).rev_components().count()
 }
 
 impl Folders for LibraryView {
-    /// Returns the items below a folder: first those of the segment, without changed ones, then those of the memtable.
+    /// Returns the items below a folder: first unchanged items from the segment, then items from the memtable.
+    /// `mapped`: whether to compare mapped paths.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
         let mut contents = FolderContents::default();
         let depth = components(folder);
@@ -137,12 +138,12 @@ impl Folders for LibraryView {
         contents
     }
 
-    /// Returns the invalidated items, which only the memtable knows, with the invalidated paths of each.
+    /// Returns invalidated items with their invalidated paths, from the memtable, which contains all invalidations.
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated> {
         let mut found: Vec<Invalidated> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
             let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
-            // Group by item, since the caller verifies each item once for all of its paths.
+            // Paths are grouped by item, because the caller verifies each item once for all its paths.
             match found.iter().position(|(known, _)| known == rating_key) {
                 Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
                 Some(at) => found[at].1.push(path.to_vec()),
@@ -158,7 +159,7 @@ impl Folders for LibraryView {
                     Some(_) => {}
                 },
                 MemtableChange::UnverifiedPath { path } => Normal::with(path, |normal| {
-                    // Look up each spelling: as listed, and mapped in both directions.
+                    // The invalidated path can be a server path or a host path, so mapped paths are also looked up.
                     let mut hit = |hit| {
                         let (rating_key, listed) = self.key_and_path(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
@@ -187,11 +188,12 @@ impl Folders for LibraryView {
         found
     }
 
-    /// Reports the folders with the longest common end, from the memtable and from the segment, each once.
+    /// Calls `each` once for each folder with the longest common suffix, at least `least` components, from the memtable
+    /// and the segment. Returns the total number of matching folders.
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
         let form = Form::from_folded(folder);
         let mut best = least.max(1);
-        // Only added items have such folders, so there are few.
+        // `added` contains only folders of items in the memtable, so a linear search is fast enough.
         let mut added: Vec<Vec<u8>> = Vec::new();
         let live = self
             .memtable
@@ -234,7 +236,8 @@ impl Folders for LibraryView {
         count
     }
 
-    /// Reports files below a folder in the order of their forms, merged from the segment and the memtable.
+    /// Calls `each` for files below a folder, from the segment and the memtable, in the order of their normal forms.
+    /// `mapped`: whether to compare mapped paths.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -253,7 +256,8 @@ impl Folders for LibraryView {
         let mut added = added.into_iter().peekable();
         let mut count = 0;
         let mut last = Vec::new();
-        // Adds a file, and returns whether one more fits. Files with the form of the last one always fit.
+        // Reports a file, and returns whether the file was within the limit. A file with the same normal form as the
+        // previous file is always within the limit.
         let mut report = |file: ListedFile<'v>| {
             if count >= limit && file.form != last {
                 return false;
@@ -308,7 +312,7 @@ impl Folders for LibraryView {
         }
     }
 
-    /// Returns where a folder lies, compared with the folders of this library.
+    /// Returns the folder's position relative to the library's folders.
     fn position(&self, folder: &[u8]) -> FolderPosition {
         position_among(folder, self.own_folders())
     }

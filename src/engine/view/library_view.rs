@@ -1,4 +1,4 @@
-//! One library as `matching` reads it: the segment of its listing, its confirmed matches, and the memtable over both.
+//! Combines the listing segment, the confirmed matches, and the memtable of one library.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,37 +12,34 @@ use crate::matching::{
 };
 use crate::model::{Item, MatchKind};
 
-/// Properties of a library besides its items.
+/// Properties of a library, without its items.
 #[derive(Clone, Debug, Default)]
 pub struct ViewFacts {
-    /// Plex's identifier of the library.
     pub uuid: String,
-    /// Its folders, as the server sees them.
+    /// The library's folders, as server paths.
     pub locations: Vec<String>,
-    /// The change sequence at which its listing was published.
+    /// Change sequence at which the newest listing was published.
     pub listed_at: u64,
-    /// Whether a listing was ever completed.
+    /// Whether plexindex has ever completed a listing of the library.
     pub fetched: bool,
 }
 
-/// One library in a snapshot. Immutable, except for its memtable.
+/// One library in a snapshot. Immutable, except for the memtable.
 pub struct LibraryView {
-    /// Its facts.
     pub facts: ViewFacts,
-    /// The newest complete listing; `None` if the library was never listed or is empty.
+    /// Segment of the newest complete listing; `None` without a listing, or if the segment is unusable.
     pub segment: Option<Arc<ListingSegment>>,
-    /// The confirmed matches; `None` without any.
+    /// Confirmed matches in segments; `None` if there are none.
     pub matches: Option<Matches>,
-    /// Changes since the segments.
     pub memtable: Arc<Memtable>,
-    /// Normal forms of its folders, in the server's spelling.
+    /// Normal forms of the library's folders, as server paths.
     locations: Box<[Box<[u8]>]>,
-    /// Normal forms of its folders, mapped to the host's paths.
+    /// Normal forms of the library's folders, as host paths.
     hosts: Box<[Box<[u8]>]>,
 }
 
 impl LibraryView {
-    /// Creates a view. Ignores a segment of another library, such as a copied file.
+    /// Combines the parts of a library. Ignores a segment of a different library, such as a file that a user copied.
     #[must_use]
     pub fn new(
         facts: ViewFacts,
@@ -54,7 +51,7 @@ impl LibraryView {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
         for location in facts.locations.iter().filter(|location| !location.is_empty()) {
             locations.push(normal_form(location.as_bytes()).into_boxed_slice());
-            // Map a path below the folder, since rules are written for files: `^/plex/media/(.*)`.
+            // Rules such as `^/plex/media/(.*)` match paths below a folder, so a `/` is appended.
             let below = format!("{location}/");
             if let Some(host) = mappings.to_host(below.as_bytes()).filter(|host| !host.is_empty()) {
                 hosts.push(normal_form(&host).into_boxed_slice());
@@ -71,15 +68,14 @@ impl LibraryView {
         }
     }
 
-    /// Calls `each` with the recorded paths that have the normal form of `path`: the paths whose matches an
-    /// invalidation of `path` removes.
+    /// Calls `each` for each path that has a confirmed match and the same normal form as `path`.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
         Normal::with(path, |path| {
             self.each_confirmed(path, |hit| each(self.key_and_path(hit).1));
         });
     }
 
-    /// Returns the paths whose confirmed match is this item.
+    /// Returns the paths that have a confirmed match with this item.
     pub fn paths_of(&self, rating_key: &str) -> Vec<Vec<u8>> {
         let is_match = |record: &&MemtableEntry| matches!(record.change, MemtableChange::Matched { .. });
         let changed = self.memtable.about_item(rating_key).filter(is_match);
@@ -102,7 +98,7 @@ impl LibraryView {
     /// Returns the number of confirmed matches.
     ///
     /// # Errors
-    /// [`SegmentsLost`].
+    /// [`SegmentsLost`] if a segment is missing or damaged.
     pub fn recorded_count(&self) -> Result<u64, SegmentsLost> {
         let mut newest: HashMap<&[u8], bool> = HashMap::new();
         for record in self.memtable.records() {
@@ -123,8 +119,7 @@ impl LibraryView {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// Returns the newest change that adds or removes the item; `None` if the item has not changed since the segment
-    /// was built.
+    /// Returns the memtable's newest change that adds or removes the item; `None` without a change.
     pub(super) fn overridden(&self, rating_key: &str) -> Option<&MemtableEntry> {
         self.memtable.about_item(rating_key).find(|record| {
             matches!(
@@ -134,24 +129,24 @@ impl LibraryView {
         })
     }
 
-    /// Returns whether an item of the segment was changed or removed since, so that the memtable decides.
+    /// Returns whether the memtable replaces or removes this item of the segment.
     pub(super) fn hides(&self, rating_key: &str) -> bool {
         !self.memtable.is_empty() && self.overridden(rating_key).is_some()
     }
 
-    /// Returns the item of an `Added` change; `None` if a newer change overrides it, and for other changes.
+    /// Returns the item of an `Added` change; `None` for other changes and for overridden items.
     pub(super) fn live<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
         let item = added(record)?;
         let newest = self.overridden(&item.rating_key)?;
         (newest.order == record.order).then_some(item)
     }
 
-    /// Returns the normal forms of the library's folders, in the server's and in the host's spelling.
+    /// Returns the normal forms of the library's folders, as server paths and as host paths.
     pub(super) fn own_folders(&self) -> impl Iterator<Item = &[u8]> {
         self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
     }
 
-    /// Returns the newest change of the match of exactly the path `raw`. `path`: its normal form.
+    /// Returns the newest change to the confirmed match for exactly the path `raw`, with the normal form `path`.
     fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
         let about = |record: &&MemtableEntry| {
             matches!(
@@ -163,8 +158,7 @@ impl LibraryView {
         records.find(about)
     }
 
-    /// Returns the match in the memtable for exactly this path, if certainly no listed path contradicts it; otherwise
-    /// `None`.
+    /// Returns the memtable's confirmed match for exactly this path, unless a listed path could contradict the match.
     fn unique_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, MatchKind)> {
         if self.facts.fetched || path.is_text() {
             return None;
@@ -176,8 +170,8 @@ impl LibraryView {
             .then_some((rating_key, MatchKind::Confirmed))
     }
 
-    /// Returns the match of a path that the segment lists once; `None` if a recorded match contradicts it. `form`: the
-    /// hash of the path's normal form.
+    /// Returns the match of a path that the segment lists only for this item; `None` if a confirmed match may
+    /// contradict the listing. `form`: the hash of the path's normal form.
     #[inline]
     fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
         let recorded = self
@@ -187,14 +181,14 @@ impl LibraryView {
         match recorded {
             _ if self.is_broken() => None,
             SingleMatch::None => Some((rating_key, MatchKind::Exact)),
-            // The path is listed under the recorded item, so they do not contradict each other.
+            // A confirmed match with the listed item does not contradict the listing.
             SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, MatchKind::Confirmed)),
             SingleMatch::Unsure => None,
         }
     }
 
-    /// Calls `each` with the listed paths of this normal form, or if `mapped` with those that are mapped to it, and
-    /// with whether the bytes are equal too.
+    /// Calls `each` for each listed path with this normal form. If `mapped`, compares mapped paths instead. The second
+    /// argument of `each` says whether the bytes are also equal.
     fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(segment) = &self.segment {
             segment.paths(path, |entry, raw| {
@@ -226,7 +220,7 @@ impl LibraryView {
     }
 }
 
-/// Returns the item of an addition.
+/// Returns the item of an `Added` change; `None` for other changes.
 fn added(record: &MemtableEntry) -> Option<&Item> {
     match &record.change {
         MemtableChange::Added { item, .. } => Some(item),
@@ -234,19 +228,19 @@ fn added(record: &MemtableEntry) -> Option<&Item> {
     }
 }
 
-/// Returns the hit for a part of an added item.
+/// Returns the hit for a file of an added item. `part`: the file's index in the item.
 fn hit_of(record: &MemtableEntry, part: usize) -> Hit<'_> {
     Hit::Added(record, u32::try_from(part).unwrap_or(u32::MAX))
 }
 
-/// A path in a view.
+/// A listed or confirmed path in a library.
 #[derive(Clone, Copy)]
 pub enum Hit<'v> {
-    /// Listed in the segment: the entry's number.
+    /// A path in the listing segment: the entry's number.
     Listed(u32),
-    /// A confirmed match in the segments.
+    /// A confirmed match in a segment.
     Matched(RecordPlace),
-    /// A part of an added item in the memtable.
+    /// A file of an added item in the memtable: the change, and the index in the item's parts.
     Added(&'v MemtableEntry, u32),
     /// A confirmed match in the memtable.
     Recorded(&'v MemtableEntry),
@@ -259,14 +253,14 @@ impl LibraryIndex for LibraryView {
         self.facts.fetched
     }
 
-    /// Returns whether a path lies in a folder of the library, in the server's or in the host's spelling.
+    /// Returns whether one of the library's folders contains the path, a server path or a host path.
     fn owns(&self, path: &Normal<'_>) -> bool {
         let mut folders = self.locations.iter().chain(&self.hosts);
         if path.is_text() {
             return folders.any(|folder| lies_under(path.form(), folder));
         }
-        // The form of a path that is not text is not folded, while those of the folders are. So compare only the
-        // folders in the path that are text.
+        // The form of a path that is not valid UTF-8 is not folded, but the forms of folders are. So only the leading
+        // folders that are valid UTF-8 are compared.
         let text = path.raw().utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let above = text.rfind(['/', '\\']).map_or("", |end| &text[..=end]);
         Normal::with(above.as_bytes(), |above| {
@@ -286,20 +280,21 @@ impl LibraryIndex for LibraryView {
         above.map_or(0, |above| length(listed.form()) - above)
     }
 
+    /// Returns `false` if the library certainly has no confirmed matches.
     #[inline]
     fn may_have_confirmed(&self) -> bool {
         self.matches.is_some() || !self.memtable.is_empty()
     }
 
-    /// Returns the match of exactly this path if no change and no other path could contradict it; most lookups end
-    /// here.
+    /// Returns the match for exactly this path, unless a change or another path could contradict the match. Most
+    /// lookups take this fast path.
     #[inline]
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         let changed = !self.memtable.is_empty();
         if changed && self.memtable.about_path(path).next().is_some() {
             return self.unique_recorded(path);
         }
-        // Nothing is listed, so no listed path contradicts a recorded match.
+        // Without a listing, no listed path can contradict a confirmed match.
         if !self.facts.fetched {
             let SingleMatch::Match(rating_key) = self.matches.as_ref()?.unique_hit(path.raw(), path.hash()) else {
                 return None;
@@ -314,10 +309,10 @@ impl LibraryIndex for LibraryView {
         self.unique_listed(path.raw(), path.hash(), rating_key)
     }
 
-    /// Does the work of [`Self::unique_hit`] for a path that is not ASCII, found by its spelling.
+    /// Does the work of [`Self::unique_hit`] for a path that is not ASCII, without its normal form.
     #[inline]
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
-        // The memtable has changes only by their normal form.
+        // The memtable can be searched only by normal form.
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
@@ -325,11 +320,12 @@ impl LibraryIndex for LibraryView {
         self.unique_listed(path.raw(), form, rating_key)
     }
 
-    /// Returns the normal form that the segment stores for this spelling, so that the caller need not compute it.
+    /// Returns the normal form that the segment stores for exactly this path, to save computing it.
     fn stored_form<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
         self.segment.as_ref()?.form_of(path.raw(), first)
     }
 
+    /// Prefetches the index entries for this hash in all segments.
     #[inline]
     fn prefetch(&self, hash: u64) {
         if let Some(matches) = &self.matches {
@@ -340,20 +336,20 @@ impl LibraryIndex for LibraryView {
         }
     }
 
-    /// Looks up the first entry of a hash, and prefetches its path and form, which have this length together.
+    /// Returns the first entry with this hash, and prefetches the `length` bytes of its path and normal form.
     #[inline]
     fn first_entry(&self, hash: u64, length: usize) -> FirstEntry {
         let segment = self.segment.as_ref();
         segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
 
-    /// Returns the listed path of a segment's entry.
+    /// Returns the hit for an entry of the listing segment.
     #[inline]
     fn hit_of_entry(&self, first: FirstEntry) -> Option<Hit<'_>> {
         first.0.map(|number| Hit::Listed(number.get()))
     }
 
-    /// Calls `each` with the confirmed matches of this normal form, those of the segments first.
+    /// Calls `each` for the confirmed matches of paths with this normal form, starting with the segments.
     fn each_confirmed<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.each(path, |place, raw| {
@@ -372,16 +368,18 @@ impl LibraryIndex for LibraryView {
         }
     }
 
+    /// Calls `each` for each listed path with this normal form.
     fn each_listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
         self.at_path(path, false, each);
     }
 
-    /// Calls `each` with the listed paths that a mapping rule maps to this normal form.
+    /// Calls `each` for each listed path that a mapping rule maps to this normal form.
     fn each_mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
         self.at_path(path, true, each);
     }
 
-    /// Reports the paths with the longest common end, those of the memtable first. Returns how many it left out.
+    /// Calls `each` for the listed paths that share the longest suffix with `path`, of at least `least` components.
+    /// Returns how many paths were omitted.
     fn suffix_matches<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
         let mut best = least.max(1);
         for (record, part, common) in self.memtable.suffix_matches(path) {
@@ -402,7 +400,7 @@ impl LibraryIndex for LibraryView {
         }
     }
 
-    /// Returns the item with this key from the memtable if it has changed, otherwise from the segment.
+    /// Returns the first path of an item: from the memtable if the item has changed, otherwise from the segment.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
         match self.overridden(rating_key) {
             Some(record) => self.live(record).map(|_| hit_of(record, 0)),
@@ -410,7 +408,7 @@ impl LibraryIndex for LibraryView {
         }
     }
 
-    /// Returns the rating key and the path of a hit; empty if the segment is broken there.
+    /// Returns the rating key and the path of a hit; empty strings if the segment is damaged.
     fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => segment.facts(number),
@@ -429,7 +427,7 @@ impl LibraryIndex for LibraryView {
         }
     }
 
-    /// Returns the item of a hit; for a confirmed match, only its key.
+    /// Returns the item of a hit; for a confirmed match, only the rating key.
     fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
         match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => segment.item(number),
@@ -438,7 +436,7 @@ impl LibraryIndex for LibraryView {
         }
     }
 
-    /// Reads the item and the path of a hit into `found`, without a copy of the item.
+    /// Writes the item and the path of a hit into `found`, without copying the item.
     fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
             segment.show(number, found);
@@ -447,9 +445,9 @@ impl LibraryIndex for LibraryView {
         }
     }
 
-    /// Returns when a path was listed or recorded, so that the newer of two contradicting facts counts.
+    /// Returns when a path was listed or recorded. If two hits contradict each other, the newer hit wins.
     fn fact_time(&self, hit: Hit<'_>) -> FactTime {
-        // If an item was added before the listing was published, the listing has it too.
+        // An item that was added before the listing was published is also in the listing.
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0),
@@ -467,7 +465,7 @@ impl LibraryIndex for LibraryView {
         FactTime { sequence, order }
     }
 
-    /// Returns whether the newest change of the item, of the question's path or of the matched path is an invalidation.
+    /// Returns whether the item, the requested path (`question`) or the matched path is invalidated.
     fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         if self.memtable.is_empty() {
             return false;
@@ -477,7 +475,7 @@ impl LibraryIndex for LibraryView {
             .about_item(rating_key)
             .find_map(|record| match record.change {
                 MemtableChange::UnverifiedItem { .. } => Some(true),
-                // Not `Added`: the store keeps an item invalidated when it is added again, and a new handle must agree.
+                // `Added` does not end an invalidation, which the store keeps, and which a new handle would load.
                 MemtableChange::VerifiedItem { .. } | MemtableChange::Matched { .. } => Some(false),
                 _ => None,
             });
@@ -493,6 +491,7 @@ impl LibraryIndex for LibraryView {
         item == Some(true) || at(question) || (path != question.raw() && Normal::with(path, at))
     }
 
+    /// Returns whether a segment of the library is missing or damaged.
     #[inline]
     fn is_broken(&self) -> bool {
         self.segment.as_ref().is_some_and(|segment| segment.is_broken())

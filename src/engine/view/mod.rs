@@ -1,4 +1,4 @@
-//! One library as `matching` reads it: the segment of its listing, its confirmed matches, and the memtable over both.
+//! Combines the listing segment, the confirmed matches, and the memtable of one library, for the crate `matching`.
 
 mod folders;
 mod library_view;

@@ -1,5 +1,4 @@
-//! Whole items of a library: by key, in pages, by GUID and by title. Items in the memtable replace those in the
-//! segment.
+//! Reads whole items from the segment and memtable of a library: by rating key, in pages, by GUID and by title.
 
 use super::library_view::{Hit, LibraryView};
 use crate::engine::segment::{cursor_of, folds_of, guids_of};
@@ -8,24 +7,24 @@ use crate::matching::LibraryIndex;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::Item;
 
-/// Items found in a library.
+/// The result of a search for items in a library.
 #[derive(Debug, Default, PartialEq)]
 pub struct Hits {
-    /// At most the requested number of items.
+    /// The matching items, at most as many as requested.
     pub items: Vec<Item>,
-    /// The number of all items found.
+    /// The number of all matching items.
     pub total: usize,
-    /// Whether no item has this title, so that `items` have its words instead.
+    /// Whether no item has the requested title, so that `items` contains items with all words of the title instead.
     pub by_words: bool,
 }
 
 impl LibraryView {
-    /// Returns the item with this rating key, with all its files and external ids.
+    /// Returns the item with this rating key, including all files and external ids; `None` if there is no item.
     pub fn stored_item(&self, rating_key: &str) -> Option<Item> {
         self.item_of_hit(self.find_item(rating_key)?)
     }
 
-    /// Reads the whole item of a hit.
+    /// Reads the whole item of a hit; `None` for a confirmed match, or if the segment is damaged.
     fn item_of_hit(&self, hit: Hit<'_>) -> Option<Item> {
         match hit {
             Hit::Listed(first) => self.segment.as_ref()?.whole_item(first),
@@ -34,8 +33,8 @@ impl LibraryView {
         }
     }
 
-    /// Returns about `limit` items after a cursor, with their cursors, which stay valid in later listings. All items
-    /// with the same cursor are on one page, so there may be more.
+    /// Returns about `limit` items after a cursor, each with its own cursor. Cursors stay valid in later listings.
+    /// Items with equal cursors are never split between pages, so a page can exceed `limit`.
     pub fn items_after(&self, cursor: i64, limit: usize) -> Vec<(i64, Item)> {
         let mut items: Vec<(i64, Item)> = Vec::new();
         if let Some(segment) = &self.segment {
@@ -60,32 +59,32 @@ impl LibraryView {
         items
     }
 
-    /// Returns the items that were added or changed since the segment.
+    /// Returns the items that were added or changed since the segment was built.
     fn added(&self) -> impl Iterator<Item = &Item> {
         self.memtable.records().filter_map(|record| self.live(record))
     }
 
-    /// Returns at most `limit` items with this GUID: as their own, as an external id, or as that of their season,
-    /// album, show or artist.
+    /// Returns at most `limit` items with this GUID, which can be the GUID of the item or of its season, album, show or
+    /// artist, or an external id.
     ///
     /// # Errors
-    /// Errors of building the index.
+    /// Index build errors.
     pub fn items_with_guid(&self, guid: &str, limit: usize) -> Result<Hits> {
         self.indexed(guid, limit, |item| guids_of(item).any(|own| own == guid))
     }
 
-    /// Returns at most `limit` items whose title, or whose show's title, is this one. Ignores case, accents and
-    /// punctuation. If there are none, returns the items whose title or show's title has all its words.
+    /// Returns at most `limit` items with this title or show title. If no item has this title, returns items whose
+    /// title or show title contains all words of `title`. Ignores case, accents and punctuation.
     ///
     /// # Errors
-    /// Errors of building the index.
+    /// Index build errors.
     pub fn items_with_title(&self, title: &str, limit: usize) -> Result<Hits> {
         let wanted = fold_title(title);
         let hits = self.indexed(&wanted, limit, |item| folds_of(item).any(|fold| fold == wanted))?;
         if hits.total > 0 {
             return Ok(hits);
         }
-        // Shorter titles first: they have fewer words besides the wanted ones.
+        // Shorter titles are listed first, because they contain fewer words that were not requested.
         let mut found: Vec<(usize, String, Hit<'_>)> = Vec::new();
         let word = wanted.split(' ').max_by_key(|word| word.len()).unwrap_or_default();
         let mut add = |titles: [&str; 2], hit| {
@@ -119,8 +118,8 @@ impl LibraryView {
         })
     }
 
-    /// Returns at most `limit` of the items for which `is_hit` is true, among those that the index has for `text` and
-    /// those in the memtable.
+    /// Returns at most `limit` items for which `is_hit` returns `true`. Considers the items that the index contains for
+    /// `text`, and all items in the memtable.
     fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<Hits> {
         let mut hits = Hits::default();
         let mut add = |item| {
@@ -141,10 +140,10 @@ impl LibraryView {
     }
 }
 
-/// Returns `false` if the folded title certainly lacks this word. Folding all titles would take most of a search's
-/// time.
+/// Returns `false` if the folded title certainly does not contain `word`. This fast check avoids folding every title,
+/// which would take most of a search's time.
 fn may_have(title: &str, word: &str) -> bool {
-    // Folding keeps each word of an ASCII title without apostrophes.
+    // In an ASCII title without apostrophes, folding changes only the case of each word.
     let mut places = title.as_bytes().windows(word.len().max(1));
     !title.is_ascii() || title.contains('\'') || places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -6,14 +6,14 @@ use crate::model::{Generation, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
-/// The libraries that a call uses. This process does not evict them before the call ends.
+/// The libraries that a call uses. This process does not evict pinned libraries until the call returns.
 pub struct EvictionPin<'r> {
     reading: &'r Reading,
     libraries: Vec<LibraryId>,
 }
 
 impl EvictionPin<'_> {
-    /// Adds a library, which this process then does not evict.
+    /// Pins a library, so that this process does not evict it.
     pub fn pin(&mut self, library: LibraryId) {
         if !self.libraries.contains(&library) {
             self.libraries.push(library);
@@ -23,7 +23,7 @@ impl EvictionPin<'_> {
 }
 
 impl Drop for EvictionPin<'_> {
-    /// Allows the eviction of the libraries again, unless other calls use them.
+    /// Unpins the libraries, which can then be evicted unless other calls use them.
     fn drop(&mut self) {
         if self.libraries.is_empty() {
             return;
@@ -46,7 +46,7 @@ impl Reading {
         }
     }
 
-    /// Evicts libraries until the folder is within its limit, or until the deadline.
+    /// Evicts unpinned libraries until the folder is within its size limit, or until the deadline.
     pub fn keep_within_limit(&self, deadline: Deadline) {
         self.limit
             .enforce(deadline, &|library| lock(&self.pinned).contains(&library));
@@ -54,7 +54,7 @@ impl Reading {
 
     /// Returns whether the library was evicted because of the size limit. Evicted libraries have a negative generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
-        // A listing whose segment was lost is due, and was not evicted.
+        // A listing whose segment was lost also has a negative generation, but is due.
         self.limit.bytes().is_some() && row.generation < Generation::default() && !row.due
     }
 }

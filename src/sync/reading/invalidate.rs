@@ -1,4 +1,4 @@
-//! Invalidates paths, items and libraries. These calls have no deadline, since a wrong answer is worse than a wait.
+//! Invalidates paths, items and libraries, without a deadline, because a wrong answer is worse than a delay.
 
 use super::read_items::segments_lost;
 use super::reading_state::Reading;
@@ -9,12 +9,12 @@ use crate::matching::{LibraryIndex, Resolver, Scope};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 
-/// The kinds of changes in the change log for a path whose confirmed match is removed.
+/// Kinds of changes that the change log contains for a path whose confirmed match was removed.
 const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
-/// Maximum number of attempts of a write while other threads clear the same library.
+/// Maximum number of attempts for a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
 
-/// Returns the error after [`MAX_RETRIES`] attempts.
+/// Returns the error for a library that other calls cleared during all [`MAX_RETRIES`] attempts.
 pub fn cleared_again(library: &str) -> Error {
     Error::new(
         Status::Store,
@@ -22,15 +22,14 @@ pub fn cleared_again(library: &str) -> Error {
     )
 }
 
-/// The identity and the libraries that a write changed.
+/// The identity of the view, and the ids of the libraries that a write changed.
 type WriteTarget = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
-    /// Repeats a write until the libraries that it changed are still current afterwards: a library that another call
-    /// clears gets a new id. `write` returns the view and libraries that it changed, or `None` if it had nothing to
-    /// change.
+    /// Repeats `write` until no other call has cleared the changed libraries during the write, since a cleared library
+    /// gets a new id. `write` returns the view and libraries that it changed, or `None` if nothing had to change.
     ///
-    /// The retries end if another thread sets a token with another view, to which the write must not apply.
+    /// Stops without an error if another thread sets a token with a different view, which the write must not change.
     pub fn retry(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
         let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
@@ -39,7 +38,7 @@ impl Reading {
                 return Ok(());
             }
             let Some((identity, libraries)) = write()? else {
-                // An earlier attempt may have changed everything.
+                // If a retry has nothing to change, an earlier attempt has already succeeded.
                 return if attempt == 0 { self.check_accepted() } else { Ok(()) };
             };
             self.catch_up(Deadline::NONE)?;
@@ -61,15 +60,15 @@ impl Reading {
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Invalidates a path in this host's spelling and in the server's spelling. Removes only the match of this host's
-    /// spelling, since the server's spelling may be a different file on this host.
+    /// Invalidates a file by its host path and its server path. Removes only the confirmed match for the host path,
+    /// because the server path can be a different file on this host.
     pub fn invalidate_spellings(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
         self.retry(|| self.forget_paths(library, &[host_path, server_path], 1))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Passes a snapshot to `read`, after repairing damaged segments. Without the repair, an invalidation would not see
-    /// a match in a damaged segment, and the match would reappear later.
+    /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first: otherwise
+    /// an invalidation would miss a match in a damaged segment, and the match would reappear later.
     pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         for _ in 0..2 {
             self.rebuild_broken(Deadline::NONE)?;
@@ -82,18 +81,18 @@ impl Reading {
         Err(segments_lost())
     }
 
-    /// Marks paths as unverified, and removes the confirmed matches of the first `removed` paths. Returns the view and
-    /// libraries that it changed; `None` if the store has no such library.
+    /// Marks paths as unverified, and removes the confirmed matches for the first `removed` paths. Returns the view and
+    /// the libraries that were changed; `None` if the selected library is not stored.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
         let affected = self.read_undamaged(|snapshot| {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
-                return Ok(None); // the store has no such library, so nothing can be wrong
+                return Ok(None); // the library is not stored, so no answer can be wrong
             };
             let mut confirmed = Vec::new();
             let mut unverified = Vec::new();
             for index in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
-                // A library that was never listed may have items from searches or an unfinished listing.
+                // A library that was never listed can contain items from searches or from an unfinished listing.
                 let library_scope = Scope::One(index);
                 let is_listed = row.generation.is_fetched() || ListingRows(&self.store).listing(row.id)?.is_some();
                 for (path_index, path) in paths.iter().enumerate() {
@@ -102,7 +101,7 @@ impl Reading {
                         snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                     }
                     let resolver = || Resolver::new(&snapshot.views, library_scope, self.mappings());
-                    // Removing a confirmed match also marks its path.
+                    // Removing a confirmed match also marks the path as unverified.
                     if confirmed.len() == confirmed_before
                         && (is_listed || resolver().resolve(path).match_kind != MatchKind::None)
                     {
@@ -121,8 +120,8 @@ impl Reading {
         Ok(Some((identity, ids)))
     }
 
-    /// Stores the marks of `unverified` paths or items and removes the `confirmed` matches, then applies both to the
-    /// snapshot. `request` is the host's request, for other hosts.
+    /// Marks the `unverified` paths and items in the store, removes the `confirmed` matches, and applies the changes to
+    /// the snapshot. `request`: the host's request, to be shared with other hosts.
     fn write_invalidation(
         &self,
         identity: IdentityId,
@@ -141,7 +140,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Returns the library and path of each confirmed match of an item in these libraries.
+    /// Returns the library and path of each confirmed match for an item in `libraries`.
     pub fn matches_of_item(&self, libraries: &[LibraryId], rating_key: &str) -> Result<Vec<(LibraryId, Vec<u8>)>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
@@ -172,7 +171,7 @@ impl Reading {
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Invalidates the selected libraries; with `None`, all libraries of the identity.
+    /// Invalidates the selected libraries; `None`: all libraries of the view.
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
         let selected = library.filter(|library| *library.selector() != Selector::All);
         self.retry(|| {

@@ -1,4 +1,4 @@
-//! Fast lookups: return the key of an item from memory, without requests.
+//! Fast lookups, which return an item's rating key from memory, without requests.
 
 use super::reading_state::Reading;
 use super::selection::{Resolved, Selection};
@@ -7,11 +7,9 @@ use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;
 
 impl Reading {
-    /// Finds the item with this path in the snapshot, and returns the result of `use_key` for its rating key. Returns
-    /// `None` for a miss.
+    /// Finds the item with this path, and returns the result of `use_key` for its rating key; `None` for a miss.
     ///
-    /// Two loads from the version page show whether the snapshot is current. If not, the function first reads the new
-    /// changes.
+    /// Two memory loads show whether the snapshot is current. If not, this call first reads the new changes.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], use_key: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() || path.len() > MAX_PATH {
             return None;
@@ -27,8 +25,9 @@ impl Reading {
         None
     }
 
-    /// [`Reading::lookup_key`] for many paths. Calls `each` once per path, in order. This function is faster than
-    /// single calls, since the processor loads the memory for a group of paths in parallel.
+    /// Looks up many paths like [`Reading::lookup_key`]. Calls `each` once per path, in order, with the rating key, or
+    /// `None` for a miss. This method is faster than single calls, because the processor loads memory for a group of
+    /// paths in parallel.
     pub fn lookup_keys<'p>(
         &self,
         library: &Selection,
@@ -45,7 +44,7 @@ impl Reading {
                 count += 1;
             }
             let group = &group[..count];
-            // Loads the snapshot once per group, so that later groups see commits that happen meanwhile.
+            // The snapshot is loaded again for each group, so that later groups see newer commits.
             let scope_and_snapshot = self
                 .whole()
                 .and_then(|snapshot| Some((resolve_scope(library, &snapshot)?, snapshot)));
@@ -56,7 +55,7 @@ impl Reading {
                 }
                 continue;
             };
-            // Counts once per group, since counting takes long compared with a lookup.
+            // Hits are counted once per group, because counting is slow compared with a lookup.
             let mut hits = [0; MatchKind::COUNT];
             let mut misses = 0;
             Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup_all(group, &mut buffers, |hit| {
@@ -79,7 +78,7 @@ impl Reading {
     }
 }
 
-/// Returns the libraries of a selection in this snapshot; `None` if it cannot be resolved.
+/// Returns the libraries that a selection contains in this snapshot; `None` if the selection is unknown or ambiguous.
 #[inline]
 fn resolve_scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
     if let Some(index) = library.cached_index(snapshot) {

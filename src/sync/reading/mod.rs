@@ -1,4 +1,4 @@
-//! The data that one handle reads: the libraries of its user. Selects libraries by name, and invalidates their content.
+//! One handle's access to its user's data: lookups, selection of libraries by name, and invalidation.
 
 mod eviction_pin;
 mod invalidate;

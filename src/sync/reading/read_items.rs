@@ -8,7 +8,7 @@ use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
 impl Reading {
-    /// Returns at most `limit` items of a library after `cursor`, each with its own cursor.
+    /// Returns about `limit` items of a library after `cursor`, each with its own cursor.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
@@ -27,8 +27,8 @@ impl Reading {
         })
     }
 
-    /// Returns at most `limit` items of a fetched library after `cursor`, each with its own cursor. Returns no items if
-    /// the library is not fetched.
+    /// Returns about `limit` items of a library after `cursor`, each with its own cursor. Returns no items if the
+    /// library was never fetched.
     pub fn stored_items(&self, library: LibraryId, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.read_undamaged(|snapshot| {
             let index = snapshot
@@ -39,8 +39,8 @@ impl Reading {
         })
     }
 
-    /// Returns the item with this rating key; `None` if no library of the selection has it. Fails if none of these
-    /// libraries was fetched, since the item may exist.
+    /// Returns the item with this rating key; `None` if no selected library contains the item. Fails if none of the
+    /// selected libraries has been fetched, because the item may exist.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
@@ -56,7 +56,7 @@ impl Reading {
     }
 }
 
-/// Returns the error for segments that are damaged again after a repair.
+/// Returns the error for segments that are missing or damaged again after a repair.
 pub fn segments_lost() -> Error {
     Error::new(
         Status::Store,

@@ -1,4 +1,4 @@
-//! The state that one handle reads from.
+//! A handle's snapshot, token and size limit.
 
 use std::ops::Deref;
 use std::panic::RefUnwindSafe;
@@ -16,26 +16,26 @@ use crate::platform::mutex::try_lock;
 use crate::source::{Kind, TokenOwner, Tokens};
 use crate::stats::Counters;
 
-/// The state that one handle reads from: a snapshot, and the user who reads it.
+/// The state from which one handle reads: the snapshot, the user, and the folder's size limit.
 pub struct Reading {
     kind: &'static Kind,
     pub(super) live: LiveSnapshot,
     pub limit: FolderLimit,
     pub viewpoint: Arc<Viewpoint>,
     pub tokens: Arc<Tokens>,
-    /// Whether the handle was opened offline. Then no server can accept the token.
+    /// Whether the handle was opened offline, so that no server can accept the token.
     is_offline: bool,
-    /// Libraries that running calls use, each once per [`super::EvictionPin`].
+    /// Libraries that running calls use. A library occurs once per [`super::EvictionPin`].
     pub(super) pinned: Mutex<Vec<LibraryId>>,
 }
 
-// After a panic, the last snapshot is complete, since a snapshot is only replaced as a whole.
+// After a panic, the last snapshot is still complete, because snapshots are replaced only as a whole.
 impl RefUnwindSafe for Reading {}
 
 impl Deref for Reading {
     type Target = LiveSnapshot;
 
-    /// Returns the snapshot, whose methods callers use directly.
+    /// Returns the snapshot, so that callers can use its methods directly.
     #[inline]
     fn deref(&self) -> &LiveSnapshot {
         &self.live
@@ -43,8 +43,8 @@ impl Deref for Reading {
 }
 
 impl Reading {
-    /// Creates the component from those that it uses. Call [`LiveSnapshot::reload`] before the first read.
-    #[allow(clippy::too_many_arguments)] // all components that it uses
+    /// Creates the component from its dependencies. Call [`LiveSnapshot::reload`] before the first read.
+    #[allow(clippy::too_many_arguments)] // one argument per component
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,
@@ -74,14 +74,13 @@ impl Reading {
         }
     }
 
-    /// Returns the kind of source, which defines valid keys.
+    /// Returns the kind of source, which defines the valid rating keys.
     #[inline]
     pub fn kind(&self) -> &'static Kind {
         self.kind
     }
 
-    /// Takes all locks for a fork, in the order in which calls take them, and holds them until the returned values are
-    /// dropped.
+    /// Takes all locks for a fork, in the order in which calls take them. Dropping the result releases the locks.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
         [
             Box::new(hold(self, |reading| &reading.live.rebuilding)),
@@ -91,18 +90,18 @@ impl Reading {
         ]
     }
 
-    /// Resets the state of the parent's other threads in the child of a fork.
+    /// Discards the state of the parent's other threads, in the child after a fork.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.live.snapshot.after_fork(alone);
         self.limit.after_fork();
-        // The child has no running calls of other threads.
+        // In the child, no other calls are running.
         if let Some(mut pinned) = try_lock(&self.pinned) {
             pinned.clear();
         }
     }
 
-    /// Returns whether the stored data may belong to this token's user, but the server has not accepted the token yet.
-    /// Returns `false` for a named user and without a token.
+    /// Returns whether the store may contain data for this token's user, but the server has not accepted the token yet.
+    /// Returns `false` for a named user, and if there is no token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
         if self.identity().is_some() {
             return Ok(false);
@@ -115,7 +114,7 @@ impl Reading {
         }
     }
 
-    /// Fails while the server has not accepted the token, since the store's data may belong to a different user.
+    /// Fails if the server has not accepted the token yet, because the stored data may belong to a different user.
     pub fn check_accepted(&self) -> Result<()> {
         if self.awaits_acceptance()? {
             let remedy = if self.is_offline {
@@ -129,7 +128,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Returns an error about the rejected token in place of an error that asks for a refresh, which would fail.
+    /// Replaces an error that asks for a refresh if the server has rejected the token, because the refresh would fail.
     /// Returns all other errors unchanged.
     pub fn refused_or(&self, error: Error) -> Error {
         if error.status == Status::NotFetched && self.tokens.current().is_refused() {
@@ -139,8 +138,8 @@ impl Reading {
         error
     }
 
-    /// Replaces the token. If the view depends on the token, later lookups do not use the old view. Returns whether the
-    /// token changed.
+    /// Replaces the token. If the view depends on the token, later lookups no longer use the old view. Returns whether
+    /// the token has changed.
     pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
         let _catching_up = self.live.snapshot.lock();
         if self.tokens.current().token == token {

@@ -7,47 +7,46 @@ use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::matching::{Scope, text};
 
-/// The name of a library, and the field that has this name.
+/// Selects a library by a name, and defines which field of a library is compared with the name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Selector {
-    /// A uuid, a title, a section id, or a title in a different case: the first of these that a library has.
+    /// A UUID, a title, a section id, or a title in a different case, in this order of preference.
     Any(String),
-    /// A title. If no library has this title, a title that differs only in case.
+    /// A title, or a title that differs only in case if no library has exactly this title.
     Title(String),
     /// A section id.
     Section(String),
-    /// A uuid.
+    /// A UUID.
     Uuid(String),
     /// All libraries.
     All,
 }
 
-/// The result of resolving a selector.
+/// The result of resolving a selection.
 pub enum Resolved {
     /// One library or all libraries.
     Scope(Scope),
-    /// No known library matches.
+    /// No stored library matches.
     Unknown,
 }
 
-/// A library, or all libraries, by selector.
+/// A selected library, or all libraries.
 #[derive(Debug)]
 pub struct Selection {
     selector: Selector,
-    /// The last result: the library's index in the low [`INDEX_BITS`] bits, and the snapshot's number in the other
-    /// bits.
+    /// The last result: the library's index in the low [`INDEX_BITS`] bits, and the snapshot's number in the high bits.
     cached: AtomicU64,
 }
 
-/// Number of bits for the index of a library in [`Selection::cached`].
+/// Number of bits for a library's index in [`Selection::cached`].
 const INDEX_BITS: u32 = 16;
 
 impl Selection {
     /// Creates a selection without resolving it.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for a selector without a name.
+    /// [`Status::InvalidArgument`] if the selector's name is empty.
     pub fn new(selector: Selector) -> Result<Self> {
         if selector.name().is_empty() && selector != Selector::All {
             return refuse(
@@ -65,8 +64,7 @@ impl Selection {
         &self.selector
     }
 
-    /// Returns the libraries that the selector names in a snapshot, or [`Resolved::Unknown`]. Fails if several
-    /// libraries have the name.
+    /// Returns the selected libraries in a snapshot, or [`Resolved::Unknown`]. Fails if several match the name.
     pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
         if self.selector == Selector::All {
             return Ok(Resolved::Scope(Scope::All));
@@ -88,7 +86,7 @@ impl Selection {
             return Err(Error::new(
                 Status::LibraryAmbiguous,
                 format!(
-                    "{} libraries have the name '{}': use a section id: {}",
+                    "{} libraries have the name '{}'; use a section id: {}",
                     ids.len(),
                     abridged(self.selector.name().as_bytes()),
                     ids.join(", ")
@@ -100,14 +98,14 @@ impl Selection {
         Ok(Resolved::Scope(Scope::One(index)))
     }
 
-    /// Returns the index of the library, if the cached result is from this snapshot.
+    /// Returns the library's index if the cached result is from this snapshot; otherwise `None`.
     pub fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
         let cached = self.cached.load(Ordering::Relaxed);
         let index = cached & ((1 << INDEX_BITS) - 1);
         (cached >> INDEX_BITS == snapshot.number && snapshot.number > 0).then(|| usize::try_from(index).unwrap_or(0))
     }
 
-    /// Returns the error for a library that the server does not have.
+    /// Returns the error for a selection that matches no library on the server.
     pub fn unknown(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
@@ -149,8 +147,8 @@ impl Selection {
         )
     }
 
-    /// Returns the libraries of the selection. Fails if none of them was fetched, since an item that is not stored may
-    /// exist.
+    /// Returns the selected libraries. Fails if none of the selected libraries has been fetched, because an item that
+    /// is not stored may exist.
     pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &Reading) -> Result<Scope> {
         let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
         match self.resolve(snapshot)? {
@@ -160,7 +158,7 @@ impl Selection {
         }
     }
 
-    /// Returns the error for a library that is not stored, if the call must not send a request.
+    /// Returns the error for a library that is not stored, for a call that must not send requests.
     pub fn not_stored(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
         if snapshot.rows.is_empty() {
             self.never_fetched(reading)
@@ -169,7 +167,7 @@ impl Selection {
         }
     }
 
-    /// Returns the error for a library that was never fetched, if the call must not send a request.
+    /// Returns the error for a library that was never fetched, for a call that must not send requests.
     pub fn never_fetched(&self, reading: &Reading) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
@@ -185,8 +183,8 @@ impl Selection {
     }
 }
 
-/// Returns the error if the store has no libraries and the call must not send a request. `library` is the library that
-/// the call names.
+/// Returns the error for a store without libraries, for a call that must not send requests. `library`: the library that
+/// the call selects.
 pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
     if let Err(not_accepted) = reading.check_accepted() {
         return Error::new(Status::Offline, not_accepted.message);
@@ -198,13 +196,13 @@ pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
     Error::new(
         Status::Offline,
         format!(
-            "{problem}, and this call cannot fetch it: set server_url and token, or database, and drop the offline flag"
+            "{problem}, and this call cannot fetch it: set database, or set server_url and token; also \
+             remove the offline flag"
         ),
     )
 }
 
-/// Returns the indexes of the rows that a selector matches. For [`Selector::Any`], the first of its meanings that
-/// matches a row counts.
+/// Returns the indexes of the rows that a selector matches, with the preferred kind of name for [`Selector::Any`].
 fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
     let has_row = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
     let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
@@ -226,36 +224,30 @@ fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Ite
         .map(|(index, _)| index)
 }
 
-/// Returns the library's uuid.
 fn uuid(row: &LibraryRow) -> &str {
     &row.library.uuid
 }
 
-/// Returns the library's title.
 fn title(row: &LibraryRow) -> &str {
     &row.library.title
 }
 
-/// Returns the library's section id.
 fn section(row: &LibraryRow) -> &str {
     &row.library.section
 }
 
-/// [`Selector::Any`] with this name.
 impl From<&str> for Selector {
     fn from(name: &str) -> Self {
         Self::Any(name.to_owned())
     }
 }
 
-/// [`Selector::Any`] with this name.
 impl From<&String> for Selector {
     fn from(name: &String) -> Self {
         Self::Any(name.clone())
     }
 }
 
-/// [`Selector::Any`] with this name.
 impl From<String> for Selector {
     fn from(name: String) -> Self {
         Self::Any(name)
@@ -263,7 +255,7 @@ impl From<String> for Selector {
 }
 
 impl Selector {
-    /// Returns the name; an empty text for [`Selector::All`].
+    /// Returns the name; an empty string for [`Selector::All`].
     #[must_use]
     pub fn name(&self) -> &str {
         match self {

@@ -1,4 +1,4 @@
-//! The server and the user that a handle reads.
+//! The server and the user whose data a handle reads.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::source::{self, Session, Tokens, View, Viewer};
 
-/// The server and the user that a handle reads.
+/// The server and the user whose data a handle reads.
 pub struct Viewpoint {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     tokens: Arc<Tokens>,
-    /// The server and the user; `None` without a source.
+    /// The server and the kind of user; `None` without a source.
     view: Option<View>,
 }
 
 impl Viewpoint {
-    /// Creates the viewpoint that the options name.
+    /// Creates the viewpoint from the options.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, tokens: Arc<Tokens>, options: &Options) -> Self {
         Self {
             store,
@@ -34,13 +34,13 @@ impl Viewpoint {
         self.clock.now_ms()
     }
 
-    /// Returns the endpoint of the current token: the URL, a hash of the user, and the times of the token's expiry
-    /// (`until_ms`) and first use (`given_ms`). The key of the hash is in the database. `None` without a source.
+    /// Returns the endpoint of the current token: URL, hash of the user, and the times of the token's expiry
+    /// (`until_ms`) and first use (`given_ms`); `None` without a source. The database contains the key for the hash.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint_of(&self.tokens.current())
     }
 
-    /// Returns the endpoint of one call's token, which need not be the current token: see [`Viewpoint::endpoint`].
+    /// Returns the endpoint (see [`Viewpoint::endpoint`]) for the token of any session, current or not.
     pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
         self.view.as_ref().map(|View { place, viewer }| Endpoint {
             url: place.clone(),
@@ -49,13 +49,12 @@ impl Viewpoint {
                 _ => 0,
             },
             given_ms: session.first_used_ms(|| self.clock.now_ms()),
-            // The user of a token is a hash of 32 bytes. One zero byte follows for a named user, two for a reader of
-            // the server's files, and three without a token, so that no kind of user inherits matches from another
-            // kind.
+            // The hash has 32 bytes. One zero byte is appended for a named user, two for a reader of the server's
+            // files, and three for a user without a token, so that users of different kinds never share matches.
             who: match (viewer, &session.token) {
                 (Viewer::Named(user), _) => [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.key().fingerprint(token.reveal()),
-                // Without a token, each URL has its own user.
+                // Without a token, each URL has a separate user.
                 (Viewer::Holder, None) => {
                     [self.store.key().fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat()
                 }
@@ -64,16 +63,16 @@ impl Viewpoint {
         })
     }
 
-    /// Returns a hash of the user whom the token names; `None` if it names no user. This claim gives no access before
-    /// the server has accepted the token.
+    /// Returns a hash of the user in the token's claims; `None` if the token contains no user. The claim grants no
+    /// access until the server has accepted the token.
     pub fn same_user(&self, session: &Session) -> Option<SameUser> {
         let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Returns the id of the view that the session's token gives; `None` if no server has accepted the token yet. The
-    /// token need not be the current token.
+    /// Returns the identity of the view for a session's token, which may no longer be the current token; `None` if no
+    /// server has accepted the token yet.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session) {
             Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
@@ -81,8 +80,8 @@ impl Viewpoint {
         }
     }
 
-    /// Returns a name of the user that is the same on all hosts; `None` without a server. `hash` hashes a secret with
-    /// the key that all hosts share.
+    /// Returns an identifier of the user that is the same on all hosts; `None` without a server. `hash`: hashes a
+    /// secret with the key that all hosts share.
     pub fn shared_viewer(&self, session: &Session, hash: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
         Some(match &self.view.as_ref()?.viewer {
             Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),
@@ -90,7 +89,7 @@ impl Viewpoint {
                 session.claims.as_ref().and_then(|claims| claims.user.as_ref()),
                 &session.token,
             ) {
-                // The claim is true, since the server has accepted the token.
+                // The claim can be trusted, because the server has accepted the token.
                 (Some(user), _) => hash(&format!("same {user}")),
                 (None, Some(token)) => hash(token.reveal()),
                 (None, None) => b"nobody".to_vec(),
@@ -99,12 +98,12 @@ impl Viewpoint {
         })
     }
 
-    /// Returns the URL of the server, or the path of its database. Empty without a source.
+    /// Returns the server's URL, or the path of its database; empty without a source.
     pub fn place(&self) -> &str {
         self.view.as_ref().map_or("", |view| &view.place)
     }
 
-    /// Returns whether the token determines the user.
+    /// Returns whether the token determines the user whose data is read.
     pub fn depends_on_token(&self) -> bool {
         self.view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder)
     }
