@@ -61,7 +61,7 @@ static void mappings(const struct setting *setting)
     free(pattern);
     options = options_of(setting);
     options.cache_dir = letters(32767);
-    CHECK_REFUSED(PLEXINDEX_STORE, plexindex_open(&options, &handle, ERROR), "cannot make cache_dir xxx");
+    CHECK_REFUSED(PLEXINDEX_STORE, plexindex_open(&options, &handle, ERROR), "cannot create cache_dir xxx");
     CHECK(check_error.buffer.length < 9000);
 }
 

@@ -1,4 +1,4 @@
-//! The version page of an open store: updated with each transaction, and replaced when it is missing.
+//! Announces each transaction on the version page, and replaces a missing page.
 
 use super::incarnation::{is_fresh, repair, warn_of_page};
 use super::schema::failure;
@@ -8,20 +8,20 @@ use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 
 impl Store {
-    /// Announces transaction `sequence`, which follows `before`, on the version page, and returns the page. Called
-    /// under the write lock.
+    /// Announces transaction `sequence`, which follows `before`, on the version page. Returns the page; `None` if all
+    /// processes must query the database instead. The caller has the write lock.
     ///
-    /// If the page was removed or replaced, creates it again, because processes that open it now would not see the old
-    /// one. If the page cannot be mapped, removes it, so that all processes query the database.
+    /// If the page's file was removed or replaced, creates a new page, because processes that open the store now would
+    /// not see the old page. If the new page cannot be mapped, removes its file.
     pub(super) fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&VersionPage>> {
         if !self.folder.shares_memory() {
             return Ok(None);
         }
         let mut opened = self.opened.newest();
         if !opened.is_page_valid() {
-            // If another database has taken the place of this one, its page stays.
+            // If another database has replaced the open one, the page file belongs to that database, so keep the file.
             if !opened.has_database() {
-                return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller tries again
+                return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller retries
             }
             let page = VersionPage::open(&self.folder.page(), opened.id, is_fresh(before));
             if let Err(error) = &page {
@@ -38,7 +38,8 @@ impl Store {
         Ok(opened.page.as_ref().inspect(|page| page.begin(sequence.0)))
     }
 
-    /// Maps the version page that another process made, if this process has none or its own is gone. Never waits.
+    /// Maps a version page that another process created, so that lookups need not query the database. Does nothing if
+    /// this process has a valid page. Never waits.
     pub fn find_page(&self) {
         let opened = self.opened.newest();
         let is_page_valid = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.is_page_valid();

@@ -1,35 +1,35 @@
-//! Runs statements that a connection prepares only once and then caches.
+//! Runs SQL statements that a connection prepares once and then caches.
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 
-/// Methods to run a cached statement in one call.
+/// Methods that run a cached statement in one call.
 pub trait CachedStatements {
     /// Runs a statement that returns no rows.
     fn run(&self, sql: &str, params: impl Params) -> Result<()>;
-    /// Returns whether there is a row.
+    /// Returns whether the query has a result row.
     fn has(&self, sql: &str, params: impl Params) -> Result<bool>;
-    /// Reads the first row. Fails if there are no rows.
+    /// Reads the first result row with `read`. Fails if there are no rows.
     fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T>;
-    /// Reads all rows.
+    /// Reads all result rows with `read`.
     fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>>;
 
-    /// Reads the first row, if there is one.
+    /// Reads the first result row with `read`; `None` if there are no rows.
     fn find<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
         self.row(sql, params, read).optional()
     }
 
-    /// Returns the first cell of the first row. Fails if there are no rows.
+    /// Returns the first column of the first result row. Fails if there are no rows.
     fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<T> {
         self.row(sql, params, |row| row.get(0))
     }
 
-    /// Returns the first cell of the first row, if there is one.
+    /// Returns the first column of the first result row; `None` if there are no rows.
     fn find_value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Option<T>> {
         self.value(sql, params).optional()
     }
 
-    /// Returns the first cell of each row.
+    /// Returns the first column of each result row.
     fn values<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Vec<T>> {
         self.rows(sql, params, |row| row.get(0))
     }

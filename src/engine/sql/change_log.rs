@@ -1,4 +1,4 @@
-//! The change log: changes for other processes, written in the transaction that makes them, and trimmed later.
+//! The change log, from which other processes read what each transaction changed. Later transactions trim the log.
 
 use std::sync::Arc;
 
@@ -15,52 +15,52 @@ use super::tx::Tx;
 
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// A change of one library, for processes that have an earlier snapshot.
+/// A change in a library, which processes apply to their earlier snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedChange {
-    /// The library's number; 0: all.
+    /// The library id; 0 for all libraries.
     pub library: LibraryId,
-    /// The kind of change.
     pub kind: LoggedKind,
-    /// The path; empty if the change concerns no path.
+    /// The path; empty if the change does not affect a path.
     pub path: Vec<u8>,
-    /// The rating key; empty if the change concerns no item.
+    /// The rating key; empty if the change does not affect an item.
     pub rating_key: String,
-    /// The change sequence when it happened.
+    /// The change sequence of the transaction.
     pub sequence: Sequence,
-    /// The item that it added; `None` for other changes.
+    /// The added item; `None` for other kinds of change.
     pub item: Option<Arc<Item>>,
 }
 
-/// Kinds of change. The numbers are on disk.
+/// The kinds of changes. Their numbers are stored in the database and must not change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(i64)]
 pub enum LoggedKind {
-    /// The host confirmed a match. This is a record, and not a row of the change log.
+    /// A host confirmed a match. The change log never contains this kind, because a confirmed match is a record.
     Matched = 1,
-    /// A confirmed match was removed. This is a record too.
+    /// A confirmed match was removed. The change log never contains this kind, because a removal is a record.
     Forgotten = 2,
-    /// A path was invalidated. plexindex must verify it before it returns it again.
+    /// A path was invalidated. plexindex must verify the path before it returns the path's item again.
     UnverifiedPath = 3,
-    /// An item was invalidated.
+    /// An item was invalidated. plexindex must verify the item before it returns the item again.
     UnverifiedItem = 4,
-    /// A request confirmed the path.
+    /// A request to the server confirmed an invalidated path.
     VerifiedPath = 5,
-    /// A request confirmed the item.
+    /// A request to the server confirmed an invalidated item.
     VerifiedItem = 6,
-    /// Rows of libraries changed. Other processes must read the state again.
+    /// Libraries changed. Other processes must read the whole state again.
     #[default]
     Library = 7,
-    /// A single item was removed from the listing.
+    /// A single item was removed from a library's listing.
     Removed = 8,
-    /// A single item was added to the listing, or changed.
+    /// A single item was added to a library's listing, or replaced in the listing.
     Added = 9,
-    /// Change tokens, counts or hints of libraries changed, but no item of an answer.
+    /// Only change tokens, item counts or hints changed, so lookups return the same results.
     Freshness = 10,
 }
 
 impl LoggedKind {
-    /// Converts the number of a kind in the database.
+    /// Converts a number from the database to a kind. An unknown number comes from a newer version and becomes
+    /// `Library`, because reloading everything is always correct.
     fn from_number(number: i64) -> Self {
         match number {
             3 => Self::UnverifiedPath,
@@ -70,14 +70,12 @@ impl LoggedKind {
             8 => Self::Removed,
             9 => Self::Added,
             10 => Self::Freshness,
-            // A newer version wrote it. Reloading everything is always correct.
             _ => Self::Library,
         }
     }
 }
 
 impl FromSql for LoggedKind {
-    /// Reads a kind from a cell. An unknown number becomes `Library`, which makes the reader reload everything.
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         i64::column_result(value).map(Self::from_number)
     }
@@ -105,8 +103,8 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Logs a change of a library, so that other processes add it to their snapshots. For changes of items see
-    /// [`Tx::change_item`]. Path and rating key may both be empty.
+    /// Logs a change in a library, so that other processes apply the change to their snapshots. `path` or `rating_key`
+    /// is empty if the change affects no path or no item. For added, changed or removed items, use [`Tx::change_item`].
     pub fn change(
         &self,
         identity: IdentityId,
@@ -118,8 +116,8 @@ impl Tx<'_> {
         self.log((identity, library), kind, (path, rating_key), None)
     }
 
-    /// Logs that a single item was added, changed or removed, and adds the change to the feed if the library is
-    /// fetched. `was` and `now`: the item before and after.
+    /// Logs that a single item was added, changed or removed. If the library is fetched, also adds the change to the
+    /// feed. `was` and `now`: the item before and after the change; `None` if not listed.
     pub fn change_item(
         &self,
         library: &LibraryState,
@@ -139,7 +137,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Adds a row to the change log. `item`: the item of an addition.
+    /// Adds a row to the change log. `item`: the added item; `None` for other kinds of change.
     fn log(
         &self,
         (identity, library): (IdentityId, LibraryId),
@@ -164,8 +162,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Adds a change of an item to the feed. `was` and `now`: the item before and after; `None` if the library did not
-    /// list it.
+    /// Adds an item's change to the feed. `was` and `now`: the item before and after the change; `None` if not listed.
     pub fn report(&self, library: LibraryId, was: Option<&Item>, now: Option<&Item>) -> rusqlite::Result<()> {
         let [was, now] = [was.map(pack).transpose()?, now.map(pack).transpose()?];
         self.connection.run(
@@ -180,23 +177,23 @@ impl Tx<'_> {
         )
     }
 
-    /// Logs that rows of libraries changed, so that other processes reload everything before they answer.
+    /// Logs that an identity's libraries changed, so that other processes reload the whole state.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
 
-    /// Logs that the freshness of libraries changed. Fast lookups continue with their snapshot.
+    /// Logs that the freshness of an identity's libraries changed. Fast lookups continue to use their snapshots.
     pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
 }
 
-/// Number of transactions between two trims of old changes.
+/// Number of transactions between two trims of the change log.
 const TRIM_EVERY: u64 = 1_024;
-/// Number of transactions whose changes are kept for processes with an earlier snapshot.
+/// Number of transactions whose changes a trim keeps, for processes with an earlier snapshot.
 const LOGGED_TRANSACTIONS: u64 = 4 * TRIM_EVERY;
 
-/// Trims the change log once in a while, so that it stays bounded.
+/// Trims the change log once every [`TRIM_EVERY`] transactions, so that the log stays small.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
         trim(tx, Sequence(tx.sequence.0.saturating_sub(LOGGED_TRANSACTIONS)))?;
@@ -204,8 +201,8 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes changes up to a sequence, except items that no segment of their library has yet: neither the current one,
-/// nor that of a listing under way. Processes with an earlier snapshot reload everything.
+/// Deletes the logged changes up to `upto`, so that processes with an earlier snapshot must reload the whole state.
+/// Keeps single items that neither a library's current segment nor its unfinished listing contains yet.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \

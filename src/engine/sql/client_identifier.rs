@@ -1,4 +1,4 @@
-//! The identifier by which Plex servers distinguish installations.
+//! The client identifier, by which Plex servers distinguish installations.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::platform::files;
 use crate::platform::lock::FileLock;
 
 impl StoreFolder {
-    /// Returns the identifier by which Plex servers distinguish installations. Creates it only once: each new
-    /// identifier registers a device with Plex, which may mail the user.
+    /// Returns this folder's client identifier. Creates the identifier only once, because each new identifier registers
+    /// a device with Plex, and Plex may email the user about a new device.
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
-        let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
-        // The file gets its name when it is complete, so reading it needs no lock.
+        let cannot = |error: io::Error| self.cannot("store the client identifier in", &error);
+        // Reading needs no lock, because the file gets its name only when it is complete.
         if let Ok(text) = read_text(&path)
             && is_identifier(&text)
         {
@@ -29,7 +29,7 @@ impl StoreFolder {
         match read_text(&path) {
             Ok(text) if is_identifier(&text) => return Ok(text),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(cannot(error)),
-            // The file is missing or has no identifier.
+            // The file is missing or contains no valid identifier.
             _ => {}
         }
         let random: [u8; 16] = files::random().map_err(cannot)?;
@@ -49,14 +49,14 @@ impl StoreFolder {
     }
 }
 
-/// Reads the first 256 bytes of a file as text, which is more than an identifier has.
+/// Reads at most 256 bytes of a file, which is more than the length of an identifier, and trims whitespace.
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     files::readable(path)?.take(256).read_to_string(&mut text)?;
     Ok(text.trim().to_owned())
 }
 
-/// Returns whether a text can be an identifier, so that a damaged file is not used.
+/// Returns whether a string has the format of an identifier, so that plexindex rejects a damaged file.
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -1,21 +1,21 @@
-//! Declares columns once: the code that reads a row also creates the column list of the SELECT.
+//! Derives the column list of a SELECT from the code that reads its rows, so that each column is declared only once.
 //!
-//! [`FromCells::from_cells`] runs once without a row to collect the names of the columns, and then once per row to read
-//! the cells in the same order. It must read the same columns each time.
+//! [`FromCells::from_cells`] runs once without a row to collect the column names, and then once for each row to read
+//! its cells. Every run must read the same columns in the same order.
 
 use rusqlite::Row;
 use rusqlite::types::FromSql;
 
-/// The cells of a row, read one after the other.
+/// The cells of a row, read from left to right.
 pub struct RowCells<'r, 's> {
-    /// `None` in the run that collects the column names.
+    /// The row; `None` while the column names are collected.
     row: Option<&'r Row<'s>>,
     names: Vec<&'static str>,
     next_index: usize,
 }
 
 impl RowCells<'_, '_> {
-    /// Reads the next cell. `column`: its name in the statement, with the alias of the table.
+    /// Reads the next cell. `column`: the column's name in the SELECT, such as `l.id`.
     pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
         let index = self.next_index;
         self.next_index += 1;
@@ -29,11 +29,11 @@ impl RowCells<'_, '_> {
 
 /// A type that can be read from a row.
 pub trait FromCells: Sized {
-    /// Reads the value. Without a row, which only collects the column names, all cells have their default values.
+    /// Reads the value from its cells. While the column names are collected, all cells have their default values.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;
 }
 
-/// Returns the names of the columns of a `T`, in order.
+/// Returns the column names of a `T`, in order.
 pub fn names<T: FromCells>() -> Vec<&'static str> {
     let mut cells = RowCells {
         row: None,
@@ -45,12 +45,12 @@ pub fn names<T: FromCells>() -> Vec<&'static str> {
     cells.names
 }
 
-/// Returns the column list of a SELECT for [`read`].
+/// Returns the column list for a SELECT whose rows [`read`] can read.
 pub fn list<T: FromCells>() -> String {
     names::<T>().join(", ")
 }
 
-/// Reads a row of a SELECT that begins with [`list`].
+/// Reads a `T` from a row of a SELECT that starts with the columns of [`list`].
 pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
     T::from_cells(&mut RowCells {
         row: Some(row),

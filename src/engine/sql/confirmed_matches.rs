@@ -1,5 +1,5 @@
-//! Confirmed matches. Each Plex library has a table for them, and each match is a record: the path is its name, the
-//! rating key its value.
+//! Confirmed matches. Each library has a table for its matches, and each match is a record with the path as its name
+//! and the rating key in its value.
 
 use std::collections::HashMap;
 
@@ -23,16 +23,16 @@ use crate::platform::deadline::Deadline;
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
-    /// The result of `then`.
+    /// The value that `then` returned.
     pub then: T,
 }
 
-/// A match: the rating key, and the change sequence at which a host recorded it.
+/// A match's rating key, and the change sequence at which a host recorded the match.
 type Match = (String, Sequence);
 
 impl RecordRows<'_> {
-    /// Stores confirmed matches and then runs `then`, in one transaction. `pairs`: paths and rating keys. Returns
-    /// `None` if another call cleared the library, so that it has another id.
+    /// Records confirmed matches and then runs `then`, in one transaction. `pairs`: paths with their rating keys.
+    /// Returns `None` if the library no longer exists, because another call cleared it.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
@@ -40,16 +40,16 @@ impl RecordRows<'_> {
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
-        // Before the write: if that creates a new database, the result belongs to no incarnation that the caller has.
+        // Read the incarnation before the write. If the write creates a new database, callers then ignore this result,
+        // because its incarnation is outdated.
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
-            // The library can have another identity or listing by now than when the caller read its row.
+            // The library's identity or listing may have changed since the caller read the row.
             let cached = tx.last_library.filter(|library| library.id == row.id);
             let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            // A recorded match ends the invalidation of its path and of its item. A cached library has no
-            // invalidations.
+            // A recorded match ends the invalidation of its path and its item. A cached library has no invalidations.
             let has_unverified = cached.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
             for (path, key) in pairs.iter().filter(|_| has_unverified) {
                 verify(tx, library.identity, row.id, path, "", tx.sequence)?;
@@ -70,12 +70,11 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Returns the confirmed matches that other tokens recorded for the same library of the same server, and that this
-    /// token lacks. Returns only matches of items for which `is_listed` is true, since this token's user may not see
-    /// other items.
+    /// Returns the paths and rating keys of confirmed matches that this token lacks, but that other tokens recorded in
+    /// the same library of the same server. Oldest first. Includes only items for which `is_listed` returns `true`,
+    /// because this token's user may have no access to other items.
     ///
-    /// The other tokens must have used the same URL: at another URL, a server could claim to be this one and list
-    /// anything.
+    /// Includes only tokens that used the same URL: at a different URL, a server could pretend to be this one.
     pub fn matches_of_others(
         &self,
         identity: IdentityId,
@@ -117,7 +116,7 @@ impl RecordRows<'_> {
 }
 
 impl RecordRows<'_> {
-    /// Returns the path and the rating key of all confirmed matches of a library, in any order. Reads the whole log.
+    /// Returns the path and rating key of each confirmed match in a library, in any order. Scans the whole log.
     pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
@@ -151,12 +150,12 @@ impl RecordRows<'_> {
     }
 }
 
-/// Returns the id of the table with a library's matches, if there is one.
+/// Returns the id of a library's match table; `None` if the library has no match table.
 fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
     connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
 }
 
-/// Returns the id of the table of a library's matches. Creates the table if it is missing.
+/// Returns the id of a library's match table. Creates the table if it does not exist.
 fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
     if let Some(table) = library.matches {
         return Ok(table);
@@ -167,13 +166,13 @@ fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqli
     Ok(table)
 }
 
-/// Returns all confirmed matches of a library, by path. Reads the whole log.
+/// Returns all confirmed matches in a library, by path. Scans the whole log.
 pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<HashMap<Vec<u8>, Match>> {
     let mut matches = HashMap::new();
     let Some(table) = find_match_table(connection, library)? else {
         return Ok(matches);
     };
-    // A value has only the low bits of a sequence; this one supplies the upper bits.
+    // A value stores only the low bits of a change sequence. The current sequence has the same upper bits.
     let any_sequence = sequence_of(connection)?;
     let mut statement = connection.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
     let mut rows = statement.query([table])?;
@@ -191,11 +190,11 @@ pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::
     Ok(matches)
 }
 
-/// Moves the matches and copies the invalidations of a library to the library that replaces it. The caller logs the
-/// change.
+/// Moves the confirmed matches, and copies the invalidations, from a library to the library that replaces it. The
+/// caller logs the change.
 pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
-    // Marks them as new invalidations, which apply to the moved matches.
+    // Mark the paths and items again, so that the invalidations also apply to the moved matches.
     let identity = tx.expect_library(to)?.identity;
     let select_unverified = "SELECT path, rating_key FROM unverified WHERE library = ?1";
     let unverified: Vec<(Vec<u8>, String)> =
@@ -206,12 +205,13 @@ pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryI
     Ok(())
 }
 
-/// Removes all matches of a library in constant time; later writes sweep their rows.
+/// Removes all confirmed matches from a library in constant time. Later writes delete the rows.
 pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
-/// Removes matches, and marks their paths as unverified: a host had to correct the listing there.
+/// Removes confirmed matches, and marks their paths as unverified, because the listing may be wrong where a host had to
+/// confirm a match.
 pub fn forget(tx: &Tx<'_>, identity: IdentityId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {

@@ -1,4 +1,4 @@
-//! The two connections to `SQLite`, which are opened when needed and may be closed at any time.
+//! The two `SQLite` connections of a store, which open on first use and can be closed at any time.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -20,35 +20,35 @@ use crate::platform::files::Inode;
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::log_sync;
 
-/// Maximum wait for other processes to close the database, before its write-ahead log can be turned off.
+/// Maximum wait for other processes to close the database, so that plexindex can turn off the write-ahead log.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
-/// Length of the WAL, in pages, at which a checkpoint copies it into the database: some 5 MB. A checkpoint waits for
-/// the disk, as long as a thousand writes of single records take.
+/// WAL length, in pages, that triggers a checkpoint: about 5 MB. A checkpoint waits for the disk, and takes as long as
+/// a thousand writes of single records.
 const CHECKPOINT: u32 = 1_200;
-/// Size of a page in the WAL in bytes, with its header.
+/// Size of a WAL frame in bytes: a page and its header.
 const WAL_FRAME_BYTES: u64 = 4_096 + 24;
-/// Length of the WAL, in bytes, at which opening the writer makes a checkpoint.
+/// WAL length, in bytes, at which opening the writer's connection runs a checkpoint.
 const LONG_LOG: u64 = CHECKPOINT as u64 * WAL_FRAME_BYTES;
 
-/// Maximum number of attempts to open a database that other programs replace meanwhile.
+/// Maximum number of attempts to open a database that other programs keep replacing.
 const MAX_OPEN_ATTEMPTS: u32 = 8;
 
-/// The purpose of a connection.
+/// The role of a connection in [`Connections`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRole {
     Reader,
     Writer,
 }
 
-/// The two connections of a store, so that a reader never waits for a writer of the same process.
+/// The two connections of a store. With its own connection, a reader never waits for a writer in the same process.
 pub struct Connections {
     pub reader: Mutex<LazyConnection>,
     pub writer: Mutex<LazyConnection>,
 }
 
 impl Connections {
-    /// Creates the connections of a store, both closed. A fork closes them again.
+    /// Creates both connections in the closed state, and registers them with the fork handlers.
     pub fn new(folder: &StoreFolder) -> Arc<Self> {
         let slot = |role| Mutex::new(LazyConnection::new(folder, role));
         let connections = Arc::new(Self {
@@ -61,7 +61,8 @@ impl Connections {
 }
 
 impl Forks for Connections {
-    /// Closes both connections, so that the child does not share them. Returns the locks that keep them closed.
+    /// Closes both connections, so that the child process does not share them. Returns the locks that keep the
+    /// connections closed during the fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
             let mut locks = fork::hold(&self, slot);
@@ -75,40 +76,38 @@ impl Forks for Connections {
     }
 }
 
-/// A connection that is opened at its first use, and again after the database file was replaced.
+/// A connection that opens on first use, and opens again after the database file was replaced.
 pub struct LazyConnection {
     folder: StoreFolder,
     role: ConnectionRole,
     open: Option<OpenConnection>,
-    /// The database file at the last attempt to open the connection.
+    /// Inode of the database file at the last attempt to open the connection.
     file: Option<Inode>,
 }
 
 /// An open connection.
 pub struct OpenConnection {
     connection: Connection,
-    /// The last write through this connection.
+    /// Data from the last write through this connection.
     last_write: Cell<Option<LastWrite>>,
-    /// The id of the store.
     id: u64,
-    /// Whether the database has a WAL.
+    /// Whether the database uses a WAL.
     has_wal: bool,
-    /// Last, so that it is released after the connection.
+    /// This must be the last field, so that it is dropped after the connection.
     _exclusive: ExclusiveOpen,
 }
 
 impl Deref for OpenConnection {
     type Target = Connection;
 
-    /// Gives access to the connection of rusqlite.
     fn deref(&self) -> &Connection {
         &self.connection
     }
 }
 
 impl OpenConnection {
-    /// Returns the last write and forgets it, so that this write need not read its data again. Returns `None` if
-    /// another connection has written since. Call this function in a transaction.
+    /// Takes the data of the last write, so that the next write need not read the data again. Returns `None` if another
+    /// connection has since written to the database. The caller must be in a transaction.
     pub fn take_last_write(&self) -> rusqlite::Result<Option<LastWrite>> {
         let Some(last) = self.last_write.take() else {
             return Ok(None);
@@ -117,7 +116,7 @@ impl OpenConnection {
         Ok(Some(last).filter(|last| last.data_version == data_version))
     }
 
-    /// Stores a committed write for [`Self::take_last_write`]. `library`: the library that matches were recorded for.
+    /// Stores the data of a committed write for [`Self::take_last_write`]. `library`: the library of recorded matches.
     pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
@@ -127,7 +126,7 @@ impl OpenConnection {
         self.last_write.set(write.ok());
     }
 
-    /// Forces all commits to the disk. Does nothing without a WAL, where each commit does so ([`open`]).
+    /// Forces all commits to disk. Does nothing without a WAL, because each commit is then on disk already ([`open`]).
     pub fn sync_log(&self) -> rusqlite::Result<()> {
         if self.has_wal {
             log_sync::sync_log(&self.connection)
@@ -136,7 +135,7 @@ impl OpenConnection {
         }
     }
 
-    /// Returns a number that changes when another connection writes.
+    /// Returns `SQLite`'s data version, which changes with each commit of any connection.
     fn data_version(&self) -> rusqlite::Result<u32> {
         let mut version = 0;
         self.connection
@@ -146,14 +145,12 @@ impl OpenConnection {
 }
 
 impl Drop for LazyConnection {
-    /// Closes the connection, as [`Self::close`] does.
     fn drop(&mut self) {
         self.close();
     }
 }
 
 impl LazyConnection {
-    /// Creates a closed connection, which opens at its first use.
     pub fn new(folder: &StoreFolder, role: ConnectionRole) -> Self {
         Self {
             folder: folder.clone(),
@@ -163,7 +160,6 @@ impl LazyConnection {
         }
     }
 
-    /// Closes the connection if it is open.
     pub fn close(&mut self) {
         #[cfg(test)]
         if let Some(open) = &self.open {
@@ -172,34 +168,33 @@ impl LazyConnection {
         self.open = None;
     }
 
-    /// Returns whether the WAL is so long that a checkpoint is due.
+    /// Returns whether the WAL is long enough for a checkpoint.
     fn has_long_log(&self) -> bool {
         let log = self.folder.log()[0].symlink_metadata();
         log.is_ok_and(|log| log.len() >= LONG_LOG)
     }
 
-    /// Copies the WAL into the database and empties it, unless a process reads or writes.
+    /// Copies the WAL into the database and truncates the WAL, unless another connection is using it.
     pub fn checkpoint(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
             let result = connection
                 .busy_timeout(Duration::ZERO)
                 .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
             if let Err(error) = result {
-                log::debug!("cannot truncate the write-ahead log now; a later checkpoint retries: {error}");
+                log::debug!("cannot truncate the write-ahead log: {error}; a later checkpoint will retry");
             }
             let _ = connection.busy_timeout(BUSY);
         }
     }
 
-    /// Makes the last connection of all processes empty the WAL when it closes, so that the WAL stays small. The files
-    /// `-wal` and `-shm` remain.
+    /// Makes `SQLite` truncate the WAL, but keep the files, when the last process closes its last connection.
     pub fn checkpoint_when_closed(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
             let result = connection
                 .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
                 .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
             if let Err(error) = result {
-                log::debug!("cannot truncate the write-ahead log now; a later checkpoint retries: {error}");
+                log::debug!("cannot truncate the write-ahead log: {error}; a later checkpoint will retry");
             }
         }
     }
@@ -213,11 +208,11 @@ impl LazyConnection {
             .ok_or_else(|| Error::new(Status::Store, "the store is closed"))
     }
 
-    /// Opens the connection if it is closed. Waits for other processes for at most `patience`.
+    /// Opens the connection if it is closed. Waits at most `patience` for other processes.
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
-            // A process that ends without closing leaves a long WAL, which each new process reads.
+            // A process that exits without closing the store can leave a long WAL, which each new process would read.
             if self.writes() && !patience.is_zero() && self.has_long_log() {
                 self.checkpoint();
             }
@@ -225,28 +220,28 @@ impl LazyConnection {
         Ok(())
     }
 
-    /// Returns the id of the store if the connection is open.
+    /// Returns the store's id; `None` if the connection is closed.
     pub fn id(&self) -> Option<u64> {
         self.open.as_ref().map(|open| open.id)
     }
 
-    /// Returns whether this is the connection for writes.
+    /// Returns whether this is the writer's connection.
     pub fn writes(&self) -> bool {
         self.role == ConnectionRole::Writer
     }
 
-    /// Returns the database file at the last attempt to open the connection.
+    /// Returns the database file's inode at the last attempt to open the connection; `None` before the first attempt.
     pub fn file(&self) -> Option<Inode> {
         self.file
     }
 
-    /// Returns whether the open database was removed, renamed or replaced.
+    /// Returns whether the open database file was removed, renamed or replaced.
     pub fn is_moved(&self) -> bool {
         self.open.is_some() && self.file != Inode::of(self.folder.database())
     }
 
-    /// Opens the database by name, and creates it if it is missing. Opens it again if it was replaced meanwhile, since
-    /// `SQLite` may have combined it with the WAL of the new database.
+    /// Opens the database by name, or creates it if it is missing. If another program replaces the file during the
+    /// attempt, tries again, because `SQLite` may have combined the old database with the WAL of the new one.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             self.file = self.folder.find_database()?;
@@ -258,9 +253,9 @@ impl LazyConnection {
                 return Err(Error::new(
                     Status::Store,
                     format!(
-                        "{} is already open in this process through another copy of this library or of SQLite, and two \
-                         copies would lose each other's writes: use one copy, close the other user of the file, or \
-                         choose another cache_dir",
+                        "cannot open {}: another copy of plexindex or SQLite in this process has the file open, and \
+                         two copies would lose each other's writes; use only one copy, close the file in the other \
+                         copy, or choose another cache_dir",
                         self.folder.database().display()
                     ),
                 ));
@@ -279,7 +274,7 @@ impl LazyConnection {
         Err(Error::new(
             Status::Store,
             format!(
-                "another program replaces {} again and again: find and stop it",
+                "cannot open {}: another program keeps replacing the file; find and stop this program",
                 self.folder.database().display()
             ),
         ))
@@ -289,16 +284,15 @@ impl LazyConnection {
 /// Opens the database by name and configures the connection. Fails with `SQLITE_NOTADB` if the database is not a store.
 fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
     let connection = connect(folder.database())?;
-    // The last connection to close keeps `-wal` and `-shm`, also if opening fails: nothing can be read without these
-    // files, and a full disk has no space for new ones.
+    // Keep `-wal` and `-shm` when the last connection closes, even if opening fails: reading needs these files, and a
+    // full disk has no space for new ones.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(patience)?;
     if !folder.shares_memory() {
         turn_wal_off(&connection)?;
     }
-    // With a WAL, NORMAL suffices: a kill loses no commit, and a power cut may lose the last commits but damages
-    // nothing. Without a WAL, NORMAL could undo half of a commit in a power cut, so that an index disagrees with its
-    // table.
+    // With a WAL, NORMAL is enough: a kill loses no commit, and a power cut loses at most the last commits. Without a
+    // WAL, a power cut under NORMAL could undo half of a commit, so that an index and its table disagree.
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
@@ -306,7 +300,7 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
     ))?;
     let schema_version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if schema_version < MADE {
-        // The file is empty or foreign, or lacks columns: a store's database is complete when it gets its name.
+        // The file is outdated or is not a store's database. An unfinished database never has this name.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     let journal_mode = set_journal_mode(&connection, folder)?;
@@ -321,8 +315,8 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
     })
 }
 
-/// Sets the journal mode that suits the file system, since the folder may have been moved to another disk. Returns the
-/// mode in effect.
+/// Sets the journal mode that the file system requires, because the folder may have been moved to a different disk.
+/// Returns the mode in effect.
 fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let wanted = journal(folder.shares_memory());
@@ -331,14 +325,14 @@ fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::
     }
     let changed: rusqlite::Result<String> =
         connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
-    // The mode cannot change while other processes have the database open; a later open changes it.
+    // The mode cannot change while other processes have the database open. A later process changes the mode.
     log::debug!("changing the journal mode from {mode} to {wanted}: {changed:?}");
     Ok(changed.unwrap_or(mode))
 }
 
-/// Turns the WAL off on a file system without shared memory. Must be the first access to the database: in exclusive
-/// mode, `SQLite` uses a private WAL index. Fails while other processes have the database open, since processes that do
-/// not share the index lose each other's commits.
+/// Turns off the WAL on a file system without shared memory. This must be the connection's first access to the
+/// database, so that `SQLite` uses a private WAL index (exclusive locking mode). Fails while other processes have the
+/// database open, because processes with separate WAL indexes lose each other's commits.
 fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
@@ -358,8 +352,8 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
         Err(_) => false,
     };
     if !is_off {
-        let text = "this file system does not share memory between processes, so the store must turn off its \
-                    write-ahead log, but other processes have the store open: end them, also on other machines";
+        let text = "this file system does not share memory between processes, so plexindex must turn off the \
+                    write-ahead log, but another process, possibly on another machine, has the store open";
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
         return Err(rusqlite::Error::SqliteFailure(busy, Some(text.to_owned())));
     }

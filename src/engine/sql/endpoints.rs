@@ -1,4 +1,4 @@
-//! Endpoints: the identity of each URL and user, so that opening an index sends no request.
+//! Endpoints map a URL and a user to an identity, so that opening an index sends no request.
 
 use rusqlite::{Connection, params};
 
@@ -8,25 +8,26 @@ use super::tx::Tx;
 use crate::error::Result;
 use crate::model::IdentityId;
 
-/// A server's URL and the user who reached it.
+/// A server URL and the user who connects to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The base URL as the host gave it, without a trailing slash.
+    /// The base URL from the host, without a trailing slash.
     pub url: String,
-    /// The user's name, or the digest of the token.
+    /// The keyed hash that identifies the user: of the token, or of the user's name.
     pub who: Vec<u8>,
-    /// When the token expires, Unix ms; 0 for never.
+    /// Expiry time of the token in Unix ms; 0 if the token never expires.
     pub until_ms: i64,
-    /// When this index first used the token, Unix ms. If the token had expired before, it leads to no identity.
+    /// Time when this index first used the token, in Unix ms. A token that had expired by then has no identity until
+    /// the server accepts it.
     pub given_ms: i64,
 }
 
 const DAY_MS: i64 = 86_400_000;
 
-/// How long to keep the endpoint of a token that had expired by this clock, but that the server accepted.
+/// Retention time for the endpoint of an accepted token that has expired by this machine's clock.
 const ACCEPTED_LATE_MS: i64 = DAY_MS;
 
-/// How long to keep the endpoint of an expired token, for an index that was opened before it expired.
+/// Retention time for the endpoint of an expired token, which an index opened before the expiry may still need.
 const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
 
 impl Endpoint {
@@ -36,16 +37,16 @@ impl Endpoint {
     }
 }
 
-/// Number of bytes of a token's digest in [`Endpoint::who`]. Other kinds of users have longer digests.
+/// Length in bytes of [`Endpoint::who`] for a token. For other kinds of users, the hash is longer.
 pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl LibraryRows<'_> {
-    /// Returns the identity of this endpoint; `None` if no server has accepted it.
+    /// Returns the identity of an endpoint; `None` if no server has accepted the endpoint's user.
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
         self.0.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
-    /// Returns whether this URL led any token to an identity with libraries.
+    /// Returns whether any token has reached an identity with libraries at the endpoint's URL.
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.0.read(|connection| {
             connection.value(
@@ -57,11 +58,11 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Returns the identity of an endpoint. Without an endpoint, returns the newest identity with libraries, or the newest
-/// one if none has libraries.
+/// Returns the identity of `endpoint`. If `endpoint` is `None`, returns the newest identity with libraries, or the
+/// newest identity if no identity has libraries.
 pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
-        // A rejected token leaves an identity without libraries.
+        // An identity without libraries can remain from a rejected token.
         return connection.value(
             "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), \
              (SELECT max(id) FROM identities))",
@@ -74,8 +75,8 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
     )
 }
 
-/// Returns a warning that the host names no server although the store has several views; `None` if it has one view.
-/// `identity`: the view that answers.
+/// Returns a warning for a host that specified no server, if the store has several views; otherwise `None`. `identity`:
+/// the view that plexindex uses.
 pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
     let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {
@@ -84,15 +85,14 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
     let url: Option<String> = connection.find("SELECT url FROM endpoints WHERE identity = ?1", [identity], |row| {
         row.get(0)
     })?;
-    let whose = url.map(|url| format!(", of {url},")).unwrap_or_default();
+    let whose = url.map(|url| format!(" ({url})")).unwrap_or_default();
     Ok(Some(format!(
-        "this store has the views of {views} servers or users, and server_url names none of them; using the \
-         newest{whose}"
+        "this store has views of {views} servers or users, but server_url is not set; using the newest view{whose}"
     )))
 }
 
-/// Stores the identity of an endpoint until its token expires. Removes endpoints of the same URL and identity whose
-/// tokens expired more than [`EXPIRED_KEPT_MS`] before the first use of this token.
+/// Stores the identity of an endpoint until its token expires. Deletes endpoints with the same URL and identity whose
+/// tokens expired long ago (see [`EXPIRED_KEPT_MS`]).
 pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
         endpoint.given_ms.saturating_add(ACCEPTED_LATE_MS)

@@ -1,4 +1,4 @@
-//! Eviction: measures the folder, finds the library that was refreshed longest ago, and removes its listing.
+//! Eviction: measures the folder, and removes the listing of the least recently refreshed library.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -13,19 +13,16 @@ use crate::error::Result;
 use crate::model::LibraryId;
 use crate::platform::deadline::Deadline;
 
-/// A listing whose last page was stored less than this ago counts as active: its library is not evicted.
+/// Time in ms during which plexindex does not evict a library after it stored a page of the library's listing.
 const ACTIVE_LISTING_MS: i64 = 600_000;
-/// A stored time further in the future comes from a wrong clock.
+/// Maximum time in ms by which a stored time can be in the future. A later time comes from a wrong clock.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
-/// Database pages that one transaction returns to the disk.
+/// Maximum number of free database pages that one transaction releases.
 const VACUUM_PAGES: i64 = 1_000;
 
 impl Sweeper<'_> {
-    /// Returns the size of the folder in bytes, without free pages of the database, the write-ahead log, and dead
-    /// segments, which stay on Windows as long as a process has them mapped.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
+    /// Returns the size of the folder in bytes, excluding free database pages, the write-ahead log and unreferenced
+    /// segments. On Windows, an unreferenced segment remains while a process has it mapped.
     pub fn bytes_after_vacuum(&self) -> Result<u64> {
         let database: i64 = self.0.read(|connection| {
             connection.query_row(
@@ -41,10 +38,8 @@ impl Sweeper<'_> {
         Ok(database.cast_unsigned() + self.0.folder.bytes_of(counts))
     }
 
-    /// Returns up to [`VACUUM_PAGES`] free pages of the database to the disk. Returns whether more are free.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    /// Releases up to [`VACUUM_PAGES`] free database pages to the file system. Returns whether more pages are free and
+    /// another call can release them.
     pub fn vacuum(&self, deadline: Deadline) -> Result<bool> {
         let free =
             |connection: &Connection| connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
@@ -55,7 +50,7 @@ impl Sweeper<'_> {
         let left = self.0.write(deadline, |tx| {
             let mut vacuum = tx.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
             let mut rows = vacuum.raw_query();
-            while rows.next()?.is_some() {} // a pragma returns rows
+            while rows.next()?.is_some() {} // run the pragma to completion
             free(tx.connection)
         })?;
         Ok(0 < left && left < before)
@@ -63,12 +58,9 @@ impl Sweeper<'_> {
 }
 
 impl LibraryRows<'_> {
-    /// Returns the libraries that may be evicted, the one refreshed longest ago first. A library can be evicted if it
-    /// has items, from a complete listing or from an abandoned one. Excludes the library that was refreshed last, and
-    /// those that are being listed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
+    /// Returns the ids and titles of the libraries that plexindex can evict, least recently refreshed first: libraries
+    /// with items from a complete or abandoned listing. Excludes the most recently refreshed library, and libraries
+    /// that are being listed.
     pub fn evictable(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
         let mut libraries: Vec<(LibraryId, String)> = self.0.read(|connection| {
             connection.rows(
@@ -83,15 +75,12 @@ impl LibraryRows<'_> {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })?;
-        libraries.pop(); // the call that listed it reads it
+        libraries.pop(); // the call that refreshed this library still reads it
         Ok(libraries)
     }
 
-    /// Evicts a library to free space in the folder, in one short transaction: from then on the library counts as never
-    /// fetched. Confirmed matches and invalidations stay. Returns `false` if the library is gone, or is being listed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    /// Evicts a library to free space in the folder: removes its items, and marks the library as never fetched. Keeps
+    /// confirmed matches and invalidations. Returns `false` if the library no longer exists or is being listed.
     pub fn evict(&self, library: LibraryId, now_ms: i64, deadline: Deadline) -> Result<bool> {
         let is_evicted = self.0.write(deadline, |tx| {
             let Some(library_state) = tx.expect_library(library).optional()? else {
@@ -106,8 +95,8 @@ impl LibraryRows<'_> {
             if busy {
                 return Ok(false);
             }
-            // A negative generation means 'never fetched'. A higher `begun_seq` ends an invalidation, so that the
-            // library is not due. A higher `segment_seq` hides the single items, whose changes have the kinds 8 and 9.
+            // A negative generation means 'never fetched'. A higher `begun_seq` ends an invalidation of the library. A
+            // higher `segment_seq` hides single items, whose changes have the kinds 8 and 9.
             c.execute(
                 "UPDATE libraries SET generation = -abs(generation), begun_seq = ?2, segment_seq = ?2 WHERE id = ?1",
                 params![library, tx.sequence],
@@ -126,8 +115,8 @@ impl LibraryRows<'_> {
         Ok(is_evicted)
     }
 
-    /// Gives up a listing whose segment is missing or damaged: the library counts as never fetched, and a full listing
-    /// is due. Single items since the listing stay. Returns `false` if the library has another segment now.
+    /// Discards the listing in `row`, whose segment is missing or damaged, and requests a full listing. Keeps later
+    /// changes to single items. Returns `false` if the library no longer exists or has a different segment now.
     pub fn lose_listing(&self, row: &LibraryRow, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
             let Some(library) = tx.expect_library(row.id).optional()? else {
@@ -148,7 +137,7 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Removes the listing of a library from its row. The file of its segment stays for a while.
+/// Resets a library's row to the state without a listing. Keeps the segment file, which a later sweep removes.
 fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET generation_seq = ?2, listed_items = 0, listed_ms = 0, checked_ms = 0, provisional = 0, \

@@ -1,4 +1,4 @@
-//! Hints from events: libraries that should be probed, and deleted items.
+//! Stores hints from events: libraries to probe, and deleted items.
 
 use rusqlite::params;
 
@@ -13,8 +13,7 @@ use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Stores reports of events, in one transaction. If a report names an unknown library, all libraries get a hint to
-    /// be probed.
+    /// Stores hints from events in one transaction. A hint about an unknown library requests a probe of all libraries.
     pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Hints(marks))?;
@@ -36,7 +35,7 @@ impl LibraryRows<'_> {
                     for (library, base) in bases.iter().filter(|(library, _)| is_named(*library)) {
                         is_marked |= mark_item_unverified(tx, identity, (*library, base), rating_key)?;
                     }
-                    // The key belongs to a show or an album, or to an item that only a listing under way has stored.
+                    // The key belongs to a show or an album, or to an item that only an unfinished listing contains.
                     if !is_marked {
                         hint = hint.max(Hint::Probe);
                     }
@@ -60,7 +59,7 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Stores a hint about a library, unless it has a stronger one.
+/// Stores a hint about a library, unless the library already has a stronger hint.
 fn note(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1",

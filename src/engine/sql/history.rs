@@ -1,7 +1,7 @@
 //! The history: the changes that the feed can report.
 //!
-//! The history of a library starts at its `feed_from`, a change sequence. A reader at an earlier position gets a single
-//! change, 'list again'. Sweeping removes older rows.
+//! The history of a library starts at the change sequence `feed_from`. A reader at an earlier position gets a single
+//! change, 'list again'. A sweep removes older rows.
 
 use rusqlite::params;
 
@@ -13,11 +13,11 @@ use crate::error::Result;
 use crate::model::{LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// Maximum number of changes that are kept for the feed, over all libraries: 64 MiB of rows of some 512 bytes.
+/// Maximum number of changes that the feed keeps for all libraries: 64 MiB of rows, at about 512 bytes each.
 pub const MAX_REPORTS: i64 = (64 << 20) / 512;
 
-/// Starts a library's history now, because its changes cannot be reported. Readers with an earlier cursor must list the
-/// library again.
+/// Restarts a library's history at this transaction, because the feed cannot report the library's changes. Readers with
+/// an earlier cursor must list the library again.
 pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?2 WHERE id = ?1",
@@ -25,13 +25,13 @@ pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> 
     )
 }
 
-/// Removes the oldest history while the feed has more than `most` changes.
+/// Removes the oldest history if the feed has more than `most` changes.
 pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
     if count <= most {
         return Ok(());
     }
-    // Remove a tenth more than necessary, so that the next listing need not do this again.
+    // Remove a tenth more than necessary, so that the next listing need not remove changes again.
     let surplus = count - most + most / 10;
     let upto = tx.find_value(
         "SELECT sequence FROM feed ORDER BY id LIMIT 1 OFFSET ?1",
@@ -40,7 +40,7 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     upto.map_or(Ok(()), |upto| forget_upto(tx, upto))
 }
 
-/// Removes the history of all libraries up to a change sequence.
+/// Removes the history of all fetched libraries up to the change sequence `upto`.
 pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?1 WHERE feed_from < ?1 AND generation > 0",
@@ -53,7 +53,7 @@ pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
 }
 
 impl FeedRows<'_> {
-    /// Removes the history of all listed libraries, to free space in the folder. Returns whether there was any.
+    /// Removes the history of all listed libraries to free space. Returns `false` if there was no history.
     pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
         let has_history = self
             .0

@@ -1,4 +1,4 @@
-//! Identities: one user's view of one server.
+//! Identities. An identity is one user's view of one server.
 
 use rusqlite::params;
 
@@ -12,11 +12,11 @@ use crate::model::{IdentityId, LibraryId, Server};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// A digest of the user that a token claims to be of, and of the key that signed it. Anyone can forge a token, so the
-/// digest proves nothing until the server has accepted this token.
+/// A digest of the user in a token and of the key that signed the token. Anyone can forge a token, so the digest proves
+/// nothing until the server accepts the token.
 pub type SameUser = [u8; 32];
 
-/// Prefix of a placeholder for the machine identifier of a server, for an expired token. The URL follows.
+/// Prefix of the placeholder that replaces a server's machine identifier if a token has expired.
 const UNNAMED: char = '?';
 
 impl LibraryRows<'_> {
@@ -30,8 +30,9 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Returns the identity to which this URL led an earlier token that claims the same user. The caller must not trust
-    /// the identity before the server has accepted this token.
+    /// Returns the identity to which this URL led an earlier token that claims the same user; `None` if there was no
+    /// such token. If there are several identities, returns the most recently checked one. The caller must not use the
+    /// identity until the server has accepted the new token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.0.read(|connection| {
             connection.find_value(
@@ -43,16 +44,16 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Stores that the server accepted this token, for the identity that [`Self::claimed`] returned.
+    /// Stores that the server accepted the endpoint's token for the identity that [`Self::claimed`] returned.
     pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            // Fails if the identity is from a database that was renamed to `.broken` meanwhile.
+            // Fails if the identity belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             store_endpoint(tx, endpoint, claimed)
         })
     }
 
-    /// Stores that this server accepted the endpoint's token. Returns the identity, and creates it if it is new.
+    /// Stores that the server accepted the endpoint's token. Returns the identity, which may be new.
     pub fn accepted(
         &self,
         endpoint: &Endpoint,
@@ -83,12 +84,12 @@ impl LibraryRows<'_> {
         self.accepted(endpoint, server, None, Deadline::NONE)
     }
 
-    /// Returns whether the machine identifier of the identity's server is known, and not a placeholder.
+    /// Returns whether the store has the machine identifier of an identity's server, and not a placeholder.
     pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
-    /// Removes the libraries of an identity at the host's request; later writes sweep them. From then on, the identity
+    /// Removes an identity's libraries at the host's request; later sweeps delete the rows. From then on, the identity
     /// inherits no matches from other tokens.
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         let rows = self.libraries(identity)?;
@@ -104,14 +105,13 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Returns the identity of this server that an endpoint may use; `None` if the caller must create one. An endpoint may
-/// use an identity in two cases:
-/// - The same token or user name opened the identity before, at this URL. Any URL suffices if the token has not
-///   expired.
-/// - Another token of the same user opened the identity before, at this URL.
+/// Returns the identity at this server that an endpoint is allowed to use; `None` if the caller must create an
+/// identity. An endpoint is allowed to use an identity in two cases:
+/// - The same token or user name has used the identity at this URL or, if the token has not expired, at any URL.
+/// - Another token for the same user has used the identity at this URL.
 ///
-/// Weaker evidence could be forged: a server may claim any machine identifier, a token may claim any user, and
-/// strangers may have an expired token.
+/// Weaker evidence could be forged: a server can claim any machine identifier, a token can claim any user, and a
+/// stranger can have an expired token.
 fn known_at(
     tx: &Tx<'_>,
     endpoint: &Endpoint,
@@ -127,8 +127,8 @@ fn known_at(
     )
 }
 
-/// Creates an identity. If the user has one that the endpoint may not use because its token has expired, creates it for
-/// a server with a placeholder name.
+/// Creates an identity for an endpoint, and returns its id. If the user already has an identity that an expired token
+/// must not open, creates the new identity for a server with a placeholder name.
 fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<IdentityId> {
     let add = |name: &str| {
         let id = server_number(tx, name)?;
@@ -148,13 +148,13 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Resul
     )
 }
 
-/// Removes all libraries of an identity; later writes sweep them.
+/// Removes all libraries of an identity; later sweeps delete the rows.
 fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
     disown(tx, "identity", identity)?;
     tx.libraries_changed(identity)
 }
 
-/// Returns the row id of a server, and adds the server if it is new.
+/// Returns the row id of a server. Adds a row for a new server.
 fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT OR IGNORE INTO servers (machine_identifier) VALUES (?1)",

@@ -1,9 +1,9 @@
-//! Encodes numbers and names of the model for the database.
+//! Converts segment names to and from text.
 
 use super::store_folder::NAME;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 
-/// Returns the name of a listing's segment in the database, with which its file names begin too.
+/// Encodes the name of a listing's segment for the database. The names of the segment's files start with this text.
 pub fn listing_text(name: &ListingName) -> String {
     let ListingName {
         library,
@@ -14,7 +14,7 @@ pub fn listing_text(name: &ListingName) -> String {
     format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
 }
 
-/// Parses the text of [`listing_text`]; `None` for other texts.
+/// Parses the text that [`listing_text`] returns; `None` if the text is invalid.
 pub fn listing_name(text: &str) -> Option<ListingName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
     let name = ListingName {
@@ -26,13 +26,13 @@ pub fn listing_name(text: &str) -> Option<ListingName> {
     (listing_text(&name) == text).then_some(name)
 }
 
-/// Returns the name of a segment of records in the database, with which its file name begins too.
+/// Encodes the name of a record segment for the database. The name of the segment's file starts with this text.
 pub fn segment_text(name: &SegmentName) -> String {
     let SegmentName { sequence, number } = name;
     format!("{NAME}-r{sequence}-{number:x}")
 }
 
-/// Parses the text of [`segment_text`]; `None` for other texts.
+/// Parses the text that [`segment_text`] returns; `None` if the text is invalid.
 pub fn segment_name(text: &str) -> Option<SegmentName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-r")?.split('-');
     let name = SegmentName {

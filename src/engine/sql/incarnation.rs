@@ -1,8 +1,8 @@
-//! The open database and its version page, and checks that both still have their names.
+//! The open database and its version page. Checks that both files still have their names.
 //!
-//! A process may have a page mapped that was removed or replaced, so that no writer updates it. So a check of the names
-//! is valid for only [`HOLDS_MS`], by a clock that needs no system call. A process that creates a page waits that long
-//! first.
+//! A process may have a removed or replaced page mapped, which no writer updates. A check of the names is therefore
+//! valid only for [`HOLDS_MS`], measured by a clock that needs no system call. Before a process creates a page, it
+//! waits for [`HOLDS_MS`], so that no other process still uses the old page.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,28 +21,28 @@ use crate::error::Error;
 use crate::model::Sequence;
 use crate::platform::files::Inode;
 
-/// Counts the databases that this handle opened. A new incarnation begins when the database is replaced, for example by
-/// a restored backup. Change sequences and segment names of two incarnations must not be compared.
+/// The number of databases that this handle opened before the current one. Each replacement of the database, for
+/// example by a restored backup, starts a new incarnation. Change sequences and segment names from different
+/// incarnations must not be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incarnation(pub(super) u64);
 
-/// The files of the open database, as an entry of a linked list. When the database or the page is replaced, a new entry
-/// is appended. Entries live as long as the store, so readers need no lock.
+/// A database and its version page, as an entry in a linked list. plexindex appends a new entry when the database or
+/// the page is replaced. Entries live as long as the store, so readers need no lock.
 #[derive(Default)]
 pub struct OpenFiles {
     pub id: u64,
-    /// The number of the [`Incarnation`]. The database id does not suffice, since a copy has the same id.
+    /// The number of the [`Incarnation`]. The database id is not enough, because a copy has the same id.
     pub number: u64,
     pub secret: [u8; 32],
     pub page: Option<VersionPage>,
-    /// The database file.
+    /// Inode of the database file.
     file: Option<Inode>,
     database: PathBuf,
-    /// The path of the version page.
     page_path: PathBuf,
-    /// When the last check of the names expires, by the coarse clock.
+    /// Time when the last check of the names expires, by the coarse clock.
     valid_until_ms: AtomicU64,
-    /// Whether a check found that a file lost its name. Never reset, since a file that comes back may lack commits.
+    /// Whether a check found that a file had lost its name. Never reset, because a file that returns may lack commits.
     is_lost: AtomicBool,
     next: OnceBox<Self>,
 }
@@ -67,8 +67,8 @@ impl OpenFiles {
         }
     }
 
-    /// Creates an entry for a database that need not be opened, since its state file suffices. The caller has just
-    /// checked the names of the page and the files.
+    /// Creates an entry for a database that stays closed, because the state file has all necessary data. The caller has
+    /// just checked the names of the page and the files.
     pub fn found(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         Self {
             id: cached.id,
@@ -82,7 +82,7 @@ impl OpenFiles {
         }
     }
 
-    /// Returns an entry for the same database with another page.
+    /// Returns an entry for the same database with a different page.
     pub fn with_page(&self, folder: &StoreFolder, page: Option<VersionPage>) -> Self {
         Self {
             number: self.number,
@@ -90,12 +90,12 @@ impl OpenFiles {
         }
     }
 
-    /// Returns whether a connection has this database open. A copy has the same id, but another inode.
+    /// Returns whether a connection has this database open. A copy of the database has a different inode.
     pub fn is_of(&self, slot: &LazyConnection) -> bool {
         slot.id() == Some(self.id) && slot.file() == self.file
     }
 
-    /// Returns whether `files` are the files of this database.
+    /// Returns whether `files` belong to this database.
     pub fn is_of_files(&self, files: &StoreFiles) -> bool {
         self.file == Some(files.database.file)
     }
@@ -105,7 +105,7 @@ impl OpenFiles {
         Inode::of(&self.database) == self.file
     }
 
-    /// Returns the last entry of the list: the files of the database that is open now.
+    /// Returns the newest entry in the list, with the files of the database that is open now.
     #[inline]
     pub fn newest(&self) -> &Self {
         let mut newest = self;
@@ -115,14 +115,14 @@ impl OpenFiles {
         newest
     }
 
-    /// Appends `next` after this entry, the newest one, because the database or the page was replaced. Does nothing if
-    /// there is a next entry already. Callers hold the writer's lock, so they never race.
+    /// Appends `next` to the list, because the database or the page was replaced. This entry must be the newest one.
+    /// Callers hold the writer's lock, so no other thread appends an entry.
     pub fn follow(&self, next: Self) {
         let _ = self.next.set(Box::new(next));
     }
 
-    /// Returns the state of the version page, or [`PageState::Pending`] if the page cannot be trusted. `now_ms`: the
-    /// coarse clock before this call.
+    /// Returns the state of the version page; [`PageState::Pending`] if no valid page exists. `now_ms`: the coarse
+    /// clock's time before this call.
     #[inline]
     pub fn state(&self, now_ms: u64) -> PageState {
         match &self.page {
@@ -133,7 +133,7 @@ impl OpenFiles {
         }
     }
 
-    /// Returns whether page and database still have their names. If so, the page can be trusted for [`HOLDS_MS`].
+    /// Returns whether the page and the database still have their names. If so, the page stays valid for [`HOLDS_MS`].
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
@@ -141,7 +141,7 @@ impl OpenFiles {
             self.is_lost.store(true, Ordering::Relaxed);
             return false;
         }
-        // Before the first commit, a process may replace a missing page without waiting, so each use checks the names.
+        // Before the first commit, a process can replace a missing page without a wait, so check the names on each use.
         let is_before_commits =
             |page: &VersionPage| matches!(page.state(), PageState::Equal(sequence) if is_fresh(Sequence(sequence)));
         if !self.page.as_ref().is_some_and(is_before_commits) {
@@ -151,15 +151,15 @@ impl OpenFiles {
         true
     }
 
-    /// Returns whether the page has its name now, and had it at every check.
+    /// Returns whether the page has its name now, and had its name at every earlier check.
     pub fn is_page_valid(&self) -> bool {
         let has_name = |page: &VersionPage| page.is_at(&self.page_path);
         !self.is_lost.load(Ordering::Relaxed) && self.page.as_ref().is_some_and(has_name)
     }
 }
 
-/// Sets the page to the database's change sequence, because the page is new or its writer died. Does nothing while
-/// another process writes, which sets the page itself. Returns the change sequence.
+/// Sets the page to the database's change sequence, because the page may be new or its last writer may have died. Does
+/// nothing while another process is writing, because that process sets the page. Returns the change sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
     if page.state() == PageState::Equal(sequence.0) {
@@ -176,13 +176,13 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     Ok(sequence)
 }
 
-/// Returns whether nothing was committed to the database yet: the first change sequence of a database is a multiple of
-/// 2^36.
+/// Returns whether a change sequence is the first one of a database, which then has no commits yet. The first change
+/// sequence is a multiple of 2^36.
 pub fn is_fresh(sequence: Sequence) -> bool {
     sequence.0.trailing_zeros() >= SEQUENCE_BITS
 }
 
-/// Logs why the version page cannot be used, and the consequence.
+/// Logs a warning that the version page cannot be used.
 pub fn warn_of_page(error: &Error) {
-    log::warn!("cannot use the version page; each lookup queries the database instead: {error}");
+    log::warn!("cannot use the version page: {error}; each lookup queries the database instead");
 }

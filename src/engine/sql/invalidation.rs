@@ -1,4 +1,4 @@
-//! Invalidation of paths, items and libraries.
+//! Invalidates paths, items and libraries.
 
 use rusqlite::params;
 
@@ -15,11 +15,11 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Invalidates paths and items in one write, so that they become invalid together. Returns the incarnation and the
-    /// change sequence of the write.
+    /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the incarnation
+    /// and the change sequence of the write.
     ///
-    /// Marks the paths and items in `unverified`, removes the matches in `confirmed`, and marks their paths too.
-    /// `request`: the host's request, for other hosts.
+    /// Marks the paths and rating keys in `unverified` as unverified. Removes the confirmed matches for the paths in
+    /// `confirmed`, and marks these paths as unverified too. `request`: the request for the write observer.
     pub fn invalidate(
         &self,
         identity: IdentityId,
@@ -28,7 +28,8 @@ impl LibraryRows<'_> {
         confirmed: &[(LibraryId, Vec<u8>)],
         deadline: Deadline,
     ) -> Result<(Incarnation, Sequence)> {
-        // Before the write: if that creates a new database, the result belongs to no incarnation that the caller has.
+        // Read the incarnation before the write. If the write creates a new database, callers then ignore this result,
+        // because its incarnation is outdated.
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, request)?;
@@ -40,8 +41,7 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Marks items as unverified, so that a request must verify them before plexindex returns them. Keeps confirmed
-    /// matches.
+    /// Marks items as unverified, so that plexindex verifies them before it returns them. Keeps confirmed matches.
     pub fn invalidate_items(
         &self,
         identity: IdentityId,
@@ -64,7 +64,7 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Makes a full listing of a library due, in place of the invalidation of many paths.
+    /// Requests a full listing of a library, instead of invalidating many single paths.
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
@@ -76,7 +76,7 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Makes a full listing of a library due and removes its confirmed matches. Without a library, does so for all
+    /// Requests a full listing of a library, and removes its confirmed matches. If `library` is `None`, does so for all
     /// libraries of the identity.
     pub fn invalidate_libraries(
         &self,
@@ -98,8 +98,9 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Marks an item as unverified, and returns whether the library lists it. `base`: the listing of the library. While
-/// another listing is under way, marks any item, because that listing may publish the old state.
+/// Marks an item as unverified if the library lists the item. While a new listing is running, marks any item, because
+/// the listing may publish the item's old state. Returns whether the library lists the item. `base`: the library's
+/// current listing.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,

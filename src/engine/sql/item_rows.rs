@@ -1,5 +1,4 @@
-//! Items of libraries: those in the segment of the listing, and the single items added or removed since, which are rows
-//! of the change log.
+//! The items of a library: the segment of its listing, and later changes to single items in the change log.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -19,19 +18,18 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Item, LibraryId, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// The last change of a single item.
+/// The last logged change of a single item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingleChange {
-    /// Its change sequence.
     pub sequence: Sequence,
-    /// The item that was added; `None` if it was removed.
+    /// The added item; `None` for a removal.
     pub item: Option<Item>,
 }
 
-/// Single changes by rating key.
+/// The last logged change of each single item, by rating key.
 pub type SingleChanges = BTreeMap<String, SingleChange>;
 
-/// Returns the last change of each single item of a library that was added or removed after `since`.
+/// Returns the last change of each single item that was added or removed in a library after `since`.
 pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<SingleChanges> {
     let mut changes = SingleChanges::new();
     let mut statement = c.prepare_cached(
@@ -39,13 +37,13 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     )?;
     let mut rows = statement.query(params![library, end_of(since)])?;
     while let Some(row) = rows.next()? {
-        // The index returns the changes of one item in their order.
+        // The index returns the changes to an item in order, so the last change remains.
         changes.insert(row.get(0)?, single_change(row, 1)?);
     }
     Ok(changes)
 }
 
-/// Returns the number of items of a segment with these single changes.
+/// Returns the number of items in a segment after these changes.
 pub fn count_items_with<'c>(
     segment: Option<&ListingSegment>,
     changes: impl IntoIterator<Item = (&'c String, &'c SingleChange)>,
@@ -58,7 +56,7 @@ pub fn count_items_with<'c>(
     count
 }
 
-/// Reads the columns `sequence` and `item`. `column`: the index of the first of them.
+/// Reads a change from the adjacent columns `sequence` and `item`. `column`: the index of `sequence`.
 fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<SingleChange> {
     Ok(SingleChange {
         sequence: row.get(column)?,
@@ -66,26 +64,27 @@ fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Sin
     })
 }
 
-/// The segment of a library's listing, and the change sequence up to which it has single changes.
+/// A listing's segment, and the change sequence up to which the segment includes changes to single items.
 pub struct ListingBase {
     pub segment: Option<ListingSegment>,
     pub since: Sequence,
 }
 
 impl ListingBase {
-    /// Reads the base that the database names. A segment that cannot be opened counts as empty.
+    /// Opens the segment that the database references for a library. Treats a segment that cannot be opened as empty.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
         let (name, since) = base_of(c, library)?;
         let segment = name.and_then(|name| store.listing_segment(&name).ok());
         Ok(Self { segment, since })
     }
 
-    /// Returns the item with this key, from the change log if it changed after the segment, otherwise from the segment.
+    /// Returns the item with this rating key: from the change log if the item changed after the segment was built,
+    /// otherwise from the segment. `None` if the library does not list the item.
     pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
         Ok(self.item_after(last_change(c, library, rating_key)?, rating_key))
     }
 
-    /// Returns the item with this key, of which `last` is the last change in the log.
+    /// Returns the item with this rating key. `last`: the item's last change in the log.
     fn item_after(&self, last: Option<SingleChange>, rating_key: &str) -> Option<Item> {
         match last.filter(|change| change.sequence > self.since) {
             Some(change) => change.item,
@@ -93,14 +92,14 @@ impl ListingBase {
         }
     }
 
-    /// Returns the item with this key in the segment.
+    /// Returns the item with this rating key from the segment; `None` if the segment lacks the item.
     pub fn listed(&self, rating_key: &str) -> Option<Item> {
         let segment = self.segment.as_ref()?;
         segment.whole_item(segment.find(rating_key)?)
     }
 }
 
-/// Returns the name of a library's segment, and the change sequence up to which the segment has single changes.
+/// Returns the name of a library's segment, and the change sequence up to which it includes changes to single items.
 fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
     c.row(
         "SELECT segment, segment_seq FROM libraries WHERE id = ?1",
@@ -109,7 +108,7 @@ fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<Listi
     )
 }
 
-/// Returns the last change of a single item that is still in the log.
+/// Returns an item's last change in the log; `None` if the log has no change to the item.
 fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<SingleChange>> {
     c.find(
         "SELECT sequence, item FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) \
@@ -120,13 +119,13 @@ fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite
 }
 
 impl Store {
-    /// Opens the segment of a listing, in any of its files: there is one for each set of mappings, with equal items.
+    /// Opens a listing's segment. Each set of mappings has its own file with the same items; any file is sufficient.
     ///
     /// # Errors
-    /// [`Status::Store`] if all are missing or damaged. With a source if the operating system cannot read one.
+    /// [`Status::Store`] if no file is usable. The error has a source if the operating system cannot read a file.
     pub fn listing_segment(&self, name: &ListingName) -> Result<ListingSegment> {
         let (mac, mode) = (self.key().name_mac(name), self.folder.map_mode(!self.believes));
-        let mut failure = Error::new(Status::Store, "the segment of a listing is missing");
+        let mut failure = Error::new(Status::Store, "a listing's segment file is missing");
         for path in self.folder.files_of_segment(&listing_text(name))? {
             match ListingSegment::open(&path, mode, mac) {
                 Ok(segment) => return Ok(segment),
@@ -138,7 +137,7 @@ impl Store {
     }
 }
 
-/// The items of a library: of its current listing, or of one that is not published yet.
+/// The items of a library's current listing, or of a listing that is not published yet.
 pub struct StoredItems<'s> {
     store: &'s Store,
     library: LibraryId,
@@ -146,7 +145,7 @@ pub struct StoredItems<'s> {
 }
 
 impl<'s> StoredItems<'s> {
-    /// Opens a listing that is not published yet, with the single changes since it began.
+    /// Opens a listing that is not published yet, with the changes to single items since the listing started.
     pub fn of_listing(store: &'s Store, name: &ListingName) -> Result<Self> {
         let base = ListingBase {
             segment: Some(store.listing_segment(name)?),
@@ -159,17 +158,17 @@ impl<'s> StoredItems<'s> {
         })
     }
 
-    /// Returns the item with this key.
+    /// Returns the item with this rating key; `None` if the item is not listed.
     pub fn item(&self, rating_key: &str) -> Result<Option<Item>> {
         self.store.read(|c| self.base.item(c, self.library, rating_key))
     }
 
-    /// Returns whether there is an item with this key.
+    /// Returns whether the item with this rating key is listed.
     pub fn has(&self, rating_key: &str) -> Result<bool> {
         Ok(self.item(rating_key)?.is_some())
     }
 
-    /// Passes all items to `each`, with the change sequences at which single items were added, or 0 for other items.
+    /// Passes each item to `each`, with the change sequence at which a single item was added; 0 for other items.
     ///
     /// # Errors
     /// [`Status::Store`] if the segment is damaged; errors of `each`.
@@ -207,8 +206,8 @@ impl<'s> StoredItems<'s> {
         Ok(())
     }
 
-    /// Returns whether the segment alone has this many items with this content, and no single item changed after
-    /// `begun`.
+    /// Returns whether the segment has exactly `count` items with the content digest `content`, and no single item has
+    /// changed since the segment was built or since `begun`.
     pub fn is_segment(&self, count: u64, content: u64, begun: Sequence) -> Result<bool> {
         let segment = self.base.segment.as_ref();
         let has_content = segment.is_some_and(|segment| (segment.item_count(), segment.content()) == (count, content));
@@ -222,17 +221,18 @@ impl<'s> StoredItems<'s> {
         Ok(count_items_with(self.base.segment.as_ref(), &self.changes()?))
     }
 
-    /// Returns the single changes since the segment.
+    /// Returns the changes to single items that the segment does not include.
     fn changes(&self) -> Result<SingleChanges> {
         self.store.read(|c| single_changes(c, self.library, self.base.since))
     }
 }
 
-/// A store's items.
+/// Access to the items of a store.
 pub struct ItemRows<'s>(pub &'s Store);
 
 impl<'s> ItemRows<'s> {
-    /// Opens the items of a library's current listing, or those that searches found if the library is not fetched.
+    /// Opens the items of a library: from its current listing or, if the library was never fetched, the items that
+    /// searches found.
     ///
     /// # Errors
     /// As [`Store::listing_segment`].
@@ -247,8 +247,8 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Merges items that the server returned into the current generation. `requested_at`: the change sequence when the
-    /// first of them was requested. Items that were added or removed one by one since then stay as they are.
+    /// Merges items from the server into a library's current generation. `requested_at`: the change sequence when the
+    /// first item was requested. Skips items that were individually added or removed after that request.
     pub fn merge_items(
         &self,
         row: &LibraryRow,
@@ -281,8 +281,8 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Stores that the listing is current and has `items` items: all changes up to the last probe were merged, from
-    /// pages requested after the change sequence `begun`.
+    /// Stores that a library's listing is current and has `items` items, because all changes up to the last probe were
+    /// merged. `begun`: the change sequence before the request for the merged pages.
     pub fn caught_up(
         &self,
         row: &LibraryRow,
@@ -303,8 +303,8 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Removes an item from the current generation, because the library does not have it any more, and its matches in
-    /// `confirmed`.
+    /// Removes an item from a library's current generation, because the server no longer has the item. `confirmed`: the
+    /// paths of the item's confirmed matches, which are also removed.
     pub fn remove_item(
         &self,
         row: &LibraryRow,
@@ -322,7 +322,7 @@ impl<'s> ItemRows<'s> {
     }
 }
 
-/// Changes the stored number of a library's items by `change`.
+/// Adds `change` to the stored item count of a library.
 fn count_items(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
     if change == 0 {
         return Ok(());

@@ -1,8 +1,8 @@
-//! Data of a connection's last write that the next write reuses.
+//! Data from a connection's last write, which the next write reuses.
 
 use crate::model::{Generation, IdentityId, LibraryId, Sequence, TableId};
 
-/// A library that belongs to an identity, as read under the write lock.
+/// The state of a library, as read in a write transaction.
 #[derive(Clone, Copy)]
 pub struct LibraryState {
     pub id: LibraryId,
@@ -14,10 +14,9 @@ pub struct LibraryState {
 
 /// Data that the next write need not read again, unless another connection has written since.
 pub struct LastWrite {
-    /// `SQLite`'s number for the content of the database. Each commit of any connection changes it.
+    /// `SQLite`'s data version, which each commit of any connection changes.
     pub data_version: u32,
-    /// The change sequence.
     pub sequence: Sequence,
-    /// The library that matches were recorded for, if nothing in it is invalidated.
+    /// The library for which the write recorded matches, if nothing in the library is invalidated.
     pub library: Option<LibraryState>,
 }

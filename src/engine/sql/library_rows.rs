@@ -1,4 +1,4 @@
-//! Libraries: as the last probe showed them, with their newest complete listing and its segment.
+//! Libraries: the result of the last probe, the newest complete listing, and the listing's segment.
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
@@ -17,58 +17,57 @@ use crate::model::{
 };
 use crate::platform::deadline::Deadline;
 
-/// A library as the store has it.
+/// A library in the store.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
-    /// The number of the library in the store.
     pub id: LibraryId,
-    /// The library, as the last probe showed it.
+    /// The library, as the last probe returned it.
     pub library: Library,
-    /// Whether the last probe showed the library.
+    /// Whether the last probe returned the library.
     pub present: bool,
     /// The change sequence of the last probe.
     pub probed_sequence: Sequence,
-    /// The change sequence at which its newest complete listing began. It differs between listings.
+    /// The change sequence at which the newest complete listing started. Each listing has a different one.
     pub begun_sequence: Sequence,
-    /// The listing's number; 0 and below: the library has no listing.
+    /// Number of the newest complete listing; 0 or less if the library has no listing.
     pub generation: Generation,
-    /// The change sequence at which that generation was published.
+    /// The change sequence at which the generation was published.
     pub listed_sequence: Sequence,
-    /// Number of items of that listing.
+    /// Number of items in the library, including single items that were added after the listing.
     pub items: u64,
-    /// Number of items in the listing at `listed_token`, without single items added or removed since.
+    /// Number of items at `listed_token`, without later changes to single items.
     pub told_items: u64,
-    /// The change token before that listing's first page.
+    /// The change token at which the listing was last known to be current.
     pub listed_token: String,
-    /// When that listing was completed, Unix ms.
+    /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
-    /// When plexindex last found that listing to be current, Unix ms.
+    /// Time when plexindex last found the listing to be current, in Unix ms.
     pub checked_ms: i64,
-    /// Whether that listing expires early, because a scan ran while it was fetched, or its counts disagree.
+    /// Whether the listing expires early, because a scan ran during the fetch or the item counts disagree.
     pub provisional: bool,
-    /// Whether the counts of that listing disagree, so that rows may be missing.
+    /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
-    /// Whether the library was invalidated, so that a full listing is due now.
+    /// Whether the library was invalidated, so that it needs a full listing now.
     pub due: bool,
-    /// Whether a newer listing is held back, because it was so much smaller that a second one must confirm it.
+    /// Whether a newer listing is held back, because it is so much smaller that a second listing must confirm it.
     pub held_back: bool,
-    /// The change sequence when the library was invalidated last.
+    /// The change sequence when the library was last invalidated.
     pub due_sequence: Sequence,
-    /// Segment of the listing, if it has one.
+    /// Name of the listing's segment; `None` if there is no segment.
     pub segment: Option<ListingName>,
-    /// The segment has single items added or removed up to this sequence.
+    /// The change sequence up to which the segment includes changes to single items.
     pub segment_sequence: Sequence,
-    /// The table of the library's confirmed matches; `None` if nothing was recorded.
+    /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,
-    /// Number of these matches that are in segments.
+    /// Number of confirmed matches in segments.
     pub merged_matches: u64,
-    /// A hint from an event that no probe has followed up yet.
+    /// A hint from an event, until a probe acts on the hint.
     pub hint: Hint,
 }
 
-/// Parses the stored locations. Does not parse an empty text, because creating the parser's error takes longer than
-/// reading the rest of the row.
+/// Parses a stored JSON array of locations. Does not parse an empty string, because creating the parser's error takes
+/// longer than reading the rest of the row.
 fn locations(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -77,7 +76,7 @@ fn locations(text: &str) -> Vec<String> {
 }
 
 impl FromCells for LibraryRow {
-    /// Reads a library from its columns and from those of its table of matches.
+    /// Reads a library from the columns of its row and its match table.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         let provisional: i64 = cells.get("l.provisional")?;
         let due_sequence: Sequence = cells.get("l.due_seq")?;
@@ -121,7 +120,7 @@ impl FromCells for LibraryRow {
     }
 }
 
-/// Reads a number that is never negative.
+/// Reads a column whose value is never negative.
 fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
     cells.get::<i64>(column).map(i64::cast_unsigned)
 }
@@ -129,7 +128,7 @@ fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Res
 /// The FROM clause for reading a [`LibraryRow`].
 const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
-/// Returns the libraries that the last probe showed, in the server's order.
+/// Returns the libraries of an identity that the last probe returned, in the server's order.
 pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
@@ -141,7 +140,7 @@ pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Res
     )
 }
 
-/// Returns the row of a library. Fails if there is none.
+/// Returns a library's row. Fails if the library does not exist.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
     connection.row(
         &format!("SELECT {} {LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
@@ -151,8 +150,8 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 }
 
 impl Tx<'_> {
-    /// Returns the current state of a library. Returns an error, which ends the transaction, if the library is gone:
-    /// another process cleared it, or its database was renamed to `.broken`. Library ids are never reused.
+    /// Returns the current state of a library. Fails if the library no longer exists, because another process cleared
+    /// it or renamed its database to `.broken`. Library ids are never reused.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
@@ -170,7 +169,7 @@ impl Tx<'_> {
     }
 }
 
-/// A store's rows of servers, users and libraries.
+/// Access to a store's servers, users and libraries.
 pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
@@ -179,12 +178,12 @@ impl LibraryRows<'_> {
         self.0.read(|connection| libraries(connection, identity))
     }
 
-    /// Returns the library's row as it is now. Fails if there is none.
+    /// Returns a library's current row. Fails if the library does not exist.
     pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
         self.0.read(|connection| one_library(connection, id))
     }
 
-    /// Returns the number of libraries and items of an identity.
+    /// Returns an identity's library count and item count.
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(
@@ -195,7 +194,7 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Counts single items that were added or removed since the listing's segment was made.
+    /// Returns the number of logged changes to single items that a library's segment does not include.
     pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
         self.0.read(|connection| {
             let upto: Sequence = connection.value("SELECT segment_seq FROM libraries WHERE id = ?1", [library])?;
@@ -208,8 +207,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Stores the name of a new segment of the same generation. The segment has all single items up to the sequence in
-    /// its name.
+    /// Replaces a library's segment by a new segment of the same generation, unless the library has a newer generation
+    /// or segment. The new segment includes all changes to single items up to the sequence in its name.
     pub fn set_segment(&self, identity: IdentityId, segment: &ListingName, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute(
@@ -221,7 +220,7 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Stores a library as a probe showed it. `position`: its place in the server's order.
+/// Inserts or updates a library that a probe returned. `position`: the library's index in the server's order.
 pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Library) -> rusqlite::Result<()> {
     let Library { change, .. } = library;
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
@@ -245,8 +244,8 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
         ])
 }
 
-/// Stores that a library's listing is current at this change token, as seen by a request sent at the change sequence
-/// `begun`.
+/// Stores that a library's listing is current at a change token, and clears older hints. `begun`: the change sequence
+/// at which the token was requested.
 pub fn renew(
     tx: &Tx<'_>,
     library: LibraryId,
@@ -262,10 +261,10 @@ pub fn renew(
     )
 }
 
-/// Detaches libraries from their identity, so that their rows are swept. Selects those whose column `which` equals
-/// `of`.
+/// Detaches libraries from their identity, so that a sweep deletes their rows. Selects the libraries whose column
+/// `which` equals `of`.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
-    // The feed cannot report their items.
+    // The feed cannot report the items of the removed libraries, so readers must list again.
     tx.run(
         &format!(
             "UPDATE identities SET feed_from = ?2 WHERE id IN \

@@ -1,7 +1,7 @@
-//! Full listings: begins, stores and resumes them, or holds them back. `publishing` makes them visible.
+//! Starts, stores, resumes and holds back full listings. The module `publishing` publishes the complete listings.
 //!
-//! A page is appended to the file of the listing, then the row of the listing names the file's new end. After a kill
-//! between both, the next page overwrites the one that no row names.
+//! plexindex first appends a page to the listing's file, and then stores the new end of the file in the listing's row.
+//! After a kill between the two steps, the next page overwrites the page beyond the stored end.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -17,44 +17,42 @@ use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence, SourceStat
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// Number of rows that a resumed listing fetches again to check that the list did not move.
+/// Number of rows that a resumed listing fetches again, to check that no rows have moved.
 pub const OVERLAP: usize = 50;
 
-/// A full listing under way, as stored.
+/// The stored progress of a full listing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Listing {
-    /// The library's number in the store.
     pub library: LibraryId,
-    /// The generation that the listing will become.
+    /// The generation number of the listing after its publication.
     pub generation: Generation,
-    /// Which of the library's partitions is being listed.
+    /// Index of the library's partition that is being listed.
     pub partition: usize,
     /// The position of the next page.
     pub position: u64,
-    /// Rows that the server returned so far, over all partitions.
+    /// Number of rows that the server has returned so far, in all partitions.
     pub rows: u64,
-    /// Number of these rows that have a rating key.
+    /// Number of returned rows that have a rating key.
     pub keyed: u64,
-    /// Number of rows in all partitions begun so far, as the server reports it; `None` if it does not.
+    /// Number of rows that the server reported for all partitions started so far; `None` if not reported.
     pub total: Option<u64>,
-    /// The last rating keys of the current partition, newest last.
+    /// The last rating keys from the current partition, oldest first.
     pub tail: OverlapKeys,
-    /// The library's state before the first page.
+    /// The library's change token and scan state before the first page.
     pub change: SourceState,
-    /// The change sequence when the listing began.
+    /// The change sequence when the listing started.
     pub begun_sequence: Sequence,
-    /// When the listing began, Unix ms.
+    /// Time when the listing started, in Unix ms.
     pub begun_ms: i64,
-    /// When the last page was stored, Unix ms.
+    /// Time when the last page was stored, in Unix ms.
     pub touched_ms: i64,
-    /// Number of pages that are stored.
     pub pages: u64,
-    /// The name of the file with its pages, and the end of the last page.
+    /// Name of the file with the stored pages. The last page ends at `end`.
     pub file: String,
     pub end: FileEnd,
 }
 
-/// The last rating keys of a listing.
+/// The last rating keys from a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverlapKeys(Vec<String>);
 
@@ -64,14 +62,14 @@ impl OverlapKeys {
         &self.0
     }
 
-    /// Adds keys, and keeps only the last [`OVERLAP`] ones.
+    /// Appends keys, and keeps only the last [`OVERLAP`] keys.
     pub fn extend<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
         self.0.extend(keys.map(str::to_owned));
         let surplus = self.0.len().saturating_sub(OVERLAP);
         self.0.drain(..surplus);
     }
 
-    /// Forgets all keys, for a new partition.
+    /// Removes all keys, because a new partition starts.
     pub fn clear(&mut self) {
         self.0.clear();
     }
@@ -80,19 +78,19 @@ impl OverlapKeys {
 /// The outcome of a finished listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingResult {
-    /// Whether the listing expires early, because a scan ran while it was fetched, or its counts disagree.
+    /// Whether the listing expires early, because a scan ran during the fetch or the item counts disagree.
     pub provisional: bool,
-    /// Whether the counts of the listing disagree, so that rows may be missing.
+    /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
-    /// When the listing was completed, Unix ms.
+    /// Time when the listing was completed, in Unix ms.
     pub now_ms: i64,
 }
 
-/// A store's rows of listings: stores pages, and makes a complete listing visible.
+/// Access to a store's unfinished listings.
 pub struct ListingRows<'s>(pub &'s Store);
 
 impl ListingRows<'_> {
-    /// Returns the listing of this library that is under way, if there is one.
+    /// Returns a library's unfinished listing; `None` if there is no unfinished listing or this build cannot decode it.
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         let row = self.0.read(|connection| {
             connection.find(
@@ -101,14 +99,13 @@ impl ListingRows<'_> {
                 |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)),
             )
         })?;
-        // Progress that another build stored in another form is ignored.
         Ok(row.and_then(|(progress, touched_ms)| {
             let listing = postcard::from_bytes::<Listing>(&progress).ok()?;
             Some(Listing { touched_ms, ..listing })
         }))
     }
 
-    /// Begins a full listing, instead of one that is under way.
+    /// Starts a full listing of a library, and discards an unfinished one.
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64, deadline: Deadline) -> Result<Listing> {
         let file = StoreFolder::new_items_file(row.id);
         let (listing, earlier) = self.0.write(deadline, |tx| {
@@ -133,11 +130,11 @@ impl ListingRows<'_> {
         Ok(listing)
     }
 
-    /// Stores the items of a page that was requested at the change sequence `requested_at`, and the listing's progress.
+    /// Stores a page's items and the listing's progress. `requested_at`: the change sequence at the page's request.
     ///
     /// # Errors
-    /// [`Status::Timeout`] if another process continues this listing or began it again;
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    /// [`Status::Timeout`] if another process has continued or restarted the listing; [`crate::error::Status::Store`],
+    /// [`crate::error::Status::StoreFull`].
     pub fn store_page(
         &self,
         listing: &mut Listing,
@@ -145,7 +142,7 @@ impl ListingRows<'_> {
         requested_at: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
-        // Read first, so as not to overwrite a page of another process.
+        // Check first, so that this process does not overwrite a page from another process.
         if !self.0.read(|c| is_own(c, listing))? {
             return Err(taken_over());
         }
@@ -170,19 +167,23 @@ impl ListingRows<'_> {
         Ok(())
     }
 
-    /// Passes the stored pages to `each`, with the change sequences of their requests. Returns `false` if the file is
-    /// missing or damaged: the listing must begin again.
+    /// Passes each stored page to `each`, with the change sequence of its request. Returns `false` if the file is
+    /// missing or damaged, so that the listing must start again.
     pub fn pages(&self, listing: &Listing, each: impl FnMut(Sequence, Vec<Item>)) -> bool {
         let path = self.0.folder.path().join(&listing.file);
         let read = read_pages(&path, listing.end, each);
         if let Err(error) = &read {
-            log::warn!("cannot read the pages of a listing in {}: {error}", path.display());
+            log::warn!(
+                "cannot read the stored pages of a listing in {}: {error}; the listing starts again",
+                path.display()
+            );
         }
         read.is_ok()
     }
 
-    /// Holds back a listing that is much smaller than the current one, which stays current. A second listing as small,
-    /// at least `apart_ms` later, confirms it. Returns whether this is the second.
+    /// Holds back a listing that is much smaller than the current listing, which stays current. If an earlier listing
+    /// was held back at least `apart_ms` ago, the new listing confirms the smaller size: returns `true`, and does not
+    /// hold the listing back.
     pub fn hold_back_listing(
         &self,
         identity: IdentityId,
@@ -199,8 +200,8 @@ impl ListingRows<'_> {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             let is_held = before >= 0;
-            // The sizes need not be equal: a library that is being edited has another size each time. A first listing
-            // in the future comes from a clock that was set back.
+            // The sizes of both listings need not be equal, because a user may be editing the library. A time in the
+            // future means that the clock was set back.
             if is_held && !(0..apart_ms).contains(&now_ms.saturating_sub(since)) {
                 return Ok(true);
             }
@@ -223,15 +224,14 @@ impl ListingRows<'_> {
         Ok(is_second)
     }
 
-    /// Removes the file with the pages of a listing that has ended.
+    /// Removes the file with the stored pages of a finished listing.
     pub(super) fn remove_pages(&self, listing: &Listing) {
         let _ = files::remove(&self.0.folder.path().join(&listing.file));
     }
 }
 
-/// Returns whether the stored listing is still as this process left it. Locks alone cannot ensure that only one process
-/// continues a listing: a file system may not support locks, and lock files can be deleted. A listing that two
-/// processes continued would lack pages.
+/// Returns whether the stored listing is in the state in which this process left it. Locks alone cannot ensure that
+/// only one process continues a listing: a file system may not support locks, and lock files can be deleted.
 pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
     c.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
@@ -239,11 +239,11 @@ pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
     )
 }
 
-/// Returns the error for a listing that another process continues.
+/// Returns the error for a listing that another process has taken over.
 pub fn taken_over() -> Error {
     Error::new(
         Status::Timeout,
-        "another process took over this listing, because this one was delayed for too long; retry",
+        "cannot continue the listing: another process has taken over, because this process was too slow; try again",
     )
 }
 

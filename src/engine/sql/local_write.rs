@@ -1,55 +1,54 @@
-//! The writes of hosts and events to this folder, and the observer that sees each of them in its transaction.
+//! Writes that hosts and events make to this folder, and the observer that runs in each write's transaction.
 
 use crate::entries::NewEntry;
 use crate::model::{Hint, Library, LibraryId};
 
-/// Reports of events about one library, or about all: whether to probe it, and which items were deleted.
+/// Hints from events about one library or all libraries: whether to probe, and which items were deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LibraryHint {
-    /// Its section id; `None` for every library.
+    /// The library's section id; `None` for all libraries.
     pub section: Option<String>,
-    /// Whether to probe it, and why.
+    /// Whether to probe the library, and why.
     pub hint: Hint,
-    /// Items that events reported as deleted. Each must be verified before it is returned again.
+    /// Rating keys of items that events reported as deleted. plexindex must verify these items.
     pub deleted: Vec<String>,
 }
 
-/// A write of hosts or events. It contains the whole request, even if less changes in this folder: another host may
-/// know a path that this folder does not know.
+/// A write by a host or an event. This type contains the whole request, because another host may know a path that this
+/// folder does not know.
 #[derive(Clone, Copy, Debug)]
 pub enum LocalWrite<'w> {
-    /// These matches of a library are confirmed: paths and rating keys.
+    /// Confirmed matches in a library: paths and rating keys.
     Matches(&'w Library, &'w [(&'w [u8], &'w str)]),
-    /// These paths of libraries are invalidated.
+    /// Invalidated paths in these libraries.
     Paths(&'w [LibraryId], &'w [&'w [u8]]),
-    /// These items of libraries are invalidated.
+    /// Invalidated items in these libraries.
     Items {
-        /// The libraries.
         libraries: &'w [LibraryId],
         /// Rating keys of the items.
         rating_keys: &'w [&'w str],
-        /// Whether their matches are removed too.
+        /// Whether the items' confirmed matches are removed too.
         with_matches: bool,
     },
-    /// A library is invalidated, or all libraries for `None`.
+    /// An invalidated library; `None` for all libraries.
     Library(Option<LibraryId>),
-    /// Events reported this.
+    /// Hints from events.
     Hints(&'w [LibraryHint]),
 }
 
 impl LocalWrite<'_> {
-    /// A write that concerns no path, item or library.
+    /// A write that affects no path, item or library.
     pub const NONE: Self = LocalWrite::Paths(&[], &[]);
 }
 
-/// Sees each write of hosts and events before it is committed.
+/// An observer of writes by hosts and events, which is called before each commit.
 pub trait WriteObserver: Send + Sync {
-    /// Returns whether the observer wants to see the writes of this thread.
+    /// Returns whether the observer wants to be called for writes on this thread.
     fn observes(&self) -> bool;
 
-    /// Returns the entries that a write puts into the outbox. `libraries`: those that the write may name by their ids.
+    /// Returns the entries that a write adds to the outbox. `libraries`: the libraries whose ids the write can contain.
     fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry>;
 
-    /// Called after a commit with entries, on the thread that wrote, which holds no connection.
+    /// Called after a commit that added entries to the outbox, on the writing thread, which holds no connection.
     fn committed(&self);
 }

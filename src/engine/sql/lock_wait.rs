@@ -1,4 +1,4 @@
-//! Waits for the write lock, while another thread or process writes.
+//! Limits the time that calls wait for other threads and processes.
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{self, lock};
 
-/// Maximum wait of a write for another process's write.
+/// Maximum time that a write waits for another process to finish a write.
 pub const BUSY: Duration = Duration::from_secs(10);
 
-/// Locks a mutex; `None` if the deadline passes first. Without a deadline, waits for ever.
+/// Locks a mutex; `None` if the deadline or [`BUSY`] passes first. Without a deadline, waits indefinitely.
 pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     if deadline == Deadline::NONE {
         return Some(lock(mutex));

@@ -1,14 +1,15 @@
-//! `SQLite`: all that cannot be fetched again, and the only place with SQL.
+//! The `SQLite` database, with the data that plexindex cannot fetch again. This module contains all SQL.
 //!
-//! A [`Store`] is a folder: the database, the version page that shows other processes each commit, segments, locks, and
-//! the client identifier. `docs/design.md` lists what a kill at each point of a write leaves.
-//! Types such as [`LibraryRows`] and [`Outbox`] borrow it for one kind of data each.
+//! A [`Store`] is a folder with the database, the version page that announces commits to other processes, segments,
+//! lock files, and the client identifier. Types such as [`LibraryRows`] and [`Outbox`] borrow the store, and each type
+//! gives access to one kind of data. `docs/design.md` describes what remains after a kill.
 //!
-//! A method that returns a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one
-//! that writes also with [`Status::StoreFull`](crate::error::Status::StoreFull). Its comment names further errors.
+//! Methods that return a [`crate::error::Result`] can fail with [`Status::Store`](crate::error::Status::Store). Methods
+//! that write can also fail with [`Status::StoreFull`](crate::error::Status::StoreFull). The documentation of a method
+//! lists further errors.
 //!
-//! Each kind of stored data has a source file. These files use the files that open the database and write to it. There
-//! are no cycles between files.
+//! Each kind of data has its own source file, which uses the files that open the database and run transactions. There
+//! are no dependency cycles between the files.
 
 // The folder and the database in it.
 mod announce;

@@ -1,4 +1,4 @@
-//! The oldest records of the log, for the limits on what hosts record.
+//! Finds the oldest records in the log, which plexindex evicts if hosts exceed a size limit.
 
 use super::cached::CachedStatements;
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
@@ -6,12 +6,12 @@ use crate::model::TableId;
 
 /// Maximum number of rows that one write examines for eviction.
 const EVICTED_PER_WRITE: usize = 10_000;
-/// Rows read at a time.
+/// Number of rows that one query reads.
 const ROWS: usize = 64;
 
 impl RecordTx<'_> {
-    /// Calls `each` with confirmed matches, the oldest first, until it returns `false`, or until this write has
-    /// examined enough rows.
+    /// Passes confirmed matches to `each`, oldest first, until `each` returns `false`. Examines a limited number of
+    /// rows.
     pub fn oldest_matches<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -33,8 +33,8 @@ impl RecordTx<'_> {
         Ok(())
     }
 
-    /// Calls `each` with entries of hosts' tables, the oldest first. `each` deletes the row, or returns `false` to
-    /// stop. Stores up to which row the log has no entries any more, so that later writes do not read these rows again.
+    /// Passes entries of hosts' tables to `each`, oldest first. `each` deletes the row, or returns `false` to stop.
+    /// Stores the position up to which the log has no entries left, so that later writes skip these rows.
     pub fn oldest_entries<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -54,8 +54,8 @@ impl RecordTx<'_> {
             for row in rows {
                 let id = row.id;
                 if tables.iter().any(|(table, _)| *table == row.table) {
-                    // A row without a value removes an entry. It stays until a segment has the removal; otherwise an
-                    // entry in an older segment would reappear.
+                    // A row without a value removes an entry. The row must stay until a segment contains the removal;
+                    // otherwise the entry would reappear from an older segment.
                     is_gone &= row.value.is_some();
                     if row.value.is_some() && !each(row)? {
                         break 'all;
@@ -66,6 +66,7 @@ impl RecordTx<'_> {
                 }
             }
         }
+        // Reading one batch again is cheap, so store the position only after several batches.
         if batches > 1 {
             self.tx.run(
                 "UPDATE tables SET swept = ?1 WHERE name IS NOT NULL AND swept < ?1",

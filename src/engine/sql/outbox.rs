@@ -1,8 +1,7 @@
-//! The outbox: the entries that this folder publishes in the shared log. Also stores the position up to which this
-//! folder has read that log.
+//! The outbox: the entries that this folder publishes in the shared log. Also stores the position for reading that log.
 //!
-//! A write and its entry in the outbox are one transaction, so a kill loses both or neither. Delivered entries are kept
-//! for a while: if this folder reads an old invalidation again, it must not remove matches that were recorded later.
+//! A write and its outbox entries are one transaction, so a kill loses both or neither. plexindex keeps delivered
+//! entries for a while: if this folder reads an old invalidation again, the invalidation must not remove newer matches.
 
 use std::collections::HashMap;
 use std::sync::Weak;
@@ -21,45 +20,43 @@ use crate::error::Result;
 use crate::model::{IdentityId, Library, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// Number of delivered entries to keep per server and user.
+/// Number of delivered entries that the outbox keeps for each server and user.
 const KEPT: i64 = 20_000;
-/// Placeholder for the number of an entry that is not delivered yet.
+/// Placeholder for the number of an entry that has not been delivered yet.
 pub const WAITS: u64 = i64::MAX.cast_unsigned();
-/// Number of random bits at the end of each entry's number. A restored backup of a folder reuses the counter, but not
-/// the random bits, so the numbers show that the log has other entries of this folder.
+/// Number of random bits at the end of an entry's number. A folder that was restored from a backup reuses the counter
+/// but not the random bits, so plexindex notices that the log has different entries from this folder.
 const RANDOM_BITS: u32 = 20;
 
-/// An entry that is not delivered yet.
+/// An entry that has not been delivered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// The number that its host gave the entry.
+    /// The number that the host assigned to the entry.
     pub number: u64,
-    /// The host id of this folder when it wrote the entry.
+    /// This folder's host id when the entry was written.
     pub host: HostId,
-    /// The entry.
     pub entry: NewEntry,
 }
 
-/// The position up to which the shared log was read for one view.
+/// The position up to which this folder has read the shared log for one view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedPlace {
-    /// The position in the log.
     pub position: Position,
-    /// Time of the last attempt to read the log, Unix ms. 0 if the log was not read to its end yet, or if this folder
-    /// has not delivered all it had to.
+    /// Time of the last attempt to read the log, in Unix ms. 0 until this folder has read the log to its end and
+    /// delivered all pending entries.
     pub looked_ms: i64,
 }
 
-/// A store's rows about the shared log.
+/// Access to a store's data about the shared log.
 pub struct Outbox<'s>(pub &'s Store);
 
 impl Outbox<'_> {
-    /// Sets the observer of all later writes by hosts and events.
+    /// Sets the observer of all later writes by hosts and events. Only the first call has an effect.
     pub fn observe(&self, observer: Weak<dyn WriteObserver>) {
         let _ = self.0.observer.set(observer);
     }
 
-    /// From now on, forces each write that adds entries to the outbox to the disk before it returns.
+    /// Forces each later write that adds entries to the outbox to sync to disk before it returns.
     pub fn sync_each(&self) {
         self.0.syncs_outbox.store(true, Ordering::Relaxed);
     }
@@ -69,8 +66,9 @@ impl Outbox<'_> {
         self.0.read(timeline).map(HostId)
     }
 
-    /// Returns the position up to which the log at this address was read with these mappings. Returns the beginning for
-    /// another log or other mappings, which determine the matches that this host can use.
+    /// Returns the position up to which this folder has read the log at the address `log` with these mappings.
+    /// `mappings`: the digest of the mappings, which determine the matches that this host can use. Returns the start of
+    /// the log if this folder has not read this log with these mappings.
     pub fn shared_place(&self, identity: IdentityId, log: &str, mappings: u64) -> Result<SharedPlace> {
         let place = self.0.read(|c| {
             c.find(
@@ -90,7 +88,7 @@ impl Outbox<'_> {
         Ok(place.unwrap_or_default())
     }
 
-    /// Stores the position up to which the log was read.
+    /// Stores the position up to which this folder has read the log, and deletes the positions in other logs.
     pub fn store_shared_place(
         &self,
         identity: IdentityId,
@@ -124,7 +122,7 @@ impl Outbox<'_> {
         self.0.write(deadline, |tx| enqueue(tx, identity, entries))
     }
 
-    /// Returns the entries that are not known to be delivered, the oldest first.
+    /// Returns at most `limit` entries that are not known to be delivered, oldest first.
     pub fn entries(&self, identity: IdentityId, limit: usize) -> Result<Vec<OutboxRow>> {
         self.0.read(|c| {
             c.rows(
@@ -137,7 +135,7 @@ impl Outbox<'_> {
                         host: HostId(row.get(1)?),
                         entry: NewEntry {
                             name: EntryName {
-                                // The fallback never happens, since `enqueue` wrote the number of a kind.
+                                // The number is always valid, because `enqueue` wrote it.
                                 kind: EntryKind::from_number(row.get(2)?).unwrap_or(EntryKind::Match),
                                 library: row.get(3)?,
                                 key: row.get(4)?,
@@ -161,14 +159,14 @@ impl Outbox<'_> {
         Ok(waiting.cast_unsigned())
     }
 
-    /// Stores that the log has the entries of a host up to this number. Removes old delivered entries.
+    /// Marks a host's entries up to the number `upto` as delivered, and deletes old delivered entries.
     pub fn delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
                 params![identity, host.0, upto.cast_signed()],
             )?;
-            // The limit counts from the last delivered entry, since many more may be undelivered.
+            // Count from the last delivered entry, because many newer entries may be undelivered.
             tx.run(
                 "DELETE FROM outbox WHERE identity = ?1 AND sent <> 0 AND id <= ?2",
                 params![identity, upto.cast_signed() - (KEPT << RANDOM_BITS)],
@@ -176,7 +174,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the host id and the number of the last entry that was delivered under this folder's current host id.
+    /// Returns the host id and the number of the last entry that was delivered under this folder's current host id;
+    /// `None` if no entry was delivered.
     pub fn last_delivered(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
@@ -187,8 +186,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns whether this folder wrote an entry with this number under this host id. If the log has such an entry and
-    /// the folder has not, the folder was restored from a backup.
+    /// Returns whether this folder wrote the entry with this number and this host id. If the log has an entry that this
+    /// folder did not write, the folder was restored from a backup.
     pub fn has_numbered(&self, host: HostId, number: u64) -> Result<bool> {
         self.0.read(|c| {
             c.has(
@@ -198,8 +197,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Gives this folder a new host id, under which it delivers the remaining entries. Needed after the log or the
-    /// folder was restored from a backup, since they then disagree about the entries of the old host id.
+    /// Gives this folder a new host id, and assigns the undelivered entries to the new id. This is necessary after the
+    /// log or the folder was restored from a backup, because the two then disagree about the entries of the old id.
     pub fn become_another_host(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let new = begin_timeline(tx)?;
@@ -214,8 +213,9 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns two numbers of entries of a host up to which this folder has applied invalidations: of entries that this
-    /// folder wrote under that host id, and of entries that it read from the log.
+    /// Returns the numbers of the last entries of a host whose invalidations this folder has applied: first, the last
+    /// entry that this folder wrote under that host id; second, the last entry that this folder read from the log. A
+    /// number is 0 if there is no such entry.
     pub fn applied(&self, host: HostId) -> Result<(u64, u64)> {
         self.0.read(|c| {
             let written: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
@@ -224,8 +224,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the paths of the matches that this folder put into the outbox, for one library. Each path has the number
-    /// of its last entry, or [`WAITS`] if that is not delivered.
+    /// Returns the paths of a library's matches in the outbox, each with the number of its last entry; [`WAITS`] if
+    /// that entry has not been delivered.
     pub fn matches_told(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
         let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
@@ -243,7 +243,7 @@ impl Outbox<'_> {
         Ok(last_numbers)
     }
 
-    /// Stores that this folder applied an invalidation from the log.
+    /// Stores that this folder has applied a host's invalidation with this entry number.
     pub fn note_applied(&self, host: HostId, number: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
@@ -254,7 +254,7 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the number of a library's listing in the log; `None` if the listing is not from the log.
+    /// Returns the number of a library's listing in the shared log; `None` if the listing is not in the log.
     pub fn shared_listing(&self, library: LibraryId) -> Result<Option<i64>> {
         self.0.read(|c| {
             c.find_value(
@@ -264,8 +264,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the time in Unix ms when this host started to fetch a library's listing from the server; 0 if the
-    /// listing is from the log.
+    /// Returns the time, in Unix ms, when this host started to fetch a library's listing from the server; 0 if the
+    /// listing came from the log.
     pub fn begun_ms(&self, library: LibraryId) -> Result<i64> {
         let begun_ms = self
             .0
@@ -273,7 +273,8 @@ impl Outbox<'_> {
         Ok(begun_ms.unwrap_or(0))
     }
 
-    /// Stores the number of a library's listing in the log, and when this host started to fetch it from the server.
+    /// Stores the number of a library's listing in the shared log, and the time when this host started to fetch the
+    /// listing from the server.
     pub fn store_shared_listing(
         &self,
         library: LibraryId,
@@ -291,8 +292,8 @@ impl Outbox<'_> {
 }
 
 impl Store {
-    /// Passes a write of a host or an event to the observer, if there is one, and adds the resulting entries to the
-    /// outbox.
+    /// Passes a write by a host or an event to the observer, and adds the resulting entries to the outbox. Does nothing
+    /// without an observer.
     pub(super) fn observe(&self, tx: &Tx<'_>, identity: IdentityId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
         let observer = self.observer.get().and_then(Weak::upgrade);
         let Some(observer) = observer.filter(|observer| observer.observes()) else {
@@ -308,8 +309,8 @@ impl Store {
         enqueue(tx, identity, &observer.entries(&libraries_by_id, write))
     }
 
-    /// Notifies the observer if the last write added entries to the outbox. The caller must hold no connection: the
-    /// observer has locks that a fork takes before those of the connections.
+    /// Notifies the observer if the last write added entries to the outbox. The caller must hold no connection, because
+    /// the observer uses locks that a fork takes before the locks of the connections.
     pub(super) fn tell_observer(&self) {
         if self.has_enqueued.swap(false, Ordering::Relaxed)
             && let Some(observer) = self.observer.get().and_then(Weak::upgrade)

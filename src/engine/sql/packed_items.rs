@@ -1,4 +1,4 @@
-//! Items as cells have them.
+//! Encodes and decodes items in database cells.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
@@ -9,7 +9,7 @@ pub fn pack(item: &Item) -> rusqlite::Result<Vec<u8>> {
     postcard::to_stdvec(item).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-/// An item as a cell has it.
+/// An item that a cell contains in encoded form.
 pub struct PackedItem(pub Item);
 
 impl FromSql for PackedItem {

@@ -1,5 +1,5 @@
-//! Records searches for paths on the server, so that no process repeats a search too soon. Also records probes for
-//! missing paths, and checks of preconditions.
+//! Records when plexindex searched the server for a path, so that no process repeats a search too soon. Also records
+//! probes for missing paths, and checks of sources' preconditions.
 
 use rusqlite::params;
 
@@ -9,32 +9,32 @@ use crate::error::{Result, Status};
 use crate::model::{IdentityId, LibraryId, PathSearch};
 use crate::platform::deadline::Deadline;
 
-/// How long to keep a record: a day, which is longer than any pause between two searches for a path.
+/// Retention time for a record: a day, which is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = 86_400_000;
 
-/// The library id in the record of a probe or a precondition.
+/// Library id in the records of probes and preconditions.
 const PROBE: LibraryId = LibraryId(0);
 
-/// The values of `found` in the record of a probe. Other values are the error status of a failed probe.
+/// Value of `found` for a running probe. [`ANSWERED`] is the value for an answered probe; other values are the error
+/// status of a failed probe.
 const UNDER_WAY: i64 = 0;
 const ANSWERED: i64 = 1;
 
 /// The outcome of a probe for a missing path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeOutcome {
-    /// The probe is running, or ended without an outcome: its process was killed, or the server rejected its token.
+    /// The probe is running, or has no outcome because its process was killed or the server rejected the token.
     UnderWay,
-    /// The server answered.
     Answered,
-    /// The probe or the search after it failed with this status; `None` for a status of a newer version.
+    /// The probe or the search after it failed with this status; `None` for a status from a newer version.
     Failed(Option<Status>),
 }
 
-/// A store's rows of searches for paths.
+/// Access to a store's records of path searches.
 pub struct SearchRows<'s>(pub &'s Store);
 
 impl SearchRows<'_> {
-    /// Returns the last search for the path with this hash.
+    /// Returns the last search for the path with this hash; `None` if there is no record.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0.read(|connection| {
             connection.find(
@@ -51,8 +51,8 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns the time of the last search for any path on the server, and the number of searches since `since_ms`.
-    /// Ignores searches later than `now_ms`, after which the clock was set back.
+    /// Returns the time when plexindex last searched the server for any path, and the number of searches since
+    /// `since_ms`. Ignores searches later than `now_ms`, which were recorded before the clock was set back.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.0.read(|connection| {
             connection.row(
@@ -64,7 +64,7 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns the time and the outcome of the last probe for a missing path.
+    /// Returns the time and outcome of the last probe for a missing path; `None` if there is no record.
     pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.0.read(|connection| {
             connection.find(
@@ -82,7 +82,7 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Records a probe for a missing path.
+    /// Records the outcome of a probe for a missing path.
     pub fn note_probe_for_path(
         &self,
         identity: IdentityId,
@@ -98,19 +98,19 @@ impl SearchRows<'_> {
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
-    /// Returns whether the precondition of a source, such as that a database belongs to the server, was met at a check
-    /// less than a day ago. `hash`: the hash of its text.
+    /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
+    /// database belongs to the server. `hash`: the hash of the precondition's text.
     pub fn has_held(&self, hash: u64, now_ms: i64) -> Result<bool> {
         let last_check = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
-    /// Records that the precondition of a source was met now, for all users of the store.
+    /// Records, for all users of the store, that the source's precondition with this hash is met.
     pub fn note_held(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, true, deadline)
     }
 
-    /// Records a search for a path on the server, and whether the search found the path.
+    /// Records that plexindex searched the server for a path, and whether the server has the path.
     pub fn note_path_search(
         &self,
         identity: IdentityId,
@@ -123,8 +123,8 @@ impl SearchRows<'_> {
         self.note_outcome(identity, library, hash, now_ms, found.into(), deadline)
     }
 
-    /// Records the outcome of a search, a probe or a check of a precondition, and removes old records. `found`: whether
-    /// a search found the path; for a probe, see [`UNDER_WAY`].
+    /// Records the outcome of a search, a probe or a precondition check, and deletes old records. `found`: 1 if a
+    /// search found the path, otherwise 0; for a probe, see [`UNDER_WAY`].
     fn note_outcome(
         &self,
         identity: IdentityId,
@@ -142,8 +142,7 @@ impl SearchRows<'_> {
                  last_ms = excluded.last_ms, found = excluded.found",
                 params![identity, library, hash.cast_signed(), now_ms, found],
             )?;
-            // Also remove records in the future, which would otherwise remain the newest ones after the clock was set
-            // back.
+            // Also delete records in the future, which would remain the newest records after the clock was set back.
             tx.run(
                 "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2",
                 params![now_ms - SEARCH_KEPT_MS, now_ms],

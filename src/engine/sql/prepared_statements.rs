@@ -7,11 +7,10 @@ use rusqlite::Connection;
 
 use crate::platform::statements::prepared;
 
-/// The environment variable with the path of the file for statements, which has one JSON text per line.
+/// Environment variable with the path of the statement file, which has one JSON string per line.
 pub const FILE: &str = "PLEXINDEX_TEST_STATEMENTS";
 
-/// Appends the prepared statements of a connection to the file, if the variable is set. Called before the connection
-/// closes.
+/// Appends a connection's prepared statements to the statement file, if the environment variable is set.
 pub fn record(connection: &Connection) {
     let Some(file) = std::env::var_os(FILE) else { return };
     let mut file = OpenOptions::new().append(true).create(true).open(file).expect("opened");

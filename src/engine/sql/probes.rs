@@ -1,5 +1,5 @@
-//! Stores the results of probes: the libraries of an identity and their change tokens. Removes libraries a month after
-//! the server stopped listing them.
+//! Stores the results of probes: the libraries of an identity and their change tokens. Removes a library a month after
+//! the server stopped listing it.
 
 use rusqlite::params;
 
@@ -12,14 +12,14 @@ use crate::error::Result;
 use crate::model::{IdentityId, Library, LibraryId, Sequence, SourceState};
 use crate::platform::deadline::Deadline;
 
-/// How long to keep the listing of a library after the server stopped listing the library: 30 days.
+/// Retention time for a library that the server no longer lists: 30 days.
 const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
 impl LibraryRows<'_> {
-    /// Stores the result of a probe: the libraries on the server. Returns the rows of the libraries.
+    /// Stores the libraries that a probe returned, and returns their rows.
     ///
-    /// `begun`: the change sequence before the probe. `is_current` returns whether the probe proves a listing to be
-    /// current, from the stored row and the library on the server.
+    /// `begun`: the change sequence before the probe. `is_current` compares a stored row with the library on the
+    /// server, and returns whether the probe proves that the row's listing is current.
     pub fn probed(
         &self,
         identity: IdentityId,
@@ -30,7 +30,7 @@ impl LibraryRows<'_> {
         is_current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
         self.0.write(deadline, |tx| {
-            // Fails if the identity is from a database that was renamed to `.broken` meanwhile.
+            // Fails if the identity belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
@@ -49,7 +49,7 @@ impl LibraryRows<'_> {
             for row in only_in_first(&before, &after).chain(only_in_first(&after, &before)) {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
             }
-            // The feed contains the title and the section of a library, so a new name restarts its history.
+            // The feed contains a library's title and section, so a change to either restarts the library's history.
             let name_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
             for row in &before {
                 let new_row = after.iter().find(|new_row| new_row.id == row.id);
@@ -67,15 +67,15 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Returns the libraries that the first list has and the second lacks.
+/// Returns the libraries that only the first list contains.
 fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
     first
         .iter()
         .filter(|row| !second.iter().any(|other| other.id == row.id))
 }
 
-/// Removes the listings of libraries that the server has not listed for a month, and the libraries too if they have no
-/// confirmed matches. Matches do not expire: they move to a new library id, until the library comes back.
+/// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: they move to a new
+/// library id without a listing, until the server lists the library again.
 fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
     c.execute(
@@ -90,7 +90,7 @@ fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::
     if !has_vanished {
         return Ok(());
     }
-    // Skips libraries that have only matches, since an earlier call removed their listings.
+    // Skip libraries that have only matches, because an earlier call removed their listings.
     let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
          FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
@@ -113,7 +113,7 @@ fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::
     Ok(())
 }
 
-/// Returns a library without its change token, on which answers do not depend.
+/// Returns a library's id, and the library without its change token, which does not affect answers.
 fn without_change(row: &LibraryRow) -> (LibraryId, Library) {
     let library = Library {
         change: SourceState::default(),

@@ -1,4 +1,4 @@
-//! Publishes complete listings: replaces the segment of a library, and reports the differences to the feed.
+//! Publishes complete listings: replaces a library's segment, and reports the differences to the feed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,23 +18,25 @@ use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, ItemType, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// If a listing changes more items than this, and more than a fifth of all items, the feed reports 'list again'.
+/// Maximum number of changed items that the feed always reports. If a listing changes more items, and more than a fifth
+/// of all items, readers must list again.
 const RELIST_ABOVE: u64 = 20;
-/// Number of comparisons with a current segment that another process replaces meanwhile.
+/// Maximum number of attempts to publish a listing if another process replaces the current segment during each attempt.
 const MAX_COMPARISONS: usize = 4;
 
 /// The segment of a complete listing that is not published yet.
 pub struct NewListing {
     pub name: ListingName,
     pub segment: ListingSegment,
-    /// Hashes of the rating keys, in the order of the pages.
+    /// Hashes of the rating keys, in page order.
     pub key_hashes: Vec<u64>,
-    /// For each page, the number of keys up to its end, and the change sequence of its request.
+    /// For each page, the end of its keys in `key_hashes`, and the change sequence of its request.
     pub pages: Vec<(usize, Sequence)>,
 }
 
 impl NewListing {
-    /// Returns when the pages with these keys were requested, as change sequences, by the hashes of the keys.
+    /// Maps the hash of each wanted key to the change sequence when the last page with the key was requested. Omits
+    /// keys that are on no page.
     fn requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
         let mut found = HashMap::new();
         let mut begin = 0;
@@ -50,44 +52,44 @@ impl NewListing {
     }
 }
 
-/// The differences between the current segment of a library and a new one.
+/// The differences between a library's current segment and a new segment.
 struct Comparison {
-    /// The name of the current segment; empty if there is none.
+    /// Name of the current segment; empty if there is no current segment.
     segment: String,
     old: Option<ListingSegment>,
-    /// The differences; `None` if there are too many to report.
+    /// The differences; `None` if there are too many to report, or the current segment cannot be read.
     differences: Option<Vec<Difference>>,
 }
 
-/// An item before or after a listing.
+/// The version of an item before or after a listing.
 enum Version<'v> {
-    /// In the current segment.
+    /// Entry number in the current segment.
     Old(u32),
-    /// In the new segment.
+    /// Entry number in the new segment.
     New(u32),
-    /// Added as a single item.
+    /// A single item from the change log.
     Single(&'v Item),
 }
 
-/// An item that a listing adds, changes or removes.
+/// An item before and after a listing; `None` where the item is not listed.
 type ItemDifference<'v> = (Option<Version<'v>>, Option<Version<'v>>);
 
 /// The outcome of one attempt to publish a listing.
 enum Published {
     Done(Box<LibraryRow>),
-    /// Another process continues the listing.
+    /// Another process has taken over the listing.
     TakenOver,
     /// Another process replaced the current segment.
     Moved,
 }
 
 impl ListingRows<'_> {
-    /// Publishes the listing in one transaction. `new`: its segment; `None` if its content is that of the current
-    /// generation, which then stays.
+    /// Publishes a listing in one transaction, and returns the library's new row. `new`: the listing's segment; `None`
+    /// if the listing has the same content as the current generation, which then stays.
     ///
     /// # Errors
-    /// [`Status::Timeout`] if another process continues this listing or began it again;
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    /// [`Status::Timeout`] if another process has continued or restarted the listing; [`crate::error::Status::Store`],
+    /// [`crate::error::Status::StoreFull`].
     pub fn finish_listing(
         &self,
         identity: IdentityId,
@@ -123,18 +125,18 @@ impl ListingRows<'_> {
                 Published::Moved => {}
             }
         }
-        let why = "the segment of a library was replaced during each attempt to publish a listing; retry";
+        let why = "cannot publish the listing: the library's segment was replaced during each attempt; try again";
         Err(Error::new(Status::Timeout, why))
     }
 
-    /// Compares the current segment with the new one. Segments never change, so this needs no transaction.
+    /// Compares a library's current segment with the new segment. Segments never change, so this needs no transaction.
     fn compare(&self, listing: &Listing, new: &NewListing) -> Result<Comparison> {
         let row = self.0.read(|c| one_library(c, listing.library))?;
         let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
         let most = most_reported(new.segment.item_count());
         let differences = old.as_ref().and_then(|old| old.differences(&new.segment, most).ok()?);
         if new.segment.is_broken() {
-            let why = "the segment of a listing was damaged before it was published; retry";
+            let why = "cannot publish the listing: its segment is damaged; try again";
             return Err(Error::new(Status::Store, why));
         }
         Ok(Comparison {
@@ -145,28 +147,27 @@ impl ListingRows<'_> {
     }
 }
 
-/// Returns the maximum number of changes that the feed reports for a listing of this size. If there are more, readers
-/// must list again.
+/// Returns the maximum number of changes that the feed reports for a listing with `items` items. If there are more
+/// changes, readers must list again.
 fn most_reported(items: u64) -> usize {
     let most = (items / 5).max(RELIST_ABOVE).min(MAX_REPORTS.cast_unsigned());
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-/// Single changes that a listing concerns.
+/// The changes to single items that affect the publication of a listing.
 struct Publication {
-    /// The last change of each item that changed after the current segment or after the listing began.
+    /// The last change of each item that changed after the current segment was built or after the listing started.
     changes: SingleChanges,
-    /// The change sequence up to which the current segment has single changes.
+    /// The change sequence up to which the current segment includes changes to single items.
     since: Sequence,
-    /// The change sequence at which the listing began.
     begun: Sequence,
-    /// Keys of changes after the listing began that pages requested later replace.
+    /// Rating keys of items whose last change a page replaces, because the page was requested after the change.
     replaced: HashSet<String>,
 }
 
 impl Publication {
-    /// Reads the single changes that a listing concerns. A page replaces a change if it has the item and was requested
-    /// after the change.
+    /// Reads the changes to single items that affect a listing's publication. A page replaces a change if the page has
+    /// the item and was requested after the change.
     fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing) -> rusqlite::Result<Self> {
         let since: Sequence = tx.value("SELECT segment_seq FROM libraries WHERE id = ?1", [listing.library])?;
         let begun = listing.begun_sequence;
@@ -187,18 +188,18 @@ impl Publication {
         })
     }
 
-    /// Returns the change of an item that the current segment lacks.
+    /// Returns an item's change that the current segment does not include, if any.
     fn before(&self, key: &str) -> Option<&SingleChange> {
         self.changes.get(key).filter(|change| change.sequence > self.since)
     }
 
-    /// Returns the change of an item that the new segment lacks.
+    /// Returns an item's change that the new segment does not include, if any.
     fn after(&self, key: &str) -> Option<&SingleChange> {
         let change = self.changes.get(key).filter(|change| change.sequence > self.begun);
         change.filter(|_| !self.replaced.contains(key))
     }
 
-    /// Makes the new segment the current one if any item differs, and reports the differences.
+    /// Makes the new segment current, and reports the differences to the feed. Does nothing if no item differs.
     fn publish(&self, tx: &Tx<'_>, listing: &Listing, new: &NewListing, compared: &Comparison) -> rusqlite::Result<()> {
         let library = tx.expect_library(listing.library)?;
         let differences = self.differences(new, compared);
@@ -233,8 +234,8 @@ impl Publication {
         }
     }
 
-    /// Returns the items that differ between the current state of the library and the one to publish; `None` if there
-    /// are too many.
+    /// Returns the items that differ between the library's current state and the state to publish; `None` if `compared`
+    /// contains no differences.
     fn differences<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<ItemDifference<'v>>> {
         let old = compared.old.as_ref()?;
         let mut found: Vec<ItemDifference<'v>> = Vec::new();
@@ -265,7 +266,7 @@ impl Publication {
     }
 }
 
-/// Returns the item of a version; `None` without a version.
+/// Returns the item of a version; `None` without a version, or if its segment is damaged.
 fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
     match version? {
         Version::Old(first) => compared.old.as_ref()?.whole_item(*first),
@@ -274,13 +275,15 @@ fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) 
     }
 }
 
-/// Returns whether the feed reports each of these differences, in a library of `items` items.
+/// Returns whether the differences are few enough for the feed to report each difference. The larger of the two counts
+/// decides, because a removal and an addition can be one change. `items`: the library's item count.
 fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
     let count = |has: fn(&ItemDifference<'_>) -> bool| differences.iter().filter(|one| has(one)).count();
     count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= most_reported(items)
 }
 
-/// Adds differences to the feed. An item that got another key is one change: it has the GUID of a removed item.
+/// Adds differences to the feed. A removal and an addition with the same GUID become one change, because Plex gave the
+/// item a new key.
 fn report(
     tx: &Tx<'_>,
     listing: &Listing,
@@ -322,8 +325,8 @@ fn report(
     left.into_iter().try_for_each(|version| put((None, Some(version))))
 }
 
-/// Stores that a listing is finished: its change token and its times. Ends older invalidations, and logs the change for
-/// other processes.
+/// Stores the change token and the times of a finished listing. Ends invalidations from before the listing, and logs
+/// the change for other processes.
 fn set_finished(
     tx: &Tx<'_>,
     identity: IdentityId,

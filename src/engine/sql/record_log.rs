@@ -1,9 +1,7 @@
-//! The log of records: entries of hosts' tables, and confirmed matches. A row is a value under a name, or the removal
-//! of a name.
+//! The log of records: entries in hosts' tables, and confirmed matches. Each row sets or removes the value of a name.
 //!
-//! Segments are built from the log and can be rebuilt from it. A write that leaves too many unmerged rows flushes them
-//! into a segment. A row is deleted when a later row replaces it, when a segment has its removal, or when its table is
-//! cleared.
+//! plexindex builds segments from the log, and can rebuild them. A write flushes unmerged rows into a segment if there
+//! are too many. A write also deletes replaced rows, removals that a segment contains, and rows of cleared tables.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -19,14 +17,14 @@ use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::platform::deadline::Deadline;
 
-/// The segments of the records.
+/// The list of record segments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The change sequence of the last change of segments or tables.
+    /// The change sequence of the last write that changed the list of segments, or created or cleared a table.
     pub changed: Sequence,
-    /// The change sequence up to which the segments have all records.
+    /// The change sequence up to which the segments contain all records.
     pub merged: Sequence,
-    /// The newest first.
+    /// The segments, newest first.
     pub segments: Vec<NamedSegment>,
 }
 
@@ -34,28 +32,27 @@ pub struct Manifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedSegment {
     pub name: SegmentName,
-    /// Number of records.
     pub records: u64,
 }
 
-/// A table of a host.
+/// A host's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRow {
     pub id: TableId,
     pub name: Vec<u8>,
-    /// Number of entries in segments, including expired ones.
+    /// Number of the table's entries in segments, including expired entries.
     pub entries: i64,
-    /// Size of these entries in bytes.
+    /// Total size, in bytes, of the table's entries in segments.
     pub bytes: i64,
 }
 
-/// A table of a host, or the table of a library's confirmed matches.
+/// A host's table, or a library's match table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Collection {
     pub id: TableId,
-    /// Whether it has the confirmed matches of a library, whose names are paths.
+    /// Whether the table contains confirmed matches, whose names are paths.
     pub is_paths: bool,
-    /// The number of entries in segments, and their bytes, as in [`TableRow`].
+    /// Number and total size of the table's entries in segments, as in [`TableRow`].
     pub counts: [i64; 2],
 }
 
@@ -65,36 +62,35 @@ pub struct RecordRow {
     /// The row id, which is a position ([`place_of`]).
     pub id: i64,
     pub table: TableId,
-    /// The entry's name.
     pub name: Vec<u8>,
-    /// The value, or `None` if it is long or was not requested, and its length. `None` for a removal.
+    /// The value and its length; `None` for a removal. A value that is too long or was not requested is `None`.
     pub value: Option<(Option<Vec<u8>>, u64)>,
-    /// Time of expiry in Unix ms; `None` for never.
+    /// Expiry time in Unix ms; `None` if the value never expires.
     pub expires_ms: Option<i64>,
 }
 
-/// The changes since a snapshot.
+/// The changes to records since a snapshot, or all records.
 #[derive(Clone, Debug)]
 pub struct RecordsState {
     /// The change sequence of the database.
     pub sequence: Sequence,
-    /// Manifest and tables, if they changed.
+    /// The manifest and the hosts' tables; `None` if they have not changed.
     pub manifest: Option<(Manifest, Vec<TableRow>)>,
-    /// Records since the snapshot; with a manifest, the records that its segments lack.
+    /// The records since the snapshot or, if `manifest` is set, the records that its segments do not contain.
     pub rows: Vec<RecordRow>,
 }
 
-/// The log at one change sequence.
+/// The log of records at one change sequence.
 pub struct RecordLog<'c> {
     pub(super) connection: &'c Connection,
     /// The change sequence of the database.
     pub sequence: Sequence,
 }
 
-/// A write transaction on the log.
+/// A write transaction on the log of records.
 pub struct RecordTx<'t> {
     pub(super) tx: &'t Tx<'t>,
-    /// The log, with the change sequence before this transaction.
+    /// The log of records, with the change sequence before this transaction.
     pub log: RecordLog<'t>,
 }
 
@@ -113,7 +109,7 @@ pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
     connection.row(&format!("SELECT {} FROM store", list::<Manifest>()), [], read)
 }
 
-/// Parses the text of [`encode_segments`].
+/// Parses the text that [`encode_segments`] returns. Skips invalid segments.
 fn parse_segments(text: &str) -> Vec<NamedSegment> {
     let segments = text.split_ascii_whitespace().filter_map(|segment| {
         let (name, records) = segment.split_once(':')?;
@@ -133,7 +129,7 @@ fn encode_segments(segments: &[NamedSegment]) -> String {
     texts.collect::<Vec<_>>().join(" ")
 }
 
-/// Reads the tables of hosts.
+/// Reads the hosts' tables.
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
     connection.rows(
         "SELECT id, name, entries, bytes FROM tables WHERE name IS NOT NULL",
@@ -149,11 +145,11 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
     )
 }
 
-/// A maximum length of values that excludes even empty ones.
+/// Maximum value length that excludes all values, even empty ones.
 pub(super) const NO_VALUES: i64 = -1;
 
-/// Returns at most `max_rows` rows of the log that satisfy a condition with the parameter ?1. Includes values of at
-/// most `max_value` bytes.
+/// Returns at most `max_rows` rows of the log that satisfy an SQL condition, in which `?1` stands for `param`. Omits
+/// values longer than `max_value` bytes.
 pub(super) fn rows(
     connection: &Connection,
     condition: &str,
@@ -181,15 +177,16 @@ pub(super) fn rows(
     )
 }
 
-/// Condition for tables of matches whose library is not cleared. A cleared library has no identity until it is swept.
+/// SQL condition for the match tables of existing libraries. A cleared library has a negative identity until a sweep
+/// deletes its row.
 pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE identity > 0)";
 
-// Conditions for rows of the log after row ?1: all rows, and rows of hosts' tables.
+// SQL conditions for rows after the row with the id `?1`: for all rows, and for rows of hosts' tables.
 pub(super) const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
-/// Reads the changes since a snapshot with these change sequences of its own and its manifest. Reads the complete state
-/// if `since` is `None` or the manifest has changed.
+/// Reads the changes since a snapshot. Reads all records if `since` is `None` or the manifest has changed. `since`: the
+/// change sequences of the snapshot and of its manifest. `current`: the database's change sequence.
 fn read_state(
     connection: &Connection,
     since: Option<(Sequence, Sequence)>,
@@ -219,7 +216,7 @@ fn read_state(
     })
 }
 
-/// Returns a number that is equal for the rows of one write.
+/// Returns a number that identifies the write that added a row. `row`: the row id.
 #[must_use]
 pub fn write_of(row: i64) -> i64 {
     row & !NUMBER
@@ -231,13 +228,13 @@ pub fn last_row(sequence: Sequence) -> i64 {
     end_of(sequence)
 }
 
-/// A store's rows of confirmed matches and tables.
+/// Access to a store's confirmed matches and tables.
 pub struct RecordRows<'s>(pub &'s Store);
 
 impl RecordRows<'_> {
-    /// Returns the changes since a snapshot with these change sequences of its own and its manifest, or the complete
-    /// state for `None`. Leaves out values of more than `max_value` bytes. If not `patient`, fails while the database
-    /// is locked.
+    /// Returns the changes since a snapshot, or all records if `since` is `None`. `since`: the change sequences of the
+    /// snapshot and of its manifest. Omits values longer than `max_value` bytes. If `patient` is `false`, waits only a
+    /// moment for locks, and then fails.
     pub fn records_since(
         &self,
         since: Option<(Sequence, Sequence)>,
@@ -248,7 +245,8 @@ impl RecordRows<'_> {
         self.0.read_if(patient, work)
     }
 
-    /// Writes records in one transaction. May call `work` several times.
+    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Also deletes some rows of
+    /// cleared tables.
     pub fn write_records<T>(
         &self,
         deadline: Deadline,
@@ -262,7 +260,7 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Clears all tables of hosts.
+    /// Clears all hosts' tables.
     pub fn clear_tables(&self, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run("UPDATE tables SET name = NULL WHERE name IS NOT NULL", [])?;
@@ -270,7 +268,7 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Reads the log in one transaction. May call `work` several times.
+    /// Runs `work` in a read transaction. Runs `work` again if the database was replaced.
     pub fn read_records<T>(&self, mut work: impl FnMut(&RecordLog<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.0.read(|connection| {
             let sequence = sequence_of(connection)?;
@@ -278,8 +276,8 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Passes the value of a row to `use_value` if it has at most `max_length` bytes. Returns its length; `None` if the
-    /// row does not exist.
+    /// Passes the value of a row to `use_value` if the value has at most `max_length` bytes. Returns the value's
+    /// length; `None` if the row does not exist.
     pub fn long_value(&self, row: i64, max_length: usize, use_value: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         let row = self
             .0
@@ -292,19 +290,19 @@ impl RecordRows<'_> {
     }
 }
 
-/// Converts a length or a limit to the parameter of a statement.
+/// Converts a length or a limit to a statement parameter.
 fn to_i64(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Makes readers reload the manifest and the tables. Also stores the change sequence, since this write may remove the
-/// last record, which otherwise shows the change sequence.
+/// Marks the manifest and the tables as changed, so that readers reload them. Also stores the change sequence, because
+/// this write may delete the last record, from which [`sequence_of`] usually derives the sequence.
 fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
     tx.run("UPDATE store SET manifest = ?1, sequence = ?1", [tx.sequence])
 }
 
 impl RecordLog<'_> {
-    /// Reads the changes since a snapshot, or the complete state, as [`RecordRows::records_since`] does.
+    /// Reads the changes since a snapshot, or all records, as [`RecordRows::records_since`] does.
     pub fn state(&self, since: Option<(Sequence, Sequence)>, max_value: usize) -> rusqlite::Result<RecordsState> {
         read_state(self.connection, since, self.sequence, max_value)
     }
@@ -314,7 +312,7 @@ impl RecordLog<'_> {
         manifest(self.connection)
     }
 
-    /// Returns all collections that are not cleared.
+    /// Returns all tables that are not cleared: hosts' tables and match tables.
     pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
         self.connection.rows(
             &format!(
@@ -331,7 +329,7 @@ impl RecordLog<'_> {
         )
     }
 
-    /// Counts the rows of writes after `since`. Stops at `max_count`.
+    /// Returns the number of rows that writes after `since` have added, but at most `max_count`.
     pub fn count_since(&self, since: Sequence, max_count: usize) -> rusqlite::Result<usize> {
         self.connection
             .value::<i64>(
@@ -341,7 +339,7 @@ impl RecordLog<'_> {
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    /// Returns the rows of writes after `since`, with values of at most `max_value` bytes.
+    /// Returns the rows that writes after `since` have added. Omits values longer than `max_value` bytes.
     pub fn rows_since(&self, since: Sequence, max_value: usize) -> rusqlite::Result<Vec<RecordRow>> {
         rows(
             self.connection,
@@ -352,12 +350,12 @@ impl RecordLog<'_> {
         )
     }
 
-    /// Returns at most `max_rows` rows after this one, in order, without values.
+    /// Returns at most `max_rows` rows after the row with the id `row`, in order and without values.
     pub fn rows_after(&self, row: i64, max_rows: usize) -> rusqlite::Result<Vec<RecordRow>> {
         rows(self.connection, ROWS_AFTER, row, NO_VALUES, max_rows)
     }
 
-    /// Returns at most `max_rows` rows whose values have expired at `now_ms`, without the values.
+    /// Returns at most `max_rows` rows that have expired by `now_ms`, earliest expiry first and without values.
     pub fn expired(&self, now_ms: i64, max_rows: usize) -> rusqlite::Result<Vec<RecordRow>> {
         rows(
             self.connection,
@@ -368,7 +366,8 @@ impl RecordLog<'_> {
         )
     }
 
-    /// Returns the value of a row and its length; `None` in place of a value of more than `max_value` bytes.
+    /// Returns a row's value and the value's length; `None` if the row is missing or is a removal. The value itself is
+    /// `None` if it is longer than `max_value` bytes.
     pub fn row(&self, id: i64, max_value: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
         let row = rows(self.connection, "id = ?1", id, to_i64(max_value), 1)?.pop();
         Ok(row.and_then(|row| row.value))
@@ -376,7 +375,7 @@ impl RecordLog<'_> {
 }
 
 impl<'t> RecordTx<'t> {
-    /// Uses a running write transaction.
+    /// Wraps a running write transaction. The log has the last commit's sequence, one less than that of this write.
     pub(super) fn new(tx: &'t Tx<'t>) -> Self {
         let log = RecordLog {
             connection: tx.connection,
@@ -385,13 +384,13 @@ impl<'t> RecordTx<'t> {
         Self { tx, log }
     }
 
-    /// Returns the change sequence of this write.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.tx.sequence
     }
 
-    /// Adds a record at the end of the log: a value, or a removal without one. Returns the row id.
+    /// Appends a record to the log, which sets the value of a name or, if `value` is `None`, removes the name. Returns
+    /// the row id.
     pub fn add(
         &self,
         table: TableId,
@@ -407,7 +406,7 @@ impl<'t> RecordTx<'t> {
         Ok(id)
     }
 
-    /// Returns the id for the next row. Each call returns another id.
+    /// Returns the id for the next row. Each call returns a new id.
     pub fn next_row(&self) -> i64 {
         place_of(self.tx.sequence, self.tx.next_change())
     }
@@ -420,6 +419,7 @@ impl<'t> RecordTx<'t> {
     /// Creates a table with this name, and returns its id.
     pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
         let c = self.tx.connection;
+        // The new table has no records up to the last commit.
         c.run(
             "INSERT INTO tables (name, swept) VALUES (?1, ?2)",
             params![name, end_of(self.log.sequence)],
@@ -429,13 +429,14 @@ impl<'t> RecordTx<'t> {
         Ok(TableId(id))
     }
 
-    /// Clears a table in constant time. Its id becomes invalid, and later writes sweep its records.
+    /// Clears a table in constant time. The table's id becomes invalid, and later writes delete the table's rows.
     pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
         self.tx.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
         manifest_changed(self.tx)
     }
 
-    /// Stores the segments in the manifest, the newest first. They must have all records up to this write.
+    /// Stores the list of segments, newest first, in the manifest. The segments must contain all records up to this
+    /// write.
     pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
         let new_segment = segments.first().map(|segment| segment.name);
         self.tx
@@ -448,7 +449,7 @@ impl<'t> RecordTx<'t> {
         manifest_changed(self.tx)
     }
 
-    /// Replaces adjacent segments by one in the manifest. Returns `false` if the manifest no longer has them.
+    /// Replaces adjacent segments in the manifest by one. Returns `false` if the manifest no longer contains them.
     pub fn replace_segments(&self, old: &[SegmentName], new: NamedSegment) -> rusqlite::Result<bool> {
         let mut segments = manifest(self.tx.connection)?.segments;
         let mut windows = segments.windows(old.len());
@@ -463,7 +464,7 @@ impl<'t> RecordTx<'t> {
         Ok(true)
     }
 
-    /// Stores how many entries of a table are in segments, and their bytes.
+    /// Stores the number and size of a table's entries in segments.
     pub fn count(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
         self.tx.run(
             "UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1",

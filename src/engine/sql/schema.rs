@@ -1,4 +1,4 @@
-//! Creates databases, and connects to them.
+//! Creates databases and connects to them.
 
 use std::path::Path;
 
@@ -9,46 +9,50 @@ use super::lock_wait::BUSY;
 use crate::platform::files;
 use crate::platform::local_path::for_sqlite;
 
-/// `user_version` of a database made from this `schema.sql`. Databases of a lower one are renamed to `.broken`.
-/// `docs/design/storage.md` says when it changes.
+/// `user_version` of databases created from this `schema.sql`. A database with a lower version is renamed to `.broken`.
+/// `docs/design/storage.md` describes when the version changes.
 pub const MADE: i64 = 3;
 
-/// Returns the journal mode to request. `wal`: whether the file system shares memory, which WAL needs.
+/// Returns the journal mode to request. `wal`: whether the file system supports shared memory, which WAL mode requires.
 pub fn journal(wal: bool) -> &'static str {
     if wal { "WAL" } else { "TRUNCATE" }
 }
 
-/// Connects to a database.
+/// Opens a connection to an existing database.
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // NO_MUTEX: our own lock guards each connection. NOFOLLOW: the folder may belong to another user.
+    // Use NO_MUTEX, because plexindex guards each connection with its own mutex. Use NOFOLLOW, because the folder may
+    // belong to another user.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(for_sqlite(path), flags)?;
     connection.busy_timeout(BUSY)?;
-    // No plan depends on a bound value. Otherwise SQLite would plan some statements again at each run.
+    // Query plans must not depend on bound values; otherwise, SQLite would plan some statements again for each run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Tests keep all statements cached until their plans are checked.
     connection.set_prepared_statement_cache_capacity(if cfg!(test) { 10_000 } else { 64 });
     Ok(connection)
 }
 
-/// Returns an error of `SQLite` with this code.
+/// Returns the `SQLite` error with this code.
 pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
-/// Warns about a network file system. Called once for a store: when it is created or moved there.
+/// Logs a warning about a file system without shared memory, such as a network file system. Called once for each store,
+/// when the store is created or moved there.
 pub fn warn_of_network() {
-    log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
+    log::warn!(
+        "this file system does not share memory between processes; the store works without a WAL, which is slower"
+    );
 }
 
-/// Creates a complete, closed database in an empty file that no other process knows. Does not sync the file: the caller
-/// does so once, where `SQLite` would do so a dozen times.
+/// Creates a complete database in an empty file that no other process knows, and closes the database. Does not sync the
+/// file: the caller syncs it once, while `SQLite` would sync it a dozen times.
 pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
-    // No two databases share a change sequence or a library id. So the data that a process has of a database that was
-    // renamed to `.broken` matches nothing in its successor. Ids stay below 2^53 because of JSON.
+    // Change sequences and library ids start at a random number, so that data from a database that was renamed to
+    // `.broken` matches nothing in the new database. Ids stay below 2^53 because of JSON.
     let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 16) + 1;
     let first = first << 36;
 
@@ -67,8 +71,8 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     )?;
     tx.pragma_update(None, "user_version", MADE)?;
     tx.commit()?;
-    // Set the mode last, so that the log is empty when the database is closed. On a full disk `SQLite` reports no error
-    // if it cannot empty the log on closing, and the file would get its name without that data.
+    // Set the mode last, so that the WAL is empty when the database closes. On a full disk, `SQLite` does not report
+    // that it failed to copy the WAL, and the file would get its final name without that data.
     let wanted = journal(wal);
     let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -77,8 +81,8 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Returns the statements of `schema.sql` without comments, since the database keeps their text and parses it each time
-/// it is opened.
+/// Returns the statements of `schema.sql` without comments, because the database stores their text, and `SQLite` parses
+/// the text each time it opens the database.
 pub fn schema() -> String {
     let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
     include_str!("schema.sql")

@@ -1,16 +1,16 @@
--- The store's format, number 3: all tables and columns. docs/design/storage.md describes the tables, how
--- the format changes, and what a kill leaves.
+-- All tables and columns of the store's format, number 3. docs/design/storage.md describes the tables, changes of the
+-- format, and what remains after a kill.
 
 CREATE TABLE store (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     store_id  INTEGER NOT NULL,            -- random; distinguishes a new database from the one it replaced
-    secret    BLOB    NOT NULL,            -- key of the hashes of tokens
+    secret    BLOB    NOT NULL,            -- key for hashing tokens
     sequence  INTEGER NOT NULL,            -- the change sequence
-    trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
-    requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
+    trimmed   INTEGER NOT NULL DEFAULT 0,  -- the log lacks changes up to this change sequence
+    requests  INTEGER NOT NULL DEFAULT 0,  -- since the creation of the store
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
-    segments  TEXT    NOT NULL DEFAULT '', -- segments of records, the newest first: name, and number of records
+    segments  TEXT    NOT NULL DEFAULT '', -- record segments, newest first: name and number of records
     merged    INTEGER NOT NULL DEFAULT 0,  -- records up to this change sequence are in segments
     manifest  INTEGER NOT NULL DEFAULT 0   -- change sequence at which segments or tables last changed
 ) STRICT;
@@ -20,17 +20,17 @@ CREATE TABLE servers (
     machine_identifier TEXT NOT NULL UNIQUE
 ) STRICT;
 
-CREATE TABLE identities (    -- one user's view of one server; all rows below belong to one
-    id     INTEGER PRIMARY KEY AUTOINCREMENT, -- numbers are never reused: processes keep them in memory
+CREATE TABLE identities (    -- one user's view of one server
+    id     INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused, because processes keep ids in memory
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
-    cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it, so it no longer inherits matches
-    feed_from INTEGER NOT NULL DEFAULT 0,  -- the feed has no changes up to here, since libraries were removed
-    same_user BLOB,                        -- keyed hash of the user that accepted tokens name; NULL: they name none
+    cleared INTEGER NOT NULL DEFAULT 0,    -- 1: the host cleared the identity, which then inherits no matches
+    feed_from INTEGER NOT NULL DEFAULT 0,  -- the feed lacks changes up to this change sequence
+    same_user BLOB,                        -- keyed hash of the user in accepted tokens; NULL: unknown
     UNIQUE (server, who)
 ) STRICT;
 
-CREATE TABLE endpoints (     -- the identity that a URL and user last led to, so that opening sends no request
+CREATE TABLE endpoints (     -- maps a URL and user to an identity, so that opening sends no request
     url      TEXT    NOT NULL,
     who      BLOB    NOT NULL,
     identity INTEGER NOT NULL REFERENCES identities (id),
@@ -39,7 +39,7 @@ CREATE TABLE endpoints (     -- the identity that a URL and user last led to, so
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE libraries (
-    id                 INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused either
+    id                 INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused
     identity           INTEGER NOT NULL REFERENCES identities (id),
     section            TEXT    NOT NULL,
     uuid               TEXT    NOT NULL,
@@ -47,54 +47,54 @@ CREATE TABLE libraries (
     kind               INTEGER NOT NULL,
     locations          TEXT    NOT NULL,             -- JSON array
     position           INTEGER NOT NULL DEFAULT 0,   -- in the server's list
-    present            INTEGER NOT NULL DEFAULT 1,   -- 0: the last probe did not show it
-    gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not show it
-    -- its state at the last probe
+    present            INTEGER NOT NULL DEFAULT 1,   -- 0: the last probe did not return the library
+    gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not return the library
+    -- the state at the last probe
     token              TEXT    NOT NULL DEFAULT '',  -- the source's change token; only compared for equality
     trust              INTEGER NOT NULL DEFAULT 0,   -- Trust: whether an equal token proves that nothing changed
     busy               INTEGER NOT NULL DEFAULT 0,   -- 1: a scan was running
     scanned_ms         INTEGER NOT NULL DEFAULT 0,   -- when a scan last ended
-    probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
+    probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last probe
     -- the newest complete listing
     generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; -n: the listing n was evicted or lost
-    generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence at which that generation was published
+    generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence when the generation was published
     listed_items       INTEGER NOT NULL DEFAULT 0,
     told_items         INTEGER NOT NULL DEFAULT 0,   -- number of items at listed_token
-    listed_token       TEXT    NOT NULL DEFAULT '',  -- the change token before its first page
-    listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when it was completed
-    checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when it was last found to be current
-    provisional        INTEGER NOT NULL DEFAULT 0,   -- 1: fetched during a scan; 2: its counts disagree
-    begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when it began
+    listed_token       TEXT    NOT NULL DEFAULT '',  -- change token when the listing was last current
+    listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when the listing was completed
+    checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when the listing was last found to be current
+    provisional        INTEGER NOT NULL DEFAULT 0,   -- 1: fetched during a scan; 2: item counts disagree
+    begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when the listing started
     due_seq            INTEGER NOT NULL DEFAULT 0,   -- change sequence when the library was invalidated
-    shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of a smaller listing held back; -1: none
-    shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when the first such listing was fetched
-    -- its segment
+    shrunk             INTEGER NOT NULL DEFAULT -1,  -- item count of a held-back smaller listing; -1: none
+    shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when the first smaller listing was fetched
+    -- the segment
     segment            TEXT    NOT NULL DEFAULT '',  -- name of the listing's segment
-    segment_seq        INTEGER NOT NULL DEFAULT 0,   -- single items added or removed up to here are in it
-    -- its history for the feed
-    feed_from          INTEGER NOT NULL DEFAULT 0,   -- the feed has no changes up to here: 'list again'
-    -- hints of events
-    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: none that a probe must follow up
-    hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last hint; later probes clear it
+    segment_seq        INTEGER NOT NULL DEFAULT 0,   -- the segment has changes to single items up to here
+    -- the history for the feed
+    feed_from          INTEGER NOT NULL DEFAULT 0,   -- the feed lacks changes up to here: 'list again'
+    -- hints from events
+    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: no hint for the next probe
+    hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last hint; a later probe clears the hint
     UNIQUE (identity, uuid)
 ) STRICT;
 
-CREATE TABLE listings (      -- a full listing under way
+CREATE TABLE listings (      -- unfinished full listings
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),
     begun_seq  INTEGER NOT NULL,
     touched_ms INTEGER NOT NULL,
     position   INTEGER NOT NULL,           -- position of the next page
-    pages      INTEGER NOT NULL,           -- number of its pages
-    file       TEXT    NOT NULL,           -- name of the file with its pages
-    progress   BLOB    NOT NULL            -- a Listing, encoded. A build that cannot decode it begins anew
+    pages      INTEGER NOT NULL,           -- number of stored pages
+    file       TEXT    NOT NULL,           -- name of the file with the pages
+    progress   BLOB    NOT NULL            -- an encoded Listing. A build that cannot decode it starts again
 ) STRICT;
 
-CREATE TABLE unverified (    -- invalidated: a request must verify it before it is returned again
+CREATE TABLE unverified (    -- invalidated paths and items, which plexindex must verify
     library    INTEGER NOT NULL REFERENCES libraries (id),
     form       BLOB    NOT NULL,           -- the path's normal form; empty for an item
     rating_key TEXT    NOT NULL,           -- empty for a path
-    path       BLOB    NOT NULL,           -- as it was given last
-    sequence   INTEGER NOT NULL,           -- a listing that began later clears it
+    path       BLOB    NOT NULL,           -- as the host last wrote it
+    sequence   INTEGER NOT NULL,           -- change sequence; a later listing clears the row
     PRIMARY KEY (library, form, rating_key)
 ) STRICT, WITHOUT ROWID;
 
@@ -102,11 +102,11 @@ CREATE TABLE changes (       -- the change log, for other processes
     id         INTEGER PRIMARY KEY,        -- position in the log: places::place_of(sequence, number)
     sequence   INTEGER NOT NULL,
     identity   INTEGER NOT NULL,
-    library    INTEGER NOT NULL,           -- 0: all
+    library    INTEGER NOT NULL,           -- 0: all libraries
     kind       INTEGER NOT NULL,           -- LoggedKind
     path       BLOB    NOT NULL,
     rating_key TEXT    NOT NULL,
-    item       BLOB                        -- the item that was added, encoded
+    item       BLOB                        -- the added item, encoded
 ) STRICT;
 CREATE INDEX changes_item ON changes (library, rating_key) WHERE kind IN (8, 9); -- items added or removed one by one
 
@@ -114,34 +114,34 @@ CREATE TABLE feed (          -- changes of items, for readers of the feed
     id       INTEGER PRIMARY KEY,          -- places::place_of(sequence, number)
     sequence INTEGER NOT NULL,
     library  INTEGER NOT NULL,
-    was      BLOB,                         -- the item before and after, encoded; NULL: none
+    was      BLOB,                         -- the item before and after the change, encoded; NULL: not listed
     now      BLOB
 ) STRICT;
 CREATE INDEX feed_library ON feed (library, sequence);
 
 CREATE TABLE timelines (     -- see timelines.rs
     id    INTEGER PRIMARY KEY,             -- random
-    begun INTEGER NOT NULL,                -- its first change sequence
-    here  TEXT    NOT NULL                 -- the boot of the machine, and the inode of the database
+    begun INTEGER NOT NULL,                -- first change sequence of the timeline
+    here  TEXT    NOT NULL                 -- boot id of the machine, and inode of the database
 ) STRICT;
 
-CREATE TABLE path_searches ( -- searches on the server for paths that are not listed
-    library  INTEGER NOT NULL,             -- 0: a probe because of such a path, or a precondition
+CREATE TABLE path_searches ( -- searches of the server for unlisted paths
+    library  INTEGER NOT NULL,             -- 0: a probe for an unlisted path, or a precondition
     hash     INTEGER NOT NULL,             -- of the path's normal form
     identity INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,
     last_ms  INTEGER NOT NULL,
-    found    INTEGER NOT NULL,             -- 0 or 1; probe: 0 under way, 1 answered, else the status of its failure
+    found    INTEGER NOT NULL,             -- 0 or 1; for a probe: 0 running, 1 answered, other: error status
     PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE tables (        -- tables of hosts, and one for the confirmed matches of each library
-    id      INTEGER PRIMARY KEY AUTOINCREMENT, -- numbers are never reused: segments have records with them
+CREATE TABLE tables (        -- hosts' tables, and each library's match table
+    id      INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused, because segments contain records with ids
     name    BLOB    UNIQUE,                -- name of a host's table
-    library INTEGER,                       -- library of confirmed matches. No name and library: cleared
+    library INTEGER,                       -- library of a match table. Without name and library: cleared
     entries INTEGER NOT NULL DEFAULT 0,    -- number of entries in segments, including expired ones
     bytes   INTEGER NOT NULL DEFAULT 0,    -- size of these entries
-    swept   INTEGER NOT NULL DEFAULT 0     -- it has no records up to this row
+    swept   INTEGER NOT NULL DEFAULT 0     -- the table has no records up to this row id
 ) STRICT;
 
 CREATE UNIQUE INDEX tables_library ON tables (library) WHERE library IS NOT NULL;
@@ -156,35 +156,35 @@ CREATE TABLE records (       -- the log of the tables. The last record of a name
 ) STRICT;
 CREATE INDEX records_expiry ON records (expires_ms) WHERE expires_ms IS NOT NULL;
 
-CREATE TABLE shared (        -- how far the log that hosts share was read: docs/several-hosts.md
+CREATE TABLE shared (        -- position up to which this folder has read the shared log
     identity INTEGER NOT NULL REFERENCES identities (id),
-    mappings INTEGER NOT NULL,             -- hash of the mappings that matches are read with: each reads the log by itself
-    log      TEXT    NOT NULL,             -- its address; another one is read from its beginning
-    number   INTEGER NOT NULL,             -- entries up to this number were read
-    mark     INTEGER NOT NULL,             -- the mark of the write that gave this number
-    looked_ms INTEGER NOT NULL,            -- when it was last read, or tried; 0: it was not joined yet
+    mappings INTEGER NOT NULL,             -- digest of the mappings, which determine the usable matches
+    log      TEXT    NOT NULL,             -- address of the log
+    number   INTEGER NOT NULL,             -- number of the last entry read
+    mark     INTEGER NOT NULL,             -- mark of the write that assigned this number
+    looked_ms INTEGER NOT NULL,            -- time of the last attempt to read the log; 0: not read to its end yet
     PRIMARY KEY (identity, mappings)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE shared_listings ( -- listings that are those of the log, so that its newer items belong to them
+CREATE TABLE shared_listings ( -- listings that are also in the shared log
     library INTEGER PRIMARY KEY,
-    listing INTEGER NOT NULL,              -- the number of the listing in the log; 0: an own one, which the log does not have
-    begun_ms INTEGER NOT NULL              -- when this host began to ask the server for it: items told before are older
+    listing INTEGER NOT NULL,              -- number of the listing in the log; 0: not in the log
+    begun_ms INTEGER NOT NULL              -- when this host started to fetch the listing; earlier entries are older
 ) STRICT;
 
-CREATE TABLE outbox (        -- entries for the log, written with what they tell of. Kept for a while when they are delivered
+CREATE TABLE outbox (        -- entries for the shared log, written in the transaction of the write that they describe
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     identity INTEGER NOT NULL REFERENCES identities (id),
-    timeline INTEGER NOT NULL,             -- the host that numbered it: a restored folder is another one
+    timeline INTEGER NOT NULL,             -- host id of this folder when it wrote the entry
     kind     INTEGER NOT NULL,             -- EntryKind
-    library  TEXT    NOT NULL,             -- its uuid
+    library  TEXT    NOT NULL,             -- uuid of the library
     key      BLOB    NOT NULL,
     body     BLOB    NOT NULL,
-    sent     INTEGER NOT NULL DEFAULT 0    -- 1: the log took it; 2: from an earlier host of this folder
+    sent     INTEGER NOT NULL DEFAULT 0    -- 1: delivered; 2: delivered under an earlier host id
 ) STRICT;
 CREATE TABLE applied (       -- invalidations of other hosts that this folder has applied
     host   INTEGER PRIMARY KEY,
-    number INTEGER NOT NULL                -- up to this number of that host
+    number INTEGER NOT NULL                -- number of the host's last applied entry
 ) STRICT;
 
 CREATE INDEX outbox_sent ON outbox (identity, sent, id);

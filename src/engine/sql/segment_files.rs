@@ -1,4 +1,4 @@
-//! The files of segments: names them, and sweeps those that the database does not refer to.
+//! Creates the names of segment files, and removes files that the database no longer references.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,25 +14,25 @@ use crate::error::Result;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 use crate::platform::files;
 
-/// The suffix of file names of segments.
+/// Suffix of segment files.
 const SUFFIX: &str = ".segment";
-/// The suffix of file names of listings under way.
+/// Suffix of the files with the stored pages of unfinished listings.
 const ITEMS_SUFFIX: &str = ".items";
 
-/// Age at which a segment that the database does not refer to is removed. Until then a process may publish the segment,
-/// or open it because it has just read its name.
+/// Age, in seconds, at which plexindex removes an unreferenced segment. Until then, a process may publish the segment,
+/// or open the segment because the process has just read its name.
 const UNNAMED_KEPT_S: u64 = 60;
-/// Age at which a temporary file is removed: it may be written slowly.
+/// Age, in seconds, at which plexindex removes a temporary file. Until then, a process may still be writing the file.
 const TEMPORARY_KEPT_S: u64 = 600;
 
 impl StoreFolder {
-    /// Returns the path of a library's segment for hosts with these mappings. A host with other mappings builds its own
-    /// segment from the items of an existing one. `mappings`: the digest of the mappings.
+    /// Returns the path of a listing's segment for hosts with these mappings. Hosts with other mappings build their own
+    /// segment from the same items. `mappings`: the digest of the mappings.
     pub fn listing_segment(&self, name: &ListingName, mappings: u64) -> PathBuf {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
 
-    /// Creates a new name for a library's segment. It has a random number, so that no two contents share a name.
+    /// Returns a new, unique name for a library's segment.
     pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
         ListingName {
             library,
@@ -42,13 +42,13 @@ impl StoreFolder {
         }
     }
 
-    /// Creates a name for the file with the pages of a listing.
+    /// Returns a new name for the file with a listing's pages.
     pub fn new_items_file(library: LibraryId) -> String {
         let number = u32::from_le_bytes(files::random().unwrap_or_default());
         format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
     }
 
-    /// Returns the paths of the files of a segment with this name, one for each set of mappings.
+    /// Returns the paths of a segment's files, one for each set of mappings.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
         let is_its = |file: &str| file.ends_with(SUFFIX) && stem_of(file) == Some(name);
         let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
@@ -57,12 +57,12 @@ impl StoreFolder {
         Ok(its.map(|file| self.path().join(file)).collect())
     }
 
-    /// Returns the path of a segment of records, which does not depend on mappings.
+    /// Returns the path of a record segment, which does not depend on mappings.
     pub fn segment(&self, name: &SegmentName) -> PathBuf {
         self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
     }
 
-    /// Makes a new name for a segment that a write at this change sequence creates.
+    /// Returns a new name for a record segment that the write at this change sequence creates.
     pub fn new_segment_name(sequence: Sequence) -> SegmentName {
         SegmentName {
             sequence,
@@ -70,13 +70,14 @@ impl StoreFolder {
         }
     }
 
-    /// Updates the time of a segment file that is about to be replaced, so that sweeps spare it for a minute.
+    /// Updates the modification time of a segment file that is about to be replaced, so that sweeps keep the file for
+    /// another minute.
     pub fn touch(path: &Path) {
-        // An error does no harm: a reader that finds no file reads the state again.
+        // Errors are harmless: a reader that does not find the file reads the state again.
         let _ = files::existing(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
-    /// Returns the segments, the pages of listings and the temporary files in the folder.
+    /// Returns the segments, indexes, page files and temporary files in the folder.
     fn segment_files(&self) -> Vec<SegmentFile> {
         let Ok(entries) = fs::read_dir(self.path()) else {
             return Vec::new();
@@ -97,8 +98,8 @@ impl StoreFolder {
     }
 }
 
-/// Returns the name under which the database refers to a file: the name of a segment, also for the segment's index, or
-/// that of the pages of a listing. `None` for other files.
+/// Returns the name by which the database references a file: the segment name for a segment or its index, and the file
+/// name for the pages of a listing. `None` for other files.
 fn stem_of(file: &str) -> Option<&str> {
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);
@@ -107,31 +108,31 @@ fn stem_of(file: &str) -> Option<&str> {
     Some(name.rsplit_once('-')?.0)
 }
 
-/// A file in the folder. `age_s`: seconds since its last change; `None` if that is unknown or in the future.
+/// A file in the folder. `age_s`: seconds since the last modification; `None` if that time is unknown or in the future.
 struct SegmentFile {
     name: String,
     age_s: Option<u64>,
 }
 
-/// The segments and the pages of listings that the database refers to, at one moment.
+/// Names of the segments and page files that the database references.
 pub struct NamedSegments(HashSet<String>);
 
 impl NamedSegments {
-    /// Returns whether a file has items or records, and the database does not refer to it.
+    /// Returns whether a file is a segment, an index or a page file that the database does not reference.
     pub fn lack(&self, file: &str) -> bool {
         stem_of(file).is_some_and(|stem| !self.0.contains(stem))
     }
 }
 
 impl Sweeper<'_> {
-    /// Removes old segments that the database does not refer to, and temporary files that a kill left. Processes that
-    /// have a removed segment mapped can still read it.
+    /// Removes old segments that the database does not reference, and temporary files that a killed process left. A
+    /// process that has a removed segment mapped can still read the segment.
     pub fn sweep_segments(&self) {
-        // List the folder first: the database may refer to a file that appears later.
+        // List the folder before reading the database, so that a segment that is published in between is not removed.
         let files = self.0.folder.segment_files();
         let named = match self.named_segments() {
             Ok(named) => named,
-            Err(error) => return log::debug!("will remove old segment files later: {error}"),
+            Err(error) => return log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
         };
         for file in files {
             let is_temporary = file.name.contains(".new");
@@ -142,7 +143,7 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Removes the segments and pages of listings that were evicted or cleared, whatever their age.
+    /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age.
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
         let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
         for file in self.0.folder.segment_files() {
@@ -152,7 +153,7 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Reads the segments that the database refers to.
+    /// Reads the names of the segments and page files that the database references.
     pub fn named_segments(&self) -> Result<NamedSegments> {
         self.0.read(|connection| {
             let listings = "SELECT segment FROM libraries WHERE identity > 0";

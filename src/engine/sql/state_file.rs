@@ -1,9 +1,9 @@
-//! The state file: a cache of the rows that opening reads, kept beside the database. A process that only looks up known
-//! paths never opens `SQLite`.
+//! The state file: a cache beside the database, with the rows that a process reads when it opens the index. With this
+//! file, a process that only looks up known paths never opens `SQLite`.
 //!
-//! The file belongs to one change sequence. A process trusts it only if the version page shows that sequence, database
-//! and log are the same unchanged files, and the machine was not restarted. Otherwise the process opens the database.
-//! So a stale state file need not be removed or repaired.
+//! The state file belongs to one change sequence. A process uses the file only if the version page shows that sequence,
+//! the database and the WAL are unchanged, and the machine was not restarted. Otherwise, the process opens the
+//! database, so a stale state file need not be removed or repaired.
 
 use std::io::{Read, Write};
 
@@ -17,54 +17,52 @@ use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::stamp::{Compared, FileStamp, boot};
 
-/// The file's first bytes, with the number of its format.
+/// Magic number of the state file, which contains the number of its format.
 const MAGIC: &[u8; 8] = b"PLXSTAT5";
-/// Longer files are not read.
+/// Maximum length of a state file in bytes.
 const MAX_LENGTH: u64 = 1 << 22;
-/// Size of the first read. Most files are shorter.
+/// Initial size of the read buffer in bytes. Most state files are shorter.
 const FIRST_READ: usize = 1 << 14;
-/// Maximum number of endpoints whose states are kept.
+/// Maximum number of endpoints with a state in the file.
 const MAX_VIEWS: usize = 8;
 
-/// The content of the file.
+/// The content of the state file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CachedState {
     pub id: u64,
     pub secret: [u8; 32],
-    /// The change sequence of the state.
     pub sequence: Sequence,
     pub views: Vec<CachedView>,
 }
 
-/// URL and user; `None` for a process that names no server.
+/// The URL and the user of an endpoint; `None` for a process that specifies no server.
 pub type CachedEndpoint = Option<(String, Vec<u8>)>;
 
-/// The state that one endpoint leads to.
+/// The state for one endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CachedView {
     pub endpoint: CachedEndpoint,
     pub identity: IdentityId,
-    /// A `StoreState`, encoded.
+    /// An encoded `StoreState`.
     pub state: Vec<u8>,
 }
 
-/// The files of a store as they are now.
+/// Stamps of a store's files, which show whether the files have changed.
 pub struct StoreFiles {
     pub database: FileStamp,
     pub log: [FileStamp; 2],
-    /// When they were inspected, by [`coarse_ms`], read before the first file.
+    /// Time of the coarse clock before the inspection of the files.
     pub looked_ms: u64,
     boot: Vec<u8>,
 }
 
 impl StoreFiles {
-    /// Inspects the files of a folder. Returns `None` if stamps cannot show whether the files changed.
+    /// Inspects the files in a folder. Returns `None` if the stamps cannot show whether the files change.
     pub fn of(folder: &StoreFolder) -> Option<Self> {
         let [wal, shm] = folder.log();
         Some(Self {
             looked_ms: coarse_ms(),
-            // SQLite sets the owner of the log and its index each time that root opens them, so compare only their
-            // content.
+            // SQLite sets the owner of the WAL and its index each time root opens them, so do not compare their owners.
             log: [
                 FileStamp::of(wal, Compared::Content)?,
                 FileStamp::of(shm, Compared::Nothing)?,
@@ -74,20 +72,20 @@ impl StoreFiles {
         })
     }
 
-    /// Returns whether any change from now on would change a stamp.
+    /// Returns whether every later change to the files will change a stamp.
     pub fn are_settled(&self) -> bool {
         self.database.is_settled && self.log.iter().all(|file| file.is_settled)
     }
 
-    /// Returns the key that a state file for these files has in its header.
+    /// Encodes the stamps. A state file contains these bytes, and is valid only for files with the same stamps.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.log;
         [&*self.boot, &self.database.bytes, b"\n", &wal.bytes, b"\n", &shm.bytes].concat()
     }
 }
 
-/// Reads the state file of a folder, if it can be trusted. Also returns the version page that shows its sequence, and
-/// the store's files.
+/// Reads a folder's state file. Also returns the version page, which shows the state's sequence, and the stamps of the
+/// store's files. `None` if the state file is missing, damaged or outdated.
 pub fn find(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
     let mut bytes = Vec::with_capacity(FIRST_READ);
     let file = files::readable(&folder.state()).ok()?;
@@ -98,8 +96,8 @@ pub fn find(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFile
     (page.state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
 }
 
-/// Writes the state of a change sequence, unless later changes of the files might go unnoticed. `is_unchanged` returns
-/// whether nothing was committed since.
+/// Writes a state to the state file, unless later changes to the store's files might go unnoticed. `is_unchanged`
+/// returns whether the store has no commits after the state.
 pub fn write_state_file(
     folder: &StoreFolder,
     mut cached: CachedState,
@@ -109,7 +107,7 @@ pub fn write_state_file(
     if !files.are_settled() || !is_unchanged() {
         return Ok(());
     }
-    // Keep the states of other endpoints that belong to the same change sequence.
+    // Keep the states of other endpoints with the same change sequence.
     let found = find(folder).filter(|(other, ..)| (other.id, other.sequence) == (cached.id, cached.sequence));
     for view in found.into_iter().flat_map(|(other, ..)| other.views) {
         if cached.views.len() < MAX_VIEWS && cached.views.iter().all(|own| own.endpoint != view.endpoint) {
@@ -129,13 +127,13 @@ pub fn write_state_file(
     done
 }
 
-/// Encodes the file: [`MAGIC`], a checksum of the rest, the key of the store's files, and the state.
+/// Encodes a state file: [`MAGIC`], a checksum of the rest, the stamps of the store's files, and the state.
 fn encode(cached: &CachedState, files: &[u8]) -> Option<Vec<u8>> {
     let body = postcard::to_stdvec(&(files, cached)).ok()?;
     Some([MAGIC, &xxh3_64(&body).to_le_bytes(), &*body].concat())
 }
 
-/// Decodes a state that was written for these files; `None` for anything else.
+/// Decodes a state file. Returns `None` if the content is invalid, or if it was written for files with other stamps.
 fn decode(bytes: &[u8], files: &[u8]) -> Option<CachedState> {
     let (sum, body) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
     let (of, state): (&[u8], _) = postcard::take_from_bytes(body).ok()?;

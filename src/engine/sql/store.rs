@@ -1,4 +1,4 @@
-//! An open store: opens it, opens its database again if that is replaced, and closes it.
+//! Opens and closes a store, and opens its database again after the database was replaced.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,42 +23,42 @@ use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::mutex::{ShortWait, lock, try_lock};
 
-/// An open store, for any number of threads. Calls are short, and never wait for the network.
+/// An open store, which any number of threads can use. Calls are short and never wait for the network.
 pub struct Store {
     pub(super) folder: StoreFolder,
     pub(super) connections: Arc<Connections>,
-    /// Whether lookups of this process trust the version page. Every process updates it.
+    /// Whether lookups in this process use the version page. Writes update the page in any case.
     pub(super) believes: bool,
     pub(super) opened: OpenFiles,
-    /// The content of the state file, until it is used.
+    /// The content of the state file, until the first read of a state takes it.
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// The number, plus 1, of the opened database whose timeline is stored; 0 for none.
+    /// Number of the incarnation whose timeline is stored, plus 1; 0 if no timeline is stored.
     pub(super) on_timeline: AtomicU64,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
-    /// Number of times that waits for a commit were ended without a commit.
+    /// Number of calls to [`Store::wake_waiting`].
     pub(super) wakeups: AtomicU64,
-    /// Called after a write put entries into the outbox.
+    /// The observer of writes by hosts and events.
     pub(super) observer: OnceLock<Weak<dyn WriteObserver>>,
-    /// Whether such a write is forced to the disk before it returns.
+    /// Whether writes that add entries to the outbox sync to disk before they return.
     pub(super) syncs_outbox: AtomicBool,
-    /// The outbox got entries of which the observer was not told yet.
+    /// Whether the outbox has new entries about which the observer was not notified.
     pub(super) has_enqueued: AtomicBool,
-    /// How long lookups wait for other threads and processes.
+    /// Maximum time that lookups wait for other threads and processes.
     pub short_wait: ShortWait,
 }
 
 impl Store {
-    /// Opens the store in `directory`, and creates missing files. Foreign or corrupt databases are renamed to
-    /// `.broken`. Without `believes`, each lookup reads the database instead of the version page.
+    /// Opens the store in `directory`, and creates missing files. Renames a foreign or damaged database to `.broken`.
+    /// If `believes` is `false`, each lookup queries the database instead of the version page.
     ///
     /// # Errors
-    /// [`Status::Store`] if the folder cannot be created or written; [`Status::StoreFull`].
+    /// [`Status::Store`] if the folder cannot be created or is read-only; [`Status::StoreFull`].
     pub fn open(directory: &Path, believes: bool) -> Result<Self> {
         let folder = StoreFolder::open(directory)?;
-        // Opening need not write, so report a read-only folder now and not at the first write.
+        // Opening a store does not always write, so report a read-only folder now instead of at the first write.
         files::expect_writable(folder.path()).map_err(|error| folder.cannot("write to", &error))?;
         let connections = Connections::new(&folder);
         let mut store = Self {
@@ -94,7 +94,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store from the state file if that is current. The database is then opened at its first use.
+    /// Opens the store from the state file, so that the database opens only on first use. Returns `false` if the state
+    /// file is missing or outdated.
     fn open_from_state_file(&mut self) -> bool {
         let shares = self.believes && self.folder.shares_memory();
         if !shares {
@@ -108,7 +109,7 @@ impl Store {
         true
     }
 
-    /// Identifies the files that the writer's connection has open, and maps the version page.
+    /// Returns the files that the writer's connection has open, and maps the version page.
     fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
@@ -128,19 +129,18 @@ impl Store {
         Ok(OpenFiles::new(&self.folder, id, secret, writer.file(), page))
     }
 
-    /// Returns the folder of the store.
     pub fn folder(&self) -> &StoreFolder {
         &self.folder
     }
 
-    /// Returns the incarnation that reads from now on belong to.
+    /// Returns the current incarnation, to which later reads belong.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         Incarnation(self.opened.newest().number)
     }
 
-    /// Returns whether nothing was committed since `sequence` of this incarnation. This takes only some loads. Returns
-    /// `false` if only the database knows.
+    /// Returns whether `sequence` is the newest commit in this incarnation. Returns `false` if the version page cannot
+    /// show the newest commit. Takes only a few memory loads.
     #[inline]
     #[must_use]
     pub fn is_current_in(&self, incarnation: Incarnation, sequence: Sequence) -> bool {
@@ -150,8 +150,8 @@ impl Store {
             && incarnation == Incarnation(opened.number)
     }
 
-    /// Returns the change sequence on the version page; `None` if only the database knows it. This takes only some
-    /// loads.
+    /// Returns the change sequence on the version page; `None` if the page does not show the newest commit. Takes only
+    /// a few memory loads.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
         match self.opened.newest().state(coarse_ms()) {
@@ -160,21 +160,22 @@ impl Store {
         }
     }
 
-    /// Returns a function that waits for a commit after this call, for [`Store::wake_waiting`], a signal, or its
-    /// timeout. It may return early. Without a version page it returns at once.
+    /// Returns a function that waits for the first commit after this call. The wait also ends on a call to
+    /// [`Store::wake_waiting`], on a signal, at the timeout, and sometimes earlier. Without a version page, the
+    /// function returns at once.
     pub fn commit_waited_for(&self) -> impl Fn(Duration) {
         let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
         let page = page.map(|page| (page, page.done()));
         let wakeups = self.wakeups.load(Ordering::SeqCst);
         move |timeout| match page {
-            // A wake-up between this check and the wait is missed: the wait then ends at its time limit.
+            // The wait misses a wake-up between this check and the wait, and then ends at its timeout.
             _ if self.wakeups.load(Ordering::SeqCst) != wakeups => {}
             Some((page, done)) => page.wait(done, timeout),
             None => {}
         }
     }
 
-    /// Ends the waits for a commit that are under way.
+    /// Ends all running waits for a commit.
     pub fn wake_waiting(&self) {
         self.wakeups.fetch_add(1, Ordering::SeqCst);
         if let Some(page) = &self.opened.newest().page {
@@ -182,20 +183,19 @@ impl Store {
         }
     }
 
-    /// Returns the key of the store's hashes. A new database has another key.
+    /// Returns the key for this store's keyed hashes. Each database has its own key.
     #[must_use]
     pub fn key(&self) -> StoreKey<'_> {
         StoreKey(&self.opened.newest().secret)
     }
 
-    /// Returns whether the database that a connection has open is broken or has lost its name, so that it must be
-    /// opened again.
+    /// Returns whether a connection must be opened again, because its database is broken, or was removed or replaced.
     pub(super) fn is_stale(&self, slot: &LazyConnection) -> bool {
         self.folder.broken().is_some() || slot.is_moved()
     }
 
-    /// Returns the error with an explanation. Marks the database as broken if the error says so, unless it has lost its
-    /// name.
+    /// Converts a `SQLite` error to an error for users. If the error shows that the database is damaged, marks the
+    /// database as broken, unless it was removed or replaced.
     pub(super) fn explained(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
             self.folder.mark_broken(slot.file());
@@ -203,17 +203,17 @@ impl Store {
         explain(error, &self.folder)
     }
 
-    /// Closes the connections and opens the database that has the name now, or creates one. Begins a new incarnation.
+    /// Closes the connections, and opens or creates the database at the store's path. Starts a new incarnation. Does
+    /// nothing if another thread has already done so.
     pub(super) fn renew(&self) -> Result<()> {
-        // Locked in the order in which a fork locks them.
+        // Lock the connections in the same order as a fork.
         let mut writer = lock(&self.connections.writer);
         let mut reader = lock(&self.connections.reader);
         let known = self.opened.newest();
-        // Whether the open database has lost its name, or the connection does not lead to the newest database of this
-        // store.
+        // A connection is outdated if its database was removed or replaced, or is not the store's newest one.
         let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !known.is_of(slot);
         if self.folder.broken().is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
-            return Ok(()); // another thread was faster
+            return Ok(()); // another thread has opened the new database
         }
         writer.close();
         reader.close();
@@ -221,7 +221,7 @@ impl Store {
             self.folder.rename_broken()?;
         } else {
             log::warn!(
-                "the database in {} was removed or replaced while it was open; reopening it",
+                "the database in {} was removed or replaced while it was open; reopening the database",
                 self.folder.path().display()
             );
         }
@@ -231,28 +231,27 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the error for a file that is replaced or damaged at each attempt. `what`: the begin of a sentence, such
-    /// as 'its database is'.
+    /// Returns the error for a file that was replaced or damaged during each attempt. `what`: the start of a clause,
+    /// such as 'the database was'.
     pub(super) fn replaced(&self, what: &str) -> Error {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: {what} replaced or damaged during each attempt; look for the program that does it, or \
+                "store in {}: {what} replaced or damaged during each attempt; stop the program that does this, or \
                  choose another cache_dir",
                 self.folder.path().display()
             ),
         )
     }
 
-    /// Checkpoints the log into the database, as far as readers allow, and truncates both files. Does not wait for
-    /// other threads.
+    /// Copies the WAL into the database and truncates the WAL, unless another thread or process is using it.
     pub fn settle(&self) {
         if let Some(writer) = try_lock(&self.connections.writer) {
             writer.checkpoint();
         }
     }
 
-    /// Closes the connections; they are opened again when needed.
+    /// Closes the connections, which open again when needed.
     pub fn close(&self) {
         lock(&self.connections.reader).close();
         let mut writer = lock(&self.connections.writer);
@@ -262,7 +261,7 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// Closes the connections while the fork handlers still know them. No connection may be half closed at a fork.
+    /// Closes the connections while fork handlers still know them, so that none is half closed during a fork.
     fn drop(&mut self) {
         self.close();
     }

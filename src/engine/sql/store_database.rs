@@ -1,4 +1,4 @@
-//! Creates and finds the database, and renames it to `.broken` if it is damaged.
+//! Creates and finds the database, and renames a damaged database to `.broken`.
 
 use std::io;
 use std::path::Path;
@@ -16,20 +16,20 @@ use crate::platform::lock::FileLock;
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl StoreFolder {
-    /// Creates the database unless one exists.
+    /// Creates the database if it does not exist.
     ///
-    /// The database gets its name when it is complete, so other processes never open an incomplete one. The connection
-    /// that creates it is closed before that, since closing it later would release the locks of this process on the
-    /// file.
+    /// The file gets its final name only when the database is complete, so other processes never open an incomplete
+    /// database. The connection that creates the database closes before the rename, because closing it later would
+    /// release this process's locks on the file.
     pub fn make_database(&self) -> Result<()> {
-        let cannot = |error: io::Error| self.cannot("make a database in", &error);
+        let cannot = |error: io::Error| self.cannot("create a database in", &error);
         files::private_dir(self.path()).map_err(cannot)?;
         let _exclusive = self.exclusive()?;
         let database = self.database();
         if files::regular(self.path(), [database]).map_err(cannot)? != [None] {
-            return Ok(()); // another process created one
+            return Ok(()); // another process created the database
         }
-        // The new database must not use the WAL of a removed one.
+        // The new database must not use the WAL of a removed database.
         for suffix in COMPANIONS {
             ignore_missing(files::remove(&self.companion(suffix))).map_err(cannot)?;
         }
@@ -58,8 +58,8 @@ impl StoreFolder {
         files::sync_names(self.path())
     }
 
-    /// Returns the inode of the database, or `None` if there is no database. Fails if the database or a file beside it
-    /// is not a regular file, since `SQLite` would follow a link.
+    /// Returns the inode of the database; `None` if there is no database. Fails if the database or a file beside it is
+    /// not a regular file, because `SQLite` would follow a link.
     pub fn find_database(&self) -> Result<Option<Inode>> {
         let [wal, shm, journal] = COMPANIONS.map(|suffix| self.companion(suffix));
         let inodes = files::regular(self.path(), [&wal, &shm, &journal, self.database()]);
@@ -67,23 +67,23 @@ impl StoreFolder {
         Ok(database)
     }
 
-    /// Renames the broken database and the files beside it to `.broken`, so that a new one can be created. Keeps the
-    /// broken one because of its confirmed matches, which no server has.
+    /// Renames the broken database and the files beside it to `.broken`, so that a new database can be created. Keeps
+    /// the broken files, because they contain confirmed matches that no server has.
     pub fn rename_broken(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("rename the broken database in", &error);
         let _exclusive = self.exclusive()?;
         let broken = self.broken();
-        // If another process has renamed the database, a new one may have its name now.
+        // Another process may have already renamed the database and created a new one.
         if broken.is_some() && Inode::of(self.database()) == broken {
-            // Renames the database first: other processes see that it is missing, and wait for this lock before they
-            // create a new one.
+            // Rename the database first: other processes then see that it is missing, and wait for this lock before
+            // they create a new database.
             for suffix in std::iter::once("").chain(COMPANIONS) {
                 let broken_path = self.companion(&format!("{suffix}.broken"));
                 ignore_missing(files::rename(&self.companion(suffix), &broken_path)).map_err(cannot)?;
             }
             log::warn!(
-                "the database in {} is damaged: renamed to {NAME}.db.broken; plexindex fetches the libraries again, \
-                 but confirmed matches and tables are lost",
+                "the database in {} is damaged and was renamed to {NAME}.db.broken; plexindex will fetch the libraries \
+                 again, but confirmed matches and tables are lost",
                 self.path().display()
             );
         }
@@ -91,15 +91,15 @@ impl StoreFolder {
         Ok(())
     }
 
-    /// Takes the lock for creating and renaming the database. Returns `None` if the file system has no locks.
+    /// Acquires the lock for creating and renaming the database; `None` if the file system does not support locks.
     pub fn exclusive(&self) -> Result<Option<FileLock>> {
         match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
             Ok(None) => Err(Error::new(
                 Status::Store,
                 format!(
-                    "store in {}: another process has been creating or repairing it for too long; find the process \
-                     that hangs, and end it",
+                    "store in {}: another process has been creating or repairing the database for too long; find and \
+                     stop the hung process",
                     self.path().display()
                 ),
             )),
@@ -109,7 +109,7 @@ impl StoreFolder {
     }
 }
 
-/// Treats a missing file as success.
+/// Replaces the error for a missing file by success.
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| {
         if error.kind() == io::ErrorKind::NotFound {

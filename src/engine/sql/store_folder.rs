@@ -13,20 +13,19 @@ use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::open_files;
 
-/// Prefix of all file names. Ends with the number of the format, so that processes with another format have their own
-/// files.
+/// Prefix of all file names, with the format number, so that versions with different formats use different files.
 pub const NAME: &str = "plexindex-1";
-/// Maximum wait for another process that creates or renames a database, or creates the client identifier.
+/// Maximum wait for another process that is creating or renaming the database, or creating the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The folder of a store, with the paths of its files. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StoreFolder {
     path: Arc<Path>,
-    /// The database, `-wal` and `-shm`.
+    /// Paths of the database, `-wal` and `-shm`.
     database_files: Arc<[PathBuf; 3]>,
     shares_memory: bool,
-    /// The database that is damaged and must be renamed to `.broken`, if any.
+    /// Inode of a damaged database that must be renamed to `.broken`.
     broken: Arc<Mutex<Option<Inode>>>,
 }
 
@@ -40,7 +39,7 @@ impl StoreFolder {
         if metadata.as_ref().is_ok_and(|metadata| !metadata.is_dir()) {
             return Err(Error::new(
                 Status::Store,
-                format!("cache_dir {} is a file: remove it, or choose a folder", path.display()),
+                format!("cache_dir {} is a file; remove it, or choose a folder", path.display()),
             ));
         }
         let folder = Self {
@@ -50,9 +49,9 @@ impl StoreFolder {
             broken: Arc::default(),
         };
         if metadata.is_err() {
-            files::private_dir(path).map_err(|error| folder.cannot("make", &error))?;
+            files::private_dir(path).map_err(|error| folder.cannot("create", &error))?;
         }
-        // An absolute path, since the host may change its working directory.
+        // Use an absolute path, because the host may change its working directory.
         let path = canonical(path).map_err(|error| folder.cannot("find", &error))?;
         let disk = files::disk(&path);
         Ok(Self {
@@ -65,7 +64,7 @@ impl StoreFolder {
         })
     }
 
-    /// Returns the same folder, treated as on a file system without shared memory.
+    /// Returns the same folder, but treats its file system as one without shared memory.
     #[cfg(test)]
     pub fn without_shared_memory(self) -> Self {
         Self {
@@ -74,8 +73,8 @@ impl StoreFolder {
         }
     }
 
-    /// Returns the error for a failed operation on the folder. `operation` continues a sentence that begins with
-    /// 'cannot'.
+    /// Returns the error for a failed operation on the folder. `operation`: a verb phrase that can follow 'cannot' and
+    /// precede the folder's name, such as 'write to'.
     pub fn cannot(&self, operation: &str, error: &io::Error) -> Error {
         let is_full = files::is_full(error);
         let status = if is_full { Status::StoreFull } else { Status::Store };
@@ -83,7 +82,7 @@ impl StoreFolder {
             _ if open_files::is_out_of_files(error) => "", // the error's own text has the remedy
             _ if is_full => "; free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "; choose a cache_dir that this user may write"
+                "; choose a cache_dir that this user can write to"
             }
             // The error's own text names the file to remove.
             _ if files::is_in_the_way(error) => "; then try again",
@@ -104,12 +103,12 @@ impl StoreFolder {
         &self.path
     }
 
-    /// Returns whether the file system lets processes share memory.
+    /// Returns whether processes can share memory through files in this folder.
     pub fn shares_memory(&self) -> bool {
         self.shares_memory
     }
 
-    /// Returns how to read segments: mapped, unless the host or the file system forbids maps.
+    /// Returns how to read segments: mapped, unless the host (`no_mmap`) or the file system rules out mapping.
     pub fn map_mode(&self, no_mmap: bool) -> MapMode {
         if no_mmap || !self.shares_memory {
             MapMode::Read
@@ -118,7 +117,6 @@ impl StoreFolder {
         }
     }
 
-    /// Returns the path of the database.
     pub fn database(&self) -> &Path {
         &self.database_files[0]
     }
@@ -148,18 +146,18 @@ impl StoreFolder {
         self.fetch_lock("store")
     }
 
-    /// Returns the path of a temporary file with which a process checks that locks work in this folder. If the process
-    /// is killed, a later sweep removes the file.
+    /// Returns the path of a temporary file with which this process checks whether file locks work in this folder. If
+    /// the process is killed, a later sweep removes the file.
     pub fn trial(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }
 
-    /// Returns the total size of all files of the store in bytes.
+    /// Returns the total size of the store's files in bytes.
     pub fn disk_bytes(&self) -> u64 {
         self.bytes_of(|_| true)
     }
 
-    /// Returns the total size in bytes of the store's files whose names satisfy `is_counted`.
+    /// Returns the total size, in bytes, of the store's files whose names satisfy `is_counted`.
     pub fn bytes_of(&self, is_counted: impl Fn(&str) -> bool) -> u64 {
         fs::read_dir(&self.path).map_or(0, |entries| {
             entries
@@ -175,22 +173,22 @@ impl StoreFolder {
         })
     }
 
-    /// Returns the path of a file beside the database, such as that with the suffix `-journal`.
+    /// Returns the path of the database file with a suffix such as `-journal`.
     pub fn companion(&self, suffix: &str) -> PathBuf {
         self.path.join(format!("{NAME}.db{suffix}"))
     }
 
-    /// Marks this database file as broken. `None` removes the mark.
+    /// Marks a database file as broken; `None` removes the mark.
     pub fn mark_broken(&self, file: Option<Inode>) {
         *lock(&self.broken) = file;
     }
 
-    /// Returns the broken database that must be renamed, if any.
+    /// Returns the inode of the broken database that must be renamed; `None` if no database is broken.
     pub fn broken(&self) -> Option<Inode> {
         *lock(&self.broken)
     }
 
-    /// Returns whether the disk or the user's quota is full. Writes a file to find out.
+    /// Returns whether the disk or the user's quota is full. Writes a temporary file to find out.
     pub fn is_full(&self) -> bool {
         const TEST_BYTES: usize = 1 << 16;
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));

@@ -1,4 +1,4 @@
-//! Facts about the folder of a store, for users who look into slow or failing calls.
+//! Properties of a store's folder, for users who investigate slow or failing calls.
 
 use std::path::PathBuf;
 
@@ -9,38 +9,38 @@ use crate::error::Result;
 use crate::matching::byte_string;
 use crate::platform::{files, lock};
 
-/// Facts about the folder of a store.
+/// Properties of a store's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StoreInfo {
-    /// The folder.
+    /// Path of the folder.
     #[serde(serialize_with = "byte_string::path")]
     #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub folder: PathBuf,
-    /// Kind of file system, such as `ext4`.
+    /// Type of the file system, such as `ext4`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_system: Option<String>,
-    /// `SQLite`'s journal mode: `wal`, or `truncate` without shared memory.
+    /// `SQLite`'s journal mode: `wal`, or `truncate` if the file system does not support shared memory.
     pub journal: String,
-    /// Whether processes can share memory there.
+    /// Whether processes can share memory through files in the folder.
     pub shares_memory: bool,
-    /// Whether processes notice commits through the version page; if not, each lookup queries the database.
+    /// Whether processes notice commits through the version page. If not, each lookup queries the database.
     pub counter_page: bool,
-    /// Whether file locks work.
+    /// Whether file locks work in the folder.
     pub locks: bool,
-    /// Why locks do not work.
+    /// The reason why file locks do not work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locks_error: Option<String>,
-    /// Size of the store.
+    /// Size of the store in bytes.
     pub disk_bytes: u64,
-    /// Free space for this user.
+    /// Free space for this user in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
 }
 
 impl StoreInfo {
-    /// Facts about the folder. Tries a lock with a temporary file.
+    /// Determines the properties of a store's folder. Creates a temporary file to test file locks.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
@@ -50,7 +50,7 @@ impl StoreInfo {
         let trial = folder.trial();
         let locks_error = match lock::trial(&trial) {
             Ok(true) => None,
-            Ok(false) => Some("two holders had the same lock at once".to_owned()),
+            Ok(false) => Some("two holders acquired the same lock at the same time".to_owned()),
             Err(error) => Some(error.to_string()),
         };
         let _ = files::remove(&trial);

@@ -1,4 +1,4 @@
-//! Reads all that a snapshot needs in one transaction, and later the changes after it.
+//! Reads the data for a snapshot in one transaction, and later the changes since the snapshot.
 
 use std::sync::atomic::Ordering;
 
@@ -25,43 +25,41 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
-/// Maximum number of changes that are read one by one. If there are more, plexindex reads the whole state.
+/// Maximum number of changes to read one by one. If there are more changes, plexindex reads the whole state.
 const MAX_CHANGES: i64 = 2_000;
 
-/// Maximum number of changes in a cached state. A state with more changes is not cached, as they are compacted soon.
+/// Maximum number of changes in a cached state. Compaction would soon replace a state with more changes.
 const MAX_CACHED_CHANGES: usize = 1_024;
 
-/// Returns the columns of the cached rows. A build with other columns ignores the cache.
+/// Returns the column names of the cached rows. A build with different columns ignores the cache.
 fn columns() -> String {
     format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
 }
 
-/// Returns the URL and the user of an endpoint, by which the state file finds its state.
+/// Returns the URL and the user of an endpoint, which are the key of a state in the state file.
 fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
 }
 
-/// The data that a process needs to answer, read at one moment.
+/// The data that a process needs to answer queries, read in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreState {
-    /// The change sequence at which it was read.
     pub sequence: Sequence,
-    /// The incarnation that it was read from.
+    /// The incarnation from which the state was read.
     #[serde(skip)]
     pub incarnation: Incarnation,
-    /// The libraries of the last probe, in the server's order.
+    /// The libraries from the last probe, in the server's order.
     pub libraries: Vec<LibraryRow>,
-    /// The segments of hosts' records.
     pub manifest: Manifest,
-    /// Confirmed matches and single items that changed since the segments were made, oldest first; then the
-    /// invalidations. For [`StoreState::continued`] libraries: all changes since the earlier state.
+    /// Changes to confirmed matches and single items that the segments do not include, oldest first, followed by the
+    /// invalidations. For libraries in [`StoreState::continued`]: all changes since the caller's earlier state.
     pub changes: Vec<LoggedChange>,
-    /// Libraries of which only changes were read, because the caller has an earlier state of them.
+    /// Libraries for which only changes were read, because the caller has an earlier state.
     #[serde(skip)]
     pub continued: Vec<LibraryId>,
 }
 
-/// Returns all data that a process needs for an identity, without regard to what it knows already.
+/// Reads the complete state for an identity, including data that the caller already has.
 pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
@@ -70,12 +68,12 @@ pub fn state_of(
     state(connection, incarnation, identity, &|_, _| None)
 }
 
-/// The change sequence up to which a process already knows all changes of a library, given the current manifest; `None`
-/// if it must start anew.
+/// A function that returns the change sequence up to which the caller has all changes in a library; `None` if the
+/// caller needs the complete library. The arguments are the library's row and the current manifest.
 pub type KnownChanges<'k> = dyn Fn(&LibraryRow, &Manifest) -> Option<Sequence> + 'k;
 
-/// Reads the state, without the data that the caller knows already. Without an identity, the state has only a change
-/// sequence.
+/// Reads the state for an identity, without the data that the caller already has. If `identity` is `None`, the state
+/// contains only a change sequence.
 fn state(
     connection: &Connection,
     incarnation: Incarnation,
@@ -105,7 +103,7 @@ fn state(
             continued.push(row.id);
         } else {
             let since = row.segment_sequence;
-            // The index returns the items by rating key; their order follows below.
+            // The index returns the items by rating key; `in_order` sorts them by position below.
             let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
             changes.extend(logged(connection, single_items, params![row.id, end_of(since)])?);
         }
@@ -123,14 +121,14 @@ fn state(
     })
 }
 
-/// Returns the changes in the log that satisfy a condition, with their positions.
+/// Returns the logged changes that satisfy an SQL condition, with their positions.
 fn logged(c: &Connection, condition: &str, arguments: impl Params) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
     let statement = format!("SELECT {}, id FROM changes WHERE {condition}", list::<LoggedChange>());
     let position = names::<LoggedChange>().len();
     c.rows(&statement, arguments, |row| Ok((row.get(position)?, read(row)?)))
 }
 
-/// Returns the change sequence up to which the logs are incomplete, because they were trimmed or merged into segments.
+/// Returns the change sequence up to which the logs are incomplete, because rows were trimmed or merged.
 fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value("SELECT max(trimmed, merged) FROM store", [])
 }
@@ -141,8 +139,8 @@ fn in_order(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
-/// Returns at most `most` confirmed matches that were recorded or removed after `since`, with their positions in the
-/// log. `now`: the current change sequence.
+/// Returns at most `most` changes to confirmed matches after `since`, with their positions in the log. If `identity` is
+/// `None`, includes the matches of all identities. `now`: the current change sequence.
 fn recorded_since(
     connection: &Connection,
     identity: Option<IdentityId>,
@@ -171,20 +169,20 @@ fn recorded_since(
     )
 }
 
-/// The states of a store: read from the database, or cached in the state file for the next process.
+/// Reads a store's state from the database or the state file, and writes the state file for the next process.
 pub struct StoreStates<'s>(pub &'s Store);
 
 impl StoreStates<'_> {
-    /// Returns everything that a process needs in order to answer for this identity.
+    /// Reads the complete state for an identity.
     #[cfg(test)]
     pub fn state(&self, identity: Option<IdentityId>) -> Result<StoreState> {
         self.0
             .read(|connection| state_of(connection, self.0.incarnation(), identity))
     }
 
-    /// Reads the identity that an endpoint leads to, and the state of this identity, both at one moment, so that the
-    /// state includes the commit that stored the endpoint. `known`: what the caller knows already. Fails if not
-    /// `patient` and the database is locked.
+    /// Reads an endpoint's identity and the state for that identity in one transaction, so that the state includes the
+    /// commit that stored the endpoint. `known`: the data that the caller already has. If `patient` is `false`, waits
+    /// only a moment for locks, and then fails.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
@@ -195,8 +193,8 @@ impl StoreStates<'_> {
             return Ok(cached);
         }
         self.0.read_if(patient, |connection| {
-            // Get the incarnation first: if the database is replaced during the read, the state belongs to one that has
-            // ended.
+            // Read the incarnation first. If the database is replaced during the read, the state then belongs to an old
+            // incarnation, so the caller reads it again.
             let incarnation = self.0.incarnation();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
@@ -211,9 +209,10 @@ impl StoreStates<'_> {
         })
     }
 
-    /// Returns the change sequence now, and the changes after `since`, oldest first. `since` is a sequence of
-    /// `incarnation`. The changes are `None` if there are too many or one concerns whole libraries: then the caller
-    /// must read [`Self::state_at`]. Fails if not `patient` and the database is locked.
+    /// Returns the current change sequence, and the changes after `since`, oldest first. `since`: a change sequence of
+    /// `incarnation`. The changes are `None` if the caller must read the whole state with [`Self::state_at`], for
+    /// example because there are too many changes. If `patient` is `false`, waits only a moment for locks, and then
+    /// fails.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,
@@ -246,8 +245,8 @@ impl StoreStates<'_> {
         read
     }
 
-    /// Takes the cached state of this endpoint, if the store was opened from the state file. Only the first call gets
-    /// it, because it becomes outdated.
+    /// Takes an endpoint's state from the state file with which the store was opened; `None` if the file has no state
+    /// for the endpoint. Only the first call returns a state, because the state becomes outdated.
     fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
         // Only the database knows whether a server accepted an expired token.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
@@ -263,25 +262,26 @@ impl StoreStates<'_> {
         Some((Some(view.identity), StoreState { incarnation, ..state }))
     }
 
-    /// Closes the connections, and writes the state file if this process had to open the database.
+    /// Closes the connections. If the state file is outdated, writes a new one, so that the next process need not open
+    /// the database.
     pub fn close_and_keep(&self, endpoint: Option<&Endpoint>) {
         let cached = self.state_to_cache(endpoint);
         self.0.close();
         let Some(cached) = cached else { return };
         let opened = self.0.opened.newest();
-        // Read after closing, because that copies the log into the database.
+        // Inspect the files after closing, because closing copies the WAL into the database.
         let Some(files) = StoreFiles::of(&self.0.folder).filter(|files| opened.is_of_files(files)) else {
             return;
         };
         let sequence = cached.sequence.0;
         let is_unchanged = || opened.state(coarse_ms()) == PageState::Equal(sequence) && opened.is_page_valid();
         if let Err(error) = write_state_file(&self.0.folder, cached, &files, is_unchanged) {
-            log::debug!("the next process opens the database itself: {error}");
+            log::debug!("cannot write the state file: {error}; the next process will open the database");
         }
     }
 
-    /// Returns the current state of this endpoint, for the state file. `None` if that file has it already, or if
-    /// reading it would require opening the database or waiting.
+    /// Returns an endpoint's current state for the state file. `None` if the file already has this state or must not be
+    /// used, or if reading the state would have to wait.
     fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.0.opened.newest();
         let PageState::Equal(now) = opened.state(coarse_ms()) else {
@@ -299,7 +299,7 @@ impl StoreStates<'_> {
             let Some(identity) = identity_of(connection, endpoint)? else {
                 return Ok(None);
             };
-            // The next process must read the database to log which of several views answers.
+            // With several views, the next process must read the database to log which view it uses.
             if endpoint.is_none() && one_of_several(connection, identity)?.is_some() {
                 return Ok(None);
             }

@@ -1,4 +1,4 @@
-//! Sweeping: deletes rows that no reader can see, a slice at a time.
+//! Sweeps: deletes rows that no reader can see, a limited number at a time.
 
 use rusqlite::{Connection, params};
 
@@ -8,14 +8,15 @@ use crate::error::Result;
 use crate::model::TableId;
 use crate::platform::deadline::Deadline;
 
-/// Rows of cleared tables that one write examines.
+/// Maximum number of rows that one write examines in order to sweep cleared tables.
 const CLEARED_PER_WRITE: i64 = 400;
 
-/// Removes what a store no longer needs.
+/// Removes rows and files that a store no longer needs.
 pub struct Sweeper<'s>(pub &'s Store);
 
 impl Sweeper<'_> {
-    /// Deletes rows that no reader can see, at most `slice` of each kind. Returns whether some may be left.
+    /// Deletes rows that no reader can see. `slice`: the maximum number of feed rows to delete for each reason. Returns
+    /// whether more rows may remain.
     pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
             tx.run(
@@ -34,19 +35,20 @@ impl Sweeper<'_> {
             ] {
                 let mut statement = tx.prepare_cached(statement)?;
                 let mut rows = statement.raw_query();
-                while rows.next()?.is_some() {} // a pragma returns rows
+                while rows.next()?.is_some() {} // run the pragma to completion
             }
             Ok(false)
         })
     }
 }
 
-/// Deletes changes that the feed does not report any more, at most `slice` for each reason. Returns whether there were
-/// any.
+/// Deletes changes that the feed no longer reports, at most `slice` for each reason: a removed library, or a restarted
+/// history. Returns whether it deleted any changes.
 fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let mut swept = 0;
-    // One statement with OR would read every row. `LIMIT ?1` alone would make SQLite plan it again for each value.
+    // A single statement with OR would read every row. `LIMIT ?1` without `+ 0` would make SQLite plan the statement
+    // again for each value.
     for statement in [
         "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l JOIN feed f ON f.library = l.id \
          WHERE l.identity < 0 LIMIT ?1 + 0)",
@@ -58,8 +60,7 @@ fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
     Ok(swept > 0)
 }
 
-/// Deletes some records of a cleared table, or the table if no records are left. Returns whether there may be more to
-/// delete.
+/// Deletes some records of a cleared table, or the table if it is empty. Returns `false` if no table is cleared.
 pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
     let cleared: Option<(TableId, i64)> = c.find(
         "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",

@@ -1,9 +1,9 @@
-//! Timelines. Within one timeline, a change sequence stands for only one state.
+//! Timelines. Within one timeline, a change sequence identifies only one state.
 //!
-//! A power cut loses the last commits, and a restored copy loses more. Later commits then use the same change sequences
-//! again. So the first commit after a start of the machine, or in a replaced database file, begins a new timeline. The
-//! cursor of a feed reader names its timeline. The cursor stays valid in later timelines, unless its position is after
-//! the end of its own timeline.
+//! A power cut can lose the last commits, and a restored backup loses more. Later commits then use the same change
+//! sequences again. Therefore, the first commit after a reboot, or in a replaced database file, starts a new timeline.
+//! A feed reader's cursor contains the id of its timeline. The cursor stays valid in later timelines, unless its
+//! position is after the end of its own timeline.
 
 use std::sync::atomic::Ordering;
 
@@ -17,10 +17,10 @@ use crate::model::Sequence;
 use crate::platform::files::{self, Inode};
 use crate::platform::stamp::boot;
 
-/// Most timelines that are stored. Cursors of older timelines are not valid any more.
+/// Maximum number of stored timelines. Cursors from older timelines are invalid.
 const MAX_TIMELINES: i64 = 1_000;
 
-/// Begins a timeline with this transaction if the machine was started or the file was replaced since the last commit.
+/// Starts a timeline with this transaction if the machine rebooted or the database was replaced since the last commit.
 pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
     let opened = store.opened.newest().number + 1;
     if store.on_timeline.load(Ordering::Relaxed) == opened {
@@ -34,15 +34,15 @@ pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<
     let c = tx.connection;
     let last: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
     if last.is_some_and(|last| last == here) {
-        // Set it only if an earlier transaction committed the timeline: this one may still roll back.
+        // Set this only after an earlier transaction committed the timeline; the current one may still roll back.
         store.on_timeline.store(opened, Ordering::Relaxed);
         return Ok(());
     }
     insert_timeline(tx, &here).map(drop)
 }
 
-/// Begins a timeline with this transaction, for the same start of the machine and the same file as the last one.
-/// Returns its id.
+/// Starts a timeline with this transaction although there was no reboot and no new file, so that this folder gets a new
+/// host id. Returns the id of the timeline.
 pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
     let here: Option<String> = tx
         .connection
@@ -50,8 +50,8 @@ pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
     insert_timeline(tx, &here.unwrap_or_default())
 }
 
-/// Stores a timeline that begins with this transaction, and returns its id. `here`: the start of the machine, and the
-/// database file.
+/// Stores a timeline that starts with this transaction, and returns its id. `here`: the boot id of the machine, and the
+/// inode of the database.
 fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
     let c = tx.connection;
     let random = files::random().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
@@ -73,11 +73,10 @@ pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
     Ok(newest.unwrap_or(0))
 }
 
-/// The end of the current timeline.
+/// The end of the current timeline, which has no end yet.
 pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
 
-/// Returns the first change sequence after a timeline, or [`NO_END`] for the current one; `None` for an unknown
-/// timeline.
+/// Returns the first change sequence after a timeline; [`NO_END`] for the current one, `None` for an unknown one.
 pub fn end_of(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
     c.find_value(
         "SELECT coalesce((SELECT min(begun) FROM timelines n WHERE n.begun > l.begun), ?2) FROM timelines l WHERE l.id = ?1",

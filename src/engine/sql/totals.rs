@@ -8,21 +8,17 @@ use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 
-/// Counts since the creation of the store.
+/// Counters since the creation of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Number of requests.
     pub requests: u64,
-    /// Number of answers.
     pub answers: u64,
-    /// Number of evicted libraries.
     pub evictions: u64,
-    /// The change sequence.
     pub sequence: Sequence,
 }
 
 impl Totals {
-    /// Reads the counts. Includes the answers that are only on the version page.
+    /// Reads the counters, including answers that are counted only on the version page.
     pub fn of(store: &Store) -> Result<Self> {
         let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
         store.read(|connection| {
@@ -38,8 +34,8 @@ impl Totals {
         })
     }
 
-    /// Adds to the counters, and moves the answers on the version page to the store. Adds nothing and returns `false`
-    /// if other processes write until the deadline.
+    /// Adds to the store's counters, and moves the answer count from the version page to the store. Adds nothing and
+    /// returns `false` if other processes keep writing until the deadline.
     pub fn add(store: &Store, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
         let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
         let added = store.write_in_turn(deadline, |tx| {
@@ -54,8 +50,8 @@ impl Totals {
         Ok(added?.is_some())
     }
 
-    /// Counts answered lookups on the version page, until the next [`Totals::add`] moves them to the store. Returns
-    /// `false` if there is no valid page.
+    /// Adds to the answer count on the version page, which the next [`Totals::add`] moves to the store. Returns `false`
+    /// if there is no valid page.
     pub fn count_on_page(store: &Store, answers: u64) -> bool {
         let opened = store.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.is_page_valid());

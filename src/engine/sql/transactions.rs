@@ -1,4 +1,4 @@
-//! Reads and writes in short transactions, on the database that has the store's name now.
+//! Short read and write transactions on the database at the store's path.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -21,20 +21,21 @@ use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::write_out::write_out;
 
-/// Number of writes after which the system starts to write the WAL to the disk, so that a checkpoint waits less.
+/// Number of writes after which the system starts to write the WAL to disk, so that a checkpoint takes less time.
 const WRITE_OUT_EVERY: u64 = 128;
-/// Maximum number of attempts of a call whose database is replaced meanwhile.
+/// Maximum number of times that a call runs if the database is replaced during each attempt.
 const MAX_ATTEMPTS: u32 = 4;
 
 impl Store {
-    /// Reads in one short transaction. Runs `work` again if the database was replaced.
+    /// Runs `work` in a short read transaction. Runs `work` again if the database was replaced.
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        // Waits only a moment, since no thread holds the reader for long.
+        // This wait is short, because no thread holds the reader for long.
         self.with(|| Some(lock(&self.connections.reader)), in_transaction(work))
     }
 
-    /// Reads with any open connection, so that a process that only does lookups opens one connection. If not `patient`,
-    /// waits for other threads and processes only a moment, and then fails.
+    /// Runs `work` in a short read transaction on any open connection, so that a process that only does lookups opens
+    /// only one connection. If `patient` is `false`, waits only a moment for other threads and processes, and then
+    /// fails.
     pub(super) fn read_if<T>(&self, patient: bool, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let patience = if patient { BUSY } else { self.short_wait.patience() };
         let mut work = in_transaction(work);
@@ -56,8 +57,8 @@ impl Store {
         let slot = open.or_else(|| self.short_wait.lock(&self.connections.reader));
         let mut slot = slot.ok_or_else(|| self.locked_error())?;
         let (was_open, broken_before) = (is_open(&slot), self.folder.broken());
-        // Creating or repairing a database takes long, so this call does neither. It also removes a mark that it set on
-        // a damaged database, which would stay until a new file got the same inode.
+        // Creating or repairing a database takes long, so this call does neither. If this call has marked a damaged
+        // database as broken, it removes the mark, which could otherwise apply to a later file with the same inode.
         if was_open || self.opened.newest().has_database() {
             match self.run(&mut slot, patience, &mut work) {
                 Attempt::Returned(Ok(value)) => return Ok(value),
@@ -72,10 +73,9 @@ impl Store {
         Err(self.locked_error())
     }
 
-    /// Opens the reader's connection before the first write, so that lookups of other threads do not wait for the
-    /// write.
+    /// Opens the reader's connection before the first write, so that other threads' lookups do not wait for it.
     fn open_reader(&self) {
-        // A thread that holds the reader has opened it. The write reports errors.
+        // If the reader is locked, another thread has opened its connection. The write itself reports errors.
         if let Some(mut reader) = try_lock(&self.connections.reader)
             && reader.id().is_none()
             && !self.is_stale(&reader)
@@ -84,9 +84,8 @@ impl Store {
         }
     }
 
-    /// Runs `work` in one write transaction, which increments the change sequence. Runs `work` again if the database
-    /// had to be created again. Without a deadline, waits indefinitely for other threads, and at most [`BUSY`] for
-    /// other processes.
+    /// Runs `work` in a write transaction, which increments the change sequence. Runs `work` again if the database was
+    /// replaced. Without a deadline, waits indefinitely for other threads, and at most [`BUSY`] for other processes.
     pub(super) fn write<T>(
         &self,
         deadline: Deadline,
@@ -101,8 +100,8 @@ impl Store {
         result
     }
 
-    /// Runs `work` in a write transaction, as [`Store::write`] does, but returns `None` if other processes write until
-    /// the deadline.
+    /// Runs `work` in a write transaction, as [`Store::write`] does, but returns `None` if other processes keep writing
+    /// until the deadline.
     pub(super) fn write_in_turn<T>(
         &self,
         deadline: Deadline,
@@ -120,7 +119,7 @@ impl Store {
     }
 
     /// Runs `work` in a write transaction with the next change sequence. Announces the transaction on the version page
-    /// before `work`, and confirms it after the commit.
+    /// before `work`, and confirms it after the commit. Waits at most `patience` for other processes.
     fn transaction<T>(
         &self,
         connection: &OpenConnection,
@@ -128,7 +127,7 @@ impl Store {
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         connection.busy_timeout(patience)?;
-        // IMMEDIATE takes the write lock, so that no other transaction gets the same change sequence.
+        // IMMEDIATE acquires the write lock, so that no other transaction gets the same change sequence.
         connection.run("BEGIN IMMEDIATE", [])?;
         let undo = RollbackGuard(connection);
         let last_write = connection.take_last_write()?;
@@ -181,8 +180,8 @@ impl Store {
         result
     }
 
-    /// Runs `work` on the connection that `lock` locks. If the database was removed or replaced, or is broken, opens or
-    /// creates it again and repeats `work`.
+    /// Runs `work` on the connection that `lock` returns. If the database was removed or replaced, or is broken, opens
+    /// or creates the database and runs `work` again.
     fn with<'s, T>(
         &'s self,
         lock: impl Fn() -> Option<MutexGuard<'s, LazyConnection>>,
@@ -195,11 +194,11 @@ impl Store {
             }
             drop(slot);
             match self.renew() {
-                Err(_) if self.folder.broken().is_some() => {} // the new database is broken too
+                Err(_) if self.folder.broken().is_some() => {} // the new database is broken, too
                 result => result?,
             }
         }
-        Err(self.replaced("its database is"))
+        Err(self.replaced("the database was"))
     }
 
     /// Returns the error for a call that could not lock the store in time.
@@ -207,21 +206,21 @@ impl Store {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: another thread kept it locked for too long; try again",
+                "store in {}: another thread or process kept it locked for too long; try again",
                 self.folder.path().display()
             ),
         )
     }
 
-    /// Runs `work` on a connection, and opens the connection if necessary, waiting for at most `patience`. Returns
-    /// [`Attempt::Stale`] if the connection does not lead to the database that has the store's name now.
+    /// Runs `work` on a connection. If the connection is closed, opens it first, and waits at most `patience`. Returns
+    /// [`Attempt::Stale`] if the connection's database is not the database at the store's path.
     fn run<T>(
         &self,
         slot: &mut LazyConnection,
         patience: Duration,
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
-        // A write checks the name after `work`.
+        // A write makes this check after `work`.
         if self.folder.broken().is_some() || !slot.writes() && slot.is_moved() {
             return Attempt::Stale;
         }
@@ -230,7 +229,7 @@ impl Store {
             Err(_) if self.folder.broken().is_some() => return Attempt::Stale,
             Err(error) => return Attempt::Returned(Err(error)),
         }
-        // A new connection must lead to the database that this store knows.
+        // A new connection must have opened the newest database that this store knows.
         if !self.opened.newest().is_of(slot) {
             return Attempt::Stale;
         }
@@ -239,7 +238,7 @@ impl Store {
             Err(error) => return Attempt::Returned(Err(error)),
         };
         let result = work(connection).map_err(|error| self.explained(&error, slot));
-        // If the database lost its name meanwhile, a write must be repeated, and an error may have this cause.
+        // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
         if self.folder.broken().is_some() || (result.is_err() || slot.writes()) && slot.is_moved() {
             return Attempt::Stale;
         }
@@ -249,13 +248,12 @@ impl Store {
 
 /// The outcome of [`Store::run`].
 enum Attempt<T> {
-    /// `work` returned this result.
     Returned(Result<T>),
-    /// The connection does not lead to the store's database.
+    /// The connection's database is not the store's current database.
     Stale,
 }
 
-/// Wraps `work` in a read transaction, so that all its statements see one state.
+/// Wraps `work` in a read transaction, so that all its statements see the same state.
 fn in_transaction<T>(
     mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
 ) -> impl FnMut(&OpenConnection) -> rusqlite::Result<T> {

@@ -15,19 +15,18 @@ use crate::model::{SegmentName, Sequence};
 /// A running write transaction.
 pub struct Tx<'c> {
     pub connection: &'c Connection,
-    /// The change sequence of this transaction.
     pub sequence: Sequence,
     /// Number of rows that this transaction has added to the change log and the log of records.
     change_count: Cell<i64>,
-    /// Number of rows added to the feed so far.
+    /// Number of rows that this transaction has added to the feed.
     report_count: Cell<i64>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
-    /// The library to remember for the next write.
+    /// The library to store in `LastWrite::library` after the commit.
     pub next_library: Cell<Option<LibraryState>>,
-    /// The new segment of records, whose file must be removed if the transaction fails.
+    /// Name of a new record segment, whose file must be removed if the transaction fails.
     pub new_segments: Cell<Option<SegmentName>>,
-    /// Whether this transaction adds entries to the outbox.
+    /// Whether this transaction has added entries to the outbox.
     pub enqueues: Cell<bool>,
 }
 
@@ -40,7 +39,7 @@ impl Deref for Tx<'_> {
 }
 
 impl<'c> Tx<'c> {
-    /// Describes the transaction that runs on this connection.
+    /// Wraps the transaction that is running on this connection.
     pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
         Self {
             connection,
@@ -54,28 +53,27 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Returns whether this transaction has added no row to the logs. Then the store's row must get the change
-    /// sequence.
+    /// Returns whether this transaction has added no rows to the logs. If so, the transaction must update the change
+    /// sequence in the table `store`.
     pub fn is_silent(&self) -> bool {
         self.change_count.get() == 0
     }
 
-    /// Returns the number within the transaction for the next row of the logs. Each call returns another number.
+    /// Returns a number for the next row of the logs, which is unique within this transaction.
     pub fn next_change(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
 
-    /// Returns the number within the transaction for the next row of the feed. Each call returns another number.
+    /// Returns a number for the next row of the feed, which is unique within this transaction.
     pub fn next_report(&self) -> i64 {
         self.report_count.replace(self.report_count.get() + 1)
     }
 }
 
-/// Rolls the transaction back when dropped, also after a panic, unless the transaction has ended.
+/// Rolls back a transaction that is still running when the guard is dropped, for example after a panic.
 pub struct RollbackGuard<'c>(pub &'c Connection);
 
 impl Drop for RollbackGuard<'_> {
-    /// Rolls back if the transaction is still running.
     fn drop(&mut self) {
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");
@@ -83,7 +81,7 @@ impl Drop for RollbackGuard<'_> {
     }
 }
 
-/// Sets a connection's busy time-out until dropped.
+/// Changes a connection's busy timeout until the guard is dropped.
 pub struct WaitGuard<'c>(&'c Connection);
 
 impl<'c> WaitGuard<'c> {
@@ -95,17 +93,17 @@ impl<'c> WaitGuard<'c> {
 }
 
 impl Drop for WaitGuard<'_> {
-    /// Restores the usual busy timeout.
+    /// Restores the busy timeout to [`BUSY`].
     fn drop(&mut self) {
         let _ = self.0.busy_timeout(BUSY);
     }
 }
 
-/// Returns the current change sequence: the highest one of the store's row, the last change and the last record. So a
-/// transaction that adds a change or a record need not update the store's row.
+/// Returns the current change sequence: the highest sequence in the table `store`, the last logged change and the last
+/// record. A transaction that adds a change or a record therefore need not update `store`.
 ///
-/// The id of a record has only the low 36 bits of its sequence, above 27 bits for a number (`places`). The store's row
-/// supplies the upper bits, which are the same for all sequences of a database.
+/// The id of a record contains only the low 36 bits of its change sequence, above 27 bits for a number (see `places`).
+/// The table `store` supplies the upper bits, which are the same for all sequences in a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \

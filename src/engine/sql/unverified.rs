@@ -1,4 +1,4 @@
-//! Invalidated paths and items, which a request must verify before plexindex returns them again.
+//! Invalidated paths and items, which plexindex must verify before it returns them again.
 
 use rusqlite::{Connection, params};
 
@@ -12,7 +12,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Ends the invalidations of paths, in any spelling, and of items. Invalidations later than `since` stay.
+    /// Ends the invalidations of paths, compared by normal form, and of items, except those newer than `since`.
     pub fn verified(
         &self,
         identity: IdentityId,
@@ -40,11 +40,11 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Ends the invalidation of a path in any spelling, or of an item if the path is empty, unless it is later than
-/// `since`.
+/// Ends the invalidation of a path, compared by normal form, or of an item if the path is empty. Keeps an invalidation
+/// that is newer than `since`.
 ///
-/// A version with other Unicode tables may have stored another normalized path. A later listing ends such an
-/// invalidation.
+/// A version with different Unicode tables may have stored a different normal form, so that this call does not find the
+/// invalidation. A later listing then ends the invalidation.
 pub fn verify(
     tx: &Tx<'_>,
     identity: IdentityId,
@@ -78,7 +78,7 @@ pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     }
 }
 
-/// Returns, as changes at this change sequence, the invalidations of an identity in all its libraries.
+/// Returns the invalidations in all libraries of an identity, as changes at the change sequence `sequence`.
 pub fn unverified_of(
     connection: &Connection,
     identity: IdentityId,

@@ -126,9 +126,9 @@ pub fn read_only(words: &[&str]) {
     }
     say("ready");
     let remedy = if before.is_empty() {
-        "choose a cache_dir that this user may write"
+        "choose a cache_dir that this user can write to"
     } else {
-        "may"
+        "can write to"
     };
     assert_refused(try_open(options).map(drop), Status::Store, &folder, remedy);
     assert_eq!(bytes(&folder), before, "the store is as it was");

@@ -58,7 +58,7 @@ def _ttl_ms(ttl: "float | None") -> int:
 
 # Remedies in the library's errors that only a program can follow, each with a remedy for users of the host.
 _REMEDIES = {
-    "choose a cache_dir that this user may write": "make the folder and its files writable for the user of Stash",
+    "choose a cache_dir that this user can write to": "make the folder and its files writable for the user of Stash",
     ", or choose another cache_dir": "",
     "; choose another cache_dir": "",
     "cache_dir ": "the folder ",

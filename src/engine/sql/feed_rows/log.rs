@@ -1,4 +1,4 @@
-//! The rows of the feed.
+//! Reads the rows of the feed.
 
 use rusqlite::{Connection, Row, params};
 
@@ -8,30 +8,31 @@ use super::super::places::{NUMBER, place_of};
 use super::page::FeedPlace;
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// A query of the feed: the changes of one library of an identity, or of all its libraries.
+/// A query of an identity's feed: for one library, or for all libraries if `library` is `None`.
 pub struct FeedQuery<'c> {
     pub c: &'c Connection,
     pub identity: IdentityId,
     pub library: Option<LibraryId>,
 }
 
-/// A change of an item; or without an item, the instruction to list the library again.
+/// A change to an item. An entry without items tells readers to list the library again.
 pub struct FeedEntry {
     pub place: FeedPlace,
     pub library: LibraryId,
-    /// The item before and after.
+    /// The item before the change; `now` is the item after the change.
     pub was: Option<Item>,
     pub now: Option<Item>,
 }
 
 impl FeedQuery<'_> {
-    /// Returns the change sequence up to which the feed of the identity is incomplete.
+    /// Returns the change sequence after which the identity's feed is complete.
     pub fn identity_from(&self) -> rusqlite::Result<Sequence> {
         self.c
             .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
     }
 
-    /// Returns the library of the query with the lowest id above `after` that has a listing.
+    /// Returns the library with the lowest id above `after` that the query includes and that has a listing; `None` if
+    /// there is no such library.
     pub fn next_listed(&self, after: LibraryId) -> rusqlite::Result<Option<LibraryId>> {
         self.c.find_value(
             "SELECT id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
@@ -40,11 +41,9 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// Returns the libraries that a reader at this place must list again, up to the change sequence `end`, as entries
-    /// of the feed.
+    /// Returns the 'list again' entries of libraries whose history starts between `place` and the sequence `end`.
     pub fn relisted(&self, place: FeedPlace, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
-        // Number 0 of a transaction is 'list again'. Only there can the reader be in the middle of the list of
-        // libraries.
+        // 'List again' entries have the number 0, so a reader can be between two libraries only at the number 0.
         let id = if place.n == 0 { place.reported } else { 0 };
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
@@ -64,9 +63,10 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// Returns at most `limit` changes from a place on, up to the change sequence `end`. Skips changes that are older
-    /// than their library's history.
+    /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
+    /// that are older than their library's history.
     pub fn entries(&self, place: FeedPlace, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
+        // The number of a change starts at 0 in a row id, but at 1 in a `FeedPlace`.
         let first = place_of(place.sequence, (place.n - 1).clamp(0, NUMBER));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let item = |row: &Row<'_>, column| {

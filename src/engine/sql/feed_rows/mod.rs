@@ -1,7 +1,7 @@
-//! The feed: items that were added, changed, moved or removed in a view, in the order of their change sequence.
+//! The feed: additions, changes, moves and removals of items in a view, ordered by change sequence.
 //!
-//! Each change is a row, written in the transaction that adds or removes a single item, or publishes a listing. So a
-//! reader never sees a part of a listing.
+//! Each change is a row. The transaction that changes a single item or publishes a listing also writes the rows, so a
+//! reader never sees part of a listing.
 
 mod log;
 mod moved;
@@ -20,15 +20,15 @@ use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// Reads about this many items of a library after a cursor, each with its cursor.
+/// A function that reads about the requested number of items, each with its cursor, from a library after a cursor.
 pub type ItemsAfter<'i> = dyn Fn(&LibraryRow, i64, usize) -> Result<Vec<(i64, Item)>> + 'i;
 
-/// A store's rows that the feed reads.
+/// The feed of a store.
 pub struct FeedRows<'s>(pub &'s Store);
 
 impl FeedRows<'_> {
-    /// Returns the timeline and the first position of a new reader: the current end of the log, or with `full` the
-    /// start of a full listing.
+    /// Returns the current timeline and a new reader's position: the end of the log or, if `full`, a full listing's
+    /// start.
     pub fn begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(i64, FeedPosition)> {
         self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
@@ -43,11 +43,11 @@ impl FeedRows<'_> {
         })
     }
 
-    /// Returns about `limit` changes of the log, from a place up to `end`, in one library or all. `on`: the timeline of
-    /// the place.
+    /// Returns a page of about `limit` changes from `place` up to the change sequence `end`. If `library` is `None`,
+    /// includes all libraries. `on`: the timeline of `place`.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] if the changes since that place are not known any more; errors of the store.
+    /// [`Status::ListAgain`] if the log no longer has all changes since `place`; errors of the store.
     pub fn page(
         &self,
         identity: IdentityId,
@@ -75,11 +75,11 @@ impl FeedRows<'_> {
         page.ok_or_else(list_again)
     }
 
-    /// Returns a page of about `limit` items of a full listing. `on`: the timeline of the position. `items` reads the
-    /// items of a library after a cursor, each with its cursor, or nothing if the library is not fetched any more.
+    /// Returns a page of about `limit` items from a full listing. `on`: the timeline of `position`. `items` reads a
+    /// library's items after a cursor, and returns no items if the library is no longer fetched.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] if the position is of another timeline; errors of the store and of `items`.
+    /// [`Status::ListAgain`] if the position belongs to a different timeline; errors of the store and of `items`.
     pub fn full_page(
         &self,
         identity: IdentityId,
@@ -103,7 +103,7 @@ impl FeedRows<'_> {
                     None
                 })
             })?;
-            // Skip a library that was removed meanwhile; the log reports that.
+            // Skip a library that was removed during the listing. The log reports the removal.
             if let Some(row) = row.ok_or_else(list_again)? {
                 let free = limit - changes.len();
                 let page = items(&row, after, free)?;
@@ -142,7 +142,7 @@ impl FeedRows<'_> {
         })
     }
 
-    /// Returns whether a reader at a position of a timeline would get anything.
+    /// Returns whether there is anything to read at a position. `timeline`: the timeline of the position.
     pub fn has(
         &self,
         identity: IdentityId,
@@ -154,7 +154,7 @@ impl FeedRows<'_> {
         };
         self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
-            // If the position is unknown, the reader must list again; that counts as a change.
+            // A reader at an unknown position must list again, which counts as a change.
             Ok(!query.is_known(timeline, position)?
                 || !query.relisted(place, NO_END)?.is_empty()
                 || !query.entries(place, NO_END, 1)?.is_empty())
@@ -163,21 +163,21 @@ impl FeedRows<'_> {
 }
 
 impl FeedQuery<'_> {
-    /// Returns whether all changes since a position of a timeline are known, and that timeline leads to the current
-    /// one.
+    /// Returns whether a reader can continue from a position: the current timeline continues the position's timeline,
+    /// and the log has all changes since the position.
     fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
         let end = end_of(self.c, timeline)?;
         let FeedPosition::Log(place) = position else {
-            // The store does not know when the listed rows were committed, so only the current timeline is certain.
+            // A full listing does not record when its items were committed, so only the current timeline is certain.
             return Ok(end == Some(NO_END));
         };
-        // A position after the end is unknown: the store was restored, or lost its last writes.
+        // A position after the end is unknown, because the store was restored or lost its last writes.
         Ok(end.is_some_and(|end| place <= FeedPlace::at(end))
             && self.identity_from()? < place.sequence
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
-    /// Returns the row of a library, if a full listing for this query includes the library.
+    /// Returns a library's row if a full listing for this query includes the library; otherwise `None`.
     fn listed(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
         let is_listed = self.library.is_none_or(|own| own == library)
             && self.c.has(
@@ -187,7 +187,7 @@ impl FeedQuery<'_> {
         is_listed.then(|| one_library(self.c, library)).transpose()
     }
 
-    /// Returns a page of the log, the start of the next page, and whether more follows before the end.
+    /// Returns the changes in a page of the log, the start of the next page, and whether more follow up to `end`.
     fn log_page(
         &self,
         place: FeedPlace,
@@ -218,8 +218,8 @@ impl FeedQuery<'_> {
         })
     }
 
-    /// Returns the entries of a page: libraries that must be listed again, and at most `limit` changes. If
-    /// `limit` changes were read, more may follow, and the place of the last one is returned too.
+    /// Returns the entries of a page: at most `limit` changes to items, and the libraries that a reader must list
+    /// again. If there are `limit` changes, more may follow; the result then includes the position of the last change.
     fn page_entries(
         &self,
         place: FeedPlace,
@@ -235,10 +235,10 @@ impl FeedQuery<'_> {
     }
 }
 
-/// Returns the error for a reader whose position is not known any more.
+/// Returns the error for a reader whose position is no longer known.
 fn list_again() -> Error {
     Error::new(
         Status::ListAgain,
-        "the changes since then are no longer known: list again in full",
+        "the feed no longer has all changes since this cursor: list again in full",
     )
 }

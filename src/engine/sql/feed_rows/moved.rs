@@ -1,16 +1,16 @@
-//! Finds items that got another key.
+//! Detects items whose rating keys changed.
 
 use std::collections::HashMap;
 
 use super::page::ItemChange;
 use crate::model::{Item, ItemType, LibraryId};
 
-/// Joins a removal and an addition with the same GUID and different keys into one change, because the item got another
-/// key. They stay separate if a change between them has either key.
+/// Merges a removal and an addition with the same GUID and different rating keys into one change, because Plex gave the
+/// item a new key. Keeps the two changes separate if a change between them has one of the keys.
 pub fn merged(changes: Vec<ItemChange>) -> Vec<ItemChange> {
     let mut merged: Vec<ItemChange> = Vec::with_capacity(changes.len());
-    // The last change that only added or only removed an item, by library, type and GUID; and the last change of each
-    // key.
+    // `single` contains the last change that only added or only removed an item, by library, type and GUID. `touched`
+    // contains the last change for each rating key. Both maps contain indexes into `merged`.
     let mut single: HashMap<(LibraryId, ItemType, String), usize> = HashMap::new();
     let mut touched: HashMap<(LibraryId, String), usize> = HashMap::new();
     for change in changes {
@@ -25,7 +25,7 @@ pub fn merged(changes: Vec<ItemChange>) -> Vec<ItemChange> {
             .as_ref()
             .and_then(|single_key| single.get(single_key).copied());
         let pair = earlier.and_then(|at| {
-            // One of the two must be only an addition, the other only a removal.
+            // One change must only add an item, and the other must only remove an item.
             let was = merged[at].was.as_ref().xor(change.was.as_ref())?;
             let now = merged[at].now.as_ref().xor(change.now.as_ref())?;
             if was.rating_key == now.rating_key {

@@ -3,12 +3,13 @@
 use super::super::library_rows::LibraryRow;
 use crate::model::{Item, LibraryId, Sequence};
 
-/// The position of a reader. Everything before it was reported.
+/// A reader's position. The feed has reported everything before the position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedPosition {
     /// In the log of changes.
     Log(FeedPlace),
-    /// In a full listing, after the item with this cursor. The reader continues in the log at `then`.
+    /// In a full listing, after the item with the cursor `after`. After the listing, the reader continues in the log at
+    /// `then`.
     Full {
         then: Sequence,
         library: LibraryId,
@@ -16,19 +17,19 @@ pub enum FeedPosition {
     },
 }
 
-/// A place in the log: the next change to report. Number 0 of a transaction stands for 'list again', which the feed
-/// reports for each library, in the order of their ids.
+/// The position of the next log entry to report. Number 0 in a transaction stands for 'list again', which the feed
+/// reports once for each library, in the order of library ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedPlace {
     pub sequence: Sequence,
-    /// Number of the change within its transaction, from 1.
+    /// Number of the change within its transaction, starting at 1; 0 for 'list again'.
     pub n: i64,
-    /// For number 0: the next library to report.
+    /// Id of the next library to report if `n` is 0.
     pub reported: i64,
 }
 
 impl FeedPlace {
-    /// Returns the place before all changes of a change sequence.
+    /// Returns the position before all changes with this change sequence.
     #[must_use]
     pub fn at(sequence: Sequence) -> Self {
         Self {
@@ -39,36 +40,34 @@ impl FeedPlace {
     }
 }
 
-/// A change of an item, or of a whole library.
+/// A change to an item, or the instruction to list a whole library again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemChange {
-    /// The library.
     pub library: LibraryRow,
-    /// The item before; `None` if it was not listed, or if the whole library must be listed again.
+    /// The item before the change; `None` if it was not listed, or if the whole library must be listed again.
     pub was: Option<Item>,
-    /// The item after; `None` if it is no longer listed, or if the whole library must be listed again.
+    /// The item after the change; `None` if it is no longer listed, or if the whole library must be listed again.
     pub now: Option<Item>,
 }
 
 impl ItemChange {
-    /// Returns whether the whole library must be listed again: its changes are not known.
+    /// Returns whether this change tells readers to list the whole library again. Such a change contains no items.
     #[must_use]
     pub fn is_relist_marker(&self) -> bool {
         self.was.is_none() && self.now.is_none()
     }
 }
 
-/// A page of the feed.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
     /// The timeline of `next`.
     pub timeline: i64,
     /// The changes, oldest first.
     pub changes: Vec<ItemChange>,
-    /// Where the next page begins.
+    /// The start of the next page.
     pub next: FeedPosition,
-    /// Whether more follows before the end.
+    /// Whether more changes or items are ready to read.
     pub more: bool,
-    /// The end that the reader asked for if more of the log follows, else the newest change sequence.
+    /// The change sequence at which the following pages of the log end; `None` if no page follows.
     pub end: Option<Sequence>,
 }
