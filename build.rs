@@ -1,6 +1,6 @@
-//! The build script of `bindings/c/library`, the C library; the crate itself has none. Makes the C header out of `bindings/c/src` and
-//! puts it into the build folder, and beside it `plexindex.json`, which says the same to programs: what bindings are made
-//! from. The committed copies are in `include`, `bindings/c/tests/abi.rs` compares them, and `make header` renews them.
+//! The build script of `bindings/c/library`, the C library; the crate in this folder has no build script. Generates the
+//! C header from `bindings/c/src` into the build folder, and `plexindex.json`, from which the bindings are generated.
+//! `include` contains committed copies; `bindings/c/tests/abi.rs` compares them, and `make header` renews them.
 
 use std::env;
 use std::error::Error;
@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The header.
+/// Name of the generated header.
 const HEADER: &str = "plexindex.h";
 
-/// Its sources, in their order.
+/// Source files of the header, in the order of its declarations.
 const SOURCES: [&str; 15] = [
     "crates/matching/src/error.rs",
     "bindings/c/src/constants.rs",
@@ -30,7 +30,7 @@ const SOURCES: [&str; 15] = [
     "bindings/c/src/functions/tables.rs",
 ];
 
-/// Functions that a C compiler makes of the header itself.
+/// Inline functions, which are appended to the header unchanged.
 const HELPERS: &str = "bindings/c/src/helpers.h";
 
 #[path = "scripts/describe_header.rs"]
@@ -38,16 +38,16 @@ mod describe_header;
 
 use describe_header::describe;
 
-/// This folder, from that of the C library, where cargo runs this.
+/// Path of this folder from the folder of the C library, where cargo runs this script.
 const ROOT: &str = "../../..";
 
-/// How it is made.
+/// Configuration file of cbindgen.
 const CONFIG: &str = "cbindgen.toml";
 
-/// What stands between the shared object and the system's unwinder.
+/// C source that is linked between the shared object and the system's unwinder.
 const UNWINDER: &str = "../../../src/platform/unwind.c";
 
-/// What `bindings/c/build.rs` runs.
+/// Runs the build script. `bindings/c/build.rs` calls this function.
 pub fn main() -> ExitCode {
     name_library();
     link_unwinder();
@@ -60,18 +60,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// On macOS programs remember a library's own name, by default its path at the builder's. With this one they look for it
-/// where they say.
+/// Sets the install name of the library on macOS. By default, the install name is the library's path on the build
+/// machine; with `@rpath`, each program decides where to look for the library.
 fn name_library() {
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "macos") {
-        // In words that both clang and its linker know.
+        // Both clang and its linker accept these arguments.
         println!("cargo::rustc-cdylib-link-arg=-install_name");
         println!("cargo::rustc-cdylib-link-arg=@rpath/libplexindex.dylib");
     }
 }
 
-/// Links it into the shared object, and into nothing else, where there is glibc. ARM's unwinder has other functions: there
-/// the linker adds it.
+/// Compiles [`UNWINDER`], and links it only into the shared object, on Linux with glibc. ARM's unwinder has different
+/// functions, which the linker adds itself.
 fn link_unwinder() {
     println!("cargo::rerun-if-changed={UNWINDER}");
     let target = |what| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
@@ -83,7 +83,7 @@ fn link_unwinder() {
     for object in compiler.compile_intermediates() {
         println!("cargo::rustc-cdylib-link-arg={}", object.display());
     }
-    // Older ones have `dlopen` in a library of its own.
+    // Older glibc versions have `dlopen` in a separate library.
     println!("cargo::rustc-cdylib-link-arg=-ldl");
 }
 
@@ -103,7 +103,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             let helpers = fs::read_to_string(root.join(HELPERS))?;
             fs::write(header, with_helpers(&text, &helpers)?)?;
         }
-        // The compiler is about to say where and why, which the parser cannot: let it come to that.
+        // The source does not parse. Lets the build continue, since the compiler then reports the position and the
+        // cause, which cbindgen does not.
         Err(error) if error.is::<cbindgen::Error>() => {
             println!("cargo::warning=the C header was not generated, since bindings/c/src does not parse");
             if header.exists() {
@@ -115,7 +116,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs cbindgen over the sources.
+/// Runs cbindgen on prepared copies of the sources, and returns the header without the helpers.
 fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let mut builder = cbindgen::Builder::new().with_config(cbindgen::Config::from_file(root.join(CONFIG))?);
     let copies = out.join("header");
@@ -130,7 +131,7 @@ fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
         builder = builder.with_src(copy);
     }
     let mut bindings = builder.generate()?;
-    // Constants that belong to a type (Status::ALL) are for Rust.
+    // Omits associated constants, such as Status::ALL, which are only for Rust.
     bindings.constants.retain(|constant| constant.associated_to.is_none());
     let mut text = Vec::new();
     bindings.write(&mut text);
@@ -141,7 +142,7 @@ fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     ))?)
 }
 
-/// Adds the functions of a source to the index at the top of its header.
+/// Adds the functions of a source file to the index at the top of the header, under the file's first comment line.
 fn index_functions(source: &str, index: &mut String) {
     let names = source.split("extern \"C\" fn ").skip(1);
     let names: Vec<&str> = names.filter_map(|rest| rest.split('(').next()).collect();
@@ -171,22 +172,22 @@ fn index_functions(source: &str, index: &mut String) {
     index.push('\n');
 }
 
-/// Columns of a header.
+/// Maximum line length of the header.
 const COLUMNS: usize = 120;
 
-/// Puts the helpers behind the last declaration.
+/// Inserts the helpers after the last declaration of the header.
 fn with_helpers(header: &str, helpers: &str) -> Result<String, String> {
     let end = "#ifdef __cplusplus\n}  // extern \"C\"";
     let at = header.find(end).ok_or("the header does not end as it should")?;
     Ok(format!("{}{helpers}\n{}", &header[..at], &header[at..]))
 }
 
-/// Preconditions that the head of the header states for all functions.
+/// Preconditions that the comment at the top of the header states for all functions.
 const GENERAL: [&str; 9] = [
     "Pointers must be NULL or valid; `handle` must be open.",
     "Pointers must be NULL or valid; `library` must be a handle of an open index.",
     "Pointers must be NULL or valid; `table` must be a handle of an open index.",
-    "Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.",
+    "Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.",
     "Pointers must be NULL or valid.",
     "`handle` must be NULL or open.",
     "`library` must be NULL or a handle of an open index.",
@@ -194,17 +195,18 @@ const GENERAL: [&str; 9] = [
     "`block` must be NULL or valid.",
 ];
 
-/// Says for C what Rust says for itself, in the copy of a source that cbindgen reads.
+/// Adapts the source for C, in the copy that cbindgen reads: types, and headings in comments.
 fn prepare(source: &str) -> String {
     let source = source
-        // Any C function pointer may be NULL; of an `Option` of a type's name cbindgen makes a struct.
+        // Any C function pointer may be NULL. cbindgen would convert an `Option` of a type alias to a struct.
         .replace("Option<ProgressFn>", "ProgressFn")
         .replace("Option<RenewTokenFn>", "RenewTokenFn")
         .replace("Option<LogFn>", "LogFn")
-        // No function takes or returns the enum, so its width is no part of the ABI: no need to spell it for each
-        // version of C and C++.
+        // No function takes or returns the enum, so its width is not part of the ABI and need not be spelled out for
+        // each version of C and C++.
         .replace("#[repr(i32)]", "#[repr(C)]");
-    // Rust wants a heading above preconditions. The head of the header states those that hold for all functions.
+    // Rust requires a heading above preconditions. This loop removes the heading, and the preconditions that the top of
+    // the header states for all functions.
     let mut lines: Vec<String> = Vec::new();
     let mut is_heading = false;
     for line in source.lines() {
@@ -224,14 +226,14 @@ fn prepare(source: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Says for C what cbindgen has no words for.
+/// Rewrites names, numbers and types in the output of cbindgen. Fails if the header still contains Rust syntax.
 fn finish(header: &str) -> Result<String, String> {
-    // The constants of an enum get its name before theirs, or nothing: here they shall have the library's.
+    // cbindgen prefixes enum constants with the enum's name; here they only need the library's prefix.
     let header = header.replace("PLEXINDEX_STATUS_", "PLEXINDEX_");
     let lines = header.lines().map(
         |line| match line.strip_prefix("#define ").and_then(|it| it.split_once(' ')) {
             Some((name, value)) => format!("#define {name} {}\n", spelled(name, value)),
-            // The names of types are enough: each is a typedef.
+            // Omits `struct` before a type's name, since each type is a typedef.
             None if line.starts_with("typedef struct") => format!("{line}\n"),
             None => format!("{}\n", line.replace("struct plexindex_", "plexindex_")),
         },
@@ -240,15 +242,15 @@ fn finish(header: &str) -> Result<String, String> {
     for left in ["Option_", "# Safety", "STATUS_"] {
         if text.contains(left) {
             return Err(format!(
-                "`{left}` is left in the header: bindings/c/src says something in a shape that build.rs does not know"
+                "`{left}` is left in the header: bindings/c/src uses a form that build.rs does not support"
             ));
         }
     }
     Ok(text)
 }
 
-/// Saves lines, so that more of the header is seen at once: constants of a group stand under one heading, a short comment
-/// stands behind its constant or field, and a declaration that fits has one line.
+/// Shortens the header: constants of a group share one heading, a short comment follows its constant or field on the
+/// same line, and a declaration that fits on one line has one line.
 fn compact(header: &str) -> String {
     let lines: Vec<&str> = header.lines().collect();
     let mut text: Vec<String> = Vec::with_capacity(lines.len());
@@ -305,7 +307,7 @@ fn compact(header: &str) -> String {
     text.join("\n") + "\n"
 }
 
-/// A line of code with its comment: behind it if that fits, else above it.
+/// Appends a line of code with its comment: on the same line if they fit, otherwise above the code.
 fn with_comment(code: &str, comment: &str, indent: &str, text: &mut Vec<String>) {
     let line = format!("{code} // {comment}");
     if line.len() <= COLUMNS {
@@ -324,7 +326,7 @@ fn with_comment(code: &str, comment: &str, indent: &str, text: &mut Vec<String>)
     text.push(code.to_owned());
 }
 
-/// Constants that are bits, by the beginning of their names.
+/// Prefixes of constants that are bit flags.
 const FLAGS: [&str; 5] = [
     "PLEXINDEX_OPEN_",
     "PLEXINDEX_QUERY_",
@@ -333,11 +335,11 @@ const FLAGS: [&str; 5] = [
     "PLEXINDEX_TABLE_FOLD_",
 ];
 
-/// A number as C readers expect it.
+/// Formats a number for C: flags in hexadecimal, negative numbers in parentheses.
 fn spelled(name: &str, value: &str) -> String {
     match value.parse::<i64>() {
         Ok(bits) if FLAGS.iter().any(|group| name.starts_with(group)) => format!("{bits:#x}"),
-        // In parentheses: `x PLEXINDEX_TTL_NEVER` must not be a subtraction.
+        // The parentheses prevent `x PLEXINDEX_TTL_NEVER` from being a subtraction.
         Ok(number) if number < 0 => format!("({number})"),
         _ => value.to_owned(),
     }

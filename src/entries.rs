@@ -1,6 +1,6 @@
-//! The entries of the shared log. The store holds the entries of this host until they are delivered.
+//! Entries of the shared log. The store keeps this host's entries until they are delivered.
 
-/// A host: one folder of an index. A folder that was copied or restored is a different host, since it may reuse the
+/// The id of a host. A host is one index folder. A copied or restored folder gets a new id, since it may reuse the
 /// numbers of earlier writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostId(pub i64);
@@ -8,39 +8,38 @@ pub struct HostId(pub i64);
 /// A position in the shared log, within one view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Position {
-    /// The number of the last entry read; 0 before the first.
+    /// Number of the last entry read; 0 before the first entry.
     pub number: u64,
-    /// The random mark of the write that used this number. After the log was restored from a backup, the number has a
-    /// different mark or none.
+    /// Random mark of the write that used this number. After the log is restored from a backup, the number has a
+    /// different mark or no mark.
     pub mark: i64,
 }
 
-/// The kind of an entry.
+/// The kind of an entry in the shared log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntryKind {
-    /// The last probe: one entry for the view. Key and library are empty.
+    /// The last probe. The view has only one such entry, whose key and library are empty.
     Probe,
-    /// The head of a library's listing. The key is empty.
+    /// The header of a library's listing. The key is empty.
     Listing,
-    /// An item that was added, changed or removed since the listing. The key is the rating key.
+    /// An item that was added, changed or removed since the listing. The key is the item's rating key.
     Item,
-    /// A confirmed match. The key is a path in the server's spelling. The body is a rating key, or empty if the match
-    /// was removed.
+    /// A confirmed match. The key is the path in the server's spelling; the body is a rating key, or empty if removed.
     Match,
-    /// An invalidated item. The key is the rating key. The body is empty if the item's matches remain valid.
+    /// An invalidated item. The key is the item's rating key. The body is empty if the item's matches remain valid.
     InvalidItem,
     /// An invalidated path. The key is the path in the server's spelling.
     InvalidPath,
-    /// An invalidated library: earlier matches and invalidations of the library are void. The key is empty.
+    /// An invalidated library. The entry voids the library's earlier matches and invalidations. The key is empty.
     InvalidLibrary,
-    /// The result of a search for a path or title. The key is the hash of that path or title.
+    /// The result of a search for a path or title. The key is the hash of the path or title.
     Search,
-    /// A library for which an event arrived, so that hosts probe it. The key is empty.
+    /// A hint that hosts should probe a library, because an event arrived for it. The key is empty.
     Hint,
 }
 
 impl EntryKind {
-    /// All kinds.
+    /// All kinds, in the order of their numbers.
     pub const ALL: [Self; 9] = [
         Self::Probe,
         Self::Listing,
@@ -53,13 +52,13 @@ impl EntryKind {
         Self::Hint,
     ];
 
-    /// Returns the number of the kind in the log. Numbers never change and are never reused.
+    /// Returns the kind's number in the log. Numbers never change and are never reused.
     #[must_use]
     pub fn number(self) -> i16 {
         self as i16 + 1
     }
 
-    /// Returns the kind with this number; `None` for a kind of a later version, whose entries readers skip.
+    /// Returns the kind with this number; `None` for a kind that a later version added. Readers skip such entries.
     #[must_use]
     pub fn from_number(number: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.number() == number)
@@ -73,30 +72,30 @@ pub struct EntryName {
     pub kind: EntryKind,
     /// The uuid of the library; empty for a probe.
     pub library: String,
-    /// Distinguishes the entries of one kind in a library. The longest keys are paths of 32 KiB.
+    /// The entry's key, unique among the library's entries of the same kind. The longest keys are paths of 32 KiB.
     pub key: Vec<u8>,
 }
 
-/// Maximum size of an entry and its name in bytes. Readers skip a larger entry without fetching it.
+/// Maximum size of an entry with its name, in bytes. Readers skip a larger entry without fetching it.
 pub const LARGEST_ENTRY: usize = 1 << 20;
 
-/// An entry to write.
+/// An entry to write to the shared log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
     /// The name of the entry.
     pub name: EntryName,
-    /// The content, which the log does not interpret.
+    /// The entry's content, which the log does not interpret.
     pub body: Vec<u8>,
 }
 
 impl NewEntry {
-    /// Returns the size of the entry and its name in bytes.
+    /// Returns the size of the entry with its name, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.name.library.len() + self.name.key.len() + self.body.len()
     }
 
-    /// Returns whether the entry is small enough for readers.
+    /// Returns whether the entry is at most [`LARGEST_ENTRY`] bytes, so that readers do not skip it.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.size() <= LARGEST_ENTRY

@@ -1,8 +1,8 @@
-//! Tells which item of a Plex server a file is, without asking the server.
+//! Finds the Plex item for a file without asking the server.
 //!
-//! An [`Index`] keeps the listings of the server's libraries in a folder. The first query fetches a library. Later
-//! queries take microseconds, in any number of threads and processes. plexindex asks the server again when a listing
-//! has expired, when a library should list a path but does not, and when you have invalidated an answer.
+//! An [`Index`] stores the listings of the server's libraries in a folder. The first query fetches the library; later
+//! queries take microseconds, in any thread or process. plexindex asks the server again if a listing has expired, if a
+//! library should list a path but does not, or if you invalidated an answer.
 //!
 //! ```no_run
 //! use plexindex::{Index, Options, Token};
@@ -24,63 +24,63 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # How sure is an answer?
-//! A [`Match`] has one item, candidates, or a [`Reason`] why there is none. Its [`Confidence`] is `High` if the path is
-//! recorded, listed or mapped, differs in its root only, or has the item's title. Write only to an item of high
-//! confidence. If the server sees other paths than you do, give [mappings](Mapping): [`Index::proposals`] suggests
-//! them.
+//! # How certain is an answer?
+//! A [`Match`] contains an item, candidates, or the [`Reason`] for a miss. Its [`Confidence`] is `High` if the path is
+//! recorded, listed or mapped, differs from a listed path only in its root, or contains the item's title. Edit an item
+//! only if the confidence is `High`. If the server's paths differ from yours, configure [mappings](Mapping);
+//! [`Index::proposals`] suggests them.
 //!
 //! # What does a call cost?
 //! | call | requests | time |
 //! |---|---|---|
 //! | [`Index::open`] | none | milliseconds |
 //! | [`Library::lookup_key`] | none | less than a microsecond; after `None`, use `match_path` |
-//! | [`Library::match_path`] | only if necessary | microseconds, plus the time of the server |
+//! | [`Library::match_path`] | only if necessary | microseconds, plus the time that the server takes |
 //! | the same with [`Query::offline`] | none | microseconds |
-//! | the same with [`Query::deadline`] | in a library that was never fetched: one for a listed path (three in a new folder); for any other path also the listing, as far as time is left | at most the deadline |
+//! | the same with [`Query::deadline`] | in a library that was never fetched: one for a listed path, or three in a new folder; for an unlisted path also the listing, if time is left | at most the deadline |
 //!
-//! Calls block their thread. In async code, use a thread for blocking calls, such as `spawn_blocking` of tokio. While
-//! the server is down, plexindex returns cached answers and marks them as [`stale`](Match::stale).
+//! Calls block their thread. In async code, run them on a thread for blocking calls, for example with tokio's
+//! `spawn_blocking`. While the server is down, plexindex returns cached answers and marks them as
+//! [`stale`](Match::stale).
 //!
 //! # Threads, handles, logs
 //! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle is
-//! dropped. Log lines go to the crate `log`, with targets that begin with `plexindex`. No line above `debug` has the
-//! token or a full media path. Filter the targets of the HTTP client: `ureq` logs requests at `debug`, and `ureq_proto`
-//! logs their bytes, including the token, at `trace`.
+//! dropped. plexindex logs through the crate `log`, with targets that start with `plexindex`. No line contains the
+//! token, and only `debug` lines contain full media paths. Filter out the HTTP client's targets: `ureq` logs requests
+//! at `debug`, and `ureq_proto` logs their bytes, including the token, at `trace`.
 //!
 //! # Features
-//! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
+//! `tls` (on by default): supports HTTPS. Without this feature, only plain HTTP works, and the library is 2 MB smaller.
 //!
-//! `unstable-source`: a source of your own, with `Index::open_with_source`. It may change in any release.
+//! `unstable-source`: adds `Index::open_with_source`, which accepts a custom source. May change in any release.
 //!
 //! To share an index between hosts through a `PostgreSQL` database, use the crate `plexindex-sharing`, whose `open`
-//! takes [`Options::shared`].
+//! accepts [`Options::shared`].
 //!
-//! # Beside `rusqlite`, `sqlx` or `diesel`
-//! Cargo links one `sqlite3` into a program. This crate uses `rusqlite` 0.41 with `libsqlite3-sys` 0.39, bundled. Other
-//! crates that use `libsqlite3-sys`, such as `sqlx` and `diesel` with the feature `sqlite`, must allow this version,
-//! and share the bundled `SQLite`. The C library has no such limit.
+//! # Use with `rusqlite`, `sqlx` or `diesel`
+//! Cargo links only one copy of `sqlite3` into a program. This crate uses `rusqlite` 0.41 with the bundled
+//! `libsqlite3-sys` 0.39. Other crates that use `libsqlite3-sys`, such as `sqlx` and `diesel` with the feature
+//! `sqlite`, must allow this version; they then share the bundled `SQLite`. The C library has no such restriction.
 //!
 //! # Speed of debug builds
-//! `[profile.dev.package."*"] opt-level = 2` in your `Cargo.toml` optimises this crate and `SQLite` in debug builds
-//! too.
+//! To optimise this crate and `SQLite` in debug builds, add `[profile.dev.package."*"] opt-level = 2` to `Cargo.toml`.
 //!
 //! # Platforms and versions
-//! Unix, where paths are bytes and need not be UTF-8. Requires Rust 1.89; a later version may require a newer Rust, and
-//! add fields to [`Options`] and variants to enums, without a breaking change. Only the items on this page are the API;
-//! the C ABI and the tests use more.
+//! plexindex is for Unix, where paths are bytes and need not be UTF-8. plexindex requires Rust 1.89. A later version
+//! may require a newer Rust, and may add fields to [`Options`] and variants to enums without a breaking change. Only
+//! the items on this page are the public API; the C ABI and the tests also use hidden items.
 //!
 //! # Text and JSON
-//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` return
-//! them, and `FromStr` parses them. Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of
-//! the C library and the command. They omit unknown fields. A path that is not UTF-8 is `{"bytes": "<Base64>"}`. None
-//! of these types is `Deserialize`.
+//! Each fieldless enum has a name for each variant, such as `not_found`. `name()`, `Display` and `serde::Serialize`
+//! return the name, and `FromStr` parses it. Answers, items, changes, libraries and [`Stats`] implement `Serialize`,
+//! with the same field names as the C library and the command. Unknown fields are omitted. A path that is not UTF-8
+//! becomes `{"bytes": "<Base64>"}`. None of these types implements `Deserialize`.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks
-// that they depend in one direction. The module `api` is the Rust API. Other public modules are for the C functions,
-// tests, fuzz targets and benchmarks.
+// For maintainers: the section 'Layers' of `docs/design.md` describes these modules, and
+// `tests/behaviour/source_layers.rs` checks their dependencies. The module `api` is the Rust API. Other public modules
+// are for the C functions, tests, fuzz targets and benchmarks.
 #[macro_use]
 extern crate plexindex_matching as matching;
 
@@ -92,7 +92,7 @@ mod edit;
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     clippy::must_use_candidate
-)] // public in `peers` only
+)] // only `peers` exports it
 mod engine;
 mod entries;
 mod events;
@@ -106,24 +106,24 @@ mod query;
 pub mod source;
 #[doc(hidden)]
 pub mod stats;
-#[allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)] // as engine
+#[allow(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)] // for the same reason as `engine`
 mod sync;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
 
-/// Tables of the host.
+/// The host's key-value tables.
 #[doc(hidden)]
 pub mod tables {
     pub use crate::engine::{LONGEST_NAME, Op, Table, TableLimits, Tables};
 }
 
-/// The interface for a source of your own, for [`Index::open_with_source`]. May change in any release.
+/// The interface for a custom source, which [`Index::open_with_source`] accepts. May change in any release.
 ///
-/// [`Source`](unstable_source::Source) is the contract; the example `memory_source` is a minimal implementation.
+/// [`Source`](unstable_source::Source) is the trait to implement; the example `memory_source` implements it.
 ///
-/// `Item` and `Library` here are types that a source returns, not the types of the same names in the crate's root.
-/// `Status` is the number of an outcome in the C ABI.
+/// In this module, `Item`, `Library` and `Change` are types that a source returns, not the types with the same names in
+/// the crate root. A `Status` is an outcome, with its number in the C ABI.
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
     #[doc(inline)]
@@ -138,7 +138,7 @@ pub mod unstable_source {
     };
 }
 
-/// More items for the C functions and the tests.
+/// Internal items for the C functions and the tests.
 #[doc(hidden)]
 pub mod inside {
     pub use crate::disk::{Finding, Rules, WalkStarts};
@@ -159,7 +159,7 @@ pub mod inside {
     pub use crate::sync::RefreshReason;
 }
 
-/// Items for the crate `plexindex-sharing`.
+/// Internal items for the crate `plexindex-sharing`.
 #[doc(hidden)]
 pub mod peers {
     pub mod engine {

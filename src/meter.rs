@@ -1,13 +1,13 @@
-//! The metrics of the requests that a source sends.
+//! Metrics for the requests that a source sends.
 
 use std::time::Duration;
 
-/// The kinds of requests, as statistics count them.
+/// The kind of a request, for statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 #[non_exhaustive]
 pub enum RequestKind {
-    /// `/identity`: the identity of the server.
+    /// `/identity`: the server's identity.
     Identity = 0,
     /// `/library/sections`: the probe.
     Probe = 1,
@@ -17,11 +17,11 @@ pub enum RequestKind {
     Delta = 3,
     /// A search for one path or title.
     FindPath = 4,
-    /// `/library/metadata/…`, which shows whether items still exist with the same files.
+    /// `/library/metadata/…`: whether items still exist and have the same files.
     Confirm = 5,
     /// A batch edit.
     Edit = 6,
-    /// The connection of an event stream.
+    /// An event stream.
     Events = 7,
 }
 
@@ -48,16 +48,16 @@ enum_names! { RequestKind:
     Edit "edit", Events "events"
 }
 
-/// Receives the metrics of every request sent, retries included, when it ends.
+/// Receives metrics for each request, including each retry, when the request completes.
 pub trait Meter: Send + Sync {
-    /// Records a request. `bytes` is the transferred size of the reply's body, and `took` the time spent waiting for
-    /// the reply's head and body.
+    /// Records a request. `bytes` is the number of body bytes received, and `took` is the time spent waiting for the
+    /// response headers and body.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration);
 
-    /// Records further bytes of an event stream. The stream's request was recorded at its start.
+    /// Records bytes received from an event stream, whose request was recorded when the stream started.
     fn received(&self, _bytes: u64) {}
 
-    /// Records the time for decompressing and parsing a reply, without the time spent waiting.
+    /// Records the time spent decompressing and parsing a reply, excluding the time spent waiting.
     fn parsed(&self, _took: Duration) {}
 
     /// Records the pause before a retry.

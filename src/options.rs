@@ -1,4 +1,4 @@
-//! The options of an index, and their validation.
+//! Options for opening an index, and their validation.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,40 +12,41 @@ use crate::model::Token;
 /// Maximum length of a name, title, GUID, URL or user, in bytes.
 pub const LONGEST_TEXT: usize = 4_096;
 
-/// How long a library's listing is fresh, or how long a table keeps a value.
+/// How long a library's listing stays fresh, or how long a table keeps a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ttl {
-    /// For this time after the server last confirmed the listing, or after the value was written.
+    /// Fresh for this duration after the server last confirmed the listing, or after the value was written.
     For(Duration),
-    /// Not at all: each call asks the server, unless the call is offline. A table's value expires at once.
+    /// Never fresh: each call asks the server, unless the call is offline. A table's value expires at once.
     Zero,
-    /// Until an invalidation or an event makes the listing stale. A table's value never expires.
+    /// Fresh until an invalidation or an event makes the listing stale. A table's value never expires.
     Forever,
 }
 
 impl From<Duration> for Ttl {
-    /// Returns [`Ttl::For`] this time.
+    /// Converts a duration to [`Ttl::For`].
     fn from(time: Duration) -> Self {
         Self::For(time)
     }
 }
 
-/// The host's callback that returns a new token, or `None` if it has none.
+/// The host's callback that returns a new token, or `None` if no new token is available.
 ///
-/// The index runs the callback when the server refuses the token: on the thread of the refused call, one thread at a
-/// time, never on a thread of plexindex. Other refused calls wait for the new token until their deadline, and at most
-/// for [`Options::read_timeout`]. A call without a new token fails with
-/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After the callback returned `None`, the index waits 15
-/// s before it runs the callback again.
+/// The index runs the callback when the server refuses the token. The callback runs on the thread of the refused call,
+/// on one thread at a time, and never on a thread that plexindex started. Other refused calls wait for the new token
+/// until their deadlines, but no longer than [`Options::read_timeout`]. If no new token is available, the call returns
+/// a cached answer or fails with [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After the callback has
+/// returned `None`, the index waits 15 s before running it again.
 ///
-/// The token must belong to the same user. The callback may use the index: its calls use the refused token, and fail
-/// without another renewal. Calling [`Index::set_token`](crate::Index::set_token) on this thread is the same as
-/// returning the token. A panic of the callback unwinds through the refused call; the index stays usable, and the next
-/// refused call runs the callback again.
+/// The new token must belong to the same user. The callback may use the index; such calls use the refused token, and do
+/// not run the callback again. Calling [`Index::set_token`](crate::Index::set_token) within the callback has the same
+/// effect as returning the token. A panic in the callback unwinds through the refused call; the index stays usable, and
+/// the next refused call runs the callback again.
 ///
-/// No deadline ends the callback, so limit its time yourself. If it returns after the deadline of the refused call, the
-/// index keeps the token, and the call ends as [`Query::deadline`](crate::Query::deadline) says.
+/// A deadline does not interrupt the callback, so limit the callback's time yourself. If the callback returns after the
+/// deadline of the refused call, the index keeps the new token, and the call ends as
+/// [`Query::deadline`](crate::Query::deadline) describes.
 ///
 /// ```
 /// use plexindex::{Options, Renewal, Token};
@@ -59,8 +60,8 @@ impl From<Duration> for Ttl {
 /// # let _ = options;
 /// ```
 ///
-/// The index owns the callback. A callback that uses the index must hold a [`WeakIndex`](crate::WeakIndex): with an
-/// [`Index`](crate::Index), the index would never close.
+/// The index owns the callback. A callback that uses the index must capture a [`WeakIndex`](crate::WeakIndex): if it
+/// captured an [`Index`](crate::Index), the index would never close.
 ///
 /// ```
 /// use std::path::Path;
@@ -94,7 +95,7 @@ impl Renewal {
         Self(Arc::new(renew))
     }
 
-    /// Calls the callback.
+    /// Calls the host's callback. Returns the new token, or `None` if none is available.
     pub(crate) fn call(&self) -> Option<Token> {
         (self.0)()
     }
@@ -106,10 +107,10 @@ impl fmt::Debug for Renewal {
     }
 }
 
-/// The options of an index.
+/// Options for opening an index.
 ///
-/// Set the fields that you need, and end with `..Options::new(folder)`. Later versions may add fields without a
-/// breaking change: do not list all fields, and match with `..`.
+/// Set the fields that you need, and end the expression with `..Options::new(folder)`. Later versions may add fields
+/// without a breaking change, so do not list all fields, and use `..` in patterns.
 ///
 /// ```
 /// use plexindex::{Mapping, Options, Token};
@@ -123,70 +124,69 @@ impl fmt::Debug for Renewal {
 /// assert!(!format!("{options:?}").contains("YOUR-TOKEN"));
 /// ```
 #[derive(Clone)]
-#[allow(clippy::struct_excessive_bools)] // each is a choice of the host
+#[allow(clippy::struct_excessive_bools)] // the options are independent
 pub struct Options {
-    /// The folder for the store, created with mode 0700 if it is missing. Required; empty in `Options::default()`.
+    /// The store's folder, created with mode 0700 if it does not exist. Required; empty in `Options::default()`.
     pub cache_dir: PathBuf,
-    /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers only from its store.
+    /// Base URL of the server, such as `http://127.0.0.1:32400`. `None`, the default: only the store answers.
     pub server_url: Option<String>,
-    /// Plex's own database, which plexindex reads while the server runs: the file `com.plexapp.plugins.library.db`, its
-    /// folder, or the folder 'Plex Media Server' above. It needs neither URL nor token, and shows all libraries to
-    /// everyone who can read the file. None by default.
+    /// Path of Plex's own database, which plexindex reads while the server runs: the file
+    /// `com.plexapp.plugins.library.db`, its folder, or the folder 'Plex Media Server' above it. No URL or token is
+    /// necessary, and anyone who can read the file sees all libraries. `None` by default.
     pub database: Option<PathBuf>,
-    /// The token, sent in a header to this server only.
+    /// The token, which plexindex sends in a header, and only to this server.
     pub token: Option<Token>,
-    /// Returns a new token when the server refuses the token (401) or it has expired (498); plexindex then repeats the
-    /// call. None by default; see also [`Index::set_token`](crate::Index::set_token).
+    /// Callback that returns a new token when the server refuses the token (401) or the token has expired (498).
+    /// plexindex then repeats the call. `None` by default; see also [`Index::set_token`](crate::Index::set_token).
     pub renewal: Option<Renewal>,
-    /// The user of the token. Set this if the token changes often and is not a JSON Web Token, which names its user.
+    /// The token's user. Set this option if the token changes often, except for a JSON Web Token, which names its user.
     pub user: Option<String>,
-    /// How long a listing is fresh. 1 h by default.
+    /// How long a listing stays fresh. 1 h by default.
     pub library_ttl: Ttl,
-    /// Age at which a full listing is due even without a change. 24 h by default.
+    /// Maximum age of a full listing, after which plexindex fetches a new one even without a change. 24 h by default.
     pub max_age: Duration,
-    /// Deadline of calls without their own ([`Query::deadline`](crate::Query::deadline)). With `None`, the default,
-    /// only the timeouts apply. With zero, plexindex sends no request.
+    /// Default deadline, for calls that do not set one with [`Query::deadline`](crate::Query::deadline). With `None`,
+    /// the default, only the timeouts apply. With zero, plexindex sends no request.
     pub deadline: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,
-    /// Time limit for waiting until the server sends data. 60 s by default. A request that fetches no listing waits at
-    /// most 15 s.
+    /// Maximum wait for data from the server. 60 s by default. Requests that do not fetch a listing wait at most 15 s.
     pub read_timeout: Duration,
-    /// Time for retrying transient failures. 30 s by default.
+    /// How long plexindex retries after a transient failure. 30 s by default.
     pub retry_for: Duration,
     /// A PEM file with certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Accept any certificate, with a warning. Off by default.
+    /// Accept any server certificate, and log a warning. Off by default.
     pub accept_invalid_certs: bool,
-    /// Never send a request.
+    /// Never send a request. Off by default.
     pub offline: bool,
-    /// Rows per page of a full listing, 1 to 1,000. 1,000 by default.
+    /// Number of rows per page of a full listing, from 1 to 1,000. 1,000 by default.
     pub page_size: u32,
-    /// Limit for the size of recorded matches on disk: 50 MiB by default, enough for about 300,000. Beyond the limit,
-    /// plexindex removes the oldest matches.
+    /// Maximum size of recorded matches on disk, in bytes. 50 MiB by default, enough for about 300,000 matches. Beyond
+    /// the limit, plexindex removes the oldest matches.
     pub matches_limit: u64,
-    /// Limit for the size of the folder in bytes. Beyond the limit, plexindex evicts the libraries that were refreshed
-    /// longest ago, and fetches them again when they are used. None by default.
+    /// Maximum size of the folder, in bytes. Beyond the limit, plexindex evicts the least recently refreshed libraries,
+    /// and fetches them again when they are used. `None` by default.
     pub size_limit: Option<u64>,
-    /// Reads files into memory instead of mapping them, for file systems where mapping is unreliable.
+    /// Read files into memory instead of mapping them, for file systems where mapping is unreliable. Off by default.
     pub no_mmap: bool,
-    /// Rules between the host's paths and the server's, in order. None by default.
+    /// Rules that translate between the host's paths and the server's paths, in order. Empty by default.
     pub mappings: Vec<Mapping>,
-    /// Log calls that take longer, with the time of each part. `None`: log no such calls. 1 s by default.
+    /// Duration from which plexindex logs a call as slow, with the time of each part. `None`: no log. 1 s by default.
     pub slow: Option<Duration>,
     /// Show media paths as short hashes in log lines and errors. Off by default.
     pub obfuscate_paths: bool,
-    /// The URL of a `PostgreSQL` database that several hosts of one server share, such as
+    /// URL of a `PostgreSQL` database that several hosts of one server share, such as
     /// `postgresql://user@host/database?sslmode=verify-full`. The password comes from `PGPASSWORD` or a passfile. One
-    /// host fetches for all, and all hosts learn of confirmed matches and invalidations; each answers from its own
-    /// folder. None by default. This option needs the crate `plexindex-sharing`, and excludes `database`. Without
-    /// `server_url` the hosts exchange nothing, but you can inspect, prepare and empty the database.
+    /// host fetches listings for all hosts, and all hosts receive each other's confirmed matches and invalidations;
+    /// each host answers from its own folder. `None` by default. Requires the crate `plexindex-sharing`; excludes
+    /// `database`. Without `server_url`, hosts exchange nothing, but you can inspect, prepare and empty the database.
     pub shared: Option<String>,
     /// How long the host waits for an unavailable shared log before it fetches listings from the server itself. 60 s by
-    /// default; zero: at once.
+    /// default; with zero, the host does not wait.
     pub shared_retry: Duration,
-    /// Force confirmed matches and invalidations for other hosts to the disk before the call returns, so that they
-    /// survive a power cut. Such a call waits for the disk. Off by default; no effect without `shared`.
+    /// Flush confirmed matches and invalidations for other hosts to disk before the call returns, so that they survive
+    /// a power cut. Such a call waits for the disk. Off by default; no effect without `shared`.
     pub shared_durable: bool,
 }
 
@@ -223,7 +223,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Returns the defaults, with the store in this folder.
+    /// Returns the default options for a store in `cache_dir`.
     #[must_use]
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -232,7 +232,7 @@ impl Options {
         }
     }
 
-    /// Validates the options. Logs a warning for a risky value.
+    /// Validates the options, and logs a warning for each risky value.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`].
@@ -253,7 +253,7 @@ impl Options {
             ("read_timeout", self.read_timeout),
         ] {
             if time.is_zero() {
-                return refuse(format!("{option} is 0: it must be greater than zero"));
+                return refuse(format!("{option} must be greater than zero"));
             }
         }
         if self.cache_dir.as_os_str().is_empty() {
@@ -261,7 +261,7 @@ impl Options {
         }
         if self.cache_dir.as_os_str().as_encoded_bytes().contains(&0) {
             return refuse(format!(
-                "cache_dir {:?} contains a NUL byte: folder names have none",
+                "cache_dir {:?} contains a NUL byte, which folder names cannot contain",
                 self.cache_dir.to_string_lossy()
             ));
         }
@@ -294,7 +294,7 @@ impl Options {
         Ok(())
     }
 
-    /// Checks that the option `shared` is compatible with the others. Opening the log validates the URL.
+    /// Checks that the option `shared` is compatible with the other options. Opening the log validates the URL.
     #[doc(hidden)]
     pub fn check_shared(&self) -> Result<()> {
         let Some(address) = &self.shared else {
@@ -312,12 +312,12 @@ impl Options {
     }
 }
 
-/// Returns the URL for messages, with `…` in place of text that may be a password. A valid URL has no password.
+/// Returns the URL for messages, with `…` in place of text that could be a password. A valid URL contains no password.
 #[must_use]
 pub fn without_password(url: &str) -> String {
     let scheme_length = url.find("://").map_or(0, |offset| offset + "://".len());
     let (scheme, rest) = url.split_at(scheme_length);
-    // A password may have any character, so it may reach from the first colon to the last `@`.
+    // A password can contain any character, so it can extend from the first colon to the last `@`.
     let colon = rest.find(':');
     let rest = match (colon, rest.rfind('@')) {
         (Some(colon), Some(at_sign)) if colon < at_sign => format!("{}:…{}", &rest[..colon], &rest[at_sign..]),
@@ -333,7 +333,7 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
-/// Shows the options from one list of names. The pattern is exhaustive, so that the compiler reports a new option.
+/// Formats the options from one list of names. The pattern is exhaustive, so an option that the list lacks is an error.
 macro_rules! show {
     ($options:ident, $f:ident: $($option:ident)*; $hidden:ident => $shown:expr) => {{
         let Self { $($option,)* $hidden } = $options;
@@ -345,7 +345,7 @@ macro_rules! show {
 }
 
 impl fmt::Debug for Options {
-    /// Shows all options, but hides a password in `shared`.
+    /// Formats all options, and hides a password in `shared`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show! { self, f:
             cache_dir server_url database token renewal user library_ttl max_age deadline connect_timeout read_timeout

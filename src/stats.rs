@@ -1,4 +1,4 @@
-//! Counters and durations for the host.
+//! Statistics for the host: counters and durations.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use serde::{Serialize, Serializer};
 use crate::meter::{Meter, RequestKind};
 use crate::model::MatchKind;
 
-/// Counters of a handle. Any thread updates them, without locks.
+/// Counters of an open index. Any thread can update them without a lock.
 #[derive(Debug, Default)]
 pub struct Counters {
     answers: [AtomicU64; MatchKind::COUNT],
-    /// Answers from memory. Each counts as an answer and as a call.
+    /// Answers from memory, by match kind. Each answer also counts as a call.
     at_once: [AtomicU64; MatchKind::COUNT],
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
@@ -22,25 +22,25 @@ pub struct Counters {
     events: AtomicU64,
     hints: AtomicU64,
     failures: AtomicU64,
-    /// Microseconds by activity.
+    /// Time spent on each activity, in microseconds.
     spent_us: [AtomicU64; Spent::COUNT],
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
-    /// Entries read from other hosts.
+    /// Number of entries read from other hosts.
     taken: AtomicU64,
     /// Number of running calls.
     running: AtomicU64,
 }
 
-/// An activity that takes time.
+/// An activity whose time is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
     /// Waiting for the server.
     Network,
     /// Decompressing and parsing replies.
     Parse,
-    /// Waiting for another fetch to end, and before retries.
+    /// Waiting for another fetch to finish, or before a retry.
     Wait,
     /// Reading and writing the store.
     Store,
@@ -50,7 +50,7 @@ pub enum Spent {
     Match,
     /// Exchanging entries with other hosts.
     Exchange,
-    /// Time that a call's thread does not spend on matching. Matching is the rest of the call's time.
+    /// Everything that a call's thread does except matching. [`Spent::Match`] is the rest of the call's time.
     Away,
 }
 
@@ -71,7 +71,7 @@ pub fn micros(took: Duration) -> u64 {
 }
 
 impl Counters {
-    /// Counts an answer of this kind of match. `stale`: its listing had expired.
+    /// Counts an answer with this match kind. `stale` says whether its listing had expired.
     pub fn count_answer(&self, match_kind: MatchKind, stale: bool) {
         add(&self.answers[match_kind as usize], 1);
         if stale {
@@ -79,7 +79,7 @@ impl Counters {
         }
     }
 
-    /// Counts a call and its answer from memory, which took negligible time.
+    /// Counts a call that was answered from memory, in negligible time.
     pub fn count_answer_at_once(&self, match_kind: MatchKind, stale: bool) {
         add(&self.at_once[match_kind as usize], 1);
         if stale {
@@ -87,7 +87,7 @@ impl Counters {
         }
     }
 
-    /// Counts fast lookups that found an item by this kind of match.
+    /// Counts fast lookups that found an item with this match kind.
     pub fn count_lookups(&self, match_kind: MatchKind, answers: u64) {
         add(&self.answers[match_kind as usize], answers);
     }
@@ -112,12 +112,12 @@ impl Counters {
         add(&self.events, events);
     }
 
-    /// Counts a write of hints to the store.
+    /// Counts a write that stores hints from events.
     pub fn count_hint_write(&self) {
         add(&self.hints, 1);
     }
 
-    /// Adds time to an activity.
+    /// Adds `took` to the time spent on an activity.
     pub fn add_time(&self, activity: Spent, took: Duration) {
         add(&self.spent_us[activity as usize], micros(took));
     }
@@ -127,7 +127,7 @@ impl Counters {
         Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))
     }
 
-    /// Begins to measure a call. Pass the result to [`Counters::call_ends`].
+    /// Starts measuring a call. Pass the result to [`Counters::call_ends`].
     pub fn call_begins(&self) -> CallBegun {
         CallBegun {
             is_alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
@@ -137,19 +137,19 @@ impl Counters {
         }
     }
 
-    /// Ends a call. Returns its duration, and whether no other call of the handle ran at the same time.
+    /// Stops measuring a call. Returns the call's duration, and whether no other call on this index overlapped it.
     pub fn call_ends(&self, begun: &CallBegun) -> (Duration, bool) {
         let took = begun.started_at.elapsed();
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
-        // The result may be too small, since this also subtracts the time of other threads' requests.
+        // This difference also includes other threads' requests, so the time for matching may be too small.
         let away = self.time_of(Spent::Away).saturating_sub(begun.away);
         self.add_time(Spent::Match, took.saturating_sub(away));
         (took, begun.is_alone && running == 1 && calls == begun.calls)
     }
 
-    /// Counts a call with an answer from memory that the host rejected, for example because its buffer was too small.
+    /// Counts a call whose answer from memory the host rejected, for example because its buffer was too small.
     pub fn count_call_at_once(&self) {
         add(&self.calls, 1);
     }
@@ -169,20 +169,20 @@ impl Counters {
         add(&self.slow_calls, 1);
     }
 
-    /// Returns the numbers of requests and answers, which the store adds up over its life.
+    /// Returns the total number of requests and of answers. The store adds up these totals over its lifetime.
     pub fn totals(&self) -> (u64, u64) {
         let sum = |counters: &[AtomicU64]| counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum();
         (sum(&self.requests), sum(&self.answers) + sum(&self.at_once))
     }
 
-    /// Resets the number of running calls in the child of a fork, where the calls of other threads do not continue.
-    /// Returns [`Counters::totals`], the part that the parent will write.
+    /// Resets the number of running calls in the child of a fork, where only the forking thread continues. Returns
+    /// [`Counters::totals`], the counts that the parent will write to the store.
     pub fn begin_child(&self) -> (u64, u64) {
         self.running.store(0, Ordering::Relaxed);
         self.totals()
     }
 
-    /// Returns a copy of the counters. Fields that come from the store stay 0.
+    /// Returns a copy of the counters. Fields that describe the store remain 0.
     #[must_use]
     pub fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -211,19 +211,19 @@ impl Counters {
 }
 
 impl Meter for Counters {
-    /// Counts a request, its bytes and the time spent waiting for it.
+    /// Counts a request, its body bytes, and the time spent waiting for the response.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
         add(&self.requests[kind as usize], 1);
         add(&self.bytes_received, bytes);
         self.add_time(Spent::Network, took);
     }
 
-    /// Adds bytes of an event stream.
+    /// Counts bytes received from an event stream.
     fn received(&self, bytes: u64) {
         add(&self.bytes_received, bytes);
     }
 
-    /// Adds time for parsing.
+    /// Adds time spent parsing.
     fn parsed(&self, took: Duration) {
         self.add_time(Spent::Parse, took);
     }
@@ -234,11 +234,11 @@ impl Meter for Counters {
     }
 }
 
-/// The start of a call, and the counters at that time.
+/// The start time of a call, and counters at that time.
 #[derive(Debug)]
 pub struct CallBegun {
     started_at: Instant,
-    /// Whether no other call of the handle was running.
+    /// Whether no other call on this index was running.
     is_alone: bool,
     calls: u64,
     away: Duration,
@@ -246,10 +246,10 @@ pub struct CallBegun {
 
 /// Counts and times since the index was opened, and counts of the stored content.
 ///
-/// The JSON has the fields under these names, except for the times, which are in microseconds: `network_us`,
-/// `parse_us`, `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit.
-/// `answers` is an object by [`MatchKind::name`] (`none`: answers without an item), and `requests` one by
-/// [`RequestKind::name`].
+/// The JSON object has the same field names, except for the times, which are in microseconds: `network_us`, `parse_us`,
+/// `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit. `answers` is an
+/// object with a field for each [`MatchKind::name`] (`none`: answers without an item), and `requests` is an object with
+/// a field for each [`RequestKind::name`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -265,68 +265,68 @@ pub struct Stats {
     pub lookup_misses: u64,
     /// Answers from a listing that had expired.
     pub stale_answers: u64,
-    /// Bytes of the server's replies as transferred.
+    /// Bytes received in server replies, before decompression.
     pub bytes_received: u64,
     /// Full listings completed.
     pub listings: u64,
-    /// Time waited for the server.
+    /// Time spent waiting for the server.
     #[serde(rename = "network_us", serialize_with = "as_micros")]
     pub network: Duration,
-    /// Time for decompressing and parsing replies.
+    /// Time spent decompressing and parsing replies.
     #[serde(rename = "parse_us", serialize_with = "as_micros")]
     pub parsing: Duration,
-    /// Time waited for other fetches to end, and before retries.
+    /// Time spent waiting for other fetches to finish, and before retries.
     #[serde(rename = "wait_us", serialize_with = "as_micros")]
     pub waiting: Duration,
-    /// Time for reading and writing the store.
+    /// Time spent reading and writing the store.
     #[serde(rename = "store_us", serialize_with = "as_micros")]
     pub storing: Duration,
-    /// Time for building and opening segments.
+    /// Time spent building and opening segments.
     #[serde(rename = "segment_us", serialize_with = "as_micros")]
     pub indexing: Duration,
-    /// Time for matching, without fast lookups.
+    /// Time spent matching, excluding fast lookups.
     #[serde(rename = "match_us", serialize_with = "as_micros")]
     pub matching: Duration,
-    /// Queries, refreshes and recorded matches, without fast lookups.
+    /// Number of calls that query, refresh or record, excluding fast lookups.
     pub calls: u64,
-    /// Total time of these calls.
+    /// Total duration of the calls that [`Stats::calls`] counts.
     #[serde(rename = "calls_us", serialize_with = "as_micros")]
     pub calling: Duration,
     /// Number of slow calls: see [`Options::slow`](crate::Options::slow).
     pub slow_calls: u64,
-    /// Requests of all processes over the store's life, without the last minutes.
+    /// Requests sent by all processes over the store's lifetime, excluding the last few minutes.
     pub store_requests: u64,
-    /// Answers of all processes over the store's life, without the last minutes.
+    /// Answers returned by all processes over the store's lifetime, excluding the last few minutes.
     pub store_answers: u64,
-    /// Items listed now.
+    /// Number of listed items.
     pub items: u64,
-    /// Matches recorded now.
+    /// Number of recorded matches.
     pub matches: u64,
-    /// Libraries known now.
+    /// Number of known libraries.
     pub libraries: u64,
-    /// Bytes on disk, including segments.
+    /// Size of the store on disk in bytes, including segments.
     pub disk_bytes: u64,
-    /// Limit for the size of the folder in bytes.
+    /// Maximum size of the folder in bytes; `None` without a limit.
     #[serde(serialize_with = "or_zero")]
     pub size_limit: Option<u64>,
-    /// Bytes beyond the limit that cannot be evicted.
+    /// Number of bytes over the limit that cannot be evicted.
     pub over_limit: u64,
-    /// Number of libraries evicted because of the limit, over the store's life.
+    /// Number of libraries evicted because of the limit, over the store's lifetime.
     pub evictions: u64,
-    /// A number that every write to the store raises.
+    /// The store's change sequence, which every write increases.
     pub sequence: u64,
-    /// Events about libraries, from the server or passed on by the host.
+    /// Events about libraries, received from the server or passed on by the host.
     pub events: u64,
-    /// Writes of hints from events.
+    /// Number of writes that stored hints from events.
     pub hints: u64,
     /// Number of failures to reach the server or to store its reply.
     pub failures: u64,
-    /// The reason of the last failure, until a request succeeds.
+    /// Reason for the last failure; `None` if a request has succeeded since then.
     pub last_failure: Option<String>,
 }
 
 impl Stats {
-    /// Returns the number of answers with this match kind; for `None`, of answers without an item.
+    /// Returns the number of answers with this match kind, or without an item if `match_kind` is `None`.
     #[must_use]
     pub fn answers(&self, match_kind: Option<MatchKind>) -> u64 {
         self.answers[match_kind.unwrap_or(MatchKind::None) as usize]
@@ -345,7 +345,7 @@ impl Stats {
     }
 }
 
-/// Shows the JSON.
+/// Formats the statistics as JSON.
 impl std::fmt::Debug for Stats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&serde_json::to_string(self).unwrap_or_default())

@@ -1,9 +1,9 @@
-//! Re-exports internals for tests, fuzz targets and benchmarks, with the feature `testing`. Not part of the API.
+//! Internals for tests, fuzz targets and benchmarks, exported under the feature `testing`. Not part of the API.
 
 pub use crate::platform::failpoints as failpoint;
 pub use crate::platform::failpoints::freeze_coarse_clock;
 
-/// Index files, the views that answer from them, the version page.
+/// Index files, their readers, and the version page.
 pub mod engine {
     pub use crate::engine::testing::*;
     pub use crate::model::{Sequence, TableId};
@@ -11,7 +11,7 @@ pub mod engine {
     pub use crate::platform::swap::Swap;
 }
 
-/// Paths and their resolution.
+/// Path resolution.
 pub mod matching {
     pub use crate::matching::normal::normal_form;
     pub use crate::matching::propose::{PrefixPair, Samples};
@@ -21,10 +21,10 @@ pub mod matching {
     };
 }
 
-/// Replies of a server.
+/// Parsers for server replies.
 pub mod plex {
     pub use crate::source::plex::reply_parser::{ParsedReply, ReplyKind, reply, stream};
 }
 
-/// The hash of index files.
+/// The hash function that index files use.
 pub use xxhash_rust::xxh3::xxh3_64;

@@ -1,4 +1,4 @@
-//! Iterates over the feed: the changes since a cursor.
+//! Iterates over the feed, the changes since a cursor.
 
 use std::fmt;
 use std::vec;
@@ -8,14 +8,14 @@ use super::query_builder::Query;
 use crate::error::{Result, refuse};
 use crate::query::Change;
 
-/// Maximum number of items of a page.
+/// Maximum number of items per page.
 const PAGE_ITEMS: usize = 500;
 
-/// The changes since a cursor, oldest first: [`Index::changes`](crate::Index::changes).
+/// An iterator over the changes since a cursor, oldest first, from [`Index::changes`](crate::Index::changes).
 ///
-/// The iteration reads some hundred changes at a time, and ends after an error.
+/// The iteration reads several hundred changes at a time. An error ends the iteration.
 #[derive(Clone)]
-#[must_use = "the changes are there to be read"]
+#[must_use = "iterators are lazy"]
 pub struct Changes {
     index: Index,
     library: Option<Library>,
@@ -27,12 +27,12 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Starts an iteration. `library`: `None` means all libraries. `cursor`: `None` means the current position. With
-    /// `full`, the iteration begins with all items, as added.
+    /// Creates an iterator. `library` is `None` for all libraries, and `cursor` is `None` for the current position. If
+    /// `full` is true, the iteration starts with all items, as added.
     pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
-        // `changes_page` takes an empty cursor for none.
+        // `changes_page` treats an empty cursor as `None`.
         if cursor == Some("") {
-            return refuse("the cursor is empty: give a cursor of this index, or none for the current position");
+            return refuse("the cursor is empty: pass a cursor from this index, or none for the current position");
         }
         let mut changes = Self {
             index: index.clone(),
@@ -42,22 +42,22 @@ impl Changes {
             next_cursor: None,
             has_more: true,
         };
-        // Reads a page now, so that the position is the current one, and an invalid cursor fails at once.
+        // Reads a page now, so that the iteration starts at the current position and an invalid cursor fails at once.
         changes.read_page(full)?;
         Ok(changes)
     }
 
-    /// Returns the cursor after the last page that the iteration has passed; `None` within the first page of a full
-    /// listing: a reader that stops there has to start again.
+    /// Returns the cursor after the last page that the iteration has passed. Within the first page of a full listing,
+    /// returns `None`: a reader that stops there must start again.
     ///
-    /// Store the cursor after you have processed the changes. A reader that continues from the cursor misses nothing,
-    /// and may see some changes again.
+    /// Store the cursor after you have processed the changes. A reader that continues from the cursor misses no
+    /// changes, but may see some changes twice.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 
-    /// Reads the page after the cursor. `full` restarts with all items.
+    /// Reads the page after the cursor. If `full` is true, reads the first page of all items instead.
     fn read_page(&mut self, full: bool) -> Result<()> {
         let cursor = self.cursor.as_deref().unwrap_or_default();
         let page = Query::new(&self.index, self.library.as_ref()).changes_page(cursor, full, PAGE_ITEMS)?;
@@ -68,7 +68,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Moves the cursor behind the current page.
+    /// Moves the cursor past the current page.
     fn finish_page(&mut self) {
         if let Some(cursor) = self.next_cursor.take() {
             self.cursor = Some(cursor);

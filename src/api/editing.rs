@@ -1,4 +1,4 @@
-//! Edits of items.
+//! Batch edits of items.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result};
 use crate::source::{FieldChange, Lock};
 
-/// The error of an edit, with the result for each item. `?` converts it to a plain [`Error`].
+/// The error of a batch edit, with the result for each item. The operator `?` converts this error to a plain [`Error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditError {
@@ -30,16 +30,16 @@ impl std::error::Error for EditError {
 }
 
 impl From<EditError> for Error {
-    /// Drops the result for each item.
+    /// Discards the result for each item.
     fn from(failed: EditError) -> Self {
         failed.error
     }
 }
 
 impl Query<'_> {
-    /// Sets the same values for items of the library on the server, with one request for each hundred items of a type.
-    /// Give keys or rating keys. If the index does not list some items, a first request asks the server for their
-    /// types; if an item does not exist, plexindex edits nothing. The first failed request ends the call.
+    /// Sets the same values for many items of the library on the server, with one request per 100 items of a type.
+    /// `keys` are the items' keys or rating keys. If the index does not list some items, a first request asks for their
+    /// types. If an item does not exist, plexindex edits nothing. The first failed request ends the call.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -84,7 +84,7 @@ impl Query<'_> {
         }
     }
 
-    /// Edits items as [`Query::edit_items`] does, and fills in `report` even after an error.
+    /// Edits items like [`Query::edit_items`], and fills in `report` even after an error.
     #[doc(hidden)]
     pub fn edit_into(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         self.ask(|call| self.index.inner().editing.edit_items(call, edit, report))

@@ -1,4 +1,4 @@
-//! Facts about servers, and proposed mappings.
+//! Information about servers, and proposed mappings.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use super::host_paths::path_of;
 use crate::matching::{byte_string, propose};
 use crate::options::Mapping;
 
-/// The server that answered.
+/// A server that answered a connection test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerInfo {
-    /// Plex's machine identifier, the same for every URL.
+    /// Plex's machine identifier, which is the same for all of the server's URLs.
     pub machine_identifier: String,
     /// The server's version, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub struct ServerInfo {
     #[serde(rename = "answered_us", serialize_with = "micros")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub answered_in: Duration,
-    /// Number of libraries that the user may see.
+    /// Number of libraries that the user can access.
     pub libraries: usize,
 }
 
@@ -49,12 +49,13 @@ pub struct Proposal {
     pub matched: usize,
     /// Number of examined paths.
     pub of: usize,
-    /// Number of given paths that this proposal matches and no earlier one does.
+    /// Number of given paths that match with this proposal but with no earlier proposal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<usize>,
 }
 
 impl Proposal {
+    /// Converts a pair of path prefixes to a proposal. `gain` is `None` if no paths were given.
     pub(super) fn of(pair: propose::PrefixPair, gain: Option<usize>) -> Self {
         Self {
             from: path_of(pair.from),
@@ -65,7 +66,7 @@ impl Proposal {
         }
     }
 
-    /// Converts to a mapping for [`Options::mappings`](crate::Options::mappings).
+    /// Converts the proposal to a mapping for [`Options::mappings`](crate::Options::mappings).
     #[must_use]
     pub fn mapping(&self) -> Mapping {
         Mapping::host_to_server(&self.from, &self.to)

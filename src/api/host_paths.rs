@@ -1,4 +1,4 @@
-//! Converts between paths of the host and the bytes that the index uses.
+//! Converts between the host's paths and the bytes that the index uses.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Tables for values of the host.
+//! The host's key-value tables.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::engine;
 use crate::error::{Result, refuse};
 use crate::options::Ttl;
 
-/// A key-value table of the host, with optional expiry. It sends no requests. The handle is cheap to clone and usable
-/// from any thread. It keeps the index open.
+/// A handle for one of the host's key-value tables, cheap to clone and usable from any thread. Values can expire.
+/// Tables send no requests. The handle keeps the index open.
 ///
 /// ```
 /// use plexindex::{Index, Options, Terms};
@@ -26,7 +26,7 @@ pub struct Table {
     table: Arc<engine::Table>,
 }
 
-/// How long a table keeps values, and how many bytes all tables may have.
+/// How long a table keeps written values, and the maximum size of all tables.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,21 +40,22 @@ pub struct Table {
 pub struct Terms(engine::TableLimits);
 
 impl Terms {
-    /// Makes the values of the write expire after this time. By default they never expire.
+    /// Sets the time after which the written values expire. By default, values never expire.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.0.ttl = ttl.into();
         self
     }
 
-    /// Makes the write remove the oldest entries, except those that it writes, until all tables of the index together
-    /// have at most this many bytes. Each entry counts its name, its value and 64 bytes. By default nothing is removed.
+    /// Makes the write remove the oldest entries, except those that it writes, until all tables of the index have
+    /// `bytes` or less. The size of an entry is that of its name and value, plus 64 bytes. By default, there is no
+    /// limit.
     pub fn limit(mut self, bytes: u64) -> Self {
         self.0.limit = Some(bytes);
         self
     }
 }
 
-/// A change of a table, for [`Index::write_tables`](crate::Index::write_tables).
+/// A change to a table, for [`Index::write_tables`](crate::Index::write_tables).
 #[derive(Clone, Copy)]
 #[must_use = "nothing is written yet"]
 pub struct TableChange<'c> {
@@ -63,19 +64,19 @@ pub struct TableChange<'c> {
 }
 
 impl<'c> TableChange<'c> {
-    /// Stores a value. Replaces the value of the same name.
+    /// Creates a change that stores a value, replacing any value with the same name.
     pub fn put<N: AsRef<[u8]> + ?Sized, V: AsRef<[u8]> + ?Sized>(table: &'c Table, name: &'c N, value: &'c V) -> Self {
         let op = engine::Op::Put(&table.table, name.as_ref(), value.as_ref());
         Self { table, op }
     }
 
-    /// Removes an entry.
+    /// Creates a change that removes an entry.
     pub fn remove<N: AsRef<[u8]> + ?Sized>(table: &'c Table, name: &'c N) -> Self {
         let op = engine::Op::Remove(&table.table, name.as_ref());
         Self { table, op }
     }
 
-    /// Removes all entries of a table.
+    /// Creates a change that removes all entries of a table.
     pub fn clear(table: &'c Table) -> Self {
         let op = engine::Op::Clear(&table.table);
         Self { table, op }
@@ -88,7 +89,7 @@ impl std::fmt::Debug for TableChange<'_> {
     }
 }
 
-/// Changes tables of this index in one transaction: [`Index::write_tables`](crate::Index::write_tables).
+/// Applies changes to the index's tables in one transaction; see [`Index::write_tables`](crate::Index::write_tables).
 pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
     if changes.iter().any(|change| !change.table.index.is(index)) {
         return refuse("cannot write to a table of another index: write to the tables of one index at a time");
@@ -98,7 +99,7 @@ pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result
 }
 
 impl Table {
-    /// Opens a table. `folds`: the names of its entries ignore ASCII case.
+    /// Opens a table. `folds` says whether entry names ignore ASCII case.
     pub(super) fn new(index: &Index, name: &[u8], folds: bool) -> Result<Self> {
         Ok(Self {
             table: Arc::new(index.tables().table(name, folds)?),
@@ -106,7 +107,7 @@ impl Table {
         })
     }
 
-    /// Returns the value of this name, unless it has expired.
+    /// Returns the value with this name; `None` if there is no value or it has expired.
     ///
     /// # Errors
     /// Errors of the store.
@@ -117,13 +118,13 @@ impl Table {
         Ok(value)
     }
 
-    /// Passes the value of this name to `then`, if a fast lookup finds it: without a lock, a wait or a copy. After
-    /// `None` use [`Table::get`].
+    /// Looks up a value without a lock, a wait or a copy. Passes the value to `then`, and returns the result of `then`.
+    /// If the result is `None`, use [`Table::get`].
     pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.table.lookup(name.as_ref(), then)
     }
 
-    /// Stores a value. Replaces the value of the same name.
+    /// Stores a value, and replaces any value with the same name.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; errors of the
@@ -132,7 +133,7 @@ impl Table {
         self.table.put(name.as_ref(), value.as_ref(), &terms.0)
     }
 
-    /// Removes an entry. A missing entry is no error.
+    /// Removes an entry. Succeeds even if the entry does not exist.
     ///
     /// # Errors
     /// As [`Table::put`].
@@ -148,7 +149,7 @@ impl Table {
         self.table.clear()
     }
 
-    /// Iterates over the names of entries that have not expired, in the order of their bytes. Ends after an error.
+    /// Iterates over the names of the entries that have not expired, in byte order. An error ends the iteration.
     pub fn names(&self) -> Names {
         Names {
             table: self.clone(),
@@ -157,7 +158,7 @@ impl Table {
         }
     }
 
-    /// Returns the number of stored entries, including expired ones.
+    /// Returns the number of stored entries, including expired entries.
     ///
     /// # Errors
     /// Errors of the store.
@@ -172,7 +173,7 @@ impl std::fmt::Debug for Table {
     }
 }
 
-/// The names of a table's entries: [`Table::names`].
+/// An iterator over the names of a table's entries, from [`Table::names`].
 #[derive(Clone, Debug)]
 #[must_use = "iterators are lazy"]
 pub struct Names {

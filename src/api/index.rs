@@ -1,4 +1,4 @@
-//! The methods of an open index.
+//! Methods of an open index.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -25,8 +25,8 @@ impl Index {
         self.inner().store.folder().path()
     }
 
-    /// Returns a library by title, section id or uuid, or by [`Selector`]. Sends no request: if the library does not
-    /// exist, the first call that needs it fails.
+    /// Returns a handle for a library, by title, section id, uuid or [`Selector`]. Sends no request: if the library
+    /// does not exist, the first call that needs the library fails.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) if two known libraries have this title;
@@ -35,12 +35,12 @@ impl Index {
         Library::new(self, name.into())
     }
 
-    /// Begins a query of all libraries. A query can have a deadline, be offline, or report progress.
+    /// Creates a query of all libraries. A query can have a deadline, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(self, None)
     }
 
-    /// Finds the item of a file in all libraries. [`Library::match_path`] explains paths.
+    /// Finds the item for a file in all libraries. [`Library::match_path`] describes which paths are valid.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -48,7 +48,7 @@ impl Index {
         self.query().match_path(path)
     }
 
-    /// Finds the show, season, artist, album or item of a folder in all libraries: [`Query::match_folder`].
+    /// Finds the show, season, artist, album or item for a folder in all libraries; see [`Query::match_folder`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -56,7 +56,8 @@ impl Index {
         self.query().match_folder(path)
     }
 
-    /// Answers for many paths from all libraries, in order. An invalid path gets an error; the other paths get answers.
+    /// Finds the items for many files in all libraries, and returns the results in the order of the paths. The result
+    /// for an invalid path is an error.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -76,12 +77,12 @@ impl Index {
     /// ```
     ///
     /// # Errors
-    /// Errors that concern all paths, as [`Query::match_path`].
+    /// Errors that concern all paths; see [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
         self.query().match_paths(paths)
     }
 
-    /// Finds the items of all libraries with a GUID: [`Query::match_guid`].
+    /// Finds the items with a GUID in all libraries; see [`Query::match_guid`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -89,7 +90,7 @@ impl Index {
         self.query().match_guid(guid)
     }
 
-    /// Finds the items of all libraries with a title: [`Query::search_title`].
+    /// Finds the items with a title in all libraries; see [`Query::search_title`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -97,15 +98,15 @@ impl Index {
         self.query().search_title(title)
     }
 
-    /// Returns the known libraries. Asks the server if none is known; an offline index then returns an empty list.
+    /// Returns the known libraries. If no library is known, asks the server; an offline index returns an empty list.
     ///
     /// # Errors
-    /// As [`Query::refresh`], if none is known yet.
+    /// As [`Query::refresh`], if no library is known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
         self.query().libraries()
     }
 
-    /// Refreshes all libraries that may have changed.
+    /// Refreshes the libraries whose listings have expired or were invalidated; see [`Query::refresh`].
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -113,13 +114,13 @@ impl Index {
         self.query().refresh()
     }
 
-    /// Iterates over the additions, removals, changes and moves since `cursor`, in all libraries. They come in the
-    /// order in which any process stored them. Without a cursor, the iteration has no changes, and [`Changes::cursor`]
-    /// is the current position: pass it to the next call.
+    /// Iterates over the additions, removals, changes and moves in all libraries since `cursor`, in the order in which
+    /// processes stored them. Without a cursor, the iteration is empty, and [`Changes::cursor`] returns the current
+    /// position. Pass this position to the next call.
     ///
-    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor is valid
-    /// in any process, for one store, server and user. A program that continues from the last cursor that it stored
-    /// misses nothing, even after it was killed.
+    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits for changes. A
+    /// cursor is valid in any process, for one store, server and user. A program that continues from its last stored
+    /// cursor misses no changes, even after it was killed.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -151,16 +152,15 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) if the index no longer has all changes since the cursor,
-    /// as after 64 MiB of changes, or the cursor belongs to another store, server or user: begin again with
-    /// [`Index::listing_and_changes`]. [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid
-    /// cursor, or the cursor of a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no library
-    /// was ever fetched; errors of the store.
+    /// for example after 64 MiB of changes, or if the cursor belongs to a different store, server or user: start again
+    /// with [`Index::listing_and_changes`]. [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if the
+    /// cursor is invalid or belongs to a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no
+    /// library was ever fetched; errors of the store.
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
         Changes::new(self, None, cursor, false)
     }
 
-    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over the changes since then: the start of a
-    /// new reader.
+    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes. New readers start here.
     ///
     /// # Errors
     /// As [`Index::changes`].
@@ -168,19 +168,19 @@ impl Index {
         Changes::new(self, None, None, true)
     }
 
-    /// Makes each waiting [`Query::wait_for_changes`] run the callback of [`Query::progress`] within 50 ms, which can
-    /// end the wait. Does nothing without a waiting call.
+    /// Wakes all calls that wait in [`Query::wait_for_changes`]. Within 50 ms, each call runs its [`Query::progress`]
+    /// callback, which can end the wait. Does nothing if no call is waiting.
     pub fn wake_waiting(&self) {
         self.inner().queries.wake_waiting();
     }
 
-    /// Replaces the token in all handles of this index. Sends no request; running calls keep the earlier token.
+    /// Replaces the token for all handles of this index. Sends no request. Running calls continue to use the old token.
     ///
-    /// With [`Options::user`](crate::Options::user), cached answers stay available. Without it, the index returns
-    /// nothing until the server has accepted the new token, and then the content stored for that user. A JSON Web Token
-    /// names its user; plexindex treats any other token as a separate user.
-    /// [`Options::renewal`](crate::Options::renewal) supplies a new token when the server refuses this one. On the
-    /// thread of that callback, this method sets a token of the same user, and the refused call is repeated with it.
+    /// If [`Options::user`](crate::Options::user) is set, cached answers stay available. Otherwise the index returns
+    /// nothing until the server has accepted the new token, and then that user's content. A JSON Web Token identifies
+    /// its user; plexindex treats any other token as a separate user. [`Options::renewal`](crate::Options::renewal)
+    /// supplies a new token when the server refuses the current token. If the renewal callback calls this method, the
+    /// new token belongs to the same user, and plexindex repeats the refused call.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a token that is not valid in an HTTP
@@ -205,9 +205,9 @@ impl Index {
         self.inner().clear()
     }
 
-    /// Receives the server's events on a thread, until the last [`Watch`] is dropped. After an event, the next query of
-    /// the changed library asks the server. The log reports when the connection succeeds or fails. The thread
-    /// reconnects as often as necessary. The child of a fork does not watch until it calls this method itself.
+    /// Starts a thread that receives the server's events until the last [`Watch`] is dropped. After an event, the next
+    /// query of the changed library asks the server. The thread logs whether the connection succeeds or fails, and
+    /// reconnects as often as necessary. The child of a fork receives no events until it calls this method itself.
     ///
     /// # Errors
     /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server;
@@ -233,16 +233,16 @@ impl Index {
         &*self.inner().sync.peers
     }
 
-    /// Ends the watch, and returns after its threads have ended, within a second. Does nothing without a watch.
+    /// Stops the watch, and waits at most a second for its threads to stop. Does nothing if no watch is running.
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
         self.inner().sync.peers.listen(false);
     }
 
-    /// Stores what a webhook or notification reports, so that the next query of the changed library asks the server.
-    /// Pass the JSON of the webhook or the whole form, at most 16 MiB. Returns what the body reported. Sends no
-    /// request.
+    /// Stores the change that a webhook or notification reports, so that the next query of the changed library asks the
+    /// server. `body` is the webhook's JSON or its whole form, at most 16 MiB. Returns whether plexindex stored the
+    /// change, and if not, why. Sends no request.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -264,12 +264,12 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
     /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if the server has not accepted a new token yet: nothing
-    /// is stored, so call this again afterwards. Errors of the store.
+    /// is stored, so call this method again afterwards. Errors of the store.
     pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<Notified> {
         self.inner().events.notify(body.as_ref())
     }
 
-    /// Returns the host's table of this name. Names and values are bytes.
+    /// Returns the host's table with this name. Names and values can be any bytes.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB.
@@ -277,7 +277,7 @@ impl Index {
         Table::new(self, name.as_ref(), false)
     }
 
-    /// [`Index::table`] whose entry names ignore ASCII case.
+    /// Like [`Index::table`], but entry names ignore ASCII case.
     ///
     /// # Errors
     /// As [`Index::table`].
@@ -285,7 +285,7 @@ impl Index {
         Table::new(self, name.as_ref(), true)
     }
 
-    /// Changes tables of this index in one transaction.
+    /// Applies changes to this index's tables in one transaction.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -305,14 +305,14 @@ impl Index {
         write(self, changes, terms)
     }
 
-    /// Returns the tables of the index, for handles of other languages.
+    /// Returns the tables of the index, for the C functions.
     #[doc(hidden)]
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {
         &self.inner().tables
     }
 
-    /// Returns mappings that suffix and file name matches suggest, best supported first.
+    /// Returns the mappings that earlier suffix and file name matches suggest, best supported first.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -335,9 +335,8 @@ impl Index {
         pairs.into_iter().map(|pair| Proposal::of(pair, None)).collect()
     }
 
-    /// Returns at most five mappings that would find these paths. [`gain`](Proposal::gain) is the number of paths that
-    /// a mapping finds and the mappings before it do not. Omits mappings that find only a few of many paths. Sends no
-    /// request.
+    /// Returns at most five mappings with which these paths match. [`gain`](Proposal::gain) is the number of paths that
+    /// match with a mapping but with no earlier mapping. Omits mappings that help few of many paths. Sends no request.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path; errors of the store.
@@ -351,8 +350,7 @@ impl Index {
             .collect())
     }
 
-    /// Describes the folder of the store, which may explain slow or failing calls. Also tests whether file locks work
-    /// there.
+    /// Describes the store's folder, to help explain slow or failing calls. Also tests whether file locks work there.
     ///
     /// # Errors
     /// Errors of the store.
@@ -360,7 +358,7 @@ impl Index {
         StoreInfo::of(&self.inner().store)
     }
 
-    /// Returns the counters of the index.
+    /// Returns the index's statistics.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -376,14 +374,14 @@ impl Index {
         self.inner().stats()
     }
 
-    /// Returns the key of an item by its rating key.
+    /// Converts an item's rating key to its key.
     #[doc(hidden)]
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
         self.inner().reading.kind().key(rating_key)
     }
 
-    /// Maps a path of the server to a path on this machine, by the mappings of the index.
+    /// Converts a path on the server to a path on this machine, with the index's mappings.
     #[doc(hidden)] // for the C functions
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
         self.inner().queries.display.check_path(path)?;
@@ -397,8 +395,8 @@ impl std::fmt::Debug for Index {
     }
 }
 
-/// A running watch. The index receives the server's events while a `Watch` exists. Several calls of [`Index::watch`]
-/// share one connection. Dropping the last `Watch` waits until its threads have ended, at most a second.
+/// A running watch. The index receives the server's events while at least one `Watch` exists. Several calls of
+/// [`Index::watch`] share one connection. Dropping the last `Watch` waits at most a second for its threads to stop.
 ///
 /// ```no_run
 /// # let folder = tempfile::tempdir()?;
@@ -412,7 +410,7 @@ impl std::fmt::Debug for Index {
 /// drop(watch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "dropping it stops the watch"]
+#[must_use = "the index receives events only while a `Watch` exists"]
 pub struct Watch(Index);
 
 impl std::fmt::Debug for Watch {
@@ -422,7 +420,7 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Drop for Watch {
-    /// Ends the watch if this is the last `Watch`.
+    /// Stops receiving events if this is the last `Watch`.
     fn drop(&mut self) {
         let inner = self.0.inner();
         inner.events.watch_leave();

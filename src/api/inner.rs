@@ -1,4 +1,4 @@
-//! The components of one open index. Creates them from the bottom up, takes their locks for a fork, and closes them.
+//! The components of an open index. Creates components from the bottom up, locks them for a fork, and closes them.
 
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
 use crate::sync::{AllowedView, Call, NoPeers, PeerComponents, Peers, Reading, Selector, Syncing};
 
-/// How long a call for statistics waits for evictions until the folder is within its size limit.
+/// Maximum time that [`Inner::stats`] waits for evictions to bring the folder within its size limit.
 const EVICTION_WAIT: Duration = Duration::from_secs(2);
 
-/// The state that all handles of one open index share.
+/// The state that all handles of an open index share.
 pub(crate) struct Inner {
-    /// Deadline of calls without a deadline of their own.
+    /// Default deadline, for calls that do not set one.
     pub deadline: Option<Duration>,
     /// See [`Options::slow`].
     slow: Option<Duration>,
@@ -45,8 +45,8 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// Creates the components of an index. `source`: `None` if the index is offline. `peers` creates the exchange with
-    /// other hosts from the components that it needs, or returns `None`.
+    /// Creates the components of an index. `source` is `None` if the index is offline. `peers` creates the exchange
+    /// with other hosts from the given components, or returns `None` if the index has no shared log.
     #[allow(clippy::too_many_lines)] // one statement for each component
     pub fn new(
         options: &Options,
@@ -143,8 +143,8 @@ impl Inner {
         Ok(inner)
     }
 
-    /// Starts to measure the time of a call, for the counters and the log of slow calls. `operation` is the name of the
-    /// call for users, `library` is `None` for all libraries, and `path_count` is the size of a batch.
+    /// Starts measuring a call, for the counters and the log of slow calls. `operation` is the call's name in the log,
+    /// `library` is `None` for all libraries, and `path_count` is the size of a batch.
     pub fn timed<'a>(
         &'a self,
         operation: &'static str,
@@ -154,14 +154,14 @@ impl Inner {
         Timed::begin(&self.counters, self.slow, operation, library, path_count)
     }
 
-    /// Replaces the token. Within the renewal callback, the new token belongs to the user of the refused token, as if
-    /// the callback had returned it.
+    /// Replaces the token. A token that is set within the renewal callback belongs to the user of the refused token,
+    /// like a token that the callback returns.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         if let Some(token) = &token {
             source::check_token(token)?;
         }
         let owner = match self.renewing.refused_session() {
-            // If another thread has set a token meanwhile, the owner of this token is unknown.
+            // If another thread has replaced the token, the owner of the new token is unknown.
             Some(refused) => match self.reading.tokens.compare_current(refused) {
                 (session, true) => TokenOwner::SameAs(session),
                 (_, false) => TokenOwner::Any,
@@ -175,11 +175,11 @@ impl Inner {
         Ok(())
     }
 
-    /// Calls `run`. If the server refuses the token, renews the token and calls `run` again. Without a new token, the
-    /// second call answers from the store.
+    /// Calls `run`. If the server refuses the token, renews the token and calls `run` again. If there is no new token,
+    /// the second call answers from the store.
     pub fn run_renewing<R>(&self, call: &Call<'_>, mut run: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         let tokens = &self.reading.tokens;
-        // Keeps the session alive, so that its user is known even after the token was replaced.
+        // Keeps the session alive, so that its user is still known after the token is replaced.
         let first_session = tokens.get(call.session);
         let refusal = match run(call) {
             Err(error) if error.status == Status::Unauthorized => error,
@@ -190,8 +190,8 @@ impl Inner {
             return Err(refusal);
         }
         let is_renewed = is_new || self.renew(call);
-        // The host's callback returns a token of the same user. The token of another thread may belong to any user, so
-        // the repeated call must then read only the view of the first token.
+        // A token from the host's callback belongs to the same user. A token that another thread set may belong to any
+        // user, so the repeated call must then read only the view of the first token's user.
         let (session, is_same_user) = tokens.compare_current(call.session);
         let allowed_view = match first_session {
             _ if is_same_user => AllowedView::Any,
@@ -209,7 +209,7 @@ impl Inner {
             session,
             allowed_view,
             renews: false,
-            // Without a new token, the call must not ask the server, and its answer may be stale.
+            // Without a new token, the repeated call must not ask the server, and its answer can be stale.
             failure: Some(&refusal).filter(|_| !is_renewed),
             ..*call
         };
@@ -222,19 +222,18 @@ impl Inner {
             return result;
         }
         let result = run(&repeated_call);
-        // An empty result would look like an answer, although the index has no libraries.
+        // If the index has no libraries, returns the refusal, since an empty result would look like an answer.
         if self.reading.snapshot().rows.is_empty() {
             return Err(refusal);
         }
         match result {
-            // The caller's own errors, such as a buffer that is too small, have nothing to do with the token.
+            // An error of the caller, such as a buffer that is too small, is unrelated to the token.
             Err(error) if error.status.is_of_caller() => Err(error),
             result => result.map_err(|_| refusal),
         }
     }
 
-    /// Asks the host for a new token, or waits for the thread that already asks. Returns whether the index has a new
-    /// token.
+    /// Asks the host for a new token, or waits for a thread that is asking. Returns whether the index has a new token.
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing.renew(
@@ -250,8 +249,7 @@ impl Inner {
         is_renewed()
     }
 
-    /// Ends the watch and the exchange with other hosts, writes the counters and closes the store. A second call does
-    /// nothing.
+    /// Stops the watch and the exchange with other hosts, writes the counters and closes the store. Repeatable.
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -263,7 +261,7 @@ impl Inner {
         flushed
     }
 
-    /// Reads the counters of this handle and the totals of the store.
+    /// Returns the counters of this index and the totals of the store.
     pub fn stats(&self) -> Result<Stats> {
         if let Err(error) = self.maintenance.flush_counters(Deadline::NONE) {
             log::debug!("cannot write the counters now: {error}; the next write includes them");
@@ -293,10 +291,10 @@ impl Inner {
         })
     }
 
-    /// Removes everything stored for this server and user, except tables.
+    /// Removes everything that is stored for this server and user, except tables.
     pub fn clear(&self) -> Result<()> {
         let mut cleared = false;
-        // Without a server URL, a retry would read and clear the data of the next server in the folder.
+        // Without a server URL, a retry would select another server in the folder, and clear its data too.
         let has_server = self.reading.viewpoint.endpoint().is_some();
         self.reading.retry(|| {
             let identity = self.reading.identity().filter(|_| has_server || !cleared);
@@ -315,15 +313,15 @@ impl Inner {
     }
 }
 
-// A caught panic leaves the handle usable, as in C: later calls take the locks nevertheless, and the code changes the
-// data under each lock in one step, or can rebuild it.
+// A caught panic leaves the index usable: later calls ignore poisoned locks, and the code changes the data under each
+// lock in one step, or can rebuild it.
 impl RefUnwindSafe for Inner {}
 
 impl Forks for Inner {
-    /// Takes all locks of the index in the order in which calls take them, so that they are free in the child of a
-    /// fork.
+    /// Acquires all locks of the index, in the order in which calls acquire them, so that the child of a fork inherits
+    /// no lock that another thread holds.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        // These are the locks that a call holds while it waits for the store. The store's own locks follow.
+        // Locks that a call can hold while it waits for the store must come before the store's own locks.
         let mut locks: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
         locks.extend(self.reading.hold());
         locks.push(self.maintenance.hold());
@@ -345,7 +343,7 @@ impl Forks for Inner {
 }
 
 impl Drop for Inner {
-    /// Removes the index from the fork handlers.
+    /// Unregisters the index from the fork handlers.
     fn drop(&mut self) {
         fork::forget_closed_handles();
     }

@@ -1,4 +1,4 @@
-//! The methods of a library of an index.
+//! Methods of a library.
 
 use std::path::Path;
 use std::vec;
@@ -18,11 +18,11 @@ use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
 use crate::source::{FieldChange, Lock};
 use crate::sync::Resolved;
 
-/// Number of items of a page.
+/// Number of items per page.
 const PAGE_ITEMS: usize = 500;
 
 impl Library {
-    /// Returns the key of an item by its rating key.
+    /// Converts an item's rating key to its key.
     #[doc(hidden)]
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
@@ -37,7 +37,7 @@ impl Library {
         self.reading.kind().key_prefix
     }
 
-    /// Returns the stored description of the library; `None` for a handle of all libraries or of an unknown library.
+    /// Returns the stored description of the library; `None` for all libraries, or if the library is unknown.
     #[doc(hidden)]
     #[must_use]
     pub fn known(&self) -> Option<model::Library> {
@@ -48,7 +48,7 @@ impl Library {
         }
     }
 
-    /// Returns whether the library is known. Always `true` for all libraries.
+    /// Returns whether the index knows the library. Always `true` for a handle for all libraries.
     #[must_use]
     pub fn is_known(&self) -> bool {
         let resolved = self.selection.resolve(&self.reading.snapshot());
@@ -62,20 +62,20 @@ impl Library {
         self.index.is(index)
     }
 
-    /// Begins a query of this library. A query can have a deadline, be offline, or report progress.
+    /// Creates a query of this library. A query can have a deadline, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(&self.index, Some(self))
     }
 
-    /// Finds the item of a file. Fetches the library if necessary.
+    /// Finds the item for a file. Fetches the library if necessary.
     ///
-    /// The path is the host's, and the file need not exist. plexindex compares bytes that are not UTF-8 unchanged; on
-    /// Unix, pass them with `OsStr::from_bytes`. A relative path, or a path with `..`, can match by suffix only: give
-    /// an absolute path, or a [`Mapping`](crate::Mapping).
+    /// `path` is a path on the host, and the file need not exist. plexindex compares bytes that are not UTF-8
+    /// unchanged; on Unix, pass such a path with `OsStr::from_bytes`. A relative path, or a path with `..`, can match
+    /// only by suffix: pass an absolute path, or configure a [`Mapping`](crate::Mapping).
     ///
-    /// plexindex asks the server about a path that is not listed, but at most once in half a minute for all paths and
-    /// processes together. Until then, a new file is [`Reason::NotListed`](crate::Reason::NotListed). [`Query::check`]
-    /// asks at once.
+    /// plexindex asks the server about an unlisted path, but at most once every 30 s for all paths and processes
+    /// together. Until then, the reason for a new file is [`Reason::NotListed`](crate::Reason::NotListed).
+    /// [`Query::check`] asks the server at once.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -83,7 +83,7 @@ impl Library {
         self.query().match_path(path)
     }
 
-    /// [`Library::match_path`] without waiting: see [`Query::match_path_at_once`].
+    /// Like [`Library::match_path`], but never waits: see [`Query::match_path_at_once`].
     ///
     /// # Errors
     /// As [`Query::match_path_at_once`].
@@ -91,16 +91,16 @@ impl Library {
         self.query().match_path_at_once(path)
     }
 
-    /// Finds the items of many files, and returns the answers in order. An invalid path gets an error; the other paths
-    /// get answers.
+    /// Finds the items for many files. Returns the results in the order of the paths; an invalid path gets an error.
     ///
     /// # Errors
-    /// Errors that concern all paths, as [`Query::match_path`].
+    /// Errors that concern all paths; see [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
         self.query().match_paths(paths)
     }
 
-    /// Finds the show, season, artist, album or item of a folder, and counts its files: [`Query::match_folder`].
+    /// Finds the show, season, artist, album or item for a folder, and counts the folder's files; see
+    /// [`Query::match_folder`].
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -125,12 +125,12 @@ impl Library {
         self.query().match_folder(path)
     }
 
-    /// Iterates over the items with files below a folder, ordered by path. [`Item::path`] is the file; an item with
-    /// several files appears once for each. The iteration reads pages, so memory stays small. Sends no request.
+    /// Iterates over the items with files below a folder, ordered by path. [`Item::path`] is the file's path; an item
+    /// with several files appears once per file. The iteration reads pages, to save memory. Sends no request.
     ///
-    /// During concurrent changes, each file that does not change appears exactly once. A folder that matches only by
-    /// its suffix counts only with high confidence. An error ends the iteration:
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched, or was evicted.
+    /// Each file that does not change appears exactly once, even during concurrent changes. If the folder matches only
+    /// by its suffix, the iteration is empty unless the confidence is high. An error ends the iteration:
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched or was evicted.
     pub fn items_below(&self, path: impl AsRef<Path>) -> ItemsBelow {
         ItemsBelow {
             library: self.clone(),
@@ -140,7 +140,7 @@ impl Library {
         }
     }
 
-    /// Finds the items with a GUID: [`Query::match_guid`].
+    /// Finds the items with a GUID; see [`Query::match_guid`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -148,7 +148,7 @@ impl Library {
         self.query().match_guid(guid)
     }
 
-    /// Finds the items with a title: [`Query::search_title`].
+    /// Finds the items with a title; see [`Query::search_title`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -156,8 +156,8 @@ impl Library {
         self.query().search_title(title)
     }
 
-    /// Returns the key of the item with this path, such as `/library/metadata/1002`, if a fast lookup finds it with
-    /// high confidence. Sends no request, and does not wait for other threads. After `None` use
+    /// Returns the key of the item with this path, such as `/library/metadata/1002`, if a fast lookup finds the item
+    /// with high confidence. Sends no request, and does not wait for other threads. If the result is `None`, use
     /// [`Library::match_path`].
     #[must_use]
     pub fn lookup_key(&self, path: impl AsRef<Path>) -> Option<String> {
@@ -165,7 +165,7 @@ impl Library {
         self.lookup_rating_key_of(bytes_of(&path), key)
     }
 
-    /// [`Library::lookup_key`] for many paths, in order.
+    /// Like [`Library::lookup_key`], for many paths. Returns the keys in the order of the paths.
     #[must_use]
     pub fn lookup_keys<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Vec<Option<String>> {
         let paths: Vec<P> = paths.into_iter().collect();
@@ -176,27 +176,27 @@ impl Library {
         keys
     }
 
-    /// [`Library::lookup_key`] without a copy: passes the rating key, such as `1002`, to `then`.
+    /// Like [`Library::lookup_key`], but passes the borrowed rating key, such as `1002`, to `then`. Returns its result.
     pub fn lookup_rating_key<R>(&self, path: impl AsRef<Path>, then: impl FnOnce(&str) -> R) -> Option<R> {
         self.lookup_rating_key_of(bytes_of(&path), then)
     }
 
-    /// [`Library::lookup_rating_key`] for the bytes of a path.
+    /// Like [`Library::lookup_rating_key`], for a path as bytes.
     #[doc(hidden)]
     pub fn lookup_rating_key_of<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         self.reading.lookup_key(&self.selection, path, then)
     }
 
-    /// [`Library::lookup_rating_key`] for many paths, in order: passes each result to `each`.
+    /// Like [`Library::lookup_rating_key`], for many paths: passes each rating key, or `None`, to `each` in order.
     #[doc(hidden)]
     pub fn lookup_rating_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
         self.reading.lookup_keys(&self.selection, paths, each);
     }
 
-    /// Records that a path belongs to an item, given by key or rating key of at most 255 bytes. From now on, every
-    /// process answers with this item. plexindex does not ask the server whether the item exists: until the library is
-    /// fetched, answers have only the keys, and afterwards an item that is not listed is ignored.
-    /// [`Query::record_match`] takes a deadline.
+    /// Records that a path belongs to an item. `key` is the item's key or rating key, at most 255 bytes. From now on,
+    /// every process answers with this item. plexindex does not ask the server whether the item exists: until the
+    /// library is fetched, answers contain only the item's keys, and afterwards plexindex ignores the match if the item
+    /// is not listed. [`Query::record_match`] supports a deadline.
     ///
     /// # Errors
     /// As [`Query::record_match`].
@@ -204,7 +204,7 @@ impl Library {
         self.query().record_match(path, key)
     }
 
-    /// Records many matches, all or none: [`Query::record_matches`].
+    /// Records many matches, all or none; see [`Query::record_matches`].
     ///
     /// # Errors
     /// As [`Query::record_match`].
@@ -215,8 +215,8 @@ impl Library {
         self.query().record_matches(matches)
     }
 
-    /// Invalidates a path. Removes its recorded match. If an item lists the path, plexindex asks the server about that
-    /// item before it returns the item again.
+    /// Invalidates a path, and removes its recorded match. If an item lists the path, plexindex asks the server about
+    /// that item before it returns the item again.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); errors of the store.
@@ -228,7 +228,7 @@ impl Library {
         self.reading.invalidate_paths(&self.selection, &paths)
     }
 
-    /// Invalidates an item, given by key or rating key, with all its paths. Removes the matches recorded for the item.
+    /// Invalidates an item and all its paths, and removes its recorded matches. `key` is the item's key or rating key.
     ///
     /// # Errors
     /// As [`Library::invalidate_path`].
@@ -237,7 +237,7 @@ impl Library {
         self.reading.invalidate_item(&self.selection, rating_key)
     }
 
-    /// Invalidates the whole library: the next query fetches a full listing. Removes its recorded matches.
+    /// Invalidates the whole library, and removes its recorded matches. The next query fetches a full listing.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); errors of the store.
@@ -245,7 +245,8 @@ impl Library {
         self.reading.invalidate(Some(&self.selection))
     }
 
-    /// Refreshes the library if it may have changed. The first call fetches the whole library.
+    /// Refreshes the library if its listing has expired or was invalidated; see [`Query::refresh`]. The first call
+    /// fetches the whole library. Returns whether the library is now up to date.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -253,13 +254,13 @@ impl Library {
         self.query().refresh()
     }
 
-    /// Returns a listed item by key or rating key, with all its files and external ids. Sends no request.
+    /// Returns the listed item with this key or rating key, with all its files and external ids; `None` if no listing
+    /// contains the item. Sends no request.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key;
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched
-    /// ([`Query::refresh`]) or was evicted, and for all libraries if none was fetched;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store.
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched or was evicted, or
+    /// if none was fetched; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
         let kind = self.reading.kind();
         let item = self.reading.item(&self.selection, kind.rating_key(key)?)?;
@@ -268,11 +269,11 @@ impl Library {
 
     /// Iterates over the listed items of the library, with all their files and external ids. Sends no request.
     ///
-    /// The iteration reads pages, so an item that changes during the iteration may appear as before or as after the
-    /// change. An error ends the iteration: an error of the store;
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched
-    /// ([`Query::refresh`]) or was evicted; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound);
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for all libraries at once.
+    /// The iteration reads one page at a time, so an item that changes during the iteration can appear in its old or
+    /// its new state. An error ends the iteration: an error of the store;
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched or was evicted;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound);
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a handle for all libraries.
     pub fn items(&self) -> Items {
         Items {
             library: self.clone(),
@@ -281,8 +282,8 @@ impl Library {
         }
     }
 
-    /// Iterates over the changes of this library since a cursor of this library or of all libraries:
-    /// [`Index::changes`](crate::Index::changes).
+    /// Iterates over this library's changes since a cursor; see [`Index::changes`](crate::Index::changes). The cursor
+    /// can belong to this library or to all libraries.
     ///
     /// # Errors
     /// As [`Index::changes`](crate::Index::changes).
@@ -290,7 +291,7 @@ impl Library {
         Changes::new(&self.index, Some(self), cursor, false)
     }
 
-    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over the changes since then:
+    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes; see
     /// [`Index::listing_and_changes`](crate::Index::listing_and_changes).
     ///
     /// # Errors
@@ -299,7 +300,7 @@ impl Library {
         Changes::new(&self.index, Some(self), None, true)
     }
 
-    /// Sets the same values for items on the server: [`Query::edit_items`].
+    /// Sets the same values for many items on the server; see [`Query::edit_items`].
     ///
     /// # Errors
     /// As [`Query::edit_items`].
@@ -312,7 +313,8 @@ impl Library {
         self.query().edit_items(keys, changes, lock)
     }
 
-    /// Returns a page of items after a cursor (0 for the first page), and the cursor behind the last item.
+    /// Returns a page of at most `limit` items after a cursor (0 for the first page), and the cursor after the last
+    /// item; the cursor is `None` for an empty page.
     ///
     /// # Errors
     /// As [`Library::items`].
@@ -324,15 +326,15 @@ impl Library {
         Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
     }
 
-    /// Returns a page of stored items after a cursor, each with its own cursor: the base of [`Library::page`].
+    /// Returns a page of at most `limit` stored items after a cursor, each item with its own cursor.
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
         self.reading.items(&self.selection, cursor, limit)
     }
 
-    /// Passes a page of the files below the folder `path` to `then`, and returns the result of `then`. The files are
-    /// ordered by listed path and come after the path `after`. The page has about `limit` files: fewer if it is the
-    /// last, and more if several share the last path. Sends no request.
+    /// Passes a page of the files below the folder `path` to `then`, and returns the result of `then`. The page
+    /// contains the files that follow the path `after`, in the order of their listed paths. A page has `limit` files;
+    /// the last page can have fewer, and a page has more if several items share its last path. Sends no request.
     #[doc(hidden)]
     pub fn items_below_with<R>(
         &self,
@@ -346,9 +348,9 @@ impl Library {
         queries.items_below(&self.selection, path, after, limit, filter, then)
     }
 
-    /// Walks folders of this machine for a limited time, and returns the files that are not listed with certainty.
-    /// `number` is the walk to continue; 0 begins a new walk, and `None` reads only the folders of `starts`. Sends no
-    /// request.
+    /// Walks folders on this machine for a limited time, and returns the files that are not listed as a single item.
+    /// `number` identifies the walk to continue; 0 starts a new walk, and `None` reads only the folders in `starts`.
+    /// The call stops after about `max_names` directory entries. Sends no request.
     #[doc(hidden)]
     pub fn walk(
         &self,
@@ -367,12 +369,12 @@ impl std::fmt::Debug for Library {
     }
 }
 
-/// The items of a library: [`Library::items`].
+/// An iterator over a library's items, from [`Library::items`].
 #[derive(Clone, Debug)]
 #[must_use = "iterators are lazy"]
 pub struct Items {
     library: Library,
-    /// The cursor after the last page; `None` at the end.
+    /// The cursor after the page read last; `None` at the end.
     cursor: Option<i64>,
     page: vec::IntoIter<Item>,
 }
@@ -395,13 +397,13 @@ impl Iterator for Items {
 
 impl std::iter::FusedIterator for Items {}
 
-/// The items with files below a folder: [`Library::items_below`].
+/// An iterator over the items with files below a folder, from [`Library::items_below`].
 #[derive(Clone, Debug)]
 #[must_use = "iterators are lazy"]
 pub struct ItemsBelow {
     library: Library,
     folder: Vec<u8>,
-    /// The last path of the last page; empty before the first page, `None` at the end.
+    /// The last path of the page read last; empty before the first page, `None` at the end.
     after: Option<Vec<u8>>,
     page: vec::IntoIter<Item>,
 }

@@ -1,5 +1,5 @@
 //! The Rust API: an index, its libraries and tables, and queries. The crate root re-exports this module, and
-//! `bindings/c` converts it for C.
+//! `bindings/c` wraps it for C.
 
 mod change_iterator;
 mod editing;

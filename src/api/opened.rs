@@ -1,4 +1,4 @@
-//! The handles of an open index and of its libraries.
+//! Handles for an open index and its libraries.
 
 use std::sync::{Arc, Weak};
 
@@ -12,11 +12,11 @@ use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
 use crate::sync::{PeerComponents, Peers, Reading, Selection, Selector};
 
-/// An open index: a handle that is cheap to clone and usable from any thread.
+/// A handle for an open index, cheap to clone and usable from any thread.
 ///
-/// The index closes when its last handle is dropped. Libraries, tables and watches hold a handle too. Any number of
-/// indexes may be open on one folder, in any number of processes. A panic that unwinds through a call, such as a panic
-/// of your callback, leaves the index usable: handles are `UnwindSafe`.
+/// The index closes when its last handle is dropped; libraries, tables and watches also keep the index open. Any number
+/// of indexes can be open on one folder, in any number of processes. A panic that unwinds through a call, such as a
+/// panic in your callback, leaves the index usable: handles are `UnwindSafe`.
 ///
 /// ```
 /// use plexindex::{ErrorKind, Index, Options};
@@ -31,25 +31,25 @@ use crate::sync::{PeerComponents, Peers, Reading, Selection, Selector};
 #[derive(Clone)]
 pub struct Index(Arc<OpenIndex>);
 
-/// A handle that does not keep the index open: [`Index::downgrade`]. Use it in a callback of
+/// A weak handle, which does not keep the index open: see [`Index::downgrade`]. Use a weak handle in a callback for
 /// [`Renewal`](crate::Renewal), where an [`Index`] would keep the index open for ever.
 #[derive(Clone, Debug)]
 pub struct WeakIndex(Weak<OpenIndex>);
 
 impl WeakIndex {
-    /// Returns the index, unless its last handle was dropped.
+    /// Returns a handle for the index; `None` if the last handle was dropped.
     #[must_use]
     pub fn upgrade(&self) -> Option<Index> {
         self.0.upgrade().map(Index)
     }
 }
 
-/// Closes the index when its last handle is dropped, on that thread. `Inner` itself may live a moment longer, while a
-/// fork on another thread holds it.
+/// Closes the index on the thread that drops the last handle. `Inner` can outlive this value briefly, while another
+/// thread's fork handler uses it.
 struct OpenIndex(Arc<Inner>);
 
 impl Drop for OpenIndex {
-    /// Closes the index. Ignores an error, which [`Index::close`] would return.
+    /// Closes the index. Ignores errors, which [`Index::close`] would return.
     fn drop(&mut self) {
         let _ = self.0.close();
     }
@@ -65,7 +65,7 @@ impl Index {
         Self::open_with_clock(options, Arc::new(SystemClock))
     }
 
-    /// [`Index::open`] with a different clock, for tests.
+    /// Like [`Index::open`], but with a different clock, for tests.
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
@@ -79,8 +79,8 @@ impl Index {
         Self::open_with_peers(&options, clock, |_| None)
     }
 
-    /// [`Index::open_with_clock`] for the crate `plexindex-sharing`: `peers` creates the exchange with other hosts from
-    /// the components that it gets, or returns `None`.
+    /// Opens an index for the crate `plexindex-sharing`. `peers` creates the exchange with other hosts from the given
+    /// components, or returns `None` if the index has no shared log.
     #[doc(hidden)]
     pub fn open_with_peers(
         options: &Options,
@@ -95,16 +95,16 @@ impl Index {
         })
     }
 
-    /// Opens an index over a source of your own. `name` identifies the source, since one folder may hold the items of
-    /// several sources. The name must not be empty. Options for Plex (`server_url`, `token`, timeouts, `database`) have
-    /// no effect.
+    /// Opens an index with a custom source. `name`, which must not be empty, identifies the source, since one folder
+    /// can store items of several sources. Options for Plex (`server_url`, `token`, timeouts, `database`) have no
+    /// effect.
     ///
     /// # Errors
     /// As [`Index::open`].
     #[cfg(feature = "unstable-source")]
     pub fn open_with_source(options: Options, name: &str, source: Arc<dyn Source>) -> Result<Self> {
         if name.trim().is_empty() {
-            return refuse("the name of the source is empty: give a name that identifies the source in this folder");
+            return refuse("the source's name is empty: give a name that identifies the source in this folder");
         }
         let options = Options {
             server_url: Some(name.to_owned()),
@@ -114,8 +114,8 @@ impl Index {
         Self::open_over(&options, |_| None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
     }
 
-    /// Opens an index over a test's own source and clock. The closure `source` gets the options, the client identifier
-    /// of the folder, and the meter that counts requests.
+    /// Opens an index with a test's own source and clock. The closure `source` receives the options, the folder's
+    /// client identifier, and the meter that counts requests.
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with(
@@ -134,8 +134,8 @@ impl Index {
         )
     }
 
-    /// Opens the store and all other components. `source` opens the source, or returns `None` for an offline index;
-    /// `peers` is as in [`Index::open_with_peers`].
+    /// Opens the store and all other components. `source` opens the source, or returns `None` for an offline index. For
+    /// `peers`, see [`Index::open_with_peers`].
     fn open_over(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
@@ -150,23 +150,23 @@ impl Index {
         Ok(Self(Arc::new(OpenIndex(inner))))
     }
 
-    /// Returns a handle that does not keep the index open.
+    /// Returns a weak handle, which does not keep the index open.
     #[must_use]
     pub fn downgrade(&self) -> WeakIndex {
         WeakIndex(Arc::downgrade(&self.0))
     }
 
-    /// Drops this handle. Returns `false` if other handles, libraries, tables, watches or iterators keep the index
-    /// open. The last handle writes the counters and closes the store, which may fail. Dropping a handle does the same
-    /// and ignores the error.
+    /// Drops this handle. If this is the last handle, writes the counters, closes the store and returns `true`. Returns
+    /// `false` if other handles, libraries, tables, watches or iterators keep the index open. Dropping a handle without
+    /// this method ignores errors.
     ///
     /// # Errors
-    /// Errors of the store, if the counters could not be written.
+    /// Errors of the store, if plexindex cannot write the counters.
     pub fn close(self) -> Result<bool> {
         Arc::into_inner(self.0).map_or(Ok(false), |open_index| open_index.0.close().map(|()| true))
     }
 
-    /// Closes the index, even if it has other handles.
+    /// Closes the index, even if other handles exist.
     #[doc(hidden)]
     pub fn close_now(&self) -> Result<()> {
         self.inner().close()
@@ -177,15 +177,15 @@ impl Index {
         &self.0.0
     }
 
-    /// Returns whether both are handles of the same open index.
+    /// Returns whether `other` is a handle for the same open index.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-/// A library, or all libraries: a handle that is cheap to clone and usable from any thread. It keeps the index open.
+/// A handle for one or all libraries, cheap to clone and usable from any thread. The handle keeps the index open.
 ///
-/// The library need not be known yet: the first query asks the server for its libraries.
+/// The index need not know the library yet: the first query asks the server for its libraries.
 ///
 /// ```no_run
 /// # let folder = tempfile::tempdir()?;
@@ -214,7 +214,7 @@ impl Index {
 #[derive(Clone)]
 pub struct Library {
     pub(super) index: Index,
-    /// Direct access for fast lookups, which saves following a pointer.
+    /// Direct reference for fast lookups, which saves one pointer indirection.
     pub(super) reading: Arc<Reading>,
     pub(super) selection: Arc<Selection>,
 }
@@ -233,12 +233,12 @@ impl Library {
         })
     }
 
-    /// Returns the selector with its cached result.
+    /// Returns the selector with the cached library that it selects.
     pub(super) fn selection(&self) -> &Selection {
         &self.selection
     }
 
-    /// Returns the selector of this handle.
+    /// Returns this handle's selector.
     #[must_use]
     pub fn selector(&self) -> &Selector {
         self.selection.selector()

@@ -17,7 +17,7 @@ use crate::sync::{Call, Progress, RefreshReason};
 /// The host's progress callback.
 type ProgressCallback<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 
-/// A query of one library or of all: set the limits first, then call the method that answers.
+/// A query of one library or of all libraries. Set the limits first, then call the method that answers.
 ///
 /// ```no_run
 /// use std::ops::ControlFlow;
@@ -60,11 +60,11 @@ pub struct Query<'q> {
 /// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "the deadline may have passed first"]
+#[must_use = "the deadline may have passed before the refresh finished"]
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
-    /// The deadline passed first. The next refresh continues where this refresh stopped.
+    /// The deadline passed before the refresh finished. The next refresh continues where this refresh stopped.
     NotYet,
     /// The deadline is too short for the server, so repeating the call does not help. Refresh once without a deadline.
     NeedsWarm,
@@ -73,12 +73,12 @@ pub enum Refreshed {
 /// The outcome of a wait for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "the deadline may have passed first"]
+#[must_use = "the deadline may have passed before a change"]
 pub enum WaitOutcome {
-    /// There are changes, or a refresh is due because a listing has expired or an event arrived. Due refreshes end a
-    /// wait at most once a second, and never end the wait of an offline query.
+    /// There are changes, or a refresh is due because a listing has expired or an event has arrived. A due refresh ends
+    /// at most one wait per second, and never ends the wait of an offline query.
     Something,
-    /// The deadline passed first.
+    /// The deadline passed before there was a change.
     NotYet,
 }
 
@@ -86,7 +86,7 @@ enum_names! { Refreshed: Done "done", NotYet "not_yet", NeedsWarm "needs_warm" }
 enum_names! { WaitOutcome: Something "something", NotYet "not_yet" }
 
 impl<'q> Query<'q> {
-    /// Creates a query with the limits from the options. `library`: `None` means all libraries.
+    /// Creates a query with the limits from the options. `library` is `None` for all libraries.
     pub(super) fn new(index: &'q Index, library: Option<&'q Library>) -> Self {
         Self {
             index,
@@ -98,20 +98,19 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Sets the deadline of the call. The default is [`Options::deadline`](crate::Options::deadline). When the deadline
-    /// passes:
+    /// Sets the call's deadline, by default [`Options::deadline`](crate::Options::deadline). When the deadline passes:
     ///
     /// | call | outcome |
     /// |---|---|
-    /// | a question: `match_path`, `match_paths`, `match_folder`, `match_guid`, `search_title` | an older answer, marked stale; else the status [`NotYet`](crate::MatchStatus::NotYet) or [`NeedsWarm`](crate::MatchStatus::NeedsWarm) |
-    /// | `refresh`, `check`, `refresh_fully` | [`Refreshed::NotYet`] or [`Refreshed::NeedsWarm`]; while no library is known [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) |
-    /// | `libraries` | the known ones; while none is known `Timeout` |
+    /// | a query: `match_path`, `match_paths`, `match_folder`, `match_guid`, `search_title` | an older answer, marked as stale; otherwise the status [`NotYet`](crate::MatchStatus::NotYet) or [`NeedsWarm`](crate::MatchStatus::NeedsWarm) |
+    /// | `refresh`, `check`, `refresh_fully` | [`Refreshed::NotYet`] or [`Refreshed::NeedsWarm`]; if no library is known, [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) |
+    /// | `libraries` | the known libraries; if no library is known, `Timeout` |
     /// | `server`, `edit_items` | `Timeout` |
-    /// | `record_match`, `record_matches` | `Timeout` while the library is not known; a known one needs no server |
+    /// | `record_match`, `record_matches` | `Timeout` if the library is unknown; a known library needs no request |
     /// | `wait_for_changes` | [`WaitOutcome::NotYet`] |
     ///
-    /// After `NotYet`, repeat the call: plexindex continues where this call stopped. After `NeedsWarm` that does not
-    /// help: the deadline is too short for the server.
+    /// After `NotYet`, repeat the call: plexindex continues where the call stopped. After `NeedsWarm`, repeating the
+    /// call does not help: the deadline is too short for the server.
     ///
     /// A deadline of zero leaves no time for a request, so an answer that needs a request is `NotYet` or `NeedsWarm`.
     /// [`Query::offline`] sends no request either, but trusts the store: an unlisted path is `NotFound`.
@@ -126,19 +125,19 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Forbids requests: the call answers from the store.
+    /// Makes the call answer from the store, without a request.
     pub fn offline(mut self) -> Self {
         self.offline = true;
         self
     }
 
-    /// Sets a callback for the progress of a fetch. It runs on this thread, about ten times a second and once after the
-    /// last page. If it returns [`ControlFlow::Break`], even after the last page, the call ends with
-    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). The store keeps the fetched pages, and the next call
-    /// continues from there.
+    /// Sets a callback that receives the progress of a fetch. The callback runs on this thread, about ten times a
+    /// second and once after the last page. If the callback returns [`ControlFlow::Break`], even after the last page,
+    /// the call fails with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). The store keeps the fetched pages, and
+    /// the next call continues after them.
     ///
     /// The callback may use the same index. A nested call that needs the same listing waits for the fetch. A panic in
-    /// the callback ends the call too, and then unwinds into the caller.
+    /// the callback also ends the call, and then unwinds into the caller.
     pub fn progress(mut self, callback: impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q) -> Self {
         self.progress = Some(RefCell::new(Box::new(callback)));
         self
@@ -152,7 +151,7 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Calls `run` with the parameters of this query, and returns its result. All steps of the call share one deadline.
+    /// Calls `run` with this query's parameters, and returns its result. All steps of the call share one deadline.
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
@@ -164,8 +163,8 @@ impl<'q> Query<'q> {
         let Some(progress) = &self.progress else {
             return run(&call);
         };
-        // A panic of the callback ends the call like an abort, and unwinds only then. If the panic unwound at once, the
-        // call would wait for the whole fetch.
+        // A panic in the callback first ends the call like an abort, and then unwinds. If the panic unwound at once,
+        // the call would wait for the whole fetch.
         let callback_panic = Cell::new(None);
         let report = |state: &Progress<'_>| match catch_unwind(AssertUnwindSafe(|| progress.borrow_mut()(state))) {
             Ok(flow) => flow.is_continue(),
@@ -184,14 +183,13 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Calls `ask` with the parameters of this query, as [`Query::run`] does. If the server refuses the token, calls
-    /// `ask` again with a new token.
+    /// Calls `ask` like [`Query::run`]. If the server refuses the token, calls `ask` again with a new token.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         self.run(|call| self.index.inner().run_renewing(call, ask))
     }
 
-    /// Calls `ask` as [`Query::ask`] does, and counts and times the call. `operation` is the name of the call for
-    /// users, and `path_count` the size of a batch.
+    /// Calls `ask` like [`Query::ask`], and also counts and times the call. `operation` is the call's name in the log,
+    /// and `path_count` is the size of a batch.
     pub(super) fn ask_timed<R>(
         &self,
         operation: &'static str,
@@ -203,22 +201,21 @@ impl<'q> Query<'q> {
         self.ask(ask)
     }
 
-    /// Finds the item of a file. Fetches the library if necessary.
+    /// Finds the item for a file. Fetches the library if necessary.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path: empty, with a NUL, or
-    /// longer than 32,767 bytes. [Errors of the server](crate::ErrorKind#errors-of-the-server), if a library that was
-    /// never fetched cannot be fetched now; [`ErrorKind::Offline`](crate::ErrorKind::Offline) if no library is known
-    /// and the query or the index is offline; [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) by the progress
-    /// callback. [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a path that is empty, contains a NUL, or
+    /// is longer than 32,767 bytes; [errors of the server](crate::ErrorKind#errors-of-the-server), if a library was
+    /// never fetched and cannot be fetched now; [`ErrorKind::Offline`](crate::ErrorKind::Offline) if no library is
+    /// known and the query or the index is offline; [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) if the progress
+    /// callback ended the call; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); [errors of the
     /// store](crate::ErrorKind#errors-of-the-store).
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.match_path_with(bytes_of(&path), Match::of)
     }
 
-    /// Passes the borrowed answer for a path to `then`, and returns its result. The answer is counted if `then`
-    /// succeeds.
+    /// Passes the borrowed answer for a path to `then`, and returns its result. Counts the answer if `then` succeeds.
     #[doc(hidden)]
     pub fn match_path_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let (queries, reading) = (&self.index.inner().queries, &self.index.inner().reading);
@@ -234,18 +231,19 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer requires a
-    /// wait, the status is [`NotYet`](crate::MatchStatus::NotYet): then call [`Query::match_path`]. Offline, that call
-    /// fails if no library is known.
+    /// Like [`Query::match_path`], but does not wait for a request, another thread or the database. If the answer
+    /// requires a wait, the status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] instead. If
+    /// the query is offline and no library is known, [`Query::match_path`] fails.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path, as [`Query::match_path`].
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path; see
+    /// [`Query::match_path`].
     pub fn match_path_at_once(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.index.inner().queries.display.check_path(bytes_of(&path))?;
         self.match_path_at_once_with(bytes_of(&path), Match::of)
     }
 
-    /// [`Query::match_path_at_once`] that passes the borrowed answer to `then`.
+    /// Like [`Query::match_path_at_once`], but passes the borrowed answer to `then`, and returns the result of `then`.
     #[doc(hidden)] // for the C functions
     pub fn match_path_at_once_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let inner = self.index.inner();
@@ -253,11 +251,10 @@ impl<'q> Query<'q> {
         result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 
-    /// Finds the items of many files, and returns the answers in order. An invalid path gets an error; the other paths
-    /// get answers.
+    /// Finds the items for many files. Returns the results in the order of the paths; an invalid path gets an error.
     ///
     /// # Errors
-    /// Errors that concern all paths, as [`Query::match_path`].
+    /// Errors that concern all paths; see [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
         let paths: Vec<P> = paths.into_iter().collect();
         let paths: Vec<&[u8]> = paths.iter().map(bytes_of).collect();
@@ -266,10 +263,10 @@ impl<'q> Query<'q> {
         Ok(answers)
     }
 
-    /// [`Query::match_paths`] that passes each borrowed answer to `each`, in order.
+    /// Like [`Query::match_paths`], but passes each borrowed answer to `each`, in the order of the paths.
     #[doc(hidden)]
     pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        // A repeated call with a new token continues after the paths that have an answer.
+        // If the call is repeated with a new token, it continues after the paths that already have an answer.
         let mut answered = 0;
         self.ask_timed("match_paths", Some(paths.len()), |call| {
             let remaining = paths.get(answered..).unwrap_or_default();
@@ -280,8 +277,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Finds the show, season, artist, album or item of a folder: the most specific one that has all listed files below
-    /// the folder. Fetches libraries if necessary.
+    /// Finds the most specific show, season, artist, album or item that has all listed files below a folder. Fetches
+    /// libraries if necessary.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -295,7 +292,7 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// [`Query::match_folder`] without waiting: see [`Query::match_path_at_once`].
+    /// Like [`Query::match_folder`], but never waits: see [`Query::match_path_at_once`].
     #[doc(hidden)] // for the C functions
     pub fn match_folder_at_once(&self, path: impl AsRef<Path>) -> Result<Folder> {
         let inner = self.index.inner();
@@ -305,9 +302,9 @@ impl<'q> Query<'q> {
         result.unwrap_or_else(|_| Folder::of(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
     }
 
-    /// Finds the items with a GUID of at most 4,096 bytes: Plex's own, or an external id such as `imdb://tt1254207`.
-    /// For the GUID of a show, season, artist or album, returns at most 16 of its items; the [message](Match::message)
-    /// has the rating key of the show, season, artist or album.
+    /// Finds the items with a GUID, which is Plex's own GUID or an external id such as `imdb://tt1254207`, of at most
+    /// 4,096 bytes. For the GUID of a show, season, artist or album, returns at most 16 of its items, and the
+    /// [message](Match::message) contains the rating key of the show, season, artist or album.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -317,7 +314,7 @@ impl<'q> Query<'q> {
     }
 
     /// Finds the items with a title of at most 4,096 bytes, ignoring case, accents and punctuation. If no item has the
-    /// title, finds the items whose titles have all its words. A show's title finds its episodes.
+    /// title, finds the items whose titles contain all of its words. The title of a show finds the show's episodes.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -328,8 +325,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Refreshes the libraries that may have changed: those whose listing has expired or was invalidated. Sends no
-    /// request if all libraries are fresh; [`Query::check`] always sends a request.
+    /// Refreshes the libraries whose listings have expired or were invalidated. Sends no request if all listings are
+    /// fresh; [`Query::check`] always sends a request. Returns whether the libraries are now up to date.
     ///
     /// # Errors
     /// [Errors of the server](crate::ErrorKind#errors-of-the-server), among them
@@ -340,7 +337,7 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Due).map(Refreshed::of)
     }
 
-    /// [`Query::refresh`] that asks the server whether anything changed, even if the listings are fresh.
+    /// Like [`Query::refresh`], but asks the server for changes even if the listings are fresh.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -348,7 +345,7 @@ impl<'q> Query<'q> {
         self.refresh_as("check", RefreshReason::Now).map(Refreshed::of)
     }
 
-    /// Fetches full listings, even if the server shows no change.
+    /// Fetches full listings, even if the server reports no change.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -356,18 +353,18 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Full).map(Refreshed::of)
     }
 
-    /// Refreshes and returns the status as in the C ABI, where a deadline that passed is not an error.
+    /// Refreshes the libraries, and returns the status for the C ABI, in which a missed deadline is not an error.
     #[doc(hidden)] // for the C functions
     pub fn refresh_as(&self, operation: &'static str, reason: RefreshReason) -> Result<Status> {
         self.ask_timed(operation, None, |call| self.index.inner().sync.refresh(call, reason))
     }
 
     /// Waits until the feed has [`Changes`](crate::Changes) after this cursor. Sees the changes of all processes within
-    /// 100 ms, and sends no request. The wait costs next to nothing, except on some network file systems, where
-    /// processes do not share memory: there it reads the database once a second.
+    /// 100 ms, and sends no request. The wait uses almost no CPU time. On some network file systems, where processes do
+    /// not share memory, the wait reads the database once a second.
     ///
-    /// The callback of [`Query::progress`] runs every 200 ms and after
-    /// [`Index::wake_waiting`](crate::Index::wake_waiting), with no library and no items. If it returns
+    /// The [`Query::progress`] callback runs every 200 ms and after
+    /// [`Index::wake_waiting`](crate::Index::wake_waiting), without a library or items. If the callback returns
     /// [`ControlFlow::Break`], the wait ends.
     ///
     /// ```no_run
@@ -403,7 +400,8 @@ impl<'q> Query<'q> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); else as [`Index::changes`](crate::Index::changes).
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) if the callback ended the wait; otherwise as
+    /// [`Index::changes`](crate::Index::changes).
     pub fn wait_for_changes(&self, cursor: &str) -> Result<WaitOutcome> {
         let status = self.run(|call| self.index.inner().queries.wait_for_changes(call, cursor))?;
         Ok(match status {
@@ -412,8 +410,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Returns a page of the feed: about `limit` items after the cursor. An empty cursor begins at the current
-    /// position, or with all items if `full` is true.
+    /// Returns a page of the feed: the changes of about `limit` items after the cursor. With an empty cursor, the feed
+    /// starts at the current position, or with all items if `full` is true.
     #[doc(hidden)]
     pub fn changes_page(&self, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         let inner = self.index.inner();
@@ -421,17 +419,16 @@ impl<'q> Query<'q> {
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
-    /// Returns all known libraries, even for a query of one library. Asks the server if none is known; offline, the
-    /// list is then empty.
+    /// Returns all known libraries, even for a query of one library. If no library is known, asks the server; an
+    /// offline query returns an empty list.
     ///
     /// # Errors
-    /// As [`Query::refresh`], if none is known yet.
+    /// As [`Query::refresh`], if no library is known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
         self.ask(|call| self.index.inner().queries.libraries(call))
     }
 
-    /// Tests the connection: requests the server's identity and its libraries. Costs two requests, or three at the
-    /// first contact.
+    /// Tests the connection: requests the server's identity and libraries. Sends two requests, three on first contact.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -459,8 +456,8 @@ impl Refreshed {
     }
 }
 
-/// Takes the host's function that gets the answer. The function must run only once, even if the call is repeated with a
-/// new token; a second call fails here.
+/// Takes the host's function that receives the answer. The function must run only once, even if the call is repeated
+/// with a new token, so a second call of `take` fails.
 fn take<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))

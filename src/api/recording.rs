@@ -10,21 +10,22 @@ use crate::platform::deadline::Deadline;
 use crate::sync::{Call, MAX_RETRIES, cleared_again};
 
 impl Query<'_> {
-    /// Makes [`Query::record_match`] wait until the shared log has the match, for an index that hosts share
-    /// ([`Options::shared`](crate::Options::shared)). By default the call returns at once, and the log gets the match a
-    /// moment later. If the log does not have the match by the deadline (or, without a deadline, within some seconds),
-    /// the call fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here and delivered
-    /// later. For a path that only this host has, the call fails and records nothing. `SharedIndex::shared_deliver` of
-    /// the crate `plexindex-sharing` does the same for all earlier writes.
+    /// Makes [`Query::record_match`] wait until the shared log contains the match, if hosts share this index
+    /// ([`Options::shared`](crate::Options::shared)). By default, the call returns at once, and the log receives the
+    /// match a moment later. If the log does not have the match by the deadline, or within a few seconds without a
+    /// deadline, the call fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): this host has stored the match
+    /// and delivers it later. For a path that only this host has, the call fails and records nothing.
+    /// `SharedIndex::shared_deliver` in the crate `plexindex-sharing` waits for all earlier writes in the same way.
     pub fn through(mut self) -> Self {
         self.through = true;
         self
     }
 
-    /// Records that a path belongs to an item of the library: [`Library::record_match`](crate::Library::record_match).
+    /// Records that a path belongs to an item of the library; see
+    /// [`Library::record_match`](crate::Library::record_match).
     ///
     /// Sends requests only if the library is unknown, and never fetches the listing. The deadline, `offline` and the
-    /// progress callback apply to these requests only; the write waits for other writers without a limit.
+    /// progress callback apply only to these requests; the write itself waits for other writers without a time limit.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -47,17 +48,17 @@ impl Query<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once, and for
-    /// [`Query::through`] of an index that shares nothing, or of a path that only this host has;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. While the library is not
-    /// known, [errors of the server](crate::ErrorKind#errors-of-the-server), such as
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the deadline and
-    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) of an offline query or index.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path or key, for a query of all
+    /// libraries, and for [`Query::through`] if the index has no shared log or only this host has the path;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. If the library is
+    /// unknown, also [errors of the server](crate::ErrorKind#errors-of-the-server), such as
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the deadline, and
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) if the query or the index is offline.
     pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
         self.record_matches([(path, key)])
     }
 
-    /// Records many matches, all or none.
+    /// Records many matches: either all of them or none.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -87,44 +88,43 @@ impl Query<'_> {
         self.record_pairs(&matches)
     }
 
-    /// [`Query::record_matches`] for pairs of a path and a key.
+    /// Like [`Query::record_matches`], for pairs of a path and a key.
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
-            return refuse("cannot record a match in all libraries at once: name one library");
+            return refuse("cannot record a match in all libraries at once: specify one library");
         };
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.timed("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {
-            inner.sync.peers.expect_shared()?; // before anything is written
+            inner.sync.peers.expect_shared()?; // fails before anything is written
         }
         let mut matches = room(pairs.len(), "matches")?;
         for (path, key) in pairs {
             inner.queries.display.check_path(path)?;
             matches.push((*path, reading.kind().rating_key(key)?));
         }
-        // Uses one call for all retries, so that they have the same token and deadline.
+        // Uses one call for all retries, so that all retries share the same token and deadline.
         self.run(|call| {
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
                 let (identity, row) = inner.run_renewing(call, find)?;
-                // The call's deadline applies only to requests, since a match that the host records is worth waiting
-                // for.
+                // The call's deadline applies only to requests; the write itself waits as long as necessary.
                 let deadline = Deadline::NONE;
                 let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row.library, path);
                 if self.through
                     && let Some((path, _)) = matches.iter().find(is_local)
                 {
                     return refuse(format!(
-                        "cannot share a match of '{}': the path is in no folder of library '{}', even after mappings; \
-                         add a mapping, or record the match without through",
+                        "cannot share the match of '{}': the path is not in a folder of library '{}', even after \
+                         mappings; add a mapping, or record the match without through",
                         inner.queries.display.path(path),
                         library.selector().name()
                     ));
                 }
                 if let Some(written) = inner.maintenance.record_matches(&row, &matches, deadline)? {
-                    // Updates the snapshot here, so that fast lookups need not. If the write created a segment, it may
-                    // have removed other matches, so the snapshot reads the database instead.
+                    // Updates the snapshot now, so that fast lookups need not. If the write created a segment, it may
+                    // have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {
                         let rows = matches
                             .iter()
@@ -132,8 +132,8 @@ impl Query<'_> {
                         reading.apply_own(identity, written.at, &rows.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
-                    // The segment of a large batch is missing if writing it failed, or if another thread was building
-                    // one.
+                    // The segment for a large batch is missing if it could not be written, or while another thread was
+                    // building one.
                     reading.rebuild_lost(deadline)?;
                     return if self.through {
                         inner.sync.peers.deliver(call.deadline)

@@ -1,5 +1,5 @@
-//! Asks the host for a new token after the server refused a call. The callback runs on the thread of that call.
-//! plexindex runs it on one thread at a time.
+//! Asks the host for a new token after the server has refused a call. The host's callback runs on the thread of the
+//! refused call, and on one thread at a time.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const PAUSE_MS: i64 = 15_000;
 
 thread_local! {
     /// The address of this variable identifies a running thread. `std::thread::current` would register a destructor on
-    /// the host's thread, and the library may be unloaded before it runs.
+    /// the host's thread, and the library may be unloaded before that destructor runs.
     static MARK: u8 = const { 0 };
 }
 
@@ -24,20 +24,19 @@ fn this_thread() -> usize {
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
-/// The host's callback, and whether a thread is in it.
+/// The host's callback, and the state of its current run.
 pub(crate) struct Renewing {
     renewal: Option<Renewal>,
-    /// Maximum wait for a renewal by another thread. The limit prevents a deadlock: the callback may wait for the call
-    /// that waits here.
+    /// Maximum wait for another thread's renewal. Prevents a deadlock if the callback waits for the waiting call.
     max_wait: Duration,
     state: Mutex<RenewalState>,
     ended: Condvar,
 }
 
-/// A call that the server refused, and whose thread runs the callback.
+/// A call that the server refused, and whose thread is running the callback.
 #[derive(Clone, Copy)]
 struct RefusedCall {
-    /// The thread of the call: [`this_thread`].
+    /// The call's thread, from [`this_thread`].
     thread: usize,
     /// Number of the refused token.
     session: u64,
@@ -45,13 +44,13 @@ struct RefusedCall {
 
 #[derive(Default)]
 struct RenewalState {
-    /// The call whose thread runs the callback. Calls that the callback makes do not renew the token.
+    /// The refused call whose thread is running the callback, if any. Calls within the callback do not renew the token.
     under_way: Option<RefusedCall>,
-    /// When the last renewal failed, Unix ms: the host had no new token, or the server refused it.
+    /// Time of the last failed renewal in Unix ms: the host had no new token, or the server refused the new token.
     in_vain_ms: Option<i64>,
 }
 
-/// Ends a renewal when dropped, also after a panic of the callback.
+/// Ends a renewal when dropped, even after a panic in the callback.
 struct RenewalGuard<'r>(&'r Renewing);
 
 impl Drop for RenewalGuard<'_> {
@@ -78,21 +77,20 @@ impl Renewing {
         self.renewal.is_some()
     }
 
-    /// Takes the lock for a fork, and holds it until the returned value is dropped. `within` returns this value from
-    /// its owner.
+    /// Locks the state for a fork, until the returned value is dropped. `within` returns the [`Renewing`] of an owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).state))
     }
 
-    /// Resets the state in the child of a fork: only a renewal of the forking thread continues there.
+    /// Resets the state in the child of a fork, where only a renewal on the forking thread continues.
     pub fn after_fork(&self) {
         if let Some(mut state) = try_lock(&self.state) {
             state.under_way = state.under_way.filter(|call| call.thread == this_thread());
         }
     }
 
-    /// Returns the number of the refused token if the callback is running on this thread; otherwise `None`. So a token
-    /// that the callback itself sets counts as its result.
+    /// Returns the number of the refused token if the callback is running on this thread; otherwise `None`. The caller
+    /// treats a token that was set within the callback like a token that the callback returned.
     pub fn refused_session(&self) -> Option<u64> {
         let under_way = lock(&self.state).under_way;
         under_way
@@ -100,10 +98,10 @@ impl Renewing {
             .map(|call| call.session)
     }
 
-    /// Asks the host for a new token after the server refused the token `session`, and passes the new token to `set`.
-    /// If another thread runs the callback, waits for that thread until the deadline, but at most for the read timeout.
-    /// Does nothing if `is_renewed` returns `true` then, or during the pause after a failure. `now_ms` is the time in
-    /// Unix ms.
+    /// Asks the host for a new token after the server has refused the token `session`, and passes the new token to
+    /// `set`. If another thread is running the callback, first waits for that thread until the deadline, but no longer
+    /// than the read timeout. Does nothing if `is_renewed` then returns `true`, or during the pause after a failed
+    /// renewal. `now_ms` is the current time in Unix ms.
     pub fn renew(
         &self,
         now_ms: i64,
@@ -135,7 +133,7 @@ impl Renewing {
         drop(guard);
     }
 
-    /// Begins the pause before the next renewal, since the server refused the new token.
+    /// Starts the pause before the next renewal, since the server refused the new token.
     pub fn was_in_vain(&self, now_ms: i64) {
         lock(&self.state).in_vain_ms = Some(now_ms);
     }

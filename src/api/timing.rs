@@ -7,27 +7,27 @@ use crate::meter::RequestKind;
 use crate::stats::{CallBegun, Counters, Stats};
 use crate::sync::Selector;
 
-/// A running call. Dropping it counts the call.
+/// A call that is being measured. Dropping this value counts the call.
 pub struct Timed<'a> {
     counters: &'a Counters,
     /// Duration from which a call is slow.
     slow: Option<Duration>,
-    /// The name of the call for users.
+    /// The call's name in the log.
     operation: &'static str,
-    /// The library of the call.
+    /// The call's library; `None` for all libraries.
     selector: Option<&'a Selector>,
-    /// Number of paths of a batch.
+    /// Number of paths in a batch.
     path_count: Option<usize>,
     start: CallBegun,
     /// The counters before the call.
     before: Stats,
-    /// The number of entries from other hosts and the time of their exchange, before the call.
+    /// Number of entries from other hosts and the time spent on the exchange, before the call.
     exchanged: (u64, Duration),
 }
 
 impl<'a> Timed<'a> {
-    /// Starts to measure a call. The other arguments describe the call in its log line, which a call that takes longer
-    /// than `slow` gets.
+    /// Starts measuring a call. A call that takes at least `slow` gets a log line, in which `operation`, `selector` and
+    /// `path_count` describe the call.
     pub fn begin(
         counters: &'a Counters,
         slow: Option<Duration>,
@@ -49,7 +49,7 @@ impl<'a> Timed<'a> {
 }
 
 impl Drop for Timed<'_> {
-    /// Counts the call, and logs it if it was slow.
+    /// Counts the call, and logs the call if it was slow.
     fn drop(&mut self) {
         let counters = self.counters;
         let (took, was_alone) = counters.call_ends(&self.start);
@@ -61,7 +61,7 @@ impl Drop for Timed<'_> {
         let has_fetched_page = after.requests[RequestKind::Page as usize] > before.requests[RequestKind::Page as usize];
         let has_waited = after.waiting.saturating_sub(before.waiting) > Duration::from_millis(1);
         let text = self.text(took, &after, was_alone);
-        // Fetching a listing, or waiting for another fetch, usually takes long.
+        // A call that fetches a listing or waits for another fetch is usually slow, so its log line is not a warning.
         if has_fetched_page || has_waited {
             log::info!("{text}");
         } else {
@@ -71,8 +71,8 @@ impl Drop for Timed<'_> {
 }
 
 impl Timed<'_> {
-    /// Returns the log line of a call that `took` this time; `after` has the counters at its end. The line has no path,
-    /// since paths are private. `was_alone`: no other call ran on this handle.
+    /// Returns the log line for a call. `took` is the call's duration, `after` contains the counters at its end, and
+    /// `was_alone` says whether no other call ran on this index. The line contains no path, since paths are private.
     fn text(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
         let before = &self.before;
         let mut text = self.operation.to_owned();
@@ -96,7 +96,7 @@ impl Timed<'_> {
                 since(after.network, before.network),
             ),
             (
-                &*format!("reading {entries} {entry_noun} of other hosts"),
+                &*format!("reading {entries} {entry_noun} from other hosts"),
                 since(exchange_time, self.exchanged.1),
             ),
             ("parsing", since(after.parsing, before.parsing)),

@@ -1,4 +1,4 @@
-//! Batch edits: sets the same values for many items with few requests.
+//! Batch edits, which set the same values for many items with few requests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,21 +10,22 @@ use crate::model::{IdentityId, ItemType};
 use crate::source::{Deadline, EditRequest, FieldChange, Kind, Lock};
 use crate::sync::{Call, Reading, Syncing};
 
-/// Number of items per request. Servers reject thousands, because the URL gets too long; other clients send 100.
+/// Maximum number of items per request. Servers reject requests with thousands of items, because the URL is too long;
+/// other clients send 100.
 const ITEMS_PER_REQUEST: usize = 100;
-/// Name of the argument in error texts.
+/// Name of the list of items in error messages.
 const KEYS: &str = "keys";
-/// Longest name of a field in bytes.
+/// Maximum length of a field name in bytes.
 const MAX_FIELD_NAME: usize = 255;
-/// Maximum number of items that an error text names.
+/// Maximum number of items that an error message lists.
 const MAX_NAMED: usize = 5;
 
-/// An edit of items of one library.
+/// An edit of items in one library.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
-    /// At least one key or rating key. A duplicate is edited once.
+    /// At least one key or rating key. An item with duplicate keys is edited once.
     pub keys: &'a [&'a str],
-    /// At least one change.
+    /// At least one change of a field.
     pub changes: &'a [FieldChange],
     /// Whether to lock or unlock the fields.
     pub lock: Lock,
@@ -40,32 +41,32 @@ pub enum Edited {
     No = 0,
     /// The server accepted the request.
     Done = 1,
-    /// The request failed. The server may have edited the item nevertheless.
+    /// The request failed, but the server may have edited the item.
     Failed = 2,
-    /// The server has no such item. plexindex sent no edit at all.
+    /// The server does not have the item. plexindex edited nothing.
     Missing = 3,
 }
 
 enum_names! { Edited: No "no", Done "done", Failed "failed", Missing "missing" }
 
-/// The result of an edit, also after an error.
+/// The result of an edit, available even after an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditReport {
     /// The result for each key, in order.
     pub states: Vec<Edited>,
-    /// Number of edit requests, including a failed request but not retries.
+    /// Number of edit requests, including a failed request but excluding retries.
     pub requests: u64,
 }
 
 impl EditReport {
-    /// Returns the number of keys in this state.
+    /// Returns the number of keys with this state.
     #[must_use]
     pub fn count(&self, state: Edited) -> usize {
         self.states.iter().filter(|other| **other == state).count()
     }
 
-    /// Sets the state of the keys with these indexes.
+    /// Sets the state of the keys at these indexes.
     fn set(&mut self, indexes: &[usize], state: Edited) {
         for index in indexes {
             if let Some(slot) = self.states.get_mut(*index) {
@@ -78,9 +79,9 @@ impl EditReport {
 /// An item to edit.
 struct EditTarget<'k> {
     rating_key: &'k str,
-    /// The indexes of the item in the host's list, which may have duplicates.
+    /// Indexes of the item's key in the host's list, which can contain duplicates.
     indexes: Vec<usize>,
-    /// `None` until the type is known.
+    /// Type of the item; `None` until it is known.
     kind: Option<ItemType>,
 }
 
@@ -93,7 +94,7 @@ pub struct Editing {
 }
 
 impl Editing {
-    /// Creates the component from those that it uses.
+    /// Creates the component from its dependencies.
     pub fn new(store: Arc<Store>, reading: Arc<Reading>, sync: Arc<Syncing>, events: Arc<Events>) -> Self {
         Self {
             store,
@@ -103,7 +104,7 @@ impl Editing {
         }
     }
 
-    /// Edits items of one library on the server. Fills in `report` even if it returns an error.
+    /// Edits items of one library on the server. Fills in `report` even if the edit fails.
     pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = room(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
@@ -111,7 +112,7 @@ impl Editing {
         check_changes(edit.changes)?;
         let mut targets = edit_targets(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
-            return refuse("cannot edit items of all libraries at once: name one library");
+            return refuse("cannot edit items of all libraries at once: specify one library");
         };
         if !self.sync.may_ask(call) {
             return Err(Error::new(
@@ -170,7 +171,7 @@ impl Editing {
         edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
-                "edited {done} of {all} items, then stopped: the request for {} items ({}) of '{}' failed",
+                "edited {done} of {all} items, then stopped: the request for {} items ({}) in '{}' failed",
                 ids.len(),
                 kind.name(),
                 row.library.title
@@ -179,8 +180,8 @@ impl Editing {
         invalidated
     }
 
-    /// Finds the type of each item, which the server needs: first in the index, then with one request for the remaining
-    /// items. Fails if an item is missing.
+    /// Finds the type of each item, which an edit request must contain: first in the index, then with one request for
+    /// the remaining items. Fails if an item does not exist.
     fn find_kinds(
         &self,
         call: &Call<'_>,
@@ -202,7 +203,7 @@ impl Editing {
         check_kinds(row, targets, report)
     }
 
-    /// Requests the items of unknown type from the server, and sets their types.
+    /// Requests the items whose type is unknown from the server, and sets their types.
     fn fetch_kinds(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
         let unknown = targets.iter().filter(|target| target.kind.is_none());
         let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
@@ -260,11 +261,11 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
     ))
 }
 
-/// Validates the keys, and returns one target for each item. A key that occurs twice adds its index to the same target.
+/// Validates the keys, and returns one target per item. The target contains all indexes of a duplicate key.
 fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
         return refuse(
-            "the list of items is empty, and the server would edit the whole library: give at least one item",
+            "the list of items is empty, so the server would edit the whole library: specify at least one item",
         );
     }
     let mut targets: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
@@ -289,7 +290,7 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
     Ok(targets)
 }
 
-/// Validates the names of the fields and their values.
+/// Validates the field names and values.
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
         return refuse("the list of fields is empty: give the fields to change, such as title");
@@ -299,7 +300,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
         check_length("the name of a field", field.len(), MAX_FIELD_NAME)?;
         let is_identifier =
             field.starts_with(|c: char| c.is_ascii_alphabetic()) && field.chars().all(|c| c.is_ascii_alphanumeric());
-        // The request itself has parameters with the names `id` and `type`.
+        // The request itself uses the parameter names `id` and `type`.
         if !is_identifier || matches!(field, "id" | "type") {
             return refuse(format!(
                 "'{field}' is not a valid field name: give Plex's name, such as title, summary, genre or label"

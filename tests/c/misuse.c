@@ -295,7 +295,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "", 0), "key", "/library/metadata/");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "7\0", 2), "key", "/library/metadata/");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "\xff", 1), "key", "UTF-8");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(all, "/a", 2, "7", 1), "all libraries", "name one");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(all, "/a", 2, "7", 1), "all libraries", "specify one");
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, RECORD(library_of(handle, "Holiday"), "/a", 2, "7", 1), "Holiday");
 #undef RECORD
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(movies, "/a", 2, "7", 1, -2, ERROR),

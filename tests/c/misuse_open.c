@@ -138,8 +138,8 @@ static void mappings(const struct setting *setting)
         rules[1].to = plexindex_bytes_of(to_text);                                                                     \
         CHECK_OPEN_REFUSED(status, &options, __VA_ARGS__);                                                             \
     } while (0)
-    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, 0, "/a", "/b", "kind is 0", "PLEXINDEX_MAPPING_");
-    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, 5, "/a", "/b", "kind is 5", "PLEXINDEX_MAPPING_");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, 0, "/a", "/b", "not 0", "PLEXINDEX_MAPPING_");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, 5, "/a", "/b", "not 5", "PLEXINDEX_MAPPING_");
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_HOST_PREFIX, "", "/b", "mapping 2", "empty");
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PREFIX, "/a", "", "mapping 2", "empty");
     RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_HOST_PREFIX, "media", "/b", "mapping 2", "\"media\"",

@@ -1,5 +1,5 @@
-//! Writes answers as one flat block into the caller's buffer. Counts the bytes that do not fit but does not write them,
-//! so one pass gives either the block or the size needed.
+//! Writes answers as one flat block to the caller's buffer. Counts bytes that do not fit but does not write them, so
+//! that one pass produces either the block or the size needed.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
@@ -13,16 +13,16 @@ use plexindex::inside::text;
 use plexindex::inside::{FoundItem, GuidRef};
 use plexindex::model::Library;
 
-/// A block under construction in the caller's memory: the head, an array of answers, then items and texts.
+/// A block under construction in the caller's memory: the header, an array of answers, then items and strings.
 pub struct Block<'b> {
     room: &'b mut [u8],
-    /// Bytes used so far, including what did not fit.
+    /// Number of bytes used so far, including bytes that did not fit.
     used: usize,
-    /// Offset of the next answer in its array.
+    /// Offset of the next answer in the block.
     next_answer: usize,
 }
 
-/// Returns the caller's memory behind a buffer, after checking its pointer and alignment.
+/// Returns a buffer's memory, after checking its pointer and alignment.
 fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.is_null() {
         if buffer.capacity > 0 {
@@ -40,7 +40,7 @@ fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
         ));
     }
     let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
-    // SAFETY: the caller says that so many bytes are there, and lends them for the call.
+    // SAFETY: the caller guarantees that `capacity` bytes are valid during the call.
     Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
 }
 
@@ -52,20 +52,19 @@ pub fn too_small(needed: usize, capacity: usize) -> Error {
     )
 }
 
-/// Minimum size in bytes of the buffer of a call that may ask the server; most answers fit into it. The header and
+/// Minimum buffer size in bytes for a call that can ask the server. Most answers fit into such a buffer. The header and
 /// docs/c.md repeat this number.
 pub const LEAST_MEMORY: usize = 4096;
 
-/// Rejects a buffer that is too small for most answers before any work, since a second call would ask the server again.
+/// Rejects a buffer that is too small for most answers, since a second call would have to ask the server again.
 pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
     check_room(buffer, LEAST_MEMORY)
 }
 
-/// Bytes that an answer of a batch needs, besides its path.
+/// Number of bytes that an answer in a batch needs, excluding its path.
 const ANSWER_MEMORY: usize = 384;
 
-/// Rejects a buffer that is too small for most answers to `count` paths with a total length of `bytes`:
-/// [`check_memory`] for a batch.
+/// Like [`check_memory`], for a batch of `count` paths with a total length of `bytes`.
 pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
     check_room(
         buffer,
@@ -73,7 +72,7 @@ pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Resu
     )
 }
 
-/// Rejects a buffer with a capacity below `least`, and writes `least` to its length.
+/// Rejects a buffer with a capacity below `least`, and sets its length to `least`.
 fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
     room(buffer)?;
     if buffer.capacity >= least {
@@ -83,8 +82,8 @@ fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
     Err(too_small(least, buffer.capacity))
 }
 
-/// Writes a block of `count` answers, which `fill` adds one by one. If the block does not fit, the error says how much
-/// memory it needs.
+/// Writes a block of `count` answers, which `fill` adds one by one. If the block does not fit, sets the buffer's length
+/// to the size needed, and fails.
 pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut Block<'_>) -> Result<()>) -> Result<()> {
     let capacity = buffer.capacity;
     buffer.length = 0;
@@ -127,7 +126,7 @@ pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> 
     Ok(answer.status)
 }
 
-/// Updates the number of waiting log lines in a finished block. A slow call writes its log line only after its block.
+/// Updates the number of waiting log lines in a finished block. A slow call logs only after it has written its block.
 pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     let offset = std::mem::offset_of!(Answers, log_lines);
     let room = room(buffer)?;
@@ -137,7 +136,7 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     Ok(())
 }
 
-/// Writes bytes and a NUL to the buffer. Its `length` does not count the NUL.
+/// Writes bytes and a NUL to the buffer. The buffer's `length` does not count the NUL.
 pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     let room = room(buffer)?;
     if text.len() >= room.len() {
@@ -149,19 +148,19 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Writes the size needed for a text and its NUL to the buffer's length, and returns the error.
+/// Sets the buffer's length to the size needed for `length` bytes and a NUL, and returns a 'buffer too small' error.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
     Err(too_small(buffer.length, buffer.capacity))
 }
 
-/// Converts an offset or a length. Truncation is harmless: `write_answers` rejects a complete block of more than 4 GiB.
-#[allow(clippy::cast_possible_truncation)] // as said
+/// Converts an offset or a length. Truncation is harmless, since `write_answers` rejects a block of more than 4 GiB.
+#[allow(clippy::cast_possible_truncation)] // see the comment above
 fn truncate_u32(size: usize) -> u32 {
     size as u32
 }
 
-/// The structs of the header that have no padding, so that their bytes can be copied.
+/// A struct of the C header without padding, whose bytes can be copied.
 trait PlainRecord: Copy {}
 impl PlainRecord for Answers {}
 impl PlainRecord for AnswerRecord {}
@@ -172,14 +171,14 @@ impl Block<'_> {
     fn put<T: PlainRecord>(&mut self, offset: usize, record: &T) {
         let size = size_of::<T>();
         if let Some(place) = self.room.get_mut(offset..offset + size) {
-            // SAFETY: `record` is plain data without padding, `size` bytes long, and does not overlap the room.
+            // SAFETY: `record` is plain data without padding, `size` bytes long, and does not overlap the block.
             unsafe {
                 std::ptr::copy_nonoverlapping(std::ptr::from_ref(record).cast::<u8>(), place.as_mut_ptr(), size);
             }
         }
     }
 
-    /// Appends the joined pieces and a NUL, and returns their place in the block.
+    /// Appends the concatenated pieces and a NUL, and returns the string's offset and length.
     #[inline]
     fn bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
         let offset = self.used;
@@ -199,7 +198,7 @@ impl Block<'_> {
         }
     }
 
-    /// Appends a text. An empty text means that the value is unknown, so nothing is appended.
+    /// Appends a string, unless the string is empty, which means that the value is unknown.
     #[inline]
     fn known_text(&mut self, text: &str) -> Text {
         if text.is_empty() {
@@ -217,13 +216,12 @@ impl Block<'_> {
         }
     }
 
-    /// Pads the block so that a record may follow.
+    /// Pads the block to the alignment of a record.
     fn align(&mut self) {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
-    /// Writes the record of an item at this offset, and appends its texts. `prefix` is the part of the key before the
-    /// rating key.
+    /// Writes an item's record at this offset, and appends the item's strings. `prefix` is the start of the item's key.
     fn item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
@@ -263,7 +261,7 @@ impl Block<'_> {
         self.put(offset, &record);
     }
 
-    /// Writes the candidates of an answer; returns their offset (0 without candidates) and their count.
+    /// Writes an answer's candidates. Returns the candidates' offset (0 without candidates) and number.
     fn candidates<'f>(
         &mut self,
         prefix: &str,
@@ -278,7 +276,7 @@ impl Block<'_> {
         (if count == 0 { 0 } else { truncate_u32(array) }, truncate_u32(count))
     }
 
-    /// Writes the next answer, and appends its candidates and texts.
+    /// Writes the next answer, and appends its candidates and strings.
     pub fn answer(&mut self, answer: &Answer<'_>) {
         let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
         let (candidates, candidates_count) = self.candidates(answer.kind.key_prefix, found);
@@ -303,14 +301,14 @@ impl Block<'_> {
     }
 }
 
-/// A finished block, for reading. Its methods check all offsets, since the host may have changed the memory.
+/// A finished block, for reading. The methods check all offsets, since the host may have changed the memory.
 pub struct Written<'b> {
     bytes: &'b [u8],
     head: Answers,
 }
 
 impl Written<'_> {
-    /// Returns the block in this buffer; `None` if the buffer holds no block.
+    /// Returns the block in this buffer; `None` if the buffer contains no block.
     ///
     /// # Safety
     /// `buffer` must be NULL, misaligned or valid, and its memory must not change while the block is used.
@@ -318,7 +316,7 @@ impl Written<'_> {
         if !buffer.is_aligned() {
             return None;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let buffer = unsafe { buffer.as_ref() }?;
         let data = buffer.data.cast::<Answers>();
         let is_whole = (size_of::<Answers>()..=buffer.capacity).contains(&buffer.length);
@@ -328,24 +326,24 @@ impl Written<'_> {
         if buffer.length > isize::MAX.unsigned_abs() {
             return None;
         }
-        // SAFETY: the caller says that so many bytes are there; a head fits in them.
+        // SAFETY: the caller guarantees that `length` bytes are valid; the check above ensures that a header fits.
         let (bytes, head) = unsafe { (std::slice::from_raw_parts(data.cast(), buffer.length), data.read()) };
         let sizes = [size_of::<Answers>(), size_of::<AnswerRecord>(), size_of::<ItemRecord>()];
         (sizes.map(truncate_u32) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
     }
 
-    /// Returns the number of answers; 0 if the block has fewer answers than its head says.
+    /// Returns the number of answers; 0 if the block has fewer answers than its header says.
     pub fn count(&self) -> usize {
         let last = (self.head.count as usize).wrapping_sub(1);
         if self.answer(last).is_null() { 0 } else { last + 1 }
     }
 
-    /// Returns the answer at this index; NULL beyond the last.
+    /// Returns the answer at this index; NULL beyond the last answer.
     pub fn answer(&self, index: usize) -> *const AnswerRecord {
         self.element(self.head.first, self.head.count, index)
     }
 
-    /// Returns an element of an array of records; NULL if it is outside of the array or the block.
+    /// Returns the record at `index` in the array at `offset`; NULL if misaligned, or outside the array or the block.
     pub fn element<T>(&self, offset: u32, count: u32, index: usize) -> *const T {
         let (offset, size) = (offset as usize, size_of::<T>());
         let fits = || {
@@ -359,7 +357,7 @@ impl Written<'_> {
         if found.is_aligned() { found } else { std::ptr::null() }
     }
 
-    /// Returns a NUL-terminated text; NULL if it is outside of the block.
+    /// Returns a NUL-terminated string; NULL if the string is outside of the block.
     pub fn text(&self, text: Text) -> *const c_char {
         let (offset, length) = (text.offset as usize, text.length as usize);
         if offset < size_of::<Answers>() {

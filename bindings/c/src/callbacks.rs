@@ -1,23 +1,23 @@
-//! Tracks the host's callbacks on this thread, since a callback must not close its own index.
+//! Tracks the host's callbacks on each thread, since a callback must not close its own index.
 
 use std::cell::Cell;
 
 use super::types::Handle;
 use plexindex::inside::call_host;
 
-/// A running callback, in a list from the innermost to the outermost.
+/// A running callback, in a linked list from the innermost callback to the outermost.
 struct Running {
     handle: *const Handle,
     outer: *const Running,
 }
 
-// It has no destructor, for the reason in `guard`.
+// The thread-local has no destructor; `guard` explains why.
 thread_local! {
     static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Calls a function of the host, and records on this thread that a callback of the index runs, so that
-/// [`is_in_callback`] returns true meanwhile. `call` must not unwind, since the record lies on the stack.
+/// Calls a function of the host. During the call, [`is_in_callback`] returns `true` for this index on this thread.
+/// `call` must not unwind, since the list of running callbacks refers to this stack frame.
 pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
     let running = Running {
         handle,
@@ -32,7 +32,7 @@ pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
 /// Returns whether this thread is in a callback of this index.
 pub fn is_in_callback(handle: *const Handle) -> bool {
     let mut next = INNERMOST.get();
-    // SAFETY: each `Running` lies in a frame of this thread that has not returned.
+    // SAFETY: each `Running` is in a stack frame of this thread that has not returned.
     while let Some(running) = unsafe { next.as_ref() } {
         if running.handle == handle {
             return true;

@@ -1,7 +1,7 @@
-//! The constants of the header other than statuses. Their values are part of the ABI.
+//! The constants of the C header, except the statuses. The values are part of the ABI.
 
-/// The version of this ABI. It changes when programs compiled against an older header would misbehave. If you load the
-/// library at run time, compare it with plexindex_get_abi_version().
+/// The version of the ABI, which changes when programs compiled against an older header would misbehave. If you load
+/// the library at run time, compare this constant with plexindex_get_abi_version().
 pub const PLEXINDEX_ABI_VERSION: u32 = 1;
 
 /// The version of this header, as major * 1000000 + minor * 1000 + patch.
@@ -13,42 +13,42 @@ pub const PLEXINDEX_TTL_AT_ONCE: i64 = -1;
 pub const PLEXINDEX_TTL_NEVER: i64 = -2;
 /// plexindex_query.deadline_ms: the call has no time limit.
 pub const PLEXINDEX_NO_DEADLINE: i64 = -1;
-/// plexindex_options.retry_ms: failed requests are not retried.
+/// plexindex_options.retry_ms: plexindex does not retry failed requests.
 pub const PLEXINDEX_NO_RETRY: i64 = -1;
 /// plexindex_options.slow_ms: plexindex logs no slow calls.
 pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 
 /// plexindex_options.flags: plexindex sends no requests.
 pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
-/// plexindex_options.flags: accepts any certificate. Opening logs a warning.
+/// plexindex_options.flags: accepts any certificate, and logs a warning when the index is opened.
 pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
 /// plexindex_options.flags: reads index files into memory instead of mapping them.
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
 /// plexindex_options.flags: replaces media paths in log lines and errors by short hashes.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
-/// plexindex_options.flags: with `shared`: forces writes for other hosts to the disk before their calls return, so
-/// that a power cut loses none of them.
+/// plexindex_options.flags: with `shared`, flushes writes for other hosts to disk before the calls return, so that a
+/// power cut loses no writes.
 pub const PLEXINDEX_OPEN_SHARED_DURABLE: u32 = 16;
 
-/// plexindex_mapping.kind: `from` is a folder on the host, `to` the same folder on the server.
+/// plexindex_mapping.kind: `from` is a folder on the host, and `to` is the same folder on the server.
 pub const PLEXINDEX_MAPPING_HOST_PREFIX: i32 = 1;
-/// plexindex_mapping.kind: `from` matches paths of the host, `to` makes paths of the server.
+/// plexindex_mapping.kind: `from` matches host paths, and `to` produces server paths.
 pub const PLEXINDEX_MAPPING_HOST_PATTERN: i32 = 2;
-/// plexindex_mapping.kind: `from` is a folder on the server, `to` the same folder on the host.
+/// plexindex_mapping.kind: `from` is a folder on the server, and `to` is the same folder on the host.
 pub const PLEXINDEX_MAPPING_SERVER_PREFIX: i32 = 3;
-/// plexindex_mapping.kind: `from` matches paths of the server, `to` makes paths of the host.
+/// plexindex_mapping.kind: `from` matches server paths, and `to` produces host paths.
 pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 
 /// plexindex_query.flags: the call sends no requests and answers from the store.
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
-/// plexindex_query.flags: plexindex_refresh() fetches a full listing and accepts it whatever its size.
+/// plexindex_query.flags: plexindex_refresh() fetches a full listing, and accepts a listing of any size.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
-/// plexindex_query.flags: matching a path never waits, and returns PLEXINDEX_NOT_YET if it would have to.
+/// plexindex_query.flags: matching never waits, and returns PLEXINDEX_NOT_YET if a wait would be necessary.
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
-/// plexindex_query.flags: plexindex_refresh() asks the server once whether libraries changed.
+/// plexindex_query.flags: plexindex_refresh() asks the server once whether libraries have changed.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
 
-/// plexindex_get_table(): names of entries ignore the case of `A` to `Z`.
+/// plexindex_get_table(): entry names ignore the case of `A` to `Z`.
 pub const PLEXINDEX_TABLE_FOLD_ASCII: u32 = 1;
 
 /// plexindex_table_op.kind: stores `value` under `name`.
@@ -58,18 +58,18 @@ pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
 /// plexindex_table_op.kind: removes all entries of the table.
 pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
 
-/// plexindex_record_matches().flags: returns once the shared log has the matches.
+/// plexindex_record_matches().flags: the call returns once the shared log has the matches.
 pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
 
-/// plexindex_get_library(): a uuid, else a title, else a section id, else a title in another case.
+/// plexindex_get_library(): selects by uuid, exact title, section id, or title ignoring case, in this order.
 pub const PLEXINDEX_SELECT_ANY: i32 = 0;
-/// plexindex_get_library(): a title, else a title in another case.
+/// plexindex_get_library(): selects by exact title, or otherwise by title ignoring case.
 pub const PLEXINDEX_SELECT_TITLE: i32 = 1;
-/// plexindex_get_library(): a section id, such as `1`.
+/// plexindex_get_library(): selects by section id, such as `1`.
 pub const PLEXINDEX_SELECT_SECTION: i32 = 2;
-/// plexindex_get_library(): a uuid.
+/// plexindex_get_library(): selects by uuid.
 pub const PLEXINDEX_SELECT_UUID: i32 = 3;
-/// plexindex_get_library(): all libraries; the selector must be empty.
+/// plexindex_get_library(): selects all libraries; the selector must be empty.
 pub const PLEXINDEX_SELECT_ALL: i32 = 4;
 
 /// plexindex_answer.match_kind: no match.
@@ -78,9 +78,9 @@ pub const PLEXINDEX_MATCH_NONE: u8 = 0;
 pub const PLEXINDEX_MATCH_CONFIRMED: u8 = 1;
 /// plexindex_answer.match_kind: the server lists the path.
 pub const PLEXINDEX_MATCH_EXACT: u8 = 2;
-/// plexindex_answer.match_kind: a mapping makes it a listed path.
+/// plexindex_answer.match_kind: a mapping translates the path to a listed path.
 pub const PLEXINDEX_MATCH_MAPPED: u8 = 3;
-/// plexindex_answer.match_kind: a listed path ends in the same two or more components.
+/// plexindex_answer.match_kind: at least the last two components equal those of a listed path.
 pub const PLEXINDEX_MATCH_SUFFIX: u8 = 4;
 /// plexindex_answer.match_kind: a listed path has the same file name.
 pub const PLEXINDEX_MATCH_FILE_NAME: u8 = 5;
@@ -89,7 +89,7 @@ pub const PLEXINDEX_MATCH_FILE_NAME: u8 = 5;
 pub const PLEXINDEX_CONFIDENCE_NONE: u8 = 0;
 /// plexindex_answer.confidence: verify the item, or choose among the candidates.
 pub const PLEXINDEX_CONFIDENCE_LOW: u8 = 1;
-/// plexindex_answer.confidence: this is the item of the file.
+/// plexindex_answer.confidence: the item has this file.
 pub const PLEXINDEX_CONFIDENCE_HIGH: u8 = 2;
 
 /// plexindex_answer.reason: the path has a single recorded, listed or mapped item.
@@ -104,46 +104,46 @@ pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
 pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
 /// plexindex_answer.reason: several libraries list the path.
 pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
-/// plexindex_answer.reason: the item was invalidated and not verified since.
+/// plexindex_answer.reason: the item was invalidated, and has not been verified since then.
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
 /// plexindex_answer.reason: only the root differs: a mapping is missing. High confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
-/// plexindex_answer.reason: the path contains title and year, or number. High confidence.
+/// plexindex_answer.reason: the path contains the item's title, and other evidence agrees. High confidence.
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
 /// plexindex_answer.reason: only the end of the path matches. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: another year, number or edition, or an extra. Low confidence.
+/// plexindex_answer.reason: a different year, number or edition, or an extra file. Low confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
-/// plexindex_answer.reason: the file has several episodes; the first one is the item.
+/// plexindex_answer.reason: the file contains several episodes; the item is the first of them.
 pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
-/// plexindex_answer.reason: a folder of a library, or above one, without listed files.
+/// plexindex_answer.reason: the folder is a library's folder, or contains one, and has no listed files.
 pub const PLEXINDEX_REASON_EMPTY: u8 = 12;
-/// plexindex_answer.reason: the folder contains folders of libraries and several items.
+/// plexindex_answer.reason: the folder contains library folders, and several shows or items.
 pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
-/// plexindex_answer.reason: not listed, and the server did not answer. With PLEXINDEX_ANSWER_STALE.
+/// plexindex_answer.reason: an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 
-/// plexindex_answer.flags: may be outdated: the server did not answer, or a listing awaits confirmation.
+/// plexindex_answer.flags: possibly outdated: the server did not answer, or a listing awaits confirmation.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
 /// plexindex_item.flags: `path` is not valid UTF-8.
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
-/// plexindex_item.flags: a recorded match whose item no listing has; only the key is set.
+/// plexindex_item.flags: a recorded match whose item is not listed; only the key is set.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
 
 /// plexindex_item.kind: another type.
 pub const PLEXINDEX_KIND_OTHER: i32 = 0;
 /// plexindex_item.kind: a movie.
 pub const PLEXINDEX_KIND_MOVIE: i32 = 1;
-/// plexindex_item.kind: a show; only for a folder.
+/// plexindex_item.kind: a show; only for folders.
 pub const PLEXINDEX_KIND_SHOW: i32 = 2;
-/// plexindex_item.kind: a season; only for a folder.
+/// plexindex_item.kind: a season; only for folders.
 pub const PLEXINDEX_KIND_SEASON: i32 = 3;
 /// plexindex_item.kind: an episode.
 pub const PLEXINDEX_KIND_EPISODE: i32 = 4;
-/// plexindex_item.kind: an artist; only for a folder.
+/// plexindex_item.kind: an artist; only for folders.
 pub const PLEXINDEX_KIND_ARTIST: i32 = 8;
-/// plexindex_item.kind: an album; only for a folder.
+/// plexindex_item.kind: an album; only for folders.
 pub const PLEXINDEX_KIND_ALBUM: i32 = 9;
 /// plexindex_item.kind: a track.
 pub const PLEXINDEX_KIND_TRACK: i32 = 10;
@@ -152,7 +152,7 @@ pub const PLEXINDEX_KIND_CLIP: i32 = 12;
 /// plexindex_item.kind: a photo.
 pub const PLEXINDEX_KIND_PHOTO: i32 = 13;
 
-/// plexindex_stats.requests: the identity of the server.
+/// plexindex_stats.requests: the server's identity.
 pub const PLEXINDEX_REQUEST_IDENTITY: u32 = 0;
 /// plexindex_stats.requests: the list of libraries, with their change times.
 pub const PLEXINDEX_REQUEST_PROBE: u32 = 1;
@@ -162,7 +162,7 @@ pub const PLEXINDEX_REQUEST_PAGE: u32 = 2;
 pub const PLEXINDEX_REQUEST_DELTA: u32 = 3;
 /// plexindex_stats.requests: a search for one path or title.
 pub const PLEXINDEX_REQUEST_FIND_PATH: u32 = 4;
-/// plexindex_stats.requests: a check whether items still exist.
+/// plexindex_stats.requests: a check that items still exist.
 pub const PLEXINDEX_REQUEST_CONFIRM: u32 = 5;
 /// plexindex_stats.requests: a batch edit.
 pub const PLEXINDEX_REQUEST_EDIT: u32 = 6;

@@ -1,4 +1,4 @@
-//! The guards of exported functions. They turn panics into statuses, and write error texts to the caller's buffer.
+//! Guards for exported functions. They convert panics to statuses, and write error messages to the caller's buffer.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
@@ -8,11 +8,10 @@ use super::strings::{aligned, null, out};
 use super::types::Buffer;
 use plexindex::error::{Error, Result, Status, refuse};
 
-/// Maximum size of a key or value of a fast lookup in bytes, including the NUL.
+/// Maximum size in bytes of a key or value from a fast lookup, including the NUL.
 pub const KEY: usize = 1024;
 
-// These have no destructors and `const` values, since a thread-local with a destructor prevents unloading the library
-// until the thread ends.
+// These thread-locals have no destructors, which would prevent unloading the library until the thread ends.
 thread_local! {
     static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
     static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
@@ -37,42 +36,40 @@ impl std::fmt::Write for PanicLocation {
     }
 }
 
-/// The location before any panic.
+/// The location if no panic has occurred.
 const NOWHERE: PanicLocation = PanicLocation {
     text: [0; 96],
     length: 0,
 };
 
-/// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer
-/// `error`, which may be NULL.
+/// Runs the body of an exported function that returns a status. Writes error messages to `error`, which may be NULL.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     guard_output(error, std::ptr::null_mut(), body)
 }
 
-/// Runs the body of an exported function that fills the buffer `place`, as [`guard`] does; error texts call the buffer
-/// `name`. Empties the buffer before the checks and after every error except [`Status::BufferTooSmall`], so that it
-/// never shows the answer of an earlier call. The buffer may also be `error`.
+/// Like [`guard`], for an exported function that fills the buffer `place`, which error messages call `name`. Empties
+/// the buffer before the checks and after every error except [`Status::BufferTooSmall`], so that the buffer never
+/// contains the answer of an earlier call. `place` and `error` can be the same buffer.
 pub fn guard_into<S: Into<Status>>(
     error: *mut Buffer,
     place: *mut Buffer,
     name: &str,
     body: impl FnOnce(&mut Buffer) -> Result<S>,
 ) -> i32 {
-    // SAFETY: the caller gave it for this purpose: NULL, or a buffer.
+    // SAFETY: the caller passed NULL or a buffer.
     guard_output(error, place, || body(unsafe { out(place, name) }?))
 }
 
-/// Sets the length of a buffer to 0. Does not change its memory, since the call's inputs may be there. Ignores invalid
+/// Sets a buffer's length to 0. Does not change its memory, which may contain the call's inputs. Ignores invalid
 /// pointers, which later checks reject.
 fn empty(place: *mut Buffer) {
     if !place.is_null() && place.is_aligned() {
-        // SAFETY: the caller gave it for this purpose.
+        // SAFETY: the caller passed a buffer.
         unsafe { (*place).length = 0 };
     }
 }
 
-/// Runs the body of an exported function that fills the buffer `place`, as [`guard_into`] does, but does not check the
-/// buffer, which may be NULL.
+/// Like [`guard_into`], but does not check the buffer `place`, which may be NULL.
 pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     empty(place);
     let error_text = match ErrorText::new(error) {
@@ -95,14 +92,14 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
     });
     match outcome {
         Ok(status) => {
-            // A callback may have used the same buffer for its own calls.
+            // A callback may have used the buffer `error` for its own calls.
             if !std::ptr::eq(error, place) {
                 empty(error);
             }
             status.into() as i32
         }
         Err(error) => {
-            // C code would not see the text after an inner NUL.
+            // C code would not see the text after an interior NUL.
             let text = error.message.replace('\0', "\u{FFFD}");
             #[cfg(test)]
             tests::keep(&text);
@@ -115,21 +112,24 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
     }
 }
 
-/// The caller's buffer for error texts, and its content before the call. Error texts are written only before and after
-/// the body, so that the answer may use the same buffer.
+/// The caller's buffer for error messages, and the buffer's fields before the call. Messages are written only before
+/// and after the body, so that the answer can use the same buffer.
 struct ErrorText(Option<(*mut Buffer, Buffer)>);
 
 impl ErrorText {
-    /// Checks the buffer and empties it. NULL means that the caller wants no error text.
+    /// Checks the buffer and empties it. NULL means that the caller wants no error message.
     fn new(error: *mut Buffer) -> Result<Self> {
         if error.is_null() {
             return Ok(Self(None));
         }
         aligned(error, "error")?;
-        // SAFETY: the caller gave it for this purpose: NULL, or a buffer.
+        // SAFETY: the caller passed NULL or a buffer.
         let given = unsafe { error.read() };
         if given.capacity > isize::MAX.unsigned_abs() {
-            return refuse(format!("error.capacity is {}, larger than any memory", given.capacity));
+            return refuse(format!(
+                "error.capacity is {}, which is larger than any memory",
+                given.capacity
+            ));
         }
         if given.data.is_null() && given.capacity > 0 {
             return Err(null("error.data"));
@@ -139,13 +139,12 @@ impl ErrorText {
         Ok(error_text)
     }
 
-    /// Writes a text, truncated to the buffer's capacity, and sets the buffer's length to the length of the whole text.
+    /// Writes a message, truncated to the buffer's capacity, and sets the buffer's length to that of the whole message.
     fn write(&self, text: &str) {
         let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
             return;
         };
-        // SAFETY: `ErrorText::new` checked the caller's buffer. Its memory has `capacity` bytes, and nothing else uses
-        // it now.
+        // SAFETY: `ErrorText::new` checked the caller's buffer. Its memory has `capacity` bytes, unused by other code.
         unsafe {
             if capacity > 0 {
                 write_cut(text, std::slice::from_raw_parts_mut(data.cast(), capacity));
@@ -161,7 +160,7 @@ pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(with_planted_panic(body))).unwrap_or(fallback)
 }
 
-/// Returns the body of an exported function. In tests it panics first, if the test planted a panic.
+/// Returns `body`. In tests, the returned function panics first if the test planted a panic.
 #[inline]
 fn with_planted_panic<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     #[cfg(test)]
@@ -169,7 +168,7 @@ fn with_planted_panic<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     body
 }
 
-/// Returns the place where this thread last panicked, as ` at file:line` for an error text, and forgets the place.
+/// Returns the location of this thread's last panic, as ` at file:line` for an error message, and clears the location.
 fn panic_location() -> String {
     let location = PANICKED_AT.replace(NOWHERE);
     match std::str::from_utf8(&location.text[..location.length]) {
@@ -178,13 +177,12 @@ fn panic_location() -> String {
     }
 }
 
-/// Installs a panic hook that keeps panic messages off the host's error stream, since they may contain secrets. The
-/// hook remembers and logs the location. The hook concerns only this library, because a shared object has its own copy
-/// of the standard library.
+/// Installs a panic hook that keeps panic messages, which may contain secrets, off the host's error stream. The hook
+/// stores and logs the location. It affects only this library, since a shared object has its own standard library.
 pub fn quiet_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        // The closure captures nothing, so that unloading the library leaves no memory behind.
+        // The closure captures nothing, so unloading the library leaks no memory.
         std::panic::set_hook(Box::new(|info| {
             if let Some(source) = info.location() {
                 let mut location = NOWHERE;
@@ -196,7 +194,7 @@ pub fn quiet_panics() {
     });
 }
 
-/// Writes a text and a NUL, truncated to fit. A truncated text ends in `…` if that fits.
+/// Writes a string and a NUL, truncated to fit. A truncated string ends in `…` if there is room.
 pub fn write_cut(text: &str, room: &mut [u8]) {
     const END: &str = "…";
     let Some(longest) = room.len().checked_sub(1) else {
@@ -218,14 +216,14 @@ pub fn write_cut(text: &str, room: &mut [u8]) {
     room[total_length] = 0;
 }
 
-/// Stores a key, the joined pieces, in this thread's memory: [`store_thread_text`] for texts.
+/// Like [`store_thread_text`], for the two parts of a key.
 #[inline]
 pub fn store_thread_key([head, tail]: [&str; 2]) -> *const c_char {
     store_thread_text([head.as_bytes(), tail.as_bytes()])
 }
 
-/// Stores the joined pieces, NUL-terminated, in this thread's memory until the thread's next fast lookup, so that such
-/// a lookup needs no buffer. Returns NULL if the pieces are too long or the second contains a NUL.
+/// Stores the concatenated parts, NUL-terminated, in this thread's memory until the thread's next fast lookup, so that
+/// a fast lookup needs no buffer. Returns NULL if the string is too long or the second part contains a NUL.
 #[inline]
 pub fn store_thread_text([head, tail]: [&[u8]; 2]) -> *const c_char {
     LAST_KEY.with(|last| {

@@ -1,4 +1,4 @@
-//! The targets of C handles: an open index, its libraries and its tables.
+//! The Rust values that C handles point to: an open index, its libraries and its tables.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,27 +12,26 @@ use plexindex::inside::lock;
 use plexindex::inside::{Forks, Release, fork};
 use plexindex::{Index, Library, Selector};
 
-/// Maximum number of handles for names of unknown libraries.
+/// Maximum number of handles for unknown library names.
 const MAX_UNKNOWN: usize = 1_024;
 
-/// The target of a [`Handle`]: an open index.
+/// An open index, which a [`Handle`] points to.
 pub struct Opened {
     index: Index,
     libraries: Arc<LibraryHandles>,
     tables: Arc<TableHandles>,
 }
 
-/// The targets of library handles.
+/// The libraries that library handles point to.
 #[derive(Default)]
 struct LibraryHandles {
-    /// Boxed, so that handles do not move. A library is added once per selector.
+    /// Boxed, so that libraries do not move when the list grows. Each selector is added only once.
     #[allow(clippy::vec_box)]
     known: Mutex<Vec<Box<Library>>>,
 }
 
 impl Forks for LibraryHandles {
-    /// Takes the lock of the library handles until the returned value is dropped, so that it is free in the child of a
-    /// fork.
+    /// Locks the library handles until the returned value is dropped, so that the lock is free in the child of a fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.known))]
     }
@@ -62,22 +61,21 @@ impl Opened {
         }
     }
 
-    /// Converts to a handle for C.
+    /// Converts this value to a handle for C.
     pub fn into_handle(self) -> *mut Handle {
         Box::into_raw(Box::new(self)).cast()
     }
 
-    /// Converts a handle back to the value that [`Opened::into_handle`] converted.
+    /// Converts a handle from [`Opened::into_handle`] back to its value.
     ///
     /// # Safety
-    /// `handle` must come from [`Opened::into_handle`] and not be used any more.
+    /// `handle` must come from [`Opened::into_handle`] and must not be used afterwards.
     pub unsafe fn from_handle(handle: *mut Handle) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         *unsafe { Box::from_raw(handle.cast::<Self>()) }
     }
 
-    /// Closes the index, its libraries and its tables. Fork handlers no longer know them afterwards, even after an
-    /// error.
+    /// Closes the index, its libraries and tables, and unregisters them from the fork handlers, even after an error.
     pub fn close(self) -> Result<()> {
         let closed = self.close_all();
         fork::forget_closed_handles();
@@ -95,20 +93,19 @@ impl Opened {
         &self.index
     }
 
-    /// Returns the targets of the table handles.
+    /// Returns the tables that table handles point to.
     pub fn tables(&self) -> &TableHandles {
         &self.tables
     }
 
-    /// Returns the handle for this selector. Equal selectors always give the same handle, so callers need not free
-    /// handles.
+    /// Returns the handle for this selector. Equal selectors have the same handle, so callers need not free handles.
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
         let mut libraries = lock(&self.libraries.known);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
         let library = Box::new(self.index.library(selector)?);
-        // Limits unknown names, since handles live as long as the index and names may come from users.
+        // Limits handles for unknown names, since handles live as long as the index, and names may come from users.
         let unknown_count = || libraries.iter().filter(|one| !one.is_known()).count();
         if libraries.len() >= MAX_UNKNOWN && !library.is_known() && unknown_count() >= MAX_UNKNOWN {
             return refuse(format!(
@@ -123,21 +120,21 @@ impl Opened {
     }
 }
 
-/// Returns the target of a handle; NULL is an error.
+/// Returns the open index that a handle points to; NULL is an error.
 ///
 /// # Safety
 /// `handle` must be NULL or open, and stay open during the call.
 pub unsafe fn opened<'h>(handle: *const Handle) -> Result<&'h Opened> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { required(handle.cast(), "handle") }
 }
 
-/// Returns the target of a library handle; NULL is an error.
+/// Returns the library that a library handle points to; NULL is an error.
 ///
 /// # Safety
 /// `library` must be NULL or a library of an open index.
 pub unsafe fn library<'h>(library: *const LibraryHandle) -> Result<&'h Library> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { required(library.cast(), "library") }
 }
 

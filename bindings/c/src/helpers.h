@@ -1,6 +1,6 @@
 // Helpers. These functions are inline: the library does not export them.
 
-// Returns a C string as bytes, without its NUL; no bytes for NULL. The bytes stay in the string.
+// Returns a C string as bytes, without copying it and without its NUL. NULL becomes an empty string.
 static inline plexindex_bytes plexindex_bytes_of(const char *text)
 {
     plexindex_bytes bytes = {text, text == NULL ? 0 : strlen(text)};
@@ -16,7 +16,7 @@ static inline plexindex_options plexindex_options_init(void)
     return options;
 }
 
-// Returns a query for this text in all libraries, with all defaults. NULL for a query without a text.
+// Returns a query for this string in all libraries, with all defaults. NULL means a query without a string.
 static inline plexindex_query plexindex_query_init(const char *text)
 {
     plexindex_query query;
@@ -35,13 +35,13 @@ static inline plexindex_stats plexindex_stats_init(void)
     return stats;
 }
 
-// Memory for an error text, for example on the stack. `text` is the error of the last call that used the buffer.
+// Memory for an error message, for example on the stack. `text` is the message of the last call that used `buffer`.
 typedef struct plexindex_error {
     plexindex_buffer buffer; // The buffer over `text`.
-    char text[1024]; // The text, UTF-8, NUL-terminated.
+    char text[1024]; // The message in UTF-8, NUL-terminated.
 } plexindex_error;
 
-// Prepares the memory and returns the buffer to pass as the last argument of calls. `error` must not move meanwhile.
+// Prepares the memory, and returns the buffer to pass as the last argument of calls. `error` must not move afterwards.
 static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 {
     error->text[0] = '\0';
@@ -51,11 +51,11 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
     return &error->buffer;
 }
 
-// Enlarges a buffer from malloc, zeroed or used before, after any function that fills one:
+// Enlarges a buffer, which must be zeroed or from malloc, after any function that fills a buffer:
 //     do status = plexindex_match_path(index, &query, &block, error);
 //     while (plexindex_buffer_grow(&block, status));
-// Returns 1 if you have to repeat the call; 0 otherwise, also if memory is exhausted. Allocates at least 8 KiB. Calls
-// that may ask the server reject less than 4,096 bytes before they do anything.
+// Returns 1 if you must repeat the call; otherwise 0, also if memory is exhausted. Allocates at least 8 KiB. Calls
+// that can ask the server reject buffers of less than 4,096 bytes before they do any work.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
     size_t needed = buffer == NULL || buffer->length < 8192 ? 8192 : buffer->length;
@@ -68,7 +68,7 @@ static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status
     return 1;
 }
 
-// Releases the memory of plexindex_buffer_grow(), and empties the buffer. NULL is fine.
+// Frees the memory from plexindex_buffer_grow(), and empties the buffer. `buffer` may be NULL.
 static inline void plexindex_buffer_free(plexindex_buffer *buffer)
 {
     if (buffer == NULL) return;
@@ -77,21 +77,21 @@ static inline void plexindex_buffer_free(plexindex_buffer *buffer)
     buffer->capacity = buffer->length = 0;
 }
 
-// The name of `match_kind`, such as `FILE_NAME` of PLEXINDEX_MATCH_FILE_NAME; `UNKNOWN` of another number.
+// Returns the name of `match_kind`, such as `FILE_NAME` for PLEXINDEX_MATCH_FILE_NAME; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_match_kind_name(int32_t match_kind)
 {
     static const char *const names[] = {"NONE", "CONFIRMED", "EXACT", "MAPPED", "SUFFIX", "FILE_NAME"};
     return match_kind >= 0 && match_kind < 6 ? names[match_kind] : "UNKNOWN";
 }
 
-// The name of `confidence`, such as `HIGH`; `UNKNOWN` of another number.
+// Returns the name of `confidence`, such as `HIGH`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_confidence_name(int32_t confidence)
 {
     static const char *const names[] = {"NONE", "LOW", "HIGH"};
     return confidence >= 0 && confidence < 3 ? names[confidence] : "UNKNOWN";
 }
 
-// The name of `reason`, such as `NOT_LISTED`; `UNKNOWN` of another number.
+// Returns the name of `reason`, such as `NOT_LISTED`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_reason_name(int32_t reason)
 {
     static const char *const names[] = {
@@ -101,7 +101,7 @@ static inline const char *plexindex_get_reason_name(int32_t reason)
     return reason >= 0 && reason < 15 ? names[reason] : "UNKNOWN";
 }
 
-// The name of `kind`, such as `MOVIE`; `UNKNOWN` of another number.
+// Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_kind_name(int32_t kind)
 {
     static const char *const names[] = {"OTHER", "MOVIE", "SHOW", "SEASON", "EPISODE", "UNKNOWN", "UNKNOWN",

@@ -1,11 +1,11 @@
-//! The C ABI: conversions between C and the Rust API.
+//! The C ABI, which converts between C and the Rust API.
 //!
-//! The body of every exported function is one call of a guard of `guard`, so that no panic crosses the boundary;
-//! `bindings/c/tests/abi.rs` checks this. `functions` has a file for each family of functions, and `door` the methods
-//! of plexindex_call(). `strings`, `handles`, `options` and `query` check pointers; `answer` writes answers.
+//! The body of each exported function is one call of a function in `guard`, so that no panic crosses the boundary;
+//! `bindings/c/tests/abi.rs` checks this rule. `functions` contains the exported functions, and `door` the methods of
+//! plexindex_call(). `strings`, `handles`, `options` and `query` check pointers; `answer` writes answers.
 
 #![allow(unsafe_code)]
-// The header contains the comments of exported items, and Markdown has no meaning there.
+// The comments of exported items become part of the header, where Markdown has no meaning.
 #![allow(clippy::doc_markdown)]
 
 mod answer;

@@ -1,4 +1,4 @@
-//! A ring of log lines, which the host drains, so that no callback runs on a thread of the library.
+//! A ring buffer of log lines, which the host drains, so that no host callback runs on a thread that plexindex started.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,19 +30,19 @@ struct Ring {
     lost: u64,
 }
 
-/// The logger of this library, which appends to the ring.
+/// This library's logger, which appends lines to the ring.
 struct RingLogger;
 
 static RING: Mutex<Ring> = Mutex::new(Ring {
     lines: VecDeque::new(),
     lost: 0,
 });
-/// Number of waiting lines, so that answers read it without the lock.
+/// Number of waiting lines, which answers read without the lock.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
-/// Locks the ring; `None` after about a second. The lock is held during a fork, so that it is free in the child. A
-/// process created without the handlers of `pthread_atfork` may inherit a lock that is never released. In such a
-/// process, losing a line is better than blocking the host.
+/// Locks the ring; returns `None` if the lock is not free within about a second. The forking thread holds the lock
+/// during a fork, so that the lock is free in the child. A process created without the handlers of `pthread_atfork` can
+/// inherit a lock that is never released. In such a process, losing a line is better than blocking the host.
 fn ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
         if let Some(ring) = try_lock(&RING) {
@@ -57,25 +57,25 @@ fn ring() -> Option<MutexGuard<'static, Ring>> {
     None
 }
 
-/// Holds the ring during a fork.
+/// Keeps the ring locked during a fork.
 struct RingGuard {
     _ring: MutexGuard<'static, Ring>,
 }
 
 impl Release for RingGuard {}
 
-/// Locks the ring for a fork, and holds it until the returned value is dropped.
+/// Locks the ring for a fork, until the returned value is dropped.
 fn hold() -> Box<dyn Release> {
     Box::new(RingGuard { _ring: lock(&RING) })
 }
 
 impl Log for RingLogger {
-    /// Returns whether the ring takes this line: only lines of plexindex.
+    /// Returns whether the line comes from plexindex; the ring ignores other lines.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("plexindex")
     }
 
-    /// Appends a line of plexindex to the ring. A full ring drops its oldest line and counts the loss.
+    /// Appends a line from plexindex to the ring. A full ring drops its oldest line and counts the loss.
     fn log(&self, record: &Record<'_>) {
         if !self.enabled(record.metadata()) {
             return;
@@ -100,7 +100,7 @@ impl Log for RingLogger {
     fn flush(&self) {}
 }
 
-/// Converts a `PLEXINDEX_LOG_*` number to a level; 0 is the default, warnings.
+/// Converts a `PLEXINDEX_LOG_*` number to a level; 0 means the default, warnings.
 pub fn level(level: i32) -> Result<LevelFilter> {
     match level {
         0 | c::PLEXINDEX_LOG_WARN => Ok(LevelFilter::Warn),
@@ -110,7 +110,7 @@ pub fn level(level: i32) -> Result<LevelFilter> {
         c::PLEXINDEX_LOG_DEBUG => Ok(LevelFilter::Debug),
         other => Err(Error::new(
             Status::InvalidArgument,
-            format!("log_level is {other}; must be one of PLEXINDEX_LOG_*"),
+            format!("log_level must be one of PLEXINDEX_LOG_*, not {other}"),
         )),
     }
 }
@@ -128,7 +128,7 @@ pub fn waiting() -> u32 {
     WAITING.load(Ordering::Relaxed)
 }
 
-/// Removes and returns all lines, oldest first. If lines were lost, a warning comes first.
+/// Removes and returns all lines, oldest first. If lines were lost, the first line is a warning.
 pub fn drain() -> Vec<LogLine> {
     let mut lines = Vec::new();
     let Some(mut ring) = ring() else { return lines };
@@ -139,7 +139,7 @@ pub fn drain() -> Vec<LogLine> {
         });
         ring.lost = 0;
     }
-    // Takes the memory too, so that unloading the library leaves nothing behind.
+    // Also takes the ring's memory, so that unloading the library leaks nothing.
     lines.extend(std::mem::take(&mut ring.lines));
     WAITING.store(0, Ordering::Relaxed);
     lines

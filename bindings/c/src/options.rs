@@ -27,21 +27,23 @@ pub struct CheckedOptions {
 }
 
 /// Converts milliseconds, which must not be negative. `what` is the option's name and `or` lists other allowed values,
-/// both for the error text.
+/// both for the error message.
 pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     match u64::try_from(ms) {
         Ok(ms) => Ok(Duration::from_millis(ms)),
-        Err(_) => refuse(format!("{what} is {ms}: give milliseconds, {or}")),
+        Err(_) => refuse(format!(
+            "{what} is {ms}, but must be a positive number of milliseconds, {or}"
+        )),
     }
 }
 
-/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error text.
+/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error message.
 fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     or_default(ms, default, what, "")
 }
 
-/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error text. If the option also allows
-/// a constant, the caller has handled the constant, and `or` names it in the error text.
+/// Converts milliseconds; 0 means `default`. `what` is the option's name for the error message. If the option also
+/// allows a constant, the caller has handled the constant, and `or` mentions the constant in the error message.
 fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Duration> {
     let zero = if or.is_empty() { "or 0" } else { "0" };
     let duration = millis(ms, what, &format!("{zero} for {} s{or}", default.as_secs()))?;
@@ -56,7 +58,7 @@ fn retry(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     }
 }
 
-/// Converts a time to live; 0 means the default of one hour. `what` is the option's name for the error text.
+/// Converts a time to live; 0 means the default of one hour. `what` is the option's name for the error message.
 pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     match ms {
         0 => Ok(options::Options::default().library_ttl),
@@ -66,8 +68,7 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     }
 }
 
-/// Returns a token as text without copying it, since plexindex would have to overwrite a copy. The error does not show
-/// the token.
+/// Returns a token as a string without copying it, since a copy would have to be erased. Errors do not show the token.
 pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
     std::str::from_utf8(token).map_err(|_| {
         Error::new(
@@ -81,10 +82,9 @@ pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
 ///
 /// # Safety
 /// `given` must be NULL or valid.
-#[allow(clippy::too_many_lines)] // one field after the other
+#[allow(clippy::too_many_lines)] // converts one field after another
 pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
-    // The pattern has no `..`, so that code that does not handle a new field does not compile. SAFETY: the caller's
-    // promise.
+    // The pattern has no `..`, so a new field that is not handled fails to compile. SAFETY: guaranteed by the caller.
     let OptionsRecord {
         size: _,
         cache_dir,
@@ -121,7 +121,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     check_flags(flags, reserved, known, "options")?;
     let default = options::Options::default();
     check_length("options.token", token.length, LONGEST_TOKEN)?;
-    // SAFETY: the caller's promise, for all of these.
+    // SAFETY: guaranteed by the caller.
     let (cache_dir, server_url, token, user, ca_file, database, shared) = unsafe {
         (
             cache_dir.path("options.cache_dir")?,
@@ -137,7 +137,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
         return refuse(format!("{name} contains a NUL byte, which file names cannot contain"));
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
     let opened = Arc::<AtomicPtr<Handle>>::default();
     let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
@@ -190,13 +190,13 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     })
 }
 
-/// Wraps the host's callback that renews the token. `user` is the host's pointer for the callback, and `opened` the
-/// handle's place, set after opening.
+/// Wraps the host's callback that renews the token. `user` is the host's pointer for the callback, and `opened`
+/// contains the handle once the index is open.
 fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>) -> Renewal {
     struct User(*mut c_void);
-    // SAFETY: by the header the function runs on the threads on which the host makes calls.
+    // SAFETY: the header says that the function runs on the threads that make calls.
     unsafe impl Send for User {}
-    // SAFETY: by the header the function runs on the threads on which the host makes calls.
+    // SAFETY: the header says that the function runs on the threads that make calls.
     unsafe impl Sync for User {}
     let user = User(user);
     // SAFETY: the types differ only in "unwind": the host may end its thread in the callback, see `call_host`.
@@ -210,7 +210,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
             length: 0,
         };
         let place = &raw mut buffer;
-        // SAFETY: the caller gave this function for this purpose; the buffer outlives the call.
+        // SAFETY: the host supplied this function as its callback; the buffer outlives the call.
         let status = call_host_for(opened.load(Ordering::Relaxed), || unsafe { call(user.0, place) });
         let given = bytes.get(..buffer.length).filter(|_| status == 0);
         let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
@@ -234,15 +234,15 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
         return Err(null("options.mappings"));
     }
     if count > 10_000 {
-        return refuse(format!("options.mappings_count is {count}; must be at most 10000"));
+        return refuse(format!("options.mappings_count must be at most 10000, not {count}"));
     }
     (0..count)
         .map(|place| {
-            // SAFETY: the caller's promise; a pointer from another language may be misaligned.
+            // SAFETY: guaranteed by the caller; a pointer from another language may be misaligned.
             let rule = unsafe { given.add(place).read_unaligned() };
             let name = format!("options.mappings[{place}]");
             check_reserved(rule.reserved, &name)?;
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let (from, to) = unsafe { (rule.from.path(&name)?, rule.to.path(&name)?) };
             let pattern =
                 || decoded(from, &format!("{name}.from")).map(|text| options::Pattern::Regex(text.to_owned()));
@@ -252,7 +252,7 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
                 c::PLEXINDEX_MAPPING_HOST_PATTERN => (HostToServer, pattern()?),
                 c::PLEXINDEX_MAPPING_SERVER_PREFIX => (ServerToHost, prefix()),
                 c::PLEXINDEX_MAPPING_SERVER_PATTERN => (ServerToHost, pattern()?),
-                other => return refuse(format!("{name}.kind is {other}; must be one of PLEXINDEX_MAPPING_*")),
+                other => return refuse(format!("{name}.kind must be one of PLEXINDEX_MAPPING_*, not {other}")),
             };
             let mut mapping = options::Mapping::pattern(kind, "", to);
             mapping.from = from;

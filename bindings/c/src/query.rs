@@ -13,22 +13,22 @@ use super::types::{self, Bytes, Handle, ProgressFn};
 use plexindex::error::{Result, abridged, check_length, refuse};
 use plexindex::{Library, Progress, Query, Selector};
 
-/// Flags that only some functions accept, with their names and the remedy.
+/// Flags that only some functions accept, with their names and advice for the error message.
 const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
     (
         c::PLEXINDEX_QUERY_FULL,
         "PLEXINDEX_QUERY_FULL",
-        "call plexindex_refresh() with it first",
+        "call plexindex_refresh() with this flag first",
     ),
     (
         c::PLEXINDEX_QUERY_PROBE,
         "PLEXINDEX_QUERY_PROBE",
-        "call plexindex_refresh() with it first",
+        "call plexindex_refresh() with this flag first",
     ),
     (
         c::PLEXINDEX_QUERY_AT_ONCE,
         "PLEXINDEX_QUERY_AT_ONCE",
-        "use it with plexindex_match_path() or plexindex_match_paths(), or use PLEXINDEX_QUERY_OFFLINE",
+        "use this flag with plexindex_match_path() or plexindex_match_paths(), or use PLEXINDEX_QUERY_OFFLINE",
     ),
 ];
 
@@ -36,24 +36,24 @@ const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
 pub struct CheckedQuery<'h> {
     /// The query with its library, limits and progress function.
     pub query: Query<'h>,
-    /// The field `text`.
+    /// The query's field `text`.
     pub text: &'h [u8],
     flags: u32,
 }
 
-/// Validates and converts a query. `flags_known` has the flags that the function accepts besides
+/// Validates and converts a query. `flags_known` contains the flags that the function accepts in addition to
 /// PLEXINDEX_QUERY_OFFLINE.
 ///
 /// # Safety
-/// `handle` must be NULL or open, `given` NULL or valid, and its library one of the handle's.
+/// `handle` must be NULL or open, `given` must be NULL or valid, and the query's library must belong to `handle`.
 pub unsafe fn query<'h>(
     handle: *const Handle,
     given: *const types::QueryRecord,
     flags_known: u32,
 ) -> Result<CheckedQuery<'h>> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let opened: &Opened = unsafe { opened(handle) }?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let types::QueryRecord {
         size: _,
         library,
@@ -75,7 +75,7 @@ pub unsafe fn query<'h>(
         }
     }
     aligned(library.cast::<Library>(), "query.library")?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
     if library.is_some_and(|library| !library.is_of(opened.index())) {
         return refuse("query.library belongs to another handle; get it from plexindex_get_library() with this handle");
@@ -95,13 +95,13 @@ pub unsafe fn query<'h>(
     Ok(CheckedQuery { query, text, flags })
 }
 
-/// The deadline of a call, and the host's progress function.
+/// A call's deadline, and the host's progress function.
 pub struct Limits {
     handle: *const Handle,
     deadline_ms: i64,
     progress: Option<ProgressFn>,
     progress_user: *mut c_void,
-    /// The deadline's name in errors.
+    /// Name of the deadline in error messages.
     what: &'static str,
 }
 
@@ -119,7 +119,7 @@ impl Limits {
         } = if given.is_null() {
             types::CallOptionsRecord::NONE
         } else {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { sized(given, size_of::<usize>(), "options") }?
         };
         Ok(Self {
@@ -141,8 +141,7 @@ impl Limits {
     }
 }
 
-/// Sets the deadline of a query in milliseconds; 0 keeps the default of the index. `what` is the field's name for the
-/// error text.
+/// Sets a query's deadline in milliseconds; 0 keeps the index's default. `what` is the field's name for errors.
 pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     Ok(match ms {
         0 => query,
@@ -155,7 +154,7 @@ pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     })
 }
 
-/// Wraps the host's progress function. The query ends if the host's function returns anything but 0.
+/// Wraps the host's progress function. The query ends if the host's function returns a nonzero value.
 fn progress_callback(
     handle: *const Handle,
     call: ProgressFn,
@@ -181,7 +180,7 @@ fn progress_callback(
         // SAFETY: the types differ only in "unwind": the host may end its thread in the callback, see `call_host`.
         let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::ProgressRecord) -> i32 =
             unsafe { std::mem::transmute(call) };
-        // SAFETY: the caller gave this function for this purpose; the record outlives the call.
+        // SAFETY: the host supplied this function as its callback; the record outlives the call.
         match call_host_for(caller.0, || unsafe { call(caller.1, &raw const record) }) {
             0 => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
@@ -190,12 +189,10 @@ fn progress_callback(
 }
 
 impl CheckedQuery<'_> {
-    /// Returns whether the query has PLEXINDEX_QUERY_FULL.
     pub fn is_full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
     }
 
-    /// Returns whether the query has PLEXINDEX_QUERY_PROBE.
     pub fn is_probe(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_PROBE != 0
     }
@@ -205,19 +202,18 @@ impl CheckedQuery<'_> {
         self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
     }
 
-    /// Returns whether the query has PLEXINDEX_QUERY_AT_ONCE.
     pub fn is_at_once(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
     }
 }
 
-/// Converts a selector of plexindex_get_library().
+/// Converts a selector from plexindex_get_library().
 ///
 /// # Safety
 /// As [`bytes`].
 pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<Selector> {
     check_length("the selector", length, LONGEST_TEXT)?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let name = unsafe { utf8(data, length, "selector") }?.to_owned();
     match kind {
         c::PLEXINDEX_SELECT_ANY => Ok(Selector::Any(name)),
@@ -226,9 +222,9 @@ pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<
         c::PLEXINDEX_SELECT_UUID => Ok(Selector::Uuid(name)),
         c::PLEXINDEX_SELECT_ALL if name.is_empty() => Ok(Selector::All),
         c::PLEXINDEX_SELECT_ALL => refuse(format!(
-            "the selector is '{}', but PLEXINDEX_SELECT_ALL takes none; set it to NULL and 0",
+            "the selector is '{}', but PLEXINDEX_SELECT_ALL takes no selector; pass NULL and 0",
             abridged(name.as_bytes())
         )),
-        other => refuse(format!("kind is {other}; must be one of PLEXINDEX_SELECT_*")),
+        other => refuse(format!("kind must be one of PLEXINDEX_SELECT_*, not {other}")),
     }
 }

@@ -1,4 +1,4 @@
-//! The targets of table handles.
+//! The tables that table handles point to.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,30 +13,29 @@ use plexindex::inside::{Table, Tables};
 /// Maximum number of table handles of an index.
 const MAX_HANDLES: usize = 10_000;
 
-/// The target of a [`TableHandle`].
+/// A table that a [`TableHandle`] points to.
 pub struct HostTable {
     pub table: Table,
     flags: u32,
 }
 
-/// The targets of all table handles of an index.
+/// All tables of an index that table handles point to.
 #[derive(Default)]
 pub struct TableHandles {
-    /// Boxed, so that handles do not move.
+    /// Boxed, so that tables do not move when the list grows.
     #[allow(clippy::vec_box)]
     given: Mutex<Vec<Box<HostTable>>>,
 }
 
 impl Forks for TableHandles {
-    /// Takes the lock of the table handles until the returned value is dropped, so that it is free in the child of a
-    /// fork.
+    /// Locks the table handles until the returned value is dropped, so that the lock is free in the child of a fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.given))]
     }
 }
 
 impl TableHandles {
-    /// Returns the handle for this name and these flags. Equal names and flags always give the same handle.
+    /// Returns the handle for this name and these flags. Equal names and flags always return the same handle.
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
         let mut given = lock(&self.given);
         if let Some(known) = given.iter().find(|one| one.table.name() == name && one.flags == flags) {
@@ -58,11 +57,11 @@ impl TableHandles {
     }
 }
 
-/// Returns the table of a table handle; NULL is an error.
+/// Returns the table that a table handle points to; NULL is an error.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
 pub unsafe fn host_table<'h>(table: *const TableHandle) -> Result<&'h Table> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { required::<HostTable>(table.cast(), "table") }.map(|host_table| &host_table.table)
 }

@@ -1,4 +1,4 @@
-//! The feed of changes, and the watch.
+//! Methods for the change feed and the watch.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,41 +8,40 @@ use crate::strings::check_page_limit;
 use plexindex::error::Status;
 use plexindex::inside::{ChangePage, DebounceIntervals};
 
-/// Lists the items that were added, removed, changed or moved since a cursor, oldest first. Call plexindex_refresh()
-/// first.
+/// Lists the items that were added, removed, changed or moved since a cursor, oldest first. Refresh the index first.
 ///
 /// Read pages until `more` is false. Each change concerns one file of an item:
 ///
-/// - `added`: the item has the file `path`.
-/// - `removed`: the item lost the file `path`.
+/// - `added`: the item now has the file `path`.
+/// - `removed`: the item no longer has the file `path`.
 /// - `moved`: the file `from` is now `path`.
-/// - `changed`: something else changed; `from` is a file that the item lost.
-/// - `list_again`: the library is new, gone or renamed, has another section id, or more than 20 items and a fifth of it
-///   changed. List it again.
+/// - `changed`: something else changed; `from` is a file that the item no longer has.
+/// - `list_again`: the library is new, was removed or renamed, has a new section id, or has changes in more than 20
+///   items and in more than a fifth of its items. List the library again.
 ///
-/// To keep a map of files to rating keys, first remove `path` and `from` with the key `from_key`, or with the item's
-/// key if `from_key` is absent. Then, unless the change is `removed`, add `path` with the item's key. After
-/// `list_again` or the status LIST_AGAIN, empty the map and start with `full` and no cursor. Store the map and the
-/// cursor together, as the example feed.c does.
+/// To maintain a map from files to rating keys, first remove `path` and `from` with the key `from_key`, or with the
+/// item's key if `from_key` is absent. Then, unless the change is `removed`, add `path` with the item's key. After
+/// `list_again` or the status LIST_AGAIN, empty the map and start again with `full` and no cursor. Store the map and
+/// the cursor together, as the example feed.c does.
 ///
-/// A cursor survives crashes: a reader misses nothing but may see changes twice. It belongs to one store, server, user
-/// and library; a cursor of all libraries also works for one. The store keeps some 64 MiB of changes, less near
-/// `size_limit`.
+/// A cursor remains valid after a crash: a reader misses no changes, but may see some changes twice. A cursor belongs
+/// to one store, server, user and library; a cursor for all libraries also works for one library. The store keeps about
+/// 64 MiB of changes, or less when the folder is near `size_limit`.
 ///
-/// LIST_AGAIN: the changes since the cursor are gone, the cursor belongs elsewhere, or a power cut or a restored copy
-/// undid its state. NOT_FETCHED: no library was fetched yet.
+/// LIST_AGAIN: the store no longer has the changes since the cursor, the cursor belongs to a different store, server or
+/// user, or a power cut or a restored copy undid the cursor's state. NOT_FETCHED: no library has been fetched yet.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListChanges {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
-    /// Cursor of the last page. Without one, the page is empty and returns the current cursor.
+    /// Cursor of the last page. Without a cursor, the page is empty and returns the current cursor.
     #[serde(default)]
     cursor: String,
-    /// Without a cursor: list every item as `added` first.
+    /// Lists every item as `added` first; allowed only without a cursor.
     #[serde(default)]
     full: bool,
-    /// Maximum items per page, up to 10,000.
+    /// Maximum number of items per page, up to 10,000.
     #[serde(default = "default_page_limit")]
     limit: usize,
 }
@@ -55,20 +54,20 @@ pub fn list(caller: &Caller<'_>, request: ListChanges) -> MethodResult<ChangePag
     succeed(query.changes_page(&request.cursor, request.full, request.limit)?)
 }
 
-/// Waits for a change after a cursor, or until a refresh is due because a listing expired or an event came. Then call
-/// plexindex_refresh() and `changes.list`. A due refresh ends at most one wait per second and handle. A commit of
-/// another process ends the wait within 100 ms, or a second without shared memory.
+/// Waits for a change after a cursor, or until a refresh is due because a listing has expired or an event has arrived.
+/// After the wait, call plexindex_refresh() and `changes.list`. A due refresh ends at most one wait per second and
+/// handle. A commit in another process ends the wait within 100 ms, or within a second without shared memory.
 ///
-/// NOT_YET: the deadline passed. ABORTED: the progress function ended the wait; it runs every 200 ms, after signal
-/// handlers of this thread, and after plexindex_wake_waiting().
+/// NOT_YET: the deadline passed. ABORTED: the progress function ended the wait. The progress function runs every 200
+/// ms, after signal handlers on this thread, and after plexindex_wake_waiting().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitForChanges {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
-    /// A cursor of `changes.list`.
+    /// A cursor from `changes.list`.
     cursor: String,
-    /// Waits for changes only.
+    /// Waits only for changes, not for a due refresh.
     #[serde(default)]
     offline: bool,
 }
@@ -88,11 +87,11 @@ pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> MethodResult<Waited
     Ok((Waited { ready }, Ok(status)))
 }
 
-/// Listens to the server's events on a thread, until `watch.stop` or plexindex_close(). After an event, the next query
-/// about that library asks the server. The thread reconnects after 1 to 60 seconds, and logs whether the server is
-/// reachable. A second call does nothing. A forked child must call `watch.start` itself.
+/// Starts a thread that receives the server's events, until `watch.stop` or plexindex_close(). After an event, the next
+/// query about the changed library asks the server. The thread reconnects after 1 to 60 seconds, and logs whether the
+/// server is reachable. A second call does nothing. A forked child must call `watch.start` itself.
 ///
-/// OFFLINE: there is no server. STORE: the thread cannot start.
+/// OFFLINE: the index has no server. STORE: the thread cannot start.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartWatch {}
@@ -103,12 +102,12 @@ pub fn watch_start(caller: &Caller<'_>, _: StartWatch) -> MethodResult<Nothing> 
     succeed(Nothing {})
 }
 
-/// Stops `watch.start`. Waits for its thread at most a second, or longer while the system resolves a host name.
+/// Stops the thread from `watch.start`. Waits for it at most a second, or longer while the system resolves a host name.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopWatch {}
 
-/// Runs `watch.stop`: stops that thread.
+/// Runs `watch.stop`: stops the thread that receives the server's events.
 pub fn watch_stop(caller: &Caller<'_>, _: StopWatch) -> MethodResult<Nothing> {
     caller.index()?.watch_stop();
     succeed(Nothing {})

@@ -1,4 +1,4 @@
-//! Batch edits: the method `edit`.
+//! The method `edit`, for batch edits.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,27 +10,27 @@ use plexindex::inside::Edit;
 use plexindex::source::{FieldChange, Lock};
 use plexindex::{EditReport, Edited};
 
-/// Gives many items the same values, with one request per hundred items of a type. Sends no request if an item does not
+/// Sets the same values for many items, with one request per 100 items of a type. Edits nothing if an item does not
 /// exist, and stops at the first failed request. plexindex verifies edited items before it returns them again. Without
-/// a deadline, a request fails only after `options.read_timeout_ms` of silence.
+/// a deadline, a request fails only after `options.read_timeout_ms` without data.
 ///
-/// Returns an answer even on failure, unless the request is invalid. NOT_ON_SERVER: items do not exist. TIMEOUT: the
-/// deadline passed.
+/// Returns an answer even after an error, unless the request is invalid. NOT_ON_SERVER: some items do not exist.
+/// TIMEOUT: the deadline passed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditItems {
-    /// The library of all the items.
+    /// The library that contains all the items.
     library: LibraryName,
     /// At least one key or rating key; without keys, a server would edit the whole library.
     keys: Vec<String>,
     /// At least one change.
     changes: Vec<EditChange>,
-    /// What happens to the locks of the changed fields.
+    /// Whether to lock or unlock the changed fields.
     #[serde(default)]
     lock: LockChange,
 }
 
-/// A change of one field. Without `set`, `add` and `remove`, only the lock changes.
+/// A change to one field. If `set`, `add` and `remove` are all absent, only the field's lock changes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditChange {
@@ -44,8 +44,7 @@ pub struct EditChange {
     remove: Option<String>,
 }
 
-/// `lock`: the server's agents leave the fields alone. `unlock`: agents may change the fields. `leave`: locks do not
-/// change.
+/// `lock`: the server's agents do not change the fields. `unlock`: agents can change the fields. `leave`: no change.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LockChange {
@@ -57,14 +56,14 @@ pub enum LockChange {
 
 #[derive(Serialize, JsonSchema)]
 pub struct EditedItems {
-    /// One state per key, in order. `no`: no request was sent. `done`: edited. `failed`: the request failed; the item
-    /// may be edited. `missing`: not on the server.
+    /// One state per key, in order. `no`: no request was sent for the item. `done`: the item was edited. `failed`: the
+    /// request failed, but the server may have edited the item. `missing`: the server does not have the item.
     states: Vec<Edited>,
     /// Number of edited items.
     done: usize,
     /// Number of keys in the failed request.
     failed: usize,
-    /// Requests sent, without retries.
+    /// Number of edit requests, excluding retries.
     requests: u64,
 }
 
@@ -97,7 +96,7 @@ pub fn edit(caller: &Caller<'_>, request: EditItems) -> MethodResult<EditedItems
     Ok((answer, edited.map(|()| Status::Ok)))
 }
 
-/// Converts a change of a request; rejects more than one of `set`, `add` and `remove`.
+/// Converts a requested change. Rejects a change with more than one of `set`, `add` and `remove`.
 fn field_change(change: EditChange) -> Result<FieldChange> {
     let EditChange {
         field,
@@ -109,7 +108,7 @@ fn field_change(change: EditChange) -> Result<FieldChange> {
         .into_iter()
         .flatten()
     {
-        check_length("a field or value of changes", text.len(), LONGEST_FIELD)?;
+        check_length("a field or value in changes", text.len(), LONGEST_FIELD)?;
     }
     Ok(match (set, add, remove) {
         (Some(value), None, None) => FieldChange::set(field, value),

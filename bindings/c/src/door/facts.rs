@@ -1,4 +1,4 @@
-//! Libraries, server, store, versions, mappings and paths.
+//! Methods for libraries, the server, the store, versions, mappings and paths.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use plexindex::error::check_length;
 use plexindex::inside::{ByteString, MAX_PATH, Normal, Relation, SQLITE_VERSION, named};
 use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 
-/// Lists the libraries. Asks the server only if the store knows none.
+/// Lists the libraries. Asks the server only if the store contains no libraries.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListLibraries {
@@ -33,9 +33,8 @@ pub fn libraries(caller: &Caller<'_>, request: ListLibraries) -> MethodResult<Li
     })
 }
 
-/// Asks the server for its identity and libraries, whatever the store holds, and stores the replies. Sends two
-/// requests, three at first contact. The first one carries no token, so UNAUTHORIZED means that the server is
-/// reachable.
+/// Asks the server for its identity and libraries, even if the store has them, and stores the replies. Sends two
+/// requests, or three on first contact. The first has no token, so UNAUTHORIZED means that the server is reachable.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckServer {}
@@ -45,17 +44,17 @@ pub fn server(caller: &Caller<'_>, _: CheckServer) -> MethodResult<ServerInfo> {
     succeed(caller.query(caller.index()?.query(), false)?.server()?)
 }
 
-/// Describes the folder of the store. Tests file locks with a temporary file.
+/// Describes the store's folder, and tests file locks with a temporary file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetStore {}
 
-/// Runs `store.get`: describes the folder of the store.
+/// Runs `store.get`: describes the store's folder.
 pub fn store(caller: &Caller<'_>, _: GetStore) -> MethodResult<StoreInfo> {
     succeed(caller.index()?.store()?)
 }
 
-/// Returns versions. The handle may be NULL.
+/// Returns the versions of the ABI, this library and SQLite. The handle may be NULL.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetVersions {}
@@ -79,14 +78,14 @@ pub fn versions(_: &Caller<'_>, _: GetVersions) -> MethodResult<Versions> {
     })
 }
 
-/// Proposes mappings that seem to be missing, the best first, with full paths even under
+/// Proposes mappings that seem to be missing, best first. The proposals contain full paths even with
 /// PLEXINDEX_OPEN_OBFUSCATE_PATHS.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProposeMappings {
-    /// Paths of this machine. Each proposal counts only paths that earlier ones leave unlisted. At most five proposals,
-    /// none that helps few of many paths. Without paths, counts the first 500 answers of this handle that matched by
-    /// suffix or file name.
+    /// Paths on this machine. Each proposal counts only paths that do not match with earlier proposals. The answer has
+    /// at most five proposals, and none that helps only a few of many paths. Without paths, the method uses this
+    /// handle's first 500 answers that matched by suffix or file name.
     #[serde(default)]
     paths: Vec<ByteString>,
 }
@@ -107,8 +106,8 @@ pub fn propose(caller: &Caller<'_>, request: ProposeMappings) -> MethodResult<Pr
     succeed(Proposals { proposals })
 }
 
-/// Converts a path of the server to a path of this machine, with the index's mappings. A path that no mapping covers
-/// stays as it is. PLEXINDEX_MAPPING_HOST_PATTERN works only in the other direction.
+/// Converts a path on the server to a path on this machine, with the index's mappings. A path that no mapping covers is
+/// returned unchanged. PLEXINDEX_MAPPING_HOST_PATTERN works only in the opposite direction.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MapToHost {
@@ -122,40 +121,40 @@ pub struct HostPath {
     path: ByteString,
 }
 
-/// Runs `mappings.to_host`: converts a path of the server to a path of this machine.
+/// Runs `mappings.to_host`: converts a path on the server to a path on this machine.
 pub fn to_host(caller: &Caller<'_>, request: MapToHost) -> MethodResult<HostPath> {
     let path = caller.index()?.host_path(&request.path.0)?.into_owned();
     succeed(HostPath { path: ByteString(path) })
 }
 
-/// Compares a path with others, ignoring case and Unicode form. In paths that start like Windows paths, `\` also
-/// separates components. The handle may be NULL.
+/// Compares a path with other paths, ignoring case and Unicode normalisation. In paths that start like Windows paths,
+/// `\` also separates components. The handle may be NULL.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComparePaths {
     path: ByteString,
-    /// Paths to compare with.
+    /// Paths to compare with `path`.
     others: Vec<ByteString>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub struct PathRelations {
-    /// One relation per path of `others`, in order.
+    /// One relation per path in `others`, in order.
     relations: Vec<PathRelation>,
 }
 
 /// How `path` relates to another path.
 #[derive(Serialize, JsonSchema)]
 pub struct PathRelation {
-    /// Whether both have the same components.
+    /// Whether both paths have the same components.
     equal: bool,
     /// Whether `path` is below the other path.
     under: bool,
-    /// Number of equal components, from the end.
+    /// Number of equal components at the end of the paths.
     common: usize,
 }
 
-/// Runs `paths.compare`: compares a path with others.
+/// Runs `paths.compare`: compares a path with other paths.
 pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelations> {
     let ComparePaths { path, others } = request;
     check_length("path", path.0.len(), MAX_PATH)?;

@@ -1,4 +1,4 @@
-//! Stored items: all of a library, one, those below a folder, and those that are missing on this machine.
+//! Methods for stored items: a library's items, one item, items below a folder, and files missing on this machine.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,20 +11,21 @@ use plexindex::error::{Result, Status, refuse};
 use plexindex::inside::{Answer, ByteString, FileFilter, FolderFacts, OnDisk};
 use plexindex::{Item, Match};
 
-/// The error for a cursor that no page returned.
+/// The error message for a cursor that no page returned.
 const INVALID_CURSOR: &str = "cursor is invalid; pass the cursor of the last page, or none for the first page";
 
 /// Lists the stored items of a library.
 ///
-/// NOT_FETCHED: the listing is not stored. It was never fetched, or `size_limit` removed it, perhaps between two pages.
+/// NOT_FETCHED: the listing is not stored. The library was never fetched, or was evicted because of `size_limit`,
+/// perhaps between two pages.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListItems {
     /// The library.
     library: LibraryName,
-    /// Cursor of the last page; absent for the first.
+    /// Cursor of the last page; absent for the first page.
     cursor: Option<String>,
-    /// Maximum items per page, up to 10,000.
+    /// Maximum number of items per page, up to 10,000.
     #[serde(default = "default_page_limit")]
     limit: usize,
 }
@@ -33,12 +34,12 @@ pub struct ListItems {
 #[derive(Serialize, JsonSchema)]
 pub struct ItemsPage {
     items: Vec<Item>,
-    /// Cursor of the next page; absent on the last.
+    /// Cursor of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
-/// Runs `items.list`: returns a page of stored items. A cursor is the number of the last row of its page.
+/// Runs `items.list`: returns a page of stored items. A cursor is the number of its page's last row.
 pub fn list(caller: &Caller<'_>, request: ListItems) -> MethodResult<ItemsPage> {
     check_page_limit(request.limit)?;
     let after = match request.cursor.as_deref().map(str::parse) {
@@ -66,7 +67,7 @@ pub fn list(caller: &Caller<'_>, request: ListItems) -> MethodResult<ItemsPage> 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetItem {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
     /// The item's key or rating key.
     key: String,
@@ -90,13 +91,13 @@ pub fn get(caller: &Caller<'_>, request: GetItem) -> MethodResult<OneItem> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemsBelow {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
-    /// The folder, found as by `match.folder`; a folder that matches by suffix needs high confidence.
+    /// The folder, which plexindex finds like `match.folder`; a folder that matches by suffix needs high confidence.
     path: ByteString,
-    /// Cursor of the last page; absent for the first.
+    /// Cursor of the last page; absent for the first page.
     cursor: Option<String>,
-    /// Maximum files per page, up to 10,000; more if the last file belongs to several items.
+    /// Maximum number of files per page, up to 10,000. A page has more files if its last file belongs to several items.
     #[serde(default = "default_page_limit")]
     limit: usize,
 }
@@ -105,7 +106,7 @@ pub struct ItemsBelow {
 #[derive(Serialize, JsonSchema)]
 pub struct FilesPage {
     items: Vec<Item>,
-    /// Cursor of the next page; absent on the last.
+    /// Cursor of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
@@ -118,20 +119,20 @@ pub fn below(caller: &Caller<'_>, request: ItemsBelow) -> MethodResult<FilesPage
     })
 }
 
-/// Lists the files below a folder that are missing on this machine. Looks for each file of a page of `items.below`
-/// under the name that `mappings.to_host` returns, with three extra threads. NOT_FETCHED: as for `items.list`.
+/// Lists the files below a folder that are missing on this machine. Checks whether each file on a page of `items.below`
+/// exists at the path that `mappings.to_host` returns. Uses three extra threads. NOT_FETCHED: as for `items.list`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ItemsMissing(ItemsBelow);
 
-/// Files that are missing or could not be checked. A file that exists appears only if its item has several files, or at
-/// the end of a page.
+/// Files that are missing or that plexindex could not check. A file that exists appears only if its item has several
+/// files, or at the end of a page.
 #[derive(Serialize, JsonSchema)]
 pub struct MissingPage {
     files: Vec<LookedFor>,
-    /// Number of files checked.
+    /// Number of files that plexindex looked for.
     looked_for: u64,
-    /// Cursor of the next page; absent on the last.
+    /// Cursor of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
@@ -152,7 +153,7 @@ pub enum Presence {
     Unknown,
 }
 
-/// Runs `items.missing`: returns the files of such a page that this machine lacks.
+/// Runs `items.missing`: returns a page of files that are missing on this machine.
 pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<MissingPage> {
     read_page(
         caller,
@@ -175,8 +176,8 @@ pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<Missi
     )
 }
 
-/// Reads a page of files. Passes `make_page` the answer, the cursor for the next page and the number of files read. A
-/// cursor is the last path of its page, in Base64.
+/// Reads a page of files, and returns the result of `make_page`, which receives the answer, the cursor for the next
+/// page and the number of files read. A cursor is the last path on its page, in Base64.
 fn read_page<A>(
     caller: &Caller<'_>,
     request: ItemsBelow,

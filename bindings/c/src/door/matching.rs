@@ -1,4 +1,4 @@
-//! Folders, GUIDs and titles.
+//! Methods that match folders, GUIDs and titles.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,19 +8,19 @@ use plexindex::error::Status;
 use plexindex::inside::{ByteString, named};
 use plexindex::{Folder, Match, MatchStatus};
 
-/// Finds the item that a folder is: the deepest show, season, artist, album or item that all listed files below the
-/// folder share. If the server hides seasons, the item is the show, with `season` set. If there are several items, as
-/// in a library's own folder, the first 16 are the candidates, each with its own file or folder.
+/// Finds the item for a folder: the most specific show, season, artist, album or item that has all listed files below
+/// the folder. If the server hides seasons, the item is the show, with `season` set. If the folder has several items,
+/// as a library's own folder does, the first 16 are candidates, each with its own file or folder.
 ///
 /// The item's `path` is the folder in the server's spelling. A folder that matches by suffix has high confidence only
 /// with the reason `only_root_differs`.
 ///
-/// First fetches libraries that were never fetched or have expired. With Plex's database, reads all files below the
-/// folder at once. NOT_YET: the deadline passed meanwhile. Other statuses as for plexindex_match_path().
+/// First fetches libraries whose listing is missing or has expired. With Plex's database, reads all files below the
+/// folder at once. NOT_YET: the deadline passed during the fetch. Other statuses: see plexindex_match_path().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchFolder {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
     path: ByteString,
     /// Sends no request.
@@ -31,7 +31,7 @@ pub struct MatchFolder {
     at_once: bool,
 }
 
-/// Runs `match.folder`: finds the item that a folder is.
+/// Runs `match.folder`: finds the item for a folder.
 pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;
@@ -45,22 +45,22 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder>
     Ok((folder, Ok(status)))
 }
 
-/// Finds the items with a GUID; the GUID of a show or season finds episodes, that of an artist or album tracks. OK: one
-/// item. AMBIGUOUS: several. First fetches libraries that were never fetched or have expired. Other statuses as for
-/// plexindex_match_path().
+/// Finds the items with a GUID. The GUID of a show or season finds its episodes; the GUID of an artist or album finds
+/// its tracks. OK: one item. AMBIGUOUS: several items. First fetches libraries whose listing is missing or has expired.
+/// Other statuses: see plexindex_match_path().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchGuid {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
-    /// `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or a GUID of a legacy agent.
+    /// `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or a legacy agent's GUID.
     guid: String,
     /// Sends no request.
     #[serde(default)]
     offline: bool,
 }
 
-/// Runs `match.guid`: finds items by a GUID.
+/// Runs `match.guid`: finds items by GUID.
 pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> MethodResult<Match> {
     let library = caller.library(request.library)?;
     with_status(
@@ -70,12 +70,12 @@ pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> MethodResult<Match> {
     )
 }
 
-/// Finds the items with a title, ignoring case, accents and punctuation; if there are none, finds titles that contain
-/// all its words. A show's title finds its episodes. Otherwise works as `match.guid`.
+/// Finds the items with a title, ignoring case, accents and punctuation. If no item has the title, finds the items
+/// whose titles contain all its words. A show's title finds the show's episodes. Otherwise works like `match.guid`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchTitle {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
     title: String,
     /// Sends no request.
@@ -83,7 +83,7 @@ pub struct MatchTitle {
     offline: bool,
 }
 
-/// Runs `match.title`: finds items by a title.
+/// Runs `match.title`: finds items by title.
 pub fn title(caller: &Caller<'_>, request: MatchTitle) -> MethodResult<Match> {
     let library = caller.library(request.library)?;
     with_status(
@@ -93,13 +93,13 @@ pub fn title(caller: &Caller<'_>, request: MatchTitle) -> MethodResult<Match> {
     )
 }
 
-/// A match as the answer of a call, with the call's status.
+/// Returns a match as the call's answer, with the status that corresponds to the match.
 fn with_status(answer: Match) -> MethodResult<Match> {
     let status = status_of(&answer);
     Ok((answer, Ok(status)))
 }
 
-/// The status of a call that returns this match.
+/// Returns the status that corresponds to a match.
 fn status_of(answer: &Match) -> Status {
     match answer.status {
         MatchStatus::Found => Status::Ok,

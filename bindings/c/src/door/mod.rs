@@ -1,10 +1,10 @@
-//! The methods of plexindex_call(): JSON in, JSON out.
+//! Methods of plexindex_call(), which accept and return JSON.
 //!
-//! [`METHODS`] maps each name to a function from a request to an answer. `make header` generates the schema,
-//! docs/methods.md and the types of other languages from the types of requests and answers. To add a method, write a
-//! function and add a line to [`METHODS`].
+//! [`METHODS`] maps each method name to a function that turns a request into an answer. From the types of requests and
+//! answers, `make header` generates the schema, docs/methods.md and the types for other languages. To add a method,
+//! write a function and add a line to [`METHODS`].
 
-// All methods have one signature, whether or not they consume the request or can fail.
+// All methods have the same signature, even if a method does not consume the request or cannot fail.
 #![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
 
 mod changes;
@@ -29,7 +29,7 @@ use plexindex::{Index, Library, Query, Selector};
 
 /// A method of plexindex_call().
 pub struct Method {
-    /// Its name, such as `items.list`.
+    /// Name of the method, such as `items.list`.
     pub name: &'static str,
     /// Parses the request, runs the method and encodes the answer.
     run: fn(&Caller<'_>, &[u8], &str) -> JsonResult,
@@ -37,13 +37,13 @@ pub struct Method {
 
 macro_rules! methods {
     ($($name:literal $function:path,)*) => {
-        /// All methods, in the order of the reference.
+        /// All methods, in the order of docs/methods.md.
         pub const METHODS: &[Method] = &[$(Method {
             name: $name,
             run: |caller, request, name| run_with_json(caller, request, name, $function),
         }),*];
 
-        /// Schemas of the methods. A separate table, so that the linker leaves schemas out of the shared object.
+        /// Schemas of the methods, in a separate table, so that the linker can omit schemas from the shared object.
         const SHAPES: &[schema::ShapesOf] = &[$(|generator| schema::shapes(generator, $function)),*];
     };
 }
@@ -76,13 +76,13 @@ methods! {
 
 /// The context of a call: the open index, if any, and the limits.
 pub struct Caller<'c> {
-    /// The index; `versions` and `paths.compare` need none.
+    /// The open index; `None` for a NULL handle, which `versions` and `paths.compare` accept.
     pub opened: Option<&'c Opened>,
     /// Deadline and progress function.
     pub limits: Limits,
 }
 
-/// An answer with the status of the call, which may be an error (`edit`); or an error without an answer.
+/// An answer with the status of the call, or an error without an answer. For `edit`, the status can also be an error.
 type MethodResult<A> = Result<(A, Result<Status>)>;
 
 /// A [`MethodResult`] with the answer encoded as JSON.
@@ -125,18 +125,18 @@ fn run_with_json<R: DeserializeOwned, A: Serialize>(
     Ok((answer, status))
 }
 
-/// An answer with the status OK.
+/// Returns an answer with the status OK.
 fn succeed<A>(answer: A) -> MethodResult<A> {
     Ok((answer, Ok(Status::Ok)))
 }
 
 impl Caller<'_> {
-    /// The index, or an error for a NULL handle.
+    /// Returns the open index; a NULL handle is an error.
     fn index(&self) -> Result<&Index> {
         self.opened.map(Opened::index).ok_or_else(|| null("handle"))
     }
 
-    /// The library that a request names; all libraries without a name.
+    /// Returns the library with this name, or all libraries if `name` is `None`.
     fn library(&self, name: Option<LibraryName>) -> Result<Library> {
         let selector = name.map_or(Selector::All, Into::into);
         if let Selector::Any(name) | Selector::Title(name) | Selector::Section(name) | Selector::Uuid(name) = &selector
@@ -146,14 +146,14 @@ impl Caller<'_> {
         self.index()?.library(selector)
     }
 
-    /// Adds the limits of the call to a query.
+    /// Adds the call's limits to a query, and forbids requests if `offline` is true.
     fn query<'q>(&'q self, query: Query<'q>, offline: bool) -> Result<Query<'q>> {
         self.limits.apply(if offline { query.offline() } else { query })
     }
 }
 
-/// A library: `{"uuid": …}`, `{"title": …}` or `{"section": …}`. A string is a uuid, else a title, else a section id,
-/// else a title in another case.
+/// A library: `{"uuid": …}`, `{"title": …}` or `{"section": …}`. A string selects by uuid, title, section id, or title
+/// ignoring case, in this order.
 #[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -166,7 +166,7 @@ enum LibraryName {
     Uuid(ByUuid),
 }
 
-/// A title, or the same title in another case if no library has the exact one.
+/// A title. If no library has this exact title, selects by title ignoring case.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ByTitle {
@@ -180,7 +180,7 @@ struct BySection {
     section: String,
 }
 
-/// A uuid, which a renamed library keeps.
+/// A uuid, which does not change when the library is renamed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ByUuid {
@@ -202,10 +202,10 @@ impl From<LibraryName> for Selector {
 #[derive(Serialize, JsonSchema)]
 struct Nothing {}
 
-/// Maximum length of a request in bytes. Copying a longer one could exhaust the host's memory.
+/// Maximum length of a request in bytes. Copying a longer request could exhaust the host's memory.
 const LONGEST_REQUEST: usize = 64 << 20;
 
-/// The default number of items on a page.
+/// Returns the default number of items per page.
 fn default_page_limit() -> usize {
     1_000
 }

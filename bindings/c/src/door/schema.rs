@@ -1,4 +1,4 @@
-//! The JSON Schema of all methods' requests and answers: include/plexindex.schema.json.
+//! Generates include/plexindex.schema.json, the JSON Schema for the requests and answers of all methods.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -11,10 +11,10 @@ pub struct Shapes {
     answer: Schema,
 }
 
-/// Generates the schemas of one method.
+/// A function that generates the schemas of one method.
 pub type ShapesOf = fn(&mut SchemaGenerator) -> Shapes;
 
-/// Generates the schemas of the method that this function implements.
+/// Generates the schemas of a method from the function that implements the method.
 pub fn shapes<R: JsonSchema, A: JsonSchema>(
     generator: &mut SchemaGenerator,
     _: fn(&Caller<'_>, R) -> MethodResult<A>,
@@ -25,7 +25,7 @@ pub fn shapes<R: JsonSchema, A: JsonSchema>(
     }
 }
 
-/// The schema of all methods: an object with a property per method, which has a `request` and an `answer`.
+/// Returns the schema of all methods: an object with one property per method, which has a `request` and an `answer`.
 #[must_use]
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();
@@ -44,7 +44,7 @@ pub fn schema() -> Value {
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Methods",
-        "description": "The methods of plexindex_call(). Made from bindings/c/src/door by `make header`.",
+        "description": "The methods of plexindex_call(). Generated from bindings/c/src/door by `make header`.",
         "type": "object",
         "properties": methods,
         "definitions": generator.take_definitions(true),

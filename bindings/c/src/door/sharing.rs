@@ -1,4 +1,4 @@
-//! The shared log: the method `sharing`.
+//! The method `sharing`, for the shared log.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,15 +10,16 @@ use plexindex::Index;
 use plexindex_sharing::{SharedIndex, SharedStatus, SharedTables};
 
 /// Inspects, prepares or empties the shared log (`options.shared`), or exchanges entries with it. Waits for the log
-/// until `options.deadline_ms`, or some seconds without a deadline; `follow` and `unfollow` do not wait.
+/// until `options.deadline_ms`, or a few seconds without a deadline; `follow` and `unfollow` do not wait.
 ///
-/// After you record a match, `deliver` makes sure that other hosts can use it, unless its path is in no folder of the
-/// library and under no mapping. If your tools run only briefly, keep one process running that follows. A forked child
-/// must call `follow` itself.
+/// After you record a match, `deliver` ensures that other hosts can use it, unless the match's path is in no library
+/// folder and under no mapping. If your tools run only briefly, keep one process running that follows the log. A forked
+/// child must call `follow` itself.
 ///
-/// `deliver`: TIMEOUT; plexindex delivers the rest later. `init`, `clear`: CONNECT, TIMEOUT, OFFLINE, or FORBIDDEN if
-/// the PostgreSQL role lacks the right. All but `status`: INVALID_ARGUMENT without `options.shared`; `deliver`,
-/// `follow`, `unfollow` also without `server_url` or offline.
+/// If `deliver` returns TIMEOUT, plexindex delivers the rest later. `init` and `clear` can return CONNECT, TIMEOUT,
+/// OFFLINE, or FORBIDDEN if the PostgreSQL role lacks the privilege. All actions except `status` return
+/// INVALID_ARGUMENT without `options.shared`. `deliver`, `follow` and `unfollow` also require `server_url` and an
+/// online index.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
@@ -26,9 +27,9 @@ pub struct Share {
     action: Action,
 }
 
-/// `status`: only reports. `init`: creates or upgrades the log's tables. `clear`: empties the log for all servers and
-/// users; hosts keep their folders. `deliver`: waits until the log has every entry of this host. `follow`: receives
-/// other hosts' entries as they come, and delivers waiting ones. `unfollow`: ends `follow`.
+/// `status`: reports the log's state. `init`: creates or upgrades the log's tables. `clear`: empties the log for all
+/// servers and users; hosts keep their folders. `deliver`: waits until the log has all entries of this host. `follow`:
+/// receives other hosts' entries as they arrive, and delivers this host's entries. `unfollow`: stops `follow`.
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -44,13 +45,13 @@ pub enum Action {
 #[cfg(feature = "shared")]
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {
-    /// Absent without `options.shared`, and after `deliver`, `follow` and `unfollow`.
+    /// The log's state; absent without `options.shared`, and after `deliver`, `follow` and `unfollow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<SharedStatus>,
-    /// Only after `init`.
+    /// The log's tables; present only after `init`.
     #[serde(skip_serializing_if = "Option::is_none")]
     tables: Option<SharedTables>,
-    /// Absent without `options.shared`.
+    /// This folder's position in the log; absent without `options.shared`.
     #[serde(skip_serializing_if = "Option::is_none")]
     folder: Option<Place>,
 }
@@ -64,12 +65,12 @@ pub struct Place {
     /// Number of the last entry received.
     #[serde(skip_serializing_if = "Option::is_none")]
     taken: Option<u64>,
-    /// Entries that wait to be delivered.
+    /// Number of entries waiting to be delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     undelivered: Option<u64>,
 }
 
-/// Empty: this build has no shared log.
+/// An empty answer, since this build has no shared log.
 #[cfg(not(feature = "shared"))]
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {}
@@ -84,7 +85,7 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     succeed(Shared {})
 }
 
-/// Runs `sharing`: performs an action on the shared log, and reports its state.
+/// Runs `sharing`: performs an action on the shared log, and reports the log's state.
 #[cfg(feature = "shared")]
 pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     let index = caller.index()?;
@@ -112,7 +113,7 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     succeed(Shared { log, tables, folder })
 }
 
-/// This folder's position in the log; `None` without a shared log.
+/// Returns this folder's position in the log; `None` without a shared log.
 #[cfg(feature = "shared")]
 fn place(index: &Index) -> Option<Place> {
     let (address, taken, undelivered) = index.shared_progress()?;

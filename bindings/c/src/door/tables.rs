@@ -1,4 +1,4 @@
-//! The host's tables: the methods that count and clear them.
+//! Methods that count and clear the host's tables.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::{Caller, MethodResult, Nothing, succeed};
 use plexindex::error::refuse;
 use plexindex::inside::ByteString;
 
-/// Counts the entries of one table or of all, including expired entries that are still stored.
+/// Counts the entries of one table or of all tables, including expired entries that are still stored.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CountTable {
@@ -20,7 +20,7 @@ pub struct TableCount {
     count: u64,
 }
 
-/// Runs `tables.count`: counts the entries of a table.
+/// Runs `tables.count`: counts the entries of one table or of all tables.
 pub fn count(caller: &Caller<'_>, request: CountTable) -> MethodResult<TableCount> {
     let tables = caller.index()?.tables();
     let count = match request.table {
@@ -30,18 +30,18 @@ pub fn count(caller: &Caller<'_>, request: CountTable) -> MethodResult<TableCoun
     succeed(TableCount { count })
 }
 
-/// Removes all entries of one table or of all, in the same time for any size.
+/// Removes all entries of one table or of all tables. The time needed does not depend on their size.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClearTable {
     /// The table's name.
     table: Option<ByteString>,
-    /// Clears all tables, instead of `table`.
+    /// Clears all tables; `table` must be absent.
     #[serde(default)]
     all: bool,
 }
 
-/// Runs `tables.clear`: removes the entries of a table.
+/// Runs `tables.clear`: removes the entries of one table or of all tables.
 pub fn clear(caller: &Caller<'_>, request: ClearTable) -> MethodResult<Nothing> {
     let tables = caller.index()?.tables();
     match (request.table, request.all) {

@@ -1,4 +1,4 @@
-//! Compares folders of this machine with the listings: the method `walk.next`.
+//! The method `walk.next`, which compares folders on this machine with the listings.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,51 +7,51 @@ use super::{Caller, LibraryName, MethodResult, succeed};
 use plexindex::error::refuse;
 use plexindex::inside::{ByteString, Finding, Rules, WalkStarts};
 
-/// Reads folders of this machine and reports each file that is not listed as a single item, with the reason. Refresh
-/// the libraries first. `items.missing` checks the other direction.
+/// Reads folders on this machine, and reports each file that is not listed as a single item, with the reason. Refresh
+/// the libraries first. For the opposite comparison, use `items.missing`.
 ///
-/// A walk takes several calls. Each ends after `limit` names or 200 ms, and reports the folders left to read.
+/// A walk takes several calls. Each call ends after `limit` names or 200 ms, and reports the remaining folders.
 ///
-/// 1. First call: no `walk`; `start` has the folders to walk, or the first of them.
-/// 2. Further calls: pass `walk`. `start` has the `folder` findings of the last answer in their order, then folders
-///    that you have not passed yet.
-/// 3. If `start` would be empty, pass `walk` alone to read the targets of links. If the call reports folders, continue
-///    with step 2, otherwise repeat step 3.
+/// 1. For the first call, omit `walk`, and set `start` to the folders to walk, or to the first of them.
+/// 2. For further calls, pass `walk`, and set `start` to the `folder` findings of the last answer, in the same order,
+///    followed by folders that you have not passed yet.
+/// 3. If `start` would be empty, pass only `walk`, to read the targets of links. If the call reports folders, continue
+///    with step 2; otherwise, repeat step 3.
 /// 4. An answer without `walk` ends the walk.
 ///
-/// You may abandon a walk; an index remembers the 64 continued last. Files that only other libraries list are not
-/// findings. Of two names that differ only by case or Unicode form (twins), one that the server does not list counts as
-/// not listed. Below a location, each real folder (device and inode) is read once; links come last. Uses three extra
-/// threads.
+/// You can abandon a walk: an index keeps the 64 walks that were continued most recently. Files that only other
+/// libraries list are not findings. If two names differ only in case or Unicode form (twins), a name that the server
+/// does not list is a finding. Below a library location, plexindex reads each real folder (device and inode) once, and
+/// follows links last. Uses three extra threads.
 ///
-/// INVALID_ARGUMENT: also for a walk that has ended or that another call is continuing. LIBRARY_NOT_FOUND: unknown
-/// library. NOT_FETCHED: no library is known.
+/// INVALID_ARGUMENT: also if the walk has ended or another call is continuing it. LIBRARY_NOT_FOUND: the library is
+/// unknown. NOT_FETCHED: no library is known.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NextOfWalk {
-    /// Only this library. Default: all.
+    /// The library. Default: all libraries.
     library: Option<LibraryName>,
-    /// `walk` of the last answer.
+    /// The `walk` from the last answer.
     walk: Option<String>,
-    /// Folders to read, and files to report as if found.
+    /// Folders to read, and files to check like files found in a folder.
     #[serde(default)]
     start: Vec<WalkStart>,
-    /// Plex's rules to apply. Default: all. Outside libraries only `extension`, `hidden`, `system` and `empty` apply.
+    /// Plex's rules to apply. Default: all. Outside libraries, only `extension`, `hidden`, `system` and `empty` apply.
     rules: Option<Vec<String>>,
-    /// Maximum names per call, up to 1,000,000; the call completes its last folder.
+    /// Maximum number of names per call, up to 1,000,000. The call can exceed this limit to complete its last folder.
     #[serde(default = "default_walk_limit")]
     limit: usize,
-    /// Makes a single call: reports links and follows none.
+    /// Ends the walk with this call, and reports links without following them.
     #[serde(default)]
     once: bool,
 }
 
-/// A folder or file to read.
+/// A folder to read, or a file to check.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WalkStart {
     kind: StartKind,
-    /// The `twin` of the finding.
+    /// The `twin` from the finding.
     #[serde(default)]
     twin: bool,
     /// The full path.
@@ -65,23 +65,23 @@ pub enum StartKind {
     File,
 }
 
-/// The default number of names per call.
+/// Returns the default number of names per call.
 fn default_walk_limit() -> usize {
     1_000
 }
 
 #[derive(Serialize, JsonSchema)]
 pub struct Walked {
-    /// The kind `folder` comes last.
+    /// Findings, with those of the kind `folder` last.
     findings: Vec<Finding>,
-    /// Number of media files seen, except those that only other libraries list. Add up all calls.
+    /// Number of media files seen in this call, except files that only other libraries list.
     files: u64,
-    /// For the next call.
+    /// The walk, for the next call; absent if the walk has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     walk: Option<String>,
 }
 
-/// Runs `walk.next`: makes one step of a walk over the disk.
+/// Runs `walk.next`: performs one step of a walk over the disk.
 pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
     let library = caller.library(request.library)?;
     let rules = match &request.rules {
@@ -89,7 +89,7 @@ pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
         None => Rules::ALL,
     };
     if !(1..=1_000_000).contains(&request.limit) {
-        return refuse(format!("limit is {}; must be 1 to 1000000", request.limit));
+        return refuse(format!("limit must be from 1 to 1000000, not {}", request.limit));
     }
     let walk_number = match request.walk.as_deref().map(str::parse) {
         None => 0,

@@ -322,7 +322,7 @@ macro_rules! functions {
 
 /// Whether plexindex_table_lookup() finds a value. Its status has no text.
 unsafe extern "C" fn table_lookup(table: *const TableHandle, name: *const c_char, value: *mut *const c_char) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     usize::from(unsafe { plexindex_table_lookup(table, name, value) } == Status::Ok as i32)
 }
 

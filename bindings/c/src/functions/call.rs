@@ -1,4 +1,4 @@
-//! Calls methods by name.
+//! Methods by name.
 
 use std::ffi::{CStr, CString, c_char};
 
@@ -9,17 +9,17 @@ use crate::query::Limits;
 use crate::strings::{bytes, null, out};
 use crate::types::{Buffer, CallOptionsRecord, Handle};
 
-/// Calls a method by its name, with a request and an answer in JSON. docs/methods.md describes the methods;
+/// Calls a method by name, with a request and an answer in JSON. docs/methods.md describes the methods, and
 /// plexindex.schema.json is their JSON Schema.
 ///
 /// `handle`: may be NULL for `versions` and `paths.compare`. `method`: the name, NUL-terminated, such as `items.list`.
-/// `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty one. Unknown fields are errors.
-/// `options`: may be NULL. `out_json`: the answer, a JSON object in UTF-8, NUL-terminated; release it with
-/// plexindex_free(). It is NULL after an error, except for `edit`, which reports how far it came.
+/// `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty object. Unknown fields are errors.
+/// `options`: may be NULL. `out_json`: the answer, a NUL-terminated JSON object in UTF-8; free it with
+/// plexindex_free(). NULL after an error, except for `edit`, which reports the state of each item.
 ///
-/// Unknown values are absent. Ignore unknown fields. A path or table name is a string, or `{"bytes": "<Base64>"}` if it
-/// is not UTF-8. Keys and cursors are strings. The cursor of a page returns the next page, as often as you ask. Returns
-/// the status of the method; PLEXINDEX_INVALID_ARGUMENT for an unknown method or field.
+/// Answers omit unknown values. Ignore fields that you do not know. A path or table name is a string, or `{"bytes":
+/// "<Base64>"}` if it is not UTF-8. Keys and cursors are strings. You can use the cursor of a page more than once to
+/// get the next page. Returns the method's status, or PLEXINDEX_INVALID_ARGUMENT for an unknown method or field.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -34,13 +34,13 @@ pub unsafe extern "C" fn plexindex_call(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let slot = unsafe { out(out_json, "out_json") }?;
         *slot = std::ptr::null_mut();
         if method.is_null() {
             return Err(null("method"));
         }
-        // SAFETY: as above, for all of these.
+        // SAFETY: guaranteed by the caller.
         let (method, request, limits) = unsafe {
             (
                 CStr::from_ptr(method).to_bytes(),
@@ -48,26 +48,26 @@ pub unsafe extern "C" fn plexindex_call(
                 Limits::of_call(handle, options)?,
             )
         };
-        // SAFETY: as above.
+        // SAFETY: guaranteed by the caller.
         let opened = unsafe { (!handle.is_null()).then(|| opened(handle)).transpose() }?;
         let caller = Caller { opened, limits };
         let (json, status) = door::call(&caller, method, request)?;
-        // JSON writes a NUL as an escape.
+        // JSON escapes NUL characters, so the answer contains none.
         *slot = CString::new(json).unwrap_or_default().into_raw();
         status
     })
 }
 
-/// Releases an answer of plexindex_call(). NULL is fine.
+/// Frees an answer of plexindex_call(). `json` may be NULL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-#[allow(clippy::semicolon_if_nothing_returned)] // its body is one call of the guard, as a test wants it
+#[allow(clippy::semicolon_if_nothing_returned)] // a test requires that the body is one call of the guard
 pub unsafe extern "C" fn plexindex_free(json: *mut c_char) {
     guard_value((), || {
         if !json.is_null() {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             drop(unsafe { CString::from_raw(json) });
         }
     })

@@ -8,14 +8,15 @@ use crate::strings::bytes;
 use crate::types::{Buffer, Handle};
 use plexindex::error::Status;
 
-/// Passes on an event that the host received, so that the next query about its subject asks the server. Sends no
+/// Stores an event that the host received, so that the next query about the changed library asks the server. Sends no
 /// request. `body`: the JSON of a webhook (the field `payload` of Plex's request), the whole multipart form with that
 /// field, or the text of a notification from the server's WebSocket or event stream.
 ///
-/// Returns PLEXINDEX_OK once the event is stored for all processes, or if it needs no storing: it names no change, is
-/// of another server (`Server.uuid` of a webhook), or no library is known yet. PLEXINDEX_NOT_FETCHED until the server
-/// has accepted a new token: the event is not stored; call plexindex_refresh() with PLEXINDEX_QUERY_PROBE, then this
-/// function again. PLEXINDEX_INVALID_ARGUMENT for any other body; errors of the store.
+/// Returns PLEXINDEX_OK once the event is stored for all processes, or if there is nothing to store: the event reports
+/// no change or is from another server (`Server.uuid` of a webhook), or no library is known. Until the server has
+/// accepted a new token, stores nothing and returns PLEXINDEX_NOT_FETCHED: call plexindex_refresh() with
+/// PLEXINDEX_QUERY_PROBE, then this function again. Any other body is PLEXINDEX_INVALID_ARGUMENT. Can return store
+/// errors.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -27,20 +28,20 @@ pub unsafe extern "C" fn plexindex_notify(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (opened, body) = unsafe { (opened(handle)?, bytes(body, body_length, "body")?) };
         opened.index().notify(body).map(drop)
     })
 }
 
-/// Makes each waiting `changes.wait` of this handle call its `progress` within 50 ms. Not for signal handlers.
+/// Makes each waiting `changes.wait` on this handle call its `progress` within 50 ms. Do not call in a signal handler.
 ///
 /// # Safety
 /// `handle` must be NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_wake_waiting(handle: *const Handle, error: *mut Buffer) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { opened(handle) }?.index().wake_waiting();
         Ok(Status::Ok)
     })

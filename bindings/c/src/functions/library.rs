@@ -9,12 +9,12 @@ use crate::strings::out;
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::error::Status;
 
-/// Returns a handle for one library, or for all. Sends no request. The store need not know the library: the first call
-/// that uses the handle asks the server for it.
+/// Returns a handle for one library, or for all libraries. Sends no request. If the store does not know the library,
+/// the first call that uses the handle asks the server for the library.
 ///
 /// `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid in UTF-8; NULL and 0 for PLEXINDEX_SELECT_ALL.
-/// `out_library`: the handle, valid as long as the index; NULL after an error. The same selector gives the same handle.
-/// An index gives out at most 1,024 handles for unknown names.
+/// `out_library`: the handle, valid as long as the index; NULL after an error. The same selector always returns the
+/// same handle. An index has at most 1,024 handles for unknown names.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS if two known libraries have the title; PLEXINDEX_INVALID_ARGUMENT.
 ///
@@ -30,10 +30,10 @@ pub unsafe extern "C" fn plexindex_get_library(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let slot = unsafe { out(out_library, "out_library") }?;
         *slot = std::ptr::null();
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (opened, selector) = unsafe { (opened(handle)?, query::selector(kind, selector, selector_length)?) };
         *slot = opened.library(selector)?;
         Ok(Status::Ok)

@@ -8,9 +8,9 @@ use crate::types::{Buffer, LogFn};
 use plexindex::error::{Error, Status};
 use plexindex::inside::call_host;
 
-/// Passes the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
-/// plexindex_answers.log_lines is not 0. At most 256 lines wait per process. Beyond that the oldest are lost, and a
-/// line says how many. If you unload the library, call this last to free the lines.
+/// Passes the waiting log lines to `receive`, oldest first, on this thread. Call this function once a second, or when
+/// plexindex_answers.log_lines is not 0. At most 256 lines wait per process; beyond that, the oldest lines are lost,
+/// and a line reports their number. Before you unload the library, call this function last to free the lines.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
@@ -22,9 +22,9 @@ pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut 
         let receive: unsafe extern "C-unwind" fn(*mut c_void, i32, *const c_char, usize) =
             unsafe { std::mem::transmute(receive) };
         for LogLine { level, text } in log_ring::drain() {
-            // An inner NUL would hide the rest from C.
+            // C code would not see the text after an interior NUL.
             let text = text.replace('\0', "\u{FFFD}") + "\0";
-            // SAFETY: the caller's promise; the text outlives the call.
+            // SAFETY: guaranteed by the caller; the text outlives the call.
             call_host(|| unsafe { receive(user, level, text.as_ptr().cast(), text.len() - 1) });
         }
         Ok(Status::Ok)

@@ -10,29 +10,29 @@ use crate::types::{Buffer, LibraryHandle};
 use plexindex::Library;
 use plexindex::error::{Error, Result, Status, refuse};
 
-/// The fast lookup. Returns the key (`/library/metadata/<rating key>`) of the item with this path if the index has it
-/// at hand with PLEXINDEX_CONFIDENCE_HIGH; for several episodes, that of the first one. `path`: NUL-terminated bytes.
+/// Fast lookup: returns the key (`/library/metadata/<rating key>`) of the item with this path, if available at once
+/// with PLEXINDEX_CONFIDENCE_HIGH; for several episodes, the first episode's key. `path`: NUL-terminated bytes.
 ///
 /// The key is NUL-terminated, and valid until this thread's next fast lookup (plexindex_lookup_key(),
-/// plexindex_table_lookup()) on any handle. Returns NULL if the answer is not at hand, and for NULL arguments: then
-/// call plexindex_match_path().
+/// plexindex_table_lookup()) on any handle. Returns NULL if no answer is available at once, or for a NULL argument:
+/// then call plexindex_match_path().
 ///
-/// Sends no request and calls no callback. If nothing changed since the last lookup, it takes no lock, allocates
-/// nothing and makes no system call, except that it checks twice a second whether the store still exists. After a
-/// change it reads the change and waits at most some 200 ms. It answers from expired listings too.
+/// Sends no request and calls no callback. If nothing has changed since the last lookup, takes no lock, allocates
+/// nothing and makes no system call, except to check twice a second whether the store still exists. After a change,
+/// reads the change and waits at most about 200 ms. Also answers from expired listings.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, path: *const c_char) -> *const c_char {
     guard_value(std::ptr::null(), || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { lookup_key(library, path) }
     })
 }
 
-/// plexindex_lookup_key() for many paths. `paths`: `count` paths, each followed by a NUL. `out_keys`: the keys in the
-/// same order, each followed by a NUL. An empty key means that the answer is not at hand.
+/// Like plexindex_lookup_key(), for many paths. `paths`: `count` paths, each followed by a NUL. `out_keys`: the keys in
+/// the same order, each followed by a NUL. An empty key means that no answer is available at once.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -46,13 +46,13 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
     error: *mut Buffer,
 ) -> i32 {
     guard_into(error, out_keys, "out_keys", |keys| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (library, paths) = unsafe { (handles::library(library)?, bytes(paths, paths_length, "paths")?) };
         lookup_keys(library, paths, count, keys)
     })
 }
 
-/// The body of plexindex_lookup_key().
+/// Implements plexindex_lookup_key().
 ///
 /// # Safety
 /// As plexindex_lookup_key().
@@ -62,19 +62,19 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
     if !handle.is_aligned() {
         return std::ptr::null();
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let library = unsafe { handle.as_ref() };
     let (Some(library), false) = (library, path.is_null()) else {
         return std::ptr::null();
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     library
         .lookup_rating_key_of(path, |rating_key| store_thread_key([library.key_prefix(), rating_key]))
         .unwrap_or(std::ptr::null())
 }
 
-/// Writes the keys of all paths, as far as they fit, and reports the size needed.
+/// Writes the keys for all paths, as far as they fit, and sets the buffer's length to the size needed.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
     if keys.data.is_null() && keys.capacity > 0 {
         return Err(null("keys.data"));
@@ -82,7 +82,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     let room: &mut [u8] = if keys.data.is_null() {
         &mut []
     } else {
-        // SAFETY: the caller says that so many bytes are there, and lends them for the call.
+        // SAFETY: the caller guarantees that `capacity` bytes are valid during the call.
         unsafe { std::slice::from_raw_parts_mut(keys.data.cast(), keys.capacity.min(isize::MAX.unsigned_abs())) }
     };
     let prefix = library.key_prefix();
@@ -98,7 +98,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         Some(path)
     });
     library.lookup_rating_keys(pieces, |rating_key| {
-        // A NUL within a key would shift all later keys. Only an older store can contain such a key.
+        // Omits a key with a NUL, which would shift all later keys. Only an older store can contain such a key.
         let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
             Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
             None => (&[][..], &[][..]),
@@ -114,7 +114,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     });
     if path_count != count || !remaining.is_empty() {
         return refuse(format!(
-            "paths: found {path_count} that end in a NUL, but count is {count}; pass the number of NULs as count"
+            "paths contains {path_count} strings, but count is {count}; pass the number of NULs as count"
         ));
     }
     if answered != count {

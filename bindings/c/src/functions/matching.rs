@@ -1,4 +1,4 @@
-//! Matches paths with full answers.
+//! Full answers for paths.
 
 use crate::answer::{check_memory, check_memory_for, recount_log_lines, write_answer, write_answers};
 use crate::constants as c;
@@ -10,13 +10,13 @@ use plexindex::error::Status;
 use plexindex::inside::Answer;
 
 /// Returns the full answer for one path. Tries each PLEXINDEX_MATCH_* in turn, and sends requests if necessary and
-/// allowed. `out_answer`: a block with plexindex_answers, one plexindex_answer, and what they point to. Returns the
-/// status of the answer with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
-/// PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Writes no block on PLEXINDEX_BUFFER_TOO_SMALL and on errors. If a library
-/// was never fetched and cannot be fetched now, returns the server's error.
+/// allowed. `out_answer`: a block with plexindex_answers, one plexindex_answer, and the data that they refer to. Writes
+/// the block and returns PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET or
+/// PLEXINDEX_NEEDS_WARM. Writes no block on PLEXINDEX_BUFFER_TOO_SMALL or on other errors. If a library was never
+/// fetched and cannot be fetched now, returns the server's error.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
+/// Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_match_path(
     handle: *const Handle,
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn plexindex_match_path(
     error: *mut Buffer,
 ) -> i32 {
     guard_into(error, out_answer, "out_answer", |answer| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         check_memory(answer)?;
         let write = |found: &Answer<'_>| write_answer(answer, found);
@@ -38,11 +38,11 @@ pub unsafe extern "C" fn plexindex_match_path(
     })
 }
 
-/// plexindex_match_path() for many paths. Writes one block with `count` answers in order, each with its own status.
-/// `query.text` has `count` paths, each followed by a NUL.
+/// Like plexindex_match_path(), for many paths. Writes one block with `count` answers in order, each with its own
+/// status. `query.text` contains `count` paths, each followed by a NUL.
 ///
-/// Returns PLEXINDEX_OK with the block written; an error that concerns all paths; PLEXINDEX_BUFFER_TOO_SMALL, before
-/// any work if the buffer has less than 384 bytes per path plus the length of `text`.
+/// Returns PLEXINDEX_OK after writing the block; an error that concerns all paths; or PLEXINDEX_BUFFER_TOO_SMALL,
+/// before any work if the buffer has less than 384 bytes per path plus the length of `text`.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
     error: *mut Buffer,
 ) -> i32 {
     guard_into(error, out_answers, "out_answers", |answers| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         let paths = split(checked.text, count, "query.text")?;
         if checked.may_ask() {

@@ -1,4 +1,4 @@
-//! The exported functions, one file per family. Their comments become the header's, so they are written for C readers.
+//! Exported functions, in one file per topic. The header contains their comments, so they address C programmers.
 
 #[cfg(test)]
 mod all_tests;

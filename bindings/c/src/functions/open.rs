@@ -1,4 +1,4 @@
-//! Open and close.
+//! Opening and closing.
 
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
@@ -20,19 +20,19 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => c"",
 };
 
-/// Returns PLEXINDEX_ABI_VERSION of the header that this library was built with. Never fails.
+/// Returns the PLEXINDEX_ABI_VERSION of the header that this library was built with. Never fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_get_abi_version() -> u32 {
     guard_value(0, || c::PLEXINDEX_ABI_VERSION)
 }
 
-/// Returns the version of this library, such as `0.1.0`: static, NUL-terminated, never NULL.
+/// Returns this library's version, such as `0.1.0`, as a static NUL-terminated string; never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_get_version() -> *const c_char {
     guard_value(c"".as_ptr(), || VERSION.as_ptr())
 }
 
-/// Returns the name of a status, such as `NOT_FOUND`; `UNKNOWN` for other numbers. Static, NUL-terminated, never NULL.
+/// Returns a status name, such as `NOT_FOUND`, or else `UNKNOWN`, as a static NUL-terminated string; never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_get_status_name(status: i32) -> *const c_char {
     guard_value(c"UNKNOWN".as_ptr(), || {
@@ -40,9 +40,9 @@ pub extern "C" fn plexindex_get_status_name(status: i32) -> *const c_char {
     })
 }
 
-/// Opens an index. Reads the disk only. Several handles and processes may open the same folder.
+/// Opens an index. Reads only the disk. Several handles and processes can open the same folder.
 ///
-/// Returns PLEXINDEX_OK with the handle in `out_handle`. On errors `out_handle` is NULL: PLEXINDEX_INVALID_ARGUMENT or
+/// Returns PLEXINDEX_OK and sets `out_handle`, or sets it to NULL and returns an error: PLEXINDEX_INVALID_ARGUMENT or
 /// PLEXINDEX_UNSUPPORTED for the options; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL for the store.
 ///
 /// # Safety
@@ -54,10 +54,10 @@ pub unsafe extern "C" fn plexindex_open(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let slot = unsafe { out(out_handle, "out_handle") }?;
         *slot = std::ptr::null_mut();
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let options = unsafe { options::options(options) }?;
         let opened = Arc::clone(&options.opened);
         *slot = Opened::open(options)?.into_handle();
@@ -66,13 +66,13 @@ pub unsafe extern "C" fn plexindex_open(
     })
 }
 
-/// Replaces the token of an open index. Sends no request. Running calls keep the old token; a watch reconnects.
+/// Replaces the token of an open index. Sends no request. Running calls keep using the old token; a watch reconnects.
 ///
-/// With `options.user`, the index keeps its content. Without it, the index is empty until the server has accepted the
-/// new token in a later call. Then it has the content of this token again, or of the user that a JSON Web Token names
-/// (`thumbprint`, `username`). For any other token it starts empty.
+/// With `options.user`, the index keeps its content. Otherwise, the index is empty until the server has accepted the
+/// new token in a later call. The index then has the content stored for this token, or for the user in a JSON Web Token
+/// (`thumbprint`, `username`). For any other token, the index starts empty.
 ///
-/// `token`: as options.token; NULL and 0 for none. Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE.
+/// `token`: as options.token; NULL and 0 for none. Returns PLEXINDEX_OK, PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_STORE.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn plexindex_set_token(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (opened, token) = unsafe { (opened(handle)?, bytes(token, token_length, "token")?) };
         check_length("the token", token_length, LONGEST_TOKEN)?;
         let token = options::token_text(token, "the token")?;
@@ -92,11 +92,11 @@ pub unsafe extern "C" fn plexindex_set_token(
     })
 }
 
-/// Closes an index: saves its counters and ends its threads. NULL is fine. No other thread may use the handle, its
-/// libraries or its tables, or close it too: plexindex cannot detect that.
+/// Closes an index: saves its counters and stops its threads. `handle` may be NULL. From this call on, no other thread
+/// may use or close the handle, or use its libraries or tables; plexindex cannot detect such use.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_STORE if the counters could not be saved, although the index is closed;
-/// PLEXINDEX_INVALID_ARGUMENT in a callback of this index or for an invalid `error`, without closing.
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE if the index was closed but its counters could not be saved;
+/// PLEXINDEX_INVALID_ARGUMENT, without closing the index, in a callback of this index or for an invalid `error`.
 ///
 /// # Safety
 /// `handle` must be NULL or open.
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer
         if is_in_callback(handle) {
             return refuse("cannot close the index from its own callback; return from the callback first");
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { Opened::from_handle(handle) }.close()
     })
 }

@@ -1,4 +1,4 @@
-//! Records matches and invalidates.
+//! Recording and invalidation.
 
 use std::ffi::c_char;
 
@@ -10,17 +10,17 @@ use crate::strings::{bytes, check_flags, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::inside::named;
 
-/// Records that the item with this key has this path. A recorded match is stored, never expires, and wins over other
-/// matches. The item may be newer than the listing. While a complete listing lacks the item, the match does not answer,
-/// and the message of a query says so.
+/// Records that the item with this key has this path. plexindex stores the match, which never expires and overrides
+/// other matches. The item may be newer than the listing. While a complete listing lacks the item, queries ignore the
+/// match, and their message says so.
 ///
-/// `library`: one library, not all. `path`: bytes of the file system. `key`: `/library/metadata/` and the item's rating
-/// key, or the rating key alone, 1 to 255 digits. Other keys are invalid, here and in all functions.
+/// `library`: one library, not all libraries. `path`: bytes as in the file system. `key`: `/library/metadata/` and the
+/// item's rating key, or only the rating key, 1 to 255 digits. In all functions, other keys are invalid.
 ///
-/// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only about a library that the store
-/// does not know, until `deadline_ms` (as plexindex_query.deadline_ms): then returns PLEXINDEX_TIMEOUT without
-/// recording. Also returns other errors of the server and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call:
-/// without a deadline it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` of silence.
+/// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only if the store does not know the
+/// library; if that takes longer than `deadline_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
+/// recording. Also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without
+/// a deadline, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn plexindex_record_match(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (library, path, key) = unsafe {
             (
                 handles::library(library)?,
@@ -47,12 +47,12 @@ pub unsafe extern "C" fn plexindex_record_match(
     })
 }
 
-/// plexindex_record_match() for many paths: records all or none. `paths`, `keys`: `count` texts, each followed by NUL.
+/// Records many matches like plexindex_record_match(): all or none. `paths`, `keys`: `count` strings, each with a NUL.
 ///
-/// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared log has the matches, as the method `sharing`
-/// can. PLEXINDEX_TIMEOUT then may mean that the matches are stored here and delivered later.
+/// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared log has the matches, like the method
+/// `sharing`. PLEXINDEX_TIMEOUT can then mean that this host has stored the matches and delivers them later.
 /// PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index has no shared log, or a path is in no
-/// folder of the library and under no mapping, so that no other host could use it.
+/// library folder and under no mapping, so that no other host could use the match.
 ///
 /// # Safety
 /// As plexindex_record_match().
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (library, paths, keys) = unsafe {
             (
                 handles::library(library)?,
@@ -86,12 +86,12 @@ pub unsafe extern "C" fn plexindex_record_matches(
     })
 }
 
-/// Invalidates a path in one library, or in all. Removes its recorded match. If an item lists the path, plexindex
-/// verifies the item with one request before it returns the item for this path again. Running calls may still answer as
-/// before.
+/// Invalidates a path in one library or in all, and removes its recorded match. If an item lists the path, plexindex
+/// verifies the item with one request before it returns the item for this path again. Running calls can still return
+/// the old answer.
 ///
-/// Returns PLEXINDEX_OK, even for an unknown path; PLEXINDEX_NOT_FETCHED until the server has accepted a new token;
-/// errors of the arguments and the store.
+/// Returns PLEXINDEX_OK, even for an unknown path; PLEXINDEX_NOT_FETCHED until the server has accepted a new token; or
+/// an error for an argument or the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -103,13 +103,13 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (library, path) = unsafe { (handles::library(library)?, path_bytes(path, path_length, "path")?) };
         library.invalidate_path(named(path))
     })
 }
 
-/// plexindex_invalidate_path() for all paths of an item, by its key or rating key: after a 404 of the server.
+/// Invalidates all paths of an item by its key or rating key, for example after the server returned 404.
 ///
 /// # Safety
 /// As plexindex_invalidate_path().
@@ -121,35 +121,35 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (library, key) = unsafe { (handles::library(library)?, utf8(key, key_length, "key")?) };
         library.invalidate_item(key)
     })
 }
 
-/// Invalidates one library, or all. Removes recorded matches, and the next call that may ask the server fetches a full
-/// listing. Until then the old listing answers with PLEXINDEX_ANSWER_STALE. Takes the same time for a library of any
-/// size. Returns the same statuses as plexindex_invalidate_path().
+/// Invalidates one library or all libraries, and removes their recorded matches. The next call that can ask the server
+/// fetches a full listing; until then, the old listing answers with PLEXINDEX_ANSWER_STALE. The time needed does not
+/// depend on the library's size. Returns the same statuses as plexindex_invalidate_path().
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHandle, error: *mut Buffer) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { handles::library(library) }?.invalidate()
     })
 }
 
-/// Removes everything that the store has of this server and user, except the client identifier and lifetime counters.
-/// Without a server URL, that is the newest server in the store. Returns as plexindex_invalidate_path().
+/// Removes everything stored for this server and user, except the client identifier and lifetime counters. Without a
+/// server URL, clears the newest server in the store. Returns the same statuses as plexindex_invalidate_path().
 ///
 /// # Safety
 /// `handle` must be NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_clear(handle: *const Handle, error: *mut Buffer) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { opened(handle) }?.index().clear()
     })
 }

@@ -7,16 +7,16 @@ use crate::types::{Buffer, Handle, QueryRecord};
 use plexindex::error::{abridged, refuse};
 use plexindex::inside::RefreshReason;
 
-/// Brings the query's library, or all, up to date, as a match with an expired listing does. Sends no request for fresh
-/// listings; with PLEXINDEX_QUERY_PROBE one for all. PLEXINDEX_QUERY_FULL always fetches a full listing. Verifies up to
-/// 256 invalidated items, 64 per request. `text` must be empty.
+/// Brings the query's library, or all libraries, up to date, like a match with an expired listing. Sends no request for
+/// fresh listings; with PLEXINDEX_QUERY_PROBE, sends one request for all libraries. PLEXINDEX_QUERY_FULL always fetches
+/// a full listing. Verifies up to 256 invalidated items, 64 per request. `text` must be empty.
 ///
-/// plexindex holds back a listing that has lost more than 30 % of its items, since a disk may not be mounted. The call
-/// then returns PLEXINDEX_OK, logs a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever its
-/// `age_ms`. The next listing, at least a minute later, counts whatever its size; PLEXINDEX_QUERY_FULL counts at once.
+/// plexindex holds back a listing that has lost more than 30 % of its items, since a disk may be unmounted. The call
+/// then logs a warning and returns PLEXINDEX_OK, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
+/// accepts the next listing of any size at least a minute later, or at once with PLEXINDEX_QUERY_FULL.
 ///
-/// Returns PLEXINDEX_OK if the library is up to date; PLEXINDEX_NOT_YET if the deadline passed: the next call
-/// continues; PLEXINDEX_NEEDS_WARM if nothing arrived until then; PLEXINDEX_TIMEOUT if no library was known either.
+/// Returns PLEXINDEX_OK if the library is up to date. If the deadline passed, returns PLEXINDEX_NOT_YET, and the next
+/// call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -27,11 +27,11 @@ pub unsafe extern "C" fn plexindex_refresh(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE) }?;
         if !checked.text.is_empty() {
             return refuse(format!(
-                "query.text is '{}', but plexindex_refresh() takes no text; set query.library instead",
+                "query.text is '{}', but plexindex_refresh() requires an empty text; set query.library instead",
                 abridged(checked.text)
             ));
         }

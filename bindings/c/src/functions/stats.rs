@@ -21,17 +21,17 @@ pub unsafe extern "C" fn plexindex_get_stats(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { write_stats(opened(handle)?, out_stats) }
     })
 }
 
-/// Copies the statistics of an index to the caller's struct.
+/// Writes an index's statistics to the caller's struct.
 ///
 /// # Safety
 /// `place` must be NULL or point to statistics whose size is set.
 unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let size = unsafe { size_given(place, size_of::<usize>(), "out_stats") }?;
     let counted = opened.index().stats()?;
     let stats = StatsRecord {
@@ -66,12 +66,12 @@ unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
         evictions: counted.evictions,
         last_failure: text_of(counted.last_failure.as_deref().unwrap_or_default()),
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { fill(&stats, place, size) };
     Ok(())
 }
 
-/// Converts a text to the fixed memory of a struct, cut to fit.
+/// Converts a string to a NUL-terminated array, truncated to fit.
 fn text_of<const N: usize>(text: &str) -> [c_char; N] {
     let mut bytes = [0; N];
     write_cut(&text.replace('\0', "\u{FFFD}"), &mut bytes);

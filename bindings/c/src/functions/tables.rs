@@ -14,13 +14,13 @@ use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, refuse, room};
 use plexindex::inside::{Op, TableLimits, Tables};
 
-/// Returns a handle for a table of the host. A table stores values by name, both any bytes, in the index's folder, for
-/// all processes that open the folder. Queries do not read tables, and plexindex sends them to no server. The first
-/// plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove its entries.
+/// Returns a handle for one of the host's tables. A table stores values by name in the index's folder, for all
+/// processes. Names and values can be any bytes. Queries ignore tables, and plexindex never sends tables to a server.
+/// plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove entries.
 ///
-/// `name`: any bytes; an empty name is a pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
-/// handle, valid as long as the index; NULL after an error. The same name and flags give the same handle. An index
-/// gives out at most 10,000.
+/// `name`: any bytes; for an empty name, a non-NULL pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII.
+/// `out_table`: the handle, valid as long as the index; NULL after an error. The same name and flags always return the
+/// same handle. An index has at most 10,000 table handles.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -34,27 +34,27 @@ pub unsafe extern "C" fn plexindex_get_table(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let slot = unsafe { out(out_table, "out_table") }?;
         *slot = std::ptr::null();
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (opened, given) = unsafe { (opened(handle)?, bytes(name, name_length, "name")?) };
         if name.is_null() {
             return Err(null("name"));
         }
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
-            return unsupported(format!("flags is {flags:#x}; must be 0 or PLEXINDEX_TABLE_FOLD_ASCII"));
+            return unsupported(format!("flags must be 0 or PLEXINDEX_TABLE_FOLD_ASCII, not {flags:#x}"));
         }
         *slot = opened.tables().handle(opened.index().tables(), given, flags)?;
         Ok(Status::Ok)
     })
 }
 
-/// The fast lookup of a value. `name`: NUL-terminated; use plexindex_table_get() for a name with a NUL. `out_value`:
-/// the value, NUL-terminated, valid as long as a key of plexindex_lookup_key(); NULL without one.
+/// Fast lookup of a value. `name`: NUL-terminated; for a name with a NUL, use plexindex_table_get(). `out_value`: the
+/// value, NUL-terminated, valid as long as a key of plexindex_lookup_key(); NULL if there is no value.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND if there is no value or it has expired; PLEXINDEX_NOT_YET if the value has
-/// more than 1,000 bytes or contains a NUL, if a change could not be read in time, and for NULL arguments: then call
+/// more than 1,000 bytes or contains a NUL, if a change could not be read in time, or for a NULL argument: then call
 /// plexindex_table_get(). Waits no longer than plexindex_lookup_key().
 ///
 /// # Safety
@@ -69,15 +69,15 @@ pub unsafe extern "C" fn plexindex_table_lookup(
         if out_value.is_null() || !out_value.is_aligned() {
             return Status::NotYet as i32;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (status, value) = unsafe { lookup(table, name) };
-        // SAFETY: as above.
+        // SAFETY: guaranteed by the caller.
         unsafe { *out_value = value };
         status as i32
     })
 }
 
-/// Returns the status of plexindex_table_lookup(), and the value or NULL.
+/// Implements plexindex_table_lookup(): returns its status, and the value or NULL.
 ///
 /// # Safety
 /// As plexindex_table_lookup().
@@ -88,11 +88,11 @@ unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *co
     if !table.is_aligned() || name.is_null() {
         return not_yet;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(HostTable { table, .. }) = (unsafe { table.as_ref() }) else {
         return not_yet;
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let name = unsafe { CStr::from_ptr(name) }.to_bytes();
     match table.find(name, |value| store_thread_text([b"", value])) {
         Some(Some(value)) if !value.is_null() => (Status::Ok, value),
@@ -102,7 +102,7 @@ unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *co
 }
 
 /// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count; NULL only checks for a value.
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for an expired value; PLEXINDEX_BUFFER_TOO_SMALL.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for an expired value; or PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn plexindex_table_get(
 ) -> i32 {
     guard_output(error, out_value, || {
         aligned(out_value, "out_value")?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (table, name, value) = unsafe {
             (
                 host_table(table)?,
@@ -139,10 +139,10 @@ pub unsafe extern "C" fn plexindex_table_get(
     })
 }
 
-/// Stores a value, and replaces an existing one of the same name. `ttl_ms`: time until the value expires, in ms. 0: one
-/// hour. Also PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes; an
-/// entry takes its name, its value and 64 bytes. Beyond the limit, plexindex removes the entries written longest ago,
-/// but none of this call. 0: no limit. Each call also removes some expired entries.
+/// Stores a value, and replaces any value with the same name. `ttl_ms`: time until the value expires, in ms; 0 for one
+/// hour; or PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes,
+/// counting each entry's name, its value and 64 bytes; 0 for no limit. Beyond the limit, plexindex removes the oldest
+/// entries, but no entry from this call. Each call also removes some expired entries.
 ///
 /// Returns PLEXINDEX_OK once the value is stored for all processes; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
 /// than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn plexindex_table_put(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (table, name, value) = unsafe {
             (
                 host_table(table)?,
@@ -186,15 +186,15 @@ pub unsafe extern "C" fn plexindex_table_remove(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (table, name) = unsafe { (host_table(table)?, bytes(name, name_length, "name")?) };
         table.remove(name)
     })
 }
 
-/// Makes many changes in one transaction, in order: all or none. If the limit later removes one value of this call, it
-/// removes all of them. `ops`: `count` changes of tables of this index. `ttl_ms`, `limit` and the statuses are as for
-/// plexindex_table_put().
+/// Makes many changes in one transaction, in order: all or none. If `limit` later removes one of the call's values,
+/// plexindex removes all of them. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses are
+/// as for plexindex_table_put().
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -208,21 +208,21 @@ pub unsafe extern "C" fn plexindex_table_write(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let opened = unsafe { opened(handle) }?;
         if ops.is_null() && count > 0 {
             return Err(null("ops"));
         }
         let mut checked = room(count, "changes")?;
         for place in 0..count {
-            // SAFETY: the caller's promise; a pointer from another language may be misaligned.
+            // SAFETY: guaranteed by the caller; a pointer from another language may be misaligned.
             checked.push(unsafe { op(ops.add(place).read_unaligned(), place, opened.index().tables()) }?);
         }
         opened.index().tables().write(&checked, &terms(ttl_ms, limit)?)
     })
 }
 
-/// Converts the expiry and limit of a write.
+/// Converts the TTL and the size limit of a write; a limit of 0 means no limit.
 fn terms(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
     Ok(TableLimits {
         ttl: ttl(ttl_ms, "ttl_ms")?,
@@ -230,7 +230,7 @@ fn terms(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
     })
 }
 
-/// Converts a change of plexindex_table_write(). `place`: its index, for errors.
+/// Converts a change for plexindex_table_write(). `place` is the change's index, for error messages.
 ///
 /// # Safety
 /// The pointers in `given` must be NULL or valid.
@@ -243,34 +243,34 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
         value,
     } = given;
     check_reserved(reserved, &format!("ops[{place}]"))?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let table = unsafe { host_table(table) }?;
     if !Arc::ptr_eq(table.tables(), tables) {
         return refuse(format!(
-            "ops[{place}].table belongs to another handle; get it from plexindex_get_table() with this handle"
+            "ops[{place}].table belongs to another handle; get the table from plexindex_get_table() with this handle"
         ));
     }
-    // SAFETY: as above.
+    // SAFETY: guaranteed by the caller.
     let (name, value) = unsafe { (name.get("ops.name")?, value.get("ops.value")?) };
     match kind {
         c::PLEXINDEX_TABLE_PUT => Ok(Op::Put(table, name, value)),
         c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
         c::PLEXINDEX_TABLE_CLEAR if name.is_empty() && value.is_empty() => Ok(Op::Clear(table)),
         c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => refuse(format!(
-            "ops[{place}] has a name or value that its kind does not take; set it to NULL and 0"
+            "ops[{place}] has a name or value, but its kind takes none; set the pointer to NULL and the length to 0"
         )),
         other => refuse(format!(
-            "ops[{place}].kind is {other}; must be PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or \
-             PLEXINDEX_TABLE_CLEAR"
+            "ops[{place}].kind must be PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR, not \
+             {other}"
         )),
     }
 }
 
-/// Returns the name of a table's next entry, sorted by bytes, without expired ones.
+/// Returns the name of a table's next entry in byte order, skipping expired entries.
 ///
-/// `after`: the name that the last call returned; NULL for the first name. An empty name is a pointer and 0. `after`
-/// may lie in the memory of `out_name`, which PLEXINDEX_BUFFER_TOO_SMALL leaves unchanged but plexindex_buffer_grow()
-/// may move. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL.
+/// `after`: the name that the last call returned; NULL for the first name; for an empty name, a non-NULL pointer and 0.
+/// `after` can be in `out_name`, whose memory PLEXINDEX_BUFFER_TOO_SMALL leaves unchanged but plexindex_buffer_grow()
+/// can move. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; or PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -284,7 +284,7 @@ pub unsafe extern "C" fn plexindex_table_get_next(
 ) -> i32 {
     guard_into(error, out_name, "out_name", |name| {
         let is_first = after.is_null();
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let (table, after) = unsafe { (host_table(table)?, bytes(after, after_length, "after")?) };
         match table.next((!is_first).then_some(after))? {
             Some(next) => write_bytes(name, &next),

@@ -347,9 +347,12 @@ fn wrong_options_leave_nothing_behind() {
         ),
         (
             |options| options.connect_timeout = Duration::ZERO,
-            "connect_timeout is 0: ",
+            "connect_timeout must be greater than zero",
         ),
-        (|options| options.read_timeout = Duration::ZERO, "read_timeout is 0: "),
+        (
+            |options| options.read_timeout = Duration::ZERO,
+            "read_timeout must be greater than zero",
+        ),
     ];
     for (spoil, text) in wrong {
         let mut options = Options {
