@@ -1,9 +1,10 @@
-//! Parses `.plexignore` files, which differ from `.gitignore`.
+//! Parses `.plexignore` files. Their format differs from `.gitignore` files.
 //!
-//! A pattern without a slash matches file names and ignores case. It applies in the folder of the `.plexignore` file,
-//! and in the file of a location also in all folders below. A pattern with a slash matches the paths of files and
-//! folders relative to that folder. It also matches the folder before the last slash of the pattern. A pattern that
-//! begins with a slash matches nothing. There is no negation, and `*` does not match a slash.
+//! A pattern without a slash matches file names, and ignores case. The pattern applies in the folder of the
+//! `.plexignore` file; if this folder is a library location, the pattern also applies in all subfolders. A pattern with
+//! a slash matches the paths of files and folders relative to the folder of the `.plexignore` file. The part before the
+//! pattern's last slash also matches a folder. A pattern that starts with a slash matches nothing. Patterns cannot be
+//! negated, and `*` does not match a slash.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,10 +13,10 @@ use std::io::Read;
 use crate::platform::files::named;
 use crate::platform::local_path::shown;
 
-/// Maximum number of bytes read of a `.plexignore` file.
+/// Maximum number of bytes to read from a `.plexignore` file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// The patterns in the `.plexignore` file of one folder.
+/// The patterns in one folder's `.plexignore` file.
 #[derive(Debug)]
 pub struct Ignored {
     folder: Vec<u8>,
@@ -26,8 +27,8 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    /// Reads the `.plexignore` file of this folder; `None` if the file is missing or unreadable. Opens only a regular
-    /// file, because opening a pipe may block for ever.
+    /// Reads the `.plexignore` file in `folder`; `None` if the file is missing or unreadable. Opens only a regular
+    /// file, because opening a pipe could block forever.
     pub fn read(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         let path = named([folder, b"/.plexignore"].concat());
@@ -37,7 +38,7 @@ impl Ignored {
         Some(Self::new(folder, &text))
     }
 
-    /// Parses the text of a `.plexignore` file in this folder.
+    /// Parses the text of a `.plexignore` file in `folder`.
     pub fn new(folder: &[u8], text: &[u8]) -> Self {
         let mut ignored = Self {
             folder: trim_slashes(folder).to_vec(),
@@ -46,7 +47,7 @@ impl Ignored {
         };
         for line in text.split(|byte| *byte == b'\n') {
             let trimmed = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
-            // No file name contains a NUL, and a NUL would end the text of a finding in C.
+            // Skip a line with a NUL: no file name contains a NUL, and a NUL would end the finding's C string.
             if trimmed.first().is_none_or(|byte| *byte == b'#') || trimmed.contains(&0) {
                 continue;
             }
@@ -66,11 +67,11 @@ impl Ignored {
         ignored
     }
 
-    /// Returns the line that ignores a file in or below this folder, with the path of the `.plexignore` file, for a
-    /// finding. `name` is the last component of `path`.
+    /// Returns the first line that matches a file in or below this folder, with the path of the `.plexignore` file, for
+    /// a finding; `None` if no line matches. `name`: the last component of `path`.
     pub fn match_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let relative_path = self.relative_path(path)?;
-        // Patterns of file names come first.
+        // File name patterns take precedence over path patterns.
         let line = self
             .name_patterns
             .first_match(name)
@@ -78,19 +79,19 @@ impl Ignored {
         line.map(|line| self.describe(line))
     }
 
-    /// Returns the line that ignores a folder below this folder, with the path of the `.plexignore` file, for a
-    /// finding.
+    /// Returns the first line that matches a folder below this folder, with the path of the `.plexignore` file, for a
+    /// finding; `None` if no line matches.
     pub fn match_folder(&self, path: &[u8]) -> Option<Vec<u8>> {
         let line = self.path_patterns.first_match(self.relative_path(path)?);
         line.map(|line| self.describe(line))
     }
 
-    /// Returns the path relative to this folder; `None` if the path does not lie below the folder.
+    /// Returns the path relative to this folder; `None` if the path is not below this folder.
     fn relative_path<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         path.strip_prefix(&*self.folder)?.strip_prefix(b"/")
     }
 
-    /// Formats a line with the path of this `.plexignore` file, for a finding.
+    /// Formats a line and the path of its `.plexignore` file for a finding.
     fn describe(&self, line: &[u8]) -> Vec<u8> {
         let file = [&*self.folder, b"/.plexignore"].concat();
         [b"'", line, b"' in ", &*shown(&file)].concat()
@@ -108,14 +109,14 @@ fn trim_slashes(path: &[u8]) -> &[u8] {
 struct Patterns {
     ignores_case: bool,
     lines: Vec<Vec<u8>>,
-    /// The first line with each plain name.
+    /// Index of the first line with each plain name.
     plain: HashMap<Vec<char>, usize>,
-    /// Globs, with their lines.
+    /// Globs, each with the index of its line.
     globs: Vec<(usize, Vec<char>)>,
 }
 
 impl Patterns {
-    /// Creates an empty list. `ignores_case`: patterns match in any case.
+    /// Creates an empty set of patterns. `ignores_case`: whether the patterns ignore case.
     fn new(ignores_case: bool) -> Self {
         Self {
             ignores_case,
@@ -125,7 +126,7 @@ impl Patterns {
         }
     }
 
-    /// Adds a line with its patterns, of which any one is enough to match.
+    /// Adds a line with its patterns. The line matches if any of the patterns matches.
     fn add(&mut self, line: &[u8], patterns: &[&[u8]]) {
         for pattern in patterns {
             let pattern = chars_of(pattern, self.ignores_case);
@@ -138,7 +139,7 @@ impl Patterns {
         self.lines.push(line.to_vec());
     }
 
-    /// Returns the first line with a pattern that matches `name`.
+    /// Returns the first line with a pattern that matches `name`; `None` if no pattern matches.
     fn first_match(&self, name: &[u8]) -> Option<&[u8]> {
         let name = chars_of(name, self.ignores_case);
         let plain_line = self.plain.get(&name).copied();
@@ -153,8 +154,9 @@ impl Patterns {
     }
 }
 
-/// Decodes a name, in lower case if `ignores_case`. A character whose lower case has several characters stays
-/// unchanged. An invalid byte becomes a private-use character, which real names hardly ever contain.
+/// Decodes a name, and converts it to lower case if `ignores_case` is `true`. A character whose lower case consists of
+/// several characters stays unchanged. An invalid byte becomes a private-use character, which real names almost never
+/// contain.
 fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
     /// The private-use character for the byte 0.
     const INVALID_BYTES: u32 = 0x10_FF00;
@@ -173,12 +175,11 @@ fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
     chars
 }
 
-/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. If the rest does not match, the function extends
-/// only the last star. Extending an earlier star cannot help: no star extends over a slash, and only a slash matches a
-/// slash.
+/// Returns whether a glob with `*`, `?` and `[…]` matches a whole name. After a mismatch, extends only the last star.
+/// Extending an earlier star cannot help, because no star matches a slash, and only a slash in the glob does.
 fn glob_matches(glob: &[char], name: &[char]) -> bool {
     let (mut pattern, mut rest) = (glob, name);
-    // The pattern behind the last star, and the name behind the characters that the star matches.
+    // The part of the glob after the last star, and the part of the name after the characters that the star matches.
     let mut last_star: Option<(&[char], &[char])> = None;
     loop {
         if let ['*', after_star @ ..] = pattern {
@@ -201,8 +202,8 @@ fn glob_matches(glob: &[char], name: &[char]) -> bool {
     }
 }
 
-/// Returns the length of the glob's first part, which is a character or a set; `None` if that part does not match `c`.
-/// An unclosed bracket is an ordinary character.
+/// Matches `c` with the first element of a glob, which is a character or a set. Returns the element's length; `None` if
+/// the element does not match. An unclosed bracket is an ordinary character.
 fn match_first(pattern: &[char], c: char) -> Option<usize> {
     let (first, rest) = pattern.split_first()?;
     if *first == '['
@@ -214,8 +215,8 @@ fn match_first(pattern: &[char], c: char) -> Option<usize> {
     (*first == c || *first == '?' && c != '/').then_some(1)
 }
 
-/// Parses a set after the opening bracket. Returns its content, and whether it is negated; `None` without a closing
-/// bracket. A closing bracket that comes first belongs to the set.
+/// Parses a set, starting after the opening bracket. Returns the set's content, and whether the set is negated; `None`
+/// if there is no closing bracket. A closing bracket at the start belongs to the set.
 fn parse_set(text: &[char]) -> Option<(&[char], bool)> {
     let (negated, text) = match text {
         ['!', rest @ ..] => (true, rest),
@@ -225,7 +226,7 @@ fn parse_set(text: &[char]) -> Option<(&[char], bool)> {
     Some((&text[..end], negated))
 }
 
-/// Returns whether a character is in a set or one of its ranges.
+/// Returns whether a set contains a character, alone or in a range.
 fn set_contains(c: char, set: &[char]) -> bool {
     let mut rest = set;
     while let [from, tail @ ..] = rest {

@@ -1,5 +1,5 @@
-//! Walks folders of this machine by the rules of Plex's scanner. The caller's callbacks tell the walk how the index
-//! lists a file.
+//! Walks folders on this machine by the rules of Plex's scanner. The caller provides callbacks that look up files in
+//! the index.
 
 mod ignored;
 mod paths;

@@ -1,4 +1,4 @@
-//! Paths of this machine: containment, and the targets of links.
+//! Checks whether a folder contains a path, and resolves links to folders.
 
 use std::fs;
 use std::io;
@@ -6,20 +6,20 @@ use std::io;
 use crate::platform::files::{Inode, is_gone, named};
 use crate::platform::folder_reader::FolderId;
 
-/// Returns whether a path is this folder or lies below it.
+/// Returns whether a path is `folder` or lies below it.
 pub fn is_in(path: &[u8], folder: &[u8]) -> bool {
     let folder = folder.strip_suffix(b"/").unwrap_or(folder);
     path.strip_prefix(folder)
         .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
 }
 
-/// Returns the path of the entry `name` of a folder.
+/// Returns the path of the entry `name` in a folder.
 pub fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
     [folder, b"/", name].concat()
 }
 
-/// Returns whether the path is a folder or a link to a folder, and for such a link the id of its target. Dangling and
-/// circular links are not folders.
+/// Returns whether the path is a folder or a link to a folder. For a link to a folder, also returns the target's id.
+/// Dangling and circular links are not folders.
 pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     let path = named(path);
     match fs::metadata(&path) {
@@ -33,8 +33,8 @@ pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     }
 }
 
-/// Returns whether a link leads to one of the folders above the link, perhaps through other links. A walk that followed
-/// such a link would never end.
+/// Returns whether a link leads, directly or through other links, to a folder above the link. A walk that followed the
+/// link would never end.
 pub fn leads_up(link: &[u8]) -> bool {
     let link = named(link);
     let Some(target) = Inode::of_target(&link) else {

@@ -8,25 +8,25 @@ use crate::platform::folder_reader::FolderId;
 /// Maximum number of links that one call follows.
 const LINKS_PER_CALL: usize = 4096;
 
-/// A link to a folder. The walk follows links after it has read all folders that it reaches without links.
+/// A link to a folder. The walk follows links after it has read all folders that are reachable without links.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FolderLink {
     pub path: Vec<u8>,
-    /// See [`super::WalkStarts`].
+    /// Whether the path has a twin ([`super::WalkStarts`]).
     pub twin: bool,
     pub id: FolderId,
 }
 
-/// The folders that were read, and the queue of links.
+/// The folders that the walk has read, and the links that it has not followed yet.
 #[derive(Debug, Default)]
 pub struct WalkProgress {
-    /// The folders that were read, by location. The empty location has the folders outside of all locations.
+    /// The folders that the walk has read, by location. The empty location is for folders outside all locations.
     read: Vec<(Vec<u8>, HashSet<FolderId>)>,
-    /// New links, which are not in the queue yet.
+    /// New links, which are not yet in the queue.
     links: Vec<Arc<FolderLink>>,
-    /// The queue of links to follow, the next one last. Their targets are already marked as read.
+    /// The queue of links to follow, with the next link last. The links' targets are already marked as read.
     queue: Vec<Arc<FolderLink>>,
-    /// Whether the walk has begun to follow links.
+    /// Whether the walk has started to follow links.
     follows_links: bool,
 }
 
@@ -40,31 +40,32 @@ impl WalkProgress {
         })
     }
 
-    /// Marks a folder as read that the walk reached without a link. Returns `false` if the walk has read the folder
-    /// before through a link. `slot` is the index of the location's set. Until the walk follows the first link, every
-    /// folder counts as new, because some file systems give several folders the same id.
+    /// Marks a folder that the walk reached without a link as read. Returns `false` if the walk has already read the
+    /// folder. Until the walk follows its first link, always returns `true`, because some file systems assign the same
+    /// id to several folders. `slot`: the index of the location's set.
     pub(super) fn mark_read(&mut self, slot: usize, id: FolderId) -> bool {
         self.mark_read_by_link(slot, id) || !self.follows_links
     }
 
-    /// Marks the target of a link as read. Returns `false` if the walk has read the target before. `slot` is the index
+    /// Marks the target of a link as read. Returns `false` if the walk has already read the target. `slot`: the index
     /// of the location's set.
     pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
         self.read[slot].1.insert(id)
     }
 
-    /// Adds a link that the walk found, to be followed later.
+    /// Adds a link for the walk to follow later.
     pub(super) fn add_link(&mut self, link: FolderLink) {
         self.links.push(Arc::new(link));
     }
 
-    /// Puts a link back into the queue because the call ended before its target was read.
+    /// Puts a link back into the queue, because the call ended before the walk read the link's target.
     pub(super) fn put_back(&mut self, link: &Arc<FolderLink>) {
         self.queue.push(Arc::clone(link));
     }
 
-    /// Returns the links to follow next. If the queue is empty, first sorts the new links and queues those for which
-    /// `mark_read` returns true. So of two links to one folder, the walk always follows the one whose path comes first.
+    /// Returns the links to follow next. If the queue is empty, first sorts the new links, and queues the links for
+    /// which `mark_read` returns `true`. If several links lead to the same folder, the walk therefore always follows
+    /// the link whose path sorts first.
     pub(super) fn next_links(
         &mut self,
         mut mark_read: impl FnMut(&mut Self, &FolderLink) -> bool,

@@ -12,28 +12,28 @@ use crate::platform::files::may_read;
 /// A rule by which a scan ignores files or folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Files without an extension of the library's media. The walk never reports them.
+    /// Files with an extension that does not belong to the library's media types. The walk never reports these files.
     Extension,
-    /// Names that begin with a dot.
+    /// Names that start with a dot.
     Hidden,
-    /// Folders of operating systems and programs.
+    /// Folders that operating systems and programs create.
     System,
-    /// Folders of unfinished or failed unpacking.
+    /// Folders from an unfinished or failed extraction of an archive.
     Unpacking,
-    /// Empty files, dangling links, unreadable files.
+    /// Empty files, dangling links and unreadable files.
     Empty,
-    /// Samples of videos.
+    /// Video samples.
     Samples,
     /// Trailers and other extras of an item.
     Extras,
-    /// Folders of discs.
+    /// Folders with the content of a DVD or Blu-ray disc.
     Discs,
-    /// Names in a `.plexignore` file.
+    /// Files and folders that a line in a `.plexignore` file matches.
     Plexignore,
 }
 
 impl Rule {
-    /// All rules in order.
+    /// All rules, in the order of their bits.
     pub const ALL: [Self; 9] = [
         Self::Extension,
         Self::Hidden,
@@ -63,13 +63,13 @@ impl Rule {
         NAMES[self as usize]
     }
 
-    /// Returns the bit of the rule in [`Rules`].
+    /// Returns the rule's bit in [`Rules`].
     const fn bit(self) -> u32 {
         1 << self as u32
     }
 }
 
-/// A set of rules, one bit each.
+/// A set of rules, with one bit for each rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules(u32);
 
@@ -87,7 +87,7 @@ impl Rules {
             let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.name() == name.as_ref()) else {
                 let names = Rule::ALL.map(Rule::name).join(", ");
                 return refuse(format!(
-                    "unknown rule '{}': give one or more of {names}",
+                    "unknown rule '{}'; use one or more of {names}",
                     abridged(name.as_ref().as_bytes())
                 ));
             };
@@ -102,7 +102,7 @@ impl Rules {
         self.0 & rule.bit() != 0
     }
 
-    /// Returns the rules of this set that also apply outside of all libraries.
+    /// Returns the rules in this set that also apply outside all libraries.
     #[must_use]
     pub fn everywhere(self) -> Self {
         const EVERYWHERE: u32 = Rule::Extension.bit() | Rule::Hidden.bit() | Rule::System.bit() | Rule::Empty.bit();
@@ -110,7 +110,7 @@ impl Rules {
     }
 }
 
-/// The media types of a folder's libraries, one bit each.
+/// The media types of a folder's libraries, with one bit for each type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kinds(u8);
 
@@ -118,10 +118,10 @@ impl Kinds {
     const VIDEO: u8 = 1;
     const AUDIO: u8 = 2;
     const PHOTO: u8 = 4;
-    /// Not a media type, but a flag: the rules for videos apply.
+    /// A flag, not a media type: whether the rules for videos apply.
     const VIDEO_RULES: u8 = 8;
 
-    /// Returns the media types of these kinds of libraries; all types if `kinds` is empty.
+    /// Returns the media types of libraries of these kinds; all media types if `kinds` is empty.
     #[must_use]
     pub fn of(kinds: &[LibraryKind]) -> Self {
         const ALL: u8 = Kinds::VIDEO | Kinds::AUDIO | Kinds::PHOTO;
@@ -142,7 +142,7 @@ impl Kinds {
         self.0 & bit != 0
     }
 
-    /// Returns whether the file name has an extension of these media types.
+    /// Returns whether the file name has an extension that belongs to one of these media types.
     #[must_use]
     pub fn has_extension(self, name: &[u8]) -> bool {
         /// Length of the longest known extension, `dvr-ms`.
@@ -163,7 +163,7 @@ impl Kinds {
     }
 }
 
-/// Returns whether Plex takes a file with this extension, in lower case, for a video.
+/// Returns whether Plex treats files with this lower-case extension as videos.
 #[rustfmt::skip]
 fn is_video(extension: &[u8]) -> bool {
     matches!(extension,
@@ -174,7 +174,7 @@ fn is_video(extension: &[u8]) -> bool {
         | b"webm")
 }
 
-/// Returns whether Plex takes a file with this extension, in lower case, for audio.
+/// Returns whether Plex treats files with this lower-case extension as audio.
 #[rustfmt::skip]
 fn is_audio(extension: &[u8]) -> bool {
     matches!(extension,
@@ -183,7 +183,7 @@ fn is_audio(extension: &[u8]) -> bool {
         | b"dsf" | b"dsd" | b"opus" | b"alac")
 }
 
-/// Returns whether Plex takes a file with this extension, in lower case, for a photo.
+/// Returns whether Plex treats files with this lower-case extension as photos.
 #[rustfmt::skip]
 fn is_photo(extension: &[u8]) -> bool {
     matches!(extension,
@@ -192,8 +192,9 @@ fn is_photo(extension: &[u8]) -> bool {
         | b"sr2" | b"mpo" | b"jps" | b"rw2" | b"jp2" | b"j2k" | b"heic" | b"heif" | b"webp")
 }
 
-/// Returns the rule by which Plex ignores a folder of this name; `None` if Plex reads the folder. `rules` and `kinds`
-/// are those of its location. `at_root`: the folder is directly in a location.
+/// Returns the rule by which Plex ignores a folder with this name; `None` if Plex reads the folder. `rules` and
+/// `kinds`: the rules and media types of the folder's location. `at_root`: whether the folder is directly in a
+/// location.
 #[must_use]
 pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
@@ -216,11 +217,11 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -
     }
 }
 
-/// A video that is named like a sample is a sample only below this size in bytes.
+/// Size in bytes from which a video is never a sample, even if its name is that of a sample.
 const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 
-/// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore it. Call this only for files that no
-/// library lists, since it reads the file's size.
+/// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore the file. Reads the file's size, so
+/// call this function only for files that no library lists.
 #[must_use]
 pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();

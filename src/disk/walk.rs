@@ -1,4 +1,4 @@
-//! Walks folders of a disk with several threads. A call has a time limit, and returns its unread folders.
+//! Walks folders on disk with several threads. Each call has a time limit, and returns the folders that remain unread.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -19,16 +19,16 @@ use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
 
-/// Number of threads besides the caller's. They mostly wait for the operating system and the network.
+/// Number of threads besides the calling thread. The threads mostly wait for the operating system and the network.
 const EXTRA_THREADS: usize = 3;
-/// Number of files looked up together.
+/// Number of files to look up together.
 const LOOKUP_BATCH: usize = 256;
 
-/// Walks the folders of a request until its limit. Returns the findings, and whether the walk is over. Skips files and
-/// folders that disappear during the walk.
+/// Walks the folders in a request until the request's limit is reached. Returns the findings, and whether the walk is
+/// finished. Skips files and folders that disappear during the walk.
 ///
-/// With `progress`, the walk reads each real folder below a location once, so links between folders cause no loop. A
-/// call without folders to walk follows links. Without `progress`, links are findings.
+/// With `progress`, the walk reads each folder below a location only once, even if links lead to it, so links cause no
+/// loop. A call without starting points follows links. Without `progress`, links are only reported.
 #[must_use]
 pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (WalkFindings, bool) {
     let mut walk = Walk::new(request);
@@ -62,13 +62,13 @@ enum Start<'s> {
     Link(Arc<FolderLink>),
 }
 
-/// One call of a walk. Several threads share it.
+/// One call of a walk, shared by several threads.
 struct Walk<'w> {
     request: &'w WalkRequest<'w>,
-    /// For each location, the index of its set of read folders. The last entry is for paths outside of all locations.
+    /// For each location, the index of its set of read folders. The last entry is for paths outside all locations.
     slots: Vec<usize>,
     progress: Option<Mutex<&'w mut WalkProgress>>,
-    /// The indexes of locations by folder.
+    /// The index of each location, by folder.
     location_indexes: HashMap<&'w [u8], usize>,
     /// The parent folders of locations.
     location_parents: HashSet<&'w [u8]>,
@@ -80,7 +80,7 @@ struct Walk<'w> {
 
 struct PendingFolder {
     path: Vec<u8>,
-    /// Index of the innermost location with this folder; `None` outside of all locations.
+    /// Index of the innermost location that contains the folder; `None` outside all locations.
     location_index: Option<usize>,
     twin: bool,
     is_marked: bool,
@@ -89,7 +89,7 @@ struct PendingFolder {
 /// The state of one thread.
 #[derive(Default)]
 struct WalkThread {
-    /// Folders to read, the next one last.
+    /// Folders to read, with the next folder last.
     stack: Vec<PendingFolder>,
     /// Files to look up together.
     files: Vec<MediaFile>,
@@ -102,10 +102,10 @@ struct MediaFile {
     twin: bool,
 }
 
-/// A name in a folder.
+/// An entry in a folder.
 struct FolderEntry {
     name: Vec<u8>,
-    /// Target of a link.
+    /// The target's id, for a link to a folder.
     link: Option<FolderId>,
     twin: bool,
 }
@@ -113,12 +113,12 @@ struct FolderEntry {
 /// A folder whose subfolders the walk enters next.
 struct ParentFolder<'f> {
     folder: &'f PendingFolder,
-    /// The path without trailing separator.
+    /// The path without a trailing separator.
     path: &'f [u8],
     /// Whether the folder itself is a location in scope.
     at_root: bool,
     has_locations: bool,
-    /// The folder's own `.plexignore` file; `None` for a location, whose file is among the rules.
+    /// The folder's own `.plexignore` file; `None` for a location, whose file is already part of the rules.
     ignored: Option<&'f Ignored>,
 }
 
@@ -144,7 +144,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks the starting points on several threads and adds to `findings`. Returns the folders that remain unread.
+    /// Walks the starting points on several threads, and adds to `findings`. Returns the folders that remain unread.
     fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
         let findings = Mutex::new(findings);
         let unread: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
@@ -173,7 +173,7 @@ impl<'w> Walk<'w> {
         unread.into_iter().map(|(_, folders)| folders).collect()
     }
 
-    /// Adds queued links as starting points. Only reports a link whose target the walk has already read.
+    /// Adds the next links as starting points. If the walk has already read a link's target, only reports the link.
     fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
             let location_index = self.rules.innermost(&link.path);
@@ -186,13 +186,12 @@ impl<'w> Walk<'w> {
         starts.extend(links.into_iter().map(Start::Link));
     }
 
-    /// Returns the index of the location's set of read folders in [`WalkProgress`]; `None` for a path outside all
-    /// locations.
+    /// Returns the index of a location's set of read folders in [`WalkProgress`]. `None`: outside all locations.
     fn slot(&self, location_index: Option<usize>) -> usize {
         self.slots[location_index.unwrap_or(self.request.locations.len())]
     }
 
-    /// Reports that the walk read a folder by another path.
+    /// Reports that the walk has already read a folder under another path.
     fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
         if !self.rules.is_out_of_scope(location_index) {
             let real = canonical(&named(path)).unwrap_or_default();
@@ -200,8 +199,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks one starting point: collects a file, or reads a folder and all folders below. If the call must end first,
-    /// adds the remaining folders to `unread`, and puts a link with an unread target back into the queue.
+    /// Processes one starting point: collects a file, or reads a folder and all its subfolders. If the call must end
+    /// first, adds the remaining folders to `unread`, and puts a link with an unread target back into the queue.
     fn walk_below(
         &self,
         reader: &mut FolderReader,
@@ -254,8 +253,8 @@ impl<'w> Walk<'w> {
         names_read >= self.request.max_names || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    /// Reads a folder. Collects its media files for the next lookup. Pushes the subfolders in reverse order, so that
-    /// the walk reads them by name.
+    /// Reads a folder. Collects the folder's media files for the next lookup. Pushes the subfolders in reverse order,
+    /// so that the walk reads them in order of name.
     fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
         if self.is_only_out_of_scope(folder) {
             return;
@@ -282,7 +281,7 @@ impl<'w> Walk<'w> {
         }
         let location = self.rules.location(folder.location_index);
         let at_root = location.is_some_and(|location| location.folder == folder.path && !location.is_out_of_scope);
-        // The `.plexignore` of a location is among the rules already.
+        // The rules already include the `.plexignore` file of a location.
         let ignored = (location.is_some() && has_plexignore && !at_root && self.request.rules.has(Rule::Plexignore))
             .then(|| Ignored::read(path))
             .flatten();
@@ -307,7 +306,7 @@ impl<'w> Walk<'w> {
         thread.stack[stack_length..].reverse();
     }
 
-    /// Returns whether a folder is a location out of scope, and no location in scope lies below the folder.
+    /// Returns whether a folder is a location out of scope and contains no location in scope.
     fn is_only_out_of_scope(&self, folder: &PendingFolder) -> bool {
         let is_this_folder = |location: &Location| location.is_out_of_scope && location.folder == folder.path;
         let is_in_scope_below = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
@@ -315,7 +314,7 @@ impl<'w> Walk<'w> {
             && !self.request.locations.iter().any(is_in_scope_below)
     }
 
-    /// Reports an unreadable folder, unless it disappeared during the walk. Still pushes locations below.
+    /// Reports an unreadable folder, unless it disappeared during the walk. Still pushes all locations below it.
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
         let is_from_caller = self.request.is_first
             && self
@@ -335,13 +334,13 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Marks a folder as read. Returns whether it was read before.
+    /// Marks a folder as read. Returns whether the walk has already read the folder.
     fn was_read(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
         progress.is_some_and(|progress| !lock(progress).mark_read(self.slot(folder.location_index), id))
     }
 
-    /// Returns the entry for a folder or media file, and whether it is a folder; `None` for other names.
+    /// Returns the entry for a folder or media file, and whether the entry is a folder; `None` for other names.
     fn entry(
         &self,
         folder: &PendingFolder,
@@ -379,7 +378,8 @@ impl<'w> Walk<'w> {
         })
     }
 
-    /// Pushes a subfolder. Reports an ignored subfolder, and pushes only the locations below. No location is ignored.
+    /// Pushes a subfolder onto the stack. If a rule ignores the subfolder, reports it and pushes only the locations
+    /// below it. A location is never ignored.
     fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
         let outer_location = parent.folder.location_index;
         let is_out_of_scope = self.rules.is_out_of_scope(outer_location);
@@ -416,7 +416,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Pushes the outermost locations below a folder that the walk does not read itself.
+    /// Pushes the outermost locations below a folder that the walk itself does not read.
     fn enter_locations(&self, path: &[u8], twin: bool, stack: &mut Vec<PendingFolder>) {
         let locations = self.request.locations;
         let is_below = |inner: &Location, outer: &[u8]| inner.folder != outer && is_in(&inner.folder, outer);
@@ -434,9 +434,9 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Reports the collected files that are not listed as a single item, each with the cause. Checks a listed path
-    /// outside of all locations again, since it is only a suffix match, and also twins, since the item may belong to
-    /// the other twin.
+    /// Reports the collected files that are not listed as a single item, each with the cause. Checks a listed file
+    /// again if it lies outside all locations, since its match is only a suffix match, or if it has a twin, since the
+    /// item may belong to the twin.
     fn report_unlisted(&self, thread: &mut WalkThread) {
         let files = &thread.files;
         let paths: Vec<&[u8]> = files.iter().map(|file| file.path.as_slice()).collect();
@@ -481,7 +481,7 @@ fn hash_of(name: &Normal<'_>) -> u64 {
     name.hash()
 }
 
-/// Sets `twin` for the names of one folder that have an equal normal form, such as `A.mkv` and `a.mkv`.
+/// Sets `twin` for the names in one folder that have the same normal form, such as `A.mkv` and `a.mkv`.
 fn mark_twins(folders: &mut [FolderEntry], media: &mut [FolderEntry]) {
     if folders.len() + media.len() < 2 {
         return;

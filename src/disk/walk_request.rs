@@ -14,13 +14,14 @@ use crate::platform::local_path::shown;
 pub struct Location {
     pub folder: Vec<u8>,
     pub kinds: Kinds,
-    /// Whether the location belongs only to libraries out of scope, so that the walk reports nothing in it.
+    /// Whether all libraries with this location are out of the walk's scope. The walk reports nothing in this location.
     pub is_out_of_scope: bool,
-    /// Whether all libraries in scope with this location have a listing.
+    /// Whether each library in scope with this location has a listing.
     pub is_fetched: bool,
 }
 
-/// Looks up paths. Calls the second argument once for each path, in order, with `true` if the path is listed.
+/// A callback that looks up paths. It calls its second argument once for each path, in order, with `true` if the path
+/// is listed.
 pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
 
 /// How the index lists a file.
@@ -32,21 +33,22 @@ pub enum ListedStatus {
     ListedElsewhere,
     /// Several items have the file.
     SeveralItems,
-    /// The listed path differs in its root only.
+    /// The file's path differs only in its root from this listed path.
     OnlyRootDiffers(Vec<u8>),
     Unlisted,
 }
 
-/// Returns the status of a file. The flag: the file has a twin ([`WalkStarts`]), so the twin's item does not count.
+/// A callback that returns the status of a file. The second argument: whether the file has a twin ([`WalkStarts`]),
+/// whose item must be ignored.
 pub type StatusOf<'q> = dyn Fn(&[u8], bool) -> ListedStatus + Sync + 'q;
 
-/// The folders and files of a request, in order. The flag says whether the path has a twin, or a folder above has one.
-/// Twins are two names in one folder with the same normal form.
+/// The folders and files of a request, in order. The flag says whether the path, or a folder above the path, has a
+/// twin. Twins are names in the same folder that have the same normal form.
 #[derive(Debug, Default)]
 pub struct WalkStarts<'q> {
     /// Folders to walk.
     pub folders: Vec<(bool, &'q [u8])>,
-    /// Files to check as if the walk had found them.
+    /// Files to check like the files that the walk finds.
     pub files: Vec<(bool, &'q [u8])>,
 }
 
@@ -54,16 +56,18 @@ pub struct WalkStarts<'q> {
 pub struct WalkRequest<'q> {
     pub starts: &'q WalkStarts<'q>,
     pub locations: &'q [Location],
-    /// Whether this is the first call of a walk, so that the folders come from the host. The walk then reports missing
-    /// folders.
+    /// Whether this is the first call of a walk. Only the first call reports missing start folders, since the host
+    /// chose them.
     pub is_first: bool,
     pub rules: Rules,
-    /// The call ends after this many names, or at `until`, and returns the remaining folders.
+    /// Maximum number of names to read. The call ends at this number, or at the time `until`, and returns the unread
+    /// folders.
     pub max_names: usize,
     pub until: Instant,
-    /// Returns for each path whether it is listed with certainty.
+    /// Reports for each path whether the index certainly lists the path.
     pub is_listed: &'q IsListed<'q>,
-    /// Called for a file that is not listed with certainty, has a twin, or lies outside of all locations.
+    /// Called for each file that the index does not certainly list, that has a twin, or that lies outside all
+    /// locations.
     pub status: &'q StatusOf<'q>,
 }
 
@@ -71,27 +75,30 @@ pub struct WalkRequest<'q> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// `folder`: not read yet. `file`: a media file that is not listed as a single item. `left_out`: a folder that is
-    /// not read. `link`: a link to a folder, only with `once`. `unreadable`: a folder or link that cannot be read, or a
-    /// first folder that does not exist.
+    /// `folder`: a folder that was not read yet. `file`: a media file that is not listed as a single item. `left_out`:
+    /// a folder that the walk does not read. `link`: a link to a folder, reported only with `once`. `unreadable`: a
+    /// folder or link that cannot be read, or a start folder that does not exist.
     pub kind: &'static str,
-    /// Another name in the folder differs only by case or Unicode form; or the path lies below such a name.
+    /// Whether the path, or a folder above the path, has a twin: another name in the same folder that differs only in
+    /// case or Unicode form.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(feature = "schema", schemars(default))]
     pub twin: bool,
-    /// For a file: `several_items`: several items have it; `not_scanned`: it lies in a library's folder; `not_fetched`:
-    /// that library has no listing here; `mapping_missing`: only the root differs from the listed path `detail`;
-    /// `no_library`: it lies in no library's folder; or a rule that excludes it, such as `hidden`. For a folder: a
-    /// rule; `loop`: a link to a folder above it; `linked`: already read as `detail`.
+    /// For a file: `several_items`: several items have the file; `not_scanned`: the file lies in a library's folder,
+    /// but the library does not list it; `not_fetched`: the file lies in the folder of a library that has no listing
+    /// here; `mapping_missing`: the file's path differs only in its root from the listed path in `detail`;
+    /// `no_library`: the file lies in no library's folder; or a rule that excludes the file, such as `hidden`. For a
+    /// folder: a rule that excludes the folder; `loop`: a link to a folder above the link; `linked`: a folder already
+    /// read under the path in `detail`.
     #[serde(skip_serializing_if = "str::is_empty")]
     #[cfg_attr(feature = "schema", schemars(default))]
     pub cause: &'static str,
     /// Full path on this machine.
     pub path: ByteString,
-    /// A line of a `.plexignore`, or a path: see `cause`.
+    /// A line in a `.plexignore` file, or a path; see `cause`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<ByteString>,
-    /// The system's error number for `unreadable`.
+    /// The operating system's error number, for `unreadable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
 }
@@ -99,11 +106,11 @@ pub struct Finding {
 /// The result of a walk.
 #[derive(Debug, Default)]
 pub struct WalkFindings {
-    /// The findings in any order. Folders come last, in the order in which to read them.
+    /// The findings in no particular order, followed by the unread folders in the order in which to read them.
     pub found: Vec<Finding>,
     /// Number of media files, listed or not.
     pub files: u64,
-    /// The number with which the caller continues the walk; `None` if the walk is over.
+    /// The number that the caller passes to continue the walk; `None` if the walk is finished.
     pub goes_on: Option<u64>,
 }
 
@@ -120,12 +127,12 @@ impl WalkFindings {
         });
     }
 
-    /// Adds a folder that was not read yet.
+    /// Adds a finding for a folder that was not read yet.
     pub(super) fn put_folder(&mut self, path: &[u8], twin: bool) {
         self.put("folder", twin, "", path, b"");
     }
 
-    /// Adds an unreadable folder or link.
+    /// Adds a finding for an unreadable folder or link.
     pub(super) fn put_unreadable(&mut self, path: &[u8], error: &io::Error) {
         self.put("unreadable", false, "", path, b"");
         if let Some(finding) = self.found.last_mut() {

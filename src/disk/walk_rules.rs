@@ -1,4 +1,4 @@
-//! Finds the rule that ignores a file or a folder.
+//! Finds the rule by which a walk ignores a file or folder.
 
 use std::sync::OnceLock;
 
@@ -8,21 +8,22 @@ use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
 use super::walk_request::{Location, WalkRequest};
 use crate::platform::files::named;
 
-/// A rule, and for [`Rule::Plexignore`] the line of the `.plexignore` file; otherwise the line is empty.
+/// A rule, and a line from a `.plexignore` file. The line is empty for rules other than [`Rule::Plexignore`].
 type RuleMatch = (Rule, Vec<u8>);
-/// Index of the innermost location that contains a path; `None` outside of all locations.
+/// Index of the innermost location that contains a path; `None` outside all locations.
 type LocationIndex = Option<usize>;
 
 /// The rules of a walk.
 pub struct WalkRules<'w> {
     locations: &'w [Location],
     rules: Rules,
-    /// The `.plexignore` file of each location, which applies to all folders below, read at the first use.
+    /// The `.plexignore` file of each location, which applies to all folders below the location. The walk reads the
+    /// file on first use.
     ignored: Vec<OnceLock<Option<Ignored>>>,
 }
 
 impl<'w> WalkRules<'w> {
-    /// Prepares the rules of a request. Reads no file.
+    /// Prepares the rules for a request, without reading a file.
     pub fn new(request: &'w WalkRequest<'w>) -> Self {
         Self {
             locations: request.locations,
@@ -31,25 +32,25 @@ impl<'w> WalkRules<'w> {
         }
     }
 
-    /// Returns the index of the innermost location that contains a path.
+    /// Returns the index of the innermost location that contains a path; `None` outside all locations.
     pub fn innermost(&self, path: &[u8]) -> LocationIndex {
         let containing = (0..self.locations.len()).filter(|index| is_in(path, &self.locations[*index].folder));
         containing.max_by_key(|index| self.locations[*index].folder.len())
     }
 
-    /// Returns the location with this index; `None` outside of all locations.
+    /// Returns the location with this index; `None` outside all locations.
     pub fn location(&self, location_index: LocationIndex) -> Option<&'w Location> {
         location_index.map(|index| &self.locations[index])
     }
 
-    /// Returns whether the location belongs only to libraries out of scope. Returns `false` outside of all locations.
+    /// Returns whether all libraries with this location are out of the walk's scope; `false` outside all locations.
     pub fn is_out_of_scope(&self, location_index: LocationIndex) -> bool {
         self.location(location_index)
             .is_some_and(|location| location.is_out_of_scope)
     }
 
-    /// Returns the rule that ignores a folder; `None` if no rule does. `at_root`: the folder is directly in a location.
-    /// `parent_ignored` is the `.plexignore` file of the parent folder, unless the parent is a location.
+    /// Returns the rule that ignores a folder; `None` if no rule does. `at_root`: whether the folder is directly in a
+    /// location. `parent_ignored`: the parent folder's `.plexignore` file, unless the parent is a location.
     pub fn folder_rule(
         &self,
         path: &[u8],
@@ -103,7 +104,7 @@ impl<'w> WalkRules<'w> {
         })
     }
 
-    /// Returns the rules and media types at a location. Outside of all locations, only some rules apply.
+    /// Returns the rules and media types for a location. Outside all locations, only some rules apply.
     fn rules_at(&self, location_index: LocationIndex) -> (Rules, Kinds) {
         match self.location(location_index) {
             Some(location) => (self.rules, location.kinds),
@@ -111,8 +112,8 @@ impl<'w> WalkRules<'w> {
         }
     }
 
-    /// Returns the `.plexignore` files that apply in a folder: first the file of a location in scope, then the folder's
-    /// own file.
+    /// Returns the `.plexignore` files that apply in a folder: first the file of the location, if it is in scope, then
+    /// the folder's own file.
     fn ignored_at<'i>(
         &'i self,
         location_index: LocationIndex,
@@ -122,7 +123,8 @@ impl<'w> WalkRules<'w> {
         location_ignored.into_iter().chain(folder_ignored)
     }
 
-    /// Returns the `.plexignore` file of a location in scope. Reads the file at the first call.
+    /// Returns the `.plexignore` file of a location; `None` for a location out of scope. Reads the file on the first
+    /// call.
     fn location_ignored(&self, index: usize) -> Option<&Ignored> {
         let location = &self.locations[index];
         if location.is_out_of_scope || !self.rules.has(Rule::Plexignore) {

@@ -181,7 +181,7 @@ def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
             assert (done.returncode, text.count(reason), "WARNING" in text) == (4, 1, False), done
 
     every = ("shared status", "shared init", "shared clear --yes", "doctor")
-    expect_rejection("this role may not create them", tool, *every)
+    expect_rejection("this role is not allowed to create them", tool, *every)
     expect_rejection("password authentication failed", {**owner, "PGPASSWORD": "wrong"}, *every)
     cli.good("shared", "init", **owner)
     expect_rejection("permission denied for schema plexindex", tool, *every)
@@ -216,5 +216,5 @@ def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server,
         timer.cancel()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
-        assert (process.returncode, " of other hosts from the shared log" in errors) == (130, True)
+        assert (process.returncode, " from other hosts through the shared log" in errors) == (130, True)
     assert server.get("stats")["listeners"] == 0

@@ -1,5 +1,5 @@
-//! The bodies of entries, in JSON, so that hosts with different versions understand each other. Decoding skips unknown
-//! fields and fills missing ones with defaults.
+//! Encodes and decodes entry bodies as JSON, so that hosts with different versions of plexindex can exchange entries.
+//! Decoding ignores unknown fields, and fills missing fields with defaults.
 
 use std::io::{Read, Write};
 
@@ -16,65 +16,67 @@ use crate::model::{Item, Library, SourceState};
 pub const CHUNK_ITEMS: usize = 1_000;
 /// A chunk with at least this many bytes of JSON is full.
 const FULL: usize = 8 << 20;
-/// Maximum size of a chunk's JSON in bytes. Hosts neither write nor read a larger chunk.
+/// Maximum size of a chunk's uncompressed JSON, in bytes. Hosts neither write nor read a larger chunk.
 const LARGEST_TEXT: usize = 64 << 20;
 
-/// The result of a probe.
+/// The body of a probe entry: the result of the probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProbeBody {
     /// The libraries that the user may see, in the server's order.
     pub libraries: Vec<Library>,
-    /// The age of this list when it was written to the log, ms.
+    /// Age of the list when it was written to the log, in ms.
     pub age_ms: u64,
 }
 
-/// The head of a listing, and the state that the chunks and later items lead to.
+/// The body of a listing entry, called the head of the listing. The head describes the chunks, and the library's state
+/// after all item entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListingBody {
-    /// The number of the listing: the fence of the lease under which it was published.
+    /// The listing's number: the fence of the lease under which the listing was published.
     pub listing: i64,
-    /// Number of its chunks.
+    /// Number of chunks.
     pub chunks: u32,
     /// Number of items in the chunks.
     pub listed: u64,
     /// The chunks include all item entries up to this position.
     pub included: Position,
-    /// The library's change token in that state.
+    /// The library's change token after all item entries.
     pub change: SourceState,
-    /// Number of items in that state.
+    /// Number of items in the library after all item entries.
     pub items: u64,
     /// Number of item entries written since the listing was published.
     pub since: u64,
-    /// Whether the server may have changed during the listing, or its counts disagreed.
+    /// Whether the listing may be inconsistent, because the library may have changed during the fetch, or the server's
+    /// counts disagreed.
     pub provisional: bool,
-    /// Time from the last check against the server to the writing of this entry, ms.
+    /// Time between the last check against the server and the writing of this entry, in ms.
     pub age_ms: u64,
 }
 
-/// An item.
+/// The body of an item entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemBody {
     /// The item; `None` if the library no longer has it.
     pub item: Option<Item>,
-    /// Whether plexindex fetched the item by key, which ends an earlier invalidation.
+    /// Whether plexindex fetched the item by rating key. A verified item ends an earlier invalidation.
     pub verified: bool,
 }
 
-/// The result of a search.
+/// The body of a search entry: the result of a path search.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SearchBody {
-    /// The items found.
+    /// The items that the search found.
     pub items: Vec<Item>,
-    /// Time between the first and the last search without a result, ms.
+    /// Time between the first and the last search without a result, in ms.
     pub missing_ms: i64,
 }
 
-/// Makes an entry about a library. `library`: its UUID; empty for a probe, which lists all libraries. `key`: a path, a
-/// rating key or a hash, depending on `kind`; empty if a library has only one entry of this kind.
+/// Creates an entry about a library. `library`: the library's UUID; empty for a probe, which lists all libraries.
+/// `key`: a path, a rating key or a hash, depending on `kind`; empty if a library has only one entry of this kind.
 #[must_use]
 pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEntry {
     NewEntry {
@@ -83,7 +85,8 @@ pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEn
     }
 }
 
-/// Makes the name of an entry, which replaces an earlier entry of the same name. The parameters are those of [`entry`].
+/// Creates an entry name. In the log, an entry replaces an earlier entry with the same name. The parameters are those
+/// of [`entry`].
 #[must_use]
 pub fn name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     EntryName {
@@ -96,17 +99,18 @@ pub fn name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
 /// Encodes a body as JSON.
 #[must_use]
 pub fn encode(body: &impl Serialize) -> Vec<u8> {
-    // Encoding fails only for maps whose keys are not strings, which no body has.
+    // Encoding fails only for maps with keys that are not strings, and no body contains one.
     serde_json::to_vec(body).unwrap_or_default()
 }
 
-/// Decodes a body from JSON; `None` if it has another form, since another version may have written it.
+/// Decodes a body from JSON; `None` if the body has a different structure, because another version of plexindex wrote
+/// it.
 #[must_use]
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// Items of a listing, which are packed into one chunk.
+/// Collects items of a listing for one chunk.
 #[derive(Default)]
 pub struct Chunk {
     /// The JSON so far, without the closing bracket.
@@ -140,7 +144,7 @@ impl Chunk {
         self.items >= CHUNK_ITEMS || self.text.len() >= FULL
     }
 
-    /// Returns the chunk, compressed; `None` if it is larger than hosts accept, because of a huge item.
+    /// Returns the compressed chunk; `None` if a huge item makes the chunk larger than hosts accept.
     #[must_use]
     pub fn pack(self) -> Option<Vec<u8>> {
         let mut text = self.text;
@@ -156,7 +160,7 @@ impl Chunk {
     }
 }
 
-/// Packs items into one compressed chunk. Returns no bytes if the chunk is larger than hosts accept.
+/// Packs items into one compressed chunk. Returns an empty vector if the chunk is larger than hosts accept.
 #[must_use]
 pub fn pack(items: &[Item]) -> Vec<u8> {
     let mut chunk = Chunk::default();

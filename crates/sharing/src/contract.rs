@@ -8,140 +8,142 @@ use crate::platform::Deadline;
 use crate::platform::Release;
 pub use plexindex::peers::entries::{EntryKind, EntryName, HostId, LARGEST_ENTRY, NewEntry, Position};
 
-/// The number of a view: one server as one user sees it.
+/// The number of a view: one server's libraries as one user sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ViewNumber(pub i64);
 
-/// Maximum size of a stored chunk in bytes.
+/// Maximum size of a stored chunk, in bytes.
 pub const LARGEST_CHUNK: usize = 16 << 20;
 
-/// Maximum total size of one read or write.
+/// Maximum total size of one read or write, in bytes.
 pub const LARGEST_BATCH: usize = 16 << 20;
 
-/// An entry of the log.
+/// An entry in the shared log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The name. A later entry with the same name replaces this one.
+    /// The name. A later entry with the same name replaces this entry.
     pub name: EntryName,
     /// The content, in the format of `bodies`.
     pub body: Vec<u8>,
-    /// The position in the view.
+    /// The entry's number in its view.
     pub number: u64,
-    /// The host that wrote it.
+    /// The host that wrote the entry.
     pub host: HostId,
     /// Time since the entry was written, by the log's clock.
     pub age: Duration,
 }
 
-/// One page of entries.
+/// One page of log entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Entries in ascending order.
+    /// Entries in ascending order of their numbers.
     pub entries: Vec<Entry>,
-    /// The position to read from next: that of the last entry or later, since replaced entries leave gaps.
+    /// Position for the next read. Replaced entries leave gaps, so this position may be beyond the last entry.
     pub position: Position,
-    /// Whether more entries follow.
+    /// Whether more entries follow this page.
     pub more: bool,
-    /// Whether the log does not know the requested position, because it was restored or cleared, or the position is too
-    /// old. The page is the first one then.
+    /// Whether the page starts at the beginning of the log instead of at the requested position, because the log was
+    /// restored or cleared, or because the position is too old.
     pub from_start: bool,
 }
 
-/// The right to ask the server for something, on behalf of all hosts. Expires after [`LEASE`].
+/// The right to send requests for one task to the Plex server, on behalf of all hosts. A lease expires after [`LEASE`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The view.
     pub view: ViewNumber,
-    /// The name of the task, such as `probe`.
+    /// Name of the task, such as `probe`.
     pub what: String,
-    /// A number that increases with each lease of this name. The log rejects writes under an older number.
+    /// Fencing token: a number that increases with each lease for the same task. The log rejects writes under an older
+    /// lease.
     pub fence: i64,
 }
 
-/// The lifetime of a lease since it was acquired or renewed.
+/// Lifetime of a lease after it was last acquired or renewed.
 pub const LEASE: Duration = Duration::from_secs(20);
 
-/// The default of [`SharedLog::patience`].
+/// Default value of [`SharedLog::patience`].
 pub const PATIENCE: Duration = Duration::from_millis(300);
 
-/// `made`: [`SharedIndex::shared_init`](crate::SharedIndex::shared_init) created the log's tables. `present`: they
-/// existed in this version.
+/// The result of [`SharedIndex::shared_init`](crate::SharedIndex::shared_init): `made` if the call created the log's
+/// tables, `present` if tables of this version already existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SharedTables {
-    /// Created.
+    /// The call created the tables.
     Made,
-    /// Existed in this version.
+    /// Tables of this version already existed.
     Present,
 }
 
-/// Statistics of one view.
+/// Statistics for one view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSummary {
     /// The view.
     pub view: ViewNumber,
     /// The server's machine identifier.
     pub server: String,
-    /// The user: a hash, or a name after the prefix `user `.
+    /// The user: a hash, or the prefix `user ` followed by a name.
     pub viewer: Vec<u8>,
-    /// The number of the last entry.
+    /// Number of the last entry.
     pub last: u64,
-    /// Time since the last write; `None` before the first.
+    /// Time since the last write; `None` before the first write.
     pub age: Option<Duration>,
-    /// Number of entries by kind.
+    /// Number of entries of each kind.
     pub entries: Vec<(EntryKind, u64)>,
-    /// Number of hosts that wrote the remaining entries.
+    /// Number of hosts that have delivered entries, or whose entries are still in the log.
     pub hosts: u64,
-    /// Total size of entries and chunks in bytes.
+    /// Total size of entries and chunks, in bytes.
     pub bytes: u64,
 }
 
-/// A log that several hosts share. Any number of threads of the library may call it at once. Each call returns by its
-/// deadline. Without a deadline, a call fails after some hundred milliseconds if the log is unreachable, and after some
-/// seconds if the log is silent.
+/// A log that several hosts share. Several threads can call its methods concurrently; methods that send requests run
+/// only on threads that plexindex started. Each call returns by its deadline. A call without a deadline fails after a
+/// few hundred milliseconds if the log is unreachable, and after a few seconds if the log does not respond.
 ///
 /// # Errors
-/// [`Status::Connect`](crate::error::Status::Connect) if the log cannot be reached,
-/// [`Status::Timeout`](crate::error::Status::Timeout) if it is silent,
-/// [`Status::Forbidden`](crate::error::Status::Forbidden) if this role may not read or write, and
-/// [`Status::ServerError`](crate::error::Status::ServerError) for other errors of the log. A write that failed may have
-/// happened, so all writes can be repeated.
+/// [`Status::Connect`](crate::error::Status::Connect) if the log is unreachable,
+/// [`Status::Timeout`](crate::error::Status::Timeout) if the log does not respond,
+/// [`Status::Forbidden`](crate::error::Status::Forbidden) if the database role is not allowed to read or write, and
+/// [`Status::ServerError`](crate::error::Status::ServerError) for other errors that the log reports. The log may have
+/// stored a write although the call failed, so every write can safely be repeated.
 pub trait SharedLog: Send + Sync {
-    /// The log's address, without a password, for messages.
+    /// Returns the log's address for messages, without a password.
     fn name(&self) -> &str;
 
-    /// How long a call that can do without the log waits for an answer.
+    /// Returns the timeout for calls that can continue without the log.
     fn patience(&self) -> Duration {
         PATIENCE
     }
 
-    /// Creates the log's tables, or upgrades them.
+    /// Creates the log's tables if they do not exist.
     fn init(&self, deadline: Deadline) -> Result<SharedTables> {
         self.secret(deadline).map(|_| SharedTables::Present)
     }
 
-    /// The log's random key for hashes of tokens, the same for all hosts.
+    /// Returns the log's random key for hashing tokens. All hosts get the same key.
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]>;
 
-    /// Returns the number of a view, and creates a new view if necessary. `viewer`: a hash, or the name of a user.
+    /// Returns the number of a view, and creates the view if it does not exist. `viewer`: the user, in the format of
+    /// [`LogSummary::viewer`].
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber>;
 
-    /// Reads up to `limit` entries after a position, fewer if they exceed [`LARGEST_BATCH`]. Skips entries larger than
-    /// [`LARGEST_ENTRY`].
+    /// Reads up to `limit` entries after a position, or fewer if their total size would exceed [`LARGEST_BATCH`]. Skips
+    /// entries larger than [`LARGEST_ENTRY`].
     fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News>;
 
-    /// Reads the entries with these names, in any order; omits missing ones.
+    /// Returns the entries with the given names, in any order. Omits entries that do not exist.
     fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>>;
 
-    /// Writes entries with ascending numbers, all or none; of two with the same name, the later wins. Returns `false`
-    /// without writing if `lease` has expired or another host has a newer one.
+    /// Writes entries atomically, under ascending numbers. If several entries have the same name, keeps only the last.
+    /// Returns `false` without writing if `lease` has expired or another host has a newer lease.
     ///
-    /// Invalidations also void older matches, so that no host records them later. [`EntryKind::InvalidLibrary`] removes
-    /// the library's matches, invalidations and searches, and [`EntryKind::InvalidPath`] the match of its path.
-    /// [`EntryKind::InvalidItem`] with a body empties the bodies of the item's matches, which keep their numbers: a
-    /// host may have an earlier match of the same path.
+    /// An invalidation also voids older matches, so that no host records them later. [`EntryKind::InvalidLibrary`]
+    /// removes the library's matches, invalidations and searches. [`EntryKind::InvalidPath`] removes the path's match.
+    /// [`EntryKind::InvalidItem`] with a body empties the bodies of the item's matches. An emptied match stays in the
+    /// log, so that each host removes its own earlier match for the same path.
     fn append(
         &self,
         view: ViewNumber,
@@ -151,12 +153,14 @@ pub trait SharedLog: Send + Sync {
         deadline: Deadline,
     ) -> Result<bool>;
 
-    /// Writes entries under ascending numbers of this host, each exactly once: skips numbers that the host has
-    /// delivered before. Returns the last delivered number. Without entries, only returns it.
+    /// Writes a host's entries, each exactly once: the host has numbered them in ascending order, and the log skips
+    /// numbers that the host has already delivered. Returns the last delivered number. If `entries` is empty, writes
+    /// nothing.
     ///
-    /// `last_delivered`: the last number that the host knows to be delivered. Writes nothing if the log has a lower
-    /// one, because the log was restored; or if it has one between `last_delivered` and the last entry that is not in
-    /// `entries`, because the host's folder was restored.
+    /// `last_delivered`: the last number that the host knows to be delivered. Writes nothing if the log's last number
+    /// is lower, because the log was restored. Also writes nothing if the log's last number lies between
+    /// `last_delivered` and the number of the last entry, but is not in `entries`, because the host's folder was
+    /// restored.
     fn deliver(
         &self,
         view: ViewNumber,
@@ -166,23 +170,23 @@ pub trait SharedLog: Send + Sync {
         deadline: Deadline,
     ) -> Result<u64>;
 
-    /// Acquires a lease; `None` while another holder has it. Each success returns a new fence, even to the current
-    /// holder.
+    /// Acquires the lease for the task `what`; `None` while the lease is held. Each acquired lease has a new fence,
+    /// even if the same host acquires the lease again.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>>;
 
-    /// Extends a lease to [`LEASE`] from now. Returns `false` if another holder has it.
+    /// Extends a lease, so that it expires [`LEASE`] from now. Returns `false` if another host has acquired the lease.
     fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool>;
 
-    /// Releases a lease, unless another holder has it.
+    /// Releases a lease, unless another host has acquired it.
     fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()>;
 
-    /// Stores a chunk of the listing whose number is the lease's fence. [`SharedLog::publish_listing`] makes it
-    /// visible. Returns `false` if the lease is lost.
+    /// Stores a chunk of the listing that has the lease's fence as its number. Readers see the chunk after
+    /// [`SharedLog::publish_listing`]. Returns `false` if the lease is lost.
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool>;
 
-    /// Publishes the listing whose number is the lease's fence: writes the head, removes the library's other chunks,
-    /// and removes its item entries up to the number `included`, which the listing includes. Returns `false` if the
-    /// lease is lost.
+    /// Publishes the listing that has the lease's fence as its number: writes the head, and removes the chunks of the
+    /// library's other listings. Also removes the library's item entries up to the number `included`, because the
+    /// listing includes them. Returns `false` if the lease is lost.
     fn publish_listing(
         &self,
         lease: &Lease,
@@ -192,7 +196,8 @@ pub trait SharedLog: Send + Sync {
         deadline: Deadline,
     ) -> Result<bool>;
 
-    /// Reads a chunk of a listing; `None` if the listing was replaced, or the chunk is larger than [`LARGEST_CHUNK`].
+    /// Reads a chunk of a listing; `None` if another listing was published, or if the chunk is larger than
+    /// [`LARGEST_CHUNK`].
     fn chunk(
         &self,
         view: ViewNumber,
@@ -202,29 +207,30 @@ pub trait SharedLog: Send + Sync {
         deadline: Deadline,
     ) -> Result<Option<Vec<u8>>>;
 
-    /// Waits until a view has entries after `number`, at most for `time`, or until [`SharedLog::interrupt`]. Returns
-    /// whether it may have some. Sends at most one query.
+    /// Waits until a view has entries after `number`, `time` has passed, or [`SharedLog::interrupt`] is called. Returns
+    /// whether the view may have new entries. Sends at most one query.
     fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool>;
 
-    /// Ends [`SharedLog::wait`] on any thread, or the next wait.
+    /// Interrupts the current [`SharedLog::wait`]; if no thread is waiting, interrupts the next wait.
     fn interrupt(&self);
 
-    /// Called when the index closes: from now on, calls wait about a second for a silent log.
+    /// From now on, limits the wait for a log that does not respond to about a second. plexindex calls this method when
+    /// the index closes.
     fn shorten_timeouts(&self) {}
 
-    /// Checks that this host may write to the log.
+    /// Fails if this host is not allowed to write to the log.
     fn expect_writable(&self, deadline: Deadline) -> Result<()>;
 
-    /// Number of entries of other hosts after a number.
+    /// Counts the entries after `number` that other hosts wrote.
     fn behind(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64>;
 
-    /// Statistics of each view.
+    /// Returns statistics for each view.
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>>;
 
-    /// Empties the log and keeps its tables. Hosts keep their folders.
+    /// Empties the log but keeps its tables. The hosts' folders are not changed.
     fn clear(&self, deadline: Deadline) -> Result<()>;
 
-    /// Called before a fork: closes all connections, so that the child does not share them, and returns locks that keep
-    /// them closed.
+    /// Closes all connections before a fork, so that the child does not share them. No connection opens while the
+    /// caller holds the returned locks.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>>;
 }

@@ -1,8 +1,8 @@
-//! Converts writes of this host to entries for the shared log, and paths between hosts.
+//! Converts this host's writes to entries for the shared log, and translates paths between hosts.
 //!
-//! Each host may have its own spelling of a path. Entries use the server's spelling: a mapping rewrites the path, or
-//! the path lies in a folder of the library. Other paths are not shared, since they may be different files on other
-//! hosts.
+//! Each host can spell a path differently, so entries use the server's spelling. A path has a server spelling if a
+//! mapping rewrites the path, or if the path lies in one of the library's folders. Other paths are not shared, since
+//! they may belong to different files on other hosts.
 
 use std::borrow::Cow;
 
@@ -13,15 +13,15 @@ use crate::matching::{Normal, Resolver, Scope, lies_under, normal_form};
 use crate::model::{Hint, Library, LibraryId, MatchKind};
 use crate::sync::Reading;
 
-/// The body of an invalidated item that also removes the item's matches.
+/// The body of an item invalidation that also removes the item's matches.
 const WITH_MATCHES: &[u8] = b"1";
 
-/// Converts between writes of this host and entries of the log, with the mappings and libraries of an index.
+/// Converts between this host's writes and log entries, with the mappings and libraries of an index.
 pub struct SharedEntries<'r>(pub &'r Reading);
 
 impl SharedEntries<'_> {
-    /// Returns the entries that tell other hosts about a write of this host. `libraries`: those that the write may name
-    /// by their ids.
+    /// Converts one of this host's writes to log entries. `libraries`: the libraries to which the ids in the write can
+    /// refer.
     pub fn of(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
         let selected = |ids: &[LibraryId]| {
             let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));
@@ -60,20 +60,20 @@ impl SharedEntries<'_> {
     }
 
     /// Returns the path in the server's spelling; `None` if the path cannot be shared, because no mapping rewrites it
-    /// and it lies in no folder of the library.
+    /// and it lies in none of the library's folders.
     pub fn server_spelling(&self, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
         let mapped = |path: &Normal<'_>| self.0.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
         Normal::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))
     }
 
-    /// Returns this host's spelling of a path that is in the server's spelling; `None` if this host cannot have the
-    /// file.
+    /// Converts a path from the server's spelling to this host's spelling; `None` if this host cannot have the file.
     pub fn host_spelling<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
         let host_path = self.0.mappings().host_path(path);
         (*host_path != *path || is_in_library(library, path)).then_some(host_path)
     }
 
-    /// Returns the rating key of the confirmed match that this host has for a path in its own spelling.
+    /// Returns the rating key of this host's confirmed match for a path in the host's spelling; `None` if there is no
+    /// confirmed match.
     pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
         let snapshot = self.0.snapshot();
         let index = snapshot.rows.iter().position(|row| row.id == library)?;
@@ -84,23 +84,22 @@ impl SharedEntries<'_> {
         Some(found.item.rating_key.to_owned())
     }
 
-    /// Returns the entries for recorded matches, which are pairs of path and rating key. Skips paths that cannot be
-    /// shared.
+    /// Converts recorded matches, given as pairs of path and rating key, to entries. Skips paths that cannot be shared.
     pub fn of_matches(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
         let match_entry = |(path, key): &(&[u8], &str)| self.of_path(library, EntryKind::Match, path, key);
         pairs.iter().filter_map(match_entry).collect()
     }
 
-    /// Makes an entry about a path of this host; `None` if the path cannot be shared. `body`: the rating key of a
-    /// match, or empty.
+    /// Creates an entry about a path on this host; `None` if the path cannot be shared. `body`: the rating key for a
+    /// match; otherwise empty.
     fn of_path(&self, library: &Library, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
         let path = self.server_spelling(library, path)?;
         Some(entry(kind, &library.uuid, &path, body.into()))
     }
 }
 
-/// Returns the entries for an event of the server: an invalidation for each deleted item, and a hint. Returns none if
-/// the event concerns another library.
+/// Converts an event from the server to entries: an invalidation for each deleted item, and a hint. Returns no entries
+/// if the event concerns another library.
 fn of_hint(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHint) -> Vec<NewEntry> {
     if section.as_ref().is_some_and(|section| library.section != *section) {
         return Vec::new();
@@ -112,7 +111,7 @@ fn of_hint(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHi
     entries
 }
 
-/// Makes the entry for an invalidated item. `body`: [`WITH_MATCHES`], or empty if the item's matches stay.
+/// Creates an item invalidation. `body`: [`WITH_MATCHES`], or empty to keep the item's matches.
 fn of_item(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
     entry(
         EntryKind::InvalidItem,
@@ -122,7 +121,7 @@ fn of_item(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
     )
 }
 
-/// Returns whether a path lies in a folder of the library, both in the server's spelling.
+/// Returns whether a path in the server's spelling lies in one of the library's folders.
 fn is_in_library(library: &Library, path: &[u8]) -> bool {
     Normal::with(path, |path| {
         library.locations.iter().any(|folder| {

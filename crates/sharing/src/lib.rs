@@ -1,5 +1,5 @@
-//! Shares one index between several hosts, through a log in `PostgreSQL`. [`open`] opens an index with
-//! [`Options::shared`](plexindex::Options::shared); the trait [`SharedIndex`] adds methods to it.
+//! Shares entries between the indexes of several hosts, through a log in `PostgreSQL`. [`open`] opens an index with
+//! [`Options::shared`](plexindex::Options::shared); the trait [`SharedIndex`] adds methods to the index.
 //!
 //! ```no_run
 //! use plexindex::{Options, Token};
@@ -17,8 +17,8 @@
 //! ```
 #![deny(missing_docs)]
 
-// For maintainers: `docs/design/sharing.md`. The log is a table of named entries. An entry replaces the entry of the
-// same name and gets the next number of its view. A host reads the entries after the number that it read last.
+// Design: `docs/design/sharing.md`. The log is a table of named entries. A new entry replaces the entry with the same
+// name, and gets the next number in its view. A host reads the entries that follow the last number that it has read.
 
 #[doc(hidden)]
 pub mod bodies;
@@ -34,7 +34,7 @@ mod status;
 mod system;
 mod wake;
 
-// Modules of plexindex under their own names, as if this crate were part of it.
+// Import plexindex's internal modules, so that paths such as `crate::sync` also work in this crate.
 use plexindex::peers::{engine, freshness, matching, platform, sync};
 use plexindex::{error, model, options, source, stats};
 

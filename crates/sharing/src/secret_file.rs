@@ -1,4 +1,4 @@
-//! Reads files with secrets, such as a passfile.
+//! Reads files that contain secrets, such as a passfile.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::system;
 
-/// The content of a file with secrets.
+/// The result of reading a file with secrets.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SecretFile {
     /// The bytes, wiped when dropped.
@@ -20,13 +20,13 @@ pub enum SecretFile {
 /// Reads a file with secrets, unless other users can read or write it.
 ///
 /// # Errors
-/// As [`open_host_file`].
+/// Operating system errors, as for [`open_host_file`].
 pub fn read(path: &Path) -> io::Result<SecretFile> {
     let mut file = open_host_file(path)?;
     if system::is_open_to_others(&file)? {
         return Ok(SecretFile::OpenToOthers);
     }
-    // Reserve the whole size: a vector that grows leaves unwiped copies behind.
+    // Reserve the whole size, because a vector that grows leaves unwiped copies of the secret behind.
     let capacity = usize::try_from(file.metadata()?.len()).unwrap_or(0).saturating_add(1);
     let mut content = Zeroizing::new(Vec::with_capacity(capacity));
     file.read_to_end(&mut content)?;

@@ -1,4 +1,4 @@
-//! The peers of an open index: its shared log, and the exchange with other hosts.
+//! Implements [`Peers`] for an index that exchanges entries with other hosts through a shared log.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -19,20 +19,22 @@ use crate::postgres;
 use crate::source::WantedPath;
 use crate::sync::{AcceptedProbe, PeerComponents, Peers, Reading, RefreshReason, SyncJob, TICK, not_shared};
 
-/// Opens an index with the log in [`Options::shared`]. The first query that needs the server or the log connects.
+/// Opens an index that shares the log at the address [`Options::shared`]. The index connects to the log on the first
+/// query that needs the server or the log.
 ///
 /// # Errors
-/// As [`Index::open`]; [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an invalid address.
+/// As for [`Index::open`]; also [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) if the log's
+/// address is invalid.
 pub fn open(options: Options) -> Result<Index> {
     open_with_clock(options, Arc::new(SystemClock))
 }
 
-/// Opens an index as [`open`] does, with another clock: for tests.
+/// Opens an index as [`open`] does, but with the given clock. For tests.
 ///
 /// # Errors
 /// As [`open`].
 #[doc(hidden)]
-#[allow(clippy::needless_pass_by_value)] // as Index::open
+#[allow(clippy::needless_pass_by_value)] // the same signature as Index::open
 pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index> {
     options.check_shared()?;
     let log = (options.shared.as_deref().filter(|_| !options.offline))
@@ -41,7 +43,8 @@ pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index>
     open_with_log(&options, clock, log.map(|log| (log, true)))
 }
 
-/// Opens an index as [`open_with_clock`] does, for tests. `log`: another log, and whether a thread exchanges entries.
+/// Opens an index as [`open_with_clock`] does, but with the given log. For tests. `log`: the log, and whether a
+/// background thread exchanges entries; `None` if the index is offline or does not share.
 ///
 /// # Errors
 /// As [`open`].
@@ -61,7 +64,8 @@ pub fn open_with_log(
     })
 }
 
-/// Returns the log at an address such as `postgresql://user@host/database`. The first call connects.
+/// Returns a client for the log at an address such as `postgresql://user@host/database`. The client connects on its
+/// first call.
 fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
     let address = postgres::parse(address, |name| std::env::var(name).ok())?;
     Ok(Arc::new(postgres::Postgres::new(address)))
@@ -72,17 +76,17 @@ fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
 pub struct SharedProgress {
     /// Number of the last entry received.
     pub taken: u64,
-    /// Number of own entries that wait to be delivered.
+    /// Number of this host's entries that await delivery.
     pub undelivered: u64,
 }
 
-/// The shared log of an index, if it was opened with one.
+/// The shared log of an index, and the exchange of entries through this log.
 pub struct Sharing {
     /// The address of the log, without a password.
     pub address: String,
-    /// `None` for an offline index.
+    /// The log's client; `None` for an offline index.
     log: Option<Arc<dyn SharedLog>>,
-    /// `None` for an offline index or one without a server, which has nothing to exchange.
+    /// The exchange; `None` for an index that is offline or has no server, since it has nothing to exchange.
     exchange: Option<Arc<Exchange>>,
     store: Arc<Store>,
     reading: Arc<Reading>,
@@ -90,8 +94,8 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    /// Creates the sharing of an index that is being opened. `log`: `None` for an offline index; otherwise the log, and
-    /// whether a thread exchanges entries.
+    /// Creates the `Sharing` of an index that is being opened. `log`: the log, and whether a background thread
+    /// exchanges entries; `None` for an offline index.
     fn new(
         address: String,
         log: Option<(Arc<dyn SharedLog>, bool)>,
@@ -113,7 +117,7 @@ impl Sharing {
         }
     }
 
-    /// Returns the sharing of an index; `None` if the index was opened without a shared log.
+    /// Returns the `Sharing` of an index; `None` if the index was opened without a shared log.
     pub fn of(index: &Index) -> Option<&Self> {
         let peers: &dyn Any = index.peers();
         peers.downcast_ref()
@@ -124,7 +128,8 @@ impl Sharing {
         self.exchange.as_ref().ok_or_else(not_shared)
     }
 
-    /// Runs `work` on a thread of the library, since the client leaves thread-local values behind.
+    /// Runs `work` on a thread that plexindex started, since the `PostgreSQL` client leaves thread-local values behind.
+    /// Fails if the index is offline.
     pub fn run<T: Send>(&self, work: impl FnOnce(&dyn SharedLog) -> Result<T> + Send) -> Result<T> {
         let Some(log) = self.log.as_deref() else {
             return Err(Error::new(
@@ -135,12 +140,12 @@ impl Sharing {
         on_worker(|| work(log), TICK, || {})
     }
 
-    /// Returns the deadline of a call that begins now and waits for the log.
+    /// Returns the deadline, from [`Options::deadline`], of a call that starts now.
     pub fn deadline(&self) -> Deadline {
         self.deadline.map_or(Deadline::NONE, Deadline::after)
     }
 
-    /// Returns the server's machine identifier; `None` while it is unknown.
+    /// Returns the server's machine identifier; `None` if the identifier is not known yet.
     pub fn server(&self) -> Result<Option<String>> {
         let identity = self.reading.identity();
         identity
@@ -148,7 +153,7 @@ impl Sharing {
             .transpose()
     }
 
-    /// Makes a complete exchange: for tests. Returns `false` if the log is unavailable or rejects writes.
+    /// Delivers and receives all entries now. For tests. Returns `false` if the log is unavailable or rejects writes.
     pub fn exchange_now(&self) -> Result<bool> {
         let Some(exchange) = &self.exchange else {
             return Ok(false);
@@ -178,13 +183,14 @@ impl Sharing {
         })
     }
 
-    /// Returns the error of the last write, if the log rejected it.
+    /// Returns the error with which the log rejected the last write; `None` if the log accepted the write.
     pub fn refusal(&self) -> Option<Error> {
         self.exchange.as_ref()?.refusal()
     }
 
-    /// Returns the number of this index's view in the log, and its host id. `None` without an exchange, before the
-    /// server has accepted the token, and while the log is unavailable. Call it on a thread of the library.
+    /// Returns this index's view number in the log, and this folder's host id. Returns `None` if there is no exchange,
+    /// before the server has accepted the token, and while the log is unavailable. Must be called on a thread that
+    /// plexindex started.
     pub fn view(&self) -> Option<(ViewNumber, HostId)> {
         let view = self.exchange.as_ref()?.view();
         view.ok()?.map(|view| (view.number, view.host))
@@ -192,17 +198,18 @@ impl Sharing {
 }
 
 impl WriteObserver for Sharing {
-    /// Returns `false` while this thread applies entries of other hosts, which must not become entries of this host.
+    /// Returns whether writes on this thread create entries. Returns `false` while the thread applies other hosts'
+    /// entries, so that they are not sent back to the log.
     fn observes(&self) -> bool {
         !is_quiet()
     }
 
-    /// Returns the entries that tell other hosts about a write, for the outbox.
+    /// Converts a write to entries for the outbox.
     fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
         SharedEntries(&self.reading).of(libraries, write)
     }
 
-    /// Wakes the thread of the exchange, so that it delivers the entries of the commit.
+    /// Wakes the exchange thread to deliver the committed entries.
     fn committed(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.deliver_soon();
@@ -210,45 +217,46 @@ impl WriteObserver for Sharing {
     }
 }
 
-/// Methods of jobs fail without an exchange: an index that is offline or has no server runs no jobs.
+/// Methods that take a job fail without an exchange, because an index that is offline or has no server runs no jobs.
 impl Peers for Sharing {
-    /// Starts the thread of the exchange, once the index is open.
+    /// Starts the exchange thread once the index is open.
     fn begin(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.start_thread();
         }
     }
 
-    /// Stops the thread of the exchange before the index closes. The thread delivers the outbox first.
+    /// Stops the exchange thread before the index closes. The thread first delivers the outbox.
     fn end(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.stop_thread();
         }
     }
 
-    /// Notes that the index is in use, so that the thread reads the log soon.
+    /// Records that the index is in use, so that the exchange thread reads the log soon.
     fn note_use(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.note_use();
         }
     }
 
-    /// Returns whether a refresh waits for an unavailable log. Exchanges entries first.
+    /// Exchanges entries, then returns whether to postpone the refresh of a library because the log is unavailable.
     fn holds_back(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         self.exchange()?.waits_for_log(job, row, why)
     }
 
-    /// Returns the libraries, from a recent probe of another host or from the server.
+    /// Returns the libraries, either from another host's recent probe or from the server.
     fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         self.exchange()?.probe(job, accepts)
     }
 
-    /// Brings a library up to date, from another host's listing or from the server.
+    /// Brings a library up to date, either from another host's listing or from the server.
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         self.exchange()?.fetch(job, row, need, why)
     }
 
-    /// Passes `is_it` items that may have a path, from a recent search of another host or from the server.
+    /// Passes items that may have the wanted file to `is_it`, either from another host's recent search or from the
+    /// server. Returns whether `is_it` accepted an item.
     fn find_path(
         &self,
         job: &SyncJob<'_>,
@@ -259,32 +267,32 @@ impl Peers for Sharing {
         self.exchange()?.find_path(job, library, wanted, is_it)
     }
 
-    /// Shares items that plexindex fetched by key. `gone`: keys that the server no longer has.
+    /// Shares items that this host fetched by rating key. `gone`: rating keys of items that the server no longer has.
     fn note_verified(&self, library: &str, items: &[Item], gone: &[&str]) {
         if let Some(exchange) = &self.exchange {
             exchange.share_verified(library, items, gone);
         }
     }
 
-    /// Starts or stops to receive entries as they come, for a watch of the server.
+    /// Starts or stops receiving other hosts' entries immediately, for a watch of the server.
     fn listen(&self, listens: bool) {
         if let Some(exchange) = &self.exchange {
             exchange.listen(|listeners| listeners.watches = listens);
         }
     }
 
-    /// Fails if the index is offline or has no server, so that there is nothing to exchange.
+    /// Fails if the index exchanges no entries, because it is offline or has no server.
     fn expect_shared(&self) -> Result<()> {
         self.exchange().map(drop)
     }
 
-    /// Returns whether other hosts can use a match of this path: the path has a spelling of the server.
+    /// Returns whether other hosts can use a match for this path, because the path has a spelling on the server.
     fn can_tell(&self, library: &Library, path: &[u8]) -> bool {
         SharedEntries(&self.reading).server_spelling(library, path).is_some()
     }
 
-    /// Waits until the log has all entries of this host, at most until the deadline. Entries that it does not get in
-    /// time stay in the folder, and the thread delivers them later.
+    /// Waits until the log has all of this host's entries, or fails at the deadline. Entries that are not delivered in
+    /// time stay in the folder, and the exchange thread delivers them later.
     fn deliver(&self, deadline: Deadline) -> Result<()> {
         let exchange = self.exchange()?;
         if exchange.undelivered()? == 0 {
@@ -313,20 +321,20 @@ impl Peers for Sharing {
         };
         Err(Error::new(
             Status::Timeout,
-            format!("not yet delivered to other hosts: stored in this folder, to be delivered {later}"),
+            format!("this host's entries are not yet delivered to other hosts; plexindex delivers them {later}"),
         ))
     }
 
-    /// Takes all locks of the exchange and the log, which the caller holds during a fork.
+    /// Acquires all locks of the exchange and of the log. The caller holds the locks during a fork.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         match &self.exchange {
             Some(exchange) => exchange.hold(),
-            // An index without a server has no exchange, but calls such as `shared_status` connect.
+            // An index without a server has no exchange, but calls such as `shared_status` connect to the log.
             None => self.log.iter().cloned().flat_map(SharedLog::before_fork).collect(),
         }
     }
 
-    /// Resets the exchange in the child of a fork, which does not have the parent's thread.
+    /// Resets the exchange in a forked child, because the child does not have the parent's exchange thread.
     fn after_fork(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.after_fork();

@@ -1,4 +1,4 @@
-//! Administration of the shared log: status, set-up, removal, and delivery on demand.
+//! Administers the shared log: reports its status, creates and empties its tables, and delivers entries on demand.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::sharing::Sharing;
 use crate::sync::{Peers, not_shared};
 
-/// What the shared log holds, and how far this folder is behind.
+/// Status of the shared log, and of this folder's exchange with the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub struct SharedStatus {
     pub address: String,
     /// Whether the log answered.
     pub reachable: bool,
-    /// Why the log did not answer, or why this host cannot write to it, and the remedy.
+    /// The reason why the log did not answer, or why this host cannot write to the log, with a remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The kind of `error`.
@@ -36,30 +36,30 @@ pub struct SharedStatus {
     /// Number of the last entry received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<u64>,
-    /// Entries that wait to be delivered.
+    /// Number of entries that await delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<u64>,
-    /// Entries of other hosts that this folder has not received yet. `None` before the server accepts the token.
+    /// Number of other hosts' entries that this folder has not received yet; `None` until the server accepts the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<u64>,
     /// One summary per server and user; empty if the log did not answer.
     pub views: Vec<SharedView>,
 }
 
-/// What the shared log holds of one server as one user sees it.
+/// Statistics for one view in the shared log: one server as one user sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SharedView {
     /// The server's machine identifier.
     pub server: String,
-    /// The user's name if the hosts set `user`; otherwise `#` and the first digits of a hash.
+    /// The user's name if the hosts set `user`; otherwise `#` and the first digits of the user's hash.
     pub user: String,
     /// Whether this index uses this view.
     pub own: bool,
     /// Number of the last entry.
     pub last: u64,
-    /// Time since the last entry.
+    /// Time since the last entry was written.
     #[serde(
         rename = "age_ms",
         serialize_with = "millis",
@@ -70,9 +70,9 @@ pub struct SharedView {
     /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`,
     /// `invalid_library`, `hint`, `search`. Omits kinds without entries.
     pub entries: BTreeMap<&'static str, u64>,
-    /// Number of hosts that wrote the remaining entries.
+    /// Number of hosts that have delivered entries, or whose entries are still in the log.
     pub hosts: u64,
-    /// Total size of entries and listings.
+    /// Total size of entries and listings, in bytes.
     pub bytes: u64,
 }
 
@@ -84,7 +84,7 @@ fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Er
 }
 
 impl SharedView {
-    /// Converts a summary of the log. `own`: the view of this index.
+    /// Converts a log summary. `own`: the number of this index's view; `None` if the number is unknown.
     fn new(summary: LogSummary, own: Option<ViewNumber>) -> Self {
         let user = summary.viewer.strip_prefix(b"user ").map(String::from_utf8_lossy);
         let hash = || match *summary.viewer {
@@ -108,7 +108,7 @@ impl SharedView {
     }
 }
 
-/// The name of a kind in JSON.
+/// Returns the name of an entry kind in JSON.
 fn kind_name(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::Probe => "probe",
@@ -123,16 +123,16 @@ fn kind_name(kind: EntryKind) -> &'static str {
     }
 }
 
-/// Methods of an index with a shared log.
+/// Methods for an index with a shared log.
 pub trait SharedIndex {
-    /// The index.
+    /// Returns the index.
     #[doc(hidden)]
     fn index(&self) -> &Index;
 
-    /// Returns what the shared log holds and how far this folder is behind; `None` without
-    /// [`Options::shared`](plexindex::Options::shared). Waits 0.3 s (or `connect_timeout` of the address) for a first
-    /// answer, then until [`Options::deadline`](plexindex::Options::deadline), or some seconds without one. Succeeds
-    /// even if the log does not answer; [`SharedStatus::error`] then has the reason.
+    /// Returns the status of the shared log and of this folder's exchange with it; `None` without
+    /// [`Options::shared`](plexindex::Options::shared). Waits 0.3 s (or the address's `connect_timeout`) for the first
+    /// answer, and then until [`Options::deadline`](plexindex::Options::deadline), or for a few seconds if no deadline
+    /// is set. Succeeds even if the log does not answer; [`SharedStatus::error`] then contains the reason.
     ///
     /// ```
     /// # use plexindex_sharing::SharedIndex;
@@ -145,7 +145,7 @@ pub trait SharedIndex {
     /// ```
     ///
     /// # Errors
-    /// Errors of the store.
+    /// Errors from the store.
     fn shared_status(&self) -> Result<Option<SharedStatus>> {
         let Some(sharing) = Sharing::of(self.index()) else {
             return Ok(None);
@@ -153,7 +153,7 @@ pub trait SharedIndex {
         let (server, progress) = (sharing.server()?, sharing.progress());
         let found = sharing.run(|log| {
             let deadline = sharing.deadline();
-            log.secret(deadline.at_most(log.patience()))?; // fails fast; counting entries may take long
+            log.secret(deadline.at_most(log.patience()))?; // fail early: counting entries can take long
             let views = log.summary(deadline)?;
             let own = sharing.view();
             let behind = match (own, progress) {
@@ -170,7 +170,7 @@ pub trait SharedIndex {
         let reachable = found.is_ok();
         let (own, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
         if progress.is_some_and(|progress| progress.undelivered > 0) {
-            // Writes can fail although the role may write, for example if the disk is full.
+            // Writes can fail even if the role is allowed to write, for example because the disk is full.
             error = error.or_else(|| sharing.refusal());
         }
         Ok(Some(SharedStatus {
@@ -186,39 +186,41 @@ pub trait SharedIndex {
         }))
     }
 
-    /// Creates or upgrades the tables of the log. The first host that uses the log does the same, so call this only if
-    /// the hosts' roles may not create tables.
+    /// Creates or upgrades the log's tables. The first host that uses the log does the same, so this call is needed
+    /// only if the hosts' roles are not allowed to create tables.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option
     /// [`shared`](plexindex::Options::shared); [`ErrorKind::Offline`](plexindex::ErrorKind::Offline) for an offline
     /// index; [`ErrorKind::Connect`](plexindex::ErrorKind::Connect) if the database cannot be reached,
-    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if it is silent,
-    /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role may not create tables.
+    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if it does not respond,
+    /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role is not allowed to create tables.
     fn shared_init(&self) -> Result<SharedTables> {
         let sharing = sharing(self.index())?;
         sharing.run(|log| log.init(sharing.deadline()))
     }
 
-    /// Waits until the shared log has all recorded matches and invalidations of this host, at most until
-    /// [`Options::deadline`](plexindex::Options::deadline), or some seconds without one. Without this call, plexindex
-    /// delivers them a moment later. [`Query::through`](plexindex::Query::through) waits in one call.
+    /// Waits until the shared log has all matches and invalidations that this host recorded. The wait ends at
+    /// [`Options::deadline`](plexindex::Options::deadline), or after a few seconds if no deadline is set. Without this
+    /// call, plexindex delivers the entries a moment later. [`Query::through`](plexindex::Query::through) records a
+    /// match and waits for its delivery in one call.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index without a shared log;
-    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not have everything in time: plexindex
-    /// delivers the rest later; errors of the store.
+    /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not receive all entries in time (plexindex
+    /// delivers the rest later); errors from the store.
     fn shared_deliver(&self) -> Result<()> {
         let sharing = Sharing::of(self.index()).ok_or_else(not_shared)?;
         sharing.deliver(sharing.deadline())
     }
 
-    /// Receives entries of other hosts as they come, and delivers this folder's entries, until the last
-    /// [`SharedFollower`] is dropped. Use it on a host whose tools run only for moments. Without it, plexindex reads
-    /// the log every few seconds while the index is in use. [`Index::watch`] follows too. One process per folder
-    /// listens. A forked child must call this itself.
+    /// Receives other hosts' entries as soon as they are written, and delivers this folder's entries, until the last
+    /// [`SharedFollower`] is dropped. Call this method on a host whose tools run only briefly. Without a follower,
+    /// plexindex reads the log every few seconds while the index is in use. [`Index::watch`] also follows the log. Only
+    /// one process per folder follows the log at a time. A forked child must call this method itself.
     ///
-    /// Starts once the server has accepted the token, that is, after the first query that asks the server.
+    /// Following starts once the server has accepted the token, that is, after the first query that sends a request to
+    /// the server.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index without a shared log.
@@ -228,14 +230,15 @@ pub trait SharedIndex {
         Ok(SharedFollower(index.clone()))
     }
 
-    /// Starts to follow, or stops if `ends`.
+    /// Starts following the shared log, or stops if `ends` is `true`.
     #[doc(hidden)]
     fn follow_shared_until(&self, ends: bool) -> Result<()> {
         exchange(self.index())?.listen(|listeners| listeners.follows = !ends);
         Ok(())
     }
 
-    /// The log's address, the number of the last entry received, and the number of undelivered entries. Sends nothing.
+    /// Returns the log's address, the number of the last entry received, and the number of undelivered entries, without
+    /// sending a request; `None` without a shared log.
     #[doc(hidden)]
     #[must_use]
     fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
@@ -246,8 +249,8 @@ pub trait SharedIndex {
         Some((&sharing.address, taken, undelivered))
     }
 
-    /// Empties the shared log for all servers and users, and keeps its tables. Each host keeps its folder and answers
-    /// from it. Other hosts never receive the matches and invalidations that they had not received before.
+    /// Empties the shared log for all servers and users, but keeps its tables. Each host keeps its folder and continues
+    /// to answer from the folder. A host never receives the matches and invalidations that it had not yet received.
     ///
     /// # Errors
     /// As [`SharedIndex::shared_init`].
@@ -258,7 +261,8 @@ pub trait SharedIndex {
         Ok(())
     }
 
-    /// Makes a complete exchange with other hosts: for tests. Returns `false` if the log is unavailable.
+    /// Exchanges all entries with other hosts now. For tests. Returns `false` if the log is unavailable or rejects
+    /// writes.
     #[doc(hidden)]
     fn exchange(&self) -> Result<bool> {
         Sharing::of(self.index()).map_or(Ok(false), Sharing::exchange_now)
@@ -271,15 +275,15 @@ impl SharedIndex for Index {
     }
 }
 
-/// The log that an index shares.
+/// Returns the `Sharing` of an index; fails if the index has no shared log.
 fn sharing(index: &Index) -> Result<&Sharing> {
     Sharing::of(index).map_or_else(
-        || refuse("the index has no shared log; open it with the option 'shared', a PostgreSQL address"),
+        || refuse("the index has no shared log; open it with the option 'shared' set to a PostgreSQL address"),
         Ok,
     )
 }
 
-/// The exchange of an index, or an error without a shared log.
+/// Returns the exchange of an index; fails if the index does not exchange entries.
 fn exchange(index: &Index) -> Result<&Arc<Exchange>> {
     Sharing::of(index).ok_or_else(not_shared)?.exchange()
 }
@@ -297,7 +301,7 @@ impl std::fmt::Debug for SharedFollower {
 impl Drop for SharedFollower {
     fn drop(&mut self) {
         if let Ok(exchange) = exchange(&self.0) {
-            // A forked child starts with no followers, but may drop one of its parent's.
+            // A forked child starts with a count of 0, but can drop a follower that its parent created.
             exchange.listen(|listeners| listeners.followers = listeners.followers.saturating_sub(1));
         }
     }

@@ -7,12 +7,12 @@ use crate::platform::lock;
 
 use crate::system;
 
-/// A request to end the current wait, or else the next one. Any thread may make the request, even a thread of the host,
-/// since it leaves no thread-local values behind.
+/// Interrupts the current wait, or, if no thread is waiting, the next wait. Even a host thread can request the
+/// interruption, since the request leaves no thread-local values behind.
 #[derive(Debug, Default)]
 pub struct Wake(Mutex<WakeState>);
 
-/// A socket that a request makes readable.
+/// A socket that becomes readable when a thread requests the end of the wait.
 pub type WakeSocket = system::Socket;
 
 /// A [`WakeSocket`] for tokio.
@@ -24,16 +24,17 @@ pub use system::connect as connect_local;
 #[derive(Debug, Default)]
 pub struct WakeState {
     is_requested: bool,
-    /// A request writes to this socket. The socket exists only during a wait, so that a forked child does not share it.
+    /// The socket to which a request writes. The socket exists only during a wait, so that a forked child does not
+    /// share it.
     sender: Option<WakeSocket>,
 }
 
 impl Wake {
-    /// Begins a wait. Returns the socket that a request makes readable; `None` if a request was made before, so that
-    /// there is nothing to wait for.
+    /// Starts a wait. Returns a socket that becomes readable when a thread requests the end of the wait; `None` if a
+    /// request is already pending, so that the caller must not wait.
     ///
     /// # Errors
-    /// Errors of the operating system.
+    /// Operating system errors.
     pub fn begin(&self) -> io::Result<Option<WakeSocket>> {
         let mut state = lock(&self.0);
         if std::mem::take(&mut state.is_requested) {
@@ -46,26 +47,27 @@ impl Wake {
         Ok(Some(receiver))
     }
 
-    /// Ends the wait. Returns whether a request was made.
+    /// Ends the wait, and returns whether a thread requested its end.
     pub fn end(&self) -> bool {
         let mut state = lock(&self.0);
         state.sender = None;
         std::mem::take(&mut state.is_requested)
     }
 
-    /// Requests the end of the current wait, or else of the next one.
+    /// Requests the end of the current wait, or, if no thread is waiting, of the next wait.
     pub fn request(&self) {
         let mut state = lock(&self.0);
         state.is_requested = true;
         state.send();
     }
 
-    /// Returns the mutex of the state, which must be held during a fork.
+    /// Returns the mutex that protects the state. The caller must lock this mutex during a fork.
     pub fn mutex(&self) -> &Mutex<WakeState> {
         &self.0
     }
 
-    /// Requests the end of the current wait. Without one, does nothing, so that the next wait is not affected.
+    /// Requests the end of the current wait. Does nothing if no thread is waiting, so that the next wait is not
+    /// affected.
     pub fn request_if_waiting(&self) {
         let mut state = lock(&self.0);
         if state.sender.is_some() {
@@ -76,7 +78,7 @@ impl Wake {
 }
 
 impl WakeState {
-    /// Makes the other socket readable, on which a thread waits.
+    /// Makes the socket readable on which a thread is waiting, if there is one.
     fn send(&mut self) {
         if let Some(sender) = &mut self.sender {
             _ = sender.write(&[0]); // if the buffer is full, the other socket is readable already

@@ -1,9 +1,9 @@
-//! Applies invalidations once, although entries may be read several times.
+//! Applies each invalidation only once, even if a host reads its entry several times.
 //!
-//! A host reads entries again after its mappings change, after the log was restored or emptied, and after a long
-//! absence. An invalidation also removes matches of paths that only this host has, and the log cannot restore these.
-//! Therefore each invalidation carries an ascending number of the host that wrote it, and the store has the last number
-//! applied per host.
+//! A host reads the whole log again after the host's mappings change, after the log was restored or emptied, and after
+//! a long absence. An invalidation also removes matches for paths that only this host has, and the log cannot restore
+//! these matches. Therefore each host numbers its invalidations in ascending order, and the store contains the last
+//! number applied from each host.
 
 use std::collections::HashMap;
 
@@ -14,19 +14,19 @@ use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::platform::Deadline;
 
-/// Whether this folder has applied an invalidation already.
+/// Whether this folder has already applied an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// Not applied yet.
     Never,
-    /// Applied when it was read before.
+    /// Applied when this folder read the entry before.
     Before,
-    /// Written by this folder, under its current host id or an earlier one, and applied then.
+    /// Applied when this folder wrote the entry, under its current host id or an earlier host id.
     Own,
 }
 
-/// Returns an entry of the outbox with its number. If the entry is an invalidation that must be applied only once, its
-/// body becomes the number, by which hosts recognize it when they read it again.
+/// Pairs an outbox entry with its number. If the entry is an invalidation that must be applied only once, the number
+/// replaces the body, so that hosts recognize the entry when they read it again.
 pub fn with_number(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     let is_once = match entry.name.kind {
         EntryKind::InvalidLibrary | EntryKind::InvalidPath => true,
@@ -39,14 +39,14 @@ pub fn with_number(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     (number, entry)
 }
 
-/// Returns the number that [`with_number`] wrote; `None` for another kind of entry.
+/// Returns the number that [`with_number`] wrote into the body; `None` if the body contains no number.
 fn parse_number(entry: &Entry) -> Option<u64> {
     std::str::from_utf8(&entry.body).ok()?.parse().ok()
 }
 
 impl Exchange {
-    /// Returns whether this folder has applied an invalidation, by its number and the last number applied of the same
-    /// host.
+    /// Compares an invalidation's number with the last number that this folder applied from the same host, and returns
+    /// whether the folder has already applied the invalidation.
     pub fn is_applied(&self, entry: &Entry) -> Result<Applied> {
         let Some(number) = parse_number(entry) else {
             return Ok(Applied::Never);
@@ -61,22 +61,24 @@ impl Exchange {
         })
     }
 
-    /// Stores the number of an invalidation, so that this folder does not apply it again.
+    /// Records that this folder has applied an invalidation, so that it is not applied again.
     pub fn note_applied(&self, entry: &Entry) -> Result<()> {
         parse_number(entry).map_or(Ok(()), |number| {
             Outbox(&self.store).note_applied(entry.host, number, Deadline::NONE)
         })
     }
 
-    /// After the host has read the log again, removes the confirmed matches that an already applied invalidation voids.
-    /// Keeps matches that this host delivered after its own invalidation, and matches that the log cannot restore,
-    /// because their paths cannot be shared. `entries` all void paths, or all void items, or all void the library.
+    /// Removes confirmed matches that an invalidation voids, although this folder has applied the invalidation before:
+    /// older entries may have restored the matches when the host read the log again. Keeps matches that this host
+    /// delivered after its own invalidation, and matches with paths that cannot be shared, because the log cannot
+    /// restore them. All invalidations in `entries` are of the same kind: path, item or library.
     pub fn remove_voided_matches(&self, view: &LogView, row: &LibraryRow, entries: &[(&Entry, Applied)]) -> Result<()> {
         let Some((first, _)) = entries.first() else {
             return Ok(());
         };
-        // For each path or item (empty for the library), the last number of a delivery that is void. An invalidation of
-        // another host voids all deliveries of this host, but no match that still waits in the outbox.
+        // For each path or item (an empty key for the library), the last delivery number that is void. Another host's
+        // invalidation voids every match that this host has delivered, but not a match that awaits delivery and
+        // therefore has the number [`WAITS`].
         let mut last_voided: HashMap<&[u8], u64> = HashMap::new();
         for (entry, applied) in entries {
             let own_number = parse_number(entry).filter(|_| *applied == Applied::Own);

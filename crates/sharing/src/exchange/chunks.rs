@@ -1,4 +1,4 @@
-//! A listing that another host published, as a source whose pages are the listing's chunks.
+//! Reads a listing that another host published. Each chunk of the listing is one page of this source.
 
 use super::core::{Exchange, LogView, Unavailable};
 use crate::bodies::{ListingBody, unpack};
@@ -6,7 +6,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source};
 
-/// One listing of the log.
+/// A source that reads one listing from the log.
 pub struct LogSource<'x> {
     pub exchange: &'x Exchange,
     pub view: LogView,
@@ -14,15 +14,15 @@ pub struct LogSource<'x> {
 }
 
 impl Source for LogSource<'_> {
-    /// Returns the kind of the real source, since the items come from it.
+    /// Returns the kind of the index's own source, since the items originally come from that kind of source.
     fn kind(&self) -> &'static Kind {
         self.exchange.reading.kind()
     }
 
-    /// Returns that this source only has pages.
+    /// Returns the abilities: this source can only read pages.
     fn abilities(&self) -> Abilities {
         Abilities {
-            // Positions are valid only in this listing.
+            // Positions are valid only within this listing.
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
@@ -39,12 +39,12 @@ impl Source for LogSource<'_> {
         Err(unsupported())
     }
 
-    /// Fails, since a listing is of one library.
+    /// Fails, since a listing contains only one library.
     fn libraries(&self, _: Bounds<'_>) -> Result<Vec<Library>> {
         Err(unsupported())
     }
 
-    /// Reads one chunk, and appends its items to `items`. The position in the request is the number of the chunk.
+    /// Reads one chunk, and appends its items to `items`. The request's position is the chunk number.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let (exchange, head) = (self.exchange, &self.head);
         if head.chunks == 0 {
@@ -60,12 +60,12 @@ impl Source for LogSource<'_> {
                 log.chunk(view, uuid, head.listing, number, limit)
             })
             .map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;
-        // `None` if a newer listing was published meanwhile.
+        // The log returns no chunk if another host has published a newer listing.
         let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {
             Error::new(
                 Status::BadAnswer,
                 format!(
-                    "part of the shared listing of '{}' is gone; retry",
+                    "part of the shared listing of '{}' was replaced or is damaged; retry",
                     request.library.title
                 ),
             )
@@ -86,7 +86,7 @@ impl Source for LogSource<'_> {
     }
 }
 
-/// Returns the error of all methods but `page`.
+/// Returns the error for all methods except `page`.
 fn unsupported() -> Error {
-    Error::new(Status::Unsupported, "a listing in the shared log supports only pages")
+    Error::new(Status::Unsupported, "a shared listing can only be read in pages")
 }

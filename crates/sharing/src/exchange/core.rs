@@ -1,4 +1,5 @@
-//! The exchange of one handle: the log, this host's view of it, and whether the log is available and accepts writes.
+//! The state of one index's exchange: the log, the index's view in the log, and whether the log is available and
+//! accepts writes.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -21,9 +22,9 @@ use crate::platform::{Release, hold};
 use crate::stats::Counters;
 use crate::sync::{PeerComponents, Reading};
 
-/// Pause between two attempts to reach a log that is unavailable or rejects writes.
+/// Pause between two attempts to use a log that is unavailable or rejects writes, in ms.
 pub const RETRY_PAUSE_MS: i64 = 5_000;
-/// Timeout of a request to the log on a patient thread.
+/// Timeout for a request to the log on a patient thread ([`is_patient`]).
 pub const STEP: Duration = Duration::from_secs(5);
 
 thread_local! {
@@ -31,13 +32,13 @@ thread_local! {
     static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether this thread waits up to [`STEP`] for a slow log. Other threads wait for [`SharedLog::patience`],
-/// since a lookup can do without the log.
+/// Returns whether this thread waits up to [`STEP`] for a slow log. Other threads wait only for
+/// [`SharedLog::patience`], since a lookup can continue without the log.
 pub fn is_patient() -> bool {
     IS_PATIENT.get()
 }
 
-/// Sets whether this thread waits for a slow log.
+/// Sets whether this thread waits up to [`STEP`] for a slow log.
 pub fn set_patient(is_patient: bool) {
     IS_PATIENT.set(is_patient);
 }
@@ -47,16 +48,16 @@ thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether writes of this thread make no entries for other hosts, because the log already has them.
+/// Returns whether this thread's writes create no entries for other hosts, because the log already has the data.
 pub fn is_quiet() -> bool {
     IS_QUIET.get()
 }
 
-/// Runs `work`, and makes no entries for other hosts of its writes.
+/// Runs `work`. Its writes create no entries for other hosts.
 pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
-        /// Restores the value from before `quietly`, also after a panic.
+        /// Restores the previous value, even after a panic.
         fn drop(&mut self) {
             IS_QUIET.set(self.0);
         }
@@ -65,7 +66,7 @@ pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// A view of the log, and the identity that stands for the same server and user in the store.
+/// A view in the log, and the store's identity for the same server and user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogView {
     pub identity: IdentityId,
@@ -73,7 +74,7 @@ pub struct LogView {
     pub host: HostId,
 }
 
-/// The log did not answer, or rejected a write. The reason was logged; callers continue without the log.
+/// The log did not answer, or it rejected a write. The reason has been logged, and callers continue without the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
@@ -84,7 +85,7 @@ pub struct Refusal {
     since_ms: i64,
     /// Time of the next attempt, Unix ms.
     retry_ms: i64,
-    /// The last error.
+    /// The error for the last rejected write.
     pub error: Error,
 }
 
@@ -97,7 +98,7 @@ pub struct Outage {
     retry_ms: i64,
 }
 
-/// The exchange of one handle.
+/// Exchanges entries between one index and other hosts.
 pub struct Exchange {
     pub log: Arc<dyn SharedLog>,
     pub store: Arc<Store>,
@@ -105,24 +106,25 @@ pub struct Exchange {
     pub maintenance: Arc<Maintenance>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
-    /// How long this host waits for an unavailable log before it asks the server itself (`Options::shared_retry`).
+    /// Time for which this host waits for an unavailable log before it sends requests to the server without a lease
+    /// (`Options::shared_retry`).
     pub patience_ms: i64,
-    /// Hash of the mappings. If they change, the host reads the log again from the beginning.
+    /// Hash of the mappings. If the mappings change, the host reads the log again from the beginning.
     pub mappings: u64,
     pub policy: Policy,
     pub state: Mutex<ExchangeState>,
     pub changed: Condvar,
     pub thread: Mutex<Option<Worker>>,
-    /// Whether a thread exchanges entries; otherwise a test calls the exchange.
+    /// Whether a background thread exchanges entries. If not, a test calls the exchange.
     pub has_thread: bool,
 }
 
 /// State shared by the threads that use an exchange.
 #[derive(Default)]
 pub struct ExchangeState {
-    /// The log's key for hashes of tokens.
+    /// The log's key for hashing tokens.
     pub secret: Option<[u8; 32]>,
-    /// Numbers of views by server identity and user.
+    /// View numbers by identity and user.
     pub views: HashMap<(IdentityId, Vec<u8>), ViewNumber>,
     pub outage: Option<Outage>,
     pub refusal: Option<Refusal>,
@@ -130,39 +132,39 @@ pub struct ExchangeState {
     pub retrying_threads: usize,
     /// Leases that this process holds.
     pub leases: Vec<Lease>,
-    /// Verified items to share once earlier invalidations are delivered, each with its time of verification, Unix ms.
+    /// Verified items to share after the outbox is delivered, each with the time of its verification, Unix ms.
     pub verified: Vec<(i64, NewEntry)>,
-    /// The last delivery that the log still had when this host checked.
+    /// The last delivery for which this host has checked that the log still has it.
     pub last_kept_delivery: Option<(HostId, u64)>,
     /// Whether the outbox has entries that the thread has not seen yet.
     pub has_new_entries: bool,
-    /// Whether a call used the index without being counted, since all listings were fresh.
+    /// Whether a call used the index without changing the counters, because all listings were fresh.
     pub is_used: bool,
     pub listeners: Listeners,
     pub is_stopping: bool,
 }
 
-/// Who wants entries of other hosts as they come, instead of every few seconds.
+/// The listeners that want other hosts' entries immediately, instead of every few seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listeners {
-    /// The index watches the server.
+    /// Whether the index watches the server.
     pub watches: bool,
-    /// The host called `follow` and not yet `unfollow`.
+    /// Whether the host called `follow` and has not called `unfollow` since.
     pub follows: bool,
     /// Number of open `SharedFollower`s.
     pub followers: usize,
 }
 
 impl ExchangeState {
-    /// Returns whether any listener wants entries as they come, so that the thread must wait for notifications.
+    /// Returns whether there is a listener, so that the exchange thread must wait for notifications.
     pub fn listens(&self) -> bool {
         self.listeners != Listeners::default()
     }
 }
 
 impl Exchange {
-    /// Creates the exchange through this log. Sends nothing. `has_thread`: whether a thread will exchange entries;
-    /// otherwise a test calls the exchange.
+    /// Creates an exchange through `log`, but sends no request. `has_thread`: whether a background thread will exchange
+    /// entries; if not, a test calls the exchange.
     pub fn new(log: Arc<dyn SharedLog>, components: PeerComponents, options: &Options, has_thread: bool) -> Arc<Self> {
         Arc::new(Self {
             log,
@@ -181,8 +183,8 @@ impl Exchange {
         })
     }
 
-    /// Sends a request to the log, unless the log was unavailable a moment ago. `ask` sends it by the deadline that it
-    /// gets.
+    /// Calls `ask` to send a request to the log, unless the log was unavailable a moment ago. `ask` receives the log
+    /// and the deadline for the request.
     pub fn ask<T>(
         &self,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
@@ -190,8 +192,8 @@ impl Exchange {
         self.ask_until(Deadline::NONE, ask)
     }
 
-    /// As [`Self::ask`], for a call with the deadline `until`. `ask` gets this deadline, with waits of at most the time
-    /// that this thread waits for a slow log.
+    /// Sends a request to the log as [`Self::ask`] does, but by the deadline `until`. `ask` receives a deadline that
+    /// also limits each wait to the time for which this thread waits for a slow log.
     pub fn ask_until<T>(
         &self,
         until: Deadline,
@@ -210,7 +212,7 @@ impl Exchange {
                 Ok(answer)
             }
             Err(error) => {
-                // A call whose own deadline passed does not show that the log is unavailable.
+                // If the call's own deadline has passed, the log is not necessarily unavailable.
                 if !until.has_passed() {
                     self.note_failure(&error);
                 }
@@ -219,8 +221,8 @@ impl Exchange {
         }
     }
 
-    /// Sends a write to the log by the deadline `until`, unless the log rejected one a moment ago. A log that rejects
-    /// writes can still be read, so it counts as available.
+    /// Sends a write to the log by the deadline `until`, unless the log rejected a write a moment ago. A log that
+    /// rejects writes is still considered available, because hosts can read it.
     pub fn write_to_log<T>(
         &self,
         until: Deadline,
@@ -231,7 +233,7 @@ impl Exchange {
         }
         let mut refused = None;
         let answer = self.ask_until(until, |log, limit| match ask(log, limit) {
-            // A log that cannot be read either is unavailable.
+            // A log that also rejects reads is unavailable.
             Err(error) if is_refusal(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
             answer => answer.map(Some),
         })?;
@@ -253,15 +255,15 @@ impl Exchange {
         lock(&self.state).refusal.as_ref().map(|refusal| refusal.error.clone())
     }
 
-    /// Remembers that the log rejected a write, and logs the first rejection.
+    /// Records that the log rejected a write, and logs the first rejection.
     fn note_refusal(&self, error: Error) {
         let now_ms = self.clock.now_ms();
         let mut state = lock(&self.state);
         let before = state.refusal.as_ref().map(|refusal| refusal.since_ms);
         if before.is_none() {
             log::warn!(
-                "the shared log rejects this host's entries, which stay in the folder; still reading those of other \
-                 hosts: {error}"
+                "the shared log rejects this host's entries: {error}; the entries stay in the folder, and this host \
+                 still receives entries from other hosts"
             );
         }
         state.refusal = Some(Refusal {
@@ -269,25 +271,26 @@ impl Exchange {
             retry_ms: now_ms + RETRY_PAUSE_MS,
             error,
         });
-        // Verified items would be outdated by the time that the log accepts them.
+        // Verified items would be outdated by the time the log accepts them.
         state.verified.clear();
     }
 
-    /// Forgets the last refusal once its pause has passed.
+    /// Forgets the last refusal if the pause after it has passed.
     pub fn end_refusal(&self) {
         if !self.is_refusing() {
             lock(&self.state).refusal = None;
         }
     }
 
-    /// Remembers that the log accepted a write.
+    /// Records that the log accepted a write.
     pub fn note_write_accepted(&self) {
         if lock(&self.state).refusal.take().is_some() {
             log::info!("the shared log {} accepts writes again", self.log.name());
         }
     }
 
-    /// Runs `work` on the log. If the log was unavailable, other threads do not ask it until this attempt ends.
+    /// Runs `work`, which sends requests to the log. If the log was unavailable, first starts a new pause for other
+    /// threads, so that only one thread retries.
     pub fn retry_log<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut state = lock(&self.state);
         let Some(outage) = &mut state.outage else {
@@ -302,7 +305,7 @@ impl Exchange {
         outcome
     }
 
-    /// Returns whether the log was unavailable a moment ago and no thread retries it, so that waiting is pointless.
+    /// Returns whether the log was unavailable a moment ago and no thread is retrying it, so that waiting is pointless.
     pub fn is_given_up(&self) -> bool {
         self.is_unavailable() && lock(&self.state).retrying_threads == 0
     }
@@ -313,25 +316,25 @@ impl Exchange {
         (lock(&self.state).outage).is_some_and(|outage| is_in_pause(outage.retry_ms, now_ms))
     }
 
-    /// Remembers that the log answers in time.
+    /// Records that the log answers in time.
     pub fn note_answer(&self) {
         if lock(&self.state).outage.take().is_some() {
             log::info!("the shared log {} answers again", self.log.name());
         }
     }
 
-    /// Remembers that the log failed, and logs the first failure of an outage.
+    /// Records that the log failed, and logs the first failure of an outage.
     fn note_failure(&self, error: &Error) {
         let now_ms = self.clock.now_ms();
         let mut state = lock(&self.state);
         let since_ms = state.outage.map_or(now_ms, |outage| outage.since_ms.min(now_ms));
-        // The error names the log.
+        // The error message contains the log's address.
         let what = match error.status {
             Status::Connect | Status::Timeout | Status::Tls => "the shared log does not answer",
             _ => "the shared log answers with an error",
         };
         if state.outage.is_none() {
-            log::warn!("{what}; answering from this host's folder, and keeping its entries there: {error}");
+            log::warn!("{what}: {error}; this host answers from its folder, and keeps its entries there");
         } else {
             log::debug!("{what}: {error}");
         }
@@ -339,7 +342,7 @@ impl Exchange {
             since_ms,
             retry_ms: now_ms + RETRY_PAUSE_MS,
         });
-        // Verified items would be outdated by the time that the log answers.
+        // Verified items would be outdated by the time the log answers.
         state.verified.clear();
     }
 
@@ -349,7 +352,7 @@ impl Exchange {
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
-    /// Returns how long the log has rejected writes, in ms; `None` if it did not reject one a moment ago.
+    /// Returns how long the log has rejected writes, in ms; `None` if the log did not reject a write a moment ago.
     pub fn refusing_ms(&self) -> Option<i64> {
         if !self.is_refusing() {
             return None;
@@ -358,8 +361,8 @@ impl Exchange {
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
-    /// Returns the view of the current token's user. `None` until the server has accepted the token and reported its
-    /// identity, and while the log is unavailable.
+    /// Returns the view for the current token's user; `None` until the server has accepted the token and reported the
+    /// server's identity, and while the log is unavailable.
     pub fn view(&self) -> Result<Option<LogView>> {
         let session = self.reading.tokens.current();
         let Some(identity) = self.reading.viewpoint.identity_of(&session)? else {
@@ -394,14 +397,14 @@ impl Exchange {
         Ok(Some(LogView { identity, number, host }))
     }
 
-    /// Forgets the secret and the views, since another log may have replaced this one.
+    /// Forgets the log's key and the view numbers, since another log may have replaced this log.
     pub fn forget_view(&self) {
         let mut state = lock(&self.state);
         state.secret = None;
         state.views.clear();
     }
 
-    /// Takes the locks of the exchange and of the log, for the caller to hold during a fork.
+    /// Acquires the locks of the exchange and of the log. The caller holds the locks during a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks: Vec<Box<dyn Release>> = vec![Box::new(hold(self, |exchange| &exchange.thread))];
         locks.extend(Arc::clone(&self.log).before_fork());
@@ -409,13 +412,13 @@ impl Exchange {
         locks
     }
 
-    /// Resets the state in the child of a fork, which does not have the threads, leases and listeners of its parent.
+    /// Resets the state in a forked child, because the child does not have the parent's threads, leases and listeners.
     pub fn after_fork(&self) {
         if let Ok(mut thread) = self.thread.try_lock() {
             std::mem::forget(thread.take());
         }
         if let Ok(mut state) = self.state.try_lock() {
-            // All of these belong to the parent.
+            // The leases, retrying threads and listeners belong to the parent.
             state.leases.clear();
             state.retrying_threads = 0;
             state.listeners = Listeners::default();
@@ -423,13 +426,13 @@ impl Exchange {
     }
 }
 
-/// Returns whether the pause before the next attempt has not passed. `retry_ms`: the time of that attempt. Setting the
-/// clock back ends the pause.
+/// Returns whether the pause before the next attempt has not yet passed. `retry_ms`: the time of the next attempt, Unix
+/// ms. Setting the clock back ends the pause.
 fn is_in_pause(retry_ms: i64, now_ms: i64) -> bool {
     (retry_ms - RETRY_PAUSE_MS..retry_ms).contains(&now_ms)
 }
 
-/// Returns whether an error is the log's answer, with which the log rejected a request.
+/// Returns whether an error means that the log answered, but rejected the request.
 fn is_refusal(error: &Error) -> bool {
     matches!(error.status, Status::ServerError | Status::Forbidden)
 }

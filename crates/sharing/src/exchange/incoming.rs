@@ -1,6 +1,6 @@
-//! Reads entries of other hosts from the log and applies them to the store, in the log's order.
+//! Reads other hosts' entries from the log, and applies them to the store in the log's order.
 //!
-//! Entries are applied again after a kill and after the log was restored, so applying one twice has the same result.
+//! Applying an entry twice has the same effect as applying it once, since a kill or a restored log can repeat entries.
 
 use std::time::Instant;
 
@@ -24,20 +24,20 @@ use crate::sync::{Selection, Selector};
 
 /// Maximum number of entries in one request.
 pub const ENTRIES_PER_REQUEST: usize = 1_000;
-/// Maximum number of names in one request. The log may return an entry of maximum size for each.
+/// Maximum number of names in one request. The log may return an entry of maximum size for each name.
 const NAMES_PER_REQUEST: usize = 100;
 
-/// How far an exchange came.
+/// The result of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exchanged {
-    /// The log has all entries of this host.
+    /// Whether the log has all of this host's entries.
     pub has_delivered: bool,
-    /// This host has applied all entries of the log. Otherwise the log did not answer in time.
+    /// Whether this host has applied all entries in the log. If not, the log did not answer in time.
     pub has_received: bool,
 }
 
 impl Exchanged {
-    /// Returns whether the log has all entries of this host, and this host all of the log.
+    /// Returns whether the exchange delivered and received all entries.
     pub fn is_complete(self) -> bool {
         self.has_delivered && self.has_received
     }
@@ -49,7 +49,7 @@ impl Exchange {
         Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
 
-    /// Delivers the outbox under the folder's exchange lock. Returns `false` if the lock is not free in time.
+    /// Delivers the outbox under the folder's exchange lock. Returns `false` if the lock or the log is unavailable.
     pub fn deliver_exclusively(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.with_exchange_lock(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
@@ -59,18 +59,18 @@ impl Exchange {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
 
-    /// Exchanges entries under the folder's exchange lock. The deadline limits only the wait for the lock.
+    /// Exchanges entries under the folder's exchange lock. `lock_deadline` limits only the wait for the lock.
     pub fn exchange_without_deadline(&self, view: &LogView, lock_deadline: Deadline) -> Result<Exchanged> {
         self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
 
-    /// Runs `work` while no other thread or process of the folder exchanges. Returns the default without the lock.
+    /// Runs `work` under the folder's exchange lock. Returns `R::default()` if the lock is not free in time.
     fn with_exchange_lock<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let path = self.store.folder().fetch_lock("exchange");
-        // The holder of the lock may wait for a silent log; do not wait with it.
+        // Stop waiting if the log is unavailable, since the lock's holder may be waiting for the log.
         match FileLock::acquire(&path, until, &|| self.is_unavailable() && !is_patient()) {
             Ok(None) => Ok(R::default()),
-            // On a file system without locks, two exchanges at once do no harm.
+            // On a file system without locks, concurrent exchanges are harmless.
             lock => {
                 let outcome = work();
                 drop(lock);
@@ -79,8 +79,8 @@ impl Exchange {
         }
     }
 
-    /// Delivers the outbox, then applies all new entries. Also reads a log that rejects writes. After the deadline, the
-    /// next exchange continues where this one stopped.
+    /// Delivers the outbox, then applies all new entries, even if the log rejects writes. If the deadline passes, the
+    /// next exchange continues from the same position.
     fn exchange(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
         let begun = Instant::now();
         let done = self.exchange_untimed(view, until);
@@ -88,12 +88,12 @@ impl Exchange {
         done
     }
 
-    /// Does the work of [`Self::exchange`], which measures its time.
+    /// Does the work of [`Self::exchange`], which measures the time.
     fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
         let mut view = *view;
         let first_place = self.read_place(view.identity)?;
-        // A folder with matches that joins a log delivers them once it has read the whole log. Until then `looked_ms`
-        // is 0.
+        // When a folder with matches joins a log, it delivers its matches after reading the whole log. Until then,
+        // `looked_ms` is 0.
         let joins = if first_place.position == Position::default() {
             let rows = LibraryRows(&self.store).libraries(view.identity)?;
             rows.iter().any(|row| row.matches.is_some())
@@ -101,7 +101,7 @@ impl Exchange {
             first_place.looked_ms == 0
         };
         let looked_ms = || if joins { 0 } else { self.clock.now_ms() };
-        // Deliver first: the entries of this host are older than those that it has not read yet.
+        // Deliver first, since this host's entries are older than the log entries that it has not read yet.
         let mut done = Exchanged {
             has_delivered: self.deliver(&view, until)?,
             has_received: false,
@@ -110,7 +110,7 @@ impl Exchange {
             if until.has_passed() || lock(&self.state).is_stopping || !done.has_delivered && !self.is_refusing() {
                 return Ok(done);
             }
-            // Check this before applying entries: the older state of a restored log must not replace newer writes.
+            // Check before applying entries, since older state in a restored log must not replace newer writes.
             if self.has_log_lost_entries(&view, until)? {
                 self.resend_matches(&view)?;
                 view.host = Outbox(&self.store).host()?;
@@ -125,8 +125,8 @@ impl Exchange {
             };
             if news.from_start && place.position != Position::default() {
                 log::warn!(
-                    "the shared log {} was restored or cleared, or this host was away too long; reading it from the \
-                     beginning",
+                    "the shared log {} was restored or cleared, or this host was away for too long; reading the \
+                     log from the beginning",
                     self.log.name()
                 );
                 let beginning = SharedPlace {
@@ -155,7 +155,7 @@ impl Exchange {
                 let entries = if of_others == 1 { "entry" } else { "entries" };
                 if of_others > 0 {
                     log::info!(
-                        "received {of_others} {entries} of other hosts from the shared log {}",
+                        "received {of_others} {entries} from other hosts through the shared log {}",
                         self.log.name()
                     );
                 }
@@ -177,7 +177,7 @@ impl Exchange {
         }
     }
 
-    /// Applies entries, except those that undelivered entries of this host override. `has_delivered`: there are none.
+    /// Applies entries that no undelivered entry of this host overrides. `has_delivered`: the outbox is empty.
     fn apply_news(&self, view: &LogView, entries: &[Entry], has_delivered: bool) -> Result<()> {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
@@ -200,8 +200,7 @@ impl Exchange {
         Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
-    /// Enqueues the matches that a newly joined log lacks. Returns `false` if the log is unavailable or the deadline
-    /// passed.
+    /// Adds to the outbox the matches that a newly joined log lacks. Returns `false` if this was not possible in time.
     fn enqueue_missing_matches(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.enqueue_matches(view, |entries| {
             let names: Vec<EntryName> = entries.iter().map(|entry| entry.name.clone()).collect();
@@ -213,8 +212,8 @@ impl Exchange {
         })
     }
 
-    /// Puts all confirmed matches into the outbox that are not in it yet, in groups that `filter` may shorten. Stops
-    /// and returns `false` if `filter` does.
+    /// Adds to the outbox, in groups, all confirmed matches that do not await delivery yet. `filter` can remove entries
+    /// from a group. If `filter` returns `false`, stops and returns `false`.
     pub fn enqueue_matches(&self, view: &LogView, filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in LibraryRows(&self.store).libraries(view.identity)? {
@@ -236,12 +235,12 @@ impl Exchange {
         Ok(true)
     }
 
-    /// Applies entries in their order, without making new entries of them.
+    /// Applies entries in order, without creating entries for other hosts.
     fn apply(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
         quietly(|| self.apply_groups(view, entries))
     }
 
-    /// Applies consecutive entries of one kind and library together.
+    /// Applies entries in order, and combines consecutive entries with the same kind and library.
     fn apply_groups(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
         let (mut remaining, mut has_probed) = (entries, false);
         while let Some(first) = remaining.first() {
@@ -258,14 +257,14 @@ impl Exchange {
             };
             let mut library_row = find_library()?;
             if library_row.is_none() && !std::mem::replace(&mut has_probed, true) {
-                // The probe with this library may come later in the log, since each probe replaces the one before.
+                // The probe with this library may come later in the log, since each probe replaces the previous probe.
                 if let Ok(Some(probe)) = self.find(view, EntryKind::Probe, "", b"") {
                     self.apply_probe(view, &probe)?;
                     library_row = find_library()?;
                 }
             }
             let Some(row) = library_row else {
-                continue; // this user does not see the library
+                continue; // this user cannot see the library
             };
             match first.name.kind {
                 EntryKind::Listing => group
@@ -299,7 +298,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores a probe of another host with its age, unless this folder has a newer one.
+    /// Stores another host's probe with its age, unless this folder has a newer probe.
     fn apply_probe(&self, view: &LogView, entry: &Entry) -> Result<()> {
         let Some(body) = decode::<ProbeBody>(&entry.body) else {
             return Ok(());
@@ -312,8 +311,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores libraries as the server reported them at the given time. The probe covers earlier events; later ones have
-    /// a higher number in the log and are applied afterwards.
+    /// Stores the libraries that the server reported at `observed_ms`, and returns their rows. The probe reflects
+    /// earlier events; later events have higher numbers in the log and are applied afterwards.
     pub fn store_probe(&self, identity: IdentityId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= observed_ms
@@ -336,7 +335,7 @@ impl Exchange {
             .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
     }
 
-    /// Applies the head of a listing that this folder has: the folder's items have reached the state of the head.
+    /// Applies a listing's head if this folder has the listing: the folder's items have reached the state in the head.
     fn apply_listing_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
             return Ok(());
@@ -347,7 +346,7 @@ impl Exchange {
         self.mark_synced_to(row, &head, self.observed_ms(entry, head.age_ms))
     }
 
-    /// Stores that a library's listing has reached the state of a head, unless a later check is stored.
+    /// Records that a library's listing has reached the state in a head, unless the store has a later check.
     pub fn mark_synced_to(&self, row: &LibraryRow, head: &ListingBody, observed_ms: i64) -> Result<()> {
         if row.checked_ms > observed_ms {
             return Ok(());
@@ -400,9 +399,9 @@ impl Exchange {
         LibraryRows(&self.store).verified(view.identity, row.id, &[], &verified, since, Deadline::NONE)
     }
 
-    /// Records matches of other hosts, for paths that exist on this host too.
+    /// Records other hosts' matches for paths that this host can have.
     fn apply_matches(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
-        // Entries applied just before may have removed matches that the snapshot still has.
+        // The previous entries may have removed matches that the snapshot still contains.
         self.reading.catch_up(Deadline::NONE)?;
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
         let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
@@ -451,7 +450,7 @@ impl Exchange {
         LibraryRows(&self.store).mark(view.identity, &[hint], Deadline::NONE)
     }
 
-    /// Invalidates items that other hosts invalidated; an entry with a body removes their matches too.
+    /// Invalidates items that other hosts invalidated. An entry with a body also removes the item's matches.
     fn apply_invalid_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let mut applied_before = Vec::new();
         for entry in entries {
@@ -473,7 +472,7 @@ impl Exchange {
                 }
                 applied_before.push((entry, applied));
             }
-            // Also after an earlier application: an older item entry may have ended the invalidation.
+            // Repeat this for an entry applied before, since an older item entry may have ended the invalidation.
             LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], Deadline::NONE)?;
         }
         self.remove_voided_matches(view, row, &applied_before)

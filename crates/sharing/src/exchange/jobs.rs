@@ -1,4 +1,4 @@
-//! Sync jobs of a shared index. A job reads the log first, and asks the server under a lease of the log.
+//! Sync jobs for a shared index. A job reads the log first, and sends requests to the server only under a lease.
 
 use std::time::{Duration, Instant};
 
@@ -14,22 +14,22 @@ use crate::freshness::Need;
 use crate::model::Hint;
 use crate::sync::{AcceptedProbe, MergedDelta, RefreshReason, SyncJob};
 
-/// Interval of looking for the result of another host that holds the lease.
+/// Interval between checks for a result from the host that holds the lease.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Who asks the server.
+/// Which host sends requests to the server.
 enum Decision<'x, T> {
-    /// Nobody, since another host asked it and got this result.
+    /// No host, since another host has already published this result.
     Done(T),
     /// This host, for all hosts, under this lease.
     Lease(HeldLease<'x>),
-    /// This host, for itself, since the log is unavailable.
+    /// This host, only for itself, since the log is unavailable.
     Alone,
 }
 
 impl Exchange {
-    /// Waits until another host's result is in the log, or until this host holds the lease named `what`. `look` reads
-    /// the log, and returns the result if the log has it.
+    /// Waits until the log has another host's result, or until this host acquires the lease for the task `what`. `look`
+    /// reads the log, and returns the result if the log has one.
     fn decide<T>(
         &self,
         job: &SyncJob<'_>,
@@ -44,7 +44,7 @@ impl Exchange {
             match self.acquire_lease(view, what) {
                 Err(Unavailable) => return Ok(Decision::Alone),
                 Ok(Some(lease)) => {
-                    // The last holder may have published its result after this host looked.
+                    // The last holder may have published its result after the first call of `look`.
                     return Ok(match look()? {
                         Some(result) => Decision::Done(result),
                         None => Decision::Lease(lease),
@@ -60,9 +60,9 @@ impl Exchange {
         }
     }
 
-    /// Exchanges entries before a refresh of a library, so that the log has this host's entries first. Returns whether
-    /// to postpone the refresh, because the log has been unavailable only for a short time. Lookups then answer with
-    /// the stale listing.
+    /// Exchanges entries before a library is refreshed, so that the log gets this host's entries first. Returns whether
+    /// to postpone the refresh, because the log has been unavailable for only a short time. Lookups then use the stale
+    /// listing.
     pub fn waits_for_log(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         if let Some(view) = self.view()? {
             self.exchange_exclusively(&view, job.bounds.deadline)?;
@@ -70,13 +70,13 @@ impl Exchange {
         Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.is_awaited(row))
     }
 
-    /// Returns the libraries, from a probe of another host that `accepts` allows, or from the server.
+    /// Returns the libraries, either from another host's probe that `accepts` allows, or from the server.
     pub fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let begun = Instant::now();
         let Some(view) = self.view()? else {
             let asked_ms = self.clock.now_ms();
             let (_, rows) = job.probe()?;
-            // The first probe reveals the view. Reading comes before publishing, since the log may reject writes.
+            // The first probe identifies the view. Read the log before publishing, since the log may reject writes.
             if let Some(view) = self.view()? {
                 self.exchange_exclusively(&view, job.bounds.deadline)?;
                 // Publish the probe, so that other hosts need not repeat it.
@@ -111,11 +111,11 @@ impl Exchange {
         }
     }
 
-    /// Brings a library up to date, from the log or from the server.
+    /// Brings a library up to date, either from the log or from the server.
     ///
-    /// Copies a current listing of another host if the log has one. Otherwise fetches from the server under a lease and
-    /// publishes the result, or fetches without publishing if the log is unavailable. `need`: what to ask the server
-    /// for.
+    /// If the log has another host's current listing, copies it. Otherwise fetches from the server under a lease and
+    /// publishes the result. If the log is unavailable, fetches without publishing. `need`: the request that the
+    /// library needs.
     pub fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         let Some(view) = self.view()? else {
             return self.ask_source(job, row, need, why).map(drop);
@@ -140,13 +140,13 @@ impl Exchange {
                 return Ok(None);
             };
             let is_own = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
-            // This host may have listed the library since, while the log was unavailable.
+            // While the log was unavailable, this host may itself have fetched a newer listing.
             let is_older = self.written_ms(&entry) <= now.checked_ms;
             if (is_own || is_older) && now.generation.is_fetched() && !now.due || self.is_void(&view, &uuid, &head) {
                 return Ok(None);
             }
             match self.copy_listing(job, &view, &now, &entry, &head) {
-                // A chunk is gone or damaged, or the log is unavailable. The caller decides how to continue.
+                // A chunk is missing or damaged, or the log is unavailable. `decide` then tries to acquire the lease.
                 Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
                     log::info!("'{}': {error}", row.library.title);
                     return Ok(None);
@@ -161,7 +161,7 @@ impl Exchange {
             Decision::Alone => self.ask_source(job, row, need, why).map(drop),
             Decision::Lease(held) => {
                 let before = LibraryRows(&self.store).library_row(row.id)?;
-                // This host may have copied an older listing of another host since the job began.
+                // Since the job started, this host may have copied an older listing from another host.
                 let need = if must_ask_server { need } else { job.need(&before, why) };
                 if matches!(need, Need::Nothing | Need::Probe) {
                     return Ok(());
@@ -175,7 +175,7 @@ impl Exchange {
         }
     }
 
-    /// Brings a library up to date from the source. Returns the changes, or `None` after a full listing.
+    /// Brings a library up to date from the source. Returns the merged changes; `None` after a full listing.
     fn ask_source(
         &self,
         job: &SyncJob<'_>,
@@ -184,10 +184,10 @@ impl Exchange {
         why: RefreshReason,
     ) -> Result<Option<MergedDelta>> {
         let begun_ms = self.clock.now_ms();
-        // A new listing may copy matches of another token, which the log already has.
+        // A new listing may copy matches from another token's view. The log already has these matches.
         let merged = quietly(|| job.fetch(row, need, why, true))?;
-        // Entries of other hosts from before `begun_ms` are now outdated. A delta keeps the number of the listing in
-        // the log; a full listing has no number there yet (0).
+        // Other hosts' entries from before `begun_ms` are now outdated. After a delta, the listing keeps its number in
+        // the log; a full listing has no number in the log yet (0).
         let listing = match merged {
             Some(_) => Outbox(&self.store).shared_listing(row.id)?.unwrap_or(0),
             None => 0,
@@ -196,7 +196,7 @@ impl Exchange {
         Ok(merged)
     }
 
-    /// Copies a listing that another host published, with the age that it has in the log.
+    /// Copies a listing that another host published, together with the listing's age.
     fn copy_listing(
         &self,
         job: &SyncJob<'_>,
@@ -222,7 +222,8 @@ impl Exchange {
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
         Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
-        // The copy lacks items that the log got after the listing, even those that this folder had applied before.
+        // The copy lacks items that were written to the log after the listing, even if this folder had already applied
+        // them.
         let (mut from, until) = (head.included, job.bounds.deadline);
         loop {
             let Ok(news) = self.ask_until(until, |log, limit| {

@@ -1,4 +1,4 @@
-//! Leases of the log, and the entries that decide whether a host needs one.
+//! Acquires, renews and releases leases, and reads the entries that decide whether a host needs a lease.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ pub struct HeldLease<'x> {
 }
 
 impl Drop for HeldLease<'_> {
-    /// Forgets the lease, and releases it in the log, so that another host need not wait until it expires.
+    /// Releases the lease in the log, so that another host need not wait until the lease expires.
     fn drop(&mut self) {
         lock(&self.exchange.state).leases.retain(|held| *held != self.lease);
         let release = |log: &dyn SharedLog, limit| log.release(&self.lease, limit);
@@ -26,9 +26,8 @@ impl Drop for HeldLease<'_> {
 }
 
 impl Exchange {
-    /// Returns the probe in the log, unless it is too old, or older than a hint or invalidation of the library.
-    /// `accepts`: the library and the maximum age. `begun`: when the job began, since a probe made after that is always
-    /// new enough.
+    /// Returns the log's probe; `None` if the probe is too old, or older than the library's last hint or invalidation.
+    /// `accepts`: the library and the maximum age. `begun`: the start of the job; a later probe is always new enough.
     pub fn find_probe(&self, view: &LogView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
         let library = accepts.library.unwrap_or_default();
         let names = [
@@ -50,7 +49,7 @@ impl Exchange {
         probe.filter(|entry| entry.number > last_event && age(entry) <= oldest)
     }
 
-    /// Returns the entry with this name, if the log has it.
+    /// Returns the entry with this name; `None` if the log does not have the entry.
     pub fn find(
         &self,
         view: &LogView,
@@ -63,7 +62,7 @@ impl Exchange {
         Ok(found.pop())
     }
 
-    /// Returns the head of a library's listing in the log, with its entry.
+    /// Returns the entry for a library's listing, with the decoded head; `None` if the log has no valid head.
     pub fn head(
         &self,
         view: &LogView,
@@ -73,18 +72,18 @@ impl Exchange {
         Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
     }
 
-    /// Renews a lease before a write. Returns `false` if another host has the lease, or the log is unavailable: then
+    /// Renews a lease before a write. Returns `false` if another host has the lease or the log is unavailable, so that
     /// this host must not write.
     pub fn keep_lease(&self, lease: &Lease) -> bool {
         self.write_to_log(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
     }
 
-    /// Returns the time since `since_ms`, a Unix time in ms; 0 if the clock was set back.
+    /// Returns the time since `since_ms` (Unix ms), in ms; 0 if the clock was set back.
     pub fn age_ms(&self, since_ms: i64) -> u64 {
         u64::try_from(self.clock.now_ms().saturating_sub(since_ms)).unwrap_or(0)
     }
 
-    /// Acquires the lease named `what`; `None` while another host has it.
+    /// Acquires the lease for the task `what`; `None` while another host has the lease.
     pub fn acquire_lease(&self, view: &LogView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Unavailable> {
         let lease = self.write_to_log(Deadline::NONE, |log, limit| log.lease(view.number, what, limit))?;
         Ok(lease.map(|lease| {
@@ -93,14 +92,15 @@ impl Exchange {
         }))
     }
 
-    /// Returns whether a refresh of a library waits for an unavailable log, because the outage is short and a listing
-    /// exists.
+    /// Returns whether to postpone the refresh of a library until the log is available, because the outage is still
+    /// short and the library has a listing.
     pub fn is_awaited(&self, row: &LibraryRow) -> bool {
         let outage_ms = self.unavailable_ms().or_else(|| self.refusing_ms());
         row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.patience_ms)
     }
 
-    /// Returns whether the library was invalidated after the fetch of this listing began, or the log cannot tell.
+    /// Returns whether the library was invalidated after the fetch of this listing started; `true` if the log does not
+    /// answer.
     pub fn is_void(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
         let Position { number, .. } = head.included;
         let invalidation = self.find(view, EntryKind::InvalidLibrary, library, b"");

@@ -1,9 +1,9 @@
-//! Exchanges entries with the other hosts of a server, through a log in `PostgreSQL`.
+//! Exchanges entries with other hosts that use the same server, through a log in `PostgreSQL`.
 //!
-//! The folder is authoritative for this host; the log holds copies. A thread of the library delivers this host's
-//! entries and applies those of other hosts. A job that would ask the server reads the log first, and asks the server
-//! only under a lease of the log. While the log is unavailable, lookups answer from the folder, and no call waits for
-//! the log twice. After `Options::shared_retry`, this host asks the server without the log.
+//! The folder is authoritative for this host; the log contains copies. The exchange thread delivers this host's entries
+//! and applies other hosts' entries. Before a job sends requests to the server, it reads the log and acquires a lease
+//! from the log. While the log is unavailable, lookups answer from the folder, and no call waits for the log twice.
+//! After `Options::shared_retry`, this host sends requests to the server without a lease.
 
 mod applied;
 mod chunks;

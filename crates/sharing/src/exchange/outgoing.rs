@@ -1,4 +1,4 @@
-//! Delivers this host's outbox to the log, each entry once.
+//! Delivers this host's outbox to the log, each entry exactly once.
 
 use super::applied::with_number;
 use super::core::{Exchange, LogView, RETRY_PAUSE_MS};
@@ -12,21 +12,21 @@ use crate::platform::lock;
 const ENTRIES_PER_REQUEST: usize = 500;
 
 impl Exchange {
-    /// Returns the number of entries in the outbox, which the log does not have yet.
+    /// Returns the number of entries in the outbox that await delivery.
     pub fn undelivered(&self) -> Result<u64> {
         self.reading
             .identity()
             .map_or(Ok(0), |identity| Outbox(&self.store).count(identity))
     }
 
-    /// Delivers the outbox, then the verified items. Returns `false` if the log is unavailable, rejects writes, or the
-    /// deadline passed.
+    /// Delivers the outbox, then the verified items. Returns `false` if the log is unavailable or rejects writes, or if
+    /// the deadline passes.
     pub fn deliver(&self, view: &LogView, until: Deadline) -> Result<bool> {
         loop {
             let waiting = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
             let Some(first) = waiting.first() else {
                 let verified = std::mem::take(&mut lock(&self.state).verified);
-                // Older verified items might overwrite newer entries of other hosts.
+                // Older verified items might overwrite newer entries from other hosts.
                 let now_ms = self.clock.now_ms();
                 let is_new = |verified_ms| (0..=RETRY_PAUSE_MS).contains(&(now_ms - verified_ms));
                 let new = verified.into_iter().filter(|(verified_ms, _)| is_new(*verified_ms));
@@ -37,7 +37,7 @@ impl Exchange {
             if until.has_passed() {
                 return Ok(false);
             }
-            // Entries made under an earlier host id keep that id: the log may already have them.
+            // Entries created under an earlier host id keep that id, since the log may already have them.
             let host = first.host;
             let of_host = |row: &&OutboxRow| row.host == host;
             let rows: Vec<(u64, NewEntry)> = waiting
@@ -53,8 +53,8 @@ impl Exchange {
             };
             self.note_write_accepted();
             let last = rows.last().map_or(0, |(number, _)| *number);
-            // If the log has fewer entries than were delivered, it was restored. If the log has a number that this
-            // folder never used, the folder was restored.
+            // If the log's number is lower than the last delivered number, the log was restored. If this folder never
+            // used the log's number, the folder was restored.
             if upto < last_delivered {
                 self.resend_matches(view)?;
             } else if upto == last || Outbox(&self.store).has_numbered(host, upto)? {
@@ -69,8 +69,8 @@ impl Exchange {
         }
     }
 
-    /// Returns whether the log lacks the last delivery, because it was restored or replaced by a replica. Asks the log
-    /// once after each delivery.
+    /// Returns whether the log lacks this host's last delivery, because the log was restored or a replica replaced it.
+    /// Queries the log once after each delivery.
     pub fn has_log_lost_entries(&self, view: &LogView, until: Deadline) -> Result<bool> {
         let last = Outbox(&self.store).last_delivered(view.identity)?;
         let Some((host, number)) = last.filter(|_| lock(&self.state).last_kept_delivery != last) else {
@@ -78,7 +78,7 @@ impl Exchange {
         };
         let ask = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
         let Ok(upto) = self.ask_until(until, ask) else {
-            return Ok(false); // checked again by the next exchange
+            return Ok(false); // the next exchange checks again
         };
         if upto >= number {
             lock(&self.state).last_kept_delivery = last;
@@ -86,11 +86,11 @@ impl Exchange {
         Ok(upto < number)
     }
 
-    /// Enqueues all matches for a log that lost entries, and takes a new host id, under which the deliveries start
-    /// over.
+    /// Adds all matches to the outbox again after the log lost entries, and gives this folder a new host id, under
+    /// which deliveries start over.
     pub fn resend_matches(&self, view: &LogView) -> Result<()> {
         log::warn!(
-            "the shared log {} lacks entries of this host; sending all matches again",
+            "the shared log {} lacks entries from this host; sending all matches again",
             self.log.name()
         );
         self.enqueue_matches(view, |_| Ok(true))?;

@@ -9,18 +9,19 @@ use crate::model::{Item, Library};
 use crate::platform::Deadline;
 use crate::sync::MergedDelta;
 
-/// Maximum number of items that may differ from the published listing. If more differ, and more than the part below, a
-/// host publishes the whole listing again.
+/// Maximum number of items that may differ from the published listing. If more items differ, and also more than
+/// [`MAX_CHANGED_PART`] allows, a host publishes the whole listing again.
 const MAX_CHANGED_ITEMS: u64 = 2_000;
-/// One in this many items of a published listing may differ from it, even if these are more than [`MAX_CHANGED_ITEMS`].
+/// In a large listing, one in this many items may differ from the published listing, even if that exceeds
+/// [`MAX_CHANGED_ITEMS`].
 const MAX_CHANGED_PART: u64 = 4;
-/// Number of chunks after which the lease is renewed.
+/// Number of chunks to write before the lease is renewed.
 const CHUNKS_PER_RENEWAL: u32 = 50;
 
 impl Exchange {
     /// Publishes a probe under a lease. `asked_ms`: the time of the request, from which other hosts compute the probe's
-    /// age. Renews the lease first, and publishes nothing if another host has it, since this host may have slept
-    /// meanwhile.
+    /// age. Renews the lease first, since this host may have been suspended, and publishes nothing if another host has
+    /// acquired the lease.
     pub fn publish_probe(&self, view: &LogView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
         if !self.keep_lease(lease) {
             return;
@@ -29,7 +30,7 @@ impl Exchange {
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
         let probe = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
         if !probe.fits() {
-            log::warn!("cannot share the list of libraries: there are too many");
+            log::warn!("cannot share the list of libraries: it is too large for one entry");
             return;
         }
         let _ = self.write_to_log(Deadline::NONE, |log, limit| {
@@ -37,9 +38,9 @@ impl Exchange {
         });
     }
 
-    /// Publishes a library that this host refreshed under a lease. `rows`: the library before and after. `merged`: the
-    /// changes; `None` after a full listing. `included`: the position up to which this host had read the log. A failure
-    /// is only logged, since the next refresh publishes the library again.
+    /// Publishes a library that this host refreshed under a lease. `rows`: the library before and after the refresh.
+    /// `merged`: the changes; `None` after a full listing. `included`: the position up to which this host had read the
+    /// log before the refresh. A failure is only logged, since the next refresh publishes the library again.
     pub fn publish(
         &self,
         view: &LogView,
@@ -53,8 +54,8 @@ impl Exchange {
         }
     }
 
-    /// Publishes only the changed items if they are few and the log has the listing that they change; otherwise
-    /// publishes the whole listing. The parameters are those of [`Self::publish`].
+    /// Publishes only the changed items if there are few, and if the log has the listing to which the changes apply.
+    /// Otherwise publishes the whole listing. The parameters are those of [`Self::publish`].
     fn try_publish(
         &self,
         view: &LogView,
@@ -67,7 +68,7 @@ impl Exchange {
         let Ok(head) = self.head(view, uuid) else {
             return Ok(()); // the log is unavailable
         };
-        // A listing that awaits confirmation is not shared.
+        // Do not share a listing that awaits confirmation.
         if after.held_back || !after.generation.is_fetched() {
             return Ok(());
         }
@@ -102,8 +103,8 @@ impl Exchange {
         self.publish_listing(view, lease, after, included)
     }
 
-    /// Publishes the whole listing of a library from the store: chunk by chunk, then the head, which makes it visible.
-    /// `included`: as for [`Self::publish`].
+    /// Publishes a library's whole listing from the store: first the chunks, then the head, which makes the listing
+    /// visible. `included`: as for [`Self::publish`].
     fn publish_listing(&self, view: &LogView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
         let (mut chunks, mut listed) = (0_u32, 0_u64);
         let mut has_lease = true;
@@ -163,7 +164,8 @@ impl Exchange {
     }
 }
 
-/// Returns the library's change information with the token of its listing, since the server may have a newer one.
+/// Returns the library's change information with the change token of its listing, since the server may have a newer
+/// token.
 fn change_of(row: &LibraryRow) -> crate::model::SourceState {
     crate::model::SourceState {
         token: row.listed_token.clone(),
@@ -171,8 +173,8 @@ fn change_of(row: &LibraryRow) -> crate::model::SourceState {
     }
 }
 
-/// Makes entries for items, and for the keys `gone` that a library no longer has. `verified`: whether plexindex fetched
-/// the items by key, which ends earlier invalidations.
+/// Creates entries for items, and for the rating keys in `gone`, which the library no longer has. `verified`: whether
+/// plexindex fetched the items by rating key; verified items end earlier invalidations.
 pub fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
     let item_entry = |key: &str, item: Option<Item>| {
         let body = encode(&ItemBody { item, verified });

@@ -1,5 +1,6 @@
-//! The thread of the exchange. It delivers this host's entries at once, receives those of other hosts as they come or
-//! every few seconds while the index is in use, and renews leases.
+//! The exchange thread, which delivers this host's entries at once, receives other hosts' entries, and renews leases.
+//! While there is a listener, the thread receives entries immediately; otherwise every few seconds while the index is
+//! in use.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,18 +13,18 @@ use crate::platform::FileLock;
 use crate::platform::Worker;
 use crate::platform::lock;
 
-/// Interval of reading the log without a notification.
+/// Interval between reads of the log without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// Interval between renewals of leases.
+/// Interval between lease renewals.
 const RENEW_INTERVAL: Duration = Duration::from_secs(5);
-/// Minimum interval between two exchanges. Entries written meanwhile share one request, and ten busy hosts leave CPU
-/// time for recording.
+/// Minimum interval between two exchanges. Entries written within this interval share one request, so that even ten
+/// busy hosts leave CPU time for recording.
 const BATCH_INTERVAL: Duration = Duration::from_millis(25);
-/// Timeout for the first answer of a log that was unavailable. Closing the index may wait that long.
+/// Timeout for the first answer from a log that was unavailable. Closing the index can take this long.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Exchange {
-    /// Starts the thread, unless it runs already or the index closes.
+    /// Starts the exchange thread, unless the thread is already running or the index is closing.
     pub fn start_thread(self: &Arc<Self>) {
         let mut thread = lock(&self.thread);
         if self.has_thread && thread.is_none() && !lock(&self.state).is_stopping {
@@ -35,17 +36,18 @@ impl Exchange {
         }
     }
 
-    /// Stops the thread, which first delivers the outbox.
+    /// Stops the exchange thread, which first delivers the outbox. Returns when the thread has ended.
     pub fn stop_thread(&self) {
         lock(&self.state).is_stopping = true;
         self.log.shorten_timeouts();
         self.wake();
-        // Join without holding the lock: a fork waits for the lock, and the thread may wait for the fork.
+        // Join the thread without holding the lock, since a fork waits for the lock, and the thread may wait for the
+        // fork.
         let thread = lock(&self.thread).take();
         drop(thread);
     }
 
-    /// Lets `change` edit the listeners. The thread waits for notifications while there are any.
+    /// Calls `change` to change the listeners. While there is a listener, the exchange thread waits for notifications.
     pub fn listen(self: &Arc<Self>, change: impl FnOnce(&mut Listeners)) {
         let (before, now) = {
             let mut state = lock(&self.state);
@@ -60,21 +62,21 @@ impl Exchange {
         }
     }
 
-    /// Wakes the thread to deliver new entries.
+    /// Wakes the exchange thread to deliver new entries.
     pub fn deliver_soon(self: &Arc<Self>) {
         let was_set = std::mem::replace(&mut lock(&self.state).has_new_entries, true);
         if !was_set {
-            self.start_thread(); // the child of a fork has none yet
+            self.start_thread(); // a forked child has no thread yet
             self.wake();
         }
     }
 
-    /// Notes that the index is in use, so that the thread reads the log within [`POLL_INTERVAL`].
+    /// Records that the index is in use, so that the exchange thread reads the log within [`POLL_INTERVAL`].
     pub fn note_use(&self) {
         lock(&self.state).is_used = true;
     }
 
-    /// Wakes the thread from its wait for new entries or for a notification.
+    /// Wakes the exchange thread from its wait for new entries or for a notification.
     fn wake(&self) {
         self.changed.notify_all();
         if lock(&self.state).listens() {
@@ -82,7 +84,7 @@ impl Exchange {
         }
     }
 
-    /// Runs the loop of the thread, until the index closes.
+    /// Runs the loop of the exchange thread until the index closes.
     fn run_thread(&self) {
         let (mut last_exchange, mut last_renewal) = (None::<Instant>, Instant::now());
         let mut totals = self.counters.totals();
@@ -100,10 +102,11 @@ impl Exchange {
             let new_totals = self.counters.totals();
             let is_used = std::mem::replace(&mut totals, new_totals) != new_totals || was_used;
             let until_due = last_exchange.map_or(Duration::ZERO, |at| POLL_INTERVAL.saturating_sub(at.elapsed()));
-            // Even a listener polls, since a notification may be lost, for example behind a pooler.
+            // Poll even if there is a listener, since notifications may be lost, for example behind a connection
+            // pooler.
             let is_wanted = is_used || is_unfinished || last_exchange.is_none() || listener_lock.is_some();
             let is_due = until_due.is_zero() && is_wanted;
-            // Deliver new entries of this host before any wait.
+            // Deliver this host's new entries before waiting.
             let has_news = self.hold_listener_lock(&mut listener_lock)
                 && !has_new_entries
                 && !is_due
@@ -113,10 +116,10 @@ impl Exchange {
                     continue; // closing waits for this thread
                 }
                 let done = self.exchange_once(last_exchange.is_none()).unwrap_or_else(|error| {
-                    log::debug!("exchange with other hosts failed; retrying later: {error}");
+                    log::debug!("cannot exchange entries with other hosts: {error}; retrying later");
                     Exchanged::default()
                 });
-                // The thread retries on its own, even if no call uses the index.
+                // Retry even if no call uses the index.
                 is_unfinished = !done.is_complete() && self.has_undelivered();
                 last_exchange = Some(Instant::now());
             }
@@ -130,13 +133,13 @@ impl Exchange {
         }
     }
 
-    /// Returns whether the outbox has entries, perhaps of a process that ended before it delivered them.
+    /// Returns whether the outbox has entries. A process that ended before the delivery may have left them.
     fn has_undelivered(&self) -> bool {
         self.undelivered().is_ok_and(|count| count > 0)
     }
 
-    /// Makes one exchange. This thread waits longer than calls for a log that was unavailable. `first`: whether this is
-    /// the first exchange of this thread.
+    /// Performs one exchange on the exchange thread, which waits longer than calls for a log that was unavailable.
+    /// `first`: whether this is the thread's first exchange.
     fn exchange_once(&self, first: bool) -> Result<Exchanged> {
         if self.unavailable_ms().is_none() {
             return self.exchange_once_reachable(first);
@@ -145,7 +148,7 @@ impl Exchange {
             return Ok(Exchanged::default());
         }
         set_patient(true);
-        // Test the log before taking a lock that calls wait for.
+        // Check that the log answers before acquiring a lock for which calls wait.
         let done = self.retry_log(
             || match self.ask(|log, limit| log.secret(limit.at_most(FIRST_ANSWER_TIMEOUT))) {
                 Ok(_) => self.exchange_once_reachable(first),
@@ -159,8 +162,8 @@ impl Exchange {
         done
     }
 
-    /// Makes one exchange with a log that answers. If this is the `first` one and another process of the folder read
-    /// the log a moment ago, only delivers.
+    /// Performs one exchange with a log that answers. If `first` is `true`, and another process with the same folder
+    /// read the log a moment ago, only delivers.
     fn exchange_once_reachable(&self, first: bool) -> Result<Exchanged> {
         let Some(view) = self.view()? else {
             return Ok(Exchanged::default());
@@ -177,8 +180,8 @@ impl Exchange {
         self.exchange_without_deadline(&view, Deadline::after(POLL_INTERVAL))
     }
 
-    /// Waits for new entries, for changed listeners or for the end, at most [`POLL_INTERVAL`]. `listens`: whether
-    /// anybody listened when the loop began.
+    /// Waits until there are new entries, the listeners change or the index closes, for at most [`POLL_INTERVAL`].
+    /// `listens`: whether there was a listener at the start of the loop.
     fn wait_for_work(&self, listens: bool) {
         let state = lock(&self.state);
         if !state.has_new_entries && !state.is_stopping && state.listens() == listens {
@@ -187,7 +190,7 @@ impl Exchange {
     }
 
     /// Waits until [`BATCH_INTERVAL`] has passed since the last exchange, and clears `has_new_entries`. Returns `false`
-    /// if the thread has to stop.
+    /// if the thread must stop.
     fn wait_to_batch(&self, last_exchange: Option<Instant>) -> bool {
         let rest = last_exchange.map_or(Duration::ZERO, |time| BATCH_INTERVAL.saturating_sub(time.elapsed()));
         let waited = self
@@ -198,8 +201,8 @@ impl Exchange {
         !state.is_stopping
     }
 
-    /// Takes the lock with which only one process of a folder listens, or releases it if there are no listeners.
-    /// Returns whether this process holds the lock.
+    /// Tries to acquire the lock that allows only one process per folder to listen, or releases the lock if there is no
+    /// listener. Returns whether this process holds the lock.
     fn hold_listener_lock(&self, listener_lock: &mut Option<FileLock>) -> bool {
         if !lock(&self.state).listens() {
             *listener_lock = None;
@@ -210,8 +213,8 @@ impl Exchange {
         listener_lock.is_some()
     }
 
-    /// Waits for a notification, at most for `time`. Returns whether other hosts may have written entries. Releases the
-    /// lock if the log is unavailable, so that another process can listen.
+    /// Waits for a notification for at most `time`. Returns whether other hosts may have written entries. Releases the
+    /// listener lock if the log is unavailable, so that another process can listen.
     fn wait_for_news(&self, listener_lock: &mut Option<FileLock>, time: Duration) -> bool {
         let Ok(Some(view)) = self.view() else {
             *listener_lock = None;
@@ -225,13 +228,13 @@ impl Exchange {
         news.unwrap_or(false)
     }
 
-    /// Renews all leases, and forgets those that another host took.
+    /// Renews all leases, and forgets leases that another host has acquired.
     fn renew_leases(&self) {
         let leases = lock(&self.state).leases.clone();
         for lease in leases {
             if self.write_to_log(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
                 lock(&self.state).leases.retain(|held| *held != lease);
-                log::info!("another host took the lease '{}'", lease.what);
+                log::info!("another host has acquired the lease '{}'", lease.what);
             }
         }
     }
@@ -242,7 +245,7 @@ impl Exchange {
             && let Ok(Some(view)) = self.view()
             && let Err(error) = self.deliver(&view, Deadline::NONE)
         {
-            log::debug!("cannot deliver entries before closing; they stay in the folder: {error}");
+            log::debug!("cannot deliver entries before closing: {error}; the entries stay in the folder");
         }
     }
 }

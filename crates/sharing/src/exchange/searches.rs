@@ -16,8 +16,8 @@ use crate::source::WantedPath;
 use crate::sync::SyncJob;
 
 impl Exchange {
-    /// Passes `is_it` the items that another host found for this path a moment ago, or searches the server and shares
-    /// the result. Returns whether `is_it` accepted an item.
+    /// Passes the items that another host found for this path a moment ago to `is_it`, or searches the server and
+    /// shares the result. Returns whether `is_it` accepted an item.
     pub fn find_path(
         &self,
         job: &SyncJob<'_>,
@@ -25,7 +25,7 @@ impl Exchange {
         wanted: &WantedPath<'_>,
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        // Hosts with the same mappings have the same spellings, and so the same key.
+        // Hosts with the same mappings have the same spellings, and therefore the same key.
         let key = xxh3_64(&wanted.spellings.join(&0)).to_le_bytes();
         let missing_ms = match self.shared_search(&library.uuid, &key)? {
             Ok(items) => return is_it(items),
@@ -42,8 +42,9 @@ impl Exchange {
         Ok(is_found)
     }
 
-    /// Returns the result of another host's last search for the path with this hash, while the pause after that search
-    /// lasts. Otherwise returns `Err` with the time since searches began to find nothing, in ms; 0 if none did.
+    /// Returns the items from another host's last search for the path with this hash, if the search is too recent to be
+    /// repeated. Otherwise returns `Err` with the time for which searches have found nothing, in ms; 0 if the last
+    /// search found an item.
     fn shared_search(&self, library: &str, key: &[u8]) -> Result<std::result::Result<Vec<Item>, i64>> {
         let Some(view) = self.view()? else {
             return Ok(Err(0));
@@ -68,8 +69,8 @@ impl Exchange {
         })
     }
 
-    /// Shares the items that a search found, and for how long searches have found nothing. `key`: the hash of the path.
-    /// Does nothing while the log is unavailable.
+    /// Shares the items that a search found, and the time for which earlier searches found nothing. `key`: the hash of
+    /// the path. Does nothing while the log is unavailable.
     fn share_search(&self, library: &str, key: &[u8], items: Vec<Item>, missing_ms: i64) -> Result<()> {
         let Some(view) = self.view()? else {
             return Ok(());
@@ -88,12 +89,12 @@ impl Exchange {
         Ok(())
     }
 
-    /// Shares items that plexindex fetched from the server by key. `gone`: keys that the server no longer has. The
-    /// entries are in memory only: if this process is killed, other hosts ask the server themselves.
+    /// Shares items that this host fetched from the server by rating key. `gone`: rating keys of items that the server
+    /// no longer has. The entries are only in memory: if this process is killed, other hosts send their own requests.
     pub fn share_verified(self: &Arc<Self>, library: &str, items: &[Item], gone: &[&str]) {
         let mut state = lock(&self.state);
         if state.outage.is_some() {
-            return; // the entries would be outdated by the time that the log answers
+            return; // the entries would be outdated by the time the log answers
         }
         let now_ms = self.clock.now_ms();
         let entries = item_entries(library, items, gone, true)

@@ -1,5 +1,5 @@
-//! The undelivered matches and invalidations of this host. They come after all entries of the log once delivered, so
-//! they override entries that this host reads before.
+//! This host's undelivered matches and invalidations. Once delivered, these entries follow all current log entries, so
+//! they override entries that this host reads before the delivery.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::contract::{Entry, EntryKind, HostId};
 use crate::engine::OutboxRow;
 
-/// Undelivered matches and invalidations by library uuid.
+/// Undelivered matches and invalidations by library UUID.
 #[derive(Default)]
 pub struct Undelivered(HashMap<String, LibraryEntries>);
 
@@ -23,8 +23,8 @@ struct LibraryEntries {
 }
 
 impl Undelivered {
-    /// Collects the matches and invalidations of an outbox. `rows`: its rows in the order of writing, since a later row
-    /// overrides earlier ones.
+    /// Collects the matches and invalidations of an outbox. `rows`: the outbox rows in the order in which they were
+    /// written, since later rows override earlier rows.
     pub fn new(rows: Vec<OutboxRow>) -> Self {
         let mut undelivered = Self::default();
         for row in rows {
@@ -50,7 +50,7 @@ impl Undelivered {
         undelivered
     }
 
-    /// Returns whether an undelivered entry of this host overrides an entry of the log, which must be a match.
+    /// Returns whether an undelivered entry overrides a log entry. Only a match can be overridden.
     pub fn overrides(&self, entry: &Entry) -> bool {
         let is_match = entry.name.kind == EntryKind::Match;
         is_match
@@ -61,7 +61,7 @@ impl Undelivered {
             })
     }
 
-    /// Returns the undelivered matches as entries, to record them again after applying invalidations of other hosts.
+    /// Returns the undelivered matches as entries, so that they can be recorded again after other hosts' invalidations.
     pub fn matches(self) -> Vec<Entry> {
         let matches = self.0.into_values().flat_map(|library| library.matches.into_values());
         let entry = |row: OutboxRow| Entry {
@@ -75,8 +75,8 @@ impl Undelivered {
     }
 }
 
-/// Returns whether applying an entry may remove a match of this host, so that undelivered matches must be recorded
-/// again.
+/// Returns whether applying an entry may remove one of this host's matches, so that undelivered matches must be
+/// recorded again.
 pub fn voids(entry: &Entry) -> bool {
     use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
     match entry.name.kind {

@@ -1,5 +1,5 @@
-//! The address of a log, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, with fewer
-//! parameters and without a password, since addresses appear in logs and process lists.
+//! Parses the address of a log, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, but
+//! with fewer parameters and without a password, since addresses appear in logs and process lists.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,28 +11,28 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, Status, refuse};
 
-/// A valid address.
+/// A parsed and validated address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// The role.
+    /// The `PostgreSQL` role.
     pub user: String,
-    /// The database.
+    /// The name of the database.
     pub database: String,
     /// The server's host or socket.
     pub endpoint: ServerAddress,
-    /// The port; for a Unix socket, part of the file name.
+    /// The TCP port. For a Unix socket, the port is part of the socket's file name.
     pub port: u16,
-    /// How the connection is protected.
+    /// The TLS mode.
     pub sslmode: SslMode,
-    /// A PEM file with the trusted authorities; `None` for those of the system.
+    /// A PEM file with the trusted certificate authorities; `None` for the system's authorities.
     pub sslrootcert: Option<PathBuf>,
     /// The timeout for connecting; `None` for the default.
     pub connect_timeout: Option<Duration>,
-    /// The name in `pg_stat_activity`.
+    /// The name that `pg_stat_activity` shows.
     pub application_name: String,
-    /// The value of `PGPASSWORD`.
+    /// The value of `PGPASSWORD`; `None` if it is not set.
     pub password: Option<Password>,
-    /// The passfile.
+    /// The path of the passfile.
     pub passfile: Option<PathBuf>,
 }
 
@@ -41,26 +41,27 @@ pub struct Address {
 pub enum ServerAddress {
     /// A host name or an IP address.
     Tcp(String),
-    /// The folder of a Unix socket.
+    /// The folder that contains the Unix socket.
     Unix(PathBuf),
 }
 
-/// The `sslmode` of libpq.
+/// libpq's `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
-    /// Without TLS.
+    /// No TLS.
     Disable,
-    /// TLS if the server has it, without verification.
+    /// TLS if the server supports it, without verifying the certificate.
     Prefer,
-    /// TLS without verification. With `sslrootcert` it means [`SslMode::VerifyCa`], as in libpq.
+    /// TLS without verifying the certificate. If `sslrootcert` is set, the mode becomes [`SslMode::VerifyCa`], as in
+    /// libpq.
     Require,
-    /// TLS with a certificate of a trusted authority, for any host name.
+    /// TLS with a certificate from a trusted authority, for any host name.
     VerifyCa,
-    /// TLS with a certificate of a trusted authority, for this host name.
+    /// TLS with a certificate from a trusted authority, for the host name in the address.
     VerifyFull,
 }
 
-/// A password. `Debug` hides it, and its memory is wiped.
+/// A password. `Debug` output hides the password, and its memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
@@ -84,7 +85,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Writes the address for messages, without parameters other than the socket's folder.
+/// Formats the address for messages, without any parameters except the socket's folder.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) = (&self.user, &self.database);
@@ -102,13 +103,13 @@ impl fmt::Display for Address {
 
 const DEFAULT_PORT: u16 = 5432;
 
-/// An example for error messages.
+/// Example address for error messages.
 const EXAMPLE: &str = "postgresql://user@host/database";
 
-/// Parses and validates an address. `environment` returns environment variables. Reads no file.
+/// Parses and validates an address, without reading a file. `environment` returns the value of an environment variable.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`] names the invalid part and the remedy. No message contains a password.
+/// [`Status::InvalidArgument`], whose message states the invalid part and the remedy. No message contains a password.
 pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
     let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
     let Some(rest) = ["postgresql://", "postgres://"]
@@ -186,7 +187,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     Ok(address)
 }
 
-/// Returns the error for an address with a password.
+/// Returns the error for an address that contains a password.
 fn refuse_password<T>() -> Result<T> {
     refuse(
         "the address of the shared log contains a password, but addresses appear in logs and process lists; put the \
@@ -194,7 +195,7 @@ fn refuse_password<T>() -> Result<T> {
     )
 }
 
-/// Decodes the percent escapes in a part of the address. `what` names the part in errors.
+/// Decodes the percent escapes in a part of the address. `what`: the name of the part in error messages.
 fn decoded(what: &str, value: &str) -> Result<String> {
     match percent_decode_str(value).decode_utf8() {
         Ok(value) => Ok(Cow::into_owned(value)),
@@ -202,7 +203,7 @@ fn decoded(what: &str, value: &str) -> Result<String> {
     }
 }
 
-/// Returns the endpoint for a host. A host that begins with `/` is the folder of a Unix socket, as in libpq.
+/// Returns the endpoint for a host. A host that starts with `/` is the folder of a Unix socket, as in libpq.
 fn endpoint(host: String) -> ServerAddress {
     if host.starts_with('/') {
         return ServerAddress::Unix(host.into());
@@ -210,10 +211,10 @@ fn endpoint(host: String) -> ServerAddress {
     ServerAddress::Tcp(host)
 }
 
-/// Splits a host into its name, without the brackets of an IPv6 address, and its port.
+/// Splits the host part of an address into the host, without the brackets of an IPv6 address, and the optional port.
 fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     if host.contains(',') {
-        return refuse("the address of the shared log has several hosts; use one");
+        return refuse("the address of the shared log has several hosts; use only one");
     }
     if let Some(rest) = host.strip_prefix('[') {
         return match rest.split_once(']') {
@@ -251,7 +252,7 @@ fn parse_seconds(seconds: &str) -> Result<Duration> {
     }
 }
 
-/// Parses a mode by its name in libpq.
+/// Parses an `sslmode` with libpq's names.
 fn parse_sslmode(mode: &str) -> Result<SslMode> {
     Ok(match mode {
         "disable" => SslMode::Disable,
@@ -268,8 +269,8 @@ fn parse_sslmode(mode: &str) -> Result<SslMode> {
     })
 }
 
-/// Sets the trusted authorities, and adjusts the mode to them as libpq does. `sslrootcert`: the parameter of the
-/// address: a PEM file, or `system`.
+/// Sets the trusted authorities, and adjusts `sslmode` to them as libpq does. `sslrootcert`: the parameter in the
+/// address, which is the path of a PEM file, or `system`.
 fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<()> {
     if let ServerAddress::Unix(_) = address.endpoint {
         address.sslmode = SslMode::Disable; // traffic on a Unix socket never leaves the host

@@ -1,8 +1,8 @@
-//! A connection to `PostgreSQL`. Its tokio runtime runs on the calling thread, only during calls, and starts no
+//! A connection to `PostgreSQL`. Its tokio runtime runs only during calls, on the calling thread, and starts no
 //! threads.
 //!
-//! The runtime and TLS leave thread-local values with destructors behind. Therefore only threads of the library use and
-//! drop connections.
+//! The runtime and the TLS library leave thread-local values with destructors behind. Therefore connections are used
+//! and dropped only on threads that plexindex started.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -27,32 +27,32 @@ use super::tls::{Encrypted, Handshake};
 use crate::platform::Deadline;
 use crate::wake::{AsyncWakeSocket, WakeSocket, connect_local};
 
-/// Timeouts of calls without a deadline.
+/// Timeouts for calls without a deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For connecting, until the server's first byte.
+    /// Timeout for connecting, until the server's first byte.
     pub connect: Duration,
-    /// For silence of the server.
+    /// Maximum time without data from the server.
     pub silence: Duration,
 }
 
-/// Interval of checking whether a thread waits for the call to end.
+/// Interval between checks whether another thread waits for the call to end.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The limits for silence of the server.
+/// The limits for the time without data from the server.
 #[derive(Clone)]
 pub struct Silence {
-    /// Usual limit.
+    /// The usual limit.
     pub longest: Duration,
-    /// Limit while a thread closes the index or forks, and so waits for the call to end.
+    /// The limit while another thread closes the index or forks, and therefore waits for the call to end.
     pub hurried: Duration,
-    /// Number of such threads.
+    /// Number of threads that are closing the index or forking.
     pub hurries: Arc<AtomicUsize>,
 }
 
 impl Silence {
-    /// Returns when a silence that began at `last_read` becomes a failure: at `limit`, or sooner while a thread waits
-    /// for the call to end.
+    /// Returns the time at which the call fails if no data has arrived since `last_read`: `limit`, or an earlier time
+    /// while another thread waits for the call to end.
     fn end(&self, last_read: Instant, limit: Instant) -> Instant {
         if self.hurries.load(Ordering::SeqCst) > 0 {
             return limit.min(last_read + self.hurried);
@@ -70,28 +70,28 @@ type BoxedSocket = Box<dyn Socket>;
 
 /// A connection to the server, with its runtime.
 pub struct Link {
-    // Fields drop in this order. The connection goes first, since its socket is registered with the runtime.
+    // Fields are dropped in this order. The connection comes first, since its socket is registered with the runtime.
     connection: Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     client: Client,
-    /// The number of each view in its last notification.
+    /// The number in the last notification for each view.
     notified: HashMap<i64, u64>,
     silence: Silence,
     runtime: Runtime,
 }
 
-/// Why a wait ended.
+/// The reason why a wait ended.
 pub enum Woken {
     /// The server sent a notification of new entries.
     Notified,
-    /// The wait reached its end.
+    /// The time for the wait passed.
     TimedOut,
-    /// Another thread ended the wait.
+    /// Another thread interrupted the wait.
     Interrupted,
 }
 
 impl Link {
     /// Opens a connection and authenticates. `tls`: `None` for a connection without TLS. `connect`: the timeout for
-    /// connecting, if the deadline is not earlier.
+    /// connecting, unless the deadline is earlier.
     pub fn open(
         address: &Address,
         tls: Option<Arc<ClientConfig>>,
@@ -138,7 +138,8 @@ impl Link {
         })
     }
 
-    /// Runs the statements of `work` until they end, the deadline passes, or the server is silent for too long.
+    /// Runs the statements in `work` until they finish, the deadline passes, or the server has sent no data for too
+    /// long.
     pub fn run<R>(
         &mut self,
         deadline: Deadline,
@@ -157,7 +158,7 @@ impl Link {
                 let ended = drive(connection, notified, cx);
                 match (work.as_mut().poll(cx), ended) {
                     (Poll::Ready(Ok(result)), _) => Poll::Ready(Ok(result)),
-                    // The server's last message explains more than the error of a closed connection.
+                    // The server's last message is more informative than the error that the connection is closed.
                     (_, Poll::Ready(failure)) => Poll::Ready(Err(failure)),
                     (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error.into())),
                     (Poll::Pending, Poll::Pending) => Poll::Pending,
@@ -168,8 +169,8 @@ impl Link {
         runtime.block_on(limit_silence(silence, deadline, work))?
     }
 
-    /// Waits until the server notifies of a number of this view greater than `number`, until another thread makes
-    /// `wake` readable, or until the time `until`.
+    /// Waits until the server sends a notification for this view with a number greater than `number`, another thread
+    /// makes `wake` readable, or the time `until` is reached.
     pub fn wait(&mut self, view: i64, number: u64, until: Instant, wake: WakeSocket) -> Result<Woken, Failure> {
         let Self {
             connection,
@@ -199,8 +200,8 @@ impl Link {
     }
 }
 
-/// Makes all reads and writes that are possible now, and stores the numbers of notifications in `notified`. Returns
-/// `Ready` only once the connection has ended, with the reason.
+/// Performs all reads and writes that do not block, and stores the numbers from notifications in `notified`. Returns
+/// `Ready`, with the reason, only once the connection has closed.
 fn drive(
     connection: &mut Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     notified: &mut HashMap<i64, u64>,
@@ -223,7 +224,7 @@ fn drive(
     }
 }
 
-/// Runs a future until the deadline, or until the server has been silent for too long.
+/// Runs a future until the deadline passes, or until the server has sent no data for too long.
 async fn limit_silence<R>(silence: &Silence, deadline: Deadline, work: impl Future<Output = R>) -> Result<R, Failure> {
     let (mut work, mut sleep) = (pin!(work), pin!(sleep_until(Instant::now().into())));
     let mut last_read = None;

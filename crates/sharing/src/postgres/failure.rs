@@ -1,4 +1,4 @@
-//! Failures of `PostgreSQL`, and error messages with a remedy. No message contains a password or a statement's
+//! Explains failures of `PostgreSQL` in error messages with a remedy. No message contains a password or a statement
 //! parameter.
 
 use std::error::Error as _;
@@ -9,14 +9,14 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use super::address::Address;
 use crate::error::{Error, Status};
 
-/// The SQLSTATE for a statement that the role lacks privileges for.
+/// The SQLSTATE of a statement for which the role lacks privileges.
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-/// Why a call failed.
+/// The reason why a call failed.
 pub enum Failure {
-    /// An error that needs no explanation.
+    /// An error that needs no further explanation.
     Known(Error),
-    /// The host name is unknown; with the resolver's message.
+    /// The host name is unknown. The value is the resolver's error message, if there is one.
     NoSuchHost(Option<String>),
     /// The host name was not resolved in time.
     Unresolved,
@@ -52,14 +52,14 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// An error of a socket is one of connecting, since statements report their own errors.
+    /// Converts a socket error. The error occurred while connecting, since statements report their own errors.
     fn from(error: io::Error) -> Self {
         Self::Unreachable(error)
     }
 }
 
 impl From<tokio::time::error::Elapsed> for Failure {
-    /// A timeout of tokio ended an attempt to connect.
+    /// Converts the error for a timeout, which can only occur while connecting.
     fn from(_: tokio::time::error::Elapsed) -> Self {
         Self::Unreachable(io::ErrorKind::TimedOut.into())
     }
@@ -84,14 +84,14 @@ impl Failure {
         self.database_error().is_some_and(|error| error.code().code() == code)
     }
 
-    /// Returns whether the connection is still usable after this failure. A connection to a read-only server is not:
-    /// the server is now a replica, and a new connection may reach the primary.
+    /// Returns whether the connection is still usable after this failure. A connection to a read-only server is not
+    /// usable, since the server is now a replica, and a new connection may reach the primary.
     pub fn keeps_connection(&self) -> bool {
         let is_kept = |error: &DbError| error.parsed_severity() == Some(Severity::Error);
         self.database_error().is_some_and(is_kept) && !self.is_read_only()
     }
 
-    /// Returns whether the server, or this session, takes no writes.
+    /// Returns whether the call failed because the server or the session is read-only.
     pub fn is_read_only(&self) -> bool {
         self.has_code(SqlState::READ_ONLY_SQL_TRANSACTION.code())
     }
@@ -106,13 +106,13 @@ impl Failure {
         }
     }
 
-    /// Returns whether the call conflicted with another transaction (a serialization failure or a deadlock), so that it
-    /// may succeed now.
+    /// Returns whether the call conflicted with another transaction (a serialization failure or a deadlock), so that a
+    /// retry may succeed.
     pub fn is_conflict(&self) -> bool {
         ["40001", "40P01"].into_iter().any(|code| self.has_code(code))
     }
 
-    /// Converts the failure to an error for the caller, whose message names the log's address and a remedy.
+    /// Converts the failure to an error for the caller. The message contains the log's address and a remedy.
     pub fn explain(&self, address: &Address) -> Error {
         let (status, text) = match self {
             Self::Known(error) => {
@@ -152,7 +152,7 @@ impl Failure {
 
 const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
 
-/// Returns a text that names the missing privileges and the statements that grant them.
+/// Returns a message with the missing privileges and the statements that grant them.
 fn explain_missing(user: &str, missing: &[String]) -> String {
     let (on_schema, on_tables): (Vec<&str>, Vec<&str>) =
         missing.iter().map(String::as_str).partition(|what| *what == "USAGE");
@@ -171,21 +171,21 @@ fn explain_missing(user: &str, missing: &[String]) -> String {
     )
 }
 
-/// Returns the operating system's error that caused a failure; `None` if there is none, or if it comes from TLS.
+/// Returns the operating system error that caused a failure; `None` for another cause, such as a TLS error.
 fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
     let cause = error.source()?.downcast_ref::<io::Error>()?;
     (!is_tls(cause)).then_some(cause)
 }
 
-/// Returns whether an error comes from TLS.
+/// Returns whether an I/O error contains a TLS error.
 fn is_tls(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
-/// Returns the status and the text for an error of the server. Quotes only the message, since details may contain
-/// values.
+/// Returns the status and the message for an error from the server. Quotes only the server's message, since its details
+/// may contain values.
 fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let (code, message, user) = (error.code().code(), error.message(), &address.user);
     let status = match code {
@@ -199,7 +199,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
         "28000" => format!("check that role {user:?} exists, and that the server's pg_hba.conf allows it"),
         "3D000" => format!("create it with CREATE DATABASE {:?}", address.database),
-        INSUFFICIENT_PRIVILEGE => "only the owner of the tables may do that".into(),
+        INSUFFICIENT_PRIVILEGE => "only the owner of the tables is allowed to do this".into(),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or use a connection pooler such as PgBouncer".into(),
         "25006" => READ_ONLY.into(),
@@ -210,13 +210,13 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     (status, format!("{message} (SQLSTATE {code}): {remedy}"))
 }
 
-/// Returns the status and the text for an error of the client library.
+/// Returns the status and the message for an error from the client library.
 fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, String) {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if let Some(io) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) {
         return if is_tls(io) {
-            let remedy =
-                "set sslrootcert to the server's certificate, and sslmode=verify-ca if that does not name the host";
+            let remedy = "set sslrootcert to the server's certificate; if the certificate does not contain the host \
+                          name, also set sslmode=verify-ca";
             (Status::Tls, format!("TLS failed ({io}); {remedy}"))
         } else {
             (Status::Connect, format!("the connection was lost ({io})"))
@@ -233,7 +233,8 @@ fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, 
             (Status::Unauthorized, text)
         }
         "server does not support TLS" => {
-            let remedy = "set ssl = on in its configuration, or sslmode=disable on a network that you control";
+            let remedy = "set ssl = on in the server's configuration, or, if you control the network, connect with \
+                          sslmode=disable";
             (Status::Tls, format!("PostgreSQL offers no TLS; {remedy}"))
         }
         _ => (Status::ServerError, format!("{error}: {cause}")),

@@ -1,10 +1,10 @@
-//! The shared log in `PostgreSQL`. `schema.sql` has its tables, and a function for each call, so that a call is one
-//! statement and one round trip. Statements are unnamed and need no session state, so a pooler in transaction mode
+//! The shared log in `PostgreSQL`. `schema.sql` defines the tables and functions, so that each call is one statement
+//! and one round trip. Statements are unnamed and need no session state, so a connection pooler in transaction mode
 //! works.
 //!
-//! A position is a number and the random mark of the write with that number. If the log still has this write with this
-//! mark, it also has everything before it, since a backup contains all writes up to a moment. Otherwise a reader starts
-//! over.
+//! A position consists of a number and the random mark of the write with this number. If the log still has the write
+//! with this mark, the log also has all earlier writes, since a backup contains all writes up to a point in time.
+//! Otherwise the reader starts over.
 
 pub mod address;
 mod connection;
@@ -40,10 +40,11 @@ use crate::platform::{Release, hold};
 use crate::platform::{lock, lock_by};
 use crate::wake::{Wake, WakeSocket};
 
-/// Maximum silence of the server while a thread closes the index or forks, and so waits for calls to end.
+/// Maximum time without data from the server while a thread closes the index or forks, and therefore waits for calls to
+/// end.
 const CLOSING_SILENCE: Duration = Duration::from_secs(1);
 
-/// A log in `PostgreSQL`. The first call connects.
+/// A client for a log in `PostgreSQL`. The client connects on its first call.
 pub struct Postgres {
     address: Address,
     name: String,
@@ -51,26 +52,26 @@ pub struct Postgres {
     lease: Duration,
     tls: OnceLock<Arc<ClientConfig>>,
     resolver: NameResolver,
-    /// Number of threads that close the index or fork, and so wait for calls to end.
+    /// Number of threads that are closing the index or forking, and therefore wait for calls to end.
     hurries: Arc<AtomicUsize>,
     calls: Mutex<Calls>,
-    /// The connection for [`wait`](crate::contract::SharedLog::wait), separate from that for other calls.
+    /// The connection for [`wait`](crate::contract::SharedLog::wait), separate from the connection for other calls.
     listener: Mutex<Option<Link>>,
     wake: Wake,
-    /// Set during a fork, so that no wait begins.
+    /// Whether a fork is in progress, so that no wait starts.
     is_forking: AtomicBool,
 }
 
-/// The state of calls other than `wait`.
+/// The state for all calls except `wait`.
 #[derive(Default)]
 struct Calls {
     link: Option<Link>,
-    /// Server and user by view, to create views again that a restored log lacks.
+    /// The server and user of each view, from which views that a restored log lacks are created again.
     views: HashMap<ViewNumber, (String, Vec<u8>)>,
 }
 
 impl Postgres {
-    /// Creates the log at this address. The first call connects.
+    /// Creates a client for the log at this address. The client connects on its first call.
     #[must_use]
     pub fn new(address: Address) -> Self {
         let patience = Patience {
@@ -80,7 +81,7 @@ impl Postgres {
         Self::with_patience(address, patience, LEASE)
     }
 
-    /// [`Self::new`] with other timeouts, for tests.
+    /// Creates a client as [`Self::new`] does, but with the given timeouts. For tests.
     #[must_use]
     pub fn with_patience(address: Address, patience: Patience, lease: Duration) -> Self {
         Self {
@@ -98,7 +99,7 @@ impl Postgres {
         }
     }
 
-    /// Replaces the resolver of host names, for tests.
+    /// Replaces the host name resolver. For tests.
     #[must_use]
     pub fn with_lookup(mut self, lookup: Arc<Lookup>) -> Self {
         self.resolver = NameResolver::new(lookup);
@@ -149,14 +150,15 @@ impl Postgres {
         let mut link = self.connect(deadline)?;
         let is_current = schema::is_current(&mut link, deadline);
         if !is_current.map_err(|failure| rights::name_missing(failure, &mut link, rights::HOST_PRIVILEGES, deadline))? {
-            // The server answered, so creating the tables may take longer than the deadline, once.
+            // The server has answered, so creating the tables may exceed the deadline this once.
             schema::ensure(&mut link, Deadline::NONE)?;
         }
         Ok(link)
     }
 
-    /// Runs statements on the connection in `slot`, and opens one if `slot` is empty. Runs them a second time if the
-    /// connection broke since its last use, or if they conflicted with another transaction.
+    /// Runs the statements in `work` on the connection in `slot`, and opens a connection if `slot` is empty. Runs the
+    /// statements a second time if the connection has broken since its last use, or if the statements conflicted with
+    /// another transaction.
     fn run<R>(
         &self,
         slot: &mut Option<Link>,
@@ -191,7 +193,7 @@ impl Postgres {
         }
     }
 
-    /// Runs statements that need the privileges of a host.
+    /// Runs statements that need a host's privileges.
     fn call<R>(
         &self,
         deadline: Deadline,
@@ -200,7 +202,7 @@ impl Postgres {
         self.call_as(rights::HOST_PRIVILEGES, deadline, work)
     }
 
-    /// Runs statements that need the privileges `wanted`. The error names those that the role lacks.
+    /// Runs statements that need the privileges in `wanted`. The error lists the privileges that the role lacks.
     fn call_as<R>(
         &self,
         wanted: &[&str],
@@ -212,8 +214,8 @@ impl Postgres {
         outcome.map_err(|failure| self.explain_with_rights(&mut calls.link, failure, wanted, deadline))
     }
 
-    /// Converts a failure to an error for the caller. If the role lacks some of the privileges `wanted`, the error
-    /// names them.
+    /// Converts a failure to an error for the caller. If the role lacks some of the privileges in `wanted`, the error
+    /// lists them.
     fn explain_with_rights(
         &self,
         link: &mut Option<Link>,
@@ -227,7 +229,8 @@ impl Postgres {
         }
     }
 
-    /// Runs statements that need a view. If the log lacks the view because it was restored, creates the view again.
+    /// Runs statements that need a view. If the log lacks the view because the log was restored, creates the view again
+    /// and repeats the statements.
     fn call_view<R>(
         &self,
         view: ViewNumber,
@@ -250,8 +253,8 @@ impl Postgres {
         outcome.map_err(|failure| self.explain_with_rights(link, failure, rights::HOST_PRIVILEGES, deadline))
     }
 
-    /// Returns the number of a view, and remembers the server and the user, with which [`Self::call_view`] creates it
-    /// again.
+    /// Returns the number of a view, and creates the view if it does not exist. Remembers the server and the user, so
+    /// that [`Self::call_view`] can create the view again.
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         let mut calls = self.lock_calls(deadline)?;
         let Calls { link, views } = &mut *calls;
@@ -264,16 +267,16 @@ impl Postgres {
         Ok(view)
     }
 
-    /// Locks the connection for calls. Waits for another call to end until the deadline, but at most twice as long as
-    /// the server may be silent.
+    /// Locks the connection for calls. Waits until the deadline for another call to finish, but at most twice as long
+    /// as the limit for the server's silence.
     fn lock_calls(&self, deadline: Deadline) -> Result<std::sync::MutexGuard<'_, Calls>> {
         let until = Instant::now() + deadline.wait(self.patience.silence * 2);
         lock_by(&self.calls, until).ok_or_else(|| self.explain(&Failure::Silent))
     }
 
-    /// Waits on the listening connection in `slot`, and opens one if `slot` is empty. Returns whether the view may have
-    /// entries after `number`. Sends one query: after opening the connection, or else at the end of the wait, since a
-    /// notification may be lost.
+    /// Waits on the listening connection in `slot`, and opens a connection if `slot` is empty. Returns whether the view
+    /// may have entries after `number`. Sends one query, since notifications may be lost: after opening a connection,
+    /// or otherwise at the end of the wait.
     fn wait_on(
         &self,
         slot: &mut Option<Link>,
@@ -289,9 +292,10 @@ impl Postgres {
         };
         let is_new = slot.is_none();
         if is_new {
-            // `until` limits the wait, not the connection: a short wait must not make a busy server look unavailable.
+            // `until` limits the wait but not the attempt to connect, since a short wait must not make a busy server
+            // seem unavailable.
             let mut link = self.connect_to_log(Deadline::NONE)?;
-            // A replica rejects LISTEN. Then the wait just passes and ends with the query.
+            // A replica rejects LISTEN. The wait then ends with a timeout and the query.
             let listens = link.run(Deadline::NONE, async |client| {
                 client.batch_execute("LISTEN plexindex").await
             });
@@ -308,7 +312,8 @@ impl Postgres {
         match link.wait(view.0, number, until, wake) {
             Ok(Woken::Notified) => Ok(true),
             Ok(Woken::Interrupted) => Ok(false),
-            // The query was sent before the wait. Report news, since a notification may have been lost behind a pooler.
+            // The query was sent before the wait. Return `true`, since a connection pooler may have lost a
+            // notification.
             Ok(Woken::TimedOut) if is_new => Ok(true),
             Ok(Woken::TimedOut) => link.run(Deadline::NONE, has_new_entries),
             Err(failure) => Err(failure),
@@ -332,7 +337,8 @@ impl Postgres {
         };
         self.wake.end();
         outcome.or_else(|failure| {
-            // Notifications were lost with the connection. The caller reads the log, and then sees what is wrong.
+            // Notifications may have been lost with the connection. Return `true`, so that the caller reads the log and
+            // reports the error.
             if slot.take().is_some() && failure.is_broken_connection() {
                 return Ok(true);
             }
@@ -340,8 +346,8 @@ impl Postgres {
         })
     }
 
-    /// Ends waits and closes the connections, so that the child of a fork does not share them. Returns locks that keep
-    /// them closed.
+    /// Interrupts waits and closes the connections, so that a forked child does not share them. No connection opens
+    /// while the caller holds the returned locks.
     fn close_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         self.is_forking.store(true, Ordering::SeqCst);
         self.hurries.fetch_add(1, Ordering::SeqCst);
@@ -350,7 +356,8 @@ impl Postgres {
         let mut calls = hold(&self, |log| &log.calls);
         drop_links([listener.get().take(), calls.get().link.take()]);
         let wake = hold(&self, |log| log.wake.mutex());
-        // Dropped in this order: a wait that gets the listener's lock must find `is_forking` reset.
+        // The values are dropped in this order, since a wait that acquires the listener's lock must find `is_forking`
+        // reset.
         vec![
             Box::new(ForkGuard(Arc::clone(&self))),
             Box::new(wake),
@@ -360,13 +367,13 @@ impl Postgres {
     }
 }
 
-/// Allows waits again after a fork.
+/// Allows waits again after a fork, when dropped.
 struct ForkGuard(Arc<Postgres>);
 
 impl Release for ForkGuard {}
 
 impl Drop for ForkGuard {
-    /// Allows waits again, and the usual silence of the server.
+    /// Allows waits again, and restores the usual timeouts.
     fn drop(&mut self) {
         self.0.is_forking.store(false, Ordering::SeqCst);
         self.0.hurries.fetch_sub(1, Ordering::SeqCst);
@@ -374,21 +381,21 @@ impl Drop for ForkGuard {
 }
 
 impl Drop for Postgres {
-    /// Drops the connections on a thread of the library, since the client leaves thread-local values behind.
+    /// Drops the connections on a thread that plexindex started ([`drop_links`]).
     fn drop(&mut self) {
         drop_links([lock(&self.listener).take(), lock(&self.calls).link.take()]);
     }
 }
 
-/// Drops connections on a thread of the library: the client leaves thread-local values behind, which must not stay on a
-/// thread of the host.
+/// Drops connections on a thread that plexindex started, since the client leaves thread-local values behind, which must
+/// not remain on a host thread.
 fn drop_links(links: [Option<Link>; 2]) {
     if links.iter().any(Option::is_some) {
         on_worker(move || drop(links), Duration::from_secs(1), || {});
     }
 }
 
-/// Returns the number of a view, and creates it if necessary.
+/// Returns the number of a view, and creates the view if it does not exist.
 async fn create_view(client: &Client, server: &str, viewer: &[u8]) -> Result<ViewNumber, tokio_postgres::Error> {
     let statement = "SELECT plexindex.view($1, $2)";
     let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 2] =

@@ -9,8 +9,8 @@ use crate::secret_file::{self, SecretFile};
 /// Socket folders that match `localhost` in a passfile.
 const DEFAULT_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
 
-/// Returns the password for this address from its passfile. Ignores a file that other users can read, with a warning,
-/// as libpq does.
+/// Returns the password for this address from its passfile. Like libpq, ignores a file that other users can read, and
+/// logs a warning.
 pub fn read(address: &Address) -> Option<Password> {
     let path = address.passfile.as_deref()?;
     match secret_file::read(path).ok()? {
@@ -41,7 +41,7 @@ fn find(text: &str, address: &Address) -> Option<Password> {
         .find_map(|line| password_for(line, &wanted))
 }
 
-/// Returns the password in a line if its first four values match `wanted`: host, port, database and user.
+/// Returns the password in a line if the line's first four values (host, port, database and user) match `wanted`.
 fn password_for(line: &str, wanted: &[&str; 4]) -> Option<Password> {
     let mut remaining = line;
     for wanted_value in wanted {
@@ -55,7 +55,8 @@ fn password_for(line: &str, wanted: &[&str; 4]) -> Option<Password> {
     (!password.is_empty()).then(|| Password::new(password))
 }
 
-/// Returns the next value without its escapes, whether it had an escape, and the text after its colon.
+/// Returns the next value with its escapes decoded, whether the value contained an escape, and the text after the next
+/// colon, if there is one.
 fn next_value(text: &str) -> (String, bool, Option<&str>) {
     let (mut value, mut is_escaped) = (String::new(), false);
     let mut characters = text.char_indices();

@@ -1,5 +1,5 @@
-//! Resolves host names by a deadline. The system's resolver has no timeout and cannot be interrupted, so it runs on its
-//! own thread. At most one such thread runs at a time.
+//! Resolves host names within a time limit. The system's resolver has no timeout and cannot be interrupted, so it runs
+//! on a separate thread. At most one resolver thread runs at a time.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,7 +15,7 @@ pub type Found = Result<Vec<SocketAddr>, String>;
 /// A function that resolves a host name and port.
 pub type Lookup = dyn Fn(&str, u16) -> Found + Send + Sync;
 
-/// Resolves names by a deadline.
+/// Resolves host names within a time limit.
 pub struct NameResolver {
     lookup: Arc<Lookup>,
     running: Mutex<Option<LookupThread>>,
@@ -27,7 +27,7 @@ struct LookupThread {
     worker: Worker,
 }
 
-/// The place for the result of a lookup.
+/// The slot for a lookup's result.
 #[derive(Default)]
 struct Slot {
     found: Mutex<Option<Found>>,
@@ -35,7 +35,7 @@ struct Slot {
 }
 
 impl Default for NameResolver {
-    /// Creates a resolver that asks the system.
+    /// Creates a resolver that uses the system's resolver.
     fn default() -> Self {
         Self::new(Arc::new(ask_system))
     }
@@ -56,7 +56,8 @@ impl NameResolver {
         }
     }
 
-    /// Returns the addresses of a host name. After a timeout, the lookup continues, and the next call uses its result.
+    /// Returns the addresses of a host name. Fails at the time `until`; the lookup then continues, and the next call
+    /// uses its result.
     pub fn resolve(&self, host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![(address, port).into()]);
@@ -93,7 +94,8 @@ impl NameResolver {
         Some(slot)
     }
 
-    /// Waits for the result until the time `until`, and removes the lookup, so that the next call starts another one.
+    /// Waits for the lookup's result; `None` if the time `until` is reached. Removes a finished lookup, so that the
+    /// next call starts a new lookup.
     fn wait(&self, slot: &Arc<Slot>, until: Instant) -> Option<Found> {
         let left = until.saturating_duration_since(Instant::now());
         let waited = slot

@@ -7,12 +7,12 @@ use super::connection::Link;
 use super::failure::{Failure, INSUFFICIENT_PRIVILEGE};
 use crate::platform::Deadline;
 
-/// The privileges of a host's role: USAGE on the schema, the others on its tables.
+/// The privileges that a host's role needs: USAGE on the schema, and the others on its tables.
 pub const HOST_PRIVILEGES: &[&str] = &["USAGE", "SELECT", "INSERT", "UPDATE", "DELETE"];
-/// The privileges for emptying the log.
+/// The privileges that a role needs to empty the log.
 pub const CLEAR_PRIVILEGES: &[&str] = &["USAGE", "TRUNCATE"];
 
-/// Returns whether the session is read-only, and the privileges of `$1` that the role lacks.
+/// Returns whether the session is read-only, and the privileges in `$1` that the role lacks.
 const STATEMENT: &str = "
 SELECT current_setting('transaction_read_only') = 'on', ARRAY(
     SELECT what FROM unnest($1) WITH ORDINALITY AS wanted (what, place)
@@ -31,7 +31,7 @@ pub struct Rights {
     pub missing: Vec<String>,
 }
 
-/// Checks which of the privileges `wanted` the role lacks, and whether the session is read-only.
+/// Checks which privileges in `wanted` the role lacks, and whether the session is read-only.
 pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postgres::Error> {
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&wanted, Type::TEXT_ARRAY)];
     let row = client.query_typed_one(STATEMENT, &parameters).await?;
@@ -41,8 +41,8 @@ pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postg
     })
 }
 
-/// If a statement failed for lack of privileges, returns a failure that names those of `wanted` that the role lacks.
-/// Returns other failures unchanged.
+/// If a statement failed for lack of privileges, returns a failure that lists the privileges in `wanted` that the role
+/// lacks. Returns other failures unchanged.
 pub fn name_missing(failure: Failure, link: &mut Link, wanted: &[&str], deadline: Deadline) -> Failure {
     if !failure.has_code(INSUFFICIENT_PRIVILEGE) {
         return failure;

@@ -6,12 +6,12 @@ use crate::contract::SharedTables;
 use crate::error::{Error, Status};
 use crate::platform::Deadline;
 
-/// The supported version of the tables. plexindex rejects a log with a higher one.
+/// The supported version of the tables. plexindex rejects tables with any other version.
 const VERSION: i32 = 1;
-/// Creates version 1.
+/// The statements that create the tables.
 const SCHEMA: &str = include_str!("schema.sql");
-/// Starts a transaction and takes an advisory lock (the key is "plexindx" in ASCII). If this host loses its connection,
-/// the server ends the idle session after 5 s and frees the lock.
+/// Starts a transaction and acquires an advisory lock (the key is "plexindx" in ASCII). If this host loses its
+/// connection, the server ends the idle session after 5 s and releases the lock.
 const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000;
     SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint)";
 /// The SQLSTATE that functions of `schema.sql` raise for an unknown view.
@@ -20,7 +20,7 @@ pub const NO_VIEW: &str = "PX001";
 /// Returns whether the tables exist in the supported version.
 ///
 /// # Errors
-/// Tables of another version, or a failure of the server.
+/// Fails if the tables have another version, or if the server fails.
 pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> {
     let version = link.run(deadline, async |client| {
         let rows = client.query_typed("SELECT version FROM plexindex.meta", &[]).await?;
@@ -30,8 +30,8 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
         Ok(Some(VERSION)) => Ok(true),
         Ok(Some(version)) => {
             let text = format!(
-                "its tables have version {version}, but this plexindex supports only version {VERSION}; install the \
-                 newer plexindex on this host too"
+                "its tables have version {version}, but this version of plexindex supports only version {VERSION}; \
+                 upgrade plexindex on this host"
             );
             Err(Error::new(Status::ServerError, text).into())
         }
@@ -41,12 +41,12 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
     }
 }
 
-/// Creates the tables if they do not exist. A lock lets one host do so at a time.
+/// Creates the tables if they do not exist. Holds a lock, so that only one host creates them.
 ///
 /// # Errors
-/// [`Status::Forbidden`] if the role may not create tables, or another failure of the server.
+/// [`Status::Forbidden`] if the role is not allowed to create tables, or another failure of the server.
 pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<SharedTables, Failure> {
-    // The lock belongs to the transaction, since a pooler may use another session for each transaction.
+    // The lock belongs to the transaction, since a connection pooler may use a different session for each transaction.
     let exists = link.run(deadline, async |client| {
         client.batch_execute(BEGIN).await?;
         let statement = "SELECT to_regclass('plexindex.meta') IS NOT NULL";
@@ -68,9 +68,9 @@ pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<SharedTables, Failu
         link.run(deadline, async |client| client.batch_execute("ROLLBACK").await)?;
     }
     if failure.has_code(INSUFFICIENT_PRIVILEGE) {
-        let text = "it has no tables yet, and this role may not create them; run plexindex shared init as a role that \
-                    may create a schema in this database, then GRANT USAGE ON SCHEMA plexindex TO this role and GRANT \
-                    SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
+        let text = "it has no tables yet, and this role is not allowed to create them; run plexindex shared init as a \
+                    role that can create a schema in this database, then GRANT USAGE ON SCHEMA plexindex TO this role \
+                    and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
         return Err(Error::new(Status::Forbidden, text).into());
     }
     Err(failure)

@@ -1,30 +1,30 @@
--- The shared log of plexindex, version 1, in the schema plexindex. Each call is a function, so that it is one
--- transaction and one round trip. Functions run with the privileges of the caller, who needs USAGE on the schema and
--- SELECT, INSERT, UPDATE and DELETE on its tables. All times are the server's.
+-- The shared log of plexindex, version 1, in the schema plexindex. Each write is one function call, and therefore one
+-- transaction and one round trip. Functions run with the privileges of the calling role, which needs USAGE on the
+-- schema and SELECT, INSERT, UPDATE and DELETE on its tables. All times come from the server's clock.
 --
--- Lock order: a lease or a row of delivered, then the view.
+-- Lock order: first the row in leases or delivered, then the row in views.
 
 CREATE SCHEMA IF NOT EXISTS plexindex;
 
 CREATE TABLE plexindex.meta (
     version int NOT NULL,
-    secret bytea NOT NULL -- key of the hashes of tokens
+    secret bytea NOT NULL -- key for hashing tokens
 );
 INSERT INTO plexindex.meta
     SELECT 1, decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
 
--- A view is one server as one user sees it. Its key is a hash of both, so that a view that a restored backup lacks gets
--- the same key again, and no other view ever has it.
+-- A view is one server as one user sees it. The key is a hash of the server and the user. If a restored backup lacks a
+-- view, the new row gets the same key, and no other view ever gets this key.
 CREATE TABLE plexindex.views (
     view bigint PRIMARY KEY,
     server text NOT NULL,
     viewer bytea NOT NULL,
-    number bigint NOT NULL DEFAULT 0, -- of the last entry
+    number bigint NOT NULL DEFAULT 0, -- number of the last entry
     written timestamptz
 );
 
--- Numbers are gapless and ascend in commit order, since a write locks the row of its view. The index has hashes of
--- keys, because a B-tree cannot hold values of 8 KiB.
+-- Numbers are assigned without gaps and in commit order, since each write locks the row of its view. The index contains
+-- hashes of the keys, because a B-tree cannot store values of 8 KiB.
 CREATE TABLE plexindex.entries (
     view bigint NOT NULL,
     kind smallint NOT NULL,
@@ -37,31 +37,33 @@ CREATE TABLE plexindex.entries (
 );
 CREATE UNIQUE INDEX entries_name ON plexindex.entries (view, kind, library, sha256(key));
 CREATE UNIQUE INDEX entries_number ON plexindex.entries (view, number);
--- Matches of an item. The body comes first, so that the planner does not use this index to look for a path.
+-- Index for the matches of an item. The body comes first, so that the planner does not use this index to search for a
+-- path.
 CREATE INDEX entries_matched ON plexindex.entries (body, view, library) WHERE kind = 4;
 
--- A random mark for each write, under the number of its last entry.
+-- A random mark for each write, stored under the number of the write's last entry.
 CREATE TABLE plexindex.marks (view bigint, number bigint, mark bigint NOT NULL, PRIMARY KEY (view, number));
 
--- The last delivery of each host, under the host's own number.
+-- The number of each host's last delivered entry, which the host has assigned.
 CREATE TABLE plexindex.delivered (
     view bigint, host bigint, number bigint NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (view, host)
 );
 
--- Leases: the fence of the last holder per task, and when the lease expires.
+-- For each task, the fence of the last lease, and the time when the lease expires.
 CREATE TABLE plexindex.leases (
     view bigint, what text, fence bigint NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (view, what)
 );
 
--- Listings in chunks. Hosts read only the listing in published.
+-- The chunks of listings. Hosts read only the listing that published contains.
 CREATE TABLE plexindex.published (view bigint, library text, listing bigint NOT NULL, PRIMARY KEY (view, library));
 CREATE TABLE plexindex.chunks (
     view bigint, library text, listing bigint, number bigint, body bytea NOT NULL,
     PRIMARY KEY (view, library, listing, number)
 );
-ALTER TABLE plexindex.chunks ALTER body SET STORAGE EXTERNAL; -- bodies are compressed already
+ALTER TABLE plexindex.chunks ALTER body SET STORAGE EXTERNAL; -- bodies are already compressed
 
--- Returns the number of a view, and creates a new view. A read-only role can use it for existing views.
+-- Returns the key of a view, and creates the view if it does not exist. A role without write privileges can call this
+-- function for an existing view.
 CREATE FUNCTION plexindex.view(a_server text, a_viewer bytea) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     hash text := encode(sha256(sha256(convert_to(a_server, 'UTF8')) || a_viewer), 'hex');
@@ -78,14 +80,14 @@ CREATE FUNCTION plexindex.mark(v bigint, n bigint) RETURNS bigint LANGUAGE sql S
     SELECT mark FROM plexindex.marks WHERE view = v AND number >= n ORDER BY number LIMIT 1
 $$;
 
--- Returns the first entries after a number. Without these settings the planner would sort all entries for each page
--- while the table has no statistics.
+-- Returns the first entries after a number. While the table has no statistics, the planner would sort all entries for
+-- each page without these settings.
 CREATE FUNCTION plexindex.page(v bigint, n bigint, most bigint) RETURNS SETOF plexindex.entries LANGUAGE sql STABLE
 SET enable_sort = off SET enable_bitmapscan = off AS $$
     SELECT * FROM plexindex.entries WHERE view = v AND number > n ORDER BY number LIMIT most
 $$;
 
--- Writes entries and returns the last number.
+-- Writes entries, and returns the number of the last entry.
 CREATE FUNCTION plexindex.write(
     v bigint, h bigint, kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -107,18 +109,18 @@ BEGIN
         ORDER BY kind, library, key, place DESC
     ON CONFLICT (view, kind, library, sha256(key)) DO UPDATE
         SET number = excluded.number, host = excluded.host, at = excluded.at, body = excluded.body;
-    -- One by one: a join would read all matches while the table has no statistics.
+    -- Process invalidations one by one, because a join would read all matches while the table has no statistics.
     FOR told IN
         SELECT * FROM unnest(kinds, libraries, keys, bodies) WITH ORDINALITY AS new (kind, library, key, body, place)
         WHERE kind IN (5, 6, 7)
     LOOP
-        IF told.kind = 7 THEN -- an invalid library voids its matches (4), invalidations (5, 6) and searches (8)
+        IF told.kind = 7 THEN -- invalid library: remove its matches (4), invalidations (5, 6) and searches (8)
             DELETE FROM plexindex.entries WHERE view = v AND kind IN (4, 5, 6, 8) AND library = told.library
                 AND number < base + told.place;
-        ELSIF told.kind = 6 THEN -- an invalid path voids its match
+        ELSIF told.kind = 6 THEN -- invalid path: remove its match
             DELETE FROM plexindex.entries WHERE view = v AND kind = 4 AND library = told.library
                 AND sha256(key) = sha256(told.key) AND number < base + told.place;
-        ELSIF octet_length(told.body) > 0 THEN -- an invalid item with a body empties its matches, which keep their numbers
+        ELSIF octet_length(told.body) > 0 THEN -- invalid item with a body: empty the item's matches
             UPDATE plexindex.entries SET body = '' WHERE view = v AND kind = 4 AND library = told.library
                 AND body = told.key AND number < base + told.place;
         END IF;
@@ -131,7 +133,7 @@ BEGIN
     RETURN last;
 END $$;
 
--- Removes old marks, searches and leases. A reader whose mark was removed starts over.
+-- Removes old marks, searches and leases. If the mark at a reader's position was removed, the reader starts over.
 CREATE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
     DELETE FROM plexindex.marks WHERE view = v AND number <
         (SELECT number FROM plexindex.marks WHERE view = v ORDER BY number DESC OFFSET 9999 LIMIT 1);
@@ -139,14 +141,16 @@ CREATE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
     DELETE FROM plexindex.leases WHERE view = v AND until < clock_timestamp() - interval '2 days';
 $$;
 
--- Returns whether a lease has not expired and no other holder has a newer one, and locks it until the transaction ends.
--- Checked before each write, since a holder may have slept without noticing.
+-- Returns whether a lease is valid: it has not expired, and no other host has a newer lease. Locks a valid lease until
+-- the transaction ends. Each write under a lease calls this function, since the holder may have been suspended without
+-- noticing.
 CREATE FUNCTION plexindex.holds(v bigint, w text, f bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM plexindex.leases WHERE view = v AND what = w AND fence = f AND until > clock_timestamp() FOR SHARE;
     RETURN FOUND;
 END $$;
 
+-- Writes entries, under a lease if w is not NULL. Returns false if the lease is not valid.
 CREATE FUNCTION plexindex.append(
     v bigint, h bigint, kinds smallint[], libraries text[], keys bytea[], bodies bytea[], w text, f bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -158,6 +162,8 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Writes the entries that a host has numbered, and skips entries that the host has already delivered. known: the last
+-- number that the host knows to be delivered. Returns the last delivered number.
 CREATE FUNCTION plexindex.deliver(
     v bigint, h bigint, known bigint, a_numbers bigint[], kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -166,13 +172,13 @@ DECLARE
     passed int;
     total int := cardinality(a_numbers);
 BEGIN
-    IF total = 0 THEN -- only asks for the last number
+    IF total = 0 THEN -- the call only asks for the last number
         RETURN coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0);
     END IF;
     INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
         ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
     IF upto < known OR upto > known AND upto < a_numbers[total] AND upto <> ALL (a_numbers) THEN
-        RETURN upto; -- the log was restored, or the folder was
+        RETURN upto; -- the log or the host's folder was restored
     END IF;
     passed := (SELECT count(*) FROM unnest(a_numbers) AS number WHERE number <= upto);
     IF passed < total THEN
@@ -183,8 +189,9 @@ BEGIN
     RETURN upto;
 END $$;
 
--- Acquires a lease. The fence is the time in microseconds, so that it grows even after a restored backup. A lease that
--- would last longer than the lifetime, because the server's clock was set back, counts as expired.
+-- Acquires a lease, and returns its fence; NULL while the lease is held. The fence is the time in microseconds, so that
+-- it increases even after a backup was restored. If the server's clock was set back, a lease would outlast its
+-- lifetime; it is then treated as expired.
 CREATE FUNCTION plexindex.lease(v bigint, w text, lifetime interval) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     new_fence bigint;
@@ -197,6 +204,7 @@ BEGIN
     RETURN new_fence;
 END $$;
 
+-- Stores a chunk of the listing whose number is the fence f. Returns false if the lease is not valid.
 CREATE FUNCTION plexindex.put_chunk(v bigint, w text, f bigint, a_library text, n bigint, a_body bytea)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -208,6 +216,8 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Publishes the listing whose number is the fence f, and removes older chunks and the items (3) that the listing
+-- includes. Returns false if the lease is not valid.
 CREATE FUNCTION plexindex.publish(
     v bigint, w text, f bigint, h bigint, a_kind smallint, a_library text, a_key bytea, a_body bytea, included bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$

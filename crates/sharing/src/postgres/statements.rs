@@ -18,9 +18,10 @@ use crate::error::Result;
 use crate::platform::Deadline;
 use crate::platform::Release;
 
-/// Reads a page of entries, the number where the page begins, and the position where it ends, from one snapshot.
-/// Reading begins at 0 if the mark of the requested position has changed. Reads only the number of an oversized entry,
-/// since any writer may have stored it. Parameters: view, number, mark, most entries, largest entry, largest page.
+/// Reads a page of entries, the number after which the page starts, and the position at which it ends, in one snapshot.
+/// The page starts at 0 if the mark of the requested position has changed. For an oversized entry, which another
+/// program may have written, reads only the number. Parameters: view, number, mark, maximum count, maximum entry size,
+/// maximum page size.
 const READ: &str = "
 WITH log AS MATERIALIZED (
     SELECT number AS last,
@@ -52,7 +53,7 @@ SELECT page.kind, page.library, page.key, page.number, page.host,
     log.begin, until.number, until.mark, until.is_more
 FROM log CROSS JOIN until LEFT JOIN page ON page.is_read ORDER BY page.number";
 
-/// Looks up the names one by one. A join would scan the whole table while it has no statistics.
+/// Looks up the names one by one, since a join would scan the whole table while the table has no statistics.
 const FIND: &str = "
 SELECT e.kind, e.library, e.key, e.number, e.host, (extract(epoch FROM clock_timestamp() - e.at) * 1000)::bigint, e.body
 FROM unnest($2, $3, $4) AS wanted (kind, library, key), LATERAL (
@@ -87,7 +88,7 @@ TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivere
 /// A value with its type, so that the statement needs no preparation.
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// Entries as one array per column, to pass them to a statement.
+/// Entries as one array per column, for the parameters of a statement.
 #[derive(Default)]
 struct Columns<'a> {
     kinds: Vec<i16>,
@@ -97,7 +98,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Returns the columns of entries by name, without bodies.
+    /// Converts entry names to columns, without bodies.
     fn of_names(names: impl Iterator<Item = &'a EntryName>) -> Self {
         let mut columns = Self::default();
         for name in names {
@@ -108,7 +109,7 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    /// Returns the columns of whole entries.
+    /// Converts whole entries to columns.
     fn of(entries: impl Iterator<Item = &'a NewEntry> + Clone) -> Self {
         let mut columns = Self::of_names(entries.clone().map(|entry| &entry.name));
         columns.bodies = entries.map(|entry| &*entry.body).collect();
@@ -126,7 +127,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Converts a row to an entry; `None` for a row without an entry, or with a kind of a later version.
+/// Converts a row to an entry; `None` if the row contains no entry, or an entry kind from a later version.
 fn entry(row: &Row) -> Option<Entry> {
     Some(Entry {
         name: EntryName {
@@ -141,23 +142,23 @@ fn entry(row: &Row) -> Option<Entry> {
     })
 }
 
-/// Converts a time in milliseconds that the server returned; a negative one becomes 0.
+/// Converts a time in milliseconds from the server. A negative time becomes 0.
 fn milliseconds(time: i64) -> Duration {
     Duration::from_millis(unsigned(time))
 }
 
-/// Converts a number that the server returned. A negative one, as after the server's clock was set back, becomes 0.
+/// Converts a number from the server. A negative number, as after the server's clock was set back, becomes 0.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// Converts a limit in bytes to the parameter of a statement.
+/// Converts a limit in bytes to a statement parameter.
 fn size(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 impl Postgres {
-    /// Runs a statement that needs a view, and returns the value in the first cell of its row.
+    /// Runs a statement that needs a view, and returns the value in the first column of its row.
     fn value<R: tokio_postgres::types::FromSqlOwned>(
         &self,
         view: ViewNumber,
@@ -191,7 +192,7 @@ impl SharedLog for Postgres {
         self.make_tables(deadline)
     }
 
-    /// Reads the log's key, but no more than one byte beyond its length, to detect a key of another length.
+    /// Reads the log's key, and at most one more byte, which is enough to detect a key of the wrong length.
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]> {
         let secret: Vec<u8> = self.call(deadline, &async |client: &Client| {
             Ok(client
@@ -202,7 +203,7 @@ impl SharedLog for Postgres {
         secret.try_into().map_err(out_of_range)
     }
 
-    /// Returns the number of a view, and creates it if necessary.
+    /// Returns the number of a view, and creates the view if it does not exist.
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         self.open_view(server, viewer, deadline)
     }
@@ -225,7 +226,7 @@ impl SharedLog for Postgres {
         let too_large = rows.iter().filter(is_too_large).count();
         if too_large > 0 {
             log::warn!(
-                "skipping {too_large} entries of more than 1 MiB in the shared log {}, which plexindex did not write",
+                "skipping {too_large} entries larger than 1 MiB in the shared log {}, which plexindex did not write",
                 self.name
             );
         }
@@ -265,7 +266,7 @@ impl SharedLog for Postgres {
         Ok(rows.iter().filter_map(entry).collect())
     }
 
-    /// Writes entries with the function `append` of `schema.sql`. Without a lease, `what` and `fence` are NULL.
+    /// Writes entries with the `append` function from `schema.sql`. Without a lease, `what` and `fence` are NULL.
     fn append(
         &self,
         view: ViewNumber,
@@ -319,7 +320,7 @@ impl SharedLog for Postgres {
         self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 
-    /// Acquires a lease with the function `lease` of `schema.sql`, which returns no fence while another host has it.
+    /// Acquires a lease with the `lease` function from `schema.sql`, which returns no fence while the lease is held.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {
         let lifetime = self.lease_seconds();
         let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&what, Type::TEXT), (&lifetime, Type::FLOAT8)];
@@ -332,17 +333,17 @@ impl SharedLog for Postgres {
         }))
     }
 
-    /// Extends a lease to its full lifetime.
+    /// Extends a lease to its full lifetime. Returns `false` if another host has acquired the lease.
     fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool> {
         self.set_lease_time(lease, self.lease_seconds(), deadline)
     }
 
-    /// Lets a lease expire now.
+    /// Releases a lease: makes it expire now.
     fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()> {
         self.set_lease_time(lease, 0.0, deadline).map(|_| ())
     }
 
-    /// Stores a chunk with the function `put_chunk` of `schema.sql`. Returns `false` if the lease is lost.
+    /// Stores a chunk with the `put_chunk` function from `schema.sql`. Returns `false` if the lease is lost.
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool> {
         let number = i64::from(number);
         let parameters: [Parameter<'_>; 6] = [
@@ -357,7 +358,7 @@ impl SharedLog for Postgres {
         self.value(lease.view, statement, &parameters, deadline)
     }
 
-    /// Publishes a listing with the function `publish` of `schema.sql`. Returns `false` if the lease is lost.
+    /// Publishes a listing with the `publish` function from `schema.sql`. Returns `false` if the lease is lost.
     fn publish_listing(
         &self,
         lease: &Lease,
@@ -404,22 +405,22 @@ impl SharedLog for Postgres {
         Ok(rows.first().map(|row| row.get(0)))
     }
 
-    /// Waits for a notification of new entries, at most for `time`. Returns whether there may be some.
+    /// Waits for a notification of new entries, for at most `time`. Returns whether there may be new entries.
     fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
         self.wait_for(view, number, time)
     }
 
-    /// Ends the wait of another thread, or else the next wait.
+    /// Interrupts the current wait, or, if no thread is waiting, the next wait.
     fn interrupt(&self) {
         self.wake.request();
     }
 
-    /// Lets calls of all threads wait only a short time for a silent server, from now on, because the index closes.
+    /// Shortens the timeouts of calls on all threads from now on, because the index is closing.
     fn shorten_timeouts(&self) {
         self.hurries.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Checks that the server is not read-only and that the role has all privileges of a host.
+    /// Checks that the server is not read-only and that the role has all privileges that a host needs.
     fn expect_writable(&self, deadline: Deadline) -> Result<()> {
         let rights = self.call(deadline, &async |client: &Client| {
             rights::ask(client, rights::HOST_PRIVILEGES).await
@@ -428,14 +429,14 @@ impl SharedLog for Postgres {
             return Err(self.explain(&Failure::ReadOnly));
         } else if !rights.missing.is_empty() {
             return Err(self.explain(&Failure::NoRights {
-                message: "this role may not write".into(),
+                message: "this role is not allowed to write".into(),
                 missing: rights.missing,
             }));
         }
         Ok(())
     }
 
-    /// Counts the entries of other hosts after a number.
+    /// Counts the entries after `number` that other hosts wrote.
     fn behind(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64> {
         let number = i64::try_from(number).map_err(out_of_range)?;
         let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&host.0, Type::INT8), (&number, Type::INT8)];
@@ -463,7 +464,7 @@ impl SharedLog for Postgres {
         Ok(summary.collect())
     }
 
-    /// Empties all tables of the log except the one with its version and key.
+    /// Empties all tables of the log except `meta`, which contains the version and the key.
     fn clear(&self, deadline: Deadline) -> Result<()> {
         self.call_as(rights::CLEAR_PRIVILEGES, deadline, &async |client: &Client| {
             client.batch_execute(CLEAR).await
@@ -482,7 +483,7 @@ impl Postgres {
         self.lease.as_secs_f64()
     }
 
-    /// Lets a lease expire in this many seconds. Returns `false` if another holder has the lease.
+    /// Makes a lease expire in `seconds` seconds. Returns `false` if another host has acquired the lease.
     fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
         let parameters: [Parameter<'_>; 4] = [
             (&lease.view.0, Type::INT8),

@@ -26,10 +26,11 @@ use crate::platform::open_host_file;
 /// Returns the TLS configuration for an address.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`] for an unusable file, [`Status::Tls`] if the system's authorities are unusable.
+/// [`Status::InvalidArgument`] if the certificate file is unusable, [`Status::Tls`] if the system's authorities are
+/// unusable.
 pub fn config(address: &Address) -> Result<Arc<ClientConfig>> {
     let failed = |error: &dyn std::error::Error| Error::new(Status::Tls, format!("cannot set up TLS: {error}"));
-    // Chosen explicitly, since other crates in the host's process could change the default.
+    // Choose the provider explicitly, since other crates in the host's process could change the default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let is_verified = matches!(address.sslmode, SslMode::VerifyCa | SslMode::VerifyFull);
     let mut pinned = Vec::new();
@@ -62,7 +63,7 @@ pub fn config(address: &Address) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Reads the certificates of a PEM file.
+/// Reads the certificates in a PEM file.
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let refused = |problem: String| {
         let path = path.display();
@@ -86,17 +87,18 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 /// Verifies certificates as required by `sslmode`.
 #[derive(Debug)]
 struct PostgresVerifier {
-    /// `None` accepts any certificate.
+    /// Verifies certificates against the trusted authorities; `None` to accept any certificate.
     authorities: Option<Arc<dyn ServerCertVerifier>>,
-    /// Certificates of `sslrootcert`, accepted as the server's own, since many servers have a self-signed certificate.
+    /// Certificates from `sslrootcert`, also accepted as the server's own certificate, since many servers have a
+    /// self-signed certificate.
     pinned: Vec<CertificateDer<'static>>,
     is_name_verified: bool,
     provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for PostgresVerifier {
-    /// Accepts the server's certificate if `sslmode` does: any certificate, one of `sslrootcert`, or one that a trusted
-    /// authority signed, with or without a check of the host name.
+    /// Accepts the server's certificate if `sslmode` accepts any certificate, if `sslrootcert` contains the
+    /// certificate, or if a trusted authority signed it. Also checks the host name if `sslmode` requires this.
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -115,7 +117,7 @@ impl ServerCertVerifier for PostgresVerifier {
             return Ok(ServerCertVerified::assertion());
         }
         match authorities.verify_server_cert(certificate, intermediates, name, response, now) {
-            // The chain was verified before the name.
+            // The chain was verified before the name, so only the name is wrong, which `sslmode` allows.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.is_name_verified => Ok(ServerCertVerified::assertion()),
@@ -151,7 +153,7 @@ impl ServerCertVerifier for PostgresVerifier {
     }
 }
 
-/// Opens a TLS connection to a host.
+/// Performs the TLS handshake with a host.
 pub struct Handshake {
     /// The configuration; `None` without TLS.
     pub config: Option<Arc<ClientConfig>>,
@@ -164,7 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
 
-    /// Makes the TLS handshake on a connected socket. Fails without a configuration.
+    /// Performs the TLS handshake on a connected socket. Fails without a configuration.
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
             let config = self.config.ok_or(io::ErrorKind::Unsupported)?;

@@ -1,4 +1,4 @@
-//! Sockets and file permissions: the only place in this crate that chooses an operating system.
+//! Sockets and file permissions. No other module of this crate contains code for a specific operating system.
 
 #[cfg(unix)]
 mod unix;

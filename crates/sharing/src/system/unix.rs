@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 pub use tokio::net::UnixStream as AsyncSocket;
 
-/// Returns two connected sockets.
+/// Returns a pair of connected sockets.
 ///
 /// # Errors
 /// Errors of the operating system.
@@ -16,7 +16,7 @@ pub fn pair() -> io::Result<(Socket, Socket)> {
     Socket::pair()
 }
 
-/// Connects to a Unix socket.
+/// Connects to the Unix socket at `path`.
 ///
 /// # Errors
 /// Errors of the operating system.

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 
 pub use tokio::net::TcpStream as AsyncSocket;
 
-/// Returns two connected sockets, over the loopback interface, since Windows has no socket pairs.
+/// Returns a pair of connected sockets, which use the loopback interface, since Windows has no `socketpair`.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn pair() -> io::Result<(Socket, Socket)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let client = Socket::connect(listener.local_addr()?)?;
     loop {
-        // Another program may have connected first.
+        // Another program may have connected to the listener first.
         let (server, peer_address) = listener.accept()?;
         if peer_address == client.local_addr()? {
             return Ok((client, server));
@@ -24,20 +24,21 @@ pub fn pair() -> io::Result<(Socket, Socket)> {
     }
 }
 
-/// Fails: this library cannot use Unix sockets on Windows.
+/// Always fails, because plexindex does not support Unix sockets on Windows.
 ///
 /// # Errors
-/// Always.
+/// Always [`io::ErrorKind::Unsupported`].
 pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
     let text = format!(
-        "cannot connect to {}: Windows has no Unix sockets; use a host name",
+        "cannot connect to {}: plexindex does not support Unix sockets on Windows; use a host name",
         path.display()
     );
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
-/// Returns `false` without a check: files inherit the permissions of their folder.
-#[allow(clippy::unnecessary_wraps)] // other systems have errors
+/// Always returns `false`, because Windows has no permission bits for other users. A secret file inherits the
+/// permissions of its folder, for which the user is responsible.
+#[allow(clippy::unnecessary_wraps)] // fails on other systems
 pub fn is_open_to_others(_: &File) -> io::Result<bool> {
     Ok(false)
 }
